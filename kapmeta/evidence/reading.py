@@ -1,0 +1,314 @@
+"""The evidence as one value: where it is read from, what it shows, what may be asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import pandas as pd
+
+from kapmeta.evidence import rules, tables, trials
+from kapmeta.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
+
+Choice = str | Iterable[str] | None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Evidence:
+    """The evidence tables, checked. Made by `load_evidence`; nothing in it can be altered.
+
+    Every table is given as a copy, so that changing what was asked for changes nothing here. In them empty
+    text is ``""``, an unknown number is missing, and lists of ids are text with semicolons.
+
+    Attributes
+    ----------
+    studies, arms, outcomes, comparisons, effects, risk_of_bias, claims, sources, pending : DataFrame
+        The tables; `codebook` says what each column means.
+    flags : DataFrame
+        What is worth knowing but breaks no rule, such as a printed percentage that no count attains: table,
+        row (line of the file), study, column, rule, message.
+    data_hash : str
+        SHA-256 of the files, so that a result can name the data it came from.
+    """
+
+    _tables: Mapping[str, pd.DataFrame]
+    _schemas: Mapping[str, Schema]
+    _flags: pd.DataFrame = field(default_factory=pd.DataFrame)
+    data_hash: str = ""
+
+    @property
+    def studies(self) -> pd.DataFrame:
+        """One row a study, pooled or not."""
+        return self._tables["studies"].copy()
+
+    @property
+    def arms(self) -> pd.DataFrame:
+        """One row a study and arm."""
+        return self._tables["arms"].copy()
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """One row a study, arm, outcome and time."""
+        return self._tables["outcomes"].copy()
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a comparison of two arms, with its place in the plan."""
+        return self._tables["comparisons"].copy()
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """One row an effect as its source reports it, usable or not."""
+        return self._tables["effects"].copy()
+
+    @property
+    def risk_of_bias(self) -> pd.DataFrame:
+        """One row a study and domain."""
+        return self._tables["risk_of_bias"].copy()
+
+    @property
+    def claims(self) -> pd.DataFrame:
+        """One row a claim that was held against the sources."""
+        return self._tables["claims"].copy()
+
+    @property
+    def sources(self) -> pd.DataFrame:
+        """One row a document that was read."""
+        return self._tables["sources"].copy()
+
+    @property
+    def pending(self) -> pd.DataFrame:
+        """One row a figure that has not been read yet, with where it is."""
+        return self._tables["pending"].copy()
+
+    @property
+    def flags(self) -> pd.DataFrame:
+        """One row a finding that breaks no rule but should be known."""
+        return self._flags.copy()
+
+    def trials(
+        self,
+        substance: Choice = None,
+        *,
+        contrast: Choice = None,
+        randomised: bool | None = None,
+        role: Choice = None,
+        comparison_id: Choice = None,
+        window: Choice = None,
+    ) -> pd.DataFrame:
+        """Comparisons with the counts of both arms: what the effect functions take.
+
+        Without arguments every comparison is given, also those the plan never pools together: time points of
+        the same patients, randomised and not, ketamine against none and against less. Choose before pooling.
+
+        Parameters
+        ----------
+        substance, contrast, role, window : str or iterable of str, optional
+            Words of the columns of that name; None for all.
+        comparison_id : str or iterable of str, optional
+            Comparisons by name.
+        randomised : bool, optional
+            True for randomised comparisons only, False for the others only.
+
+        Returns
+        -------
+        DataFrame
+            One row a comparison, by substance, year and months; without rows where nothing answers. Counts
+            are participants; ``missing_t`` and ``missing_c`` are nan where the source does not tell. The
+            evidence level and the origin are those of the weaker arm.
+
+        Raises
+        ------
+        ValueError
+            For a word that is not in the data's vocabulary; the message lists the words.
+        TypeError
+            If `randomised` is not a bool.
+
+        Examples
+        --------
+        >>> import kapmeta.evidence
+        >>> evidence = kapmeta.evidence.load_evidence()
+        >>> evidence.trials("cocaine", role="main")[["label", "events_t", "n_t", "events_c", "n_c"]]
+                 label  events_t  n_t  events_c  n_c
+        0  Dakwar 2019        13   27         3   28
+        """
+        frame = trials.trial_frame(self._tables, self._schemas)
+        frame = self._chosen(frame, "comparisons", "comparison_id", comparison_id)
+        frame = self._chosen(frame, "studies", "substance", substance)
+        for column, wanted in (("contrast", contrast), ("role", role), ("window", window)):
+            frame = self._chosen(frame, "comparisons", column, wanted)
+        if randomised is not None:
+            if not isinstance(randomised, bool):
+                raise TypeError(f"randomised must be True, False or None: {randomised!r}")
+            frame = frame[frame["randomised"] == randomised]
+        return frame.reset_index(drop=True)
+
+    def reported(
+        self,
+        substance: Choice = None,
+        *,
+        measure: Choice = None,
+        outcome: Choice = None,
+        role: Choice = None,
+    ) -> pd.DataFrame:
+        """Effects as their sources report them, for trials whose counts are not known.
+
+        Only what can be analysed: an estimate on the scale of `measure` with an interval or an exact P value.
+        `effects` has the others too. Effects of one trial share patients; `role` tells them apart.
+
+        Parameters
+        ----------
+        substance, measure, role : str or iterable of str, optional
+            Words of the columns of that name; None for all.
+        outcome : str or iterable of str, optional
+            Words of the column ``event``, e.g. ``"relapse"``.
+
+        Returns
+        -------
+        DataFrame
+            One row an effect, ratios not logged, by substance, year and months.
+
+        Raises
+        ------
+        ValueError
+            For a word that is not in the data's vocabulary; the message lists the words.
+
+        Examples
+        --------
+        >>> import kapmeta.evidence
+        >>> evidence = kapmeta.evidence.load_evidence()
+        >>> evidence.reported("alcohol", measure="OR")[["label", "event", "estimate", "low", "high"]]
+                  label    event  estimate   low  high
+        0  Grabski 2022  relapse       0.8  0.31   2.1
+        """
+        frame = trials.reported_frame(self._tables, self._schemas)
+        frame = self._chosen(frame, "studies", "substance", substance)
+        frame = self._chosen(frame, "effects", "measure", measure)
+        frame = self._chosen(frame, "effects", "event", outcome, name="outcome")
+        return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
+
+    def _chosen(
+        self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = ""
+    ) -> pd.DataFrame:
+        """Rows whose `column` is one of the words `wanted`; a word outside the vocabulary is refused."""
+        if wanted is None:
+            return frame
+        words = [wanted] if isinstance(wanted, str) else list(wanted)
+        known = self._schemas[table].column(column).words or tuple(self._tables[table][column])
+        for word in words:
+            if word not in known:
+                raise ValueError(f'unknown {name or column} "{word}"; use one of: {", ".join(known)}')
+        return frame[frame[column].isin(words)]
+
+    def codebook(self) -> pd.DataFrame:
+        """What every column of every table means: table, column, type, unit, meaning, constraints."""
+        rows = [
+            (schema.name, column.name, column.type, column.unit, column.meaning, column.constraints)
+            for schema in self._schemas.values()
+            for column in schema.columns
+        ]
+        return pd.DataFrame(rows, columns=["table", "column", "type", "unit", "meaning", "constraints"])
+
+    def __repr__(self) -> str:
+        sizes = [f"{len(self._tables[name])} {name}" for name in ("studies", "comparisons", "sources")]
+        return f"Evidence({', '.join(sizes)}, {len(self._flags)} flags, sha256 {self.data_hash[:8]})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{len(self._tables[name])}</td><td>{html.escape(schema.title)}</td></tr>"
+            for name, schema in self._schemas.items()
+        )
+        head = "<tr><th>table</th><th>rows</th><th>what a row is</th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def _own_folder() -> Traversable:
+    """``data`` as an installed package carries it, else beside the package as in a source checkout."""
+    carried = files("kapmeta") / "data"
+    if (carried / DESCRIPTION).is_file():
+        return carried
+    return Path(__file__).resolve().parents[2] / "data"
+
+
+def _folder(path: str | os.PathLike[str] | None) -> Traversable:
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must name a folder, as text or Path, not {type(path).__name__}")
+    folder: Traversable = _own_folder() if path is None else Path(path)
+    if not (folder / DESCRIPTION).is_file():
+        raise FileNotFoundError(
+            f'no evidence tables in "{folder}": {DESCRIPTION} is not there; give the folder that holds it'
+        )
+    return folder
+
+
+def _contents(folder: Traversable) -> tuple[dict[str, Schema], dict[str, bytes]]:
+    """The description of the tables, and the bytes of every file that is there."""
+    description = (folder / DESCRIPTION).read_bytes()
+    described = schemas(description)
+    there = {schema.file: folder / schema.file for schema in described.values()}
+    return described, {
+        DESCRIPTION: description,
+        **{name: file.read_bytes() for name, file in there.items() if file.is_file()},
+    }
+
+
+def _hash(contents: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(f"{name} {len(contents[name])}\n".encode())
+        digest.update(contents[name])
+    return digest.hexdigest()
+
+
+def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
+    """Read the evidence tables and check them against their description.
+
+    The tables come with the package. Give `path` for tables of your own in the same form; for trials in a
+    DataFrame of your own nothing need be loaded, the effect functions take it as it is.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        Folder that holds ``datapackage.json`` and the tables it describes.
+
+    Returns
+    -------
+    Evidence
+        Tables, trials, codebook, flags and the hash of the data.
+
+    Raises
+    ------
+    EvidenceError
+        If anything breaks the description or a rule across columns; all violations are listed at once, each
+        with file, row (line of the file, the header is line 1), study, column and rule.
+    FileNotFoundError
+        If the folder holds no ``datapackage.json``.
+
+    Examples
+    --------
+    >>> import kapmeta.evidence
+    >>> evidence = kapmeta.evidence.load_evidence()
+    >>> evidence.trials(comparison_id="krupitsky2007")[["treatment", "control", "events_t", "n_t"]]
+            treatment      control  events_t  n_t
+    0  three sessions  one session        13   26
+    """
+    described, contents = _contents(_folder(path))
+    read, findings = tables.read_tables(described, contents)
+    violations, flags = rules.broken(described, read)
+    findings += violations
+    if findings:
+        raise EvidenceError(sorted(findings, key=lambda finding: (finding.file, finding.row)))
+    frames = {name: tables.frame(schema, read[name]) for name, schema in described.items()}
+    return Evidence(frames, described, _flag_frame(described, flags), _hash(contents))
+
+
+def _flag_frame(described: Mapping[str, Schema], flags: Iterable[Finding]) -> pd.DataFrame:
+    names = {schema.file: name for name, schema in described.items()}
+    rows = [(names[flag.file], *flag[1:]) for flag in flags]
+    return pd.DataFrame(rows, columns=["table", *Finding._fields[1:]])

@@ -1,0 +1,272 @@
+"""Rules that look across columns and tables of the evidence; each is one function and one row of `RULES`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from math import ceil, floor
+from typing import NamedTuple
+
+from kapmeta.evidence.description import Finding, Schema
+from kapmeta.evidence.tables import Row, Rows
+from kapmeta.protocol import WINDOWS
+
+
+class Remark(NamedTuple):
+    """What a rule found: the table and row, the column to look at, the message, and whether it may stand."""
+
+    table: str
+    row: Row
+    column: str
+    message: str
+    may_stand: bool = False
+
+
+def counts_fitting(percent: str, n: int) -> range:
+    """Counts of `n` whose percentage rounds to `percent` as printed; empty where there is none (GRIM) [1]_.
+
+    For checking a count against the percentage of its source, or reading the count from it. An empty result
+    means that the printed figure is no percentage of `n`: another denominator, a rounding of a rounding, or a
+    misprint. Rounding half up and half to even are both allowed; truncation is not.
+
+    Parameters
+    ----------
+    percent : str
+        The percentage with the decimals as printed, e.g. ``"48.2"``.
+    n : int
+        Denominator, at least 1.
+
+    Returns
+    -------
+    range
+        The admissible counts.
+
+    Raises
+    ------
+    ValueError
+        If `percent` is not a decimal number or `n` is below 1.
+
+    References
+    ----------
+    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the
+       reporting of results in psychology. Soc Psychol Personal Sci 2017;8:363-369.
+       https://doi.org/10.1177/1948550616673876
+
+    Examples
+    --------
+    >>> list(counts_fitting("65.8", 111))
+    [73]
+    >>> list(counts_fitting("48.2", 27))
+    []
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1: n = {n}")
+    half = _last_place(percent) / 2
+    low, high = (Fraction(percent) - half) * n / 100, (Fraction(percent) + half) * n / 100
+    return range(max(0, ceil(low)), min(n, floor(high)) + 1)
+
+
+def _last_place(percent: str) -> Fraction:
+    """One unit in the last place printed."""
+    return Fraction(1, 10 ** len(percent.partition(".")[2]))
+
+
+def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
+    for row in tables["outcomes"]:
+        events, n, text = row["events"], row["n"], row.text["percent_printed"]
+        if None in (events, n, row["percent_printed"]) or events > n or events in counts_fitting(text, n):
+            continue
+        near = abs(Fraction(100 * events, n) - Fraction(text)) <= _last_place(text)
+        note = row.text["percent_note"]
+        wrong = (
+            "within one unit of the last place"
+            if near
+            else "correct it, or say in percent_note why it stands"
+        )
+        message = f"{_misfit(text, events, n)}; {note or wrong}"
+        yield Remark("outcomes", row, "percent_printed", message, near or bool(note))
+
+
+def _misfit(percent: str, events: int, n: int) -> str:
+    fitting = ", ".join(map(str, counts_fitting(percent, n)))
+    fits = f"counts that fit: {fitting}" if fitting else f"no count of {n} fits (GRIM)"
+    return f"{percent} % is printed, but {events} of {n} is {100 * events / n:.4g} %; {fits}"
+
+
+def _events_within_n(tables: Rows) -> Iterator[Remark]:
+    for row in tables["outcomes"]:
+        events, n = row["events"], row["n"]
+        if events is not None and n is not None and events > n:
+            message = f"events exceed the denominator: events = {events} > n = {n}"
+            yield Remark("outcomes", row, "events", message)
+
+
+def _events_or_mean(tables: Rows) -> Iterator[Remark]:
+    for row in tables["outcomes"]:
+        if bool(row.text["events"]) == bool(row.text["mean"]):
+            yield Remark("outcomes", row, "events", "a row has events or a mean; fill in one of the two")
+
+
+def _flow_adds_up(tables: Rows) -> Iterator[Remark]:
+    analysed = {"studies": "n_analysed", "arms": "n_analysed", "outcomes": "n"}
+    for table, column in analysed.items():
+        for row in tables[table]:
+            randomised, missing, n = row["n_randomised"], row["n_missing"], row[column]
+            for part, count in (("n_treated", row["n_treated"]), (column, n)):
+                if None not in (count, randomised) and count > randomised:
+                    message = f"more than were randomised: {part} = {count} > n_randomised = {randomised}"
+                    yield Remark(table, row, part, message)
+            if None not in (randomised, missing, n) and n + missing != randomised and n <= randomised:
+                message = f"{column} + n_missing = {n} + {missing} is not n_randomised = {randomised}"
+                yield Remark(table, row, "n_missing", message)
+
+
+def _numbers_have_a_source(tables: Rows) -> Iterator[Remark]:
+    for row in tables["studies"]:
+        measured = [name for name in row.text if name.startswith("n_") or name == "followup_months"]
+        numbers = [name for name in measured if row.text[name]]
+        for column in ("evidence_level", "origin", "locator"):
+            if numbers and not row.text[column]:
+                message = f"{numbers[0]} is given without {column}; every number has one"
+                yield Remark("studies", row, column, message)
+
+
+def _interval_holds_estimate(tables: Rows) -> Iterator[Remark]:
+    for row in tables["effects"]:
+        low, estimate, high = (row[name] for name in ("low", "estimate", "high"))
+        if None not in (low, estimate, high) and not low <= estimate <= high:
+            message = f"estimate = {estimate:g} lies outside its interval, {low:g} to {high:g}"
+            yield Remark("effects", row, "estimate", message)
+        for column, value in (("low", low), ("estimate", estimate), ("high", high)):
+            if row["measure"] in ("RR", "OR", "HR", "ROM") and value is not None and value <= 0:
+                message = (
+                    f"{column} = {value:g}, but {row['measure']} is above 0; give it as reported, not logged"
+                )
+                yield Remark("effects", row, column, message)
+
+
+def _pairs_are_whole(tables: Rows) -> Iterator[Remark]:
+    for row in tables["effects"]:
+        for one, other in (("low", "high"), ("estimate", "measure"), ("p_value", "p_relation")):
+            if (row.text[one] == "") != (row.text[other] == ""):
+                absent = other if row.text[one] else one
+                yield Remark("effects", row, absent, f"{one} and {other} go together; {absent} is empty")
+
+
+def _arms_of_the_study(tables: Rows) -> Iterator[Remark]:
+    known = {(row.text["study_id"], row.text["arm_id"]) for row in tables["arms"]}
+    for row in tables["effects"]:
+        for column in ("treatment_arms", "control_arms"):
+            for arm in row[column] or ():
+                if (row.study, arm) not in known:
+                    yield Remark("effects", row, column, f'arm "{arm}" of "{row.study}" is not in arms.csv')
+
+
+Sides = dict[str, Row | None]
+
+
+def _sides(tables: Rows) -> Iterator[tuple[Row, Sides]]:
+    """Every comparison with the outcome row of each of its arms, None where there is none."""
+    outcomes = {(row.text["arm_id"], *_place(row)): row for row in tables["outcomes"]}
+    for row in tables["comparisons"]:
+        arms = ("treatment_arm", "control_arm")
+        yield row, {side: outcomes.get((row.text[side], *_place(row))) for side in arms}
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return row.study, row.text["event"], row.text["timepoint"]
+
+
+def _comparison_has_counts(tables: Rows) -> Iterator[Remark]:
+    arms = {(row.study, row.text["arm_id"]) for row in tables["arms"]}
+    for row, sides in _sides(tables):
+        for side, outcome in sides.items():
+            counted = outcome is not None and outcome.text["events"] != ""
+            if not counted and (row.study, row.text[side]) in arms:
+                what = f'"{row.text["event"]}" at "{row.text["timepoint"]}"'
+                message = f'outcomes.csv has no counts of {what} for arm "{row.text[side]}"; add them there'
+                yield Remark("comparisons", row, side, message)
+
+
+def _arms_can_be_compared(tables: Rows) -> Iterator[Remark]:
+    for row, sides in _sides(tables):
+        treatment, control = sides.values()
+        if row.text["treatment_arm"] == row.text["control_arm"]:
+            yield Remark("comparisons", row, "control_arm", "an arm is compared with itself; name two arms")
+        for column in ("months", "event_is_good"):
+            if treatment and control and treatment[column] != control[column]:
+                values = f"{treatment.text[column]} and {control.text[column]}"
+                message = f"{column} in outcomes.csv differs between the arms: {values}"
+                yield Remark("comparisons", row, "timepoint", message)
+
+
+def _window_fits_months(tables: Rows) -> Iterator[Remark]:
+    for row, sides in _sides(tables):
+        outcome = sides["treatment_arm"]
+        if outcome is not None and row.text["window"] != _window(outcome["months"]):
+            at = f"{outcome.text['months'] or 'an unknown number of'} months"
+            right = f'"{_window(outcome["months"])}"'
+            message = f'window = "{row.text["window"]}", but the outcome is at {at}: it must be {right}'
+            yield Remark("comparisons", row, "window", message)
+
+
+def _window(months: float | None) -> str:
+    """The window of the plan that holds `months`; empty where none does."""
+    held = [name for name, (low, high) in WINDOWS.items() if months is not None and low <= months <= high]
+    return held[0] if held else ""
+
+
+def _randomised_as_in_study(tables: Rows) -> Iterator[Remark]:
+    randomised = {row.study: row.text["randomised"] for row in tables["studies"]}
+    for table in ("comparisons", "effects"):
+        for row in tables[table]:
+            if row["randomised"] and randomised.get(row.study, "yes") != "yes":
+                word = randomised[row.study] or "empty"
+                yield Remark(table, row, "randomised", f"true here, but randomised is {word} in studies.csv")
+
+
+def _counted_once(tables: Rows) -> Iterator[Remark]:
+    group = {row.study: row.text["overlap_group"] or row.study for row in tables["studies"]}
+    seen: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in tables["comparisons"]:
+        if row["role"] in ("main", "provisional", "sensitivity"):
+            seen[group.get(row.study, row.study), row.text["event"]].append(row)
+    for first, *others in seen.values():
+        for row in others:
+            message = (
+                f'the same patients are already counted in row {first.line} (role "{first["role"]}"); '
+                "give this row the role alternative_time, separate or not_pooled"
+            )
+            yield Remark("comparisons", row, "role", message)
+
+
+RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] = {
+    "events within n": (("outcomes",), _events_within_n),
+    "events or mean": (("outcomes",), _events_or_mean),
+    "percent fits count": (("outcomes",), _percent_fits_count),
+    "flow adds up": (("studies", "arms", "outcomes"), _flow_adds_up),
+    "numbers have a source": (("studies",), _numbers_have_a_source),
+    "interval holds estimate": (("effects",), _interval_holds_estimate),
+    "pairs are whole": (("effects",), _pairs_are_whole),
+    "arms of the study": (("arms", "effects"), _arms_of_the_study),
+    "comparison has counts": (("arms", "outcomes", "comparisons"), _comparison_has_counts),
+    "arms can be compared": (("outcomes", "comparisons"), _arms_can_be_compared),
+    "window fits months": (("outcomes", "comparisons"), _window_fits_months),
+    "randomised as in study": (("studies", "comparisons", "effects"), _randomised_as_in_study),
+    "counted once": (("studies", "comparisons"), _counted_once),
+}
+"""Every rule across columns, by name, with the tables it looks at. A new rule is one function and one row."""
+
+
+def broken(described: Mapping[str, Schema], tables: Rows) -> tuple[list[Finding], list[Finding]]:
+    """What breaks the rules, and what is only worth a flag; a rule waits until its tables can be read."""
+    violations: list[Finding] = []
+    flags: list[Finding] = []
+    for rule, (needed, remarks) in RULES.items():
+        if not all(name in tables for name in needed):
+            continue
+        for table, row, column, message, may_stand in remarks(tables):
+            finding = Finding(described[table].file, row.line, row.study, column, rule, message)
+            (flags if may_stand else violations).append(finding)
+    return violations, flags

@@ -1,0 +1,173 @@
+"""Tables joined into what analyses take: comparisons with the counts of both arms, and reported effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from kapmeta.evidence.description import Schema
+
+Tables = Mapping[str, pd.DataFrame]
+Schemas = Mapping[str, Schema]
+
+COLUMNS = (
+    "study",
+    "label",
+    "year",
+    "substance",
+    "comparison_id",
+    "contrast",
+    "randomised",
+    "months",
+    "window",
+    "outcome",
+    "event",
+    "event_is_good",
+    "treatment",
+    "control",
+    "events_t",
+    "n_t",
+    "events_c",
+    "n_c",
+    "percent_t",
+    "percent_c",
+    "randomised_t",
+    "randomised_c",
+    "missing_t",
+    "missing_c",
+    "evidence_level",
+    "origin",
+    "role",
+    "risk_of_bias",
+    "source_ids",
+    "locator_t",
+    "locator_c",
+    "notes",
+)
+"""Columns of the trials frame, in order."""
+
+REPORTED_COLUMNS = (
+    "study",
+    "label",
+    "year",
+    "substance",
+    "effect_id",
+    "contrast",
+    "randomised",
+    "treatment",
+    "control",
+    "outcome",
+    "event",
+    "event_is_good",
+    "months",
+    "measure",
+    "estimate",
+    "low",
+    "high",
+    "p_value",
+    "p_relation",
+    "unit",
+    "adjusted",
+    "role",
+    "evidence_level",
+    "origin",
+    "source_ids",
+    "locator",
+    "wording",
+    "notes",
+)
+"""Columns of the frame of reported effects, in order."""
+
+POOLED_MEASURES = ("RR", "OR", "HR", "MD", "ROM")
+"""Measures of effects.csv that have an analysis scale."""
+
+_COUNTS = {
+    "events": "events",
+    "n": "n",
+    "percent_printed": "percent",
+    "n_randomised": "randomised",
+    "n_missing": "missing",
+    "evidence_level": "evidence_level",
+    "origin": "origin",
+    "source_ids": "source_ids",
+    "locator": "locator",
+}
+
+
+def _arm(outcomes: pd.DataFrame, arm: str, suffix: str, shared: Sequence[str] = ()) -> pd.DataFrame:
+    """Outcomes as one side of a comparison: `arm` names the arm, the counts carry `suffix`."""
+    keys = ["study_id", "event", "timepoint"]
+    side = outcomes[[*keys, "arm_id", *shared, *_COUNTS]]
+    return side.rename(columns={"arm_id": arm, **{old: new + suffix for old, new in _COUNTS.items()}})
+
+
+def _weaker(frame: pd.DataFrame, name: str, words: Sequence[str]) -> list[str]:
+    """The weaker word of the two arms; `words` go from the strongest to the weakest."""
+    pairs = zip(frame[f"{name}_t"], frame[f"{name}_c"], strict=True)
+    return [max(pair, key=words.index) for pair in pairs]
+
+
+def _joined(first: str, second: str) -> str:
+    return ";".join(dict.fromkeys([*first.split(";"), *second.split(";")]))
+
+
+def _overall_risk(risk: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+    """Overall judgement of each comparison: of its own time where there is one, else of the study."""
+    overall = risk[risk["domain"] == "overall"]
+    keys = zip(overall["study_id"], overall["timepoint"], strict=True)
+    known = dict(zip(keys, overall["judgement"], strict=True))
+    places = zip(frame["study_id"], frame["timepoint"], strict=True)
+    return [known.get((study, time), known.get((study, "all"), "")) for study, time in places]
+
+
+def _plain(series: pd.Series) -> pd.Series:
+    """Whole numbers as NumPy holds them: int64 where complete, else float64 with nan."""
+    if series.dtype != "Int64":
+        return series
+    return series.astype("float64" if series.isna().any() else "int64")
+
+
+def _ordered(frame: pd.DataFrame, described: Schemas, columns: Sequence[str]) -> pd.DataFrame:
+    """Rows by substance (in the order of the plan), year and months; `columns` only."""
+    rank = {word: i for i, word in enumerate(described["studies"].column("substance").words)}
+    ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(
+        ["rank", "year", "months"], kind="stable"
+    )
+    return ranked.reset_index(drop=True)[list(columns)].apply(_plain)
+
+
+def _with_study(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    named = frame.merge(studies[["study_id", "label", "year", "substance"]], on="study_id", validate="m:1")
+    return named.assign(study=named["study_id"])
+
+
+def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
+    """Every comparison with the counts of its two arms, one row each; the columns are `COLUMNS`."""
+    outcomes = tables["outcomes"]
+    words = {name: described["outcomes"].column(name).words for name in ("evidence_level", "origin")}
+    treatment = _arm(outcomes, "treatment_arm", "_t", ("months", "outcome", "event_is_good"))
+    control = _arm(outcomes, "control_arm", "_c")
+    keys = ["study_id", "event", "timepoint"]
+    frame = _with_study(tables["comparisons"], tables["studies"])
+    frame = frame.merge(treatment, on=[*keys, "treatment_arm"], validate="m:1")
+    frame = frame.merge(control, on=[*keys, "control_arm"], validate="m:1")
+    sources = zip(frame["source_ids_t"], frame["source_ids_c"], strict=True)
+    return _ordered(
+        frame.assign(
+            evidence_level=_weaker(frame, "evidence_level", words["evidence_level"]),
+            origin=_weaker(frame, "origin", words["origin"]),
+            source_ids=[_joined(*pair) for pair in sources],
+            risk_of_bias=_overall_risk(tables["risk_of_bias"], frame),
+        ),
+        described,
+        COLUMNS,
+    )
+
+
+def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
+    """Reported effects that can be analysed: an estimate on a known scale with an interval or exact P."""
+    effects = tables["effects"]
+    certain = effects["low"].notna() | (effects["p_relation"] == "=")
+    usable = effects[effects["measure"].isin(POOLED_MEASURES) & certain]
+    return _ordered(_with_study(usable, tables["studies"]), described, REPORTED_COLUMNS)
