@@ -1,0 +1,196 @@
+"""The one inverse-variance engine: any number of meta-analyses in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.distributions import normal_quantile
+from kapmeta.core.intervals import INTERVALS
+from kapmeta.core.status import Status
+from kapmeta.core.tau2 import Estimator, estimator_named
+from kapmeta.core.weighting import count, mean_and_residuals, q_statistic, weights
+
+_ELEMENTS_AT_ONCE = 1 << 20
+
+
+class Combined(NamedTuple):
+    """Results of a batch of meta-analyses, each field of the leading shape (...) of the input.
+
+    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's `q` are nan where fewer than two
+    studies are present; `k` counts the studies present; `status` is 0 where all is well and otherwise a code of
+    `kapmeta.core.status.Status`.
+    """
+
+    estimate: FloatArray
+    se: FloatArray
+    low: FloatArray
+    high: FloatArray
+    df: FloatArray
+    tau2: FloatArray
+    q: FloatArray
+    k: IntArray
+    status: IntArray
+
+
+def interval_named(ci: str) -> Callable[[FloatArray, FloatArray, FloatArray, float], NamedTuple]:
+    """The interval of the mean called `ci`; an unknown word is refused with the table."""
+    try:
+        return INTERVALS[ci]
+    except KeyError:
+        raise ValueError(f'unknown interval "{ci}"; use one of {", ".join(INTERVALS)}') from None
+
+
+def combine(
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    tau2: str | Estimator | float = "REML",
+    ci: str = "wald",
+    level: float = 0.95,
+    mask: npt.ArrayLike | None = None,
+) -> Combined:
+    """Pool effects by inverse variance, along the last axis, any number of analyses at once.
+
+    For simulation, resampling, leave-one-out and all-subsets analyses. For one analysis of one's own trials use
+    `kapmeta.pool`, which checks its input, counts nothing silently out and returns a result that describes itself.
+
+    Parameters
+    ----------
+    y, v : array_like, shape (..., k)
+        Effects on the analysis scale (log for ratios) and their sampling variances. ``v = inf`` marks an absent
+        study: it weighs nothing and is not counted, whatever its `y`.
+    tau2 : str, callable or float
+        Between-study variance: a word of `kapmeta.core.tau2.ESTIMATORS`, a function of `y` and `v`, or the value
+        itself; ``0.0`` is the common-effect model.
+    ci : str
+        Interval of the mean, a word of `kapmeta.core.intervals.INTERVALS`.
+    level : float
+        Confidence level, a proportion.
+    mask : array_like of bool, shape (..., k), optional
+        Which studies take part in each analysis, for `y` and `v` of shape (k,): the same as setting ``v = inf``, but
+        never held in memory all at once, and by matrix products where the sums are linear in the mask.
+
+    Returns
+    -------
+    Combined
+        Arrays of the leading shape. A row that cannot be computed is nan and has a non-zero `status`; the others are
+        not affected.
+
+    Notes
+    -----
+    Studies are put into a fixed order before anything is summed, so the order in which they are given never changes
+    the last digits. Memory stays bounded: large batches are worked through in blocks.
+
+    Examples
+    --------
+    The three trials of ``k3``, all at once and each left out in turn:
+
+    >>> import numpy as np
+    >>> from kapmeta.core import combine, masks
+    >>> y = np.array([1.00804560, 0.81093022, 3.25396714])
+    >>> v = np.array([0.03635629, 0.16809117, 2.00980296])
+    >>> combine(y, v, tau2="DL").estimate.round(4)
+    array(1.0259)
+    >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
+    array([1.273 , 1.0645, 0.973 ])
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+    interval_named(ci)
+    if isinstance(tau2, str):
+        estimator_named(tau2)
+    y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
+    if mask is None:
+        y, v = np.broadcast_arrays(y, v)
+        y, v = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
+        return _in_blocks(
+            v.shape[:-1], v.shape[-1], lambda rows: _combine(_rows(y, rows), _rows(v, rows), tau2, ci, level)
+        )
+    mask = np.asarray(mask, dtype=bool)
+    if y.ndim != 1 or v.ndim != 1 or mask.shape[-1] != y.size:
+        raise ValueError(
+            f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape} and {mask.shape}"
+        )
+    order = np.lexsort((v, y))
+    y, v, mask = y[order], v[order], mask[..., order].reshape(-1, y.size)
+    whole = bool((np.isfinite(y) & (v > 0) & (v < np.inf)).all())
+    linear = whole and ci == "wald" and (tau2 == "DL" or (isinstance(tau2, float | int) and tau2 == 0))
+    block = _combine_linear if linear else _combine_masked
+    shape = np.shape(mask)[:-1]
+    return _in_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
+
+
+def _rows(x: FloatArray, rows: slice) -> FloatArray:
+    return x.reshape(-1, x.shape[-1])[rows]
+
+
+def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Studies of each row sorted by effect, then variance: numpy orders complex numbers in just this way."""
+    both = np.empty(v.shape, dtype=np.complex128)
+    both.real, both.imag = y, v
+    both.sort(axis=-1)
+    return both.real.copy(), both.imag.copy()
+
+
+def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
+    """`block` over slices of rows small enough to hold, put together in the leading `shape`."""
+    rows = int(np.prod(shape, dtype=int))
+    size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
+    parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
+    fields: Iterator[tuple[FloatArray, ...]] = zip(*parts, strict=True)
+    return Combined(*(np.concatenate(pieces).reshape(shape) for pieces in fields))
+
+
+def _combine(y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float) -> Combined:
+    """Plain batch: `y`, `v` of shape (rows, k)."""
+    invalid = (~(v > 0) | ~np.isfinite(y)).any(-1)
+    y, v = np.where(invalid[:, None], 0.0, y), np.where(invalid[:, None], np.inf, v)
+    k = count(v)
+    if isinstance(tau2, float | int):
+        between = np.where(k > 1, float(tau2), np.nan)
+    else:
+        between = np.asarray(estimator_named(tau2)(y, v), dtype=np.float64)
+    found = INTERVALS[ci](y, v, between, level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        q = np.where(k > 1, q_statistic(y, v), np.nan)
+    status = np.where(invalid, Status.INVALID_INPUT, found.status)
+    return Combined(found.estimate, found.se, found.low, found.high, found.df, between, q, k, status)
+
+
+def _combine_masked(
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+) -> Combined:
+    variances = np.where(mask, v, np.inf)
+    return _combine(np.where(variances == np.inf, 0.0, y), variances, tau2, ci, level)
+
+
+def _combine_linear(
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+) -> Combined:
+    """Common effect or DerSimonian-Laird with Wald limits: all sums are products of the mask with a few columns."""
+    w = 1 / v
+    mean, e = mean_and_residuals(y, w)  # centred, so that the products lose no digits
+    c = mask.astype(np.float64)
+    s1, s2, sy, syy = (c @ np.stack([w, w * w, w * e, w * e * e], axis=-1)).T
+    k = np.count_nonzero(mask, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = sy / s1
+        q = np.where(k > 1, np.maximum(syy - sy * shift, 0.0), np.nan)
+        if tau2 == "DL":
+            between = np.maximum((q - (k - 1)) / (s1 - s2 / s1), 0.0)
+            random = np.flatnonzero(between > 0)
+            within = c[random] * weights(np.broadcast_to(v, (random.size, v.size)), between[random])
+            s1[random] = within.sum(-1)
+            shift[random] = (within @ e) / s1[random]
+        else:
+            between = np.where(k > 1, 0.0, np.nan)
+        estimate, se = mean + shift, np.where(k > 0, 1 / np.sqrt(s1), np.nan)
+    half = float(normal_quantile((1 + level) / 2)) * se
+    status = np.where(k > 1, Status.OK, np.where(k == 1, Status.ONE_STUDY, Status.NO_STUDIES))
+    df = np.where(k > 0, np.inf, np.nan)
+    return Combined(estimate, se, estimate - half, estimate + half, df, between, q, k, status)
