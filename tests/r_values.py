@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).parent / "reference"
 
 @cache
 def records(name: str) -> list[dict[str, Any]]:
-    """Records of ``tests/reference/NAME.json.gz``; the header there has packages, versions and control settings."""
+    """Records of ``tests/reference/NAME.json.gz``; its header has packages, versions and control settings."""
     with gzip.open(REFERENCE / f"{name}.json.gz", "rt", encoding="utf-8") as file:
         return list(json.load(file)["records"])
 
@@ -36,14 +36,15 @@ def data_set(name: str) -> tuple[FloatArray, FloatArray]:
 
 def given_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Effects of a record of 02_rma_uni, which carries them."""
-    return np.array(record["inputs"]["yi"], dtype=float), np.array(record["inputs"]["vi"], dtype=float)
+    inputs = record["inputs"]
+    return np.array(inputs["yi"], dtype=float), np.array(inputs["vi"], dtype=float)
 
 
 def counted_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Effects of a record of 04_meta_ci_pi, by the rules of meta::metabin's defaults.
 
-    Tables in which no comparison is possible are dropped, 0.5 goes to every cell of the other tables with a zero,
-    and the risk ratio divides by n + 0.5, not n + 1.
+    Tables in which no comparison is possible are dropped, 0.5 goes to every cell of the other tables with a
+    zero, and the risk ratio divides by n + 0.5, not n + 1.
     """
     a, n1, c, n2 = (np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i"))
     b, d = n1 - a, n2 - c

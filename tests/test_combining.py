@@ -109,9 +109,7 @@ def test_an_impossible_row_is_nan_and_harms_no_other() -> None:
     y, v = y.copy(), v.copy()
     v[1, 2], v[2, 0], y[3, 1], v[4, :] = 0.0, -0.1, np.nan, np.inf
     found = combine(y, v)
-    assert_array_equal(
-        found.status, [Status.OK, *[Status.INVALID_INPUT] * 3, Status.NO_STUDIES, Status.OK]
-    )
+    assert_array_equal(found.status, [Status.OK, *[Status.INVALID_INPUT] * 3, Status.NO_STUDIES, Status.OK])
     assert np.isnan(found.estimate[1:5]).all()
     for name in FLOATS:
         assert_array_equal(getattr(found, name)[[0, 5]], getattr(good, name)[[0, 5]])
@@ -150,6 +148,13 @@ def test_a_function_or_a_number_may_stand_for_tau2() -> None:
     assert fixed.tau2 == 0.25
 
 
+def test_results_have_the_leading_shape_of_the_mask() -> None:
+    y, v = data_set("kap5")
+    assert combine(y, v, mask=np.ones(5, dtype=bool)).estimate.shape == ()
+    assert combine(y, v, mask=np.ones((2, 3, 5), dtype=bool)).estimate.shape == (2, 3)
+    assert combine(y, v, tau2="DL", mask=np.ones((0, 5), dtype=bool)).estimate.shape == (0,)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -177,7 +182,7 @@ def test_masks_have_the_rows_they_name(k: int) -> None:
     order = np.random.default_rng(k).permutation(k)
     steps = masks.cumulative(order)
     assert_array_equal(steps.sum(1), np.arange(1, k + 1))
-    assert all(steps[i, order[i]] and not steps[: i, order[i]].any() for i in range(k))
+    assert all(steps[i, order[i]] and not steps[:i, order[i]].any() for i in range(k))
     subsets = masks.all_subsets(k)
     assert len({tuple(row) for row in subsets}) == 2**k - 1
     assert masks.all_subsets(k, smallest=2).sum(1).min(initial=k + 1) >= min(2, k + 1)

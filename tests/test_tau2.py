@@ -1,6 +1,7 @@
 """Between-study variance against metafor (tests/reference/02_rma_uni), its defining equations and its identities.
 
-The R values were made with metafor 5.1-12, iterative estimators refitted with threshold 1e-13 and tol at machine precision
+The R values were made with metafor 5.1-12, iterative estimators refitted with threshold 1e-13 and tol at machine
+precision
 (header of the file); metafor's defaults stop 1e-5 absolutely short of the maximum and are not compared with.
 """
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ _ELEMENTS_AT_ONCE = 1 << 20
 class Combined(NamedTuple):
     """Results of a batch of meta-analyses, each field of the leading shape (...) of the input.
 
-    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's `q` are nan where fewer than two
+    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's `q` are nan where
+    fewer than two
     studies are present; `k` counts the studies present; `status` is 0 where all is well and otherwise a code of
     `kapmeta.core.status.Status`.
     """
@@ -94,8 +95,8 @@ def combine(
     >>> from kapmeta.core import combine, masks
     >>> y = np.array([1.00804560, 0.81093022, 3.25396714])
     >>> v = np.array([0.03635629, 0.16809117, 2.00980296])
-    >>> combine(y, v, tau2="DL").estimate.round(4)
-    array(1.0259)
+    >>> float(combine(y, v, tau2="DL").estimate.round(4))
+    1.0259
     >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
     array([1.273 , 1.0645, 0.973 ])
     """
@@ -105,28 +106,30 @@ def combine(
     if isinstance(tau2, str):
         estimator_named(tau2)
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    if mask is None:
-        y, v = np.broadcast_arrays(y, v)
-        y, v = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
-        return _in_blocks(
-            v.shape[:-1], v.shape[-1], lambda rows: _combine(_rows(y, rows), _rows(v, rows), tau2, ci, level)
-        )
-    mask = np.asarray(mask, dtype=bool)
+    if mask is not None:
+        return _combine_subsets(y, v, np.asarray(mask, dtype=bool), tau2, ci, level)
+    y, v = np.broadcast_arrays(y, v)
+    effects, variances = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
+    k = variances.shape[-1]
+    effects, flat = effects.reshape(-1, k), variances.reshape(-1, k)
+    return _in_blocks(variances.shape[:-1], k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level))
+
+
+def _combine_subsets(
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+) -> Combined:
+    """Subsets of one set of studies, given as a mask."""
     if y.ndim != 1 or v.ndim != 1 or mask.shape[-1] != y.size:
         raise ValueError(
             f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape} and {mask.shape}"
         )
+    shape = mask.shape[:-1]
     order = np.lexsort((v, y))
     y, v, mask = y[order], v[order], mask[..., order].reshape(-1, y.size)
     whole = bool((np.isfinite(y) & (v > 0) & (v < np.inf)).all())
     linear = whole and ci == "wald" and (tau2 == "DL" or (isinstance(tau2, float | int) and tau2 == 0))
     block = _combine_linear if linear else _combine_masked
-    shape = np.shape(mask)[:-1]
     return _in_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
-
-
-def _rows(x: FloatArray, rows: slice) -> FloatArray:
-    return x.reshape(-1, x.shape[-1])[rows]
 
 
 def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -142,13 +145,13 @@ def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined
     rows = int(np.prod(shape, dtype=int))
     size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
     parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
-    fields: Iterator[tuple[FloatArray, ...]] = zip(*parts, strict=True)
-    return Combined(*(np.concatenate(pieces).reshape(shape) for pieces in fields))
+    fields: list[Any] = [np.concatenate(pieces).reshape(shape) for pieces in zip(*parts, strict=True)]
+    return Combined(*fields)
 
 
 def _combine(y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float) -> Combined:
     """Plain batch: `y`, `v` of shape (rows, k)."""
-    invalid = (~(v > 0) | ~np.isfinite(y)).any(-1)
+    invalid = np.asarray((~(v > 0) | ~np.isfinite(y)).any(-1))
     y, v = np.where(invalid[:, None], 0.0, y), np.where(invalid[:, None], np.inf, v)
     k = count(v)
     if isinstance(tau2, float | int):

@@ -1,4 +1,4 @@
-"""Which studies take part, as boolean arrays: leave-one-out, cumulative and all-subsets analyses are masks on one call."""
+"""Which studies take part, as boolean arrays: leave-one-out, cumulative and all-subsets analyses are masks."""
 
 from __future__ import annotations
 

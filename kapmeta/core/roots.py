@@ -20,9 +20,7 @@ _TINY = np.finfo(np.float64).tiny
 _MOST_STEPS = 200  # plain bisection of any float64 bracket of one sign needs about 60; a bracket round 0 more
 
 
-def bracketed_root(
-    f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, high: npt.ArrayLike
-) -> FloatArray:
+def bracketed_root(f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
     """Root of `f` between `low` and `high`, element by element.
 
     Parameters

@@ -145,11 +145,11 @@ def _left_of_root(y: FloatArray, v: FloatArray, target: FloatArray) -> FloatArra
     """``max(0, S / target - max v)``: since every weight is at least 1/(max v + tau2), Q is not below target here."""
     largest = np.max(np.where(v < np.inf, v, 0.0), axis=-1, initial=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(np.maximum(spread(y, v)[1] / target - largest, 0.0))
+        return np.asarray(np.nan_to_num(np.maximum(spread(y, v)[1] / target - largest, 0.0)))
 
 
 def paule_mandel(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Paule and Mandel's estimate [3]_: the generalised Q equals its degrees of freedom. Also the empirical Bayes one."""
+    """Paule and Mandel's estimate [3]_, also the empirical Bayes one: Q equals its degrees of freedom at this tau2."""
     return solve_q(y, v, np.maximum(count(v) - 1, 1))
 
 
@@ -186,7 +186,7 @@ def generalised_q(weight: Callable[[FloatArray], FloatArray]) -> Estimator:
     >>> y = np.array([0.2, 0.9, 1.6])
     >>> v = np.array([0.10, 0.20, 0.15])
     >>> print(round(float(estimate(y, v, generalised_q(lambda v: 1 / np.sqrt(v)))), 6))
-    0.377297
+    0.38349
     """
     return lambda y, v: _truncated(quadratic_moment(y, v, weight(v)), v)
 
@@ -198,7 +198,9 @@ def estimator_named(method: str | Estimator) -> Estimator:
     try:
         return ESTIMATORS[method]
     except KeyError:
-        raise ValueError(f'unknown tau2 estimator "{method}"; use one of {", ".join(ESTIMATORS)}, or a callable') from None
+        raise ValueError(
+            f'unknown tau2 estimator "{method}"; use one of {", ".join(ESTIMATORS)}, or a callable'
+        ) from None
 
 
 def estimate(y: npt.ArrayLike, v: npt.ArrayLike, method: str | Estimator = "REML") -> FloatArray:

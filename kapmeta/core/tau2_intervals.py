@@ -109,7 +109,7 @@ def generalised_q_interval(
     --------
     >>> limits = generalised_q_interval([1.0080, 0.8109, 3.2540], [0.0364, 0.1681, 2.0098])
     >>> float(limits.low), round(float(limits.high), 2)
-    (0.0, 207.06)
+    (0.0, 19.22)
     """
     y, v = present(y, v)
     there = v < np.inf
@@ -171,7 +171,7 @@ def profile_likelihood(
     --------
     >>> limits = profile_likelihood([1.0080, 0.8109, 3.2540], [0.0364, 0.1681, 2.0098])
     >>> float(limits.low), round(float(limits.high), 3)
-    (0.0, 5.226)
+    (0.0, 7.413)
     """
     y, v = present(y, v)
     y = np.broadcast_to(y, v.shape)
@@ -196,7 +196,12 @@ def _likelihood_limits(y: FloatArray, v: FloatArray, level: float, restricted: b
     nodes = np.unique(np.append(nodes, best))
 
     def excess(tau2: FloatArray) -> FloatArray:
-        return log_likelihood(np.broadcast_to(y, (*tau2.shape, y.size)), v + 0 * tau2[..., None], tau2, restricted=restricted) - cut
+        return (
+            log_likelihood(
+                np.broadcast_to(y, (*tau2.shape, y.size)), v + 0 * tau2[..., None], tau2, restricted=restricted
+            )
+            - cut
+        )
 
     inside = np.flatnonzero(excess(nodes) >= 0)
     first, last = inside[0], inside[-1]

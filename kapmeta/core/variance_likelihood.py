@@ -109,7 +109,8 @@ class _Cells(NamedTuple):
     left: _Curve
     right: _Curve
 
-    def __getitem__(self, keep: BoolArray) -> _Cells:  # type: ignore[override]
+    def where(self, keep: BoolArray) -> _Cells:
+        """The cells for which `keep` holds."""
         return _Cells(self.row[keep], _at(self.left, keep), _at(self.right, keep))
 
 
@@ -148,7 +149,7 @@ def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: boo
     at_zero = nodes.a[:, 0] <= nodes.b[:, 0]  # the likelihood falls from tau2 = 0: a maximum at the boundary
     zero = np.zeros(np.count_nonzero(at_zero))
     found = [_Brackets(rows[at_zero], zero, zero, zero)]
-    cells = cells[cells.right.t > cells.left.t]
+    cells = cells.where(cells.right.t > cells.left.t)
     for _ in range(_MOST_ROUNDS):
         left, right = cells.left, cells.right
         # twice the score in the cell: at least A(right) - B(left), at most A(left) - B(right)
@@ -164,8 +165,8 @@ def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: boo
         narrow = right.t - left.t <= 4 * _EPSILON * right.t
         settled = open_ & (falling | narrow)
         turning = settled & (left.a > left.b) & (right.a <= right.b)
-        found.append(_bracket(cells[turning]))
-        cells = cells[open_ & ~settled]
+        found.append(_bracket(cells.where(turning)))
+        cells = cells.where(open_ & ~settled)
         if not cells.row.size:
             break
         cells, tops = _halved(y, v, cells, smallest, restricted)

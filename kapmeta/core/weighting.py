@@ -29,7 +29,7 @@ def present(y: npt.ArrayLike, v: npt.ArrayLike) -> tuple[FloatArray, FloatArray]
 
 def count(v: FloatArray) -> IntArray:
     """Number of studies present along the last axis."""
-    return np.count_nonzero(v < np.inf, axis=-1)
+    return np.asarray(np.count_nonzero(v < np.inf, axis=-1))
 
 
 def weights(v: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:

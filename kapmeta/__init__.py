@@ -1,0 +1,104 @@
+"""kapmeta: honest meta-analysis of few, sparse trials.
+
+>>> import kapmeta as km
+>>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
+>>> km.pool(km.risk_ratio(trials))
+Pooled(RR 4.49 (95 % CI 1.44 to 14.03), k=1, one trial, not pooled)
+
+Names are loaded when they are first used, so that ``import kapmeta`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "core": ("kapmeta.core",),
+    "plot": ("kapmeta.plot",),
+    "protocol": ("kapmeta.protocol",),
+    "reproduce": ("kapmeta.reproduce",),
+    "PRIMARY": ("kapmeta.protocol", "PRIMARY"),
+    "Method": ("kapmeta.protocol", "Method"),
+    "Effects": ("kapmeta.results", "Effects"),
+    "Pooled": ("kapmeta.results", "Pooled"),
+    "Sweep": ("kapmeta.results", "Sweep"),
+    "load_evidence": ("kapmeta.evidence", "load_evidence"),
+    "risk_ratio": ("kapmeta.effects", "risk_ratio"),
+    "odds_ratio": ("kapmeta.effects", "odds_ratio"),
+    "risk_difference": ("kapmeta.effects", "risk_difference"),
+    "arcsine_difference": ("kapmeta.effects", "arcsine_difference"),
+    "peto_odds_ratio": ("kapmeta.effects", "peto_odds_ratio"),
+    "complement": ("kapmeta.effects", "complement"),
+    "reported": ("kapmeta.effects", "reported"),
+    "generic": ("kapmeta.effects", "generic"),
+    "pool": ("kapmeta.pooling", "pool"),
+    "mantel_haenszel": ("kapmeta.stratification", "mantel_haenszel"),
+    "peto": ("kapmeta.stratification", "peto"),
+    "subgroups": ("kapmeta.moderators", "subgroups"),
+    "meta_regression": ("kapmeta.moderators", "meta_regression"),
+    "leave_one_out": ("kapmeta.sensitivity", "leave_one_out"),
+    "estimator_table": ("kapmeta.sensitivity", "estimator_table"),
+    "zero_rules": ("kapmeta.sensitivity", "zero_rules"),
+    "load_example": ("kapmeta.examples", "load_example"),
+    "registered": ("kapmeta.answering", "registered"),
+    "registered_effects": ("kapmeta.answering", "registered_effects"),
+    "every_measure": ("kapmeta.answering", "every_measure"),
+    "conclusion": ("kapmeta.answering", "conclusion"),
+    "substances_table": ("kapmeta.answering", "substances_table"),
+    "evidence_table": ("kapmeta.answering", "evidence_table"),
+}
+"""Public name -> where it lives."""
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from kapmeta import core as core
+    from kapmeta import plot as plot
+    from kapmeta import protocol as protocol
+    from kapmeta import reproduce as reproduce
+    from kapmeta.answering import conclusion as conclusion
+    from kapmeta.answering import every_measure as every_measure
+    from kapmeta.answering import evidence_table as evidence_table
+    from kapmeta.answering import registered as registered
+    from kapmeta.answering import registered_effects as registered_effects
+    from kapmeta.answering import substances_table as substances_table
+    from kapmeta.effects import arcsine_difference as arcsine_difference
+    from kapmeta.effects import complement as complement
+    from kapmeta.effects import generic as generic
+    from kapmeta.effects import odds_ratio as odds_ratio
+    from kapmeta.effects import peto_odds_ratio as peto_odds_ratio
+    from kapmeta.effects import reported as reported
+    from kapmeta.effects import risk_difference as risk_difference
+    from kapmeta.effects import risk_ratio as risk_ratio
+    from kapmeta.evidence import load_evidence as load_evidence
+    from kapmeta.examples import load_example as load_example
+    from kapmeta.moderators import meta_regression as meta_regression
+    from kapmeta.moderators import subgroups as subgroups
+    from kapmeta.pooling import pool as pool
+    from kapmeta.protocol import PRIMARY as PRIMARY
+    from kapmeta.protocol import Method as Method
+    from kapmeta.results import Effects as Effects
+    from kapmeta.results import Pooled as Pooled
+    from kapmeta.results import Sweep as Sweep
+    from kapmeta.sensitivity import estimator_table as estimator_table
+    from kapmeta.sensitivity import leave_one_out as leave_one_out
+    from kapmeta.sensitivity import zero_rules as zero_rules
+    from kapmeta.stratification import mantel_haenszel as mantel_haenszel
+    from kapmeta.stratification import peto as peto
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f'kapmeta has no "{name}"; it has: {", ".join(__all__)}')
+    module, *attribute = _HOME[name]
+    found = import_module(module)
+    value = getattr(found, attribute[0]) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,376 @@
+"""The registered analyses: the plan of `kapmeta.protocol` applied to the evidence, and what may be concluded."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.checking import chosen
+from kapmeta.core.single_trial import koopman
+from kapmeta.effects import complement, odds_ratio, reported, risk_difference, risk_ratio
+from kapmeta.evidence import Evidence
+from kapmeta.pooling import pool
+from kapmeta.protocol import QUESTIONS, SUBSTANCES, Question, headline_rule
+from kapmeta.results import Effects, Pooled
+
+__all__ = [
+    "Conclusion",
+    "conclusion",
+    "every_measure",
+    "evidence_table",
+    "registered",
+    "registered_effects",
+    "substances_table",
+]
+
+_MEASURES = {"RR": risk_ratio, "OR": odds_ratio}
+_SECOND_HAND = ("secondary_table", "secondary_summary", "press_conflict", "tertiary_only", "tertiary_only_conflict")
+
+
+def registered_effects(evidence: Evidence, question: str) -> Effects:
+    """The effects that answer a registered question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+    question : str
+        A word of `kapmeta.protocol.QUESTIONS`.
+
+    Returns
+    -------
+    Effects
+        One a trial; counts first, then effects as reported.
+
+    Raises
+    ------
+    ValueError
+        If there is no such question, or no trial answers it.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> km.registered_effects(km.load_evidence(), "alcohol-odds")
+    Effects(OR, k=2)
+    """
+    asked = QUESTIONS[chosen(question, QUESTIONS, "question")]
+    parts = []
+    if asked.measure in _MEASURES:
+        trials = _selected(evidence.trials(substance=asked.substance), asked)
+        if len(trials):
+            effects = _MEASURES[asked.measure](trials)
+            if asked.measure == "RR" and effects.corrected.any():  # the corrected row is an artefact: show score limits
+                effects = risk_ratio(trials, interval="koopman")
+            parts.append(effects)
+    if asked.reported is not None:
+        rows = _selected(evidence.reported(substance=asked.substance), asked)
+        rows = rows[(rows["event"] == asked.reported) & (rows["measure"] == asked.measure)]
+        if len(rows):
+            found = reported(rows)
+            parts.append(found if found.event_is_good else found.reversed("abstinence"))
+    if not parts:
+        raise ValueError(f'no comparison in the evidence answers "{question}" yet')
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
+    """Rows of the contrast, design, roles and window asked for."""
+    keep = (rows["contrast"] == asked.contrast) & (rows["randomised"] == asked.randomised)
+    keep &= rows["role"].isin(asked.roles)
+    if asked.window is not None:
+        keep &= rows["window"] == asked.window
+    return rows[keep]
+
+
+def registered(evidence: Evidence, question: str) -> Pooled:
+    """A registered question answered by the registered method.
+
+    Parameters
+    ----------
+    evidence, question
+        As in `registered_effects`.
+
+    Returns
+    -------
+    Pooled
+        With one trial nothing is pooled and the result says so.
+
+    Raises
+    ------
+    ValueError
+        As in `registered_effects`.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> km.registered(km.load_evidence(), "opioids-sessions")
+    Pooled(RR 2.25 (95 % CI 1.01 to 5.03), k=1, one trial, not pooled)
+    """
+    return pool(registered_effects(evidence, question))
+
+
+def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.DataFrame:
+    """Each trial on every scale: risk ratio, odds ratio, risk difference, and the risk ratio of the opposite event.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As in `kapmeta.risk_ratio`.
+    opposite : str
+        What the opposite of the event is called.
+
+    Returns
+    -------
+    DataFrame
+        One row a trial and measure, with Wald limits; score limits too for risk ratios of the event.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
+    >>> km.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
+                             measure  estimate   low   high
+    0       risk ratio of abstinence      4.49  1.44  14.03
+    1       odds ratio of abstinence      7.74  1.88  31.87
+    2  risk difference of abstinence      0.37  0.15   0.59
+    3          risk ratio of relapse      0.58  0.39   0.85
+    """
+    several = [
+        risk_ratio(trials),
+        odds_ratio(trials),
+        risk_difference(trials),
+        risk_ratio(complement(trials, opposite)),
+    ]
+    parts = []
+    for effects in several:
+        frame = effects.to_frame()
+        part = frame[["estimate", "low", "high", "corrected"]].copy()
+        part.insert(0, "study", list(effects.labels))
+        part.insert(1, "measure", f"{effects.scale.name} of {effects.event}")
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).sort_values("study", kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What may and what may not be concluded from a result, each a plain sentence made from its numbers."""
+
+    may: str
+    may_not: str
+
+    def __str__(self) -> str:
+        return f"{self.may}\n{self.may_not}"
+
+    def _repr_html_(self) -> str:
+        pairs = (("What may be concluded.", self.may), ("What may not.", self.may_not))
+        return "".join(f"<p><strong>{head}</strong> {html.escape(text)}</p>" for head, text in pairs)
+
+
+def conclusion(pooled: Pooled) -> Conclusion:
+    """Two plain sentences: what a result lets one say, and what it does not.
+
+    Made from the result alone: number of trials, design, counts, interval, evidence level and contrast. The wording
+    changes when the numbers do.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        From `registered` or `kapmeta.pool`.
+
+    Returns
+    -------
+    Conclusion
+        The two sentences.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> print(km.conclusion(km.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
+    In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
+    the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes no difference.
+    """
+    effects = pooled.effects
+    return Conclusion(_may(pooled, effects), _may_not(pooled, effects))
+
+
+def _may(pooled: Pooled, effects: Effects) -> str:
+    scale = effects.scale
+    present = np.flatnonzero(effects.present)
+    design = _design(effects)
+    told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
+    if pooled.k == 1:
+        return f"In the one {design} ({effects.labels[present[0]]}), {told[0]}."
+    if pooled.k == 2:
+        common = pool(effects, model="common", mixed=True)
+        each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
+        return (
+            f"Two {design}s: {each}. If there were no heterogeneity between them, the common {scale.name} would be "
+            f"{wording.estimate_text(common)}."
+        )
+    shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
+    return f"{wording.pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
+
+
+def _design(effects: Effects) -> str:
+    randomised = effects.table.get("randomised")
+    if randomised is None:
+        return "trial"
+    there = effects.present
+    return "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
+
+
+def _verdict(null: float | None, low: float, high: float) -> str:
+    return "includes no difference" if null is None or low <= null <= high else "excludes no difference"
+
+
+def _trial_text(effects: Effects, i: int, level: float) -> str:
+    """One trial in words: its counts with a score interval, or its reported effect with its own interval."""
+    row, scale = effects.table.iloc[i], effects.scale
+    frame = effects.to_frame(level=level).iloc[i]
+    if pd.isna(row.get("events_t", np.nan)):
+        shown = wording.interval_text(frame["estimate"], frame["low"], frame["high"])
+        return f"{scale.name} {shown} as reported, which {_verdict(scale.null, frame['low'], frame['high'])}"
+    a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
+    treatment, control = row.get("treatment", effects.treatment), row.get("control", effects.control)
+    counts = (
+        f"{a:.0f} of {n1:.0f} ({100 * a / n1:.0f} %) with {treatment} and {c:.0f} of {n2:.0f} "
+        f"({100 * c / n2:.0f} %) with {control} had the outcome ({effects.event})"
+    )
+    if scale.key != "RR":
+        shown = wording.interval_text(frame["estimate"], frame["low"], frame["high"])
+        return f"{counts}: {scale.name} {shown}, which {_verdict(scale.null, frame['low'], frame['high'])}"
+    low, high = (float(np.exp(x)) for x in koopman(a, n1, c, n2, level=level)[1:])
+    ratio = wording.number(a * n2 / (c * n1)) if c else "without an upper bound"
+    shown = f"{ratio} (score interval {wording.number(low)} to {wording.number(high)})"
+    return f"{counts}: risk ratio {shown}, which {_verdict(1.0, low, high)}"
+
+
+def _may_not(pooled: Pooled, effects: Effects) -> str:
+    """The reasons not to conclude more, strongest first."""
+    table, there = effects.table, effects.present
+    reasons = []
+    contrast = set(table["contrast"][there]) if "contrast" in table else set()
+    if contrast & {"dose", "sessions"}:
+        reasons.append("both arms had ketamine, so this says nothing about ketamine against none")
+    if "randomised" in table and not table["randomised"][there].all():
+        reasons.append("the arms were not randomised, so a difference cannot be put down to ketamine")
+    if "evidence_level" in table:
+        levels = table["evidence_level"][there]
+        second = [
+            label for label, level in zip(np.array(effects.labels)[there], levels, strict=True) if level in _SECOND_HAND
+        ]
+        if second:
+            reasons.append(f"the numbers of {wording.joined(second)} are known only second-hand")
+    if pooled.k < 3:
+        reasons.append(
+            "one trial cannot show that a result holds elsewhere"
+            if pooled.k == 1
+            else "two trials cannot show how much results differ between trials"
+        )
+    if "n_t" in table and table["n_t"][there].notna().any():
+        people = float(table.loc[there, ["n_t", "n_c"]].sum().sum())
+        reasons.append(f"the counts are of {people:.0f} people in all")
+    return f"It does not settle the question: {'; '.join(reasons)}."
+
+
+def evidence_table(evidence: Evidence) -> pd.DataFrame:
+    """What the evidence says now, one row a registered question: the table of the README.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        Substance, question, trials, k, effect with its interval, weakest evidence level, what may be headlined.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> km.evidence_table(km.load_evidence())[["Substance", "k"]].drop_duplicates("Substance").to_string(index=False)
+    'Substance  k\\n  alcohol  1\\n  opioids  1\\n  cocaine  1'
+    """
+    rows = []
+    for name, asked in QUESTIONS.items():
+        pooled = registered(evidence, name)
+        effects = pooled.effects
+        there = effects.present
+        levels = effects.table["evidence_level"][there]
+        rows.append(
+            {
+                "Substance": asked.substance,
+                "Question": asked.title,
+                "Trials": wording.joined(np.array(effects.labels)[there]),
+                "k": pooled.k,
+                "Effect (95 % CI)": _shown_effect(pooled),
+                "Evidence": wording.joined(level.replace("_", " ") for level in dict.fromkeys(levels)),
+                "May be headlined": _headline(pooled),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _headline(pooled: Pooled) -> str:
+    """What the plan allows to be headlined, given the number of trials, their design and how sure their counts are."""
+    table, there = pooled.effects.table, pooled.effects.present
+    if table["evidence_level"][there].str.startswith("tertiary").any():
+        return "nothing, until the primary report has been read"
+    if not table["randomised"][there].all():
+        return "nothing as an effect of ketamine: not randomised"
+    return headline_rule(pooled.k).headline
+
+
+def _shown_effect(pooled: Pooled) -> str:
+    """The pooled effect from three trials on, else each trial's own."""
+    if pooled.k > 2:
+        return wording.estimate_text(pooled)
+    effects = pooled.effects
+    frame = effects.to_frame(level=pooled.method.level)
+    texts = [
+        f"{effects.scale.short} {wording.interval_text(row.estimate, row.low, row.high)}"
+        for row in frame.itertuples()
+        if row.row == "study"
+    ]
+    return "; ".join(texts)
+
+
+def substances_table(evidence: Evidence) -> pd.DataFrame:
+    """Every substance of the plan: what is known, what is under way, what can be said.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        One row a substance: the plan's word, comparisons with abstinence counts, studies seen, and studies without a
+        result yet.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> km.substances_table(km.load_evidence()).set_index("substance").loc["cannabis", "comparisons"].item()
+    0
+    """
+    studies, trials = evidence.studies, evidence.trials()
+    rows = []
+    for substance, plan in SUBSTANCES.items():
+        seen = studies[studies["substance"] == substance]
+        rows.append(
+            {
+                "substance": substance,
+                "plan": plan,
+                "comparisons": int((trials["substance"] == substance).sum()),
+                "studies seen": len(seen),
+                "without a result yet": int((seen["status"] == "ongoing or no results").sum()),
+            }
+        )
+    return pd.DataFrame(rows)

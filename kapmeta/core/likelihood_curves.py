@@ -1,0 +1,318 @@
+"""Log-likelihood curves: what one table says of its effect, with the baseline risk removed and no correction for zeros.
+
+Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives. The baseline is removed
+by conditioning on the margins (odds ratio: exact [1]_) or by its best value at each theta (profile). It is not integrated
+over a prior: a prior of the control risk alone says something about the direction of a risk ratio.
+
+All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a plateau; a table without
+information has a flat one.
+
+References
+----------
+.. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the framework of the generalized
+   linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from kapmeta.core.arrays import FloatArray
+
+_DEEPEST = 80.0  # below its maximum a curve is followed this far
+_FLAT = 1e-13  # slope below which a curve has reached its plateau
+_FINEST = 0.4  # spacing of tabulated points, in units of the width of the curve
+_FARTHEST = 60.0  # of log ratios
+
+
+class Tables(NamedTuple):
+    """Cells of 2x2 tables, shape (k,): events and non-events, treated and control."""
+
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
+    d: FloatArray
+
+    @property
+    def n1(self) -> FloatArray:
+        """Size of the treated arms."""
+        return self.a + self.b
+
+    @property
+    def n2(self) -> FloatArray:
+        """Size of the control arms."""
+        return self.c + self.d
+
+    def row(self, i: int) -> Tables:
+        """One table, its cells as arrays of shape (1,)."""
+        return Tables(*(cell[i : i + 1] for cell in self))
+
+
+class Values(NamedTuple):
+    """Log-likelihood and its first two derivatives in theta."""
+
+    loglik: FloatArray
+    slope: FloatArray
+    curvature: FloatArray
+
+
+def _columns(tables: Tables) -> tuple[FloatArray, ...]:
+    return tuple(cell[:, None] for cell in tables)
+
+
+def _log_binomial(n: FloatArray, x: FloatArray) -> FloatArray:
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1))
+
+
+def odds_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:
+    """Noncentral hypergeometric likelihood of the log odds ratio given both margins; `theta` (k, points)."""
+    values = [_one_conditional(tables.row(i), theta[i]) for i in range(theta.shape[0])]
+    return Values(*(np.stack(part) for part in zip(*values, strict=True)))
+
+
+def _one_conditional(table: Tables, theta: FloatArray) -> Values:
+    n1, n2, m = table.n1, table.n2, table.a + table.c
+    x = np.arange(np.maximum(0, m - n2)[0], np.minimum(n1, m)[0] + 1)
+    log_terms = _log_binomial(n1, x) + _log_binomial(n2, m - x)
+    x = x - table.a  # from the count seen, so that the log-likelihood is the term at 0
+    exponent = log_terms + theta[:, None] * x
+    top = exponent.max(-1, keepdims=True)
+    terms = np.exp(exponent - top)
+    total = terms.sum(-1)
+    terms /= total[:, None]
+    mean = terms @ x
+    here = _log_binomial(n1, table.a) + _log_binomial(n2, table.c)
+    return Values(here - top[:, 0] - np.log(total), -mean, -np.maximum(terms @ (x * x) - mean * mean, 0.0))
+
+
+def rate_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:
+    """Binomial likelihood of the events of the treated arm given all events: the log odds ratio of rare events."""
+    a, b, c, d = _columns(tables)
+    logit = theta + np.log((a + b) / (c + d))
+    share = special.expit(logit)
+    loglik = _log_binomial(a + c, a) + special.log_expit(logit) * a + special.log_expit(-logit) * c
+    return Values(loglik, a - (a + c) * share, -(a + c) * share * (1 - share))
+
+
+def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
+    """Binomial likelihood of the log risk ratio at the best control risk [1]_.
+
+    References
+    ----------
+    .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
+       https://doi.org/10.1002/sim.4780040211
+    """
+    a, b, c, d = _columns(tables)
+    r = np.exp(theta)
+    p2 = _control_risk(a, b, c, d, r)
+    p1 = np.minimum(r * p2, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds1, odds2 = p1 / (1 - p1), p2 / (1 - p2)
+        from_treated = a - np.where(b > 0, b * odds1, 0.0)
+        from_control = np.where(d > 0, d * odds2, 0.0) - c
+        # stationary in p2 both are equal; where a risk is held at 1 only the other arm moves
+        slope = np.where(b > 0, from_treated, from_control)
+        slope = np.where((b == 0) & (d == 0), np.where(theta > 0, -c, a), slope)
+        bend1 = np.where(b > 0, b * odds1 / (1 - p1), 0.0)
+        bend2 = np.where(d > 0, d * odds2 / (1 - p2), 0.0)
+        curvature = bend1 * bend2 / (bend1 + bend2)
+        curvature = np.where(p1 >= 1, bend2, np.where(p2 >= 1, bend1, np.where(bend1 * bend2 > 0, curvature, 0.0)))
+    loglik = special.xlogy(a, p1) + special.xlog1py(b, -p1) + special.xlogy(c, p2) + special.xlog1py(d, -p2)
+    constant = _log_binomial(a + b, a) + _log_binomial(c + d, c)
+    return Values(loglik + constant, slope, -curvature)
+
+
+def _control_risk(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, r: FloatArray) -> FloatArray:
+    """Control risk of highest likelihood when the risk ratio is r: the smaller root of a quadratic, [1] of above."""
+    from_treated, from_control = (a + b + c) * r, a + c + d
+    # discriminant of [1] as a sum that does not cancel
+    root = np.sqrt((from_treated - from_control) ** 2 + 4 * r * b * d)
+    risk = 2 * (a + c) / (from_treated + from_control + root)
+    return np.asarray(np.minimum(risk, np.minimum(1.0, 1 / r)))
+
+
+def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
+    """Binomial likelihood of the risk difference at the best control risk [1]_; minus infinity beyond -1 and 1.
+
+    References
+    ----------
+    .. [1] Miettinen O, Nurminen M. Stat Med 1985;4:213-226. https://doi.org/10.1002/sim.4780040211
+    """
+    a, b, c, d = _columns(tables)
+    inside = np.abs(theta) < 1
+    p2 = _control_risk_of_difference(a, b, c, d, np.where(inside, theta, 0.0))
+    p1 = np.clip(p2 + np.where(inside, theta, 0.0), 0.0, 1.0)
+    loglik = special.xlogy(a, p1) + special.xlog1py(b, -p1) + special.xlogy(c, p2) + special.xlog1py(d, -p2)
+    loglik = loglik + _log_binomial(a + b, a) + _log_binomial(c + d, c)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(a > 0, a / p1, 0.0) - np.where(b > 0, b / (1 - p1), 0.0)
+        other = np.where(c > 0, c / p2, 0.0) - np.where(d > 0, d / (1 - p2), 0.0)
+        # where the treated risk is held at its bound only the control arm moves
+        slope = np.where((p1 <= 0) | (p1 >= 1), -other, slope)
+        bend1 = np.where(a > 0, a / p1**2, 0.0) + np.where(b > 0, b / (1 - p1) ** 2, 0.0)
+        bend2 = np.where(c > 0, c / p2**2, 0.0) + np.where(d > 0, d / (1 - p2) ** 2, 0.0)
+        curvature = np.where(bend1 * bend2 > 0, bend1 * bend2 / (bend1 + bend2), 0.0)
+    return Values(np.where(inside, loglik, -np.inf), np.where(inside, slope, 0.0), -np.where(inside, curvature, 0.0))
+
+
+def _control_risk_of_difference(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, delta: FloatArray
+) -> FloatArray:
+    """Control risk of highest likelihood at a risk difference, by bisection of its score: the bracket always holds it."""
+    low = np.maximum(0.0, -delta) + 0 * a
+    high = np.minimum(1.0, 1.0 - delta) + 0 * a
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        p1 = middle + delta
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = (
+                np.where(a > 0, a / p1, 0.0)
+                - np.where(b > 0, b / (1 - p1), 0.0)
+                + np.where(c > 0, c / middle, 0.0)
+                - np.where(d > 0, d / (1 - middle), 0.0)
+            )
+        low, high = np.where(score > 0, middle, low), np.where(score > 0, high, middle)
+    return np.asarray(0.5 * (low + high))
+
+
+Curve = Callable[[Tables, FloatArray], Values]
+
+CURVES: Mapping[str, Curve] = MappingProxyType(
+    {
+        "OR": odds_ratio_conditional,
+        "RR": risk_ratio_profile,
+        "RD": risk_difference_profile,
+        "OR-rare": rate_ratio_conditional,
+    }
+)
+"""Curves by measure; ``"OR-rare"`` is the approximation for rare events."""
+
+
+class Tabulated(NamedTuple):
+    """One table's curve on equally spaced points that cover all of it."""
+
+    curve: Curve
+    table: Tables
+    theta: FloatArray
+    step: float
+    relative: FloatArray  # log-likelihood less its maximum
+    slope: FloatArray
+    curvature: FloatArray
+    top: float
+    best: float  # where the maximum is; infinite for a curve that rises to a plateau
+    width: float  # of the curve about its maximum, 1 / sqrt(-curvature)
+    plateau: tuple[float, float]  # likelihood relative to the maximum beyond the first and the last point
+    smooth: bool  # whether it can be interpolated: it has no sharp bend
+
+    @property
+    def informative(self) -> bool:
+        """Whether the curve depends on theta."""
+        return not (self.plateau[0] > 0 and self.plateau[1] > 0)
+
+
+def tabulated(measure: str, tables: Tables) -> list[Tabulated]:
+    """The curves of all tables, equal tables computed once."""
+    known: dict[tuple[float, ...], Tabulated] = {}
+    rows = [tuple(float(cell[i]) for cell in tables) for i in range(tables.a.size)]
+    for i, row in enumerate(rows):
+        if row not in known:
+            known[row] = _tabulate(measure, tables.row(i))
+    return [known[row] for row in rows]
+
+
+def _centre(measure: str, table: Tables) -> tuple[float, float]:
+    """A rough place and width of the curve, from cells enlarged by one half."""
+    a, b, c, d = (float(cell[0]) + 0.5 for cell in table)
+    if measure == "RD":
+        p1, p2 = a / (a + b), c / (c + d)
+        return p1 - p2, math.sqrt(p1 * (1 - p1) / (a + b) + p2 * (1 - p2) / (c + d))
+    if measure == "RR":
+        return math.log(a / (a + b) * (c + d) / c), math.sqrt(max(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d), 1e-12))
+    return math.log(a / b * d / c), math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
+
+
+def _tabulate(measure: str, table: Tables) -> Tabulated:
+    curve = CURVES[measure]
+    centre, spread = _centre(measure, table)
+    edge = 1 - 1e-9 if measure == "RD" else _FARTHEST
+    scan = np.clip(centre + spread * np.sinh(np.linspace(-6.5, 6.5, 181)), -edge, edge)
+    scan = np.unique(np.concatenate([scan, np.linspace(-edge, edge, 61)]))
+    seen = Values(*(part[0] for part in curve(table, scan[None])))
+    top = float(seen.loglik.max())
+    if not (np.abs(seen.loglik - top) > 1e-12 * max(1.0, abs(top))).any():
+        return _without_information(curve, table, centre)
+    inside = seen.loglik > top - _DEEPEST
+    sloping = np.abs(seen.slope) > _FLAT * max(1.0, float(np.abs(seen.slope).max()))
+    first, last = _ends(inside & sloping, scan.size)
+    near = inside & (seen.loglik > top - 1)
+    width = 1 / math.sqrt(max(float(-seen.curvature[near].min()), spread**-2 * 1e-2))
+    step = _FINEST * min(width, spread if measure == "RD" else 1.0)
+    if table.b[0] == 0 or table.d[0] == 0:
+        step /= 8 if measure != "OR" else 1  # the curve bends sharply where a risk meets 1
+    points = max(24, math.ceil((scan[last] - scan[first]) / step)) + 1
+    theta = np.linspace(scan[first], scan[last], points)
+    found = Values(*(part[0] for part in curve(table, theta[None])))
+    return _assembled(curve, table, theta, found)
+
+
+def _ends(there: np.ndarray, size: int) -> tuple[int, int]:
+    index = np.flatnonzero(there)
+    return max(int(index[0]) - 1, 0), min(int(index[-1]) + 1, size - 1)
+
+
+def _assembled(curve: Curve, table: Tables, theta: FloatArray, found: Values) -> Tabulated:
+    at = int(np.argmax(found.loglik))
+    top = float(found.loglik[at])
+    relative = found.loglik - top
+    plateau = tuple(float(np.exp(relative[end])) if relative[end] > -1 else 0.0 for end in (0, -1))
+    if plateau[0] or plateau[1]:
+        best = -math.inf if plateau[0] > plateau[1] else math.inf
+        width = 1.0
+    else:
+        best, top, relative = _refined_top(curve, table, theta, at, relative, top)
+        bend = -float(curve(table, np.array([[best]])).curvature[0, 0])
+        width = 1 / math.sqrt(bend) if bend > 0 else float(theta[1] - theta[0])
+    return Tabulated(
+        curve,
+        table,
+        theta,
+        float(theta[1] - theta[0]),
+        relative,
+        found.slope,
+        found.curvature,
+        top,
+        best,
+        width,
+        (plateau[0], plateau[1]),
+        curve is not risk_difference_profile and (curve is odds_ratio_conditional or bool(min(table.b, table.d)[0] > 0)),
+    )
+
+
+def _refined_top(
+    curve: Curve, table: Tables, theta: FloatArray, at: int, relative: FloatArray, top: float
+) -> tuple[float, float, FloatArray]:
+    """The maximum between the points about the highest one, by bisection of the slope."""
+    low, high = float(theta[max(at - 1, 0)]), float(theta[min(at + 1, theta.size - 1)])
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if float(curve(table, np.array([[middle]])).slope[0, 0]) > 0:
+            low = middle
+        else:
+            high = middle
+    best = 0.5 * (low + high)
+    peak = float(curve(table, np.array([[best]])).loglik[0, 0])
+    return best, max(peak, top), relative + (top - max(peak, top))
+
+
+def _without_information(curve: Curve, table: Tables, centre: float) -> Tabulated:
+    theta = centre + np.linspace(-12.0, 12.0, 25)
+    found = Values(*(part[0] for part in curve(table, theta[None])))
+    top = float(found.loglik.max())
+    flat = np.zeros_like(theta)
+    return Tabulated(curve, table, theta, 1.0, flat, flat, flat, top, math.nan, math.inf, (1.0, 1.0), False)

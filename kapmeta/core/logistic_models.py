@@ -1,0 +1,305 @@
+"""Mixed logistic models of the arms of trials: study effects fixed (UM.FS) or random (UM.RS), treatment effects random.
+
+Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the arm. The random terms are
+integrated by adaptive Gauss-Hermite quadrature about the mode of each study [2]_, and the derivatives are averages over the
+same points [3]_, so the maximum is found by Newton's method in all parameters together.
+
+References
+----------
+.. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for meta-analyses
+   that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
+.. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J Comput
+   Graph Stat 1995;4:12-35. https://doi.org/10.1080/10618600.1995.10474663
+.. [3] Louis TA. J R Stat Soc B 1982;44:226-233. https://doi.org/10.1111/j.2517-6161.1982.tb01203.x
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.distributions import chi2_quantile
+from kapmeta.core.likelihood_curves import Tables
+from kapmeta.core.roots import bracketed_root
+
+CODINGS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"half": (0.5, -0.5), "treatment": (1.0, 0.0), "control": (0.0, -1.0)}
+)
+"""Codes of treated and control arm. With tau above 0 each is another model; ``"half"`` treats the arms alike."""
+
+_ORDER = {1: 25, 2: 17}  # quadrature points by number of random terms
+_MOST_STEPS = 100
+_STARTS = (0.1, 0.4, 1.0)  # values of tau from which the maximum is sought
+
+
+class Model(NamedTuple):
+    """Tables, codes of the arms, and which terms are random.
+
+    Parameters in order: mu, tau, then for UM.FS one intercept a study; for UM.RS the mean intercept, its standard deviation
+    and, if `correlated`, the regression of the treatment effect on it.
+    """
+
+    tables: Tables
+    random_studies: bool
+    codes: tuple[float, float] = CODINGS["half"]
+    correlated: bool = False
+    order: int = 0  # quadrature points a dimension, 0 for the default; 1 is Laplace's approximation
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return 4 + self.correlated if self.random_studies else 2 + self.tables.a.size
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Positions of parameters that are standard deviations."""
+        return (1, 3) if self.random_studies else (1,)
+
+
+class Evaluation(NamedTuple):
+    """Log-likelihood, gradient and Hessian in the parameters."""
+
+    value: float
+    gradient: FloatArray
+    hessian: FloatArray
+
+
+class LogisticFit(NamedTuple):
+    """Maximum of the likelihood with a profile interval of the mean; `sigma2` and `correlation` for UM.RS."""
+
+    mu: float
+    tau: float
+    se: float
+    loglik: float
+    low: float
+    high: float
+    sigma2: float
+    correlation: float
+    parameters: FloatArray
+
+
+def _cells(model: Model) -> tuple[FloatArray, FloatArray]:
+    """Events and sizes, shape (k, 2, 1)."""
+    t = model.tables
+    return np.stack([t.a, t.c], axis=1)[:, :, None], np.stack([t.n1, t.n2], axis=1)[:, :, None]
+
+
+def _predictor(model: Model, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Linear predictor without random terms (k, 2) and the loadings of the random terms (k, 2, q)."""
+    k, h = model.tables.a.size, np.array(model.codes)
+    if not model.random_studies:
+        return p[2:, None] + h * p[0], np.broadcast_to((h * p[1])[:, None], (k, 2, 1))
+    slope = p[4] if model.correlated else 0.0
+    loadings = np.stack([p[3] + h * slope, h * p[1]], axis=-1)
+    return np.broadcast_to(p[2] + h * p[0], (k, 2)), np.broadcast_to(loadings, (k, 2, 2))
+
+
+def _modes(model: Model, base: FloatArray, loadings: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Most likely random terms z (k, q) of each study and the inverse root of the curvature there (k, q, q)."""
+    events, sizes = (part[:, :, 0] for part in _cells(model))
+    z = np.zeros((base.shape[0], loadings.shape[2]))
+    unit = np.eye(loadings.shape[2])
+
+    def height(z: FloatArray) -> FloatArray:
+        eta = base + np.einsum("kjq,kq->kj", loadings, z)
+        return np.asarray((events * eta - sizes * np.logaddexp(0, eta)).sum(-1) - (z * z).sum(-1) / 2)
+
+    level = height(z)
+    for _ in range(_MOST_STEPS):
+        eta = base + np.einsum("kjq,kq->kj", loadings, z)
+        risk = special.expit(eta)
+        gradient = np.einsum("kj,kjq->kq", events - sizes * risk, loadings) - z
+        bend = np.einsum("kj,kjq,kjr->kqr", sizes * risk * (1 - risk), loadings, loadings) + unit
+        step = np.linalg.solve(bend, gradient[:, :, None])[:, :, 0]
+        size = np.ones((base.shape[0], 1))
+        for _ in range(30):  # concave: a short enough step climbs
+            after = height(z + size * step)
+            short = after < level - 1e-12 * np.abs(level)
+            if not short.any():
+                break
+            size = np.where(short[:, None], size / 2, size)
+        z, level = z + size * step, after
+        if (np.abs(step) <= 1e-12 * (1 + np.abs(z))).all():
+            break
+    risk = special.expit(base + np.einsum("kjq,kq->kj", loadings, z))
+    bend = np.einsum("kj,kjq,kjr->kqr", sizes * risk * (1 - risk), loadings, loadings) + unit
+    return z, np.linalg.inv(np.linalg.cholesky(bend)).transpose(0, 2, 1)
+
+
+def _points(q: int, order: int) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Hermite points (N, q) and log weights (N,) with the normal density divided out."""
+    x, w = special.roots_hermitenorm(order or _ORDER[q])
+    log_weight = np.log(w) + x * x / 2
+    if q == 1:
+        return x[:, None], log_weight
+    first, second = np.meshgrid(x, x, indexing="ij")
+    return np.stack([first.ravel(), second.ravel()], axis=-1), np.add.outer(log_weight, log_weight).ravel()
+
+
+def evaluate(model: Model, p: FloatArray) -> Evaluation:
+    """Log-likelihood with its derivatives at parameters `p`."""
+    events, sizes = _cells(model)
+    base, loadings = _predictor(model, p)
+    q = loadings.shape[2]
+    mode, root = _modes(model, base, loadings)
+    x, log_weight = _points(q, model.order)
+    z = mode[:, None, :] + np.einsum("kqr,nr->knq", root, x)
+    eta = base[:, :, None] + np.einsum("kjq,knq->kjn", loadings, z)
+    log_terms = (events * eta - sizes * np.logaddexp(0, eta)).sum(1) - (z * z).sum(-1) / 2 + log_weight
+    log_terms += np.log(np.abs(np.linalg.det(root)))[:, None] - 0.5 * q * math.log(2 * math.pi)
+    total = special.logsumexp(log_terms, axis=1)
+    weight = np.exp(log_terms - total[:, None])
+    risk = special.expit(eta)
+    gradient, hessian = _averaged(model, weight, z, events - sizes * risk, sizes * risk * (1 - risk))
+    constant = special.gammaln(sizes + 1) - special.gammaln(events + 1) - special.gammaln(sizes - events + 1)
+    return Evaluation(float(total.sum() + constant.sum()), gradient, hessian)
+
+
+def _local(model: Model, z: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Derivatives of the linear predictors in the parameters that each study has (k, 2, N, own), and their positions."""
+    k, n = z.shape[:2]
+    h = np.array(model.codes)[None, :, None]
+    one = np.ones((k, 2, n))
+    own = np.arange(k)[:, None]
+    if not model.random_studies:
+        rise = np.stack([h * one, h * z[:, None, :, 0], one], axis=-1)
+        return rise, np.concatenate([np.zeros_like(own), np.ones_like(own), own + 2], axis=1)
+    parts = [h * one, h * z[:, None, :, 1], one, one * z[:, None, :, 0]]
+    if model.correlated:
+        parts.append(h * z[:, None, :, 0] * one)
+    return np.stack(parts, axis=-1), np.broadcast_to(np.arange(len(parts)), (k, len(parts)))
+
+
+def _averaged(
+    model: Model, weight: FloatArray, z: FloatArray, residual: FloatArray, bend: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Gradient and Hessian, [3] eq. (3.1): the predictors are linear in the parameters given the random terms."""
+    rise, place = _local(model, z)
+    score = np.einsum("kjn,kjnp->knp", residual, rise)
+    mean = np.einsum("kn,knp->kp", weight, score)
+    second = np.einsum("kn,knp,knr->kpr", weight, score, score) - mean[:, :, None] * mean[:, None, :]
+    second -= np.einsum("kn,kjn,kjnp,kjnr->kpr", weight, bend, rise, rise, optimize=True)
+    gradient, hessian = np.zeros(model.parameters), np.zeros((model.parameters, model.parameters))
+    np.add.at(gradient, place, mean)
+    np.add.at(hessian, (place[:, :, None], place[:, None, :]), second)
+    return gradient, hessian
+
+
+def _climb(model: Model, p: FloatArray, fixed: npt.NDArray[np.bool_]) -> tuple[FloatArray, Evaluation]:
+    """Damped Newton steps in the parameters that are not `fixed`."""
+    free = np.flatnonzero(~fixed)
+    here = evaluate(model, p)
+    damping = 0.0
+    for _ in range(_MOST_STEPS):
+        values, vectors = np.linalg.eigh(here.hessian[np.ix_(free, free)])
+        gradient = vectors.T @ here.gradient[free]
+        step = vectors @ (gradient / (np.maximum(np.abs(values), 1e-8) + damping))
+        step *= min(1.0, 5 / max(float(np.abs(step).max(initial=0.0)), 1e-300))
+        after = p.copy()
+        after[free] += step
+        there = evaluate(model, after)
+        if not there.value >= here.value - 1e-12 * abs(here.value):
+            damping = max(4 * damping, 1e-3)
+            if damping > 1e12:
+                break
+            continue
+        damping = damping / 10 if damping > 1e-6 else 0.0
+        p, here = after, there
+        if (np.abs(step) <= 1e-11 * (1e-2 + np.abs(p[free]))).all():
+            break
+    p = p.copy()
+    for i in model.scales:
+        p[i] = abs(p[i])
+    return p, here
+
+
+def _start(model: Model, tau: float) -> FloatArray:
+    t = model.tables
+    risk = (t.a + t.c + 0.5) / (t.n1 + t.n2 + 1)
+    intercepts = np.log(risk / (1 - risk))
+    log_odds = np.log((t.a + 0.5) * (t.d + 0.5) / ((t.b + 0.5) * (t.c + 0.5)))
+    mu = float(np.average(log_odds, weights=t.n1 * t.n2 / (t.n1 + t.n2)))
+    if not model.random_studies:
+        return np.concatenate([[mu, tau], intercepts])
+    spread = max(float(intercepts.std()), 0.1)
+    return np.array([mu, tau, float(intercepts.mean()), spread, 0.0][: model.parameters])
+
+
+def _best(model: Model, start: FloatArray, held: dict[int, float], random: bool) -> tuple[FloatArray, Evaluation]:
+    """Highest maximum over several values of tau to start from, 0 among them, with the parameters in `held` fixed."""
+    found: list[tuple[FloatArray, Evaluation]] = []
+    for tau in (0.0, *_STARTS) if random else (0.0,):
+        p = start.copy()
+        p[1] = tau
+        fixed = np.zeros(p.size, dtype=bool)
+        fixed[1] = tau == 0
+        for i, value in held.items():
+            p[i], fixed[i] = value, True
+        if model.correlated and tau == 0:
+            p[4], fixed[4] = 0.0, True
+        found.append(_climb(model, p, fixed))
+    best = max(found, key=lambda pair: pair[1].value)
+    at_zero = found[0]
+    # a maximum that tends to tau = 0 is the one at 0
+    return at_zero if best[1].value <= at_zero[1].value + 1e-9 else best
+
+
+def maximum(model: Model, *, level: float = 0.95, random: bool = True, profile: bool = True) -> LogisticFit:
+    """Maximum likelihood fit.
+
+    Parameters
+    ----------
+    model : Model
+        For UM.FS without tables in which nobody or everybody had the event: they say nothing there.
+    level : float
+        Level of the profile interval of the mean.
+    random : bool
+        Whether the treatment effect varies between studies.
+    profile : bool
+        Whether the interval is computed; nan otherwise.
+
+    References
+    ----------
+    .. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. Stat Med 2018;37:1059-1085.
+       https://doi.org/10.1002/sim.7588
+    """
+    p, fit = _best(model, _start(model, 0.0), {}, random)
+    at_bound = np.zeros(p.size, dtype=bool)
+    for i in model.scales:
+        at_bound[i] = p[i] < 1e-6
+    if model.correlated:
+        at_bound[4] = at_bound[3]
+    free = np.flatnonzero(~at_bound)
+    covariance = np.linalg.inv(-fit.hessian[np.ix_(free, free)])
+    se = math.sqrt(covariance[0, 0])
+    low = high = math.nan
+    if profile:
+        low, high = (_limit(model, p, fit.value, se, side, level, random) for side in (-1.0, 1.0))
+    slope = p[4] if model.correlated else 0.0
+    tau = math.hypot(p[1], slope)
+    sigma2 = p[3] ** 2 if model.random_studies else math.nan
+    correlation = slope / tau if model.correlated and tau > 0 else math.nan
+    return LogisticFit(float(p[0]), float(tau), se, fit.value, low, high, float(sigma2), correlation, p)
+
+
+def _limit(
+    model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool
+) -> float:
+    """The mean on one side at which the profile likelihood has fallen by half the chi-squared quantile."""
+    target = top - float(chi2_quantile(level, 1)) / 2
+
+    def excess(mu: FloatArray) -> FloatArray:
+        return np.array([_best(model, best, {0: float(mu[0])}, random)[1].value - target])
+
+    reach = 1.5 * float(np.sqrt(chi2_quantile(level, 1))) * se
+    while excess(np.array([best[0] + side * reach]))[0] > 0:
+        reach *= 1.5
+    ends = np.array([best[0], best[0] + side * reach])
+    return float(bracketed_root(excess, ends[:1], ends[1:])[0])

@@ -1,0 +1,464 @@
+"""Dependent effects: random effects at several levels or of several outcomes, with any sampling covariance.
+
+The effects have covariance ``Phi = V + sum_j c_j G_j``: V is known, the G_j say which effects share a random
+effect and the c_j are variances (or covariances of outcomes). They are written as squares, ``c_j = phi' A_j
+phi`` with free phi, so that a variance of 0 is an ordinary stationary point and a matrix of outcomes stays
+positive semi-definite. The (restricted) likelihood is searched from a grid of starts by Newton's method with
+its exact first and second derivatives [1]_, and the best of the maxima found is returned with the others
+named.
+
+Effects that share nothing are independent: the covariance is block diagonal, and all algebra is done on the
+stack of blocks, padded to one size by effects of unit variance, no moderators and value 0, which change
+nothing.
+
+References
+----------
+.. [1] Lindstrom MJ, Bates DM. Newton-Raphson and EM algorithms for linear mixed-effects models for
+   repeated-measures data. J Am Stat Assoc 1988;83:1014-1022. https://doi.org/10.1080/01621459.1988.10478693
+.. [2] Konstantopoulos S. Fixed effects and variance components estimation in three-level meta-analysis. Res
+   Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.distributions import chi2_quantile
+from kapmeta.core.regression import orthonormal
+from kapmeta.core.roots import bracketed_root
+
+_EPSILON = np.finfo(np.float64).eps
+_MOST_STEPS = 200
+_STARTS = 4  # of the grid, the best ones, that are climbed from
+_SHARE_OF_GAIN = 0.05  # of the rise that the slope promises, what a step must bring
+_NEGLIGIBLE = 1e-10  # a variance this small beside the spread of the effects is tried at exactly 0
+_LEVELS = (1e-3, 1e-2, 0.1, 0.5, 2.0)  # of each variance on the grid, in units of the spread of the effects
+_CORRELATIONS = (-0.5, 0.0, 0.5, 0.9)
+
+
+class Terms(NamedTuple):
+    """Random effects: which effects share them, and how their variances are made from free parameters.
+
+    Attributes
+    ----------
+    shared : ndarray, shape (J, n, n)
+        The matrices G_j.
+    squares : ndarray, shape (J, r, r)
+        The matrices A_j of ``c_j = phi' A_j phi``.
+    starts : ndarray, shape (s, r)
+        Values of phi to begin from, for effects with unit spread.
+    """
+
+    shared: FloatArray
+    squares: FloatArray
+    starts: FloatArray
+
+
+def levels(codes: Sequence[IntArray]) -> Terms:
+    """One variance a grouping of the effects: effects of one group share a random effect.
+
+    Parameters
+    ----------
+    codes : sequence of ndarray, each shape (n,)
+        Group of each effect, outermost level first; innermost often one group an effect.
+    """
+    count = len(codes)
+    shared = np.stack([code[:, None] == code[None, :] for code in codes]).astype(np.float64)
+    values = np.sqrt(_LEVELS if count <= 3 else (1e-2, 0.3))
+    starts = np.stack(np.meshgrid(*[values] * count, indexing="ij"), axis=-1).reshape(-1, count)
+    return Terms(shared, np.einsum("ja,jb->jab", np.eye(count), np.eye(count)), starts)
+
+
+def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
+    """Correlated random effects of several outcomes within clusters, covariance matrix unstructured.
+
+    The coefficients are the entries of that matrix in the order (0, 0), (1, 0), (1, 1), (2, 0) ...
+
+    Parameters
+    ----------
+    outcome : ndarray of int, shape (n,)
+        Outcome of each effect, 0, 1, ...
+    cluster : ndarray of int, shape (n,)
+        Trial of each effect.
+    """
+    q = int(outcome.max()) + 1
+    row, column = np.tril_indices(q)
+    together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
+    belongs = np.eye(q)[outcome]
+    shared = np.stack([together * _pairing(belongs, int(a), int(b)) for a, b in zip(row, column, strict=True)])
+    squares = np.zeros((row.size, row.size, row.size))
+    for j, (a, b) in enumerate(zip(row, column, strict=True)):  # T_ab = sum_c L_ac L_bc
+        for c in range(b + 1):
+            first, second = _place(int(a), c), _place(int(b), c)
+            squares[j, first, second] += 0.5
+            squares[j, second, first] += 0.5
+    starts = [
+        np.linalg.cholesky(level * ((1 - rho) * np.eye(q) + rho))[row, column]
+        for level in _LEVELS
+        for rho in _CORRELATIONS
+        if rho > -1 / max(q - 1, 1)
+    ]
+    return Terms(shared, squares, np.array(starts))
+
+
+def _place(a: int, b: int) -> int:
+    return a * (a + 1) // 2 + b
+
+
+def _pairing(belongs: FloatArray, a: int, b: int) -> FloatArray:
+    pair = np.outer(belongs[:, a], belongs[:, b])
+    return pair if a == b else pair + pair.T
+
+
+class _Stack(NamedTuple):
+    """Data in blocks: y (B, m), x (B, m, p), v (B, m, m), g (J, B, m, m); `place` says where each effect went."""
+
+    y: FloatArray
+    x: FloatArray
+    v: FloatArray
+    g: FloatArray
+    place: tuple[IntArray, IntArray]
+    n: int
+
+
+def blocks_of(pattern: BoolArray) -> IntArray:
+    """Block of each effect, 0, 1, ...: effects joined by a chain of non-zero entries of `pattern` share one."""
+    label = np.arange(len(pattern))
+    while True:
+        lowest = np.where(pattern, label[None, :], len(label)).min(axis=1)
+        lowest = np.minimum(lowest, label)
+        if (lowest == label).all():
+            return np.unique(label, return_inverse=True)[1]
+        label = lowest
+
+
+def _stacked(y: FloatArray, v: FloatArray, x: FloatArray, shared: FloatArray) -> _Stack:
+    block = blocks_of((v != 0) | (shared != 0).any(axis=0) | np.eye(len(y), dtype=bool))
+    order = np.argsort(block, kind="stable")
+    size = np.bincount(block)
+    within = np.empty(len(y), dtype=int)
+    within[order] = np.concatenate([np.arange(s) for s in size])
+    shape, place = (size.size, int(size.max())), (block, within)
+    index = np.full(shape, -1)
+    index[place] = np.arange(len(y))
+    here = index >= 0
+    pair = here[:, :, None] & here[:, None, :]
+    row, column = np.where(pair, index[:, :, None], 0), np.where(pair, index[:, None, :], 0)
+    fill = np.eye(shape[1]) * ~here[:, :, None]
+    return _Stack(
+        np.where(here, y[index], 0.0), np.where(here[..., None], x[index], 0.0),
+        np.where(pair, v[row, column], fill), np.where(pair, shared[:, row, column], 0.0), place, len(y),
+    )  # fmt: skip
+
+
+class _Derivatives(NamedTuple):
+    """Log-likelihood without constants, with first and second derivatives in the coefficients c."""
+
+    value: float
+    first: FloatArray
+    second: FloatArray
+
+
+class _Solved(NamedTuple):
+    """Generalised least squares: inverse covariance W (B, m, m), beta, its covariance, ``W (y - x beta)``."""
+
+    w: FloatArray
+    beta: FloatArray
+    covariance: FloatArray
+    wr: FloatArray
+    loglik: float
+
+
+def _loglik(data: _Stack, c: FloatArray, restricted: bool) -> FloatArray:
+    """Log-likelihoods, without constants, at coefficients `c` of shape (..., J)."""
+    phi = data.v + np.einsum("...j,jbmn->...bmn", c, data.g)
+    lower = np.linalg.cholesky(phi)
+    both = np.concatenate([data.x, data.y[..., None]], axis=-1)
+    half = np.linalg.solve(lower, np.broadcast_to(both, (*phi.shape[:-2], *both.shape[-2:])))
+    cross = np.einsum("...bmi,...bmj->...ij", half, half)
+    p = data.x.shape[-1]
+    solved = np.linalg.solve(cross[..., :p, :p], cross[..., :p, p:])
+    q = cross[..., p, p] - np.einsum("...i,...i->...", cross[..., :p, p], solved[..., 0])
+    value = 2 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum((-2, -1)) + q
+    if restricted:
+        value = value + np.linalg.slogdet(cross[..., :p, :p])[1]
+    return np.asarray(-0.5 * value)
+
+
+def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
+    """Generalised least squares at the coefficients `c`, one set."""
+    phi = data.v + np.einsum("j,jbmn->bmn", c, data.g)
+    inverse = np.linalg.inv(np.linalg.cholesky(phi))
+    w = np.swapaxes(inverse, -1, -2) @ inverse
+    half_x, half_y = inverse @ data.x, (inverse @ data.y[..., None])[..., 0]
+    cross = np.einsum("bmi,bmj->ij", half_x, half_x)
+    covariance = np.linalg.inv(cross)
+    beta = np.linalg.solve(cross, np.einsum("bmi,bm->i", half_x, half_y))
+    r = half_y - half_x @ beta
+    value = -2 * np.log(np.diagonal(inverse, axis1=-2, axis2=-1)).sum() + (r * r).sum()
+    value += np.linalg.slogdet(cross)[1] if restricted else 0.0
+    wr = np.einsum("bnm,bn->bm", inverse, r)
+    return _Solved(w, beta, covariance, wr, -0.5 * float(value))
+
+
+def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
+    """Value and derivatives at `c`: with r = Py, dl/dc_j = (r'G_j r - tr(P G_j)) / 2 and so on [1]_."""
+    s = _solve(data, c, restricted)
+    wg = s.w @ data.g
+    u = np.einsum("jbmn,bn->jbm", data.g, s.wr)
+    wu = np.einsum("bmn,jbn->jbm", s.w, u)
+    wx = s.w @ data.x
+    xwu = np.einsum("bmi,jbm->ji", wx, u)
+    curvature = np.einsum("ibm,jbm->ij", u, wu) - xwu @ s.covariance @ xwu.T
+    trace = np.einsum("jbmm->j", wg)
+    square = np.einsum("ibmn,jbnm->ij", wg, wg)
+    if restricted:
+        gwx = data.g @ wx
+        k = s.covariance @ np.einsum("bmi,jbml->jil", wx, gwx)
+        third = np.einsum("ibma,bmn,jbnc->ijac", gwx, s.w, gwx, optimize=True)
+        trace = trace - np.einsum("jaa->j", k)
+        square = square - 2 * np.einsum("ac,ijca->ij", s.covariance, third) + np.einsum("iac,jca->ij", k, k)
+    quadratic = np.einsum("jbm,bm->j", u, s.wr)
+    return _Derivatives(s.loglik, 0.5 * (quadratic - trace), 0.5 * square - curvature)
+
+
+def _coefficients(squares: FloatArray, phi: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("...a,jab,...b->...j", phi, squares, phi))
+
+
+class _Peak(NamedTuple):
+    """A maximum: free parameters, coefficients and log-likelihood."""
+
+    phi: FloatArray
+    c: FloatArray
+    value: float
+
+
+def _climb(data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray) -> _Peak:
+    """Newton's method in the `free` parameters, always uphill: directions that curve upward are turned round."""
+    phi = phi.copy()
+    here = _derivatives(data, _coefficients(squares, phi), restricted)
+    for _ in range(_MOST_STEPS):
+        jacobian = 2 * np.einsum("jab,b->ja", squares, phi)
+        gradient = (here.first @ jacobian)[free]
+        hessian = jacobian.T @ here.second @ jacobian + 2 * np.einsum("j,jab->ab", here.first, squares)
+        step = np.zeros(phi.size)
+        step[free] = _uphill(hessian[np.ix_(free, free)], gradient)
+        gain = float(gradient @ step[free])
+        moved = _moved(data, squares, phi, step, here, gain, restricted)
+        if moved is None:
+            break
+        phi, here, taken = moved
+        if taken <= 4 * _EPSILON * np.abs(phi).max():
+            break
+    return _Peak(phi, _coefficients(squares, phi), here.value)
+
+
+def _uphill(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
+    values, vectors = np.linalg.eigh(hessian)
+    size = np.abs(values)
+    largest = size.max(initial=0.0)
+    if largest == 0:
+        return np.zeros(gradient.size)
+    return np.asarray(vectors @ ((vectors.T @ gradient) / np.maximum(size, 1e-12 * largest)))
+
+
+def _moved(
+    data: _Stack,
+    squares: FloatArray,
+    phi: FloatArray,
+    step: FloatArray,
+    here: _Derivatives,
+    gain: float,
+    restricted: bool,
+) -> tuple[FloatArray, _Derivatives, float] | None:
+    """The step, halved until the likelihood rises; None where it cannot rise any more."""
+    noise = 64 * _EPSILON * (abs(here.value) + data.n)
+    scale = min(1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), 1e-300))
+    for _ in range(40):
+        after = phi + scale * step
+        there = _derivatives(data, _coefficients(squares, after), restricted)
+        enough = there.value > here.value + _SHARE_OF_GAIN * scale * gain
+        if enough or (gain <= noise and there.value >= here.value - noise):
+            return after, there, float(np.abs(scale * step).max())
+        if gain * scale <= noise:
+            return None
+        scale /= 2
+    return None
+
+
+class Components(NamedTuple):
+    """Fit of a model with several variance components, one data set.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (p,)
+        Coefficients of the moderators.
+    covariance : ndarray, shape (p, p)
+        ``(X' Phi^-1 X)^-1``.
+    c : ndarray, shape (J,)
+        Variances (or entries of the covariance matrix of outcomes).
+    phi : ndarray, shape (r,)
+        The free parameters behind them, in units of the spread of the effects.
+    loglik, loglik_restricted : float
+        Log-likelihoods with all constants, the restricted one that of orthonormal contrasts.
+    total : ndarray, shape (n, n)
+        The covariance Phi of the effects.
+    modes : tuple of ndarray
+        Coefficients c at every maximum met, the best first.
+    """
+
+    beta: FloatArray
+    covariance: FloatArray
+    c: FloatArray
+    phi: FloatArray
+    loglik: float
+    loglik_restricted: float
+    total: FloatArray
+    modes: tuple[FloatArray, ...]
+
+
+class Problem(NamedTuple):
+    """Data brought to unit spread, orthonormal moderators, in blocks."""
+
+    data: _Stack
+    terms: Terms
+    triangle: FloatArray
+    unit: float
+    restricted: bool
+
+
+def problem(y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool) -> Problem:
+    """A fit set up: effects `y` (n,), sampling covariance `v` (n, n), moderators `x` (n, p), random effects."""
+    z, triangle = orthonormal(x)
+    residual = y - z @ (z.T @ y)
+    n, p = x.shape
+    spread = float(residual @ residual) / max(n - p, 1) + float(np.diagonal(v).min())
+    unit = float(np.sqrt(spread))
+    return Problem(_stacked(y / unit, v / spread, z, terms.shared), terms, triangle, unit, restricted)
+
+
+def fit(y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool = True) -> Components:
+    """Fit by restricted or full maximum likelihood.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+        Effects on the analysis scale.
+    v : ndarray, shape (n, n)
+        Sampling covariance, positive definite.
+    x : ndarray, shape (n, p)
+        Design matrix of full column rank.
+    terms : Terms
+        Random effects, from `levels` or `outcomes`.
+    restricted : bool
+        REML or ML.
+    """
+    setting = problem(y, v, x, terms, restricted=restricted)
+    peaks = maxima(setting)
+    best = peaks[0]
+    c = best.c * setting.unit**2
+    solved = _solve(setting.data, best.c, restricted)
+    inverse = np.linalg.inv(setting.triangle)
+    full, limited = (_with_constants(setting, best.c, kind) for kind in (False, True))
+    return Components(
+        setting.unit * inverse @ solved.beta, setting.unit**2 * inverse @ solved.covariance @ inverse.T, c,
+        best.phi, full, limited, v + np.einsum("j,jmn->mn", c, terms.shared),
+        tuple(peak.c * setting.unit**2 for peak in peaks),
+    )  # fmt: skip
+
+
+def _with_constants(setting: Problem, c: FloatArray, restricted: bool) -> float:
+    m = setting.data.n - (setting.data.x.shape[-1] if restricted else 0)
+    value = float(_loglik(setting.data, c, restricted))
+    return value - 0.5 * m * math.log(2 * math.pi) - m * math.log(setting.unit)
+
+
+def maxima(setting: Problem) -> list[_Peak]:
+    """Maxima of the likelihood reached from the best starts, best first, equal ones once."""
+    terms = setting.terms
+    values = _loglik(setting.data, _coefficients(terms.squares, terms.starts), setting.restricted)
+    free = np.ones(terms.starts.shape[1], dtype=bool)
+    peaks: list[_Peak] = []
+    for start in terms.starts[np.argsort(-values, kind="stable")[:_STARTS]]:
+        peak = _climb(setting.data, terms.squares, start, setting.restricted, free)
+        peaks.append(_at_boundary(setting, peak, free))
+    peaks.sort(key=lambda peak: -peak.value)
+    distinct: list[_Peak] = []
+    for peak in peaks:
+        near = [np.abs(peak.c - other.c).max() <= 1e-5 * (1e-3 + np.abs(other.c).max()) for other in distinct]
+        if not any(near):
+            distinct.append(peak)
+    return distinct
+
+
+def _at_boundary(setting: Problem, peak: _Peak, free: BoolArray) -> _Peak:
+    """Variances that are negligible are set to exactly 0 where that is no worse."""
+    own = np.einsum("jaa->ja", setting.terms.squares).sum(0) == 1  # parameters that are a standard deviation alone
+    small = own & free & (peak.phi**2 <= _NEGLIGIBLE * max(1.0, peak.c.max(initial=0.0)))
+    if not small.any():
+        return peak
+    tried = _climb(
+        setting.data, setting.terms.squares, np.where(small, 0.0, peak.phi), setting.restricted, free & ~small
+    )
+    noise = 256 * _EPSILON * (abs(peak.value) + setting.data.n)
+    return tried if tried.value >= peak.value - noise else peak
+
+
+def profile_interval(
+    y: FloatArray,
+    v: FloatArray,
+    x: FloatArray,
+    terms: Terms,
+    which: int,
+    *,
+    restricted: bool = True,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Profile-likelihood limits of variance `which` of a model of `levels`, the others at their best.
+
+    The lower limit is 0 where the likelihood does not exclude it.
+    """
+    setting = problem(y, v, x, terms, restricted=restricted)
+    best = maxima(setting)[0]
+    cut = best.value - float(chi2_quantile(level, 1)) / 2
+    free = np.arange(best.phi.size) != which
+
+    def excess(c: FloatArray) -> FloatArray:
+        values = [_profiled(setting, best.phi, which, float(value), free) for value in c]
+        return np.array(values) - cut
+
+    estimate = float(best.c[which])
+    low = 0.0
+    if excess(np.zeros(1))[0] < 0:
+        low = float(bracketed_root(excess, np.zeros(1), np.array([estimate]))[0])
+    high = 2 * estimate + 0.1
+    while excess(np.array([high]))[0] > 0:
+        high *= 2
+    return low * setting.unit**2, float(
+        bracketed_root(excess, np.array([estimate]), np.array([high]))[0]
+    ) * setting.unit**2
+
+
+def _profiled(setting: Problem, phi: FloatArray, which: int, value: float, free: BoolArray) -> float:
+    """Best log-likelihood with variance `which` held at `value`; climbed to from the estimates and from below."""
+    peaks = []
+    for scale in (1.0, 0.1):
+        start = np.where(free, np.maximum(np.abs(phi), 1e-2) * scale, np.sqrt(value))
+        peaks.append(_climb(setting.data, setting.terms.squares, start, setting.restricted, free).value)
+    return max(peaks)
+
+
+def residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
+    """Cochran's residual Q with the sampling covariance `v`: ``y'Py`` without random effects."""
+    z, _ = orthonormal(x)
+    lower = np.linalg.cholesky(v)
+    half = np.linalg.solve(lower, np.column_stack([z, y]))
+    basis = np.linalg.qr(half[:, :-1])[0]
+    residual = half[:, -1] - basis @ (basis.T @ half[:, -1])
+    return float(residual @ residual)

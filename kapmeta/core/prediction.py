@@ -1,0 +1,283 @@
+"""Prediction intervals for the true effect in a new setting: the table of methods.
+
+Every method takes `y` and `v` of shape (..., k), `tau2` of shape (...), the `MeanInterval` reported beside it
+and a level, and returns (low, high), nan where it is undefined. With three or four studies none of them can
+be trusted and with two none exists: prefer a Bayesian predictive interval there. Where tau2 is 0 most of them
+shrink to the interval of the mean, which is no evidence that settings do not differ.
+
+References
+----------
+.. [1] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis. J R Stat
+   Soc A 2009;172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
+.. [2] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and
+   prediction intervals following REML estimation. Stat Med 2017;36:301-317. https://doi.org/10.1002/sim.7140
+.. [3] Nagashima K, Noma H, Furukawa TA. Prediction intervals for random-effects meta-analysis: a confidence
+   distribution approach. Stat Methods Med Res 2019;28:1689-1702. https://doi.org/10.1177/0962280218773520
+.. [4] Wang CC, Lee WC. A simple method to estimate prediction intervals and predictive distributions:
+   summarizing meta-analyses beyond means and confidence intervals. Res Synth Methods 2019;10:255-266.
+   https://doi.org/10.1002/jrsm.1345
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import wraps
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.distributions import normal_cdf, normal_quantile, t_quantile
+from kapmeta.core.intervals import MeanInterval, classic, degrees, hartung_knapp_factor, kenward_roger
+from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
+from kapmeta.core.roots import bracketed_root
+from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
+
+Limits: TypeAlias = tuple[FloatArray, FloatArray]
+PredictionMethod: TypeAlias = Callable[
+    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits
+]
+
+_FEWEST_FOR_ENSEMBLE = 20
+_NODES, _LOWEST, _HIGHEST = 64, -7.5, 8.5  # of tau2 in `nnf`, on the normal score of its distribution
+
+
+class Given(NamedTuple):
+    """Rows a method works on: effects and variances (n, k), tau2, the interval's estimate and its se."""
+
+    y: FloatArray
+    v: FloatArray
+    tau2: FloatArray
+    estimate: FloatArray
+    se: FloatArray
+    level: float
+
+
+_Kernel: TypeAlias = Callable[[Given], Limits]
+
+
+def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
+    """Let a kernel for rows of at least `fewest` valid studies, shape (n, k), serve arrays of any shape."""
+
+    def wrapped(kernel: _Kernel) -> PredictionMethod:
+        @wraps(kernel)
+        def method(
+            y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float =
+            0.95
+        ) -> Limits:
+            y, v = present(y, v)
+            shape, k = v.shape[:-1], v.shape[-1]
+            y, v = y.reshape(math.prod(shape), k), v.reshape(math.prod(shape), k)
+            between, estimate, se = (
+                np.broadcast_to(np.asarray(part, dtype=np.float64), shape).reshape(-1)
+                for part in (tau2, interval.estimate, interval.se)
+            )
+            rows = (np.isfinite(y) & (v > 0)).all(-1) & (count(v) >= fewest) & (between >= 0)
+            low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
+            if rows.any():
+                low[rows], high[rows] = kernel(
+                    Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level)
+                )
+            return low.reshape(shape), high.reshape(shape)
+
+        return method
+
+    return wrapped
+
+
+def _around(centre: FloatArray, se: FloatArray, df: FloatArray, given: Given) -> Limits:
+    """``centre +- t sqrt(tau2 + se^2)``."""
+    half = t_quantile((1 + given.level) / 2, df) * np.sqrt(given.tau2 + se * se)
+    return centre - half, centre + half
+
+
+@_on_rows(2)
+def t(given: Given) -> Limits:
+    """t with k - 1 degrees of freedom around the estimate, with the standard error of the interval reported.
+
+    The default: interval and prediction interval then rest on the same numbers, and coincide where tau2 is 0.
+    """
+    return _around(given.estimate, given.se, degrees(given.v), given)
+
+
+@_on_rows(3)
+def hts(given: Given) -> Limits:
+    """Higgins, Thompson and Spiegelhalter [1]_: t with k - 2 df and the model-based standard error."""
+    return _around(*classic(given.y, given.v, given.tau2), degrees(given.v) - 1, given)
+
+
+@_on_rows(2)
+def hk(given: Given) -> Limits:
+    """t with k - 1 degrees of freedom and the Hartung-Knapp standard error; nan where that is 0."""
+    return _around(*_hartung_knapp(given), degrees(given.v), given)
+
+
+@_on_rows(3)
+def hk_pr(given: Given) -> Limits:
+    """Partlett and Riley [2]_: t with k - 2 degrees of freedom and the Hartung-Knapp standard error."""
+    return _around(*_hartung_knapp(given), degrees(given.v) - 1, given)
+
+
+def _hartung_knapp(given: Given) -> tuple[FloatArray, FloatArray]:
+    estimate, se = classic(given.y, given.v, given.tau2)
+    factor = hartung_knapp_factor(given.y, given.v, given.tau2)
+    return estimate, np.where(factor > 0, np.sqrt(factor) * se, np.nan)
+
+
+@_on_rows(2)
+def kr(given: Given) -> Limits:
+    """Kenward-Roger standard error and df [2]_; nan where tau2 is 0 or the df fall below 1."""
+    return _kenward_roger(given, 0.0)
+
+
+@_on_rows(2)
+def kr_pr(given: Given) -> Limits:
+    """As `kr` with one degree of freedom fewer [2]_; nan where those fall below 1."""
+    return _kenward_roger(given, 1.0)
+
+
+def _kenward_roger(given: Given, fewer: float) -> Limits:
+    estimate, _ = classic(given.y, given.v, given.tau2)
+    se, df = kenward_roger(given.v, given.tau2)
+    df = np.where((given.tau2 > 0) & (df - fewer >= 1), df - fewer, np.nan)
+    return _around(estimate, se, df, given)
+
+
+@_on_rows(_FEWEST_FOR_ENSEMBLE)
+def wang_lee(given: Given) -> Limits:
+    """Wang and Lee [4]_: quantiles of the effects shrunk so that their variance is tau2; 20 studies or more.
+
+    Free of the normal shape of the effects, and blind to the uncertainty of mean and tau2.
+    """
+    limits = [
+        ensemble_limits(y[v < np.inf], v[v < np.inf], tau2, given.level)
+        for y, v, tau2 in zip(given.y, given.v, given.tau2, strict=True)
+    ]
+    low, high = np.transpose(limits)
+    return low, high
+
+
+def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> tuple[float, float]:
+    """Quantiles of the shrunken effects of one data set of any size; the i-th of k stands at i / (k + 1).
+
+    Between them the quantile is linear in the normal score; beyond them the deviation from the mean grows in
+    proportion to it.
+    """
+    mean, residuals = mean_and_residuals(y, weights(v, tau2))
+    deviations = np.sort(residuals * np.sqrt(tau2 / (tau2 + v)))  # [4] shrinks by the root of the reliability
+    score = normal_quantile(np.arange(1, y.size + 1) / (y.size + 1))
+    wanted = normal_quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
+    found = np.interp(wanted, score, deviations) * np.maximum(np.abs(wanted) / score[-1], 1.0)
+    return float(mean + found[0]), float(mean + found[1])
+
+
+@_on_rows(3)
+def nnf(given: Given) -> Limits:
+    """Nagashima, Noma and Furukawa's confidence-distribution interval [3]_, by quadrature, not bootstrap.
+
+    tau2 is drawn from its confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its uncertainty
+    counts; `tau2` and the interval are not used. nan where all estimates are equal.
+    """
+    limits = [
+        _confidence_limits(y[v < np.inf], v[v < np.inf], given.level) for y, v in zip(given.y, given.v,
+        strict=True)
+    ]
+    low, high = np.transpose(limits)
+    return low, high
+
+
+def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[float, float]:
+    """The quantiles of ``mu(tau2) + tau Z - s(tau2) T`` over the confidence distribution of tau2."""
+    if hartung_knapp_factor(y, v, 0.0) == 0:
+        return np.nan, np.nan
+    tau2, weight = _confidence_distribution(y, v)
+    df = y.size - 1
+    w = weights(v, tau2)
+    mean, residuals = mean_and_residuals(np.broadcast_to(y, w.shape), w)
+    s = np.sqrt((w * residuals**2).sum(-1) / df / w.sum(-1))  # Hartung-Knapp standard error at each tau2
+    wanted = np.array([(1 - level) / 2, (1 + level) / 2])
+
+    def excess(x: FloatArray) -> FloatArray:
+        areas = _normal_minus_t(x[:, None] - mean, np.sqrt(tau2), s, df)
+        return np.asarray(areas @ weight - wanted)
+
+    reach = np.ptp(y) + np.sqrt(v.max())
+    low, high = y.min() - reach, y.max() + reach
+    while excess(np.array([low, low]))[0] > 0 or excess(np.array([high, high]))[1] < 0:
+        low, high, reach = low - reach, high + reach, 2 * reach
+    limits = bracketed_root(excess, [low, low], [high, high])
+    return float(limits[0]), float(limits[1])
+
+
+def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of the confidence distribution of tau2: its atom at 0, then Gauss-Legendre nodes.
+
+    The nodes lie on the normal score of H, in which all that is averaged is smooth at both ends.
+    """
+    q, df = q_statistic(y, v), y.size - 1
+    slopes = cochran_q_slopes(v)
+
+    def log_survival(tau2: FloatArray) -> FloatArray:
+        return np.log(quadratic_form_cdf(q, 1 + tau2[:, None] * slopes))
+
+    at_zero = log_survival(np.zeros(1))[0]  # of the chance that tau2 is above 0
+    nodes, weight = special.roots_legendre(_NODES)
+    first = max(-float(normal_quantile(np.exp(at_zero))), _LOWEST)
+    half = (_HIGHEST - first) / 2
+    score = first + half * (nodes + 1)
+    weight = half * weight * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)
+    # all coefficients lie between those of the smallest and the largest slope; a tenth more, for rounding
+    tail, upper = normal_cdf(-np.abs(score)), score < 0
+    quantile = 2 * np.where(upper, special.gammainccinv(df / 2, tail), special.gammaincinv(df / 2, tail))
+    excess = q / quantile - 1
+    low, high = np.maximum(0.9 * excess / slopes[-1], 0.0), 1.1 * excess / slopes[0]
+    tau2 = bracketed_root(lambda tau2: log_survival(tau2) - special.log_ndtr(-score), low, high)
+    return np.append(0.0, tau2), np.append(-np.expm1(at_zero), weight)
+
+
+def _normal_minus_t(x: FloatArray, tau: FloatArray, s: FloatArray, df: int) -> FloatArray:
+    """``P(tau Z - s T <= x)`` by the trapezoidal rule over Z or, where T is the less spread, over T.
+
+    `x` is (m, nodes). The rule converges geometrically; the steps are for 12 digits with 2 degrees of freedom
+    and more with more.
+    """
+    over_z = tau <= 2 * s
+    area = np.empty(x.shape)
+    z = np.arange(-86, 87) * 0.1
+    density = 0.1 * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    upper = (x[:, over_z, None] - tau[over_z, None] * z) / s[over_z, None]
+    area[:, over_z] = special.stdtr(df, upper) @ density
+    # T = sqrt(df) sinh(u) has density proportional to cosh(u)^-df in u
+    u = np.linspace(-1, 1, 801) * np.arccosh(1e17 ** (1 / df))
+    density = np.cosh(u) ** -df
+    upper = (x[:, ~over_z, None] + s[~over_z, None] * np.sqrt(df) * np.sinh(u)) / tau[~over_z, None]
+    area[:, ~over_z] = normal_cdf(upper) @ (density / density.sum())
+    return area
+
+
+def none(
+    y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float = 0.95
+) -> Limits:
+    """No prediction interval: nan everywhere."""
+    nothing = np.full(np.shape(interval.estimate), np.nan)
+    return nothing, nothing.copy()
+
+
+PREDICTIONS: Mapping[str, PredictionMethod] = MappingProxyType(
+    {
+        "t": t,
+        "hts": hts,
+        "hk": hk,
+        "hk-pr": hk_pr,
+        "kr": kr,
+        "kr-pr": kr_pr,
+        "nnf": nnf,
+        "wang-lee": wang_lee,
+        "none": none,
+    }
+)
+"""Prediction intervals by name. A new one is one function and one row."""

@@ -1,0 +1,376 @@
+"""Prior distributions of the between-study standard deviation, with the points at which to integrate over them.
+
+Each prior brings a coordinate w in which the integrals over tau that a random-effects model needs are sums over equally
+spaced points. The integrands are analytic in w and vanish at both ends, so the error of the plain
+sum falls exponentially with the number of points [4]_.
+
+References
+----------
+.. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Predicting the extent of heterogeneity in meta-analysis,
+   using empirical data from the Cochrane Database of Systematic Reviews. Int J Epidemiol 2012;41:818-827.
+   https://doi.org/10.1093/ije/dys041
+.. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Predictive distributions for between-study heterogeneity
+   and simple methods for their application in Bayesian meta-analysis. Stat Med 2015;34:984-998.
+   https://doi.org/10.1002/sim.6381
+.. [3] Rhodes KM, Turner RM, Higgins JPT. Predictive distributions were developed for the extent of heterogeneity in
+   meta-analyses of continuous outcome data. J Clin Epidemiol 2015;68:52-60.
+   https://doi.org/10.1016/j.jclinepi.2014.08.012
+.. [4] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev 2014;56:385-458.
+   https://doi.org/10.1137/130932132
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import FloatArray
+
+_POINTS = 64  # a prior, multiplied by what its family and the number of studies need
+_FARTHEST = 38.0  # prior standard deviations covered: room for data that contradict the prior
+_LONGEST = 1e16  # of heavy tails, in units of the scale
+_START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
+
+
+class TauPrior(NamedTuple):
+    """A prior of tau: a family of `FAMILIES` and its parameters, which may be arrays over a batch.
+
+    Made by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or `rhodes`.
+    """
+
+    family: str
+    parameters: tuple[FloatArray, ...] = ()
+    origin: str = ""
+
+    @property
+    def proper(self) -> bool:
+        """Whether it integrates to 1."""
+        return self.family != "flat"
+
+    @property
+    def name(self) -> str:
+        """``half-normal(0.5)``; parameters that are arrays are not spelt out."""
+        told = ", ".join(f"{float(p):.4g}" if np.ndim(p) == 0 else "..." for p in self.parameters)
+        return f"{self.family}({told})" + (f", {self.origin}" if self.origin else "")
+
+
+class Nodes(NamedTuple):
+    """Equally spaced points in w: tau and the logarithm of (prior density x dtau/dw x step), shape (..., points)."""
+
+    tau: FloatArray
+    log_weight: FloatArray
+    step: FloatArray  # of w, shape (...)
+    first: FloatArray  # w of the first point, shape (...)
+    tau_of: Callable[[FloatArray], FloatArray]  # from w of shape (..., m) to tau
+
+    @property
+    def w(self) -> FloatArray:
+        """The coordinate of the points, shape (..., points)."""
+        return np.asarray(self.first[..., None] + self.step[..., None] * np.arange(self.tau.shape[-1]))
+
+
+def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
+    array = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
+        raise ValueError(f"{name} must be {'a positive' if positive else 'a'} number: got {value}")
+    return array
+
+
+def half_normal(scale: npt.ArrayLike) -> TauPrior:
+    """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect model.
+
+    Examples
+    --------
+    >>> half_normal(0.5).name
+    'half-normal(0.5)'
+    """
+    return TauPrior("half-normal", (_parameter(scale, "scale"),))
+
+
+def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
+    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments infinite."""
+    return TauPrior("half-cauchy", (_parameter(scale, "scale"),))
+
+
+def uniform(upper: npt.ArrayLike) -> TauPrior:
+    """Uniform between 0 and `upper`."""
+    return TauPrior("uniform", (_parameter(upper, "upper"),))
+
+
+def flat() -> TauPrior:
+    """Improper uniform on all tau >= 0; the posterior exists from three studies on."""
+    return TauPrior("flat")
+
+
+def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> TauPrior:
+    """Log-normal for tau squared: ``ln(tau^2)`` is normal with this mean and standard deviation."""
+    return TauPrior("log-normal", (_parameter(mean, "mean", positive=False), _parameter(sd, "sd")), origin)
+
+
+def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
+    """``ln(tau^2) = location + scale t`` with t on 5 degrees of freedom."""
+    return TauPrior("log-t5", (_parameter(location, "location", positive=False), _parameter(scale, "scale")), origin)
+
+
+TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+    {
+        ("all-cause mortality", "pharmacological v placebo"): (-4.06, 1.45),
+        ("all-cause mortality", "pharmacological v pharmacological"): (-4.27, 1.48),
+        ("all-cause mortality", "non-pharmacological"): (-3.93, 1.51),
+        ("semi-objective", "pharmacological v placebo"): (-3.02, 1.85),
+        ("semi-objective", "pharmacological v pharmacological"): (-3.23, 1.88),
+        ("semi-objective", "non-pharmacological"): (-2.89, 1.91),
+        ("subjective", "pharmacological v placebo"): (-2.13, 1.58),
+        ("subjective", "pharmacological v pharmacological"): (-2.34, 1.62),
+        ("subjective", "non-pharmacological"): (-2.01, 1.64),
+        ("general", "any"): (-2.56, 1.74),
+    }
+)
+"""Mean and standard deviation of ``ln(tau^2)`` of log odds ratios [1]_ by outcome and comparison."""
+
+TURNER_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+    {
+        ("signs or symptoms", "pharmacological v placebo"): (-2.06, 1.51),
+        ("mental health", "pharmacological v placebo"): (-2.12, 1.53),
+        ("withdrawals", "pharmacological v placebo"): (-2.99, 1.74),
+        ("biological markers", "pharmacological v placebo"): (-1.77, 1.52),
+        ("signs or symptoms", "non-pharmacological"): (-2.28, 1.71),
+        ("mental health", "non-pharmacological"): (-2.34, 1.72),
+    }
+)
+"""The same by finer outcome types [2]_, those that abstinence could be counted with."""
+
+RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+    {
+        ("mental health", "pharmacological v placebo"): (-2.99, 2.16),
+        ("subjective", "pharmacological v placebo"): (-2.76, 2.58),
+        ("general", "any"): (-3.44, 2.59),
+    }
+)
+"""Location and scale of ``ln(tau^2)``, t on 5 degrees of freedom, of standardised mean differences [3]_."""
+
+
+def _row(table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str) -> tuple[float, float]:
+    try:
+        return table[outcome, comparison]
+    except KeyError:
+        known = "; ".join(f"{o}, {c}" for o, c in table)
+        raise ValueError(f'no empirical prior for "{outcome}", "{comparison}"; the table has: {known}') from None
+
+
+def turner(outcome: str = "subjective", comparison: str = "pharmacological v placebo") -> TauPrior:
+    """Empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
+
+    For log odds ratios; for log risk ratios of common events it is cautious, and no table of this quality exists.
+
+    Parameters
+    ----------
+    outcome, comparison : str
+        A row of `TURNER_2012` or `TURNER_2015`.
+
+    Returns
+    -------
+    TauPrior
+        Log-normal for tau squared.
+
+    References
+    ----------
+    .. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Int J Epidemiol 2012;41:818-827.
+       https://doi.org/10.1093/ije/dys041
+    .. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Stat Med 2015;34:984-998.
+       https://doi.org/10.1002/sim.6381
+
+    Examples
+    --------
+    >>> turner("subjective", "pharmacological v placebo").name
+    'log-normal(-2.13, 1.58), Turner, subjective, pharmacological v placebo'
+    """
+    mean, sd = _row({**TURNER_2012, **TURNER_2015}, outcome, comparison)
+    return log_normal(mean, sd, origin=f"Turner, {outcome}, {comparison}")
+
+
+def rhodes(outcome: str = "mental health", comparison: str = "pharmacological v placebo") -> TauPrior:
+    """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of `RHODES_2015`.
+
+    References
+    ----------
+    .. [1] Rhodes KM, Turner RM, Higgins JPT. J Clin Epidemiol 2015;68:52-60.
+       https://doi.org/10.1016/j.jclinepi.2014.08.012
+    """
+    location, scale = _row(RHODES_2015, outcome, comparison)
+    return log_t(location, scale, origin=f"Rhodes, {outcome}, {comparison}")
+
+
+class Family(NamedTuple):
+    """A family of priors: log density at tau (..., n), nodes, and the power at which its tail falls."""
+
+    log_density: Callable[..., FloatArray]
+    nodes: Callable[..., Nodes]
+    tail: float
+
+
+def _last(parameter: FloatArray) -> FloatArray:
+    return np.asarray(parameter)[..., None]
+
+
+def _spaced(first: npt.ArrayLike, last: npt.ArrayLike, points: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """First point, step and all points between `first` and `last`, shapes (...), (...) and (..., points)."""
+    first, last = np.broadcast_arrays(np.asarray(first, dtype=np.float64), np.asarray(last, dtype=np.float64))
+    step = (last - first) / (points - 1)
+    return first, step, first[..., None] + step[..., None] * np.arange(points)
+
+
+def _onset(w: FloatArray) -> FloatArray:
+    """``exp(w - exp(-w))``: grows like exp(w), and falls to 0 doubly exponentially on the other side."""
+    with np.errstate(under="ignore"):
+        return np.exp(w - np.exp(-w))
+
+
+def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
+    """First point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
+    first, step, w = _spaced(np.full(unit.shape, _START), np.log(reach / unit) + 0.1, points)
+    log_weight = np.log(_last(unit) * _last(step)) + w - np.exp(-w) + np.log1p(np.exp(-w))
+    return first, step, _last(unit) * _onset(w), log_weight
+
+
+def _scaled_nodes(
+    scale: FloatArray, finest: FloatArray, reach: float, log_density: Callable[[FloatArray], FloatArray], points: int
+) -> Nodes:
+    """Nodes of a density of ``tau / scale``; the points near 0 lie as close as the most precise study asks for."""
+    with np.errstate(divide="ignore"):
+        unit = np.minimum(finest / scale, 1.0)
+    first, step, z, log_weight = _exponential(unit, reach, points)
+    scale = np.broadcast_to(scale, unit.shape)
+    return Nodes(
+        _last(scale) * z, log_density(z) + log_weight, step, first, lambda w: _last(scale * unit) * _onset(w)
+    )
+
+
+def _half_normal_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    def log_density(z: FloatArray) -> FloatArray:
+        return np.asarray(0.5 * math.log(2 / math.pi) - z * z / 2)
+
+    return _scaled_nodes(scale, finest, _FARTHEST, log_density, _points(1.5, k))
+
+
+def _half_cauchy_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    def log_density(z: FloatArray) -> FloatArray:
+        return math.log(2 / math.pi) - np.log1p(z * z)
+
+    return _scaled_nodes(scale, finest, _LONGEST, log_density, _points(4, k))
+
+
+def _flat_nodes(finest: FloatArray, k: int) -> Nodes:
+    first, step, tau, log_weight = _exponential(finest, _LONGEST * finest, _points(4, k))
+    return Nodes(tau, log_weight, step, first, lambda w: _last(finest) * _onset(w))
+
+
+def _uniform_nodes(upper: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    upper = np.broadcast_to(upper, np.broadcast_shapes(upper.shape, finest.shape))
+
+    def tau_of(w: FloatArray) -> FloatArray:
+        return np.asarray(_last(upper) * special.expit(math.pi * np.sinh(w)))  # tanh-sinh rule
+
+    first, step, w = _spaced(np.full(upper.shape, -3.2), 3.2, _points(2, k))
+    s = math.pi * np.sinh(w)
+    log_weight = np.log(math.pi * np.cosh(w) * _last(step)) + special.log_expit(s) + special.log_expit(-s)
+    return Nodes(tau_of(w), log_weight, step, first, tau_of)
+
+
+def _log_normal_nodes(mean: FloatArray, sd: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    shape = np.broadcast_shapes(mean.shape, sd.shape, finest.shape)
+    mean, sd = np.broadcast_to(mean, shape), np.broadcast_to(sd, shape)
+
+    def tau_of(w: FloatArray) -> FloatArray:
+        return np.exp((_last(mean) + _last(sd) * w) / 2)
+
+    first, step, w = _spaced(np.full(shape, -25.0), 25.0, _points(3, k))
+    log_weight = -w * w / 2 - 0.5 * math.log(2 * math.pi) + np.log(_last(step))
+    return Nodes(tau_of(w), log_weight, step, first, tau_of)
+
+
+_T5 = math.log(8 / (3 * math.pi * math.sqrt(5)))  # log of the constant of the t density on 5 degrees of freedom
+
+
+def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    shape = np.broadcast_shapes(location.shape, scale.shape, finest.shape)
+    location, scale = np.broadcast_to(location, shape), np.broadcast_to(scale, shape)
+
+    def tau_of(w: FloatArray) -> FloatArray:
+        # beyond 1e150 the square overflows, and no study has a say there
+        return np.exp(np.clip((_last(location) + _last(scale) * np.sinh(w)) / 2, -340, 340))
+
+    first, step, w = _spaced(np.full(shape, -7.5), 7.5, _points(3, k))
+    log_weight = _T5 - 3 * np.log1p(np.sinh(w) ** 2 / 5) + np.log(np.cosh(w) * _last(step))
+    return Nodes(tau_of(w), log_weight, step, first, tau_of)
+
+
+def _points(factor: float, k: int) -> int:
+    """Number of points: the more studies, the narrower the posterior that must be resolved."""
+    return int(factor * _POINTS * max(1.0, math.sqrt(k / 10)))
+
+
+def _half_normal_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
+    return np.asarray(0.5 * math.log(2 / math.pi) - np.log(_last(scale)) - (tau / _last(scale)) ** 2 / 2)
+
+
+def _half_cauchy_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
+    return np.asarray(math.log(2 / math.pi) - np.log(_last(scale)) - np.log1p((tau / _last(scale)) ** 2))
+
+
+def _uniform_density(tau: FloatArray, upper: FloatArray) -> FloatArray:
+    return np.where(tau <= _last(upper), -np.log(_last(upper)), -np.inf)
+
+
+def _log_normal_density(tau: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        z = (2 * np.log(tau) - _last(mean)) / _last(sd)
+        density = math.log(2) - np.log(tau) - np.log(_last(sd)) - 0.5 * math.log(2 * math.pi) - z * z / 2
+    return np.where(tau > 0, density, -np.inf)
+
+
+def _log_t_density(tau: FloatArray, location: FloatArray, scale: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        z = (2 * np.log(tau) - _last(location)) / _last(scale)
+        return np.asarray(math.log(2) - np.log(tau) - np.log(_last(scale)) + _T5 - 3 * np.log1p(z * z / 5))
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "half-normal": Family(_half_normal_density, _half_normal_nodes, math.inf),
+        "half-cauchy": Family(_half_cauchy_density, _half_cauchy_nodes, 2.0),
+        "uniform": Family(_uniform_density, _uniform_nodes, math.inf),
+        "log-normal": Family(_log_normal_density, _log_normal_nodes, math.inf),
+        "log-t5": Family(_log_t_density, _log_t_nodes, 1.0 + 1e-9),  # 1/tau, times a power of its logarithm
+        "flat": Family(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
+    }
+)
+"""Families of priors by name."""
+
+
+def log_density(prior: TauPrior, tau: npt.ArrayLike) -> FloatArray:
+    """Logarithm of the prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
+    tau = np.asarray(tau, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return FAMILIES[prior.family].log_density(tau, *prior.parameters)
+
+
+def nodes(prior: TauPrior, finest: npt.ArrayLike, k: int) -> Nodes:
+    """Points and weights for integrals over tau.
+
+    Parameters
+    ----------
+    prior : TauPrior
+        The prior; its parameters broadcast with `finest`.
+    finest : array_like, shape (...)
+        Smallest standard error of the studies: how closely small values of tau must be told apart.
+    k : int
+        Number of studies.
+    """
+    return FAMILIES[prior.family].nodes(*prior.parameters, np.asarray(finest, dtype=np.float64), k)

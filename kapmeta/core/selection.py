@@ -1,0 +1,508 @@
+"""Selection models: effects are observed with a probability that depends on their p-value, and that is fitted too.
+
+A study with estimate y and variance v is seen with relative probability w(p); the density of what is seen is
+``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_ [2]_. All integrals, step functions
+included, are Gauss-Legendre sums over panels that end where w jumps; gradient and Hessian are moments over the same nodes.
+
+References
+----------
+.. [1] Iyengar S, Greenhouse JB. Selection models and the file drawer problem. Stat Sci 1988;3:109-117.
+   https://doi.org/10.1214/ss/1177013012
+.. [2] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
+   Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
+.. [3] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight functions.
+   Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
+.. [4] Citkowicz M, Vevea JL. A parsimonious weight function for modeling publication bias. Psychol Methods
+   2017;22:28-41. https://doi.org/10.1037/met0000119
+.. [5] Preston C, Ashby D, Smyth R. Adjusting for publication bias: modelling the selection process. J Eval Clin Pract
+   2004;10:313-322. https://doi.org/10.1111/j.1365-2753.2003.00457.x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.distributions import chi2_upper
+from kapmeta.core.tau2 import ESTIMATORS
+
+LARGEST = 100.0
+"""Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""
+
+SMALLEST_P = 1e-5
+"""Continuous weight functions are level below this p-value and above 1 minus it [4]_: without that the beta function has
+no finite integral where heterogeneity is large, and one tiny p-value decides the fit."""
+
+# panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
+_BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
+_DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
+_NODES = 10
+_MOST_STEPS = 200
+_HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
+
+
+class Weight(NamedTuple):
+    """Logarithm of a weight function with its first and second derivatives in the parameters."""
+
+    log: FloatArray
+    first: list[FloatArray]
+    second: Mapping[tuple[int, int], FloatArray]
+
+
+class Tail(NamedTuple):
+    """p-values belonging to z statistics: one-sided (large z is small p) or two-sided."""
+
+    z: FloatArray
+    two_sided: bool
+
+    @property
+    def p(self) -> FloatArray:
+        """The p-value."""
+        return np.asarray(2 * special.ndtr(-np.abs(self.z)) if self.two_sided else special.ndtr(-self.z))
+
+    @property
+    def log_p(self) -> FloatArray:
+        """Its logarithm, without underflow."""
+        if self.two_sided:
+            return np.asarray(np.log(2) + special.log_ndtr(-np.abs(self.z)))
+        return np.asarray(special.log_ndtr(-self.z))
+
+    @property
+    def log_q(self) -> FloatArray:
+        """Logarithm of 1 - p, without cancellation."""
+        if self.two_sided:
+            with np.errstate(divide="ignore"):
+                return np.asarray(np.log(special.erf(np.abs(self.z) / np.sqrt(2))))
+        return np.asarray(special.log_ndtr(self.z))
+
+
+class Family(NamedTuple):
+    """A weight function of p: parameters without selection, starts, bounds, and the function itself.
+
+    `weight` takes the tail, the parameters and the precision of each study (1 where none is used).
+    """
+
+    neutral: tuple[float, ...]
+    strong: tuple[float, ...]
+    lower: tuple[float, ...]
+    weight: Callable[[Tail, FloatArray, FloatArray], Weight]
+    uses_precision: bool = False
+
+
+def _beta(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """p^(d1 - 1) (1 - p)^(d2 - 1) [4]_."""
+    log_p, log_q = tail.log_p, tail.log_q
+    return Weight((d[0] - 1) * log_p + (d[1] - 1) * log_q, [log_p, log_q], {})
+
+
+def _half_normal(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """exp(-d p^2) [5]_."""
+    slope = -precision * tail.p**2
+    return Weight(d[0] * slope, [slope], {})
+
+
+def _negative_exponential(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """exp(-d p) [5]_."""
+    slope = -precision * tail.p
+    return Weight(d[0] * slope, [slope], {})
+
+
+def _logistic(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """2 exp(-d p) / (1 + exp(-d p)) [5]_."""
+    p = precision * tail.p
+    up = special.expit(d[0] * p)
+    return Weight(np.log(2) + special.log_expit(-d[0] * p), [-p * up], {(0, 0): -p * p * up * (1 - up)})
+
+
+def _power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """(1 - p)^d."""
+    slope = precision * tail.log_q
+    return Weight(d[0] * slope if d[0] > 0 else np.zeros_like(slope), [slope], {})
+
+
+def _negative_exponential_power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """exp(-d1 p^(1 / d2)) [1]_."""
+    log_p = tail.log_p
+    root = np.exp(log_p / d[1])
+    bent = root * log_p / d[1] ** 2
+    curved = d[0] * (-bent * log_p / d[1] ** 2 - 2 * bent / d[1])
+    return Weight(-d[0] * root, [-root, d[0] * bent], {(0, 1): bent, (1, 1): curved})
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "beta": Family((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta),
+        "half-normal": Family((0.0,), (2.0,), (0.0,), _half_normal, True),
+        "negative-exponential": Family((0.0,), (2.0,), (0.0,), _negative_exponential, True),
+        "logistic": Family((0.0,), (2.0,), (0.0,), _logistic, True),
+        "power": Family((0.0,), (1.0,), (0.0,), _power, True),
+        "negative-exponential-power": Family((0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power),
+    }
+)
+"""Continuous weight functions by name; ``"step"`` is the other kind."""
+
+
+class Density(NamedTuple):
+    """What the likelihood is made of: z statistics, standard errors, cuts in z, and the weight function of z."""
+
+    z: FloatArray
+    se: FloatArray
+    cuts: FloatArray
+    weight: Callable[[FloatArray, FloatArray], Weight]
+
+
+class Fit(NamedTuple):
+    """A maximum of a likelihood: parameters, value, covariance (nan where not identified), and which lie on a bound."""
+
+    theta: FloatArray
+    log_likelihood: float
+    covariance: FloatArray
+    on_bound: BoolArray
+    converged: bool
+
+
+class Selection(NamedTuple):
+    """A fitted selection model.
+
+    Attributes
+    ----------
+    mu, se : float
+        Mean effect before selection; nan as standard error where the information matrix is singular.
+    tau2, se_tau2 : float
+        Between-study variance before selection; 0 and nan in a common-effect model.
+    delta, se_delta : ndarray
+        Selection parameters; for steps one an interval, the first of them 1. nan as standard error where fixed or on a
+        bound.
+    log_likelihood, unselected : float
+        Of this model, and of the same model without selection.
+    statistic, df, p_value : float
+        Likelihood ratio test of no selection; df 0 and p nan where the selection parameters were given.
+    on_bound : bool
+        Whether a selection parameter lies on the bound of what was tried.
+    counts : ndarray
+        Studies in each interval, for steps.
+    converged : bool
+        Whether the search settled.
+    """
+
+    mu: float
+    se: float
+    tau2: float
+    se_tau2: float
+    delta: FloatArray
+    se_delta: FloatArray
+    log_likelihood: float
+    unselected: float
+    statistic: float
+    df: int
+    p_value: float
+    on_bound: bool
+    counts: FloatArray
+    converged: bool
+
+
+def step_counts(y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False) -> FloatArray:
+    """Number of studies whose p-value falls into each of the intervals that end at `steps` and at 1."""
+    place = np.searchsorted(np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left")
+    return np.bincount(place, minlength=len(steps) + 1).astype(np.float64)
+
+
+def fit(
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    family: str = "step",
+    steps: Sequence[float] = (0.025,),
+    delta: Sequence[float] | None = None,
+    two_sided: bool = False,
+    common: bool = False,
+    precision: npt.ArrayLike | None = None,
+) -> Selection:
+    """Fit a selection model to one data set in which large effects are favoured; turn the sign for the other direction.
+
+    Parameters
+    ----------
+    y, v : array_like, shape (k,)
+        Effects and sampling variances, all present.
+    family : str
+        ``"step"`` or a word of `FAMILIES`.
+    steps : sequence of float
+        For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the first.
+    delta : sequence of float, optional
+        Fixed selection parameters [3]_ instead of estimated ones; for steps the leading 1 included.
+    two_sided : bool
+        Whether selection works on two-sided p-values.
+    common : bool
+        Whether the between-study variance is 0 by assumption.
+    precision : array_like, shape (k,), optional
+        Multiplies the selection parameter of each study; for families that use it.
+
+    Returns
+    -------
+    Selection
+    """
+    y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
+    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # a power of 2: takes the unit out without rounding
+    y, v = y / unit, v / unit**2
+    per_study = np.ones_like(y) if precision is None else np.asarray(precision, dtype=np.float64)
+    counts = step_counts(y, v, steps, two_sided=two_sided) if family == "step" else np.zeros(0)
+    density, neutral, strong, lower = _density(y, v, family, steps, two_sided, per_study)
+    free = np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
+    if family == "step":
+        free &= counts[1:] > 0  # without a study in it an interval's weight is 0 at the maximum
+        neutral, strong = np.where(counts[1:] > 0, neutral, 0.0), np.where(counts[1:] > 0, strong, 0.0)
+    if delta is not None:
+        neutral = np.asarray(delta, dtype=np.float64)[-neutral.size :]
+    found = _best(density, y, v, common, free, neutral, strong, lower)
+    return _selection(found, y, v, unit, family, free, delta is not None, common, counts)
+
+
+def _density(
+    y: FloatArray, v: FloatArray, family: str, steps: Sequence[float], two_sided: bool, precision: FloatArray
+) -> tuple[Density, FloatArray, FloatArray, FloatArray]:
+    """The pieces of the likelihood, and neutral, strong and lowest selection parameters."""
+    z, se = y / np.sqrt(v), np.sqrt(v)
+    if family == "step":
+        ends = np.asarray(steps, dtype=np.float64)
+        cuts = -special.ndtri(ends / 2) if two_sided else -special.ndtri(ends)
+        count = ends.size
+        every = np.concatenate([cuts, -cuts]) if two_sided else cuts
+        weight = lambda x, d: _step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
+        return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
+    kind = FAMILIES[family]
+    row = precision[:, None]
+    cuts = _level_beyond(two_sided)
+    weight = lambda x, d: kind.weight(_level_tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
+    smooth = Density(z, se, np.concatenate([-cuts, cuts]), weight)
+    return smooth, np.array(kind.neutral), np.array(kind.strong), np.array(kind.lower)
+
+
+def _level_beyond(two_sided: bool) -> FloatArray:
+    """Where, in |z|, the p-value reaches `SMALLEST_P` or 1 minus it."""
+    ends = (1 - SMALLEST_P, SMALLEST_P) if two_sided else (SMALLEST_P,)
+    return np.array([-special.ndtri(p / 2 if two_sided else p) for p in ends])
+
+
+def _level_tail(z: FloatArray, two_sided: bool) -> Tail:
+    """The tail with p kept between `SMALLEST_P` and 1 minus it."""
+    *low, high = _level_beyond(two_sided)
+    if two_sided:
+        z = np.maximum(np.abs(z), low[0])
+    return Tail(np.clip(z, -high, high), two_sided)
+
+
+def _step_weight(p: FloatArray, ends: FloatArray, d: FloatArray) -> Weight:
+    """Weight 1 up to the first step, `d` after it [2]_; derivatives only where the weight is positive."""
+    place = np.searchsorted(ends, p, side="left")
+    all_d = np.concatenate([[1.0], d])
+    with np.errstate(divide="ignore"):
+        log = np.log(all_d)[place]
+    rate = np.where(all_d > 0, 1 / np.where(all_d > 0, all_d, 1.0), 0.0)
+    first = [np.where(place == j, rate[j], 0.0) for j in range(1, all_d.size)]
+    return Weight(log, first, {(j, j): -g * g for j, g in enumerate(first)})
+
+
+def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where nothing would be seen."""
+    mu, tau2, d = theta[0], theta[1], theta[2:]
+    m, s2 = mu / density.se, 1 + tau2 / density.se**2
+    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts)
+    inside = _log_density(nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d))
+    top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
+    if not np.isfinite(top).all():
+        return -np.inf, np.zeros_like(theta), np.zeros((theta.size, theta.size))
+    mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))
+    total = mass.sum(-1)
+    share = mass / total[:, None]
+    here = _log_density(density.z, m, s2, density.se, density.weight(density.z, d))
+    value = (here.log - np.log(total) - top[:, 0] - np.log(density.se)).sum()
+    d1 = np.stack(np.broadcast_arrays(*inside.first), axis=1)  # (k, p, nodes)
+    expected = (d1 * share[:, None, :]).sum(-1)
+    observed = np.stack(np.broadcast_arrays(*here.first), axis=1)
+    hessian = expected.T @ expected - ((d1 * share[:, None, :]) @ np.swapaxes(d1, -1, -2)).sum(0)
+    for (i, j), second in here.second.items():
+        change = float((second - (inside.second[i, j] * share).sum(-1)).sum())
+        hessian[i, j] += change
+        if i != j:
+            hessian[j, i] += change
+    return float(value), (observed - expected).sum(0), hessian
+
+
+def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w: Weight) -> Weight:
+    """Weight times normal density of z, with derivatives in (mu, tau2, delta...)."""
+    e, v = z - m, se * se
+    log = w.log - e * e / (2 * s2) - np.log(s2) / 2 - _HALF_LOG_2PI
+    first = [e / (s2 * se), (e * e / s2 - 1) / (2 * s2 * v), *w.first]
+    second = {
+        (0, 0): -1 / (s2 * v) + 0 * e,
+        (0, 1): -e / (s2 * s2 * v * se),
+        (1, 1): (0.5 - e * e / s2) / (s2 * s2 * v * v),
+        **{(i + 2, j + 2): part for (i, j), part in w.second.items()},
+    }
+    return Weight(log, first, second)
+
+
+def _nodes(m: FloatArray, s: FloatArray, cuts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at bends, cuts and standard deviations."""
+    x, w = _legendre()
+    ends = np.concatenate(
+        [
+            np.broadcast_to(np.concatenate([_BENDS, cuts]), (m.size, len(_BENDS) + cuts.size)),
+            m[:, None] + s[:, None] * _DEVIATIONS,
+        ],
+        axis=1,
+    )
+    reach = s[:, None] * _DEVIATIONS[-1]
+    ends = np.sort(np.clip(ends, m[:, None] - reach, m[:, None] + reach), axis=1)
+    half = np.diff(ends, axis=1)[..., None] / 2
+    nodes = ends[:, :-1, None] + half * (1 + x)
+    return nodes.reshape(m.size, -1), (half * w).reshape(m.size, -1)
+
+
+def _legendre() -> tuple[FloatArray, FloatArray]:
+    x, w = special.roots_legendre(_NODES)
+    return np.asarray(x), np.asarray(w)
+
+
+def maximise(
+    f: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
+    start: npt.ArrayLike,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+) -> Fit:
+    """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
+
+    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut back
+    until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no unit,
+    after one more full step that squares the error.
+    """
+    lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
+    value, gradient, hessian = f(theta)
+    settled = False
+    for _ in range(_MOST_STEPS):
+        stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0)) | (lower == upper)
+        direction = _newton_direction(gradient, hessian, ~stuck)
+        gain = float(gradient @ direction)
+        new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
+        settled = gain <= 2e-13 * max(1.0, abs(value))
+        if settled or new is theta:
+            if ahead[0] >= value:
+                theta, (value, gradient, hessian) = new, ahead
+            settled = settled or gain <= 1e-9 * max(1.0, abs(value))
+            break
+        theta, (value, gradient, hessian) = new, ahead
+    stuck = (theta <= lower) | (theta >= upper)
+    return Fit(theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled))
+
+
+def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
+    """Ascent direction over the free coordinates, from the Hessian with its eigenvalues made negative."""
+    direction = np.zeros_like(gradient)
+    if not free.any():
+        return direction
+    g, h = gradient[free], -hessian[np.ix_(free, free)]
+    scale = np.sqrt(np.maximum(np.abs(np.diag(h)), np.finfo(np.float64).tiny))
+    values, vectors = np.linalg.eigh(h / np.outer(scale, scale))
+    values = np.maximum(np.abs(values), 1e-10 * np.abs(values).max() + np.finfo(np.float64).tiny)
+    direction[free] = (vectors @ ((vectors.T @ (g / scale)) / values)) / scale
+    return direction
+
+
+def _climb(
+    f: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
+    theta: FloatArray,
+    value: float,
+    gradient: FloatArray,
+    direction: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> tuple[FloatArray, tuple[float, FloatArray, FloatArray]]:
+    """The first of ever shorter steps, bent along the box, that climbs enough; `theta` itself if none does."""
+    length = 1.0
+    ahead = f(np.clip(theta + direction, lower, upper))
+    for _ in range(40):
+        new = np.clip(theta + length * direction, lower, upper)
+        if ahead[0] >= value + 1e-4 * float(gradient @ (new - theta)):
+            return new, ahead
+        length /= 2 if np.isfinite(ahead[0]) else 4
+        ahead = f(np.clip(theta + length * direction, lower, upper))
+    return theta, f(theta)
+
+
+def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
+    """Inverse of the observed information over the free coordinates; nan elsewhere and where it is not positive."""
+    covariance = np.full(hessian.shape, np.nan)
+    if free.any():
+        information = -hessian[np.ix_(free, free)]
+        scale = np.sqrt(np.abs(np.diag(information)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = information / np.outer(scale, scale)
+        if np.isfinite(scaled).all() and np.linalg.eigvalsh(scaled).min() > 1e-10:
+            covariance[np.ix_(free, free)] = np.linalg.inv(scaled) / np.outer(scale, scale)
+    return covariance
+
+
+def _best(
+    density: Density,
+    y: FloatArray,
+    v: FloatArray,
+    common: bool,
+    free: BoolArray,
+    neutral: FloatArray,
+    strong: FloatArray,
+    lowest: FloatArray,
+) -> Fit:
+    """The best of several searches: from no selection, from strong selection with a smaller mean, and from far away."""
+    tau2 = 0.0 if common else float(ESTIMATORS["ML"](y, v))
+    mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
+    lower = np.concatenate([[-np.inf, 0.0], np.where(free, lowest, neutral)])
+    upper = np.concatenate([[np.inf, 0.0 if common else np.inf], np.where(free, LARGEST, neutral)])
+    typical = float(np.median(v))
+    starts = [(mu, tau2, neutral)]
+    if free.any():
+        starts += [(mu / 2, tau2 / 2, strong), (0.0, 2 * tau2 + typical, strong), (1.5 * mu, tau2, 2 * neutral + 0.5)]
+        starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
+    f = lambda theta: log_likelihood(density, theta)  # noqa: E731
+    fits = [maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper) for m, t, d in starts]
+    return max(fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf)
+
+
+def _selection(
+    found: Fit,
+    y: FloatArray,
+    v: FloatArray,
+    unit: float,
+    family: str,
+    free: BoolArray,
+    fixed: bool,
+    common: bool,
+    counts: FloatArray,
+) -> Selection:
+    """The fit in the units given, with the test against no selection."""
+    jacobian = -y.size * np.log(unit)
+    se = np.sqrt(np.diag(found.covariance))
+    delta, se_delta = found.theta[2:], np.where(free, se[2:], np.nan)
+    if family == "step":
+        delta, se_delta = np.concatenate([[1.0], delta]), np.concatenate([[np.nan], se_delta])
+    unselected = _unselected(y, v, common)
+    df = 0 if fixed else int(found.theta.size - 2)
+    statistic = max(0.0, 2 * (found.log_likelihood - unselected))
+    return Selection(
+        float(found.theta[0] * unit), float(se[0] * unit), float(found.theta[1] * unit**2), float(se[1] * unit**2),
+        delta, se_delta, found.log_likelihood + jacobian, unselected + jacobian, statistic, df,
+        float(chi2_upper(statistic, df)) if df else float("nan"), bool(found.on_bound[2:].any()), counts, found.converged,
+    )  # fmt: skip
+
+
+def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:
+    """Largest log-likelihood without selection."""
+    total = v + (0.0 if common else float(ESTIMATORS["ML"](y, v)))
+    e = y - (y / total).sum() / (1 / total).sum()
+    return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _HALF_LOG_2PI)

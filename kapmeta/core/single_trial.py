@@ -1,0 +1,588 @@
+"""Intervals for one trial, or one proportion: what a forest plot shows where nothing is to be pooled.
+
+Every function works table by table on arrays of any shape and corrects no cell. Ratios are on the log scale,
+where a limit that the data do not set is -inf or inf (0 or inf as a ratio). The cells of a trial are named as
+in the papers::
+
+                event   no event   total
+    treatment     a        b        n1
+    control       c        d        n2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.counts import broadcast_floats, continuity_corrected
+from kapmeta.core.distributions import normal_quantile
+from kapmeta.core.hypergeometric import common_odds_ratio
+from kapmeta.core.roots import bracketed_root
+
+_Score = Callable[[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
+_POLISHING_STEPS = 3  # the cubic loses digits next to a double root; Newton's steps give them back
+
+
+class TrialInterval(NamedTuple):
+    """Estimate and limits of each table, in the shape of the input; log scale for ratios.
+
+    All three are nan where a table is absent (a nan, or an arm of nobody) or impossible (events exceed
+    participants).
+    """
+
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def _cells(
+    events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    a, b, c, d, _, _ = continuity_corrected(events_t, n_t, events_c, n_c, rule="none")
+    return a, b, c, d
+
+
+def _z(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+    return float(normal_quantile((1 + level) / 2))
+
+
+def ratio_score(
+    log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
+) -> FloatArray:
+    """Koopman's score statistic of a log risk ratio: standard normal if that is the true one, and falling in
+    it.
+
+    The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They and their
+    complements are written here as sums of terms of one sign, so that nothing cancels near 0 or 1.
+    """
+    r = np.exp(log_ratio)
+    n1, n2 = a + b, c + d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        g, h = r * (n1 + c) - (a + n2), 4 * r * b * d
+        root = np.sqrt(g * g + h)
+        up = np.where(g >= 0, root + g, h / (root - g))
+        down = np.where(g <= 0, root - g, h / (root + g))
+        size = r * (n1 + c) + (a + n2) + root
+        p2, q2, q1 = 2 * (a + c) / size, (up + 2 * d) / size, (down + 2 * r * b) / size
+        variance = r * p2 * q1 / n1 + r * r * p2 * q2 / n2
+        difference = a / n1 - r * c / n2
+        return np.where(difference == 0, 0.0, difference / np.sqrt(variance))
+
+
+def difference_score(
+    difference: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
+) -> FloatArray:
+    """Miettinen and Nurminen's score statistic of a risk difference: standard normal if that is true."""
+    n1, n2 = a + b, c + d
+    p2 = _control_risk(difference, a, n1, c, n2)
+    p1 = np.clip(p2 + difference, 0.0, 1.0)
+    variance = (p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2) * _inflation(a, b, c, d)
+    excess = (a * d - b * c) / (n1 * n2) - difference
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(excess == 0, 0.0, excess / np.sqrt(variance))
+
+
+def _control_risk(
+    delta: FloatArray, a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
+) -> FloatArray:
+    """Risk under control that fits best if the risk difference is `delta`: the middle root of a cubic."""
+    n, m = n1 + n2, a + c
+    l2, l1, l0 = (n1 + 2 * n2) * delta - n - m, (n2 * delta - n - 2 * c) * delta + m, c * delta * (1 - delta)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        third = l2 / (3 * n)
+        q = third**3 - l1 * third / (2 * n) + l0 / (2 * n)
+        p = np.where(q >= 0, 1.0, -1.0) * np.sqrt(np.maximum(third**2 - l1 / (3 * n), 0.0))
+        angle = (np.pi + np.arccos(np.clip(np.nan_to_num(q / p**3), -1.0, 1.0))) / 3
+        x = np.where(delta == 0, m / n, 2 * p * np.cos(angle) - third)
+        least, most = np.maximum(0.0, -delta), np.minimum(1.0, 1 - delta)
+        for _ in range(_POLISHING_STEPS):
+            x = np.clip(x, least, most)
+            p1 = x + delta
+            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (a - n1 * p1)  # the cubic, uncancelled
+            step = value / ((3 * n * x + 2 * l2) * x + l1)
+            x = np.where(np.isfinite(step), x - step, x)
+    return np.clip(x, least, most)
+
+
+def _inflation(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
+    """By what Miettinen and Nurminen multiply the variance."""
+    n = a + b + c + d
+    return n / (n - 1)
+
+
+def _both_limits(
+    lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray],
+    cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray]:
+    """The upper limit is the lower one of the table with its arms exchanged, turned round."""
+    a, b, c, d = cells
+    return lower(a, b, c, d), -lower(c, d, a, b)
+
+
+def _ratio_lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, z: FloatArray) -> FloatArray:
+    """Lower limit of the log risk ratio: the score statistic is `z` there; -inf without treated events."""
+    n1, n2 = a + b, c + d
+    p1 = a / n1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # below this the statistic exceeds z: the variance at r <= 1 is at most r (1/n1 + 1/n2)
+        low = np.log(np.minimum(p1 / 2, p1 * p1 / (4 * z * z * (1 / n1 + 1 / n2))))
+        # above this it is below z if the control arm has no events: the variance is at least r p1 / (4 n2)
+        beyond = np.log(np.maximum(np.maximum(4 * p1, (a + n2) / n1), 4 * n2 * p1 / (z * z)))
+        high = np.where(c > 0, np.log(p1 * n2 / c), beyond)
+        limited = a > 0
+        low, high = np.where(limited, low, 0.0), np.where(limited, high, 0.0)
+        limit = bracketed_root(lambda x: ratio_score(x, a, b, c, d) - z, low, high)
+    return np.where(limited, limit, np.where(a == 0, -np.inf, np.nan))
+
+
+def _ratio_interval(
+    cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray], z: FloatArray
+) -> TrialInterval:
+    a, b, c, d = cells
+    low, high = _both_limits(lambda a, b, c, d: _ratio_lower(a, b, c, d, z), cells)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return TrialInterval(np.log(a / (a + b) / (c / (c + d))), low, high)
+
+
+def koopman(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Score interval of one trial's log risk ratio [1]_: all ratios that a score test does not refuse.
+
+    The interval to show for one trial, with or without empty cells. Where both arms have events enough it is
+    close to the usual one; where one has none it still says what the trial says. Not exact: in very small
+    trials its coverage varies about the level, and `miettinen_nurminen_ratio` is a little wider.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high`` on the log scale. Without events under control the estimate and the upper
+        limit are inf, without events under treatment the estimate and the lower limit -inf; without any the
+        estimate is nan and the interval all numbers. With nothing but events in both arms the estimate is 0
+        and both limits are finite.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Koopman PAR. Confidence intervals for the ratio of two binomial proportions. Biometrics
+       1984;40:513-517.
+       https://doi.org/10.2307/2531405
+
+    Examples
+    --------
+    Krupitsky 2007, three sessions against one, and Dakwar 2019, whose control arm had no events:
+
+    >>> import numpy as np
+    >>> np.exp(koopman([13, 12], [26, 27], [6, 0], [27, 28])).round(3)
+    array([[2.25 ,   inf],
+           [1.055, 3.609],
+           [5.08 ,   inf]])
+    """
+    cells = _cells(events_t, n_t, events_c, n_c)
+    return _ratio_interval(cells, np.asarray(_z(level)))
+
+
+def miettinen_nurminen_ratio(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Score interval of one trial's log risk ratio, its variance raised by n / (n - 1) [1]_.
+
+    As `koopman`, a little wider, for very small trials.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high`` on the log scale; limits are infinite where those of `koopman` are.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
+       https://doi.org/10.1002/sim.4780040211
+
+    Examples
+    --------
+    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 against 0 of 28:
+
+    >>> import numpy as np
+    >>> float(np.exp(miettinen_nurminen_ratio(12, 27, 0, 28).low).round(3))
+    3.549
+    """
+    cells = _cells(events_t, n_t, events_c, n_c)
+    return _ratio_interval(cells, _z(level) * np.sqrt(_inflation(*cells)))
+
+
+def miettinen_nurminen_difference(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Score interval of one trial's risk difference [1]_: all differences that a score test does not refuse.
+
+    For tables of any kind. `newcombe` is nearly as good and can be checked by hand.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high``, all within [-1, 1]. Without events in either arm, or with nothing but events,
+        the estimate is 0 and the limits are ``-z^2 / (n_c + z^2)`` and ``z^2 / (n_t + z^2)``, or the reverse,
+        up to the factor n / (n - 1) on z^2. All against none has the limit 1, none against all the limit -1.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
+       https://doi.org/10.1002/sim.4780040211
+
+    Examples
+    --------
+    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 against 0 of 28:
+
+    >>> import numpy as np
+    >>> np.round(miettinen_nurminen_difference(12, 27, 0, 28), 3)
+    array([0.444, 0.275, 0.628])
+    """
+    cells = _cells(events_t, n_t, events_c, n_c)
+    z = _z(level)
+
+    def lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
+        observed = (a * d - b * c) / ((a + b) * (c + d))
+        limit = bracketed_root(
+            lambda x: difference_score(x, a, b, c, d) - z, -np.ones_like(observed), observed
+        )
+        return np.where(observed == -1, -1.0, limit)
+
+    a, b, c, d = cells
+    return TrialInterval((a * d - b * c) / ((a + b) * (c + d)), *_both_limits(lower, cells))
+
+
+def newcombe(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Hybrid score interval of one trial's risk difference, from the Wilson intervals of its arms [1]_.
+
+    In closed form, never outside [-1, 1], and good in small trials with any cells empty.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high``; always finite.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Newcombe RG. Interval estimation for the difference between independent proportions: comparison of
+       eleven methods. Stat Med 1998;17:873-890 (method 10).
+       https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I
+
+    Examples
+    --------
+    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 against 0 of 28:
+
+    >>> import numpy as np
+    >>> np.round(newcombe(12, 27, 0, 28), 3)
+    array([0.444, 0.237, 0.627])
+    """
+    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
+    p1, low1, high1 = wilson(a, a + b, level=level)
+    p2, low2, high2 = wilson(c, c + d, level=level)
+    difference = (a * d - b * c) / ((a + b) * (c + d))
+    return TrialInterval(
+        difference, difference - np.hypot(p1 - low1, high2 - p2), difference + np.hypot(high1 - p1, p2 - low2)
+    )
+
+
+def exact_odds_ratio(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Exact conditional interval of one trial's log odds ratio, as of Fisher's exact test.
+
+    It covers at least `level` and in small trials much more; `mid_p_odds_ratio` is the one to show.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, whole numbers, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate`` (conditional maximum likelihood), ``low, high`` on the log scale. An empty cell makes the
+        estimate and one limit infinite; two, such that nobody or everybody had the event, make the estimate
+        nan and the interval all numbers.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    See Also
+    --------
+    kapmeta.core.hypergeometric.common_odds_ratio : several tables, and the exact p-value.
+
+    Examples
+    --------
+    Krupitsky 2007, three sessions against one, abstinence from heroin:
+
+    >>> import numpy as np
+    >>> np.exp(exact_odds_ratio(13, 26, 6, 27)).round(3)
+    array([ 3.414,  0.929, 13.944])
+    """
+    return _conditional("exact", events_t, n_t, events_c, n_c, level)
+
+
+def mid_p_odds_ratio(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> TrialInterval:
+    """Mid-p conditional interval of one trial's log odds ratio.
+
+    As `exact_odds_ratio`, with half the probability of the table observed in each tail: it covers about
+    `level`.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, whole numbers, broadcast together; one table each.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high`` on the log scale; infinite where those of `exact_odds_ratio` are.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    Examples
+    --------
+    Krupitsky 2007, three sessions against one, abstinence from heroin:
+
+    >>> import numpy as np
+    >>> np.exp(mid_p_odds_ratio(13, 26, 6, 27)).round(3)
+    array([ 3.414,  1.047, 12.026])
+    """
+    return _conditional("mid-p", events_t, n_t, events_c, n_c, level)
+
+
+def _conditional(
+    interval: str,
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    level: float,
+) -> TrialInterval:
+    """One table as a meta-analysis of one: the last axis of `common_odds_ratio` holds a single trial."""
+    table = (x[..., None] for x in broadcast_floats(events_t, n_t, events_c, n_c))
+    found = common_odds_ratio(*table, interval=interval, level=level)
+    return TrialInterval(found.estimate, found.low, found.high)
+
+
+def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> TrialInterval:
+    """Wilson's score interval of one proportion [1]_.
+
+    The interval to show for one group, however few its events.
+
+    Parameters
+    ----------
+    events, n : array_like
+        Events and participants, broadcast together.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high``; `low` is 0 without events, `high` is 1 with nothing but events.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Wilson EB. Probable inference, the law of succession, and statistical inference. J Am Stat Assoc
+       1927;22:209-212. https://doi.org/10.1080/01621459.1927.10502953
+
+    Examples
+    --------
+    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 and 0 of 28:
+
+    >>> import numpy as np
+    >>> np.round(wilson([12, 0], [27, 28]), 3)
+    array([[0.444, 0.   ],
+           [0.276, 0.   ],
+           [0.627, 0.121]])
+    """
+    x, size = _group(events, n)
+    z = _z(level)
+
+    def lower(x: FloatArray) -> FloatArray:  # the smaller root, in the form that does not cancel
+        return 2 * x * x / size / (2 * x + z * z + z * np.sqrt(z * z + 4 * x * (size - x) / size))
+
+    return TrialInterval(x / size, lower(x), 1 - lower(size - x))
+
+
+def clopper_pearson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> TrialInterval:
+    """Exact interval of one proportion [1]_: both tails of the binomial distribution hold at most (1 - level)
+    / 2.
+
+    It covers at least `level`, and in small groups much more: use it where that is asked for, `wilson`
+    elsewhere.
+
+    Parameters
+    ----------
+    events, n : array_like
+        Events and participants, broadcast together.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    TrialInterval
+        ``estimate, low, high``; `low` is 0 without events, `high` is 1 with nothing but events.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a proportion.
+
+    References
+    ----------
+    .. [1] Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case of the
+       binomial. Biometrika 1934;26:404-413. https://doi.org/10.1093/biomet/26.4.404
+
+    Examples
+    --------
+    Dakwar 2019, abstinence from cocaine at six months, 0 of 28 under midazolam:
+
+    >>> float(clopper_pearson(0, 28).high.round(4))
+    0.1234
+    """
+    x, size = _group(events, n)
+    _z(level)
+
+    def lower(x: FloatArray) -> FloatArray:
+        some = x > 0
+        return np.where(some, special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2), x)
+
+    return TrialInterval(x / size, lower(x), 1 - lower(size - x))
+
+
+def _group(events: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Events and participants of one group, nan where absent or impossible."""
+    x, size = broadcast_floats(events, n)
+    usable = (size > 0) & (x >= 0) & (x <= size)
+    return np.where(usable, x, np.nan), np.where(usable, size, np.nan)
+
+
+SINGLE_TRIAL_INTERVALS: dict[str, Callable[..., TrialInterval]] = {
+    "koopman": koopman,
+    "miettinen-nurminen-rr": miettinen_nurminen_ratio,
+    "miettinen-nurminen-rd": miettinen_nurminen_difference,
+    "newcombe": newcombe,
+    "exact": exact_odds_ratio,
+    "mid-p": mid_p_odds_ratio,
+}
+"""Intervals of one two-armed trial by name, each a function of ``events_t, n_t, events_c, n_c, *, level``."""
+
+SINGLE_TRIAL_MEASURES: dict[str, str] = {
+    "koopman": "RR",
+    "miettinen-nurminen-rr": "RR",
+    "miettinen-nurminen-rd": "RD",
+    "newcombe": "RD",
+    "exact": "OR",
+    "mid-p": "OR",
+}
+"""The measure of each interval; RR and OR are on the log scale."""
+
+PROPORTION_INTERVALS: dict[str, Callable[..., TrialInterval]] = {
+    "wilson": wilson,
+    "clopper-pearson": clopper_pearson,
+}
+"""Intervals of one proportion by name, each a function of ``events, n, *, level``."""

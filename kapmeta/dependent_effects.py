@@ -1,0 +1,567 @@
+"""Several effects of one trial: multilevel and multivariate models, cluster-robust tests, aggregation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.core import clustered, dependence
+from kapmeta.core import multivariate as components
+from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.distributions import chi2_upper
+from kapmeta.core.regression import Joint, joint_test
+from kapmeta.dependence_results import FEWEST_DF, Multilevel, RobustTests
+from kapmeta.design_matrix import Design, check_design, design_of
+from kapmeta.pooling import one_question
+from kapmeta.protocol import PRIMARY, Method
+from kapmeta.regression_results import MetaRegression
+from kapmeta.results import Effects
+
+__all__ = ["aggregate", "multilevel", "multivariate", "robust"]
+
+INTERVALS = ("wald", "t", "contain")
+METHODS = ("REML", "ML")
+_FEWEST_CLUSTERS = 4  # with three clusters or fewer robust standard errors are not offered
+_FEW_FOR_TWO_LEVELS = 5
+
+
+class _Entering(NamedTuple):
+    """Effects with their exclusions; positions, labels and rows of those that enter; what is set aside."""
+
+    effects: Effects
+    positions: IntArray
+    labels: tuple[str, ...]
+    table: pd.DataFrame
+    aside: tuple[str, ...]
+
+
+def multilevel(
+    effects: Effects,
+    levels: str | Sequence[str] = ("study", "effect"),
+    *,
+    moderators: Any = None,
+    rho: float | None = None,
+    time: str | None = None,
+    covariance: npt.ArrayLike | None = None,
+    method: str = "REML",
+    ci: str = "contain",
+    level: float = PRIMARY.level,
+    intercept: bool = True,
+    mixed: bool = False,
+) -> Multilevel:
+    """Pool or regress several effects of the same trials, with random effects at several levels.
+
+    With five trials or fewer the variance within trials cannot be told from the one between them: bring each
+    trial to one effect with `aggregate` instead, which is the same model without the inner level.
+
+    Parameters
+    ----------
+    effects : Effects
+        Any number of effects a trial.
+    levels : str or sequence of str
+        Columns that say which effects share a random effect, outermost first and each nested in those before
+        it; the word ``"effect"`` stands for the single effect.
+    moderators : optional
+        As for `kapmeta.meta_regression`; None pools.
+    rho : float, optional
+        Correlation of sampling errors within the outermost level, constant, or per unit of `time` (``rho^|t -
+        s|``). A guess to be varied. Without it sampling errors are independent.
+    time : str, optional
+        Column of times, with `rho`.
+    covariance : array_like, shape (n, n), optional
+        Sampling covariance of all effects given, instead of `rho`; see `kapmeta.sampling_covariance`.
+    method : {"REML", "ML"}
+        Likelihood.
+    ci : {"contain", "t", "wald"}
+        Tests: t with the groups of the finest level within which a moderator does not vary, less the
+        coefficients (the default); t with n - p, which takes effects of one trial for independent; normal.
+    level : float
+        Confidence level, a proportion.
+    intercept, mixed : bool
+        As for `kapmeta.meta_regression`.
+
+    Returns
+    -------
+    Multilevel
+        Coefficients, variances by level, and their profile intervals on request.
+
+    References
+    ----------
+    .. [1] Konstantopoulos S. Fixed effects and variance components estimation in three-level meta-analysis.
+       Res Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
+    .. [2] Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the range of
+       working models. Prev Sci 2022;23:425-438. https://doi.org/10.1007/s11121-021-01246-3
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
+    ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    >>> found = multilevel(km.generic(rows, y="y", v="v"), rho=0.8)
+    >>> found.estimate.round(6), found.components.round(6).tolist()
+    (array([0.587643]), [0.136162, 0.026727])
+    """
+    checking.chosen(ci, INTERVALS, "interval")
+    entering = _entering(effects, mixed)
+    names = [levels] if isinstance(levels, str) else list(levels)
+    codes = _codes(names, entering)
+    sampling = _sampling(entering, codes[0], rho, time, covariance)
+    design = _design(moderators, entering, intercept)
+    described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
+    terms = components.levels(codes)
+    return _fitted(entering, design, sampling, terms, described, codes, _method(method, ci, level))
+
+
+def multivariate(
+    effects: Effects,
+    outcome: str,
+    *,
+    study: str = "study",
+    moderators: Any = None,
+    rho: float | None = None,
+    covariance: npt.ArrayLike | None = None,
+    method: str = "REML",
+    ci: str = "contain",
+    level: float = PRIMARY.level,
+    intercept: bool = False,
+    mixed: bool = False,
+) -> Multilevel:
+    """Pool several outcomes of the same trials together, their true effects correlated between trials.
+
+    The covariance matrix of the true effects is unstructured. It has ``q (q + 1) / 2`` entries for q outcomes
+    and needs many trials that report them together; with few, its correlations are often estimated at their
+    ends.
+
+    Parameters
+    ----------
+    effects : Effects
+        At most one effect an outcome and trial.
+    outcome, study : str
+        Columns of the outcome and of the trial.
+    moderators : optional
+        As for `kapmeta.meta_regression`; by default one mean an outcome.
+    rho, covariance, method, ci, level, intercept, mixed
+        As for `multilevel`.
+
+    Returns
+    -------
+    Multilevel
+        A mean an outcome (or the coefficients asked for) and the entries of the covariance matrix.
+
+    References
+    ----------
+    .. [1] Berkey CS, Hoaglin DC, Antczak-Bouckoms A, Mosteller F, Colditz GA. Meta-analysis of multiple
+       outcomes by regression with random effects. Stat Med 1998;17:2537-2550.
+       https://doi.org/10.1002/(SICI)1097-0258(19981130)17:22<2537::AID-SIM953>3.0.CO;2-C
+    """
+    checking.chosen(ci, INTERVALS, "interval")
+    entering = _entering(effects, mixed)
+    (cluster,) = _codes([study], entering)
+    checked = _column(outcome, entering)
+    which, words = pd.factorize(checked, sort=True)
+    twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
+    checking.refuse_first(
+        twice, entering.labels, lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
+        lambda i: "an outcome enters once a trial; choose one, or bring them together with aggregate",
+    )  # fmt: skip
+    sampling = _sampling(entering, cluster, rho, None, covariance)
+    design = _design([outcome] if moderators is None else moderators, entering, intercept)
+    pairs = zip(*np.tril_indices(len(words)), strict=True)
+    names = [str(word) for word in words]
+    described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
+    terms = components.outcomes(which.astype(int), cluster)
+    return _fitted(entering, design, sampling, terms, described, [cluster], _method(method, ci, level))
+
+
+def _method(method: str, ci: str, level: float) -> Method:
+    checking.chosen(method, METHODS, "method")
+    return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
+
+
+def _entering(effects: Effects, mixed: bool) -> _Entering:
+    """Effects that may be analysed together; a trial may come more than once."""
+    if not isinstance(effects, Effects):
+        raise TypeError(
+            "effects must come from risk_ratio, odds_ratio, reported or another effect function: got "
+            f"{type(effects).__name__}"
+        )
+    question, aside = one_question(replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed)
+    effects = replace(question, table=effects.table)
+    positions = np.flatnonzero(effects.v < np.inf)
+    if not positions.size:
+        raise ValueError("no study carries an estimate, so there is nothing to analyse")
+    labels = tuple(effects.labels[i] for i in positions)
+    return _Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside)
+
+
+def _column(name: str, entering: _Entering) -> pd.Series:
+    """A column of the effects without gaps."""
+    if name not in entering.table:
+        columns = ", ".join(map(str, entering.table.columns))
+        raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
+    column = entering.table[name]
+    checking.refuse_first(
+        column.isna().to_numpy(dtype=bool), entering.labels, lambda i: f"{name} is missing",
+        lambda i: "every effect needs it; give it, or leave the effect out with effects.select and say why",
+    )  # fmt: skip
+    return column
+
+
+def _codes(names: list[str], entering: _Entering) -> list[IntArray]:
+    """Group of each effect at each level, nested in the levels before."""
+    n = entering.positions.size
+    code: IntArray = np.zeros(n, dtype=int)
+    codes: list[IntArray] = []
+    for name in names:
+        inner = np.arange(n) if name == "effect" else pd.factorize(_column(name, entering))[0]
+        _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
+        code = code.reshape(-1)
+        if codes and code.max() == codes[-1].max():
+            raise ValueError(
+                f'level "{name}" has one group in every group of the level before it: their variances cannot '
+                f"be told "
+                "apart; leave one of them out"
+            )
+        codes.append(code)
+    if codes[0].max() == 0:
+        raise ValueError(f'level "{names[0]}" has one group: a variance between groups cannot be estimated from it')
+    return codes
+
+
+def _sampling(
+    entering: _Entering,
+    cluster: IntArray,
+    rho: float | None,
+    time: str | None,
+    covariance: npt.ArrayLike | None,
+) -> FloatArray:
+    """Sampling covariance of the effects that enter: given, or constructed from a correlation."""
+    v = entering.effects.v[entering.positions]
+    if covariance is not None:
+        if rho is not None or time is not None:
+            raise ValueError("give either covariance or rho, not both")
+        return _given(np.asarray(covariance, dtype=np.float64), entering, v)
+    if rho is None:
+        if time is not None:
+            raise ValueError("time needs rho, the correlation of effects one unit of time apart")
+        return np.diag(v)
+    if not -1 < rho < 1:
+        raise ValueError(f"rho must lie between -1 and 1: got {rho:g}; with 1 the covariance is singular. Try 0.8")
+    if time is None:
+        built = dependence.correlated(v, cluster, rho)
+    else:
+        times = checking.numbers(entering.table, time, entering.labels)
+        built = dependence.autoregressive(v, cluster, times, rho)
+    return _definite(built, entering)
+
+
+def _given(matrix: FloatArray, entering: _Entering, v: FloatArray) -> FloatArray:
+    n = len(entering.effects)
+    if matrix.shape != (n, n):
+        raise ValueError(f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}")
+    part = matrix[np.ix_(entering.positions, entering.positions)]
+    if not np.isfinite(part).all():
+        row = int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
+        raise ValueError(f'covariance is not finite in row {row + 1} ("{entering.labels[row]}"): every entry is needed')
+    if np.abs(part - part.T).max() > 1e-10 * np.abs(part).max():
+        raise ValueError("covariance is not symmetric; entry (i, j) and entry (j, i) must agree")
+    checking.refuse_first(
+        np.abs(np.diagonal(part) - v) > 1e-6 * v, entering.labels,
+        lambda i: "covariance disagrees with the variance",
+        lambda i: f"its diagonal is {part[i, i]:.6g}, the variance of the effect is {v[i]:.6g}",
+    )  # fmt: skip
+    return _definite(0.5 * (part + part.T), entering)
+
+
+def _definite(matrix: FloatArray, entering: _Entering) -> FloatArray:
+    """`matrix` if it is positive definite; otherwise an error that names the first block that is not."""
+    block = components.blocks_of((matrix != 0) | np.eye(len(matrix), dtype=bool))
+    for j in range(int(block.max()) + 1):
+        rows = np.flatnonzero(block == j)
+        if not dependence.is_positive_definite(matrix[np.ix_(rows, rows)]):
+            names = ", ".join(f'"{entering.labels[i]}"' for i in rows)
+            raise ValueError(
+                f"the sampling covariance of {names} is singular: an effect is given by the others, or a "
+                f"correlation is too large. Leave out the effect that is computed from the others, or lower "
+                f"the correlation"
+            )
+    return matrix
+
+
+def _design(moderators: Any, entering: _Entering, intercept: bool) -> Design:
+    """Design matrix; None for moderators is an intercept alone."""
+    n = len(entering.labels)
+    if moderators is None:
+        return Design(np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1)))
+    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(entering.effects):
+        rows = entering.positions
+        moderators = moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
+    design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
+    check_design(design, entering.labels)
+    return design
+
+
+def _fitted(
+    entering: _Entering, design: Design, sampling: FloatArray, terms: components.Terms,
+    described: tuple[str, ...], codes: list[IntArray], method: Method,
+) -> Multilevel:  # fmt: skip
+    y, x = entering.effects.y[entering.positions], design.matrix
+    if y.size <= x.shape[1]:
+        raise ValueError(f"{y.size} effects do not carry {x.shape[1]} coefficients; more effects or fewer moderators")
+    found = components.fit(y, sampling, x, terms, restricted=method.tau2 == "REML")
+    df = _degrees(x, codes, method.ci)
+    q, q_df = components.residual_q(y, sampling, x), float(y.size - x.shape[1])
+    return Multilevel(
+        entering.effects, method, design, entering.positions, found, terms, described, sampling, df,
+        _joint(found, design, df), q, q_df, float(chi2_upper(q, q_df)),
+        (*entering.aside, *_notes(found, codes, described, x)),
+    )  # fmt: skip
+
+
+def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
+    """Degrees of freedom of each coefficient; ``contain``: from the coarsest level a moderator is constant in."""
+    n, p = x.shape
+    if ci == "wald":
+        return np.full(p, np.inf)
+    df = np.full(p, float(n - p))
+    if ci == "contain":
+        for j in range(p):
+            for code in codes:
+                first = np.unique(code, return_index=True)[1]
+                if (x[:, j] == x[first[code], j]).all():
+                    df[j] = min(df[j], code.max() + 1.0 - p)
+    if (df < 1).any():
+        raise ValueError(
+            f"{int(codes[0].max()) + 1} groups leave no degrees of freedom for {p} coefficients; leave moderators out"
+        )
+    return df
+
+
+def _joint(found: components.Components, design: Design, df: FloatArray) -> Joint | None:
+    p = len(design.names)
+    places = [j for j in range(p) if j != design.intercept]
+    if not places:
+        return None
+    return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
+
+
+def _notes(found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray) -> list[str]:
+    notes = []
+    groups = int(codes[0].max()) + 1
+    if len(codes) > 1 and groups <= _FEW_FOR_TWO_LEVELS:
+        notes.append(
+            f"{groups} groups cannot tell the variance between {described[0]} groups from the variance "
+            f"within them; aggregate the effects of each to one instead"
+        )
+    if len(found.modes) > 1:
+        others = "; ".join(", ".join(f"{c:.4g}" for c in mode) for mode in found.modes[1:])
+        notes.append(f"the likelihood has several modes; the highest met is returned, others are at {others}")
+    return notes
+
+
+def robust(
+    fitted: MetaRegression | Multilevel | Effects,
+    cluster: str = "study",
+    *,
+    kind: str = "CR2",
+    moderators: Any = None,
+    rho: float = 0.8,
+    level: float = PRIMARY.level,
+    intercept: bool = True,
+    mixed: bool = False,
+) -> RobustTests:
+    """Cluster-robust tests: valid for dependent effects even where the working model is wrong.
+
+    They rest on the number of clusters, not of effects. With fewer than four clusters they are refused; where
+    a coefficient has fewer than four degrees of freedom its p-value is not interpretable, and the result says
+    so.
+
+    Parameters
+    ----------
+    fitted : MetaRegression, Multilevel or Effects
+        A fit, whose model is the working model; or effects, which are weighted by the correlated-effects
+        working model: each cluster's weight does not grow with the number of its effects.
+    cluster : str
+        Column that says which effects belong together.
+    kind : str
+        Type of covariance, a word of `kapmeta.core.clustered.TYPES`; CR2 is the one for few clusters.
+    moderators, intercept, mixed
+        With effects, as for `kapmeta.meta_regression`.
+    rho : float
+        With effects, the correlation of sampling errors within a cluster; it has little influence.
+    level : float
+        Confidence level, a proportion.
+
+    Returns
+    -------
+    RobustTests
+        Coefficients with robust standard errors and Satterthwaite degrees of freedom.
+
+    References
+    ----------
+    .. [1] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and
+       hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
+       https://doi.org/10.1080/07350015.2016.1247004
+    .. [2] Tipton E. Small sample adjustments for robust variance estimation with meta-regression. Psychol
+       Methods 2015;20:375-393. https://doi.org/10.1037/met0000011
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
+    ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
+    >>> found.se.round(6), found.df.round(4)
+    (array([0.26582]), array([2.7584]))
+    """
+    checking.chosen(kind, clustered.TYPES, "cluster-robust type")
+    checking.proportion(level, "level")
+    if isinstance(fitted, Effects):
+        entering = _entering(fitted, mixed)
+        design = _design(moderators, entering, intercept)
+    elif isinstance(fitted, MetaRegression | Multilevel):
+        if moderators is not None:
+            raise ValueError("the moderators are those of the fit; leave moderators out")
+        entering, design = _entered(fitted), fitted.design
+    else:
+        raise TypeError(f"robust takes effects, a meta_regression or a multilevel fit: got {type(fitted).__name__}")
+    (code,) = _codes([cluster], entering)
+    _enough_clusters(int(code.max()) + 1, design)
+    model, words, tau2 = _working(fitted, entering, design, code, rho)
+    tests = clustered.robust(entering.effects.y[entering.positions], model, kind=kind, level=level)
+    notes = (*entering.aside, *_unreadable(tests, design))
+    return RobustTests(entering.effects, design, words, cluster, kind, level, tests, tau2, notes)
+
+
+def _entered(fitted: MetaRegression | Multilevel) -> _Entering:
+    effects, positions = fitted.effects, fitted.positions
+    labels = tuple(effects.labels[i] for i in positions)
+    return _Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), ())
+
+
+def _enough_clusters(clusters: int, design: Design) -> None:
+    p = len(design.names)
+    if clusters <= p:
+        raise ValueError(
+            f"clusters are fewer than the coefficients need: {clusters} clusters for {p} coefficients "
+            f"({', '.join(design.names)}); robust tests need more clusters than coefficients"
+        )
+    if clusters < _FEWEST_CLUSTERS:
+        raise ValueError(
+            f"{clusters} clusters are too few for robust standard errors, which need at least "
+            f"{_FEWEST_CLUSTERS}; use the model-based result"
+        )
+
+
+def _working(
+    fitted: MetaRegression | Multilevel | Effects,
+    entering: _Entering,
+    design: Design,
+    code: IntArray,
+    rho: float,
+) -> tuple[clustered.Working, str, float]:
+    """The working model, in numbers and words, and its tau2 where it was estimated here."""
+    if isinstance(fitted, Multilevel):
+        return fitted.working(code), "working model: the multilevel fit", math.nan
+    v = entering.effects.v[entering.positions]
+    if isinstance(fitted, MetaRegression):
+        total = v + fitted.tau2
+        model = clustered.Working(design.matrix, np.diag(1 / total), np.diag(total), code)
+        return model, "working model: the meta-regression, effects independent", math.nan
+    if not 0 <= rho < 1:
+        raise ValueError(f"rho must lie between 0 and 1: got {rho:g}; 0.8 is usual, and its influence is small")
+    y = entering.effects.y[entering.positions]
+    w, tau2 = clustered.correlated_weights(y, v, design.matrix, code, rho)
+    words = f"working model: correlated effects with correlation {rho:g}, tau2 = {tau2:.4g}"
+    return clustered.Working(design.matrix, np.diag(w), np.diag(1 / w), code), words, tau2
+
+
+def _unreadable(tests: clustered.Robust, design: Design) -> list[str]:
+    few = [name for name, df in zip(design.names, tests.df, strict=True) if df < FEWEST_DF]
+    if not few:
+        return []
+    return [f"fewer than {FEWEST_DF:g} degrees of freedom for {', '.join(few)}: their p-values are not interpretable"]
+
+
+def aggregate(
+    effects: Effects,
+    by: str = "study",
+    *,
+    rho: float | None = None,
+    time: str | None = None,
+    covariance: npt.ArrayLike | None = None,
+    weighted: bool = True,
+    mixed: bool = False,
+) -> Effects:
+    """Bring the effects of each trial to one, so that it counts once.
+
+    The same as a multilevel model without variance within trials.
+
+    Parameters
+    ----------
+    effects : Effects
+        Any number of effects a trial.
+    by : str
+        Column that says which effects belong together.
+    rho, time, covariance
+        Sampling covariance, as for `multilevel`; one of `rho` and `covariance` is needed where a trial has
+        several effects, because effects of the same patients are never independent.
+    weighted : bool
+        Generalised least squares; False takes the plain mean.
+
+    Returns
+    -------
+    Effects
+        One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects` says how
+        many went in.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> rows = pd.DataFrame({"study": list("AAB"), "y": [.62, .90, .4], "v": [.06, .08, .2],
+    ...                      "comparison_id": range(3)})
+    >>> one = aggregate(km.generic(rows, y="y", v="v"), rho=0.8)
+    >>> one.labels, one.v.round(4)
+    (('A', 'B'), array([0.0593, 0.2   ]))
+    """
+    entering = _entering(effects, mixed)
+    groups = _column(by, entering)
+    code, words = pd.factorize(groups)
+    if rho is None and covariance is None and code.size > len(words):
+        raise ValueError(
+            "effects of one trial share patients and are not independent: give rho, their correlation, or covariance"
+        )
+    sampling = _sampling(entering, code.astype(int), rho, time, covariance)
+    y = entering.effects.y[entering.positions]
+    found = dependence.aggregate(y, sampling, code.astype(int), weighted=weighted)
+    first = np.unique(code, return_index=True)[1]
+    constant = [name for name in entering.table if _constant(entering.table[name], code)]
+    table = entering.table.iloc[first][constant].reset_index(drop=True)
+    table["study"], table["n_effects"] = [str(word) for word in words], found.made_from
+    corrected = np.array([entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))])
+    return replace(
+        entering.effects,
+        y=found.y,
+        v=found.v,
+        labels=tuple(map(str, words)),
+        table=table,
+        corrected=corrected,
+        excluded={},
+    )
+
+
+def _constant(column: pd.Series, code: npt.NDArray[np.int_]) -> bool:
+    """Whether a column has one value within each group."""
+    return bool((column.astype(str).groupby(code).nunique() <= 1).all())

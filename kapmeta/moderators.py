@@ -1,0 +1,414 @@
+"""Moderators: effects by subgroup and by meta-regression, with the caution that few trials call for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.core import regression, residual_likelihood, residual_variance
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.distributions import chi2_upper
+from kapmeta.core.intervals import classic
+from kapmeta.core.regression import Joint, Regression
+from kapmeta.core.status import Status
+from kapmeta.design_matrix import Design, check_design, design_of
+from kapmeta.pooling import MODELS, one_question, pool
+from kapmeta.protocol import PRIMARY, Method
+from kapmeta.regression_results import MetaRegression, Subgroups
+from kapmeta.results import Effects, Pooled
+
+__all__ = ["likelihood_ratio", "meta_regression", "subgroups"]
+
+_STUDIES_PER_MODERATOR = 10
+
+
+def meta_regression(
+    effects: Effects,
+    moderators: str | Sequence[str] | pd.DataFrame | FloatArray,
+    *,
+    model: str = "random",
+    tau2: str | residual_variance.ResidualEstimator | None = None,
+    ci: str = PRIMARY.ci,
+    level: float = PRIMARY.level,
+    intercept: bool = True,
+    mixed: bool = False,
+) -> MetaRegression:
+    """Regress effects on characteristics of the trials.
+
+    Not a way to prove a cause: trials were not randomised to their characteristics, and relations between
+    averages need not hold for patients. With fewer than ten studies a moderator it can only suggest.
+
+    Parameters
+    ----------
+    effects : Effects
+        From `kapmeta.risk_ratio` or another effect function, one effect a trial; several dependent effects of
+        a trial belong into `kapmeta.multilevel`.
+    moderators : str, sequence of str, DataFrame or ndarray
+        Names of columns of the trials (numbers as they are, words as indicators of all levels but the first);
+        or a formula such as ``"~ months + substance"`` (needs the package formulaic); or the design matrix,
+        one row a study of `effects`.
+    model : {"random", "common"}
+        Random effects for what the moderators leave, or none.
+    tau2 : str or callable, optional
+        Estimator of the residual between-study variance, a word of
+        `kapmeta.core.residual_variance.ESTIMATORS` or a function of effects, variances and moderators; REML
+        by default.
+    ci : str
+        Test and interval of the coefficients, a word of `kapmeta.core.regression.INTERVALS`: ``wald``, ``t``,
+        ``hksj``, ``hksj-variance``, ``hksj-hybrid``, ``kr``.
+    level : float
+        Confidence level, a proportion.
+    intercept : bool
+        Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +`` to leave
+        it out.
+    mixed : bool
+        Whether randomised and non-randomised trials may enter together where design is not itself a
+        moderator.
+
+    Returns
+    -------
+    MetaRegression
+        Coefficients, tests, residual heterogeneity, and methods for predictions, contrasts, influence and
+        permutation.
+
+    Raises
+    ------
+    ValueError
+        If a moderator is missing, constant or collinear, if a level rests on one study, or if there are more
+        coefficients than the studies carry; the message says which and what to do.
+
+    References
+    ----------
+    .. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted? Stat
+       Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
+    .. [2] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate.
+       Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> trials = pd.DataFrame({"study": list("ABCDE"), "y": [-0.9, -1.6, -1.3, -0.2, 0.1],
+    ...                        "v": [0.3, 0.2, 0.4, 0.1, 0.2], "latitude": [44, 55, 42, 13, 18]})
+    >>> found = meta_regression(km.generic(trials, y="y", v="v"), ["latitude"])
+    >>> found
+    MetaRegression(GEN ~ latitude, k=5)
+    >>> found.estimate.round(4)
+    array([ 0.4026, -0.035 ])
+    """
+    method = _method(model, tau2, ci, level)
+    effects, positions, aside = _entering(effects, moderators, mixed)
+    labels = tuple(effects.labels[i] for i in positions)
+    table = effects.table.iloc[positions].reset_index(drop=True)
+    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(effects):
+        moderators = moderators.iloc[positions] if isinstance(moderators, pd.DataFrame) else moderators[positions]
+    design = design_of(moderators, table, labels, intercept=intercept)
+    check_design(design, labels)
+    return _regressed(effects, positions, design, method, aside)
+
+
+def _method(model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float) -> Method:
+    checking.chosen(model, MODELS, "model")
+    checking.chosen(ci, regression.INTERVALS, "interval")
+    if model == "common":
+        if tau2 is not None:
+            raise ValueError(
+                'the common-effect model has no between-study variance; leave tau2 out or use model="random"'
+            )
+        return Method("common", "none", ci, "none", checking.proportion(level, "level"))
+    residual_variance.estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
+    return Method("random", PRIMARY.tau2 if tau2 is None else tau2, ci, "none", checking.proportion(level, "level"))
+
+
+def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
+    """Effects that may be regressed together, the positions of those that enter, and what was set aside."""
+    if not isinstance(effects, Effects):
+        raise TypeError(
+            f"effects must come from risk_ratio, odds_ratio, reported or another effect function: got "
+            f"{type(effects).__name__}"
+        )
+    named = (
+        moderators
+        if isinstance(moderators, str)
+        else " ".join(moderators)
+        if isinstance(moderators, list | tuple)
+        else ""
+    )
+    asked = [name for name in ("contrast", "randomised") if name in named]
+    question, aside = one_question(replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed)
+    effects = replace(question, table=effects.table)
+    positions = np.flatnonzero(effects.v < np.inf)
+    if not positions.size:
+        raise ValueError("no study carries an estimate, so there is nothing to regress")
+    return effects, positions, aside
+
+
+def _regressed(
+    effects: Effects, positions: npt.NDArray[np.int_], design: Design, method: Method, aside: tuple[str, ...]
+) -> MetaRegression:
+    y, v, x = effects.y[positions], effects.v[positions], design.matrix
+    z, _ = regression.orthonormal(x)
+    random = method.model == "random"
+    found = regression.fit(y, v, x, tau2=method.tau2 if random else 0.0, ci=method.ci, level=method.level)
+    if found.status == Status.REFUSED:
+        raise ValueError(
+            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g}); use ci="{PRIMARY.ci}"'
+        )
+    low, high = residual_variance.q_profile(y, v, z, level=method.level)
+    h2 = (
+        float(1 + found.tau2 / residual_variance.typical_variance(v, z))
+        if random
+        else max(1.0, float(found.q / found.q_df))
+    )
+    modes: tuple[float, ...] = ()
+    if method.tau2 in ("REML", "ML"):
+        modes = tuple(map(float, residual_likelihood.local_maxima(y, v, z, restricted=method.tau2 == "REML")[0]))
+    full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
+    return MetaRegression(
+        effects, method, design, positions, found, _omnibus(found, design, method.ci),
+        float(low) if random else math.nan, float(high) if random else math.nan,
+        float(chi2_upper(found.q, found.q_df)), 1 - 1 / h2, h2, _explained(y, v, design, found, method),
+        float(full), float(restricted), modes, (*aside, *_notes(design, modes)),
+    )  # fmt: skip
+
+
+def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
+    """Test of all moderators together; Kenward-Roger offers it for one moderator only."""
+    p = len(design.names)
+    rows = np.eye(p)[[j for j in range(p) if j != design.intercept]]
+    if not len(rows) or (ci == "kr" and len(rows) > 1):
+        return None
+    df = found.df[..., -1] if ci == "kr" else found.df[..., 0]
+    return regression.joint_test(found.beta, found.covariance, rows, np.asarray(df))
+
+
+def _explained(y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method) -> float:
+    """R2: share of the between-study variance without moderators that they explain, not below 0."""
+    if design.intercept is None or len(design.names) == 1:
+        return math.nan
+    ones = np.ones((y.size, 1))
+    if method.model == "common":
+        total, left = residual_likelihood.residual_q(y, v, ones) / (y.size - 1), found.q / found.q_df
+    else:
+        total, left = residual_variance.estimator_named(method.tau2)(y, v, ones), found.tau2
+    return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
+
+
+def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
+    k, p = design.matrix.shape
+    moderators = p - (design.intercept is not None)
+    notes = []
+    if k < _STUDIES_PER_MODERATOR * moderators:
+        notes.append(
+            f"{k} studies for {moderators} {'moderator' if moderators == 1 else 'moderators'}: too few for "
+            f"claims, which need {_STUDIES_PER_MODERATOR} studies for each; read the result as a suggestion"
+        )
+    if len(modes) > 1:
+        others = ", ".join(f"{t:.4g}" for t in modes[1:])
+        notes.append(
+            f"the likelihood has {len(modes)} modes in tau2; {modes[0]:.4g} is the global one, the others: {others}"
+        )
+    return notes
+
+
+def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
+    """Likelihood-ratio test of the moderators that `full` has and `reduced` has not; both by ``tau2="ML"``.
+
+    Restricted likelihoods of models with different moderators are not comparable and are refused.
+    Anticonservative with few studies: prefer the Hartung-Knapp test of the same coefficients.
+    """
+    if full.method.tau2 != "ML" or reduced.method.tau2 != "ML":
+        raise ValueError(
+            f'both fits need tau2="ML": got {full.method.tau2} and {reduced.method.tau2}; restricted '
+            f"likelihoods of models "
+            "with different moderators are not comparable"
+        )
+    if full.labels != reduced.labels or not np.array_equal(full.y, reduced.y):
+        raise ValueError("both fits must be of the same studies; fit them again on one set of effects")
+    both = np.column_stack([full.design.matrix, reduced.design.matrix])
+    df = len(full.names) - len(reduced.names)
+    if df < 1 or np.linalg.matrix_rank(both / np.linalg.norm(both, axis=0)) > len(full.names):
+        raise ValueError("the moderators of reduced must be some of those of full; no test exists between these two")
+    statistic = max(0.0, 2 * (full.loglik - reduced.loglik))
+    r2 = max(0.0, 1 - full.tau2 / reduced.tau2) if reduced.tau2 > 0 else math.nan
+    return pd.Series({"statistic": statistic, "df": df, "p_value": float(chi2_upper(statistic, df)), "r2": r2})
+
+
+def subgroups(
+    effects: Effects,
+    by: str | Sequence[Any],
+    *,
+    common_tau2: bool = True,
+    model: str = "random",
+    tau2: str = "REML",
+    ci: str | None = None,
+    prediction: str = "auto",
+    level: float = PRIMARY.level,
+    mixed: bool = False,
+) -> Subgroups:
+    """Pool each subgroup of the trials and test whether the subgroups differ.
+
+    With few trials the test has next to no power: a large p-value says that the data cannot distinguish the
+    subgroups, never that they are alike.
+
+    Parameters
+    ----------
+    effects : Effects
+        One effect a trial.
+    by : str or sequence
+        Column of the trials, or the subgroup of each.
+    common_tau2 : bool
+        One between-study variance for all subgroups, estimated from what is left within them (the default: a
+        subgroup of few trials cannot estimate its own); False gives each its own.
+    model, ci, prediction, level, mixed
+        As for `kapmeta.pool`.
+    tau2 : str
+        Estimator of the between-study variance, a word of `kapmeta.core.tau2.ESTIMATORS`.
+
+    Returns
+    -------
+    Subgroups
+        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use model-based
+        standard errors: those scaled by Hartung and Knapp collapse where two trials agree.
+
+    References
+    ----------
+    .. [1] Borenstein M, Higgins JPT. Meta-analysis and subgroups. Prev Sci 2013;14:134-143.
+       https://doi.org/10.1007/s11121-013-0377-7
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> trials = pd.DataFrame({"study": list("ABCDE"), "y": [1.01, 1.00, 0.81, 1.10, 3.25],
+    ...                        "v": [0.036, 0.398, 0.168, 0.610, 2.010],
+    ...                        "substance": ["alcohol", "alcohol", "opioids", "opioids", "cocaine"]})
+    >>> found = subgroups(km.generic(trials, y="y", v="v"), "substance")
+    >>> found
+    Subgroups(substance: alcohol k=2, opioids k=2, cocaine k=1)
+    >>> round(found.q_between, 2), round(found.p_between, 2)
+    (2.64, 0.27)
+    """
+    checking.chosen(model, MODELS, "model")
+    effects, positions, aside = _entering(effects, by, mixed)
+    name, group = _groups(effects, by, positions)
+    codes, words = pd.factorize(group)
+    if len(words) < 2:
+        raise ValueError(f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare')
+    options: dict[str, Any] = {
+        "model": model,
+        "ci": ci,
+        "prediction": prediction,
+        "level": level,
+        "mixed": True,
+    }
+    if model == "random":
+        residual_variance.estimator_named(tau2)
+    sharing = common_tau2 and model == "random" and positions.size > len(words)
+    shared = _shared(effects, positions, codes, tau2, level) if sharing else None
+    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(words)}
+    pooled = {word: _pool_group(part, shared, tau2, options) for word, part in members.items()}
+    overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
+    return _compared(effects, name, positions, codes, pooled, overall, shared, aside)
+
+
+class _Shared:
+    """A between-study variance common to subgroups, with its limits; called like an estimator."""
+
+    def __init__(self, value: float, low: float, high: float, estimator: str) -> None:
+        self.value, self.low, self.high, self.estimator = value, low, high, estimator
+
+    def __call__(self, y: FloatArray, v: FloatArray) -> FloatArray:
+        return np.full(v.shape[:-1], self.value)
+
+
+def _groups(effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]) -> tuple[str, pd.Series]:
+    """Name and values of the grouping, of the studies that enter, none missing."""
+    if isinstance(by, str):
+        if by not in effects.table:
+            raise ValueError(
+                f'no column "{by}" among the trials; there are: {", ".join(map(str, effects.table.columns))}'
+            )
+        name, values = by, effects.table[by]
+    else:
+        name, values = "subgroup", pd.Series(list(by))
+        if len(values) != len(effects):
+            raise ValueError(f"by must have one value a study: got {len(values)} values for {len(effects)} studies")
+    group = values.iloc[positions].reset_index(drop=True)
+    checking.refuse_first(
+        group.isna().to_numpy(dtype=bool),
+        tuple(effects.labels[i] for i in positions),
+        lambda i: f"{name} is missing",
+        lambda i: "every study needs a subgroup; give it, or leave the study out with effects.select and say why",
+    )
+    return name, group
+
+
+def _shared(
+    effects: Effects, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_], tau2: str, level: float
+) -> _Shared:
+    """Residual variance of the regression on subgroup indicators."""
+    y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
+    low, high = residual_variance.q_profile(y, v, x, level=level)
+    value = float(residual_variance.estimator_named(tau2)(y, v, x))
+    return _Shared(value, float(low), float(high), tau2)
+
+
+def _pool_group(part: Effects, shared: _Shared | None, tau2: str, options: dict[str, Any]) -> Pooled:
+    if shared is None:
+        return pool(part, **options, tau2=tau2 if options["model"] == "random" else None)
+    pooled = pool(part, **options, tau2=shared)
+    if pooled.k < 2:
+        return pooled
+    return replace(
+        pooled, method=replace(pooled.method, tau2=shared.estimator),
+        tau2_low=shared.low, tau2_high=shared.high,
+        notes=(*pooled.notes, "the between-study variance is common to all subgroups"),
+    )  # fmt: skip
+
+
+def _compared(
+    effects: Effects, name: str, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_],
+    pooled: dict[str, Pooled], overall: Pooled, shared: _Shared | None, aside: tuple[str, ...],
+) -> Subgroups:  # fmt: skip
+    """The subgroups with the tests between them."""
+    y, v = effects.y[positions], effects.v[positions]
+    own = [p.tau2 if p.k > 1 and p.method.model == "random" else 0.0 for p in pooled.values()]
+    between = np.full(len(pooled), shared.value) if shared else np.array(own)
+    found = [classic(y[codes == i], v[codes == i], between[i]) for i in range(len(pooled))]
+    estimate, se = (np.array([float(pair[j]) for pair in found]) for j in (0, 1))
+    weight = 1 / se**2
+    df = len(pooled) - 1
+    q = float((weight * (estimate - (weight * estimate).sum() / weight.sum()) ** 2).sum())
+    f, f_df, f_p = math.nan, math.nan, math.nan
+    if shared is not None:
+        x = np.eye(len(pooled))[codes]
+        fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
+        rows = np.eye(len(pooled))[1:] - np.eye(len(pooled))[:1]
+        joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
+        f, f_df, f_p = float(joint.statistic), float(joint.df2), float(joint.p_value)
+    return Subgroups(
+        effects, name, pooled, overall, shared is not None, shared.value if shared else math.nan, se,
+        q, float(df), float(chi2_upper(q, df)), f, f_df, f_p, (*aside, *_limits_of_test(pooled, codes.size)),
+    )  # fmt: skip
+
+
+def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
+    """What the test between subgroups cannot tell with so few studies."""
+    notes = []
+    if k < _STUDIES_PER_MODERATOR * (len(pooled) - 1):
+        notes.append(
+            f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a large "
+            f"p-value means that the data cannot distinguish the subgroups, not that there is no difference"
+        )
+    single = [name for name, p in pooled.items() if p.k == 1]
+    if single:
+        notes.append(f"{', '.join(single)}: one trial, shown as it is")
+    return notes

@@ -1,0 +1,292 @@
+"""Forest plots: one trial or sixty, one model or several, subgroups, and analyses in place of trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+
+from kapmeta.plot.columns import Column
+from kapmeta.plot.contents import Contents, Forest, forest_contents, sweep_contents
+from kapmeta.plot.drawing import draw, vertical_lines
+from kapmeta.plot.pages import Page, Request, page
+from kapmeta.plot.saving import describe, root_of
+from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme, theme_named
+from kapmeta.results import Pooled, Sweep
+
+__all__ = ["forest", "size", "sweep"]
+
+MARGIN = 5.0  # points of white around a figure of its own
+MOST_STRETCH = 1.5
+
+
+def forest(
+    result: Forest,
+    *,
+    ax: Axes | None = None,
+    overall: Pooled | None = None,
+    theme: str | Theme = "kapmeta",
+    left: Iterable[str | Column] = (),
+    right: Iterable[str | Column] = (),
+    drop: Iterable[str] = (),
+    studies: bool = True,
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+    xlim: tuple[float, float] | None = None,
+    ticks: Sequence[float] | None = None,
+) -> Axes:
+    """Forest plot of a result: trials with their counts, effects, weights and evidence, and what was pooled.
+
+    Every number stands in the result's ``to_frame()``. One trial gets no diamond. Trials without an estimate
+    are listed in grey with the reason. Intervals that leave the axis end in an arrow, as do infinite limits.
+    Which side favours which arm comes from the effects. Not for more than some sixty trials on one page.
+
+    Parameters
+    ----------
+    result : Effects, Pooled, sequence of Pooled or mapping of str to Pooled
+        Effects alone are shown trial by trial. Several pooled results of the same effects give a diamond each
+        under one set of trials. A mapping gives subgroups, each with its trials, diamond and heterogeneity.
+    ax : Axes, optional
+        Where to draw, also in subplots and subfigures. The columns take their room from it, and type
+        shrinks, to 5 points at the least, if it is too small; `size` tells what would fit. Without it a
+        figure is made.
+    overall : Pooled, optional
+        The result over all subgroups, below them.
+    theme : str or Theme
+        A word of `kapmeta.plot.style.THEMES`: ``kapmeta``, ``revman``, ``jama``, ``bmj``, ``minimal``.
+    left, right : iterable of str or Column
+        More columns: names of columns of the trials, or `Column` for another head, format or alignment.
+    drop : iterable of str
+        Names of columns to leave out.
+    studies : bool
+        False shows the pooled results alone.
+    title : str
+        Above the plot; wrapped.
+    notes : iterable of str
+        More lines below the plot; wrapped.
+    width : float or str, optional
+        Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`; by default as wide as needed.
+    xlim : tuple of float, optional
+        Ends of the axis on the scale shown.
+    ticks : sequence of float, optional
+        Values labelled on the axis, on the scale shown.
+
+    Returns
+    -------
+    Axes
+        The panel of the plot; its x axis is the effect on the scale shown, so lines can be added to it.
+
+    Raises
+    ------
+    ValueError
+        For an unknown theme or column, results of different measures or studies, or too little room.
+    TypeError
+        If `result` is something else.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.plot.forests import forest
+    >>> from kapmeta.results import Effects
+    >>> trials = pd.DataFrame({"events_t": [13], "n_t": [26], "events_c": [6], "n_c": [27]})
+    >>> effects = Effects([0.81093], [0.16809], ("Krupitsky 2007",), "RR", trials, event="abstinence")
+    >>> ax = forest(effects)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['0.5', '1', '2', '5']
+    """
+    look = theme_named(theme)
+    contents = forest_contents(
+        result, overall, look, left=left, right=right, drop=drop, studies=studies, title=title, notes=notes
+    )
+    return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
+
+
+def sweep(
+    result: Sweep,
+    *,
+    ax: Axes | None = None,
+    theme: str | Theme = "kapmeta",
+    left: Iterable[str | Column] = (),
+    right: Iterable[str | Column] = (),
+    drop: Iterable[str] = (),
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+    xlim: tuple[float, float] | None = None,
+    ticks: Sequence[float] | None = None,
+) -> Axes:
+    """Forest plot of analyses instead of trials: leave-one-out, cumulative, or any other sweep.
+
+    The dotted line is the analysis with nothing changed, shown as a diamond below the others. Not for sweeps
+    of thousands of analyses: those are clouds, not rows.
+
+    Parameters
+    ----------
+    result : Sweep
+        What `leave_one_out`, `cumulative`, `estimator_table` or another sweep returned.
+    ax, theme, left, right, drop, title, notes, width, xlim, ticks
+        As in `forest`; columns are those of the sweep's ``to_frame()``.
+
+    Returns
+    -------
+    Axes
+        The panel of the plot.
+
+    Raises
+    ------
+    ValueError
+        For an unknown theme or column, or too little room.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.plot.forests import sweep
+    >>> from kapmeta.results import Effects, Sweep
+    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
+    >>> names = ["analysis", "k", "y", "se", "y_low", "y_high", "p_value"]
+    >>> rows = [("without A", 1, 1.0, 0.2, 0.6, 1.4, 0.001), ("without B", 1, 0.8, 0.4, 0.0, 1.6, 0.05)]
+    >>> table = pd.DataFrame(rows, columns=names)
+    >>> ax = sweep(Sweep("leave-one-out", table, effects))
+    >>> ax.get_xscale()
+    'log'
+    """
+    if not isinstance(result, Sweep):
+        raise TypeError(f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest")
+    look = theme_named(theme)
+    contents = sweep_contents(result, look, left=left, right=right, drop=drop, title=title, notes=notes)
+    return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
+
+
+def size(
+    result: Forest | Sweep,
+    *,
+    overall: Pooled | None = None,
+    theme: str | Theme = "kapmeta",
+    left: Iterable[str | Column] = (),
+    right: Iterable[str | Column] = (),
+    drop: Iterable[str] = (),
+    studies: bool = True,
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+) -> tuple[float, float]:
+    """Width and height in inches of the figure that holds the plot of `result` at its full type size.
+
+    Parameters
+    ----------
+    result, overall, theme, left, right, drop, studies, title, notes, width
+        As they will be given to `forest` or `sweep`.
+
+    Returns
+    -------
+    tuple of float
+        For ``figsize``, to hundredths of an inch; the height follows `width` if that is given.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.plot.forests import size
+    >>> from kapmeta.results import Effects
+    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
+    >>> wide, high = size(effects)
+    >>> 3 < wide < 7 and 1 < high < 3
+    True
+    """
+    look = theme_named(theme)
+    if isinstance(result, Sweep):
+        contents = sweep_contents(result, look, left=left, right=right, drop=drop, title=title, notes=notes)
+    else:
+        contents = forest_contents(
+            result,
+            overall,
+            look,
+            left=left,
+            right=right,
+            drop=drop,
+            studies=studies,
+            title=title,
+            notes=notes,
+        )
+    fitted = page(contents, look, Request(width=_points(width), margin=MARGIN))
+    return _inches(fitted)
+
+
+def _points(width: float | str | None) -> float:
+    if isinstance(width, str):
+        if width not in WIDTHS:
+            raise ValueError(f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}')
+        width = WIDTHS[width]
+    return math.nan if width is None else 72.0 * width
+
+
+def _plotted(contents: Contents, theme: Theme, ax: Axes | None, width: float | str | None, request: Request) -> Axes:
+    if ax is None:
+        fitted = page(contents, theme, request._replace(width=_points(width), margin=MARGIN))
+        ax, scale = _own_axes(fitted, theme), 1.0
+    elif width is not None:
+        raise ValueError("width= is for figures that forest makes; on a given ax the width is that of the ax")
+    else:
+        fitted, scale = _in_slot(contents, theme, ax, request)
+    draw(fitted, ax, theme, scale)
+    vertical_lines(fitted, contents.scale.null, contents.reference, ax, theme, scale)
+    describe(ax, contents.title or contents.name, contents.alt)
+    return ax
+
+
+def _own_axes(fitted: Page, theme: Theme) -> Axes:
+    """Axes over the panel in a new figure of the page's size; made by pyplot so that notebooks show it."""
+    from matplotlib import pyplot
+
+    width, height = _inches(fitted)
+    figure = pyplot.figure(figsize=(width, height), layout="none", facecolor=theme.paper)
+    return figure.add_axes(_panel(fitted, Bbox.unit(), 72 * width, 72 * height))
+
+
+def _inches(fitted: Page) -> tuple[float, float]:
+    """Width and height of the page, rounded up to hundredths."""
+    return math.ceil(fitted.width / 0.72 - 1e-9) / 100, math.ceil(fitted.height / 0.72 - 1e-9) / 100
+
+
+def _panel(fitted: Page, slot: Bbox, width: float, height: float) -> tuple[float, float, float, float]:
+    """The panel of a page as left, bottom, width, height in the coordinates in which `slot` is given."""
+    x, y = slot.width / width, slot.height / height
+    bottom = slot.y1 - (fitted.top + fitted.panel_height) * y
+    return slot.x0 + fitted.sheet.panel_x * x, bottom, fitted.sheet.panel * x, fitted.panel_height * y
+
+
+def _in_slot(contents: Contents, theme: Theme, ax: Axes, request: Request) -> tuple[Page, float]:
+    """Set the page into the room that `ax` has, at the largest type that fits; move `ax` onto the panel."""
+    figure = root_of(ax)
+    engine = figure.get_layout_engine()
+    if engine is not None:  # the room that the figure's layout gives is known only after it has run
+        engine.execute(figure)
+    slot = ax.get_position()
+    width, height = (72 * length / figure.dpi for length in (ax.bbox.width, ax.bbox.height))
+    why = ""
+    for scale in np.linspace(1.0, min(1.0, LEAST_POINTS / theme.points), 41):
+        asked = request._replace(width=width / scale)
+        try:
+            fitted = page(contents, theme, asked)
+        except ValueError as error:
+            why = str(error)
+            continue
+        if fitted.height <= height / scale * (1 + 1e-9):
+            fitted = _stretched(contents, theme, asked, fitted, height / scale)
+            ax.set_position(_panel(fitted, slot, width / scale, height / scale))
+            return fitted, float(scale)
+        why = f"its rows need {fitted.height * scale / 72:.1f} in of height at {LEAST_POINTS:g} points"
+    raise ValueError(
+        f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}; "
+        "kapmeta.plot.size(result) tells the figure size that fits"
+    )
+
+
+def _stretched(contents: Contents, theme: Theme, request: Request, fitted: Page, height: float) -> Page:
+    """The page with its rows farther apart where there is height to spare."""
+    spare = (height - fitted.height) / max(sum(tall for _, _, tall in fitted.rows), 1.0)
+    stretch = min(MOST_STRETCH, 1 + 0.98 * spare)
+    return page(contents, theme, request._replace(stretch=stretch)) if stretch > 1 else fitted

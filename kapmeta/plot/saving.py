@@ -1,0 +1,175 @@
+"""Saving a figure: the same numbers give the same bytes, and a title and a description go into the file."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+from xml.sax.saxutils import escape, quoteattr
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+__all__ = ["DPI", "FORMATS", "alt_text", "describe", "root_of", "save"]
+
+DPI = 300
+"""Resolution of the pixel files."""
+
+_DESCRIPTIONS: WeakKeyDictionary[Axes, tuple[str, str]] = WeakKeyDictionary()
+
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.image_inline": True,
+    "text.hinting": "none",  # drawn widths are the measured widths, at any resolution
+    "pdf.fonttype": 42,
+    "savefig.bbox": None,
+    "savefig.facecolor": "auto",
+    "savefig.edgecolor": "auto",
+    "savefig.transparent": False,
+}
+_HASHED = re.compile(r'\bid="((?:C[0-9a-f]+_[0-9a-f]+_)?[A-Za-z]?[0-9a-f]{10})"')
+_UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def describe(ax: Axes, title: str, alt: str) -> None:
+    """Keep a title and a text alternative with `ax`; `save` writes them into the file."""
+    _DESCRIPTIONS[ax] = (title, alt)
+
+
+def alt_text(figure: Figure | SubFigure | Axes) -> str:
+    """What a reader who cannot see the figure is told; one paragraph a described plot."""
+    return "\n".join(alt for _, alt in _described(figure))
+
+
+def _described(figure: Figure | SubFigure | Axes) -> list[tuple[str, str]]:
+    axes = [figure] if isinstance(figure, Axes) else figure.axes
+    return [_DESCRIPTIONS[ax] for ax in axes if ax in _DESCRIPTIONS]
+
+
+def root_of(figure: Figure | SubFigure | Axes) -> Figure:
+    """The figure that holds it all."""
+    found = figure.figure
+    while found is not None and not isinstance(found, Figure):
+        found = found.figure
+    if found is None:
+        raise ValueError("this Axes is in no figure")
+    return found
+
+
+def save(
+    figure: Figure | SubFigure | Axes,
+    stem: str | Path,
+    *,
+    alt: str | None = None,
+    title: str | None = None,
+    formats: Iterable[str] = ("svg", "png"),
+) -> tuple[Path, ...]:
+    """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes every time.
+
+    The whole figure is written, also when one of its axes is given. Text in SVG is drawn as outlines and the
+    file carries ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an inch; PDF embeds its fonts.
+    No date, no software name and no random identifier is written. Not for interactive or cropped output: use
+    Matplotlib's own ``savefig`` for that.
+
+    Parameters
+    ----------
+    figure : Figure, SubFigure or Axes
+        What a plot function returned, or the figure it is in.
+    stem : str or Path
+        Path without suffix; its last part is the name of the figure. The folder must exist.
+    alt : str, optional
+        Text alternative; by default that which the plots in the figure have written from their results.
+    title : str, optional
+        Short title inside the file; by default that of the first plot.
+    formats : iterable of str
+        Words of `FORMATS`: ``"svg"``, ``"png"``, ``"pdf"``.
+
+    Returns
+    -------
+    tuple of Path
+        The files written, in the order of `formats`.
+
+    Raises
+    ------
+    ValueError
+        If a format is not known, or if there is no text alternative.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from matplotlib.figure import Figure
+    >>> from kapmeta.plot.saving import save
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> [path.name for path in save(Figure(), folder / "empty", alt="Nothing is drawn.", title="Empty")]
+    ['empty.svg', 'empty.png']
+    """
+    root, stem, words = root_of(figure), Path(stem), tuple(formats)
+    for word in words:
+        if word not in FORMATS:
+            raise ValueError(f'formats has "{word}", which is not known; use: {", ".join(FORMATS)}')
+    described = _described(root)
+    alt = alt if alt is not None else "\n".join(text for _, text in described)
+    title = title if title is not None else next((name for name, _ in described), stem.name)
+    if not alt.strip():
+        raise ValueError(f'figure "{stem.name}" has no text alternative; give alt="what it shows, and the finding"')
+    paths = []
+    with matplotlib.rc_context({**_RC, "svg.hashsalt": stem.name}):
+        for word in words:
+            path = stem.with_name(f"{stem.name}.{word}")
+            path.write_bytes(FORMATS[word](root, stem.name, _UNPRINTABLE.sub("", title), _UNPRINTABLE.sub("", alt)))
+            paths.append(path)
+    return tuple(paths)
+
+
+def _rendered(figure: Figure, word: str, metadata: dict[str, Any], **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=word, dpi=DPI, metadata=metadata, **options)
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure, name: str, title: str, alt: str) -> bytes:
+    drawn = _rendered(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8").replace("\r\n", "\n")
+    return _spoken(_renumbered(drawn, name), name, title, alt).encode("utf-8")
+
+
+def _png(figure: Figure, name: str, title: str, alt: str) -> bytes:
+    words = {"Software": None, "Title": title, "Description": alt}
+    return _rendered(figure, "png", words, pil_kwargs={"compress_level": 3})  # no larger than at 6, and faster
+
+
+def _pdf(figure: Figure, name: str, title: str, alt: str) -> bytes:
+    nothing = {"CreationDate": None, "Creator": None, "Producer": None}
+    return _rendered(figure, "pdf", {**nothing, "Title": title, "Subject": alt})
+
+
+FORMATS: dict[str, Callable[[Figure, str, str, str], bytes]] = {"svg": _svg, "png": _png, "pdf": _pdf}
+"""File formats by name: each takes the figure, its name, title and text alternative, and gives the bytes."""
+
+
+def _renumbered(svg: str, name: str) -> str:
+    """Identifiers hashed from coordinates become running numbers, prefixed so that files can share one page.
+
+    A hash of coordinates changes with the last bit of a float, which differs between machines.
+    """
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    number = {old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(_HASHED.findall(svg)), start=1)}
+    if not number:
+        return svg
+    known = re.compile(r'(?<=[#"])(' + "|".join(map(re.escape, number)) + r')(?=[")])')
+    return known.sub(lambda match: number[match.group(1)], svg)
+
+
+def _spoken(svg: str, name: str, title: str, alt: str) -> str:
+    """`svg` with its title and description as the first children, announced as an image."""
+    names = [re.sub(r"[^A-Za-z0-9_-]", "-", name) + ending for ending in ("-title", "-desc")]
+    head = f' role="img" aria-labelledby={quoteattr(" ".join(names))}>'
+    texts = "".join(
+        f"\n <{tag} id={quoteattr(key)}>{escape(text)}</{tag}>"
+        for tag, key, text in zip(("title", "desc"), names, (title, alt), strict=True)
+    )
+    return re.sub(r"(<svg\b[^>]*)>", lambda match: match.group(1) + head + texts, svg, count=1)

@@ -1,0 +1,453 @@
+"""What analyses of moderators return: a meta-regression, and results by subgroup."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kapmeta import checking, wording
+from kapmeta.core import moderator_permutation, regression, regression_diagnostics
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.moderator_permutation import Permuted
+from kapmeta.core.regression import Joint, Regression
+from kapmeta.design_matrix import Design
+from kapmeta.protocol import Method
+from kapmeta.results import Effects, Pooled
+from kapmeta.scales import Measure
+
+__all__ = ["MetaRegression", "Subgroups"]
+
+
+def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
+    """Coefficients as readers see them: ratios of ratios for ratio measures, differences otherwise."""
+    x = np.asarray(x, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        return np.exp(x) if scale.ratio else x
+
+
+def terms_text(frame: pd.DataFrame) -> list[str]:
+    """One sentence a coefficient."""
+    rows = zip(*(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True)
+    return [f"{term}: {wording.interval_text(*limits)}, {wording.p_text(p)}." for term, *limits, p in rows]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MetaRegression:
+    """Effects regressed on moderators, with all that must stand beside it.
+
+    Returned by `kapmeta.meta_regression`. Coefficients are on the analysis scale (log for ratios).
+
+    Attributes
+    ----------
+    effects : Effects
+        What was regressed, excluded studies included; `positions` are those that entered.
+    method : Method
+        Between-study variance estimator, test and interval, level.
+    design : Design
+        Moderators as numbers, one row a study that entered, and their names.
+    fit : kapmeta.core.regression.Regression
+        The numbers behind the properties.
+    omnibus : Joint or None
+        Test of all moderators together; None where there is none.
+    tau2_low, tau2_high : float
+        Q-profile interval of the residual between-study variance.
+    q_p_value, i2, h2, r2 : float
+        Test of residual heterogeneity; I2 and H2 of what the moderators leave; share of tau2 they explain.
+    loglik, loglik_restricted : float
+        Log-likelihoods at the estimate.
+    modes : tuple of float
+        Local maxima of the likelihood in tau2, the global one first.
+    notes : tuple of str
+        What a reader must know before quoting the result.
+    """
+
+    effects: Effects
+    method: Method
+    design: Design
+    positions: npt.NDArray[np.int_]
+    fit: Regression
+    omnibus: Joint | None
+    tau2_low: float
+    tau2_high: float
+    q_p_value: float
+    i2: float
+    h2: float
+    r2: float
+    loglik: float
+    loglik_restricted: float
+    modes: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        return self.design.names
+
+    @property
+    def k(self) -> int:
+        """Studies that entered."""
+        return int(self.fit.k)
+
+    @property
+    def tau2(self) -> float:
+        """Residual between-study variance."""
+        return float(self.fit.tau2)
+
+    @property
+    def q(self) -> float:
+        """Residual heterogeneity statistic; its degrees of freedom are `q_df`."""
+        return float(self.fit.q)
+
+    @property
+    def q_df(self) -> float:
+        """Studies less coefficients."""
+        return float(self.fit.q_df)
+
+    @property
+    def estimate(self) -> FloatArray:
+        """Coefficients."""
+        return self.fit.beta
+
+    @property
+    def se(self) -> FloatArray:
+        """Standard errors of the coefficients."""
+        return self.fit.se
+
+    @property
+    def low(self) -> FloatArray:
+        """Lower confidence limits of the coefficients."""
+        return self.fit.low
+
+    @property
+    def high(self) -> FloatArray:
+        """Upper confidence limits of the coefficients."""
+        return self.fit.high
+
+    @property
+    def p_value(self) -> FloatArray:
+        """Two-sided p-values of the coefficients."""
+        return self.fit.p_value
+
+    @property
+    def df(self) -> FloatArray:
+        """Degrees of freedom of the coefficients' tests; infinite for a normal reference."""
+        return self.fit.df
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of the coefficients."""
+        return self.fit.covariance
+
+    @property
+    def y(self) -> FloatArray:
+        """Effects that entered, in the order of the rows of `design`."""
+        return self.effects.y[self.positions]
+
+    @property
+    def v(self) -> FloatArray:
+        """Their sampling variances."""
+        return self.effects.v[self.positions]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Their labels."""
+        return tuple(self.effects.labels[i] for i in self.positions)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a coefficient: `estimate` and limits as ratios of ratios (or differences), `y` on the log scale."""
+        found, scale = self.fit, self.effects.scale
+        columns = {name: shown_coefficients(scale, x) for name, x in _limits(found.beta, found.low, found.high)}
+        return pd.DataFrame(
+            {
+                "term": self.names, **columns, "y": found.beta, "se": found.se, "y_low": found.low,
+                "y_high": found.high, "statistic": found.statistic, "df": found.df, "p_value": found.p_value,
+            }
+        )  # fmt: skip
+
+    def studies(self) -> pd.DataFrame:
+        """One row a study: effect, fitted value, residual (analysis scale), weight, and what its absence changes."""
+        moved = regression_diagnostics.influence(self.y, self.v, self.design.matrix, tau2=self._estimator)
+        fitted = self.design.matrix @ self.fit.beta
+        frame = pd.DataFrame({"study": self.labels, "y": self.y, "fitted": fitted, "residual": self.y - fitted})
+        names = ("weight", "leverage", "studentised", "dffits", "cook", "covariance_ratio", "tau2", "q")
+        for name in names:
+            frame[name if name not in ("tau2", "q") else f"{name}_without"] = getattr(moved, name)
+        for j, term in enumerate(self.names):
+            frame[f"dfbetas {term}"] = moved.dfbetas[:, j]
+        return frame
+
+    def leave_one_out(self) -> pd.DataFrame:
+        """The coefficients without each study in turn, one row a study and coefficient; analysis scale."""
+        found = regression_diagnostics.leave_one_out(
+            self.y,
+            self.v,
+            self.design.matrix,
+            tau2=self._estimator,
+            ci=self.method.ci,
+            level=self.method.level,
+        )
+        p = len(self.names)
+        columns = {
+            "y": found.beta,
+            "se": found.se,
+            "y_low": found.low,
+            "y_high": found.high,
+            "p_value": found.p_value,
+        }
+        return pd.DataFrame(
+            {
+                "left_out": np.repeat(self.labels, p), "term": list(self.names) * self.k,
+                **{name: x.ravel() for name, x in columns.items()}, "tau2": np.repeat(found.tau2, p),
+            }
+        )  # fmt: skip
+
+    def predict(self, data: Any, *, prediction: str = "t") -> pd.DataFrame:
+        """Mean effect at given moderator values, with confidence and prediction limits.
+
+        Parameters
+        ----------
+        data : DataFrame or mapping of columns
+            Moderator values in the columns the fit was made from.
+        prediction : str
+            Prediction interval: ``t`` (k - p degrees of freedom), ``hts`` (k - p - 1), ``hk``, ``hk-pr``,
+            ``normal``, ``none``.
+
+        Returns
+        -------
+        DataFrame
+            The values given; `estimate` with its limits on the scale shown; `y`, `se` on the analysis scale.
+        """
+        checking.chosen(prediction, regression_diagnostics.PREDICTIONS, "prediction interval")
+        rows = self.design.rows(data)
+        found = regression_diagnostics.predict(
+            self.fit, rows, df=self._df(rows), prediction=prediction, level=self.method.level
+        )
+        shown = self.effects.scale.shown
+        frame = pd.DataFrame(data).reset_index(drop=True)
+        for name, x in _limits(found.mean, found.low, found.high):
+            frame[name] = shown(x)
+        frame["prediction_low"], frame["prediction_high"] = (
+            shown(found.prediction_low),
+            shown(found.prediction_high),
+        )
+        return frame.assign(y=found.mean, se=found.se)
+
+    def contrast(self, combination: Mapping[str, float]) -> pd.Series:
+        """A combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``, with its test."""
+        row = np.zeros((1, len(self.names)))
+        for name, factor in combination.items():
+            row[0, self.names.index(checking.chosen(name, self.names, "coefficient"))] = factor
+        y, df = float((row @ self.fit.beta)[0]), float(self._df(row)[0])
+        se = float(np.sqrt(row @ self.fit.covariance @ row.T)[0, 0])
+        half = float(t_quantile((1 + self.method.level) / 2, df)) * se
+        shown = dict(_limits(*(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))))
+        return pd.Series({**shown, "y": y, "se": se, "df": df, "p_value": float(t_two_sided(y / se, df))})
+
+    def variance_inflation(self) -> pd.Series:
+        """Variance inflation factor of each moderator."""
+        factors = regression_diagnostics.variance_inflation(self.fit.model_covariance, self.design.intercept)
+        return pd.Series(factors, index=list(self.names)).dropna()
+
+    def permutation(self, *, draws: int = 10_000, rng: np.random.Generator | int = 0) -> Permuted:
+        """Permutation p-values: exact where all arrangements can be listed, else from `draws` random ones."""
+        return moderator_permutation.permutation_test(
+            self.y, self.v, self.design.matrix, tau2=self._estimator, ci=self.method.ci,
+            intercept=self.design.intercept, draws=draws, rng=np.random.default_rng(rng),
+        )  # fmt: skip
+
+    @property
+    def _estimator(self) -> Any:
+        return 0.0 if self.method.model == "common" else self.method.tau2
+
+    def _df(self, rows: FloatArray) -> FloatArray:
+        return regression.combination_df(self.fit, self.v, self.design.matrix, rows, self.method.ci)
+
+    def summary(self) -> str:
+        """The result in words and numbers, with its limits."""
+        terms = terms_text(self.to_frame())
+        what = "ratio" if self.effects.scale.ratio else "difference"
+        head = (
+            f"Meta-regression of the {self.effects.scale.name} of {self.effects.event} on "
+            f"{self.design.described}, {wording.studies(self.k)}; coefficients as {what} per unit."
+        )
+        return "\n".join(
+            [
+                head,
+                *terms,
+                self._joint_text(),
+                self._heterogeneity_text(),
+                *(f"Note: {note}." for note in self.notes),
+            ]
+        )
+
+    def _joint_text(self) -> str:
+        if self.omnibus is None:
+            return "No moderator is tested jointly."
+        joint = self.omnibus
+        normal = math.isinf(float(joint.df2))
+        name = f"χ² on {joint.df1} df" if normal else f"F on {joint.df1} and {float(joint.df2):g} df"
+        value = wording.number(float(joint.statistic))
+        return f"All moderators together: {name} = {value}, {wording.p_text(float(joint.p_value))}."
+
+    def _heterogeneity_text(self) -> str:
+        r2 = "" if math.isnan(self.r2) else f"; R² = {100 * self.r2:.0f} %"
+        q = f"residual Q = {wording.number(self.q)} on {self.q_df:g} df, {wording.p_text(self.q_p_value)}"
+        if self.method.model == "common":
+            return f"No between-study variance is assumed; {q}{r2}."
+        ends = f"{wording.number(self.tau2_low)} to {wording.number(self.tau2_high)}"
+        limits = f"{wording.percent(self.method.level)} CI {ends}"
+        return f"Residual τ² = {wording.number(self.tau2)} ({limits}); {q}{r2}."
+
+    def methods_text(self) -> str:
+        """The sentence for a methods section."""
+        between = (
+            ""
+            if self.method.model == "common"
+            else f", residual between-study variance by {wording.tau2_name(self.method)}"
+        )
+        return (
+            f"{wording.studies(self.k).capitalize()} were regressed on {self.design.described} by weighted "
+            f"least squares{between}; tests and {wording.percent(self.method.level)} intervals: "
+            f"{wording.CI_NAMES[self.method.ci]}."
+        )
+
+    def alt_text(self) -> str:
+        """The result as a reader who cannot see a figure would want it told."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"MetaRegression({self.effects.measure} {self.design.described}, k={self.k})"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<p>{html.escape(line)}</p>" for line in (self.summary().splitlines()))
+        return head + wording.html_table(self.to_frame())
+
+
+def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
+    return [("estimate", estimate), ("low", low), ("high", high)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Subgroups:
+    """Pooled results of subgroups, and the test between them.
+
+    Returned by `kapmeta.subgroups`.
+
+    Attributes
+    ----------
+    effects : Effects
+        All effects, excluded ones included.
+    by : str
+        What the subgroups are formed by.
+    groups : mapping of str to Pooled
+        The result of each subgroup, in order.
+    overall : Pooled
+        All subgroups as one.
+    common_tau2 : bool
+        Whether one between-study variance was estimated for all subgroups.
+    tau2 : float
+        That variance; nan where each subgroup has its own.
+    standard_errors : ndarray, shape (subgroups,)
+        Model-based standard errors, not scaled by Hartung and Knapp: those of the Wald test and of `pairs`.
+    q_between, df_between, p_between : float
+        Wald test between subgroups: chi-squared.
+    f_between, f_df, f_p_value : float
+        Hartung-Knapp test between subgroups: F with `df_between` and `f_df` degrees of freedom; only with a
+        common tau2.
+    notes : tuple of str
+        What a reader must know before quoting the tests.
+    """
+
+    effects: Effects
+    by: str
+    groups: Mapping[str, Pooled]
+    overall: Pooled
+    common_tau2: bool
+    tau2: float
+    standard_errors: FloatArray
+    q_between: float
+    df_between: float
+    p_between: float
+    f_between: float = math.nan
+    f_df: float = math.nan
+    f_p_value: float = math.nan
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Pooled:
+        return self.groups[checking.chosen(name, self.groups, "subgroup")]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a subgroup and one for all: estimates on the scale shown, `y`, `se` on the analysis scale."""
+        rows = []
+        for name, pooled in [*self.groups.items(), ("overall", self.overall)]:
+            shown = {c: float(pooled.scale.shown(getattr(pooled, c))) for c in ("estimate", "low", "high")}
+            numbers = {c: getattr(pooled, c) for c in ("se", "p_value", "tau2", "q", "i2")}
+            rows.append({self.by: name, "k": pooled.k, **shown, "y": pooled.estimate, **numbers})
+        return pd.DataFrame(rows)
+
+    def pairs(self) -> pd.DataFrame:
+        """Each pair of subgroups compared: ratio of ratios (or difference) with its Wald interval."""
+        names, level = list(self.groups), self.overall.method.level
+        rows = []
+        for i, j in combinations(range(len(names)), 2):
+            y = self.groups[names[i]].estimate - self.groups[names[j]].estimate
+            se = math.hypot(self.standard_errors[i], self.standard_errors[j])
+            half = float(normal_quantile((1 + level) / 2)) * se
+            shown = _limits(*(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half)))
+            rows.append({"first": names[i], "second": names[j], **dict(shown), "y": y, "se": se,
+                         "p_value": float(t_two_sided(y / se, np.inf))})  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def summary(self) -> str:
+        """The subgroups in words, the tests by name, and what they can and cannot tell."""
+        each = [f"{name}: {wording.pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
+        variance = (
+            f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
+            if self.common_tau2 else "Each subgroup has its own between-study variance."
+        )  # fmt: skip
+        wald = (
+            f"Between subgroups, Wald: Q = {wording.number(self.q_between)} on {self.df_between:g} df, "
+            f"{wording.p_text(self.p_between)}."
+        )
+        scaled = (
+            f"Between subgroups, Hartung-Knapp: F = {wording.number(self.f_between)} on {self.df_between:g} "
+            f"and {self.f_df:g} df, {wording.p_text(self.f_p_value)}."
+        )
+        tests = [wald] if math.isnan(self.f_between) else [wald, scaled]
+        return "\n".join(
+            [f"Subgroups by {self.by}.", *each, variance, *tests, *(f"Note: {note}." for note in self.notes)]
+        )
+
+    def methods_text(self) -> str:
+        """The sentence for a methods section."""
+        variance = (
+            "one between-study variance common to all" if self.common_tau2 else "a between-study variance of their own"
+        )
+        return (
+            f"Subgroups by {self.by} were pooled with {variance} "
+            f"({wording.method_text(self.overall.method)}) and compared with model-based standard errors."
+        )
+
+    def alt_text(self) -> str:
+        """The result as a reader who cannot see a figure would want it told."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} k={pooled.k}" for name, pooled in self.groups.items())
+        return f"Subgroups({self.by}: {sizes})"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
+        return head + wording.html_table(self.to_frame())

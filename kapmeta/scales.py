@@ -1,0 +1,88 @@
+"""Effect measures by name: which scale they are analysed on, which they are shown on, how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import FloatArray
+
+
+def _identity(x: FloatArray) -> FloatArray:
+    return x
+
+
+def _logistic(x: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _squared_sine(x: FloatArray) -> FloatArray:
+    return np.asarray(np.sin(np.clip(x, 0, np.pi / 2)) ** 2)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One effect measure: its key, its names, and the way from the analysis scale to the scale shown.
+
+    Attributes
+    ----------
+    key : str
+        The word used in ``Effects.measure``, e.g. ``"RR"``.
+    name, short : str
+        Full and short name for sentences and column heads.
+    ratio : bool
+        True if the analysis scale is the logarithm of the measure.
+    null : float or None
+        The value of no effect on the scale shown; None where there is none (a proportion).
+    """
+
+    key: str
+    name: str
+    short: str
+    ratio: bool = False
+    null: float | None = 0.0
+    _shown: Callable[[FloatArray], FloatArray] = _identity
+
+    def shown(self, x: npt.ArrayLike) -> FloatArray:
+        """`x` taken from the analysis scale to the scale that readers see."""
+        with np.errstate(over="ignore"):
+            return self._shown(np.asarray(x, dtype=np.float64))
+
+
+def _ratio(key: str, name: str) -> Measure:
+    return Measure(key, name, key, ratio=True, null=1.0, _shown=np.exp)
+
+
+MEASURES: dict[str, Measure] = {
+    measure.key: measure
+    for measure in (
+        _ratio("RR", "risk ratio"),
+        _ratio("OR", "odds ratio"),
+        Measure("PETO", "Peto odds ratio", "Peto OR", ratio=True, null=1.0, _shown=np.exp),
+        _ratio("HR", "hazard ratio"),
+        _ratio("IRR", "rate ratio"),
+        Measure("ROM", "ratio of means", "RoM", ratio=True, null=1.0, _shown=np.exp),
+        Measure("RD", "risk difference", "RD"),
+        Measure("AS", "arcsine difference", "AS"),
+        Measure("MD", "mean difference", "MD"),
+        Measure("SMD", "standardised mean difference", "SMD"),
+        Measure("PR", "proportion", "proportion", null=None),
+        Measure("PLN", "proportion (log)", "proportion", ratio=True, null=None, _shown=np.exp),
+        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_logistic),
+        Measure("PAS", "proportion (arcsine)", "proportion", null=None, _shown=_squared_sine),
+        Measure("ZCOR", "correlation (Fisher z)", "r", _shown=np.tanh),
+        Measure("GEN", "effect", "effect"),
+    )
+}
+"""Every measure the package knows, by key. A new measure is one row."""
+
+
+def measure_named(key: str) -> Measure:
+    """The measure called `key`; an unknown word is refused with the list of those known."""
+    try:
+        return MEASURES[key]
+    except KeyError:
+        raise ValueError(f'unknown measure "{key}"; use one of: {", ".join(MEASURES)}') from None

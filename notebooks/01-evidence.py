@@ -1,0 +1,110 @@
+# %% [markdown]
+# # The evidence: what is known, from where, how sure
+#
+# Everything in the other notebooks comes from the tables shown here. Each number carries its source, the place in that
+# source, an evidence level and its origin (printed, derived from a percentage, reconstructed). Nothing was filled in
+# from memory.
+
+# %%
+import kapmeta as km
+from kapmeta.reproduce import save_table
+
+evidence = km.load_evidence()
+evidence
+
+# %% [markdown]
+# ## The comparisons with abstinence counts
+#
+# One row a comparison of two arms. `role` is what the registered plan does with it.
+
+# %%
+trials = evidence.trials()
+counts = [
+    "label",
+    "substance",
+    "contrast",
+    "randomised",
+    "window",
+    "treatment",
+    "control",
+    "events_t",
+    "n_t",
+    "events_c",
+    "n_c",
+]
+save_table(trials[["comparison_id", *counts, "evidence_level", "origin", "role"]], "evidence-comparisons")
+trials[counts]
+
+# %% [markdown]
+# ## How sure is each count?
+#
+# `primary_abstract`: printed by the authors. `secondary`: somebody else printing the trial's figure.
+# `tertiary_only`: seen only in a document whose claims this project examines.
+
+# %%
+trials[["label", "window", "evidence_level", "origin", "percent_t", "percent_c", "locator_t", "locator_c", "role"]]
+
+# %% [markdown]
+# ## Percentages that no count can give
+#
+# A percentage of n people can only take certain values. These printed percentages fit no count, or fit one only
+# by a slip of rounding; the count is kept and the row is flagged.
+
+# %%
+save_table(evidence.flags, "evidence-flags")
+
+# %% [markdown]
+# ## Effects as reported
+#
+# Trials whose counts were not reached, or whose outcome is not a count.
+
+# %%
+reported = evidence.reported()
+save_table(
+    reported[
+        ["label", "substance", "contrast", "event", "measure", "estimate", "low", "high", "evidence_level", "role"]
+    ],
+    "evidence-reported-effects",
+)
+
+# %% [markdown]
+# ## Every study that was looked at
+#
+# Also those that give no abstinence count: single-arm reports, laboratory studies, duplicates, and trials that are
+# registered and have no result yet.
+
+# %%
+studies = evidence.studies
+save_table(
+    studies[["study_id", "substance", "design", "randomised", "n_randomised", "n_analysed", "n_missing"]],
+    "evidence-studies",
+)
+
+# %% [markdown]
+# ## Risk of bias
+#
+# Provisional judgements from partial text: no full paper has been read.
+
+# %%
+bias = evidence.risk_of_bias
+save_table(bias[["study_id", "domain", "judgement", "reason"]], "evidence-risk-of-bias")
+
+# %% [markdown]
+# ## Figures known to exist but not yet read
+#
+# The list that would change these notebooks most.
+
+# %%
+save_table(evidence.pending, "evidence-pending")
+
+# %% [markdown]
+# ## The sources
+
+# %%
+save_table(evidence.sources, "evidence-sources")
+
+# %% [markdown]
+# ## What every column means
+
+# %%
+save_table(evidence.codebook(), "evidence-codebook")

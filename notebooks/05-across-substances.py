@@ -1,0 +1,76 @@
+# %% [markdown]
+# # Across substances
+#
+# Are the results of ketamine against control alike in different substances? With one trial a substance the question
+# cannot be answered; what can be shown is how little there is. Randomised and non-randomised evidence stay apart.
+
+# %%
+import kapmeta as km
+from kapmeta.reproduce import save_figure, save_readme_gallery, save_readme_table, save_table
+
+evidence = km.load_evidence()
+
+# %% [markdown]
+# ## Every registered question
+#
+# The table of the README.
+
+# %%
+save_readme_table(save_table(km.evidence_table(evidence), "evidence-now"), "evidence")
+
+# %% [markdown]
+# ## Randomised trials of ketamine against control
+
+# %%
+randomised = evidence.trials(contrast="ketamine_v_control", randomised=True, role=["main", "provisional"])
+effects = km.risk_ratio(randomised)
+by_substance = km.subgroups(effects, "substance")
+save_table(by_substance.to_frame(), "across-subgroups")
+print(by_substance.summary())
+
+# %%
+axes = km.plot.forest(by_substance)
+save_figure(axes, "across-randomised")
+
+# %% [markdown]
+# The trials in one pool would answer a question nobody asked (the average over an accidental choice of substances).
+# With two trials any random-effects interval is unreliable; the numbers are here so that a reader can see it.
+
+# %%
+together = km.pool(effects)
+save_table(together.to_frame(), "across-randomised-pool")
+print(together.summary())
+
+# %%
+save_table(km.estimator_table(effects).to_frame(), "across-estimators")
+
+# %% [markdown]
+# ## Not randomised
+
+# %%
+apart = km.pool(km.risk_ratio(evidence.trials(contrast="ketamine_v_control", randomised=False)))
+save_table(apart.to_frame(), "across-not-randomised")
+axes = km.plot.forest(apart)
+save_figure(axes, "across-not-randomised")
+
+# %%
+km.conclusion(apart)
+
+# %% [markdown]
+# ## Substances without a controlled abstinence result
+
+# %%
+save_table(km.substances_table(evidence), "across-substances")
+
+# %% [markdown]
+# ## The gallery of the README
+
+# %%
+save_readme_gallery(
+    {
+        "alcohol-forest": km.pool(km.risk_ratio(evidence.trials(substance="alcohol"))),
+        "opioids-sessions": km.registered(evidence, "opioids-sessions"),
+        "cocaine-end-of-trial": km.registered(evidence, "cocaine-end-of-trial"),
+        "cocaine-6-months": km.registered(evidence, "cocaine-6-months"),
+    }
+)

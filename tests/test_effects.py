@@ -1,0 +1,225 @@
+"""Effects from frames: right numbers, and errors that a newcomer can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import kapmeta as km
+
+TRIALS = pd.DataFrame(
+    {
+        "study": ["Krupitsky 1997", "Krupitsky 2007", "Dakwar 2019"],
+        "events_t": [73, 13, 12],
+        "n_t": [111, 26, 27],
+        "events_c": [24, 6, 0],
+        "n_c": [100, 27, 28],
+    }
+)
+FUNCTIONS = (km.risk_ratio, km.odds_ratio, km.risk_difference, km.arcsine_difference, km.peto_odds_ratio)
+
+
+def test_worked_values() -> None:
+    """Values of the method specification, metafor ``escalc`` and an independent program."""
+    rr = km.risk_ratio(TRIALS)
+    assert_allclose(rr.y, [1.00804559548, 0.810930216216, 3.25396714468], rtol=1e-11)
+    assert_allclose(rr.v, [0.0363562877946, 0.168091168091, 2.00980295567], rtol=1e-11)
+    assert_allclose(km.odds_ratio(TRIALS).y[1], 1.2527629685, rtol=1e-10)
+    assert_allclose(km.risk_difference(TRIALS).y, [73 / 111 - 0.24, 0.5 - 6 / 27, 12 / 27])
+    assert_allclose(km.arcsine_difference(TRIALS).v[2], 0.0181878306878, rtol=1e-11)
+    assert_array_equal(rr.corrected, [False, False, True])
+    assert km.risk_ratio(TRIALS, zero="treatment-arm").y[2] == pytest.approx(3.23649742622, rel=1e-11)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_columns_can_have_other_names(function: Any) -> None:
+    other = TRIALS.rename(columns={"study": "trial", "events_t": "a", "n_t": "n1", "events_c": "c", "n_c": "n2"})
+    here = function(other, study="trial", events_t="a", n_t="n1", events_c="c", n_c="n2")
+    there = function(TRIALS)
+    assert_array_equal(here.y, there.y)
+    assert here.labels == there.labels
+
+
+def test_a_default_column_is_not_read_when_another_is_named() -> None:
+    both = TRIALS.assign(alive=[1, 2, 3])
+    assert_array_equal(km.risk_ratio(both, events_t="alive").table["events_t"], [1, 2, 3])
+
+
+BAD = {
+    "columns": (TRIALS.drop(columns="n_c"), 'no column "n_c"; it has: study, events_t, n_t, events_c. Name yours'),
+    "negative": (TRIALS.assign(events_t=[73, -1, 12]), 'negative in row 2 ("Krupitsky 2007"): events_t = -1'),
+    "fraction": (TRIALS.assign(events_c=[24.0, 6.5, 0.0]), 'not a whole number in row 2 ("Krupitsky 2007")'),
+    "excess": (TRIALS.assign(events_t=[73, 13, 28]), 'exceed total in row 3 ("Dakwar 2019"): events_t = 28 > n_t = 27'),
+    "empty arm": (TRIALS.assign(n_c=[100, 27, 0]), 'n_c is 0 in row 3 ("Dakwar 2019")'),
+    "gap": (TRIALS.assign(n_t=[111, np.nan, 27]), 'n_t is missing in row 2 ("Krupitsky 2007")'),
+    "text": (TRIALS.assign(n_t=[111, "26 of 30", 27]), "n_t is not a number in row 2"),
+    "infinite": (TRIALS.assign(n_t=[111, np.inf, 27]), "n_t is not a number in row 2"),
+    "truth": (TRIALS.assign(events_t=[True, False, True]), "events_t is not a number in row 1"),
+    "twice": (TRIALS.assign(study=["A", "B", "A"]), 'study "A" appears in rows 1, 3; a trial counts once'),
+    "nameless": (TRIALS.assign(study=["A", None, "C"]), "study is empty in row 2"),
+    "blank": (TRIALS.assign(study=["A", " ", "C"]), "study is empty in row 2"),
+    "no rows": (TRIALS.iloc[:0], "trials has no rows"),
+    "two columns": (pd.concat([TRIALS, TRIALS[["n_t"]]], axis=1), 'trials has two columns named "n_t"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", BAD)
+def test_bad_rows_are_named(name: str, function: Any) -> None:
+    frame, message = BAD[name]
+    with pytest.raises(ValueError) as error:
+        function(frame)
+    assert message in str(error.value)
+
+
+def test_every_offender_is_counted() -> None:
+    with pytest.raises(ValueError, match=r"\(and 2 more\)"):
+        km.risk_ratio(TRIALS.assign(events_t=[-1, -1, -1]))
+
+
+def test_wrong_types_and_words() -> None:
+    with pytest.raises(TypeError, match="trials must be a pandas DataFrame with one row a study: got list"):
+        km.risk_ratio([[1, 2, 3, 4]])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='unknown zero-cell rule "half"; use one of: half-if-any'):
+        km.risk_ratio(TRIALS, zero="half")
+    with pytest.raises(TypeError, match='unknown keyword "n1"; use one of: study, events_t'):
+        km.risk_ratio(TRIALS, n1="n")  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="empirical"):
+        km.risk_ratio(TRIALS.iloc[2:], zero="empirical")
+
+
+def test_nothing_is_dropped_in_silence() -> None:
+    none = km.risk_ratio(TRIALS, zero="none")
+    assert none.k == 2
+    assert len(none) == 3
+    assert none.excluded == {2: 'a zero cell (12 of 27 v 0 of 28) and zero-cell rule "none"'}
+    assert "Dakwar 2019 carries no estimate: a zero cell" in none.summary()
+    assert none.to_frame()["row"].tolist() == ["study", "study", "excluded"]
+    empty = TRIALS.assign(events_t=[0, 13, 12], events_c=[0, 6, 0])
+    assert km.risk_ratio(empty, zero="drop").excluded == {0: "no event in either arm"}
+    full = TRIALS.assign(events_t=[111, 13, 12], events_c=[100, 6, 0])
+    assert km.odds_ratio(full, zero="drop").excluded == {0: "the event happened to everybody in both arms"}
+    assert km.risk_ratio(full, zero="drop").k == 3
+
+
+def test_the_story_comes_from_keywords_then_columns() -> None:
+    told = TRIALS.assign(event="abstinence", treatment="ketamine", control=["usual", "one session", "midazolam"])
+    effects = km.risk_ratio(told)
+    assert (effects.event, effects.treatment, effects.control) == ("abstinence", "ketamine", "control")
+    assert effects.favours == ("Favours control", "Favours ketamine")
+    assert km.risk_ratio(told, event_is_good=False).favours == ("Favours ketamine", "Favours control")
+    assert km.risk_ratio(told, control="placebo").control == "placebo"
+    with pytest.raises(ValueError, match="event differs between rows: 'abstinence', 'relapse'"):
+        km.risk_ratio(TRIALS.assign(event=["abstinence", "abstinence", "relapse"]))
+
+
+def test_complement_turns_the_event_round() -> None:
+    relapse = km.complement(TRIALS, "relapse")
+    assert relapse["events_t"].tolist() == [38, 13, 15]
+    assert not relapse["event_is_good"].any()
+    assert_array_equal(km.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
+    assert_allclose(km.odds_ratio(relapse).y, -km.odds_ratio(TRIALS).y)
+    assert km.risk_ratio(relapse).favours == ("Favours treatment", "Favours control")
+
+
+PAPER = pd.DataFrame(
+    {
+        "study": ["Dakwar 2019", "Grabski 2022"],
+        "estimate": [0.47, 0.80],
+        "low": [0.24, 0.31],
+        "high": [0.92, 2.10],
+        "measure": "OR",
+    }
+)
+
+
+def test_reported_from_limits_standard_errors_and_p_values() -> None:
+    """Methods 1.11: -0.755022584278, 0.342795775152; -0.223143551314, 0.48804986758."""
+    here = km.reported(PAPER)
+    assert_allclose(here.y, [-0.755022584278, -0.223143551314], rtol=1e-11)
+    assert_allclose(here.se, [0.342795775152, 0.48804986758], rtol=1e-10)
+    assert here.table["asymmetric"].tolist() == [False, False]
+    mixed = PAPER.assign(low=[0.24, np.nan], high=[0.92, np.nan], se=[9.9, 0.3], p_value=[0.5, 0.5])
+    assert_allclose(km.reported(mixed).se, [0.342795775152, 0.3], rtol=1e-10)
+    only_p = PAPER.drop(columns=["low", "high"]).assign(p_value=[0.03, 0.6])
+    assert_allclose(km.reported(only_p).se[0], 0.755022584278 / 2.1700903775845606, rtol=1e-10)
+    difference = pd.DataFrame({"study": ["G"], "estimate": [10.1], "low": [1.1], "high": [19.0]})
+    assert_allclose(km.reported(difference, measure="MD").se, [17.9 / (2 * 1.959963984540054)], rtol=1e-10)
+    assert km.reported(PAPER.assign(high=[0.92, 9.0])).table["asymmetric"].tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        (PAPER.assign(low=[0.5, 0.31]), {}, "estimate lies outside its own interval in row 1"),
+        (PAPER.assign(estimate=[-0.755, 0.8]), {}, "estimate of a ratio is not positive in row 1"),
+        (PAPER.drop(columns=["low", "high"]), {}, "nothing tells the precision in row 1"),
+        (PAPER.assign(measure=["OR", "HR"]), {}, "measure must be one word for all rows: the column holds OR, HR"),
+        (PAPER.drop(columns="measure"), {}, "measure must be one word for all rows: there is no such column"),
+        (PAPER, {"measure": "or"}, 'unknown measure "or"; use one of: RR, OR'),
+        (PAPER, {"level": 95}, "level must lie between 0 and 1, a proportion: got 95; use 0.95 for 95 %"),
+    ],
+)
+def test_reported_refuses_what_cannot_be(frame: pd.DataFrame, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        km.reported(frame, **options)
+    assert message in str(error.value)
+
+
+def test_reversed_tells_the_opposite_event() -> None:
+    relapse = km.reported(PAPER, event="relapse", event_is_good=False)
+    abstinence = relapse.reversed("abstinence")
+    assert_array_equal(abstinence.y, -relapse.y)
+    assert abstinence.event_is_good
+    assert_allclose(abstinence.table["low"], 1 / PAPER["high"])
+    assert_allclose(abstinence.table["estimate"], 1 / PAPER["estimate"])
+    difference = km.risk_difference(TRIALS).reversed("relapse")
+    assert_allclose(difference.y, km.risk_difference(km.complement(TRIALS, "relapse")).y)
+    with pytest.raises(ValueError, match=r"a risk ratio cannot be turned round without the counts; use complement"):
+        km.risk_ratio(TRIALS).reversed("relapse")
+
+
+def test_counts_and_reported_effects_concatenate() -> None:
+    both = km.odds_ratio(TRIALS, zero="none") + km.reported(PAPER.iloc[1:])
+    assert both.k == 3
+    assert both.labels == (*TRIALS["study"], "Grabski 2022")
+    assert both.zero == "none"
+    assert list(both.excluded) == [2]
+    assert len(both.to_frame()) == 4
+    swapped = km.reported(PAPER.iloc[1:]) + km.odds_ratio(TRIALS, zero="none")
+    assert list(swapped.excluded) == [3]
+    assert swapped.zero == "none"
+    with pytest.raises(ValueError, match="effects of different measures cannot be put together: OR and RR"):
+        _ = both + km.risk_ratio(TRIALS)
+
+
+def test_generic() -> None:
+    rows = pd.DataFrame({"study": ["A", "B"], "y": [0.1, 0.4], "v": [0.02, 0.05]})
+    assert_array_equal(km.generic(rows, measure="SMD").v, [0.02, 0.05])
+    for bad in (0.0, -1.0):
+        with pytest.raises(ValueError, match=r'v is not positive in row 2 \("B"\)'):
+            km.generic(rows.assign(v=[0.02, bad]))
+
+
+def test_select_keeps_reasons_with_their_studies() -> None:
+    none = km.risk_ratio(TRIALS, zero="none")
+    some = none.select([2, 0])
+    assert some.labels == ("Dakwar 2019", "Krupitsky 1997")
+    assert list(some.excluded) == [0]
+    assert none.select(np.array([True, True, False])).excluded == {}
+
+
+def test_arrays_of_a_result_are_read_only() -> None:
+    effects = km.risk_ratio(TRIALS)
+    for array in (effects.y, effects.v, effects.se, effects.corrected):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_two_times_of_a_trial_are_told_apart_by_their_labels() -> None:
+    effects = km.risk_ratio(km.load_evidence().trials(substance="cocaine"))
+    assert effects.labels == ("Dakwar 2019, end of trial", "Dakwar 2019, 6 months")
