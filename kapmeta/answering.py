@@ -323,7 +323,7 @@ def _headline(pooled: Pooled) -> str:
         return "nothing, until the primary report has been read"
     if not table["randomised"][there].all():
         return "nothing as an effect of ketamine: not randomised"
-    return headline_rule(pooled.k).headline
+    return "the trial's own result, as one trial" if pooled.k == 1 else headline_rule(pooled.k).headline
 
 
 def _shown_effect(pooled: Pooled) -> str:

@@ -179,7 +179,7 @@ def multivariate(
     names = [str(word) for word in words]
     described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
-    return _fitted(entering, design, sampling, terms, described, [cluster], _method(method, ci, level))
+    return _fitted(entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False)
 
 
 def _method(method: str, ci: str, level: float) -> Method:
@@ -196,7 +196,7 @@ def _entering(effects: Effects, mixed: bool) -> _Entering:
         )
     question, aside = one_question(replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed)
     effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.v < np.inf)
+    positions = np.flatnonzero(effects.present)
     if not positions.size:
         raise ValueError("no study carries an estimate, so there is nothing to analyse")
     labels = tuple(effects.labels[i] for i in positions)
@@ -312,13 +312,12 @@ def _design(moderators: Any, entering: _Entering, intercept: bool) -> Design:
 
 def _fitted(
     entering: _Entering, design: Design, sampling: FloatArray, terms: components.Terms,
-    described: tuple[str, ...], codes: list[IntArray], method: Method,
+    described: tuple[str, ...], codes: list[IntArray], method: Method, own_levels: bool = True,
 ) -> Multilevel:  # fmt: skip
     y, x = entering.effects.y[entering.positions], design.matrix
-    if y.size <= x.shape[1]:
-        raise ValueError(f"{y.size} effects do not carry {x.shape[1]} coefficients; more effects or fewer moderators")
     found = components.fit(y, sampling, x, terms, restricted=method.tau2 == "REML")
-    df = _degrees(x, codes, method.ci)
+    # each outcome has a random effect of its own in every trial: its mean rests on trials, not on effects
+    df = _degrees(x if own_levels else np.ones(x.shape), codes, method.ci)
     q, q_df = components.residual_q(y, sampling, x), float(y.size - x.shape[1])
     return Multilevel(
         entering.effects, method, design, entering.positions, found, terms, described, sampling, df,

@@ -86,9 +86,8 @@ def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -
     """Refuse columns that do not exist and moderator values that are missing."""
     for name in names:
         if name not in table:
-            raise ValueError(
-                f'no column "{name}" among the moderators of the studies; there are: {", ".join(map(str, table.columns))}'
-            )
+            columns = ", ".join(map(str, table.columns))
+            raise ValueError(f'no column "{name}" among the moderators of the studies; there are: {columns}')
         checking.refuse_first(
             table[name].isna().to_numpy(dtype=bool),
             labels,
@@ -249,9 +248,7 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
             )
 
 
-def _refuse_lone_study(
-    x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None
-) -> None:
+def _refuse_lone_study(x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None) -> None:
     """Refuse a study without which a coefficient would not exist: its leverage is 1, its residual always 0."""
     basis = np.linalg.qr(_centred(x, intercept))[0]
     lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT)

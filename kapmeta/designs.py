@@ -330,7 +330,7 @@ def sampling_covariance(
     frame = checking.columns_of(effects.table, names, "effects.table")
     time = frame[months] if months in frame else pd.Series(0.0, index=frame.index)
     covariance = np.diag(effects.v)
-    for i, j in combinations(np.flatnonzero(effects.v < np.inf), 2):
+    for i, j in combinations(np.flatnonzero(effects.present), 2):
         first, second = frame.iloc[i], frame.iloc[j]
         arms = [{row["treatment"], row["control"]} for row in (first, second)]
         if first["study"] != second["study"] or not arms[0] & arms[1]:
@@ -427,7 +427,7 @@ def dose_trend(
        applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309.
        https://doi.org/10.1093/oxfordjournals.aje.a116237
     """
-    positions = np.flatnonzero(effects.v < np.inf)
+    positions = np.flatnonzero(effects.present)
     frame = checking.columns_of(effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table")
     high, low = (checking.numbers(frame, name, effects.labels)[positions] for name in ("dose_t", "dose_c"))
     study = pd.factorize(frame["study"].iloc[positions])[0]

@@ -144,7 +144,7 @@ def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, 
     asked = [name for name in ("contrast", "randomised") if name in named]
     question, aside = one_question(replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed)
     effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.v < np.inf)
+    positions = np.flatnonzero(effects.present)
     if not positions.size:
         raise ValueError("no study carries an estimate, so there is nothing to regress")
     return effects, positions, aside
@@ -191,9 +191,9 @@ def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
 
 def _explained(y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method) -> float:
     """R2: share of the between-study variance without moderators that they explain, not below 0."""
-    if design.intercept is None or len(design.names) == 1:
-        return math.nan
-    ones = np.ones((y.size, 1))
+    ones, x = np.ones((y.size, 1)), regression.orthonormal(design.matrix)[0]
+    if x.shape[1] == 1 or not np.allclose(x @ (x.T @ ones), ones, rtol=1e-8, atol=0):
+        return math.nan  # without a common mean among the columns there is nothing that they explain more of
     if method.model == "common":
         total, left = residual_likelihood.residual_q(y, v, ones) / (y.size - 1), found.q / found.q_df
     else:
@@ -297,7 +297,7 @@ def subgroups(
     (2.64, 0.27)
     """
     checking.chosen(model, MODELS, "model")
-    effects, positions, aside = _entering(effects, by, mixed)
+    effects, positions, aside = _entering(effects, by if isinstance(by, str) else "", mixed)
     name, group = _groups(effects, by, positions)
     codes, words = pd.factorize(group)
     if len(words) < 2:

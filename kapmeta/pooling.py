@@ -17,6 +17,8 @@ from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.combining import Combined, combine
 from kapmeta.core.distributions import chi2_upper, t_two_sided
 from kapmeta.core.intervals import INTERVALS, MeanInterval
+from kapmeta.core.likelihood_intervals import no_effect_p_value
+from kapmeta.core.permutation import permutation_p_value
 from kapmeta.core.prediction import PREDICTIONS
 from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS
 from kapmeta.core.status import Status
@@ -31,7 +33,7 @@ __all__ = ["pool"]
 
 MODELS = ("random", "common")
 _COMMON_INTERVALS = ("wald", "t", "hksj", "hksj-variance", "hksj-hybrid")
-_OWN_ESTIMATE = ("henmi-copas", "profile", "bartlett", "skovgaard")  # intervals with a tau2 or a mean of their own
+_LIKELIHOOD = ("profile", "bartlett", "skovgaard")  # intervals that invert a test of their own
 _FEW = 5  # below this many studies no prediction interval unless it is asked for
 
 
@@ -108,7 +110,7 @@ def pool(
             f"got {type(effects).__name__}"
         )
     method = _method(model, tau2, ci, prediction, level)
-    effects, set_aside = one_question(effects, mixed)
+    effects, _ = one_question(effects, mixed)  # the exclusion itself says what was set aside
     present = np.flatnonzero(effects.present)
     if not present.size:
         reasons = "; ".join(f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items()))
@@ -117,12 +119,12 @@ def pool(
     order = present[np.lexsort((effects.v[present], effects.y[present]))]
     y, v = effects.y[order], effects.v[order]
     if order.size == 1:
-        return _single(effects, order, method, set_aside)
+        return _single(effects, order, method)
     _warn_of_ratio(v)
     between = _between(y, v, method)
     interval = INTERVALS[method.ci](y, v, np.asarray(between.value), method.level)
     _refuse(interval, method, between.value)
-    return _pooled(effects, order, method, between, interval, set_aside)
+    return _pooled(effects, order, method, between, interval)
 
 
 def _method(model: str, tau2: str | Estimator | None, ci: str | None, prediction: str, level: float) -> Method:
@@ -146,20 +148,23 @@ def _method(model: str, tau2: str | Estimator | None, ci: str | None, prediction
 
 
 def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...]]:
-    """Effects that may share a diamond: one contrast, each trial once, randomised trials apart from the others."""
+    """Effects that may share a diamond: one contrast, each trial once, randomised trials apart from the others.
+
+    With a sentence that names what was set aside, for results that do not list their exclusions.
+    """
     table, there = effects.table, effects.present
+    aside: tuple[str, ...] = ()
     kinds = list(dict.fromkeys(_present_values(table, "contrast", there)))
     if len(kinds) > 1:
         raise ValueError(
             f"these comparisons answer different questions ({', '.join(kinds)}) and are not pooled; choose one, "
             f'e.g. trials[trials.contrast == "{kinds[0]}"]'
         )
-    aside: tuple[str, ...] = ()
     if "randomised" in table and not mixed:
         randomised = table["randomised"].fillna(False).to_numpy(dtype=bool)
         out = np.flatnonzero(~randomised & there)
         if out.size and (randomised & there).any():
-            why = "not randomised, and not pooled with randomised trials unless mixed=True"
+            why = "not randomised, so not in one diamond with randomised trials"
             effects = replace(effects, excluded={**effects.excluded, **{int(i): why for i in out}})
             there = effects.present
             aside = (f"set aside as not randomised: {', '.join(effects.labels[i] for i in out)}",)
@@ -224,7 +229,6 @@ def _pooled(
     method: Method,
     between: _Between,
     interval: MeanInterval,
-    notes: tuple[str, ...],
 ) -> Pooled:
     """The result for two or more studies."""
     y, v = effects.y[order], effects.v[order]
@@ -236,7 +240,7 @@ def _pooled(
     random = method.model == "random"
     h2 = heterogeneity.h2_from_tau2(tau2, v) if random else heterogeneity.h2_from_q(q, k - 1)
     se, estimate = float(interval.se), float(interval.estimate)
-    statistic = estimate / se if se > 0 else math.copysign(math.inf, estimate) if estimate else math.nan
+    statistic, p_value = _no_effect_test(y, v, method, interval)
     return Pooled(
         effects,
         method,
@@ -245,7 +249,7 @@ def _pooled(
         float(interval.low),
         float(interval.high),
         statistic,
-        float(t_two_sided(statistic, interval.df)),
+        p_value,
         float(interval.df),
         k,
         _scattered(effects, order, weights(v, 0.0 if method.ci == "henmi-copas" else np.asarray(tau2))),
@@ -260,7 +264,7 @@ def _pooled(
         prediction_low=float(low),
         prediction_high=float(high),
         modes=between.modes,
-        notes=(*notes, *_notes(y, v, method, between, interval, bool(limits.empty))),
+        notes=_notes(y, v, method, between, interval, bool(limits.empty)),
         refit=partial(_refit, effects.y[effects.present], effects.v[effects.present], method),
     )
 
@@ -269,6 +273,18 @@ def _refit(y: FloatArray, v: FloatArray, method: Method, mask: BoolArray) -> Com
     """The same analysis of subsets of the studies present."""
     tau2 = 0.0 if method.model == "common" else method.tau2
     return combine(y, v, tau2=tau2, ci=method.ci, level=method.level, mask=mask)
+
+
+def _no_effect_test(y: FloatArray, v: FloatArray, method: Method, interval: MeanInterval) -> tuple[float, float]:
+    """Statistic and p-value of no effect that belong to the interval; nan where it has none."""
+    if method.ci in _LIKELIHOOD:
+        return math.nan, float(no_effect_p_value(y[None], v[None], method.ci)[0])
+    if method.ci == "permutation":
+        return math.nan, permutation_p_value(y, v, 0.0)
+    if not interval.df > 0:
+        return math.nan, math.nan
+    statistic = float(interval.estimate / interval.se)
+    return statistic, float(t_two_sided(statistic, interval.df))
 
 
 def _scattered(effects: Effects, order: IntArray, w: FloatArray) -> FloatArray:
@@ -286,13 +302,13 @@ def _prediction_word(method: Method, k: int) -> str:
 
 def _notes(
     y: FloatArray, v: FloatArray, method: Method, between: _Between, interval: MeanInterval, empty: bool
-) -> list[str]:
+) -> tuple[str, ...]:
     """What must be known before the result is quoted."""
-    k, notes = y.size, []
+    k, notes = y.size, list[str]()
     if interval.status == Status.FALLBACK:
         notes.append(f'the interval "{method.ci}" is undefined here: {Status.FALLBACK.meaning}')
     if method.model == "common":
-        return [*notes, "the interval holds if there is no heterogeneity between the studies"]
+        return (*notes, "the interval holds if there is no heterogeneity between the studies")
     if k == 2:
         notes.append("a random-effects interval from two studies is unreliable; do not headline it")
     elif k < _FEW:
@@ -308,12 +324,12 @@ def _notes(
         verdict = "tau2 is not identified: its" if between.gap < 1.92 else "the"
         notes.append(
             f"{verdict} likelihood has {len(between.modes)} modes; the global one, tau2 = {between.modes[0]:.4g}, "
-            f"gives a mean of {means[0]:.4g}, the next, tau2 = {between.modes[1]:.4g}, of {means[1]:.4g} (analysis scale)"
+            f"gives a mean of {means[0]:.4g}; the next, {between.modes[1]:.4g}, gives {means[1]:.4g} (analysis scale)"
         )
-    return notes
+    return tuple(notes)
 
 
-def _single(effects: Effects, order: IntArray, method: Method, notes: tuple[str, ...]) -> Pooled:
+def _single(effects: Effects, order: IntArray, method: Method) -> Pooled:
     """One trial: the interval its row is shown with, and nothing that needs two."""
     estimate, low, high = (float(x[order[0]]) for x in effects.limits(method.level))
     wald = effects.interval not in SINGLE_TRIAL_INTERVALS
@@ -331,5 +347,5 @@ def _single(effects: Effects, order: IntArray, method: Method, notes: tuple[str,
         math.inf,
         1,
         _scattered(effects, order, np.ones(1)),
-        notes=(*notes, "one study: this is the trial's own result; there is no between-study variance to estimate"),
+        notes=("one study: this is the trial's own result; there is no between-study variance to estimate",),
     )

@@ -95,12 +95,10 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
         "alcohol-not-randomised": Question(
             "alcohol", "ketamine v control, not randomised", randomised=False, roles=("sensitivity",)
         ),
-        "alcohol-odds": Question(
-            "alcohol", "ketamine v control, randomised, odds ratios", measure="OR", reported="relapse"
-        ),
+        "alcohol-odds": Question("alcohol", "ketamine v control, randomised, odds", measure="OR", reported="relapse"),
         "alcohol-days": Question(
             "alcohol",
-            "ketamine v control, randomised, percent days abstinent",
+            "percent of days abstinent, randomised",
             measure="MD",
             reported="percent days abstinent",
         ),

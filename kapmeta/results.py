@@ -179,6 +179,7 @@ class Effects:
         return replace(self, y=-self.y, table=table, event=event, event_is_good=not self.event_is_good)
 
     def __add__(self, other: Effects) -> Effects:
+        """The studies of both, in order; for counts of some trials and reported effects of others."""
         if self.measure != other.measure:
             raise ValueError(
                 f"effects of different measures cannot be put together: {self.measure} and {other.measure}"
@@ -193,6 +194,8 @@ class Effects:
             table=table,
             zero=self.zero if self.zero is not None else other.zero,
             interval=self.interval if self.interval == other.interval else "as reported",
+            treatment=self.treatment if self.treatment == other.treatment else "treatment",
+            control=self.control if self.control == other.control else "control",
             corrected=np.concatenate([self.corrected, other.corrected]),
             excluded={**self.excluded, **{shift + i: why for i, why in other.excluded.items()}},
         )
@@ -314,6 +317,7 @@ class Pooled:
         return {
             "row": "pooled",
             "study": wording.model_name(self.method),
+            **self._totals(),
             "estimate": float(shown(self.estimate)),
             "low": float(shown(self.low)),
             "high": float(shown(self.high)),
@@ -322,6 +326,14 @@ class Pooled:
             "weight": 1.0,
             **{name: getattr(self, name) for name in names},
         }
+
+    def _totals(self) -> dict[str, Any]:
+        """Events and participants of the studies pooled, where all are counted."""
+        names = ("events_t", "n_t", "events_c", "n_c")
+        if self.k < 2 or not set(names) <= set(self.effects.table.columns):
+            return {}
+        counted = self.effects.table.loc[self.effects.present, list(names)]
+        return {} if counted.isna().any(axis=None) else {name: float(counted[name].sum()) for name in names}
 
     def _prediction_row(self) -> dict[str, Any]:
         shown = self.scale.shown

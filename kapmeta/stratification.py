@@ -81,10 +81,10 @@ def mantel_haenszel(
     """
     checking.chosen(measure, MEASURES, "measure")
     level = checking.proportion(level, "level")
-    effects, aside = one_question(MEASURES[measure](trials, **names), mixed)
+    effects, _ = one_question(MEASURES[measure](trials, **names), mixed)
     kernel = partial(stratified.mantel_haenszel, measure=measure, compatibility=compatibility)
     name = "Mantel-Haenszel, no correction" if compatibility is None else f"Mantel-Haenszel, {compatibility} mode"
-    return _pooled(effects, Method(name, "none", "wald", "none", level), kernel, _shares(measure), aside)
+    return _pooled(effects, Method(name, "none", "wald", "none", level), kernel, _shares(measure))
 
 
 def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = False, **names: Unpack[Names]) -> Pooled:
@@ -121,9 +121,9 @@ def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = Fa
     Pooled(Peto OR 0.62 (95 % CI 0.57 to 0.67), k=13, Peto's one-step method)
     """
     level = checking.proportion(level, "level")
-    effects, aside = one_question(peto_odds_ratio(trials, **names), mixed)
+    effects, _ = one_question(peto_odds_ratio(trials, **names), mixed)
     return _pooled(
-        effects, Method("Peto's one-step method", "none", "wald", "none", level), stratified.peto, None, aside
+        effects, Method("Peto's one-step method", "none", "wald", "none", level), stratified.peto, None
     )
 
 
@@ -141,7 +141,6 @@ def _pooled(
     method: Method,
     kernel: Callable[..., Any],
     shares: Callable[..., FloatArray] | None,
-    notes: tuple[str, ...],
 ) -> Pooled:
     """The stratified estimate as a result like any other."""
     there = effects.present
@@ -159,6 +158,7 @@ def _pooled(
     half = float(normal_quantile((1 + method.level) / 2)) * se
     df = float(found.q_df)
     silent = int(found.k) - int(found.k_informative)
+    notes: tuple[str, ...] = (_ASSUMES,) if found.k > 1 else ()
     if silent:
         notes = (*notes, f"{silent} of {int(found.k)} tables say nothing about the effect and add nothing")
     return Pooled(
@@ -178,7 +178,7 @@ def _pooled(
         q_p_value=float(chi2_upper(found.q, df)) if df > 0 else np.nan,
         i2=float(i2_from_q(found.q, df)) if df > 0 else np.nan,
         h2=float(h2_from_q(found.q, df)) if df > 0 else np.nan,
-        notes=(*notes, _ASSUMES) if found.k > 1 else notes,
+        notes=notes,
         refit=partial(_refit, kernel, cells, method.level),
     )
 

@@ -29,7 +29,7 @@ save_table(by_substance.to_frame(), "across-subgroups")
 print(by_substance.summary())
 
 # %%
-axes = km.plot.forest(by_substance)
+axes = km.plot.forest(by_substance.groups)
 save_figure(axes, "across-randomised")
 
 # %% [markdown]

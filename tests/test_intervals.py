@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -556,6 +556,7 @@ def test_hybrid_contains_both_parents(sample: tuple[FloatArray, FloatArray, floa
             assert hybrid.high >= parent.high
 
 
+@settings(max_examples=40)
 @given(studies)
 def test_widths_are_ordered(sample: tuple[FloatArray, FloatArray, float]) -> None:
     """t is never shorter than Wald, the variance floor never shorter than t, Bartlett never than profile."""

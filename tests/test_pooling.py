@@ -72,6 +72,26 @@ def test_every_interval_says_its_name(ci: str) -> None:
     assert "interval" in main.methods_text()
 
 
+@pytest.mark.parametrize("ci", [word for word in INTERVALS if word != "henmi-copas"])
+@pytest.mark.parametrize("rows", [slice(0, 8), slice(7, 13), slice(4, 13)])
+def test_interval_and_p_value_tell_the_same(ci: str, rows: slice) -> None:
+    """The level at which the interval just reaches no effect is one less the p-value."""
+    effects = km.risk_ratio(BCG.iloc[rows])
+    main = km.pool(effects, ci=ci)
+    if ci == "permutation":
+        assert (main.low > 0 or main.high < 0) == (main.p_value < 0.05)
+        return
+    edge = km.pool(effects, ci=ci, level=1 - main.p_value)
+    near = edge.high if edge.estimate < 0 else edge.low
+    assert_allclose(near, 0, atol=1e-6)
+
+
+def test_henmi_copas_has_no_p_value() -> None:
+    main = km.pool(km.risk_ratio(BCG), ci="henmi-copas")
+    assert math.isnan(main.p_value)
+    assert "p not available" in main.summary()
+
+
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_every_prediction_interval_can_be_asked_for(prediction: str) -> None:
     main = km.pool(km.risk_ratio(BCG), prediction=prediction)
@@ -152,7 +172,6 @@ def test_trials_that_were_not_randomised_are_set_aside_in_sight() -> None:
     assert main.k == 2
     assert main.weights[1] == 0
     assert "B is set aside: not randomised" in main.summary()
-    assert "Note: set aside as not randomised: B." in main.summary()
     frame = main.to_frame()
     assert frame.loc[1, "row"] == "excluded"
     assert_allclose(frame.loc[1, "estimate"], 9 / 35 * 33 / 6)

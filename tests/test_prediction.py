@@ -14,7 +14,7 @@ from scipy import integrate, stats
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import t_quantile
-from kapmeta.core.intervals import INTERVALS, hartung_knapp_factor
+from kapmeta.core.intervals import INTERVALS, hartung_knapp_factor, kenward_roger
 from kapmeta.core.prediction import (
     PREDICTIONS,
     Limits,
@@ -253,20 +253,21 @@ def test_nnf_with_far_limits_and_with_equal_estimates() -> None:
 @pytest.mark.parametrize("word", PREDICTIONS)
 def test_fewest_studies(word: str) -> None:
     """nan below the number of studies a method needs, and for rows that cannot be."""
-    fewest = FEWEST.get(word, 99)
-    y, v = np.tile(Y20, (23, 1)), np.tile(V20, (23, 1))
-    for row in range(21):
-        v[row, row:] = np.inf
-    y[21, 0], v[22, 0] = np.nan, -1.0
-    tau2 = np.full(23, 0.3)
+    k = np.array([0, 1, 2, 3, 4, 19, 20, 20, 20])
+    y, v = np.tile(Y20, (9, 1)), np.tile(V20, (9, 1))
+    v[np.arange(20) >= k[:, None]] = np.inf
+    y[7, 0], v[8, 0] = np.nan, -1.0
+    tau2 = np.full(9, 0.3)
     low, high = PREDICTIONS[word](y, v, tau2, INTERVALS["wald"](y, v, tau2, 0.95), 0.95)
-    first = int(np.argmax(np.isfinite(low))) if np.isfinite(low).any() else 99
-    assert first >= fewest if word in ("kr", "kr-pr") else first == fewest
-    assert np.isfinite(low[first:21]).all()
-    assert np.isnan([low[21:], high[21:]]).all()
-    for row in (first, 20) if first < 99 else ():
-        alone = limits(word, y[row], v[row], 0.3)
-        assert_allclose([low[row], high[row]], alone, rtol=1e-12)
+    defined = (k >= FEWEST.get(word, 99)) & (np.arange(9) < 7)
+    if word in ("kr", "kr-pr"):
+        for row in np.flatnonzero(defined):
+            defined[row] = kenward_roger(v[row], 0.3)[1] >= 1 + (word == "kr-pr")
+        assert defined[6]
+    assert_array_equal(np.isfinite(low), defined)
+    assert_array_equal(np.isfinite(high), defined)
+    for row in np.flatnonzero(defined):
+        assert_allclose([low[row], high[row]], limits(word, y[row], v[row], 0.3), rtol=1e-12)
 
 
 @pytest.mark.parametrize("word", PREDICTIONS)

@@ -17,6 +17,7 @@ from kapmeta.core import intervals, regression, residual_likelihood, residual_va
 from kapmeta.core import moderator_permutation as permutation
 from kapmeta.core import regression_diagnostics as diagnostics
 from kapmeta.core.combining import combine
+from kapmeta.core.distributions import chi2_quantile
 from kapmeta.core.status import Status
 
 # metafor 5.1.12 and meta 8.4.0 on R 4.2.2, threshold 1e-13: tests/reference/08_metareg_subgroup.json.gz
@@ -43,6 +44,8 @@ DIVERGENT = {
     "Q_b_random with method.random.ci = HK": "meta feeds Hartung-Knapp standard errors of subgroups into Q_b, which "
     "collapse where two trials agree; here model-based ones (test_moderators.py shows that theirs gives theirs)",
     "TE_common_w with method = MH": "Mantel-Haenszel pooling within subgroups is kapmeta.mantel_haenszel's",
+    "tau2_ci_QP of ~ablat*year": "metafor is off by 1.3e-8 there, where columns are nearly collinear; ours "
+    "meets the defining equation to the last digit (below)",
     "AIC": "no information criterion is offered: it follows from the log-likelihoods, which are compared",
 }
 
@@ -77,7 +80,7 @@ def test_regressions_agree_with_metafor(i: int) -> None:
         fields = {"beta": "beta", "se": "se", "statistic": "stat", "p_value": "pval", "low": "ci_lb", "high": "ci_ub"}
         for ours, theirs in fields.items():
             close(getattr(found, ours), expected[theirs])
-        close(found.covariance, expected["vb"])
+        close(found.covariance, expected["vb"], atol=1e-15)
         close(found.tau2, expected["tau2"], atol=1e-12)
         close(found.q, expected["QE"])
         full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
@@ -103,9 +106,9 @@ def test_regressions_agree_with_metafor(i: int) -> None:
         close(joint.p_value, expected["QMp"], rtol=1e-8)
     if "tau2_ci_QP" in record["results"] and "tau2_lb" in record["results"]["tau2_ci_QP"]:
         limits_of_tau2 = record["results"]["tau2_ci_QP"]
-        close(
-            residual_variance.q_profile(y, v, z), [limits_of_tau2["tau2_lb"], limits_of_tau2["tau2_ub"]], atol=1e-12
-        )
+        expected_limits = [limits_of_tau2["tau2_lb"], limits_of_tau2["tau2_ub"]]
+        rtol = 2e-8 if record["settings"]["mods"] == "~ablat*year" else 1e-9
+        close(residual_variance.q_profile(y, v, z), expected_limits, rtol=rtol, atol=1e-12)
 
 
 def test_worked_values_of_the_specification() -> None:
@@ -129,6 +132,7 @@ def test_variance_inflation_agrees_with_metafor() -> None:
     factors = diagnostics.variance_inflation(found.model_covariance, 0)
     close(factors[1:], record["results"]["vif"])
     assert np.isnan(factors[0])
+    assert np.isnan(diagnostics.variance_inflation(np.eye(1), 0)).all()
 
 
 @pytest.mark.parametrize("i", COMPARED["predictions"])
@@ -316,7 +320,20 @@ def test_score_is_zero_and_q_equals_its_degrees_of_freedom() -> None:
         at = residual_likelihood.global_maximum(Y, V, z, restricted=restricted)
         here = residual_likelihood.curve(Y, V, z, at, restricted)
         close(here.a, here.b, rtol=1e-13)
-    assert residual_likelihood.residual_q(Y, V, z, residual_variance.paule_mandel(Y, V, z)) == pytest.approx(11, rel=1e-13)
+    assert residual_likelihood.residual_q(Y, V, z, residual_variance.paule_mandel(Y, V, z)) == pytest.approx(
+        11, rel=1e-13
+    )
+
+
+def test_q_profile_limits_meet_their_equation_on_nearly_collinear_moderators() -> None:
+    record = next(r for r in RECORDS if r["settings"].get("mods") == "~ablat*year")
+    z, _ = regression.orthonormal(np.array(record["inputs"]["X"], float))
+    low, high = residual_variance.q_profile(Y, V, z)
+    close(residual_likelihood.residual_q(Y, V, z, low), chi2_quantile(0.975, 9), rtol=1e-12)
+    close(residual_likelihood.residual_q(Y, V, z, high), chi2_quantile(0.025, 9), rtol=1e-12)
+    latitude, year = X[:, 1] - 33, np.array(record["inputs"]["year"], float) - 1963
+    centred = np.column_stack([np.ones(13), latitude, year, latitude * year])
+    close(residual_variance.q_profile(Y, V, regression.orthonormal(centred)[0]), [low, high], rtol=1e-10)
 
 
 def test_traces_and_quadratic_forms_are_those_of_the_projection() -> None:
@@ -366,9 +383,9 @@ def test_moderators_may_differ_between_rows_of_a_batch() -> None:
 
 
 def test_options_are_words_from_the_tables_or_callables() -> None:
-    with pytest.raises(ValueError, match="unknown tau2 estimator \"XX\"; use one of REML, ML"):
+    with pytest.raises(ValueError, match='unknown tau2 estimator "XX"; use one of REML, ML'):
         regression.fit(Y, V, X, tau2="XX")
-    with pytest.raises(ValueError, match="unknown interval \"profile\" for moderators; use one of wald, t, hksj"):
+    with pytest.raises(ValueError, match='unknown interval "profile" for moderators; use one of wald, t, hksj'):
         regression.fit(Y, V, X, ci="profile")
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         regression.fit(Y, V, X, level=95)

@@ -53,6 +53,9 @@ save_figure(figure, "trials-drawn", alt="Three points.")
 
 # %%
 save_table(pd.DataFrame({"k": [3]}), "trials-count")
+
+# %% tags=["raises-exception"]
+pd.read_csv("nowhere.csv")
 """
 
 README = "# Trials\n\n<!-- generated: mean -->\nas it was\n<!-- end generated -->\n\nMore.\n"
@@ -76,6 +79,12 @@ def command(root: Path, *options: str) -> tuple[int, list[str]]:
     )  # fmt: skip
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
+
+
+def test_a_refusal_shown_on_purpose_is_its_message_alone(made: tuple[Path, list[str]]) -> None:
+    notebook = json.loads((made[0] / "notebooks" / "02-drawn.ipynb").read_text())
+    refused = notebook["cells"][-1]["outputs"][0]
+    assert refused["traceback"] == [f"FileNotFoundError: {refused['evalue']}"]
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -183,7 +183,7 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     >>> tables = Tables(*(np.array(x, dtype=float) for x in ([73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28])))
     >>> fit = beta_binomial(tables)
     >>> round(fit.estimate, 4), round(fit.rho, 4)
-    (1.9191, 0.0946)
+    (1.9191, 0.0531)
     """
     unbounded = _without_estimate(tables, measure)
     if unbounded is not None:

@@ -26,7 +26,7 @@ from kapmeta.core.arrays import FloatArray
 from kapmeta.core.likelihood_curves import Tabulated
 from kapmeta.core.likelihood_models import scale_of, sides, study_log_likelihood
 from kapmeta.core.posterior import sinc_step
-from kapmeta.core.priors import Nodes, TauPrior, nodes
+from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
 
 _POINTS = 72  # of the mean at each tau
 _LOOKS = np.sinh(np.linspace(-4.5, 4.5, 37)) / 1.5  # where the mean is first looked for, in units of its rough sd
@@ -121,6 +121,7 @@ class BinomialNormal(NamedTuple):
     weight: FloatArray
     log_marginal: float
     log_likelihood: tuple[FloatArray, ...]  # of each study at the points
+    tail: float  # power at which the posterior of tau falls
 
 
 def binomial_normal(
@@ -167,8 +168,10 @@ def binomial_normal(
     tau_weight = weight.sum(-1)
     everywhere = np.zeros(tau.size)
     everywhere[keep] = tau_weight
+    bounded = sum(s.plateau == (0.0, 0.0) for s in informative)
+    tail = FAMILIES[prior.family].tail + bounded - (mu_prior is None)
     log_marginal = total + sum(s.top for s in studies)
-    return BinomialNormal(points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each)
+    return BinomialNormal(points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each, tail)
 
 
 def _refuse_improper(
@@ -290,7 +293,7 @@ def _extended(study: Tabulated, highest: float, lowest: float) -> tuple[FloatArr
 def _lumped(place: FloatArray, weight: FloatArray, sd: FloatArray, step: FloatArray) -> Scattered:
     """Flat arrays without the points that carry nothing, weights summing to 1."""
     place, weight, sd, step = (part.ravel() for part in (place, weight, sd, step))
-    keep = weight > 1e-14 * weight.max()
+    keep = weight > 1e-13 * weight.max()
     weight = weight[keep] / weight[keep].sum()
     return Scattered(place[keep], weight, sd[keep], step[keep])
 
@@ -304,3 +307,18 @@ def bayes_factor_no_heterogeneity(
     log_terms = sum((study_log_likelihood(s, mu, zero) for s in informative), _log_mu_prior(mu, mu_prior))
     at_zero = float(special.logsumexp(log_terms)) + math.log(fit.step[0]) + sum(s.top for s in studies)
     return math.exp(at_zero - fit.log_marginal)
+
+
+def tau_quantile(fit: BinomialNormal, p: npt.ArrayLike) -> FloatArray:
+    """Posterior quantiles of tau at the probabilities `p`."""
+    w, step = fit.nodes.w, float(fit.nodes.step)
+    points = Scattered(w, fit.all_tau_weight, np.zeros(w.size), np.full(w.size, step))
+    return fit.nodes.tau_of(points.quantile(p))
+
+
+def tau_moments(fit: BinomialNormal) -> tuple[float, float]:
+    """Posterior mean and standard deviation of tau; infinite where the moment does not exist."""
+    mean = float((fit.tau_weight * fit.tau).sum())
+    with np.errstate(over="ignore"):
+        variance = float((fit.tau_weight * (fit.tau - mean) ** 2).sum())
+    return mean if fit.tail - 1 > 1 else math.inf, math.sqrt(variance) if fit.tail - 2 > 1 else math.inf

@@ -24,7 +24,7 @@ def normal_cdf(x: npt.ArrayLike) -> FloatArray:
 
 def t_quantile(p: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     """Lower-tail quantile of Student's t; normal where `df` is infinite, nan where `df` <= 0."""
-    p, df = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(df, dtype=np.float64))
+    df = np.asarray(df, dtype=np.float64)
     finite = np.isfinite(df) & (df > 0)
     t = special.stdtrit(np.where(finite, df, 1.0), p)
     return np.asarray(np.where(finite, t, np.where(df == np.inf, special.ndtri(p), np.nan)))
@@ -32,7 +32,7 @@ def t_quantile(p: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
 
 def t_two_sided(statistic: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     """Two-sided p-value of a t statistic; normal where `df` is infinite, nan where `df` <= 0."""
-    x, df = np.broadcast_arrays(-np.abs(np.asarray(statistic, dtype=np.float64)), np.asarray(df, dtype=np.float64))
+    x, df = -np.abs(np.asarray(statistic, dtype=np.float64)), np.asarray(df, dtype=np.float64)
     finite = np.isfinite(df) & (df > 0)
     tail = special.stdtr(np.where(finite, df, 1.0), x)
     return np.asarray(2 * np.where(finite, tail, np.where(df == np.inf, special.ndtr(x), np.nan)))

@@ -100,9 +100,10 @@ def odds_ratio_combination(tables: Tables, weight: FloatArray, *, level: float =
             return np.array([_combined(deviates(float(theta[0])), weight) - target])
 
         ends = np.array([-_WIDEST]), np.array([_WIDEST])
-        if excess(ends[0])[0] > 0:
+        # trials that all speak on one side approach the target without crossing it
+        if excess(ends[0])[0] > -_TIE:
             return -math.inf
-        return math.inf if excess(ends[1])[0] < 0 else float(bracketed_root(excess, *ends)[0])
+        return math.inf if excess(ends[1])[0] < _TIE else float(bracketed_root(excess, *ends)[0])
 
     at_null = _combined(deviates(0.0), weight)
     return Combination(crossing(0.0), crossing(-z), crossing(z), float(2 * special.ndtr(-abs(at_null))))

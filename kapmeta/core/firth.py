@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile
+from kapmeta.core.distributions import chi2_quantile, chi2_upper
 from kapmeta.core.likelihood_curves import Tables
 from kapmeta.core.roots import bracketed_root
 
@@ -25,14 +25,14 @@ _MOST_STEPS = 500
 
 
 class PenalisedFit(NamedTuple):
-    """Log odds ratio, its standard error, penalised profile limits and the factor by which the data overdisperse."""
+    """Log odds ratio, its standard error, penalised profile limits, penalised log-likelihood and p-value of no effect."""
 
     estimate: float
     se: float
     low: float
     high: float
     loglik: float
-    overdispersion: float
+    p_value: float
 
 
 def _design(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -110,13 +110,13 @@ def firth(tables: Tables, *, level: float = 0.95) -> PenalisedFit:
     begin = np.append((special.logit(risk[:k]) + special.logit(risk[k:])) / 2, 0.0)
     beta = _maximised(x, events, n, begin, k + 1)
     top = _penalised(x, events, n, beta)
-    fitted, weight, information = _information(x, n, beta)
+    _, _, information = _information(x, n, beta)
     se = math.sqrt(np.linalg.inv(information)[-1, -1])
     target = top - float(chi2_quantile(level, 1)) / 2
     low, high = (_limit(x, events, n, beta, se, side, target) for side in (-1.0, 1.0))
-    pearson = float(((events - n * fitted) ** 2 / weight).sum())
-    factor = pearson / (k - 1) if k > 1 else math.nan
-    return PenalisedFit(float(beta[-1]), se, low, high, top, factor)
+    null = _penalised(x, events, n, _maximised(x, events, n, np.append(beta[:-1], 0.0), k))
+    p_value = float(chi2_upper(max(0.0, 2 * (top - null)), 1))
+    return PenalisedFit(float(beta[-1]), se, low, high, top, p_value)
 
 
 def _limit(

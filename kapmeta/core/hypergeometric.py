@@ -145,8 +145,7 @@ def _conditional_mle(offset: FloatArray, coefficients: FloatArray, widest: Float
 def _lower_limit(
     offset: FloatArray, coefficients: FloatArray, widest: FloatArray, tail: float, share: float
 ) -> FloatArray:
-    """Log odds ratio at which the outcomes above the one observed, and `share` of that, have probability
-    `tail`.
+    """Log odds ratio at which what exceeds the outcome observed, and `share` of that, has probability `tail`.
 
     Solved as log odds of the tail, which is nearly straight and exact however small the tail.
     """
@@ -156,7 +155,7 @@ def _lower_limit(
         within, without = float(np.log(share)), float(np.log(1 - share))
     inside = coefficients + np.where(observed, within, 0.0)
     outside = coefficients + np.where(observed, without, 0.0)
-    log_odds = np.log(tail) - np.log1p(-tail)
+    log_odds = float(np.log(tail) - np.log1p(-tail))
     limited = np.isfinite(np.where(offset < 0, coefficients, -np.inf)).any(-1)
 
     def excess(theta: FloatArray) -> FloatArray:
@@ -198,6 +197,16 @@ def _inferred(
     return _conditional_mle(offset, coefficients, widest), low, high, _p_value(offset, coefficients)
 
 
+def _in_blocks(cells: list[FloatArray], tail: float, share: float) -> list[FloatArray]:
+    """`_inferred` of any number of rows, a block at a time so that memory stays bounded."""
+    a, n1, c, _ = cells
+    outcomes = 1 + int(np.minimum(n1, a + c).sum(-1).max(initial=0))
+    size = max(1, _ELEMENTS_AT_ONCE // outcomes)
+    starts = range(0, max(len(a), 1), size)
+    blocks = [_inferred(tuple(x[start : start + size] for x in cells), tail, share) for start in starts]
+    return [np.concatenate(pieces) for pieces in zip(*blocks, strict=True)]
+
+
 def common_odds_ratio(
     events_t: npt.ArrayLike,
     n_t: npt.ArrayLike,
@@ -208,8 +217,7 @@ def common_odds_ratio(
     level: float = 0.95,
     mask: npt.ArrayLike | None = None,
 ) -> ExactOddsRatio:
-    """Conditional estimate, exact interval and exact p-value of an odds ratio common to several tables [1]_
-    [2]_.
+    """Exact estimate, interval and p-value of an odds ratio common to several tables [1]_ [2]_.
 
     For one trial, or for a few that are taken to share an odds ratio, however few their events: no cell is
     corrected and nothing is approximate. Not when effects differ between trials: no between-study variance
@@ -277,13 +285,7 @@ def common_odds_ratio(
     there = ~cells.absent & (chosen > 0)
     whole = (cells.a % 1 == 0) & (cells.b % 1 == 0) & (cells.c % 1 == 0) & (cells.d % 1 == 0)
     shape, used = there.shape[:-1], there & whole
-    rows = [np.where(used, x, 0.0).reshape(-1, there.shape[-1]) for x in (a, n1, c, n2)]
-    outcomes = 1 + int(np.minimum(rows[1], rows[0] + rows[2]).sum(-1).max(initial=0))
-    size = max(1, _ELEMENTS_AT_ONCE // outcomes)
-    blocks = [
-        _inferred(tuple(x[start : start + size] for x in rows), (1 - level) / 2, TAILS[interval])
-        for start in range(0, max(len(rows[0]), 1), size)
-    ]
+    rows = [np.where(used, x, 0.0).reshape(int(np.prod(shape)), used.shape[-1]) for x in (a, n1, c, n2)]
     k = np.count_nonzero(there, axis=-1)
     informative = np.count_nonzero(used & (a + c > 0) & (a + c < n1 + n2), axis=-1)
     invalid = (there & ~whole).any(-1)
@@ -291,8 +293,9 @@ def common_odds_ratio(
     status = np.select(
         [k == 0, invalid, informative == 0, k == 1], [np.int_(code) for code in codes], np.int_(0)
     )
+    unknown = (k == 0) | invalid
     estimate, low, high, p_value = (
-        np.where((k == 0) | invalid, np.nan, np.concatenate(pieces).reshape(shape))
-        for pieces in zip(*blocks, strict=True)
+        np.where(unknown, np.nan, x.reshape(shape))
+        for x in _in_blocks(rows, (1 - level) / 2, TAILS[interval])
     )
     return ExactOddsRatio(estimate, low, high, p_value, k, informative, status)

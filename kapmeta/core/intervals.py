@@ -92,10 +92,13 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
         valid = np.asarray((np.isfinite(y) & (v > 0)).all(-1))
         studies = count(v)
         pooled = valid & (studies > 1)
-        result = _unpooled(y, v, valid, studies, level)
-        if pooled.any():
-            for whole, part in zip(result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True):
-                whole[pooled] = part
+        if pooled.size and pooled.all():
+            result = kernel(y, v, t, level)
+        else:
+            result = _unpooled(y, v, valid, studies, level)
+            if pooled.any():
+                for whole, part in zip(result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True):
+                    whole[pooled] = part
         result.status[pooled & np.isnan(result.estimate)] = Status.INVALID_INPUT
         estimate, se, low, high, df, status = result
         return MeanInterval(
@@ -142,7 +145,7 @@ def hartung_knapp_factor(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> F
     """``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_; 0 where all estimates are equal."""
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
-    q = (w * e * e).sum(-1)
+    q = np.vecdot(w * e, e)
     rounding = w.sum(-1) * (4 * _EPSILON * np.abs(y).max(-1)) ** 2
     return np.where(q > rounding, q, 0.0) / degrees(v)
 
@@ -286,8 +289,9 @@ def bartlett(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> Me
 def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Skovgaard's second-order likelihood interval (Guolo). Its own ML tau2 is used, `tau2` is not.
 
-    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is returned
-    there, with `Status.FALLBACK`.
+    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is returned there,
+    with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself, where the statistic, which
+    is not 0 there, rejects all that lies beyond.
     """
     best, limits = skovgaard_limits(y, v, level)
     interval = _from_likelihood(best, limits)

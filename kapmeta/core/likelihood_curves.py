@@ -29,6 +29,7 @@ _DEEPEST = 80.0  # below its maximum a curve is followed this far
 _FLAT = 1e-13  # slope below which a curve has reached its plateau
 _FINEST = 0.4  # spacing of tabulated points, in units of the width of the curve
 _FARTHEST = 60.0  # of log ratios
+_BOUND = 1e-12  # a risk this close to 0 or 1 is there
 
 
 class Tables(NamedTuple):
@@ -109,7 +110,7 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
        https://doi.org/10.1002/sim.4780040211
     """
     a, b, c, d = _columns(tables)
-    r = np.exp(theta)
+    r = np.exp(np.clip(theta, -300.0, 300.0))  # beyond, every ratio is on its plateau or out of the question
     p2 = _control_risk(a, b, c, d, r)
     p1 = np.minimum(r * p2, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -153,11 +154,14 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(a > 0, a / p1, 0.0) - np.where(b > 0, b / (1 - p1), 0.0)
         other = np.where(c > 0, c / p2, 0.0) - np.where(d > 0, d / (1 - p2), 0.0)
-        # where the treated risk is held at its bound only the control arm moves
-        slope = np.where((p1 <= 0) | (p1 >= 1), -other, slope)
+        # where the risk of one arm is held at its bound only the other moves
+        held1 = ((a == 0) & (p1 < _BOUND)) | ((b == 0) & (p1 > 1 - _BOUND))
+        held2 = ((c == 0) & (p2 < _BOUND)) | ((d == 0) & (p2 > 1 - _BOUND))
+        slope = np.where(held1, -other, slope)
         bend1 = np.where(a > 0, a / p1**2, 0.0) + np.where(b > 0, b / (1 - p1) ** 2, 0.0)
         bend2 = np.where(c > 0, c / p2**2, 0.0) + np.where(d > 0, d / (1 - p2) ** 2, 0.0)
         curvature = np.where(bend1 * bend2 > 0, bend1 * bend2 / (bend1 + bend2), 0.0)
+        curvature = np.where(held1, bend2, np.where(held2, bend1, curvature))
     return Values(np.where(inside, loglik, -np.inf), np.where(inside, slope, 0.0), -np.where(inside, curvature, 0.0))
 
 
@@ -297,17 +301,20 @@ def _assembled(curve: Curve, table: Tables, theta: FloatArray, found: Values) ->
 def _refined_top(
     curve: Curve, table: Tables, theta: FloatArray, at: int, relative: FloatArray, top: float
 ) -> tuple[float, float, FloatArray]:
-    """The maximum between the points about the highest one, by bisection of the slope."""
+    """The maximum between the points about the highest one, by Newton steps kept inside a shrinking bracket."""
     low, high = float(theta[max(at - 1, 0)]), float(theta[min(at + 1, theta.size - 1)])
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if float(curve(table, np.array([[middle]])).slope[0, 0]) > 0:
-            low = middle
-        else:
-            high = middle
-    best = 0.5 * (low + high)
-    peak = float(curve(table, np.array([[best]])).loglik[0, 0])
-    return best, max(peak, top), relative + (top - max(peak, top))
+    best, width = float(theta[at]), high - low
+    for _ in range(80):
+        value, slope, bend = (float(part[0, 0]) for part in curve(table, np.array([[best]])))
+        low, high = (best, high) if slope > 0 else (low, best)
+        after = best - slope / bend if bend < 0 else math.nan
+        after = after if low <= after <= high else 0.5 * (low + high)
+        settled = abs(after - best) <= 1e-15 * (abs(best) + width)
+        best = after
+        if settled or slope == 0:
+            break
+    peak = max(value, top)
+    return best, peak, relative + (top - peak)
 
 
 def _without_information(curve: Curve, table: Tables, centre: float) -> Tabulated:

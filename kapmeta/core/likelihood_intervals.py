@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import normal_quantile
+from kapmeta.core.distributions import chi2_upper, normal_quantile
 from kapmeta.core.roots import bracketed_root
 from kapmeta.core.tau2 import ml
 from kapmeta.core.weighting import mean_and_residuals, weights
@@ -140,6 +140,20 @@ def skovgaard_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximu
 
 def _squared_skovgaard(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray) -> FloatArray:
     return skovgaard_statistic(y, v, best, mean)[1] ** 2
+
+
+def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
+    """p-value of a mean of 0 that belongs to the interval called `kind`; rows of (n, k) without absent-only rows.
+
+    The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's statistic is undefined
+    the Bartlett-corrected ratio takes its place, as it does in the interval.
+    """
+    best, none = maximum(y, v), np.zeros(len(y))
+    ratios = {"profile": _profile_ratio, "bartlett": _bartlett_ratio, "skovgaard": _squared_skovgaard}
+    ratio = ratios[kind](y, v, best, none)
+    if kind == "skovgaard":
+        ratio = np.where(np.isnan(ratio), _bartlett_ratio(y, v, best, none), ratio)
+    return chi2_upper(ratio, 1)
 
 
 def skovgaard_statistic(

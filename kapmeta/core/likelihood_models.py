@@ -23,7 +23,7 @@ from scipy import special
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.likelihood_curves import Tabulated, Values
+from kapmeta.core.likelihood_curves import Tabulated, Values, risk_difference_profile
 from kapmeta.core.roots import bracketed_root
 
 _NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
@@ -34,7 +34,8 @@ _MOST_STEPS = 60
 _FEW_POINTS = 64
 _HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(16)
 _HERMITE_WEIGHT = _HERMITE_WEIGHT / _HERMITE_WEIGHT.sum()
-_RULES = ((1e-5, 1), (0.03, 4), (0.15, 8), (math.inf, 16))  # the narrower tau against the curve, the fewer points do
+# the narrower tau against the curve, the fewer points do
+_RULES = tuple((ratio, *special.roots_hermitenorm(n)) for ratio, n in ((1e-5, 1), (0.03, 4), (0.15, 8), (math.inf, 16)))
 
 
 class Marginal(NamedTuple):
@@ -60,11 +61,10 @@ def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> F
     if wide.any():
         out[wide] = _over_points(study, mu[wide], tau[wide])
     done = wide
-    for ratio, order in _RULES:
+    for ratio, x, weight in _RULES:
         rows = ~done & (tau <= ratio * study.width)
         done = done | rows
         if rows.any():
-            x, weight = special.roots_hermitenorm(order)
             values = _values_at(study, mu[rows][:, None] + tau[rows][:, None] * x)
             out[rows] = _log_total(values.loglik + np.log(weight / weight.sum()))
     return out
@@ -263,22 +263,32 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     if not (falls_left and falls_right):
         return _one_sided(studies, level, random, falls_left)
     common = _best_means(studies, np.zeros(1))
+    if log_likelihood(studies, np.zeros(1), np.zeros(1))[0] >= log_likelihood(studies, common, np.zeros(1))[0]:
+        common = np.zeros(1)  # arms that are all events, or none, bend the likelihood at no effect
     common_fit = marginal(studies, common, np.zeros(1))
-    common_se = 1 / math.sqrt(-common_fit.hessian[0, 0, 0])
+    bend = -float(common_fit.hessian[0, 0, 0])
+    common_se = 1 / math.sqrt(bend) if bend > 0 else math.nan  # a maximum at a bend has no curvature
     modes = _modes(studies, float(common[0])) if random else []
     at_zero = (float(common[0]), 0.0, float(common_fit.value[0]))
-    if not random or common_fit.hessian[0, 1, 1] <= 0 or not modes:
+    if not random or common_fit.hessian[0, 1, 1] <= 0 or all(at_zero[2] >= mode[2] for mode in modes):
         modes = [*modes, at_zero]
     modes.sort(key=lambda mode: -mode[2])
     mu, tau, loglik = modes[0]
     se = common_se
     if tau > 0:
-        information = -marginal(studies, np.array([mu]), np.array([tau])).hessian[0]
-        se = math.sqrt(np.linalg.inv(information)[0, 0])
+        h = marginal(studies, np.array([mu]), np.array([tau])).hessian[0]
+        determinant = h[0, 0] * h[1, 1] - h[0, 1] ** 2
+        se = math.sqrt(-h[1, 1] / determinant) if h[1, 1] < 0 < determinant else math.nan
     drop = float(chi2_quantile(level, 1)) / 2
-    low, high = (_mean_limit(studies, modes[0], se, loglik - drop, side, random) for side in (-1.0, 1.0))
+    first = se if se > 0 else scale_of(studies)[1]
+    low, high = (_mean_limit(studies, modes[0], first, loglik - drop, side, random) for side in (-1.0, 1.0))
     tau_low, tau_high = _tau_limits(studies, modes[0], loglik - drop) if random else (0.0, 0.0)
     return Fit(mu, tau, se, loglik, low, high, tau_low, tau_high, float(common[0]), common_se, at_zero[2], tuple(modes))
+
+
+def _edge(studies: Sequence[Tabulated]) -> float:
+    """The largest mean there is: almost 1 for risk differences."""
+    return 1 - 1e-9 if any(s.curve is risk_difference_profile for s in studies) else math.inf
 
 
 def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
@@ -289,12 +299,14 @@ def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
     def slope(mu: FloatArray) -> FloatArray:
         return marginal(studies, mu, tau).gradient[:, 0]
 
-    low, high = centre - reach, centre + reach
+    edge = _edge(studies)
+    low, high = np.maximum(centre - reach, -edge), np.minimum(centre + reach, edge)
     for _ in range(_MOST_STEPS):
-        outside_low, outside_high = slope(low) < 0, slope(high) > 0
+        outside_low, outside_high = (slope(low) < 0) & (low > -edge), (slope(high) > 0) & (high < edge)
         if not (outside_low | outside_high).any():
             break
-        low, high = np.where(outside_low, low - 2 * reach, low), np.where(outside_high, high + 2 * reach, high)
+        low = np.maximum(np.where(outside_low, low - 2 * reach, low), -edge)
+        high = np.minimum(np.where(outside_high, high + 2 * reach, high), edge)
         reach = 2 * reach
     return _newton_root(
         lambda mu: (lambda m: (m.gradient[:, 0], m.hessian[:, 0, 0]))(marginal(studies, mu, tau)), low, high
@@ -376,6 +388,18 @@ def _profile_over_tau(
     values = log_likelihood(studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau)
     best = values.argmax(-1)
     return values[np.arange(mu.size), best], tau[best]
+
+
+def profile_at(studies: Sequence[Tabulated], mu: float, *, random: bool = True) -> float:
+    """Highest log-likelihood with the mean held at `mu`, over all tau if effects are `random`."""
+    mean, taus = np.array([mu]), np.zeros(1)
+    if random:
+        taus = np.concatenate([[0.0], _tau_grid([s for s in studies if s.informative])])
+    for _ in range(12 if random else 0):
+        _, best = _profile_over_tau(studies, mean, taus)
+        i = int(np.flatnonzero(taus == best[0])[0])
+        taus = np.linspace(taus[max(i - 1, 0)], taus[min(i + 1, taus.size - 1)], 9)
+    return float(_profile_over_tau(studies, mean, taus)[0][0])
 
 
 def _mean_limit(

@@ -232,10 +232,12 @@ def _start(model: Model, tau: float) -> FloatArray:
     return np.array([mu, tau, float(intercepts.mean()), spread, 0.0][: model.parameters])
 
 
-def _best(model: Model, start: FloatArray, held: dict[int, float], random: bool) -> tuple[FloatArray, Evaluation]:
+def _best(
+    model: Model, start: FloatArray, held: dict[int, float], random: bool, starts: tuple[float, ...] = _STARTS
+) -> tuple[FloatArray, Evaluation]:
     """Highest maximum over several values of tau to start from, 0 among them, with the parameters in `held` fixed."""
     found: list[tuple[FloatArray, Evaluation]] = []
-    for tau in (0.0, *_STARTS) if random else (0.0,):
+    for tau in (0.0, *starts) if random else (0.0,):
         p = start.copy()
         p[1] = tau
         fixed = np.zeros(p.size, dtype=bool)
@@ -289,14 +291,20 @@ def maximum(model: Model, *, level: float = 0.95, random: bool = True, profile: 
     return LogisticFit(float(p[0]), float(tau), se, fit.value, low, high, float(sigma2), correlation, p)
 
 
+def profile_at(model: Model, fit: LogisticFit, mu: float) -> float:
+    """Highest log-likelihood with the mean held at `mu`."""
+    return _best(model, fit.parameters, {0: mu}, True)[1].value
+
+
 def _limit(
     model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool
 ) -> float:
     """The mean on one side at which the profile likelihood has fallen by half the chi-squared quantile."""
     target = top - float(chi2_quantile(level, 1)) / 2
+    starts = (max(float(best[1]), 0.5),)
 
     def excess(mu: FloatArray) -> FloatArray:
-        return np.array([_best(model, best, {0: float(mu[0])}, random)[1].value - target])
+        return np.array([_best(model, best, {0: float(mu[0])}, random, starts)[1].value - target])
 
     reach = 1.5 * float(np.sqrt(chi2_quantile(level, 1))) * se
     while excess(np.array([best[0] + side * reach]))[0] > 0:

@@ -250,10 +250,7 @@ def _climb(data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool,
         step = np.zeros(phi.size)
         step[free] = _uphill(hessian[np.ix_(free, free)], gradient)
         gain = float(gradient @ step[free])
-        moved = _moved(data, squares, phi, step, here, gain, restricted)
-        if moved is None:
-            break
-        phi, here, taken = moved
+        phi, here, taken = _moved(data, squares, phi, step, here, gain, restricted)
         if taken <= 4 * _EPSILON * np.abs(phi).max():
             break
     return _Peak(phi, _coefficients(squares, phi), here.value)
@@ -276,20 +273,18 @@ def _moved(
     here: _Derivatives,
     gain: float,
     restricted: bool,
-) -> tuple[FloatArray, _Derivatives, float] | None:
-    """The step, halved until the likelihood rises; None where it cannot rise any more."""
+) -> tuple[FloatArray, _Derivatives, float]:
+    """The step, halved until the likelihood rises as the slope promises, and its length; 0 where it cannot rise."""
     noise = 64 * _EPSILON * (abs(here.value) + data.n)
-    scale = min(1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), 1e-300))
-    for _ in range(40):
+    scale = min(1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), np.finfo(np.float64).tiny))
+    while True:
         after = phi + scale * step
         there = _derivatives(data, _coefficients(squares, after), restricted)
-        enough = there.value > here.value + _SHARE_OF_GAIN * scale * gain
-        if enough or (gain <= noise and there.value >= here.value - noise):
-            return after, there, float(np.abs(scale * step).max())
-        if gain * scale <= noise:
-            return None
+        rise = there.value - here.value
+        if rise > _SHARE_OF_GAIN * scale * gain or scale * gain <= noise:
+            break
         scale /= 2
-    return None
+    return (after, there, scale * float(np.abs(step).max())) if rise >= -noise else (phi, here, 0.0)
 
 
 class Components(NamedTuple):

@@ -194,7 +194,7 @@ def normal_normal(
     >>> from kapmeta.core.priors import half_normal
     >>> fit = normal_normal([0.2, 0.5, 0.9], [0.04, 0.09, 0.16], half_normal(0.5))
     >>> mean_effect(fit).quantile([0.025, 0.5, 0.975]).round(4)
-    REPL
+    array([-0.0767,  0.4328,  1.0516])
     """
     y, v = present(y, v)
     points = nodes(prior, v.min(-1) ** 0.5, v.shape[-1])

@@ -77,6 +77,9 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
                 for part in (tau2, interval.estimate, interval.se)
             )
             rows = (np.isfinite(y) & (v > 0)).all(-1) & (count(v) >= fewest) & (between >= 0)
+            if rows.size and rows.all():
+                low, high = kernel(Given(y, v, between, estimate, se, level))
+                return low.reshape(shape), high.reshape(shape)
             low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
             if rows.any():
                 low[rows], high[rows] = kernel(

@@ -263,11 +263,11 @@ def _half_cauchy_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
     def log_density(z: FloatArray) -> FloatArray:
         return math.log(2 / math.pi) - np.log1p(z * z)
 
-    return _scaled_nodes(scale, finest, _LONGEST, log_density, _points(4, k))
+    return _scaled_nodes(scale, finest, _LONGEST, log_density, _points(5, k))
 
 
 def _flat_nodes(finest: FloatArray, k: int) -> Nodes:
-    first, step, tau, log_weight = _exponential(finest, _LONGEST * finest, _points(4, k))
+    first, step, tau, log_weight = _exponential(finest, _LONGEST * finest, _points(5, k))
     return Nodes(tau, log_weight, step, first, lambda w: _last(finest) * _onset(w))
 
 
@@ -290,7 +290,7 @@ def _log_normal_nodes(mean: FloatArray, sd: FloatArray, finest: FloatArray, k: i
     def tau_of(w: FloatArray) -> FloatArray:
         return np.exp((_last(mean) + _last(sd) * w) / 2)
 
-    first, step, w = _spaced(np.full(shape, -25.0), 25.0, _points(3, k))
+    first, step, w = _spaced(np.full(shape, -15.0), 15.0, _points(3, k))
     log_weight = -w * w / 2 - 0.5 * math.log(2 * math.pi) + np.log(_last(step))
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 

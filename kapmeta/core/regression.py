@@ -29,7 +29,6 @@ from kapmeta.core.residual_variance import ResidualEstimator, estimator_named
 from kapmeta.core.status import Status
 from kapmeta.core.weighting import count, present
 
-
 _DEPENDENT = 1e-12  # share of a column left by those before it, at which it counts as given by them
 
 

@@ -36,8 +36,8 @@ LARGEST = 100.0
 """Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""
 
 SMALLEST_P = 1e-5
-"""Continuous weight functions are level below this p-value and above 1 minus it [4]_: without that the beta function has
-no finite integral where heterogeneity is large, and one tiny p-value decides the fit."""
+"""The beta and power functions are level below this p-value and above 1 minus it: without that the beta function has no
+finite integral where heterogeneity is large, and a single tiny p-value decides the fit."""
 
 # panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
 _BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
@@ -85,7 +85,8 @@ class Tail(NamedTuple):
 class Family(NamedTuple):
     """A weight function of p: parameters without selection, starts, bounds, and the function itself.
 
-    `weight` takes the tail, the parameters and the precision of each study (1 where none is used).
+    `weight` takes the tail, the parameters and the precision of each study (1 where none is used). `level_ends`: whether
+    it is kept level beyond `SMALLEST_P`.
     """
 
     neutral: tuple[float, ...]
@@ -93,6 +94,7 @@ class Family(NamedTuple):
     lower: tuple[float, ...]
     weight: Callable[[Tail, FloatArray, FloatArray], Weight]
     uses_precision: bool = False
+    level_ends: bool = False
 
 
 def _beta(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
@@ -137,11 +139,11 @@ def _negative_exponential_power(tail: Tail, d: FloatArray, precision: FloatArray
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "beta": Family((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta),
+        "beta": Family((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta, level_ends=True),
         "half-normal": Family((0.0,), (2.0,), (0.0,), _half_normal, True),
         "negative-exponential": Family((0.0,), (2.0,), (0.0,), _negative_exponential, True),
         "logistic": Family((0.0,), (2.0,), (0.0,), _logistic, True),
-        "power": Family((0.0,), (1.0,), (0.0,), _power, True),
+        "power": Family((0.0,), (1.0,), (0.0,), _power, True, True),
         "negative-exponential-power": Family((0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power),
     }
 )
@@ -277,10 +279,10 @@ def _density(
         return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
     kind = FAMILIES[family]
     row = precision[:, None]
-    cuts = _level_beyond(two_sided)
-    weight = lambda x, d: kind.weight(_level_tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
-    smooth = Density(z, se, np.concatenate([-cuts, cuts]), weight)
-    return smooth, np.array(kind.neutral), np.array(kind.strong), np.array(kind.lower)
+    cuts = _level_beyond(two_sided) if kind.level_ends else np.zeros(1)
+    tail = _level_tail if kind.level_ends else Tail
+    weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
+    return Density(z, se, np.concatenate([-cuts, cuts]), weight), np.array(kind.neutral), np.array(kind.strong), np.array(kind.lower)
 
 
 def _level_beyond(two_sided: bool) -> FloatArray:

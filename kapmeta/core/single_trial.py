@@ -12,7 +12,7 @@ in the papers::
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.hypergeometric import common_odds_ratio
 from kapmeta.core.roots import bracketed_root
 
-_Score = Callable[[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
+_Cells: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 _POLISHING_STEPS = 3  # the cubic loses digits next to a double root; Newton's steps give them back
 
 
@@ -42,7 +42,7 @@ class TrialInterval(NamedTuple):
 
 def _cells(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> _Cells:
     a, b, c, d, _, _ = continuity_corrected(events_t, n_t, events_c, n_c, rule="none")
     return a, b, c, d
 
@@ -56,8 +56,7 @@ def _z(level: float) -> float:
 def ratio_score(
     log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
 ) -> FloatArray:
-    """Koopman's score statistic of a log risk ratio: standard normal if that is the true one, and falling in
-    it.
+    """Koopman's score statistic of a log risk ratio: standard normal if that is the true one.
 
     The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They and their
     complements are written here as sums of terms of one sign, so that nothing cancels near 0 or 1.
@@ -108,7 +107,8 @@ def _control_risk(
             value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (a - n1 * p1)  # the cubic, uncancelled
             step = value / ((3 * n * x + 2 * l2) * x + l1)
             x = np.where(np.isfinite(step), x - step, x)
-    return np.clip(x, least, most)
+    # nobody or everybody: two roots of the cubic meet at small differences, but the answer is at the edge
+    return np.where(m == 0, least, np.where(m == n, most, np.clip(x, least, most)))
 
 
 def _inflation(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
@@ -119,7 +119,7 @@ def _inflation(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> Fl
 
 def _both_limits(
     lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray],
-    cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    cells: _Cells,
 ) -> tuple[FloatArray, FloatArray]:
     """The upper limit is the lower one of the table with its arms exchanged, turned round."""
     a, b, c, d = cells
@@ -142,9 +142,7 @@ def _ratio_lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, z: 
     return np.where(limited, limit, np.where(a == 0, -np.inf, np.nan))
 
 
-def _ratio_interval(
-    cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray], z: FloatArray
-) -> TrialInterval:
+def _ratio_interval(cells: _Cells, z: FloatArray) -> TrialInterval:
     a, b, c, d = cells
     low, high = _both_limits(lambda a, b, c, d: _ratio_lower(a, b, c, d, z), cells)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -509,8 +507,7 @@ def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> T
 
 
 def clopper_pearson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> TrialInterval:
-    """Exact interval of one proportion [1]_: both tails of the binomial distribution hold at most (1 - level)
-    / 2.
+    """Exact interval of one proportion [1]_, from the tails of the binomial distribution.
 
     It covers at least `level`, and in small groups much more: use it where that is asked for, `wilson`
     elsewhere.

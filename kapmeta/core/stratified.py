@@ -45,7 +45,7 @@ class Stratified(NamedTuple):
         Tables present, and those of them that say something about the effect.
     q : ndarray of float
         Heterogeneity about this estimate: ``sum((y - estimate)^2 / v)`` over the effects of the single
-        trials, weighted by inverse variance. It exceeds Cochran's Q, which is taken about the
+        trials, weighted by inverse variance. It is never below Cochran's Q, which is taken about the
         inverse-variance mean. nan where fewer than two trials have an effect.
     q_df : ndarray of int
         Trials in `q`, less one; 0 where there are none.
@@ -156,7 +156,7 @@ def _over_masks(
         mask, order = np.broadcast_arrays(mask, tables.order)
         chosen = np.take_along_axis(mask, order, axis=-1)
         return result(*pool((chosen & tables.there).astype(np.float64)))
-    rows, size = mask.reshape(-1, k), max(1, _ELEMENTS_AT_ONCE // max(k, 1))
+    rows, size = mask.reshape(int(np.prod(mask.shape[:-1])), k), max(1, _ELEMENTS_AT_ONCE // max(k, 1))
     blocks = [
         pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
         for start in range(0, max(len(rows), 1), size)
@@ -192,7 +192,7 @@ def _check_word(word: object, offered: Collection[object], what: str) -> None:
 
 
 def _risk_ratio(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Log risk ratio of Mantel-Haenszel form and its variance, [2] eq. (5) and (6)."""
+    """Log risk ratio of Mantel-Haenszel form and its variance [2]."""
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
@@ -252,13 +252,21 @@ VARIANCES: dict[str, dict[str, _Estimator]] = {
     "OR": {"robins-breslow-greenland": _odds_ratio},
     "RD": {"sato": _risk_difference_sato, "greenland-robins": _risk_difference_greenland_robins},
 }
-"""Variance estimators by measure and name; the first of a measure is its default."""
+"""Variance estimators by measure and name."""
 
-COMPATIBILITY: dict[str | None, dict[str, str]] = {
-    None: {"RR": "none", "OR": "none", "RD": "none"},
-    "revman5": {"RR": "drop", "OR": "drop", "RD": "half-if-any"},
+COMPATIBILITY: dict[str | None, dict[str, tuple[str, str]]] = {
+    None: {
+        "RR": ("none", "greenland-robins"),
+        "OR": ("none", "robins-breslow-greenland"),
+        "RD": ("none", "sato"),
+    },
+    "revman5": {
+        "RR": ("drop", "greenland-robins"),
+        "OR": ("drop", "robins-breslow-greenland"),
+        "RD": ("half-if-any", "greenland-robins"),
+    },
 }
-"""What is done to tables with an empty cell, by mode and measure: zero-cell rules of `counts.TRIGGERS`."""
+"""By mode and measure: the zero-cell rule of `counts.TRIGGERS` for what is pooled, and the default variance."""
 
 _EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
 
@@ -278,11 +286,10 @@ def mantel_haenszel(
     measure: str = "RR",
     variance: str | None = None,
     compatibility: str | None = None,
-    zero: str = "drop",
+    zero: str | None = None,
     mask: npt.ArrayLike | None = None,
 ) -> Stratified:
-    """Common risk ratio, odds ratio or risk difference of several trials, by Mantel and Haenszel's weights
-    [1]_.
+    """Common risk ratio, odds ratio or risk difference of several trials, by Mantel and Haenszel [1]_.
 
     The common-effect answer for few trials with few events: it uses the counts as they are, so an empty cell
     needs no correction, and trials without events simply add nothing to a ratio. Not an answer when effects
@@ -299,18 +306,18 @@ def mantel_haenszel(
     variance : str, optional
         A word of ``VARIANCES[measure]``: ``"greenland-robins"`` [2]_ for RR, ``"robins-breslow-greenland"``
         [3]_ for OR, ``"sato"`` [4]_ or ``"greenland-robins"`` for RD. By default the first, but
-        ``"greenland-robins"`` under ``compatibility="revman5"``, as R's meta has it.
+        ``"greenland-robins"`` for RD under ``compatibility="revman5"``, as R's meta has it.
     compatibility : str, optional
         ``"revman5"`` adds 0.5 to the cells of every table with an empty one, before pooling. It is there to
         reproduce printed Cochrane reviews and R's meta at its defaults, not to be used: it pulls the estimate
         towards no effect for nothing in return. Tables in which nobody or everybody had the event are left
         out of ratios. A risk difference keeps its estimates per trial; weights and variances use the raised
         cells.
-    zero : str
+    zero : str, optional
         Zero-cell rule (`kapmeta.core.counts.TRIGGERS`) of the trials' own effects that enter `q` and `tau2`;
-        it never touches the estimate. ``"drop"`` is metafor's: 0.5 to the cells of a table with an empty one,
-        no table in which nobody or everybody had the event. Under ``compatibility`` the rule of the mode is
-        used.
+        it never touches the estimate. By default ``"drop"``, which is metafor's: 0.5 to the cells of a table
+        with an empty one, no table in which nobody or everybody had the event. Not together with
+        `compatibility`, which sets its own.
     mask : array_like of bool, shape (..., k), optional
         Which tables take part. Masks of shape (rows, k) on one data set give `rows` analyses in one call, by
         matrix products: leave-one-out, cumulative and all-subsets analyses.
@@ -325,7 +332,7 @@ def mantel_haenszel(
     Raises
     ------
     ValueError
-        If a word is not in its table, or `mask` does not fit.
+        If a word is not in its table, `zero` is given beside `compatibility`, or `mask` does not fit.
 
     References
     ----------
@@ -361,19 +368,21 @@ def mantel_haenszel(
     """
     _check_word(measure, VARIANCES, "measure")
     _check_word(compatibility, COMPATIBILITY, "compatibility")
-    if variance is None:
-        variance = (
-            "greenland-robins"
-            if (compatibility, measure) == ("revman5", "RD")
-            else next(iter(VARIANCES[measure]))
-        )
+    rule, default = COMPATIBILITY[compatibility][measure]
+    variance = default if variance is None else variance
     _check_word(variance, VARIANCES[measure], f"variance of {measure}")
+    if compatibility is not None and zero is not None:
+        raise ValueError(
+            f"zero={zero!r} has no part in compatibility={compatibility!r}; leave one of them out"
+        )
     tables = _tables(events_t, n_t, events_c, n_c)
-    rule = COMPATIBILITY[compatibility][measure]
     cells = _filled(counts.continuity_corrected(*tables.counts, rule=rule))
-    y, v = _effects(tables, measure, zero if compatibility is None else rule, compatibility is not None)
-    informative = _INFORMATIVE[measure](cells)
-    estimator = VARIANCES[measure][variance]
+    y, v = (
+        _effects(tables, measure, zero or "drop")
+        if compatibility is None
+        else _own_effects(tables, measure, rule)
+    )
+    informative, estimator = _INFORMATIVE[measure](cells), VARIANCES[measure][variance]
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
         k, said, impossible = _counted(part, tables, informative)
@@ -387,21 +396,20 @@ def mantel_haenszel(
     return _over_masks(Stratified, pool, tables, mask)
 
 
-def _effects(
-    tables: _Tables, measure: str, zero: str, difference_as_counted: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Effects of the single trials for Q; inestimable ones with infinite variance.
+def _effects(tables: _Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+    """Effects of the raised cells for Q, as metafor takes them: a risk difference moves with its cells."""
+    a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
+    return _where_estimable(_EFFECTS[measure](a, a + b, c, c + d, zero="none"), tables)
 
-    metafor takes the risk difference of the raised cells, meta that of the counts; ratios are the same either
-    way.
-    """
-    if difference_as_counted:
-        y, v, _, absent = _EFFECTS[measure](*tables.counts, zero=zero)
-    else:
-        a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
-        y, v, _, absent = _EFFECTS[measure](a, a + b, c, c + d, zero="none")
-    absent = absent | tables.impossible
-    return np.where(absent, 0.0, y), np.where(absent, np.inf, v)
+
+def _own_effects(tables: _Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+    """Effects of the trials for Q, as meta takes them: a risk difference stays that of the counts."""
+    return _where_estimable(_EFFECTS[measure](*tables.counts, zero=zero), tables)
+
+
+def _where_estimable(effects: counts.Estimates, tables: _Tables) -> tuple[FloatArray, FloatArray]:
+    absent = effects.absent | tables.impossible
+    return np.where(absent, 0.0, effects.y), np.where(absent, np.inf, effects.v)
 
 
 def _about(
@@ -562,7 +570,7 @@ def breslow_day(
             odds_ratio = np.where(np.isfinite(estimate) & ~impossible & (said > 1), np.exp(estimate), np.nan)
             e, v = _fitted(cells, odds_ratio[..., None])
             statistic = np.where(used > 0, (cells.a - e) ** 2 / v, 0.0).sum(-1)
-            if tarone:  # [2] eq. (4)
+            if tarone:
                 total, spread = (np.where(used > 0, term, 0.0).sum(-1) for term in (cells.a - e, v))
                 statistic = np.maximum(statistic - total * total / spread, 0.0)
         df = np.maximum(said - 1, 0)

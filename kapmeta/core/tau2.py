@@ -56,7 +56,7 @@ def quadratic_moment(y: FloatArray, v: FloatArray, a: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = a / total[..., None]
         expected = (a * variance * (1 - share)).sum(-1)
-        return np.asarray(((a * e * e).sum(-1) - expected) / trace_p(a))
+        return np.asarray((np.vecdot(a * e, e) - expected) / trace_p(a))
 
 
 def _truncated(moment: FloatArray, v: FloatArray) -> FloatArray:
@@ -117,27 +117,26 @@ def sidik_jonkman(y: FloatArray, v: FloatArray) -> FloatArray:
 def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
     """The tau2 at which the generalised Q equals `target` (shape (...)); 0 where Q is below it from the start.
 
-    Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and never overshoot;
-    they stop when a step no longer moves the last digit.
+    ``1 / Q`` rises and is concave in tau2, by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``, so Newton's steps on it from a point
+    left of the root rise to it and never overshoot. They are longer than those on Q, which is convex; with equal
+    variances the first is exact. They stop when a step no longer moves the last digit, or goes back.
     """
     shape, k = v.shape[:-1], v.shape[-1]
     target = np.broadcast_to(np.asarray(target, dtype=np.float64), shape).reshape(-1)
     y, v = np.broadcast_to(y, v.shape).reshape(-1, k), v.reshape(-1, k)
-    t = _left_of_root(y, v, target)
     with np.errstate(invalid="ignore"):
-        active = np.flatnonzero(q_statistic(y, v) > target)
-    t[~np.isin(np.arange(t.size), active)] = 0.0
+        above = q_statistic(y, v) > target
+    t, active = np.where(above, _left_of_root(y, v, target), 0.0), np.flatnonzero(above)
     for _ in range(_MOST_STEPS):
         if not active.size:
             break
         w = weights(v[active], t[active])
         _, e = mean_and_residuals(y[active], w)
         we = w * e
-        step = ((we * e).sum(-1) - target[active]) / (we * we).sum(-1)
-        after = np.maximum(t[active] + step, 0.0)
-        moving = np.abs(after - t[active]) > 2 * _EPSILON * after
-        t[active] = after
-        active = active[moving]
+        q, goal = np.vecdot(we, e), target[active]
+        step = (q - goal) * (q / goal) / np.vecdot(we, we)
+        t[active] = after = np.maximum(t[active] + step, 0.0)
+        active = active[step > 2 * _EPSILON * after]
     return np.where((count(v) > 1) & np.isfinite(y.sum(-1)), t, np.nan).reshape(shape)
 
 

@@ -27,7 +27,8 @@ import numpy as np
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.weighting import count, mean_and_residuals, spread, trace_p, weights
 
-_CELLS = 6  # first cells a row; cells that stay open are halved
+_FEWEST_CELLS, _MOST_CELLS = 6, 32  # first cells a row, as many as cost little; cells that stay open are halved
+_NODES_AT_LITTLE_COST = 1 << 12  # rows x studies x cells
 _MOST_ROUNDS = 60
 _ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
 _EPSILON = np.finfo(np.float64).eps
@@ -50,7 +51,7 @@ def log_likelihood(y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted
     _, e = mean_and_residuals(y, w)
     there = v < np.inf
     total = np.where(there, v + np.asarray(tau2)[..., None], 1.0)
-    value = np.log(total).sum(-1) + (w * e * e).sum(-1)
+    value = np.log(total).sum(-1) + np.vecdot(w * e, e)
     if restricted:
         value = value + np.log(w.sum(-1))
     return np.asarray(-0.5 * value)
@@ -61,7 +62,7 @@ def score(y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool) -
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
     we = w * e
-    a = (we * we).sum(-1)
+    a = np.vecdot(we, we)
     b = trace_p(w) if restricted else w.sum(-1)
     return a - b, a + b
 
@@ -135,14 +136,15 @@ def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: boo
     """Brackets of the maxima of all rows: of those that can be global or, with `every`, of all."""
     limit = search_limit(y, v, restricted=restricted)
     smallest = v.min(-1)
-    steps = np.linspace(0.0, 1.0, _CELLS + 1)
+    first = min(max(_NODES_AT_LITTLE_COST // max(v.size, 1), _FEWEST_CELLS), _MOST_CELLS)
+    steps = np.linspace(0.0, 1.0, first + 1)
     t = smallest[:, None] * np.expm1(steps * np.log1p(limit / smallest)[:, None])
     t[:, 0], t[:, -1] = 0.0, limit
     nodes = _curve(y, v, t, restricted)
     best = nodes.loglik.max(-1)
     rows = np.arange(len(y))
     cells = _Cells(
-        np.repeat(rows, _CELLS),
+        np.repeat(rows, first),
         _flat(nodes, (slice(None), slice(None, -1))),
         _flat(nodes, (slice(None), slice(1, None))),
     )
@@ -175,10 +177,16 @@ def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: boo
 
 
 def _bracket(cells: _Cells) -> _Brackets:
-    """The cells as brackets, with the Newton step from the left end as first guess."""
+    """The cells as brackets, with a first guess: tau2 as the cubic in ``B / A`` that has both ends and slopes."""
     low, high = cells.left.t, cells.right.t
-    with np.errstate(divide="ignore", invalid="ignore"):
-        guess = low - (cells.left.a - cells.left.b) / (cells.left.db - 2 * cells.left.da)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        (below, first), (above, last) = (
+            (end.b / end.a - 1, end.a * end.a / (2 * end.b * end.da - end.a * end.db))
+            for end in (cells.left, cells.right)
+        )
+        u = below / (below - above)  # where B / A = 1, between the ends
+        bend = u * (1 - u) * ((1 - u) * first - u * last) * (above - below)
+        guess = low + u * u * (3 - 2 * u) * (high - low) + bend
     return _Brackets(cells.row, low, high, np.where((guess > low) & (guess < high), guess, 0.5 * (low + high)))
 
 
@@ -224,16 +232,19 @@ def _maximised(y: FloatArray, v: FloatArray, found: _Brackets, restricted: bool)
 def _newton_step(
     y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Twice the score, the rounding noise below which it is zero, and the Newton step towards its root."""
+    """Twice the score, the rounding noise below which it is zero, and the Newton step towards its root.
+
+    The step is that of ``B / A = 1``, nearer to a line in tau2 than ``A - B = 0``; it is one with equal variances.
+    """
     w = weights(v, t)
     _, e = mean_and_residuals(y, w)
     we = w * e
-    s1, s2 = w.sum(-1), (w * w).sum(-1)
-    a, b = (we * we).sum(-1), trace_p(w) if restricted else s1
-    slope = -2 * ((w * we * we).sum(-1) - (w * we).sum(-1) ** 2 / s1)
-    slope += s2 - 2 * (w * w * w).sum(-1) / s1 + (s2 / s1) ** 2 if restricted else s2
+    s1, s2 = w.sum(-1), np.vecdot(w, w)
+    a, b = np.vecdot(we, we), trace_p(w) if restricted else s1
+    da = np.vecdot(w * we, we) - np.vecdot(w, we) ** 2 / s1
+    db = s2 - 2 * np.vecdot(w * w, w) / s1 + (s2 / s1) ** 2 if restricted else s2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return a - b, 2 * _EPSILON * (a + b), -(a - b) / slope
+        return a - b, 2 * _EPSILON * (a + b), (a - b) * a / (2 * b * da - a * db)
 
 
 def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:

@@ -23,13 +23,15 @@ from kapmeta.core.arrays import FloatArray, IntArray
 
 def present(y: npt.ArrayLike, v: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """`y` and `v` broadcast as float arrays, `y` set to 0 where the study is absent (`v` infinite)."""
-    y, v = np.broadcast_arrays(np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64))
+    y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
+    if y.shape != v.shape:
+        y, v = np.broadcast_arrays(y, v)
     return np.where(v == np.inf, 0.0, y), v
 
 
 def count(v: FloatArray) -> IntArray:
     """Number of studies present along the last axis."""
-    return np.asarray(np.count_nonzero(v < np.inf, axis=-1))
+    return np.asarray((v < np.inf).sum(-1))
 
 
 def weights(v: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:
@@ -44,9 +46,9 @@ def mean_and_residuals(y: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatA
     """
     total = w.sum(-1, keepdims=True)
     with np.errstate(invalid="ignore"):  # no study at all: nan
-        mean = (w * y).sum(-1, keepdims=True) / total
+        mean = np.vecdot(w, y)[..., None] / total
         e = y - mean
-        shift = (w * e).sum(-1, keepdims=True) / total
+        shift = np.vecdot(w, e)[..., None] / total
     return (mean + shift)[..., 0], np.where(w > 0, e - shift, 0.0)
 
 
@@ -54,7 +56,7 @@ def q_statistic(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike = 0.0) -> Floa
     """Generalised Cochran Q, ``sum((y - mean)^2 / (v + tau2))``; Cochran's Q at ``tau2 = 0``."""
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
-    return np.asarray((w * e * e).sum(-1))
+    return np.asarray(np.vecdot(w * e, e))
 
 
 def sums_of_others(w: FloatArray) -> FloatArray:
@@ -68,13 +70,15 @@ def sums_of_others(w: FloatArray) -> FloatArray:
 def trace_p(w: FloatArray) -> FloatArray:
     """``tr P = S1 - S2 / S1 = sum_(i != j) w_i w_j / S1``, without the cancellation a dominating weight brings."""
     with np.errstate(invalid="ignore"):  # no study at all: nan
-        return np.asarray((w * sums_of_others(w)).sum(-1) / w.sum(-1))
+        return np.asarray(np.vecdot(w, sums_of_others(w)) / w.sum(-1))
 
 
 def trace_pp(w: FloatArray) -> FloatArray:
     """``tr PP = S2 - 2 S3 / S1 + (S2 / S1)^2``, as a sum of positive terms."""
-    diagonal = ((w * sums_of_others(w)) ** 2).sum(-1)
-    return np.asarray((diagonal + (w * w * sums_of_others(w * w)).sum(-1)) / w.sum(-1) ** 2)
+    diagonal, squares = w * sums_of_others(w), w * w
+    return np.asarray(
+        (np.vecdot(diagonal, diagonal) + np.vecdot(squares, sums_of_others(squares))) / w.sum(-1) ** 2
+    )
 
 
 def spread(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:

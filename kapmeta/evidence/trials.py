@@ -70,6 +70,7 @@ REPORTED_COLUMNS = (
     "unit",
     "adjusted",
     "role",
+    "risk_of_bias",
     "evidence_level",
     "origin",
     "source_ids",
@@ -169,5 +170,6 @@ def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
     """Reported effects that can be analysed: an estimate on a known scale with an interval or exact P."""
     effects = tables["effects"]
     certain = effects["low"].notna() | (effects["p_relation"] == "=")
-    usable = effects[effects["measure"].isin(POOLED_MEASURES) & certain]
-    return _ordered(_with_study(usable, tables["studies"]), described, REPORTED_COLUMNS)
+    usable = _with_study(effects[effects["measure"].isin(POOLED_MEASURES) & certain], tables["studies"])
+    risk = _overall_risk(tables["risk_of_bias"], usable.assign(timepoint="all"))
+    return _ordered(usable.assign(risk_of_bias=risk), described, REPORTED_COLUMNS)

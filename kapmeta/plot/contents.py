@@ -21,6 +21,8 @@ from kapmeta.plot.notes import (
     NOT_POOLED,
     NOT_RANDOMISED,
     Block,
+    between_text,
+    correction,
     effects_of,
     method_notes,
     model_labels,
@@ -29,12 +31,13 @@ from kapmeta.plot.notes import (
     tied,
 )
 from kapmeta.plot.style import Theme
+from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled, Sweep
 from kapmeta.scales import Measure
 
 __all__ = ["Contents", "Forest", "forest_contents", "sweep_contents"]
 
-Forest = Effects | Pooled | Sequence[Pooled] | Mapping[str, Pooled]
+Forest = Effects | Pooled | Subgroups | Sequence[Pooled] | Mapping[str, Pooled]
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,14 @@ def forest_contents(
     notes: Iterable[str],
 ) -> Contents:
     """The contents of a forest plot of one result, of several models, or of subgroups."""
+    between: tuple[str, ...] = ()
+    alt = _alt(result, overall)
+    if isinstance(result, Subgroups):
+        between = between_text(result)
+        notes = (*sentences(result.notes), *_texts(notes, "notes"))
+        result, overall = result.groups, result.overall if overall is None else overall
     blocks, models = _understood(result, overall)
-    rows = _rows(blocks, overall, studies)
+    rows = [*_rows(blocks, overall, studies), *(Row("remark", tied(text)) for text in between)]
     effects = overall.effects if overall else effects_of(blocks[0][1][0])
     level = models[0].method.level if models else 0.95
     known = declared(theme, effects.scale, level, (effects.treatment, effects.control), _weight_names(models), rows)
@@ -91,7 +100,7 @@ def forest_contents(
         title=title,
         notes=tuple(map(tied, (*reading_notes(blocks, models, overall, rows, columns), *_texts(notes, "notes")))),
         name=f"Forest plot: {effects.scale.name} of {effects.event}",
-        alt=_alt(result, overall),
+        alt=alt,
         favours_on_top=theme.favours_on_top,
     )
 
@@ -149,7 +158,7 @@ def _understood(result: Forest, overall: Pooled | None) -> tuple[list[Block], li
     if wrong is not None or not given:
         what = "nothing" if not given else type(wrong).__name__
         raise TypeError(
-            f"forest draws Effects, a Pooled, a list of Pooled, or a mapping of labels to Pooled; got {what}"
+            f"forest draws Effects, a Pooled, Subgroups, a list of Pooled, or a mapping of labels to Pooled; got {what}"
         )
     if any(item.measure != given[0].measure for item in given):
         raise ValueError(f"results of different measures: {', '.join(dict.fromkeys(i.measure for i in given))}")
@@ -205,10 +214,10 @@ def _study_rows(results: list[Effects | Pooled]) -> list[Row]:
     rows = []
     for i, (label, record) in enumerate(zip(effects.labels, _records(effects.to_frame(level=level)), strict=True)):
         shares = {f"weight_{m}": item.weights[i] for m, item in enumerate(results) if _pools(item)}
-        marks = NOT_RANDOMISED if _not_randomised(record) else ""
-        marks += CORRECTED if effects.zero is not None and record["corrected"] and record["row"] == "study" else ""
         row = Row(str(record["row"]), "", {**record, **shares})
-        marks += NOT_POOLED if row.kind == "excluded" and row.shown else ""
+        marks = NOT_RANDOMISED if _not_randomised(record) else ""
+        marks += CORRECTED if row.kind == "study" and correction(row, results) else ""
+        marks += NOT_POOLED if row.kind == "excluded" and row.shown and not marks else ""
         rows.append(replace(row, label=f"{_one_line(label)} {marks}".strip()))
     return rows
 
@@ -294,6 +303,8 @@ def _alt(result: Forest, overall: Pooled | None) -> str:
     if isinstance(result, Mapping):
         texts = [f"{label}: {pooled.alt_text()}" for label, pooled in result.items()]
         return " ".join([*texts, *([f"Overall: {overall.alt_text()}"] if overall else [])])
+    if isinstance(result, Subgroups):
+        return f"Forest plot by subgroups. {result.alt_text()}"
     if isinstance(result, Effects):
         return f"Forest plot. {result.summary()}"
     if isinstance(result, Pooled):

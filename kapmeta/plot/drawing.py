@@ -19,12 +19,9 @@ from kapmeta.plot.surrounds import TICK_LENGTH, TICK_PAD
 
 __all__ = ["draw"]
 
-DIAMOND, SQUARE, LEAST_SQUARE, BAR = (
-    0.40,
-    1.15,
-    0.30,
-    0.40,
-)  # ems: half height, largest and smallest side, thickness
+# in ems
+DIAMOND, BAR = 0.48, 0.40  # half height of a diamond, thickness of a prediction interval
+SQUARE, LEAST_SQUARE, PLAIN_SQUARE = 1.15, 0.30, 0.60  # largest and smallest side, side without a weight
 
 
 def draw(page: Page, ax: Axes, theme: Theme, scale: float = 1.0) -> None:
@@ -208,18 +205,20 @@ def _light_lines(page: Page, ax: Axes, rows: Sequence[PlacedRow], sides: FloatAr
         point, low, high = _places(page, rows)
         half = sides / 2 / page.sheet.panel
         beyond = 1.5 / page.sheet.panel  # what sticks out by less is not seen
-        hidden = (point - low < half + beyond) & (high - point < half + beyond)
+        with np.errstate(invalid="ignore"):  # an estimate without a bound is off the axis and has no square
+            hidden = (point - low < half + beyond) & (high - point < half + beyond)
         low, high = np.maximum(low, point - half), np.minimum(high, point + half)
         middle = np.array([y for _, y, _ in rows])
         _lines(page, ax, low[hidden], high[hidden], middle[hidden], colour, 1.1 * scale, 4.0)
 
 
 def _square_sides(rows: Sequence[Row]) -> FloatArray:
-    """Sides in ems with areas as the weights, the largest 1.15; equal where there are no weights."""
-    known = np.nan_to_num([row.number("weight_0") for row in rows])
-    if not known.max(initial=0.0) > 0:
-        return np.full(len(rows), 0.6)
-    return np.asarray(np.maximum(SQUARE * np.sqrt(known / known.max()), LEAST_SQUARE))
+    """Sides in ems with areas as the weights, the largest 1.15; a middling side for a study without a weight."""
+    share = np.array([row.number("weight_0") for row in rows])
+    most = np.nanmax(share, initial=0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sides = np.maximum(SQUARE * np.sqrt(share / most), LEAST_SQUARE)
+    return np.asarray(np.where(np.isfinite(sides), sides, PLAIN_SQUARE))
 
 
 def _lines(

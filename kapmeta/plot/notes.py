@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from kapmeta import wording
 from kapmeta.plot.columns import Column, Row, evidence_words, is_risk, risk_judgement
 from kapmeta.plot.style import RISK
+from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "NOT_POOLED",
     "NOT_RANDOMISED",
     "Block",
+    "between_text",
+    "correction",
     "effects_of",
     "method_notes",
     "model_labels",
     "reading_notes",
+    "reason",
     "sentences",
     "tied",
 ]
@@ -62,10 +66,13 @@ def method_notes(models: Sequence[Pooled]) -> list[str]:
 
 def _own_notes(results: Sequence[tuple[str, Pooled]]) -> list[str]:
     """The notes of the results, each once; with the name of its result unless all have it."""
-    every = list(dict.fromkeys(note for _, item in results for note in item.notes))
+    # those set aside as not randomised have a mark, which is explained once
+    every = [note for _, item in results for note in item.notes if not note.startswith("set aside as not randomised")]
+    every = [note for note in dict.fromkeys(every) if plain(note)]
     lines = []
     for note in every:
         names = [name for name, item in results if note in item.notes]
+        note = plain(note)
         lines.append(note if len(names) == len(results) else f"{wording.joined(names)}: {note}")
     return sentences(lines)
 
@@ -84,19 +91,95 @@ def reading_notes(
     shown = {column.name for side in columns for column in side}
     if len(blocks) > 1 and "weight" in shown:
         lines.append("Weights are shares within each subgroup.")
-    if any(NOT_RANDOMISED in row.label for row in rows):
-        lines.append(f"{NOT_RANDOMISED} Not randomised.")
-    zero = effects_of(blocks[0][1][0]).zero
-    if zero is not None and any(CORRECTED in row.label for row in rows):
-        lines.append(f"{CORRECTED} Zero cell: {wording.ZERO_NAMES[zero]}.")
-    lines += [
-        f"{NOT_POOLED} {row.label.rpartition(' ')[0]}: {row.values.get('reason') or 'no reason given'}."
-        for row in rows
-        if row.kind == "excluded" and row.shown
-    ]
+    lines += _interval_notes(blocks, rows)
+    lines += _aside(rows)
+    lines += _correction_notes(blocks, rows)
     lines += _legends(rows, columns)
     named = [(label or name, item) for label, items in blocks for name, item in _named(items)]
     return [*lines, *_own_notes([*named, *([("Overall", overall)] if overall else [])])]
+
+
+def between_text(result: Subgroups) -> tuple[str, ...]:
+    """The tests between subgroups, one line each."""
+    if not result.df_between > 0:
+        return ()
+    wald = (
+        f"Between subgroups: Q = {wording.number(result.q_between)}, df = {result.df_between:g}, "
+        f"{wording.p_text(result.p_between)}"
+    )
+    if math.isnan(result.f_between):
+        return (wald,)
+    return wald, (
+        f"Between subgroups, Hartung-Knapp: F = {wording.number(result.f_between)}, df = {result.df_between:g} "
+        f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
+    )
+
+
+def correction(row: Row, results: Sequence[Effects | Pooled]) -> str:
+    """Where the continuity correction of this row was used: in the row, only in pooling, or nowhere (empty)."""
+    effects = effects_of(results[0])
+    if effects.zero is None or not row.values.get("corrected"):
+        return ""
+    models = [item for item in results if isinstance(item, Pooled) and item.k > 1]
+    pooled = any(model.method.model in ("common", "random") for model in models)
+    with_it = float(effects.scale.shown(row.number("y")))
+    if math.isclose(row.number("estimate"), with_it, rel_tol=1e-9, abs_tol=0.0):
+        return "row"
+    return "pooling" if pooled else ""
+
+
+def _correction_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
+    marked = [row for row in rows if row.kind == "study" and CORRECTED in row.label]
+    results = [item for _, items in blocks for item in items]
+    zero = effects_of(results[0]).zero
+    if zero is None or not marked:
+        return []
+    if any(correction(row, results) == "row" for row in marked):
+        return [f"{CORRECTED} Zero cell: {wording.ZERO_NAMES[zero]}."]
+    return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {wording.ZERO_NAMES[zero]}."]
+
+
+def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
+    """What the intervals of single trials are, where they are not those of Wald."""
+    if not any(row.kind in ("study", "excluded") and row.shown for row in rows):
+        return []
+    words = list(dict.fromkeys(effects_of(item).interval for _, items in blocks for item in items))
+    if words == ["wald"]:
+        return []
+    return [f"Single trials: {wording.joined(wording.CI_NAMES.get(word, word) for word in words)}."]
+
+
+def _aside(rows: list[Row]) -> list[str]:
+    """Marks of trials that are not randomised or not pooled, each explained once."""
+    lines = []
+    marked = [row for row in rows if NOT_RANDOMISED in row.label]
+    if marked:
+        apart = [row for row in marked if row.kind == "excluded"]
+        all_apart = len(apart) == len(marked)
+        others = {why for why in map(reason, apart) if why and not why.startswith("not randomised")}
+        more = f" ({'; '.join(sorted(others))})" if others else ""
+        lines.append(
+            f"{NOT_RANDOMISED} Not randomised: shown, not pooled{more}."
+            if all_apart
+            else f"{NOT_RANDOMISED} Not randomised."
+        )
+    lines += [
+        f"{NOT_POOLED} {row.label.rpartition(' ')[0]}: not pooled, {reason(row) or 'no reason given'}."
+        for row in rows
+        if row.kind == "excluded" and NOT_POOLED in row.label
+    ]
+    return lines
+
+
+def reason(row: Row) -> str:
+    """Why a trial is set aside, for readers: without the clauses that speak of arguments of functions."""
+    return plain(str(row.values.get("reason") or ""))
+
+
+def plain(text: str) -> str:
+    """`text` without what it says of arguments: ``x, and not y unless mixed=True`` becomes ``x``."""
+    kept = [clause for clause in re.split(r"(?<=[,;]) ", " ".join(text.split())) if not re.search(r"\w=\w", clause)]
+    return " ".join(kept).rstrip(",;: ")
 
 
 def _named(items: Sequence[Effects | Pooled]) -> list[tuple[str, Pooled]]:

@@ -14,6 +14,7 @@ from kapmeta.plot.axis import EffectAxis, effect_axis
 from kapmeta.plot.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text, is_bold, reach, side, spans, stack
 from kapmeta.plot.columns import Row, is_risk, risk_judgement
 from kapmeta.plot.contents import Contents
+from kapmeta.plot.notes import reason
 from kapmeta.plot.style import Theme
 from kapmeta.plot.surrounds import foot, head
 from kapmeta.plot.typesetting import Font, legible, text_width
@@ -210,8 +211,7 @@ def _reason(row: Row, sheet: Sheet) -> list[str]:
     """Why a row without an estimate has none, set in the panel."""
     if row.kind != "excluded" or row.shown:
         return []
-    why = " ".join(str(row.values.get("reason") or "no reason given").split())
-    return sheet.wrapped(f"excluded: {why}", sheet.panel - 0.4 * sheet.em)
+    return sheet.wrapped(f"excluded: {reason(row) or 'no reason given'}", sheet.panel - 0.4 * sheet.em)
 
 
 def _cells(rows: list[PlacedRow], blocks: list[Block]) -> Iterable[tuple[str, float, float]]:

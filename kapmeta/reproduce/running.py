@@ -161,6 +161,9 @@ def _tidy(notebook: NotebookNode) -> None:
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:02d}"
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":  # a refusal shown on purpose: its message, not where it was raised
+                output.traceback = [f"{output.ename}: {output.evalue}"]
 
 
 def _failed_cell(source: Path, notebook: NotebookNode, otherwise: str) -> str:
@@ -193,6 +196,7 @@ def _require_stable(source: Path, notebook: NotebookNode, scratch: Path) -> None
 
 def _texts(output: NotebookNode) -> Iterator[str]:
     yield output.get("text", "")
+    yield "\n".join(output.get("traceback", []))
     for kind, content in output.get("data", {}).items():
         if kind.startswith("text/") or kind.endswith("+xml"):
             yield content

@@ -1,0 +1,158 @@
+"""How many null studies would take a result away, and whether there are more significant results than there should be.
+
+Fail-safe numbers have no model of what goes unpublished and are no evidence that nothing is missing; the number of null
+studies *of a stated size* at least says what it would take.
+
+References
+----------
+.. [1] Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull 1979;86:638-641.
+   https://doi.org/10.1037/0033-2909.86.3.638
+.. [2] Orwin RG. A fail-safe N for effect size in meta-analysis. J Educ Stat 1983;8:157-159.
+   https://doi.org/10.3102/10769986008002157
+.. [3] Rosenberg MS. The file-drawer problem revisited: a general weighted method for calculating fail-safe numbers in
+   meta-analysis. Evolution 2005;59:464-468. https://doi.org/10.1111/j.0014-3820.2005.tb01004.x
+.. [4] Ioannidis JPA, Trikalinos TA. An exploratory test for an excess of significant findings. Clin Trials
+   2007;4:245-253. https://doi.org/10.1177/1740774507079441
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.combining import combine
+from kapmeta.core.distributions import chi2_quantile, normal_cdf, normal_quantile
+from kapmeta.core.tau2 import Estimator
+from kapmeta.core.weighting import count, mean_and_residuals, present, weights
+
+_NULLS_AT_ONCE = 64
+
+
+class FailSafe(NamedTuple):
+    """Number of null studies, never below 0, and the p-value of what was observed (nan where the method has none)."""
+
+    n: FloatArray
+    p_value: FloatArray
+
+
+def _whole(n: FloatArray) -> FloatArray:
+    """The next whole number, rounding errors of a last digit or two forgiven."""
+    return np.maximum(np.ceil(n - 1e-12 * np.abs(n)), 0.0)
+
+
+def rosenthal(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> FailSafe:
+    """Null studies (z = 0) until Stouffer's combined one-sided test is no longer significant at ``1 - level`` [1]_."""
+    y, v = present(y, v)
+    z = (y / np.sqrt(v)).sum(-1)
+    k = count(v)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = normal_cdf(-np.abs(z) / np.sqrt(k))
+    return FailSafe(_whole((z / normal_quantile(level)) ** 2 - k), p)
+
+
+def orwin(y: npt.ArrayLike, v: npt.ArrayLike, *, target: float) -> FailSafe:
+    """Null studies until the average effect, here the common-effect mean, is no larger than `target` in size [2]_."""
+    y, v = present(y, v)
+    mean, _ = mean_and_residuals(y, weights(v))
+    n = count(v) * (np.abs(mean) - target) / target
+    return FailSafe(_whole(n), np.full(mean.shape, np.nan))
+
+
+def rosenberg(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> FailSafe:
+    """Null studies of average weight until the common-effect z test is no longer significant [3]_."""
+    y, v = present(y, v)
+    w = weights(v)
+    mean, _ = mean_and_residuals(y, w)
+    z = mean * np.sqrt(w.sum(-1))
+    n = count(v) * ((z / normal_quantile((1 + level) / 2)) ** 2 - 1)
+    return FailSafe(_whole(n), 2 * normal_cdf(-np.abs(z)))
+
+
+def null_studies(
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    null_v: float,
+    tau2: str | Estimator | float = "REML",
+    ci: str = "hksj-hybrid",
+    level: float = 0.95,
+    most: int = 1000,
+) -> float:
+    """Smallest number of studies with effect 0 and variance `null_v` at which the interval of one data set holds 0.
+
+    Every count is refitted with the same method, between-study variance included: added null studies dilute the effect,
+    and disagree with it. ``inf`` if more than `most` would be needed.
+
+    Parameters
+    ----------
+    y, v : array_like, shape (k,)
+        Effects and sampling variances.
+    null_v : float
+        Sampling variance of each null study: its size.
+    tau2, ci, level
+        As in `kapmeta.core.combine`.
+    most : int
+        Where to stop looking.
+    """
+    y, v = present(y, v)
+    for first in range(0, most + 1, _NULLS_AT_ONCE):
+        numbers = np.arange(first, min(first + _NULLS_AT_ONCE, most + 1))
+        added = np.where(np.arange(numbers[-1]) < numbers[:, None], null_v, np.inf)
+        all_v = np.concatenate([np.broadcast_to(v, (numbers.size, v.size)), added], axis=1)
+        all_y = np.concatenate([np.broadcast_to(y, (numbers.size, y.size)), np.zeros_like(added)], axis=1)
+        found = combine(all_y, all_v, tau2=tau2, ci=ci, level=level)
+        holds = (found.low <= 0) & (found.high >= 0)
+        if holds.any():
+            return float(numbers[np.argmax(holds)])
+    return float("inf")
+
+
+class Excess(NamedTuple):
+    """Observed and expected number of significant studies, power of each, and tests that there are too many."""
+
+    observed: IntArray
+    expected: FloatArray
+    power: FloatArray
+    exact_p_value: FloatArray
+    statistic: FloatArray
+    p_value: FloatArray
+
+
+def excess_significance(
+    y: npt.ArrayLike, v: npt.ArrayLike, mean: npt.ArrayLike, *, tau2: npt.ArrayLike = 0.0, level: float = 0.95
+) -> Excess:
+    """Test of excess significance [4]_ where true effects are normal with this `mean` and variance `tau2`.
+
+    `exact_p_value` is the upper tail of the sum of unequal coins, `statistic` and `p_value` the one-sided chi-squared
+    test. Along the last axis; `mean` and `tau2` have the leading shape.
+    """
+    y, v = present(y, v)
+    there = v < np.inf
+    edge = np.sqrt(chi2_quantile(level, 1.0))
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(v + np.asarray(tau2, dtype=np.float64)[..., None])
+        shift, bar = np.asarray(mean, dtype=np.float64)[..., None] / spread, edge * np.sqrt(v) / spread
+        power = np.where(there, normal_cdf(shift - bar) + normal_cdf(-shift - bar), 0.0)
+        observed = (there & (np.abs(y) / np.sqrt(v) >= edge)).sum(-1)
+    expected = power.sum(-1)
+    k = count(v)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (k - expected)
+        p = normal_cdf(-np.sign(observed - expected) * np.sqrt(statistic))
+    return Excess(observed, expected, power, _upper_tail(power, observed), statistic, p)
+
+
+def _upper_tail(power: FloatArray, observed: IntArray) -> FloatArray:
+    """Chance of at least `observed` successes of independent trials with these chances, by convolution."""
+    k = power.shape[-1]
+    distribution = np.zeros((*power.shape[:-1], k + 1))
+    distribution[..., 0] = 1.0
+    for i in range(k):
+        p = power[..., i, None]
+        distribution[..., 1:] = distribution[..., 1:] * (1 - p) + distribution[..., :-1] * p
+        distribution[..., :1] *= 1 - p
+    at_least = np.arange(k + 1) >= observed[..., None]
+    return np.asarray(np.minimum(np.where(at_least, distribution, 0.0).sum(-1), 1.0))

@@ -1,0 +1,97 @@
+"""What a single study does to a pooled result: deletion diagnostics and Baujat's coordinates.
+
+References
+----------
+.. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods 2010;1:112-125.
+   https://doi.org/10.1002/jrsm.11
+.. [2] Baujat B, Mahe C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application
+   to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.combining import Combined
+from kapmeta.core.masks import leave_one_out
+from kapmeta.core.weighting import weights
+
+
+class Influence(NamedTuple):
+    """Deletion diagnostics, each of shape (k,); nan where the analysis without the study does not exist.
+
+    Attributes
+    ----------
+    rstudent : ndarray
+        Externally standardised residual: the study against the pooled effect of the others.
+    dffits : ndarray
+        By how many standard errors its own fitted value moves when it is left out.
+    cook : ndarray
+        Squared move of the pooled effect in units of its variance.
+    covariance_ratio : ndarray
+        Variance of the pooled effect without the study over that with it; below 1 the study costs precision.
+    hat : ndarray
+        Share of the pooled effect.
+    dfbetas : ndarray
+        Move of the pooled effect in standard errors at the between-study variance of the others.
+    """
+
+    rstudent: FloatArray
+    dffits: FloatArray
+    cook: FloatArray
+    covariance_ratio: FloatArray
+    hat: FloatArray
+    dfbetas: FloatArray
+
+
+def influence(y: FloatArray, v: FloatArray, whole: Combined, without: Combined, shares: FloatArray) -> Influence:
+    """Deletion diagnostics of one analysis [1]_.
+
+    Parameters
+    ----------
+    y, v : ndarray, shape (k,)
+        The studies pooled, none absent.
+    whole, without : Combined
+        The analysis of all studies, and with each left out in turn, shape (k,). Where the method has no between-study
+        variance, its `tau2` is nan and counts as 0.
+    shares : ndarray, shape (k,)
+        Shares of the studies in the pooled effect.
+
+    Notes
+    -----
+    A standard error scaled by Hartung and Knapp's factor scales the variances of the residuals with it, as in metafor.
+    """
+    tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
+    scale = _scale(v, tau2, without)
+    move = whole.estimate - without.estimate
+    own = v + tau2
+    total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Influence(
+            (y - without.estimate) / np.sqrt(scale * own + without.se**2),
+            move / np.sqrt(scale * shares * own),
+            (move / whole.se) ** 2,
+            (without.se / whole.se) ** 2,
+            shares,
+            move * np.sqrt(total / scale),
+        )
+
+
+def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
+    """The factor on the model-based variance of each deleted analysis; 1 for a method without weights ``1/(v + tau2)``."""
+    w = weights(np.broadcast_to(v, (v.size, v.size)), tau2)
+    model_based = (w * leave_one_out(v.size)).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = without.se**2 * model_based
+    weighted = ~np.isnan(without.tau2) & (without.k > 1)
+    return np.where(weighted, factor, 1.0)
+
+
+def baujat(y: FloatArray, v: FloatArray, whole: Combined, without: Combined) -> tuple[FloatArray, FloatArray]:
+    """Contribution of each study to Q, and its squared influence on the pooled effect [2]_; arguments as in `influence`."""
+    tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (y - whole.estimate) ** 2 / (v + tau2), ((whole.estimate - without.estimate) / without.se) ** 2

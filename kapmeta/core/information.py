@@ -1,0 +1,166 @@
+"""How many participants a meta-analysis needs, and the boundaries for looking before it has them.
+
+References
+----------
+.. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Trial sequential analysis may establish when firm evidence is reached
+   in cumulative meta-analysis. J Clin Epidemiol 2008;61:64-75. https://doi.org/10.1016/j.jclinepi.2007.03.013
+.. [2] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by quantifying diversity in
+   random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86
+.. [3] Lan KKG, DeMets DL. Discrete sequential boundaries for clinical trials. Biometrika 1983;70:659-663.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.distributions import normal_cdf, normal_quantile
+from kapmeta.core.roots import bracketed_root
+
+__all__ = ["alpha_spent", "diversity", "obrien_fleming_boundaries", "required_information_size"]
+
+_FEWEST_NODES = 96
+_NODES_PER_SD = 12  # Gauss-Legendre nodes to one standard deviation of the step between two looks
+_HIGHEST = 38.0  # beyond it the normal tail is 0 in float64
+
+
+def required_information_size(
+    control: npt.ArrayLike, treatment: npt.ArrayLike, *, alpha: float = 0.05, power: float = 0.8
+) -> FloatArray:
+    """Participants, both arms together, that one trial would need to tell two risks apart [1]_.
+
+    The optimal information size of GRADE. It knows nothing of heterogeneity; divide by ``1 - diversity`` for that.
+
+    Parameters
+    ----------
+    control, treatment : array_like
+        Risks of the event in the two arms, proportions; they broadcast.
+    alpha : float
+        Two-sided level of the test.
+    power : float
+        Chance of finding the difference.
+
+    Returns
+    -------
+    ndarray
+        Number of participants, not rounded; infinite where the two risks are equal, nan where one is no proportion.
+
+    Examples
+    --------
+    >>> float(required_information_size(35 / 213, 2 * 35 / 213).round(3))
+    215.956
+    """
+    p0, p1 = np.asarray(control, dtype=np.float64), np.asarray(treatment, dtype=np.float64)
+    reach = normal_quantile(1 - alpha / 2) + normal_quantile(power)
+    middle = (p0 + p1) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = 4 * reach**2 * middle * (1 - middle) / (p0 - p1) ** 2  # [1]
+    proper = (p0 >= 0) & (p0 <= 1) & (p1 >= 0) & (p1 <= 1)
+    return np.asarray(np.where(proper, np.where(p0 == p1, np.inf, size), np.nan))
+
+
+def diversity(variance_common: npt.ArrayLike, variance_random: npt.ArrayLike) -> FloatArray:
+    """Share of the variance of a random-effects mean that comes from between the studies, D squared [2]_.
+
+    Parameters
+    ----------
+    variance_common, variance_random : array_like
+        Variances of the pooled estimate by the common-effect and the random-effects model.
+
+    Returns
+    -------
+    ndarray
+        Proportion; 0 is no evidence of homogeneity when the studies are few.
+
+    Examples
+    --------
+    >>> float(diversity(0.03, 0.04))
+    0.25
+    """
+    common, random = np.asarray(variance_common, dtype=np.float64), np.asarray(variance_random, dtype=np.float64)
+    return np.asarray(1 - common / random)
+
+
+def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
+    """Two-sided error spent by a share of the information, the O'Brien-Fleming-like spending function [3]_.
+
+    Parameters
+    ----------
+    fraction : array_like
+        Share of the information size reached, above 0; beyond 1 everything is spent.
+    alpha : float
+        Error to be spent in all.
+
+    Returns
+    -------
+    ndarray
+        Error spent so far.
+
+    Examples
+    --------
+    >>> alpha_spent([0.25, 0.5, 1.0]).round(5)
+    array([1.000e-05, 3.050e-03, 5.000e-02])
+    """
+    t = np.asarray(fraction, dtype=np.float64)
+    spent = 4 * normal_cdf(-normal_quantile(1 - alpha / 4) / np.sqrt(t))  # [3], O'Brien-Fleming type, both sides
+    return np.asarray(np.minimum(spent, alpha))
+
+
+def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
+    """Two-sided boundaries for z at looks after given shares of the information, spent as by `alpha_spent` [3]_.
+
+    Parameters
+    ----------
+    fractions : array_like, shape (looks,)
+        Shares of the information size at the looks, increasing and above 0.
+    alpha : float
+        Error to be spent in all.
+
+    Returns
+    -------
+    ndarray, shape (looks,)
+        |z| above which the difference is declared; infinite where the look has next to nothing to spend.
+
+    Notes
+    -----
+    The density of the score process inside the boundaries is carried from look to look by Gauss-Legendre quadrature.
+
+    Examples
+    --------
+    >>> obrien_fleming_boundaries([0.25, 0.5, 0.75, 1.0]).round(5)
+    array([4.33263, 2.96313, 2.35904, 2.01409])
+    """
+    t = np.minimum(np.atleast_1d(np.asarray(fractions, dtype=np.float64)), 1.0)
+    steps = np.diff(t, prepend=0.0)
+    spending = np.diff(alpha_spent(t, alpha=alpha), prepend=0.0)
+    finest = float(np.sqrt(steps[steps > 0].min()))
+    places, mass = np.zeros(1), np.ones(1)  # the process starts at 0
+    found = np.full(t.size, np.inf)
+    for look, (step, spend) in enumerate(zip(steps, spending, strict=True)):
+        if step <= 0 or spend <= 0:
+            continue
+        found[look] = _boundary(places, mass, step, float(t[look]), spend)
+        reach = min(found[look], _HIGHEST) * np.sqrt(t[look])
+        new, weights = _legendre(reach, finest)
+        density = np.exp(-0.5 * ((new[:, None] - places) / np.sqrt(step)) ** 2) @ mass
+        places, mass = new, weights * density / np.sqrt(2 * np.pi * step)
+    return found
+
+
+def _boundary(places: FloatArray, mass: FloatArray, step: float, t: float, spend: float) -> float:
+    """z at which the mass that leaves on both sides is what may be spent."""
+
+    def excess(z: FloatArray) -> FloatArray:
+        leaving = normal_cdf(-(z[..., None] * np.sqrt(t) - places) / np.sqrt(step)) @ mass
+        return np.asarray(np.log(np.maximum(2 * leaving, np.finfo(float).tiny)) - np.log(spend))
+
+    z = float(bracketed_root(excess, np.zeros(1), np.full(1, _HIGHEST))[0])
+    return np.inf if np.isnan(z) else z
+
+
+def _legendre(reach: float, finest: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights on (-reach, reach), dense enough for steps of standard deviation `finest`."""
+    points = max(_FEWEST_NODES, int(np.ceil(_NODES_PER_SD * reach / finest)))
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return reach * nodes, reach * weights

@@ -1,0 +1,149 @@
+"""Limit meta-analysis: the effect that trials of ever greater precision would tend to.
+
+References
+----------
+.. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for small-study
+   effects via a limit meta-analysis. Biostatistics 2011;12:122-142. https://doi.org/10.1093/biostatistics/kxq046
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.asymmetry import Points, weighted_line
+from kapmeta.core.tau2 import Estimator, estimator_named
+from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
+
+
+class Limit(NamedTuple):
+    """Results of limit meta-analyses, each field of the leading shape (...).
+
+    Attributes
+    ----------
+    estimate, se : ndarray
+        Effect in the limit of infinite precision, by the adjustment asked for.
+    intercept, slope : ndarray
+        Of the generalised radial regression: alpha, the publication bias, and beta.
+    tau2 : ndarray
+        Between-study variance.
+    shrunken : ndarray, shape (..., k)
+        The studies as they would be with infinite precision; 0 for absent ones.
+    q, q_small, q_residual : ndarray
+        Cochran's Q, the part due to small-study effects (one degree of freedom) and the rest (k - 2).
+    g2 : ndarray
+        Share of the heterogeneity in the limit that small-study effects leave unexplained.
+    """
+
+    estimate: FloatArray
+    se: FloatArray
+    intercept: FloatArray
+    slope: FloatArray
+    tau2: FloatArray
+    shrunken: FloatArray
+    q: FloatArray
+    q_small: FloatArray
+    q_residual: FloatArray
+    g2: FloatArray
+
+
+class _Radial(NamedTuple):
+    """Generalised radial plot: v, tau2, x = 1 / sqrt(v + tau2), its regression, and the shrunken studies."""
+
+    v: FloatArray
+    tau2: FloatArray
+    x: FloatArray
+    intercept: FloatArray
+    slope: FloatArray
+    shrunken: FloatArray
+
+
+def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
+    """beta + tau alpha, with Wald standard error [1]_."""
+    there = radial.v < np.inf
+    k = there.sum(-1)
+    x = np.where(there, radial.x, 0.0)
+    tau = np.sqrt(radial.tau2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = x.sum(-1) / k
+        slope_variance = 1 / np.where(there, (x - mean[..., None]) ** 2, 0.0).sum(-1)
+        intercept_variance = (x * x).sum(-1) / k * slope_variance
+        variance = slope_variance + tau**2 * intercept_variance - 2 * tau * mean * slope_variance
+        return radial.slope + tau * radial.intercept, np.sqrt(variance)
+
+
+def _line_through_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
+    """Slope of the radial plot of the shrunken studies, with an intercept; variances taken as known."""
+    line = weighted_line(Points(radial.shrunken, np.sqrt(radial.v), weights(radial.v), radial.v))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return line.intercept, line.intercept_se / np.sqrt(line.dispersion)
+
+
+def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
+    """Common-effect mean of the shrunken studies: the radial plot through the origin."""
+    w = weights(radial.v)
+    mean, _ = mean_and_residuals(radial.shrunken, w)
+    with np.errstate(divide="ignore"):
+        return mean, 1 / np.sqrt(w.sum(-1))
+
+
+ADJUSTMENTS: Mapping[str, Callable[[_Radial], tuple[FloatArray, FloatArray]]] = MappingProxyType(
+    {"at-limit": _at_limit, "shrunken-line": _line_through_shrunken, "shrunken-mean": _mean_of_shrunken}
+)
+"""Estimates of the effect in the limit; ``"at-limit"`` is the one of [1]_ eq. (8), the others pool the shrunken studies."""
+
+
+def limit_meta_analysis(
+    y: npt.ArrayLike, v: npt.ArrayLike, *, adjustment: str = "at-limit", tau2: str | Estimator | float = "REML"
+) -> Limit:
+    """Limit meta-analysis along the last axis, any number of data sets at once.
+
+    Parameters
+    ----------
+    y, v : array_like, shape (..., k)
+        Effects and sampling variances; ``v = inf`` marks an absent study.
+    adjustment : str
+        Word of `ADJUSTMENTS`.
+    tau2 : str, callable or float
+        Between-study variance.
+
+    Returns
+    -------
+    Limit
+        nan where fewer than three studies are present or all are equally precise.
+    """
+    y, v = present(y, v)
+    between = tau2 if isinstance(tau2, float | int) else estimator_named(tau2)(y, v)
+    between = np.broadcast_to(np.asarray(between, dtype=np.float64), v.shape[:-1])
+    w = weights(v, between)
+    with np.errstate(invalid="ignore"):
+        # y / s on 1 / s, unweighted, is y on s with weights 1 / s^2: the roles of slope and intercept change
+        line = weighted_line(Points(y, np.where(v < np.inf, np.sqrt(v + between[..., None]), 0.0), w, v))
+        share = np.where(v < np.inf, np.sqrt(between[..., None] / (v + between[..., None])), 0.0)
+    shrunken = np.where(v < np.inf, line.intercept[..., None] + share * (y - line.intercept[..., None]), 0.0)
+    radial = _Radial(v, between, np.sqrt(w), line.slope, line.intercept, shrunken)
+    estimate, se = ADJUSTMENTS[adjustment](radial)
+    egger = weighted_line(Points(y, np.sqrt(v), weights(v), v))
+    q = np.where(count(v) > 2, q_statistic(y, v), np.nan)
+    residual = egger.dispersion * egger.df
+    estimate, se = (np.where(np.isfinite(line.slope), part, np.nan) for part in (estimate, se))
+    return Limit(
+        estimate, se, line.slope, line.intercept, between, shrunken, q, q - residual, residual, _g2(shrunken, v)
+    )
+
+
+def _g2(shrunken: FloatArray, v: FloatArray) -> FloatArray:
+    """One minus the squared correlation in the radial plot of the shrunken studies."""
+    there = v < np.inf
+    k = there.sum(-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = np.where(there, 1 / np.sqrt(v), 0.0)
+        z = shrunken * x
+        ex = np.where(there, x - x.sum(-1, keepdims=True) / k, 0.0)
+        ez = np.where(there, z - z.sum(-1, keepdims=True) / k, 0.0)
+        return np.asarray(1 - (ex * ez).sum(-1) ** 2 / ((ex * ex).sum(-1) * (ez * ez).sum(-1)))

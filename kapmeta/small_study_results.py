@@ -1,0 +1,226 @@
+"""What the functions of `kapmeta.small_study` return: frozen values that show, describe and tabulate themselves."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.results import Effects
+from kapmeta.scales import Measure
+
+__all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
+
+
+def _html(text: str, table: pd.DataFrame) -> str:
+    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + wording.html_table(table)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AsymmetryTest:
+    """A test of funnel-plot asymmetry, with what it could have found.
+
+    Attributes
+    ----------
+    name, method : str
+        The test in words, and its word in `kapmeta.small_study.TESTS`.
+    definition : str
+        What exactly was computed, and which R packages mean the same by the name.
+    statistic, df, p_value : float
+        Two-sided test; `df` is infinite for a normal reference and nan for an exact test.
+    slope, slope_se : float
+        Slope of the regression, on the analysis scale a unit of the predictor; nan for rank tests.
+    intercept, intercept_se : float
+        Where the line meets infinite precision or size (except Macaskill's test); nan for rank tests.
+    tau : float
+        Kendall's rank correlation; nan for regression tests.
+    tau2 : float
+        Between-study variance of a mixed model; nan otherwise.
+    power : float
+        Chance that the test (for rank tests: Egger's) finds a bias of one standard error in every trial.
+    k : int
+        Number of trials tested.
+    effects : Effects
+        What was tested.
+    notes : tuple of str
+        What a reader must know before quoting it.
+    """
+
+    name: str
+    method: str
+    definition: str
+    statistic: float
+    df: float
+    p_value: float
+    power: float
+    k: int
+    effects: Effects
+    slope: float = math.nan
+    slope_se: float = math.nan
+    intercept: float = math.nan
+    intercept_se: float = math.nan
+    tau: float = math.nan
+    tau2: float = math.nan
+    notes: tuple[str, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row; numbers on the analysis scale."""
+        names = ("statistic", "df", "p_value", "slope", "slope_se", "intercept", "intercept_se", "tau", "tau2", "power", "k")
+        row = {"test": self.name, **{name: getattr(self, name) for name in names}, "definition": self.definition}
+        return pd.DataFrame([row])
+
+    def summary(self) -> str:
+        """The test, its power, its definition and its notes, in words."""
+        kind = "Kendall's tau" if math.isfinite(self.tau) else "slope"
+        size = self.tau if math.isfinite(self.tau) else self.slope
+        reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
+        found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:.2f}{reference}"
+        head = f"{self.name}, {wording.studies(self.k)}: {kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}."
+        return "\n".join([head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."])
+
+    def __repr__(self) -> str:
+        return f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power {self.power:.0%})"
+
+    def _repr_html_(self) -> str:
+        return _html(self.summary(), self.to_frame().drop(columns="definition"))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AdjustedEffect:
+    """A pooled effect after an adjustment for small-study effects, beside the effect before it.
+
+    Attributes
+    ----------
+    name, definition : str
+        The adjustment, and what exactly was computed.
+    estimate, se, low, high : float
+        Adjusted effect on the analysis scale (log for ratios).
+    unadjusted, unadjusted_low, unadjusted_high : float
+        The same model without the adjustment.
+    parameters : mapping of str to float
+        What else was estimated: number of studies filled, tau2, selection weights, likelihoods ...
+    studies : DataFrame
+        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what the method made of it.
+    k, level : int, float
+        Number of studies observed; confidence level.
+    effects : Effects
+        What was adjusted.
+    notes : tuple of str
+        What a reader must know before quoting it.
+    """
+
+    name: str
+    definition: str
+    estimate: float
+    se: float
+    low: float
+    high: float
+    unadjusted: float
+    unadjusted_low: float
+    unadjusted_high: float
+    k: int
+    level: float
+    effects: Effects
+    studies: pd.DataFrame
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+        return self.effects.scale
+
+    def to_frame(self) -> pd.DataFrame:
+        """Two rows, before and after; `estimate`, `low` and `high` on the scale shown, `y` and `se` on the analysis scale."""
+        rows = [
+            ("unadjusted", self.unadjusted, math.nan, self.unadjusted_low, self.unadjusted_high, {}),
+            (self.name, self.estimate, self.se, self.low, self.high, self.parameters),
+        ]
+        shown = self.scale.shown
+        return pd.DataFrame(
+            [
+                {
+                    "analysis": name, "k": self.k, "estimate": float(shown(y)), "low": float(shown(low)),
+                    "high": float(shown(high)), "y": y, "se": se, **more,
+                }
+                for name, y, se, low, high, more in rows
+            ]
+        )  # fmt: skip
+
+    def summary(self) -> str:
+        """Before and after, what else was estimated, the definition and the notes, in words."""
+        before, after = (
+            wording.interval_text(*(float(self.scale.shown(x)) for x in numbers))
+            for numbers in (
+                (self.unadjusted, self.unadjusted_low, self.unadjusted_high), (self.estimate, self.low, self.high),
+            )
+        )  # fmt: skip
+        head = (
+            f"{self.name}, {wording.studies(self.k)}: {self.scale.short} {after}, {wording.percent(self.level)} CI; "
+            f"unadjusted {before}."
+        )
+        more = ", ".join(f"{name} {wording.number(value)}" for name, value in self.parameters.items())
+        notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
+        return "\n".join([head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."])
+
+    def __repr__(self) -> str:
+        text = wording.interval_text(*(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)))
+        return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
+
+    def _repr_html_(self) -> str:
+        return _html(self.summary(), self.to_frame())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BiasSensitivity:
+    """What bias would have to be like to change a result: a table over what is not known, and the numbers to quote.
+
+    Attributes
+    ----------
+    name, definition : str
+        The analysis, and what exactly was computed.
+    values : mapping of str to float
+        The numbers to quote, also as ``result["name"]``.
+    table : DataFrame
+        One row a scenario.
+    sentences, notes : tuple of str
+        The finding in words, and what a reader must know before quoting it.
+    k : int
+        Number of studies.
+    effects : Effects or None
+        What was analysed.
+    """
+
+    name: str
+    definition: str
+    values: Mapping[str, float]
+    table: pd.DataFrame
+    sentences: tuple[str, ...]
+    k: int
+    effects: Effects | None = None
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self.values:
+            raise KeyError(f'no value "{name}"; there are: {", ".join(self.values)}')
+        return self.values[name]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a scenario; columns named `estimate`, `low` and `high` are on the scale shown."""
+        return self.table.copy()
+
+    def summary(self) -> str:
+        """The finding, the notes and the definition, in words."""
+        notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
+        return "\n".join([f"{self.name}, {wording.studies(self.k)}.", *self.sentences, *notes, f"Definition: {self.definition}."])
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())
+        return f"BiasSensitivity({self.name}, {told}, k={self.k})"
+
+    def _repr_html_(self) -> str:
+        return _html(self.summary(), self.to_frame())
