@@ -118,8 +118,8 @@ def absolute_effects(pooled: Pooled, *, baseline: Baseline = None) -> AbsoluteEf
     >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (224
-    to 1000) with three sessions: NNTB 3.6 (1.3 to 544). A limit was cut at 1,000: the ratio does not carry over to
-    this baseline.
+    to 1000) with three sessions: NNTB 3.6 (1.3 to 609). A limit was cut at 1,000: the ratio does not carry over to this
+    baseline.
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}")
@@ -197,9 +197,9 @@ def _own_risks(pooled: Pooled) -> pd.DataFrame:
 
 
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
-    """``NNTB 3.6 (1.3 to 544)``, or from one side through infinity to the other; never one pair across 0."""
+    """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
     needed = conversions.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
-    shown = {name: wording.number(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
+    shown = {name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
     side = "NNTB" if needed.benefit else "NNTH"
     if benefits and harms:
@@ -208,6 +208,11 @@ def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool
         part = "benefit" if benefits else "harm"
         inside = f"{shown[part + '_low']} to {shown[part + '_high']}"
     return f"no difference ({inside})" if difference == 0 else f"{side} {shown['number']} ({inside})"
+
+
+def _needed(number: float) -> str:
+    """A number of people with one decimal below 100; infinity as its sign."""
+    return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
 def number_needed_to_treat(pooled: Pooled, *, baseline: Baseline = None) -> pd.DataFrame:
@@ -232,7 +237,7 @@ def number_needed_to_treat(pooled: Pooled, *, baseline: Baseline = None) -> pd.D
     >>> from kapmeta.certainty import number_needed_to_treat
     >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
-    'NNTB 2.7 (1.1 to 21.2)'
+    'NNTB 2.7 (1.1 to 21.3)'
     """
     table = absolute_effects(pooled, baseline=baseline).table
     needed = conversions.number_needed_to_treat(
@@ -344,7 +349,7 @@ def information_size(
     >>> import kapmeta as km
     >>> from kapmeta.certainty import information_size
     >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
-    InformationSize(354 needed, 55 there)
+    InformationSize(369 needed, 55 there)
     """
     if (risk_ratio is None) == (difference is None):
         raise ValueError("give the effect that would matter: either risk_ratio= or difference=")
@@ -387,9 +392,7 @@ def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) 
     fractions = people / adjusted
     z = np.array([pooled.estimate / pooled.se])
     if pooled.refit is not None and len(counts) > 1:
-        cumulative = np.zeros((len(counts), len(counts)), dtype=bool)
-        cumulative[:, order] = masks.cumulative(len(counts))
-        found = pooled.refit(cumulative)
+        found = pooled.refit(masks.cumulative(order))
         z = np.asarray(found.estimate / found.se)
     boundary = obrien_fleming_boundaries(fractions, alpha=alpha)
     return pd.DataFrame(

@@ -1,8 +1,7 @@
-"""Several effects of one trial: multilevel and multivariate models, cluster-robust tests, aggregation."""
+"""Several effects of one trial: multilevel and multivariate models, and aggregation."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,27 +11,25 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import clustered, dependence
+from kapmeta.core import dependence
 from kapmeta.core import multivariate as components
 from kapmeta.core.arrays import FloatArray, IntArray
 from kapmeta.core.distributions import chi2_upper
 from kapmeta.core.regression import Joint, joint_test
-from kapmeta.dependence_results import FEWEST_DF, Multilevel, RobustTests
+from kapmeta.dependence_results import Multilevel
 from kapmeta.design_matrix import Design, check_design, design_of
 from kapmeta.pooling import one_question
 from kapmeta.protocol import PRIMARY, Method
-from kapmeta.regression_results import MetaRegression
 from kapmeta.results import Effects
 
-__all__ = ["aggregate", "multilevel", "multivariate", "robust"]
+__all__ = ["aggregate", "multilevel", "multivariate"]
 
 INTERVALS = ("wald", "t", "contain")
 METHODS = ("REML", "ML")
-_FEWEST_CLUSTERS = 4  # with three clusters or fewer robust standard errors are not offered
 _FEW_FOR_TWO_LEVELS = 5
 
 
-class _Entering(NamedTuple):
+class Entering(NamedTuple):
     """Effects with their exclusions; positions, labels and rows of those that enter; what is set aside."""
 
     effects: Effects
@@ -111,11 +108,11 @@ def multilevel(
     (array([0.587643]), [0.136162, 0.026727])
     """
     checking.chosen(ci, INTERVALS, "interval")
-    entering = _entering(effects, mixed)
+    entering = entering_effects(effects, mixed)
     names = [levels] if isinstance(levels, str) else list(levels)
-    codes = _codes(names, entering)
+    codes = group_codes(names, entering)
     sampling = _sampling(entering, codes[0], rho, time, covariance)
-    design = _design(moderators, entering, intercept)
+    design = entering_design(moderators, entering, intercept)
     described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
     terms = components.levels(codes)
     return _fitted(entering, design, sampling, terms, described, codes, _method(method, ci, level))
@@ -164,8 +161,8 @@ def multivariate(
        https://doi.org/10.1002/(SICI)1097-0258(19981130)17:22<2537::AID-SIM953>3.0.CO;2-C
     """
     checking.chosen(ci, INTERVALS, "interval")
-    entering = _entering(effects, mixed)
-    (cluster,) = _codes([study], entering)
+    entering = entering_effects(effects, mixed)
+    (cluster,) = group_codes([study], entering)
     checked = _column(outcome, entering)
     which, words = pd.factorize(checked, sort=True)
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
@@ -174,7 +171,7 @@ def multivariate(
         lambda i: "an outcome enters once a trial; choose one, or bring them together with aggregate",
     )  # fmt: skip
     sampling = _sampling(entering, cluster, rho, None, covariance)
-    design = _design([outcome] if moderators is None else moderators, entering, intercept)
+    design = entering_design([outcome] if moderators is None else moderators, entering, intercept)
     pairs = zip(*np.tril_indices(len(words)), strict=True)
     names = [str(word) for word in words]
     described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
@@ -187,7 +184,7 @@ def _method(method: str, ci: str, level: float) -> Method:
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
 
-def _entering(effects: Effects, mixed: bool) -> _Entering:
+def entering_effects(effects: Effects, mixed: bool) -> Entering:
     """Effects that may be analysed together; a trial may come more than once."""
     if not isinstance(effects, Effects):
         raise TypeError(
@@ -200,10 +197,10 @@ def _entering(effects: Effects, mixed: bool) -> _Entering:
     if not positions.size:
         raise ValueError("no study carries an estimate, so there is nothing to analyse")
     labels = tuple(effects.labels[i] for i in positions)
-    return _Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside)
+    return Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside)
 
 
-def _column(name: str, entering: _Entering) -> pd.Series:
+def _column(name: str, entering: Entering) -> pd.Series:
     """A column of the effects without gaps."""
     if name not in entering.table:
         columns = ", ".join(map(str, entering.table.columns))
@@ -216,7 +213,7 @@ def _column(name: str, entering: _Entering) -> pd.Series:
     return column
 
 
-def _codes(names: list[str], entering: _Entering) -> list[IntArray]:
+def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
     """Group of each effect at each level, nested in the levels before."""
     n = entering.positions.size
     code: IntArray = np.zeros(n, dtype=int)
@@ -238,7 +235,7 @@ def _codes(names: list[str], entering: _Entering) -> list[IntArray]:
 
 
 def _sampling(
-    entering: _Entering,
+    entering: Entering,
     cluster: IntArray,
     rho: float | None,
     time: str | None,
@@ -264,7 +261,7 @@ def _sampling(
     return _definite(built, entering)
 
 
-def _given(matrix: FloatArray, entering: _Entering, v: FloatArray) -> FloatArray:
+def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
     n = len(entering.effects)
     if matrix.shape != (n, n):
         raise ValueError(f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}")
@@ -282,7 +279,7 @@ def _given(matrix: FloatArray, entering: _Entering, v: FloatArray) -> FloatArray
     return _definite(0.5 * (part + part.T), entering)
 
 
-def _definite(matrix: FloatArray, entering: _Entering) -> FloatArray:
+def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
     """`matrix` if it is positive definite; otherwise an error that names the first block that is not."""
     block = components.blocks_of((matrix != 0) | np.eye(len(matrix), dtype=bool))
     for j in range(int(block.max()) + 1):
@@ -297,7 +294,7 @@ def _definite(matrix: FloatArray, entering: _Entering) -> FloatArray:
     return matrix
 
 
-def _design(moderators: Any, entering: _Entering, intercept: bool) -> Design:
+def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Design:
     """Design matrix; None for moderators is an intercept alone."""
     n = len(entering.labels)
     if moderators is None:
@@ -306,12 +303,12 @@ def _design(moderators: Any, entering: _Entering, intercept: bool) -> Design:
         rows = entering.positions
         moderators = moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
     design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
-    check_design(design, entering.labels)
+    checkentering_design(design, entering.labels)
     return design
 
 
 def _fitted(
-    entering: _Entering, design: Design, sampling: FloatArray, terms: components.Terms,
+    entering: Entering, design: Design, sampling: FloatArray, terms: components.Terms,
     described: tuple[str, ...], codes: list[IntArray], method: Method, own_levels: bool = True,
 ) -> Multilevel:  # fmt: skip
     y, x = entering.effects.y[entering.positions], design.matrix
@@ -367,132 +364,6 @@ def _notes(found: components.Components, codes: list[IntArray], described: tuple
     return notes
 
 
-def robust(
-    fitted: MetaRegression | Multilevel | Effects,
-    cluster: str = "study",
-    *,
-    kind: str = "CR2",
-    moderators: Any = None,
-    rho: float = 0.8,
-    level: float = PRIMARY.level,
-    intercept: bool = True,
-    mixed: bool = False,
-) -> RobustTests:
-    """Cluster-robust tests: valid for dependent effects even where the working model is wrong.
-
-    They rest on the number of clusters, not of effects. With fewer than four clusters they are refused; where
-    a coefficient has fewer than four degrees of freedom its p-value is not interpretable, and the result says
-    so.
-
-    Parameters
-    ----------
-    fitted : MetaRegression, Multilevel or Effects
-        A fit, whose model is the working model; or effects, which are weighted by the correlated-effects
-        working model: each cluster's weight does not grow with the number of its effects.
-    cluster : str
-        Column that says which effects belong together.
-    kind : str
-        Type of covariance, a word of `kapmeta.core.clustered.TYPES`; CR2 is the one for few clusters.
-    moderators, intercept, mixed
-        With effects, as for `kapmeta.meta_regression`.
-    rho : float
-        With effects, the correlation of sampling errors within a cluster; it has little influence.
-    level : float
-        Confidence level, a proportion.
-
-    Returns
-    -------
-    RobustTests
-        Coefficients with robust standard errors and Satterthwaite degrees of freedom.
-
-    References
-    ----------
-    .. [1] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and
-       hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
-       https://doi.org/10.1080/07350015.2016.1247004
-    .. [2] Tipton E. Small sample adjustments for robust variance estimation with meta-regression. Psychol
-       Methods 2015;20:375-393. https://doi.org/10.1037/met0000011
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> import kapmeta as km
-    >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
-    ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
-    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
-    >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
-    >>> found.se.round(6), found.df.round(4)
-    (array([0.26582]), array([2.7584]))
-    """
-    checking.chosen(kind, clustered.TYPES, "cluster-robust type")
-    checking.proportion(level, "level")
-    if isinstance(fitted, Effects):
-        entering = _entering(fitted, mixed)
-        design = _design(moderators, entering, intercept)
-    elif isinstance(fitted, MetaRegression | Multilevel):
-        if moderators is not None:
-            raise ValueError("the moderators are those of the fit; leave moderators out")
-        entering, design = _entered(fitted), fitted.design
-    else:
-        raise TypeError(f"robust takes effects, a meta_regression or a multilevel fit: got {type(fitted).__name__}")
-    (code,) = _codes([cluster], entering)
-    _enough_clusters(int(code.max()) + 1, design)
-    model, words, tau2 = _working(fitted, entering, design, code, rho)
-    tests = clustered.robust(entering.effects.y[entering.positions], model, kind=kind, level=level)
-    notes = (*entering.aside, *_unreadable(tests, design))
-    return RobustTests(entering.effects, design, words, cluster, kind, level, tests, tau2, notes)
-
-
-def _entered(fitted: MetaRegression | Multilevel) -> _Entering:
-    effects, positions = fitted.effects, fitted.positions
-    labels = tuple(effects.labels[i] for i in positions)
-    return _Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), ())
-
-
-def _enough_clusters(clusters: int, design: Design) -> None:
-    p = len(design.names)
-    if clusters <= p:
-        raise ValueError(
-            f"clusters are fewer than the coefficients need: {clusters} clusters for {p} coefficients "
-            f"({', '.join(design.names)}); robust tests need more clusters than coefficients"
-        )
-    if clusters < _FEWEST_CLUSTERS:
-        raise ValueError(
-            f"{clusters} clusters are too few for robust standard errors, which need at least "
-            f"{_FEWEST_CLUSTERS}; use the model-based result"
-        )
-
-
-def _working(
-    fitted: MetaRegression | Multilevel | Effects,
-    entering: _Entering,
-    design: Design,
-    code: IntArray,
-    rho: float,
-) -> tuple[clustered.Working, str, float]:
-    """The working model, in numbers and words, and its tau2 where it was estimated here."""
-    if isinstance(fitted, Multilevel):
-        return fitted.working(code), "working model: the multilevel fit", math.nan
-    v = entering.effects.v[entering.positions]
-    if isinstance(fitted, MetaRegression):
-        total = v + fitted.tau2
-        model = clustered.Working(design.matrix, np.diag(1 / total), np.diag(total), code)
-        return model, "working model: the meta-regression, effects independent", math.nan
-    if not 0 <= rho < 1:
-        raise ValueError(f"rho must lie between 0 and 1: got {rho:g}; 0.8 is usual, and its influence is small")
-    y = entering.effects.y[entering.positions]
-    w, tau2 = clustered.correlated_weights(y, v, design.matrix, code, rho)
-    words = f"working model: correlated effects with correlation {rho:g}, tau2 = {tau2:.4g}"
-    return clustered.Working(design.matrix, np.diag(w), np.diag(1 / w), code), words, tau2
-
-
-def _unreadable(tests: clustered.Robust, design: Design) -> list[str]:
-    few = [name for name, df in zip(design.names, tests.df, strict=True) if df < FEWEST_DF]
-    if not few:
-        return []
-    return [f"fewer than {FEWEST_DF:g} degrees of freedom for {', '.join(few)}: their p-values are not interpretable"]
-
-
 def aggregate(
     effects: Effects,
     by: str = "study",
@@ -535,7 +406,7 @@ def aggregate(
     >>> one.labels, one.v.round(4)
     (('A', 'B'), array([0.0593, 0.2   ]))
     """
-    entering = _entering(effects, mixed)
+    entering = entering_effects(effects, mixed)
     groups = _column(by, entering)
     code, words = pd.factorize(groups)
     if rho is None and covariance is None and code.size > len(words):

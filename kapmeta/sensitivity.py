@@ -1,38 +1,50 @@
-"""The same analysis with one thing changed at a time."""
+"""The same analysis of fewer studies: each left out, pairs left out, added one by one, every subset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import masks
-from kapmeta.core.combining import Combined, combine
-from kapmeta.core.counts import TRIGGERS
-from kapmeta.core.distributions import normal_quantile, t_two_sided
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.effects import Names, risk_ratio
-from kapmeta.pooling import one_question
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Pooled, Sweep
+from kapmeta.choices import estimator_table, zero_rules
+from kapmeta.core import influence as diagnostics
+from kapmeta.core import masks, subsets
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.combining import Combined
+from kapmeta.results import Pooled, Sweep
+from kapmeta.sensitivity_results import Subsets, analyses_table, blocks, membership
 
-__all__ = ["estimator_table", "leave_one_out", "zero_rules"]
+__all__ = [
+    "all_subsets",
+    "baujat",
+    "cumulative",
+    "estimator_table",
+    "influence",
+    "leave_one_out",
+    "leave_two_out",
+    "zero_rules",
+]
 
-ESTIMATOR_LINE = (
-    ("REML", "hksj-hybrid"),
-    ("REML", "hksj"),
-    ("REML", "hksj-variance"),
-    ("REML", "wald"),
-    ("PM", "hksj-hybrid"),
-    ("DL", "wald"),
-    ("SJ", "hksj-hybrid"),
-)
-"""Estimator and interval pairs shown beside every random-effects result; the first is the registered one."""
+STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
+    "evidence_level": (
+        "primary_full_text",
+        "primary_abstract",
+        "registry",
+        "secondary_table",
+        "secondary_summary",
+        "press_conflict",
+        "tertiary_only",
+        "tertiary_only_conflict",
+    ),
+    "risk_of_bias": ("low", "some concerns", "unclear", "high", "serious"),
+}
+"""Columns whose words have an order of their own, the strongest evidence first."""
+
+_MOST_LISTED = 22  # 2^22 subsets and their results are 0.4 GB
+_MOST_NAMED = 62  # a subset is a whole number of 64 bits
+_FEWEST_FLAGGED = 5
+_DEFAULT_SAMPLE = 100_000
 
 
 def leave_one_out(pooled: Pooled) -> Sweep:
@@ -43,7 +55,7 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     Parameters
     ----------
     pooled : Pooled
-        A result of `kapmeta.pool` with two or more studies.
+        Two or more studies, pooled by any method that can pool them again.
 
     Returns
     -------
@@ -68,142 +80,308 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     1  without B  2      1.98  0.30  13.00
     2  without C  2      1.85  0.05  62.11
     """
-    effects = pooled.effects
-    present = np.flatnonzero(effects.present)
-    if pooled.refit is None or present.size < 2:
-        raise ValueError("leave-one-out needs two studies or more: with one there is nothing left")
-    found = pooled.refit(masks.leave_one_out(present.size))
-    labels = [effects.labels[i] for i in present]
-    table = _table([f"without {label}" for label in labels], found, left_out=labels)
-    notes = () if present.size > 2 else ("with two studies each row is the other trial's own result",)
-    return Sweep("leave-one-out", table, effects, pooled, notes)
+    labels, again = _again(pooled, 2, "leave-one-out")
+    found = again(masks.leave_one_out(len(labels)))
+    table = analyses_table([f"without {label}" for label in labels], found, left_out=labels)
+    notes = () if len(labels) > 2 else ("with two studies each row is the other trial's own result",)
+    return Sweep("leave-one-out", table, pooled.effects, pooled, notes)
 
 
-def one_row(found: Combined) -> Combined:
-    """A single analysis as a batch of one."""
-    fields: list[Any] = [np.atleast_1d(part) for part in found]
-    return Combined(*fields)
+def leave_two_out(pooled: Pooled) -> Sweep:
+    """The same analysis with each pair of studies left out.
 
-
-def _table(names: list[str], found: Combined, **columns: Any) -> pd.DataFrame:
-    """One row an analysis, on the analysis scale."""
-    return pd.DataFrame(
-        {
-            "analysis": names,
-            **columns,
-            "k": found.k,
-            "y": found.estimate,
-            "se": found.se,
-            "y_low": found.low,
-            "y_high": found.high,
-            "p_value": t_two_sided(found.estimate / found.se, found.df),
-            "tau2": found.tau2,
-            "q": found.q,
-        }
-    )
-
-
-def estimator_table(
-    effects: Effects, *, every: bool = False, level: float = PRIMARY.level, mixed: bool = False
-) -> Sweep:
-    """The same effects under other estimators of tau2 and other intervals: how much hangs on that choice.
-
-    With few studies a great deal does, and a reader must see it.
+    Two trials of one group, or two with the same flaw, may carry a result that leave-one-out finds stable.
 
     Parameters
     ----------
-    effects : Effects
-        At least two studies.
-    every : bool
-        Every estimator with every interval, instead of the registered line.
-    level : float
-        Confidence level, a proportion.
-    mixed : bool
-        As in `kapmeta.pool`.
+    pooled : Pooled
+        As in `leave_one_out`, three or more studies.
 
     Returns
     -------
     Sweep
-        One row an estimator and interval, then the common-effect model; limits are nan, and `status` says why, where an
-        interval does not exist.
+        One row a pair.
 
     Raises
     ------
     ValueError
-        If fewer than two studies carry an estimate.
+        If fewer than three studies were pooled.
 
     Examples
     --------
-    >>> import pandas as pd
     >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
-    ...                        "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
-    >>> print(km.estimator_table(km.risk_ratio(trials)).summary())
-    Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
+    >>> from kapmeta.sensitivity import leave_two_out
+    >>> print(leave_two_out(km.pool(km.risk_ratio(km.load_example("bcg")))).summary())
+    Leave-two-out, 78 analyses: RR 0.42 to 0.57. The interval excludes 1 in 78 of 78.
     """
-    effects, aside = one_question(effects, mixed)
-    level = checking.proportion(level, "level")
-    present = np.flatnonzero(effects.present)
-    if present.size < 2:
-        raise ValueError(f"the estimator table needs two studies or more: {present.size} carries an estimate")
-    pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
-    rows = []
-    for word, ci in [*pairs, ("common", "wald")]:
-        tau2 = 0.0 if word == "common" else word
-        found = combine(effects.y[present], effects.v[present], tau2=tau2, ci=ci, level=level)
-        row = _table([f"{word}, {ci}"], one_row(found), method=word, ci=ci)
-        rows.append(row.assign(status=Status(int(found.status)).meaning))
-    return Sweep("estimators", pd.concat(rows, ignore_index=True), effects, None, aside)
+    labels, again = _again(pooled, 3, "leave-two-out")
+    first, second = np.triu_indices(len(labels), 1)
+    pairs = [(labels[i], labels[j]) for i, j in zip(first, second, strict=True)]
+    found = again(masks.leave_two_out(len(labels)))
+    names = [f"without {one} and {other}" for one, other in pairs]
+    left_out = {"left_out": [one for one, _ in pairs], "left_out_too": [other for _, other in pairs]}
+    return Sweep("leave-two-out", analyses_table(names, found, **left_out), pooled.effects, pooled)
 
 
-def zero_rules(trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]) -> Sweep:
-    """The same trials under every zero-cell rule: what the continuity correction decides.
+def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
+    """The same analysis as studies join one by one.
 
-    Where no table has a zero cell the rules agree (all but ``"half-all"``). Where one has, the estimate is an
-    artefact of the rule and only the side of the interval that the data bound is information.
+    By year it is the history of the evidence; by precision it shows whether the small trials moved the result; by
+    evidence level, what the best-documented trials say before the others join. Not a sequential test: the intervals
+    are not adjusted for having looked before.
 
     Parameters
     ----------
-    trials : DataFrame
-        As in `kapmeta.risk_ratio`.
-    measure : callable
-        `kapmeta.risk_ratio`, `kapmeta.odds_ratio` or `kapmeta.risk_difference`.
-    **names
-        As in `kapmeta.risk_ratio`.
+    pooled : Pooled
+        As in `leave_one_out`.
+    by : str or sequence of str
+        ``"precision"`` (the most precise first), a column of the trials such as ``"year"`` or ``"evidence_level"``
+        (strongest first), or the labels of the studies in the order wanted. Ties stay as given.
 
     Returns
     -------
     Sweep
-        One row a trial and rule.
+        One row a study that joins.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two studies were pooled, or the order cannot be read.
 
     Examples
     --------
     >>> import kapmeta as km
-    >>> trials = km.load_evidence().trials(substance="cocaine", window="6 months")
-    >>> km.zero_rules(trials).to_frame()[["rule", "estimate", "low", "high"]].round(2)
-                    rule  estimate   low    high
-    0        half-if-any     25.89  1.61  416.78
-    1  half-if-any-study     25.89  1.61  416.78
-    2           half-all     25.89  1.61  416.78
-    3      treatment-arm     25.44  1.62  399.55
-    4               none       NaN   NaN     NaN
+    >>> from kapmeta.sensitivity import cumulative
+    >>> history = cumulative(km.pool(km.risk_ratio(km.load_example("bcg")), ci="wald"))
+    >>> history.to_frame()[["joined", "k", "estimate", "low", "high"]].head(2).round(2)
+                          joined  k  estimate   low  high
+    0        Ferguson & Simes 1949  2      ...
     """
-    rules = [rule for rule in TRIGGERS if rule not in ("empirical", "drop")]
-    parts = []
-    for rule in rules:
-        effects = measure(trials, zero=rule, **names)
-        half = float(normal_quantile((1 + PRIMARY.level) / 2)) * effects.se
-        with np.errstate(invalid="ignore"):
-            limits = {"y": effects.y, "se": effects.se, "y_low": effects.y - half, "y_high": effects.y + half}
-        labels = list(effects.labels)
-        columns = {
-            "analysis": [f"{label}, {rule}" for label in labels],
-            "rule": rule,
-            "study": labels,
-            "k": 1,
-            **limits,
-        }
-        parts.append(pd.DataFrame(columns).assign(corrected=effects.corrected))
-    table = pd.concat(parts, ignore_index=True)
-    table.loc[~np.isfinite(table["se"]), ["se", "y_low", "y_high"]] = np.nan
-    return Sweep("zero-cell rules", table, measure(trials, **names))
+    labels, again = _again(pooled, 2, "a cumulative analysis")
+    order = _order(pooled, labels, by)
+    joined = [labels[i] for i in order]
+    found = again(masks.cumulative(order))
+    names = [joined[0], *(f"+ {label}" for label in joined[1:])]
+    how = by if isinstance(by, str) else "the order given"
+    return Sweep(f"cumulative by {how}", analyses_table(names, found, joined=joined), pooled.effects, pooled)
+
+
+def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArray:
+    """Positions of the studies present, in the order asked for."""
+    if not isinstance(by, str):
+        if sorted(by) != sorted(labels):
+            raise ValueError(f"by must name every study pooled once: {', '.join(labels)}; got {', '.join(map(str, by))}")
+        return np.array([labels.index(label) for label in by])
+    effects = pooled.effects
+    there = effects.present
+    if by == "precision":
+        return np.argsort(effects.v[there], kind="stable")
+    if by not in effects.table:
+        raise ValueError(f'by="{by}" is no column of the trials; use "precision" or one of: {", ".join(effects.table)}')
+    values = effects.table.loc[there, by]
+    if values.isna().any():
+        first = labels[int(np.flatnonzero(values.isna())[0])]
+        raise ValueError(f'by="{by}" is empty for "{first}"; fill it in, or give the labels in the order wanted')
+    words = STRONGEST_FIRST.get(by)
+    if words is None:
+        return np.argsort(values.to_numpy(), kind="stable")
+    return np.argsort([words.index(checking.chosen(word, words, by)) for word in values], kind="stable")
+
+
+def influence(pooled: Pooled) -> Sweep:
+    """What each study does to the result: deletion diagnostics.
+
+    For display. A residual beyond about 2, or a covariance ratio below 1, is a reason to read that trial again, not to
+    leave it out; with fewer than five studies no threshold means anything.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        As in `leave_one_out`, three or more studies.
+
+    Returns
+    -------
+    Sweep
+        `leave_one_out` with the columns ``rstudent, dffits, cook, covariance_ratio, hat, dfbetas`` of
+        `kapmeta.core.influence.Influence`; `tau2` and `q` are those without the study.
+
+    Raises
+    ------
+    ValueError
+        If fewer than three studies were pooled.
+
+    References
+    ----------
+    .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods
+       2010;1:112-125. https://doi.org/10.1002/jrsm.11
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.sensitivity import influence
+    >>> main = km.pool(km.risk_ratio(km.load_example("bcg")), ci="wald")
+    >>> influence(main).to_frame()[["left_out", "rstudent", "cook", "hat"]].tail(1).round(3)
+               left_out  rstudent   cook   hat
+    12  Comstock 1976     1.311  0.158  0.084
+    """
+    sweep, y, v, whole, without = _deleted(pooled, "influence diagnostics")
+    found = diagnostics.influence(y, v, whole, without, pooled.weights[pooled.effects.present])
+    table = sweep.table.assign(**found._asdict())
+    notes: tuple[str, ...] = ()
+    if pooled.k < _FEWEST_FLAGGED:
+        notes = (f"with {pooled.k} studies these are for display; no threshold applies",)
+    return Sweep("influence", table, pooled.effects, pooled, (*notes, *_corrected_rows(pooled)))
+
+
+def baujat(pooled: Pooled) -> Sweep:
+    """Each study's contribution to heterogeneity against its influence on the result.
+
+    A trial far to the right disagrees with the others; far up, it carries the result.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        As in `leave_one_out`, three or more studies.
+
+    Returns
+    -------
+    Sweep
+        `leave_one_out` with the columns `contribution` (to Q) and `influence` (squared move of the pooled effect in
+        units of its variance without the study).
+
+    Raises
+    ------
+    ValueError
+        If fewer than three studies were pooled.
+
+    References
+    ----------
+    .. [1] Baujat B, Mahe C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
+       application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.sensitivity import baujat
+    >>> main = km.pool(km.risk_ratio(km.load_example("bcg")), model="common")
+    >>> baujat(main).to_frame()[["left_out", "contribution", "influence"]].head(1).round(4)
+        left_out  contribution  influence
+    0  Aronson 1948        0.6472     0.0033
+    """
+    sweep, y, v, whole, without = _deleted(pooled, "Baujat's plot")
+    contribution, moved = diagnostics.baujat(y, v, whole, without)
+    table = sweep.table.assign(contribution=contribution, influence=moved)
+    return Sweep("Baujat", table, pooled.effects, pooled, _corrected_rows(pooled))
+
+
+def _deleted(pooled: Pooled, what: str) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
+    """Leave-one-out as a sweep, the effects pooled, and both analyses as arrays."""
+    labels, again = _again(pooled, 3, what)
+    there = pooled.effects.present
+    whole, without = again(np.ones(len(labels), dtype=bool)), again(masks.leave_one_out(len(labels)))
+    table = analyses_table([f"without {label}" for label in labels], without, left_out=labels)
+    sweep = Sweep("leave-one-out", table, pooled.effects, pooled)
+    return sweep, pooled.effects.y[there], pooled.effects.v[there], whole, without
+
+
+def _corrected_rows(pooled: Pooled) -> tuple[str, ...]:
+    effects = pooled.effects
+    if pooled.method.model in ("random", "common") or not effects.corrected[effects.present].any():
+        return ()
+    return ("residuals are of the single trials' effects, which carry the continuity correction; the pooled one does not",)
+
+
+def all_subsets(
+    pooled: Pooled, *, smallest: int = 1, sample: int | None = None, rng: np.random.Generator | None = None
+) -> Subsets:
+    """The same analysis in every subset of the studies.
+
+    Shows whether the estimates fall into groups, and which trial the grouping follows (GOSH). With k studies there are
+    2^k - 1 subsets; above 22 studies only a random sample of them can be held.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        As in `leave_one_out`.
+    smallest : int
+        Fewest studies of a subset.
+    sample : int, optional
+        Draw so many subsets at random, each study in with probability one half, instead of listing all.
+    rng : numpy.random.Generator, optional
+        Source of chance for `sample`; a fixed one by default, so that a second call gives the same.
+
+    Returns
+    -------
+    Subsets
+        One row a subset.
+
+    Raises
+    ------
+    ValueError
+        If there are too many subsets to hold, with the size they would take; if `smallest` exceeds the studies.
+
+    References
+    ----------
+    .. [1] Olkin I, Dahabreh IJ, Trikalinos TA. GOSH: a graphical display of study heterogeneity. Res Synth Methods
+       2012;3:214-223. https://doi.org/10.1002/jrsm.1053
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.sensitivity import all_subsets
+    >>> all_subsets(km.pool(km.risk_ratio(km.load_example("bcg")), model="common"))
+    Subsets(8191 of 13 studies, RR)
+    """
+    labels, again = _again(pooled, 2, "an analysis of subsets")
+    k = len(labels)
+    if not 1 <= smallest <= k:
+        raise ValueError(f"smallest must lie between 1 and the {k} studies pooled: got {smallest}")
+    if sample is None and k <= _MOST_LISTED and smallest == 1 and _plain_common(pooled):
+        there = pooled.effects.present
+        found = subsets.common_effects(pooled.effects.y[there], pooled.effects.v[there], level=pooled.method.level)
+        return Subsets(np.arange(1, 2**k), found, pooled, tuple(labels))
+    codes = _codes(k, smallest, sample, rng)
+    parts = [again(membership(codes[rows], k)) for rows in blocks(codes.size)]
+    fields = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    return Subsets(codes, Combined(*fields), pooled, tuple(labels), sample is not None)
+
+
+def _plain_common(pooled: Pooled) -> bool:
+    return pooled.method.model == "common" and pooled.method.ci == "wald"
+
+
+def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator | None) -> IntArray:
+    """Subsets as numbers: all of them, or a sample."""
+    if sample is None:
+        if k > _MOST_LISTED:
+            size = 2.0**k * (k + 80) / 1e9
+            raise ValueError(
+                f"2^{k} subsets of {k} studies and their results would take {size:,.1f} GB; "
+                f"draw some instead, e.g. sample={_DEFAULT_SAMPLE}"
+            )
+        codes = np.arange(1, 2**k)
+        return codes[np.bitwise_count(codes) >= smallest]
+    if k > _MOST_NAMED:
+        raise ValueError(f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled")
+    if sample < 1:
+        raise ValueError(f"sample must be at least 1: got {sample}")
+    rng = np.random.default_rng(0) if rng is None else rng
+    drawn = np.zeros(0, dtype=np.int64)
+    while drawn.size < sample:
+        more = rng.integers(1, 2**k, size=sample)
+        drawn = np.concatenate([drawn, more[np.bitwise_count(more) >= smallest]])
+    return drawn[:sample]
+
+
+def _again(pooled: Pooled, fewest: int, what: str) -> tuple[list[str], Callable[[BoolArray], Combined]]:
+    """Labels of the studies pooled, and the same analysis of subsets of them."""
+    if not isinstance(pooled, Pooled):
+        raise TypeError(f"pooled must be a result of pool or another pooling function: got {type(pooled).__name__}")
+    labels = [label for label, yes in zip(pooled.effects.labels, pooled.effects.present, strict=True) if yes]
+    if len(labels) < fewest:
+        words = {2: "two", 3: "three"}
+        left = "with one there is nothing left" if fewest == 2 else f"{len(labels)} were pooled"
+        raise ValueError(f"{what} needs {words[fewest]} studies or more: {left}")
+    if pooled.refit is None:
+        raise ValueError(f"{what} needs a method that can pool subsets; {pooled.method.model} offers none")
+    return labels, pooled.refit

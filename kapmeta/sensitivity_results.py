@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,7 @@ class Subsets:
         return f"Subsets({self.codes.size} of {len(self.labels)} studies, {self.scale.short})"
 
     def _repr_html_(self) -> str:
-        return wording.html_table(self.to_frame().drop(columns=["y", "se"]).describe().reset_index())
+        return f"<p>{html.escape(self.summary())}</p>"
 
 
 def membership(codes: IntArray, k: int) -> BoolArray:

@@ -13,7 +13,8 @@ import pytest
 
 import kapmeta as km
 from kapmeta.core import dependence, survival
-from kapmeta.dependent_effects import aggregate, multilevel, multivariate, robust
+from kapmeta.cluster_robust import robust
+from kapmeta.dependent_effects import aggregate, multilevel, multivariate
 from kapmeta.moderators import meta_regression
 
 # metafor 5.1.12 and clubSandwich 0.5.8 on R 4.2.2: tests/reference/13_rma_mv_rve.json.gz

@@ -174,11 +174,9 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     parts = _parts(model)
     gamma = parts.m @ (z.T @ (model.w @ y))
     beta, residual = back @ gamma, y - z @ gamma
+    adjusted = TYPES[kind](model, parts)
     # each cluster's X_j'W_j A_j; with weights that reach across clusters W_j would not be a block
-    loads = [
-        z[rows].T @ model.w[np.ix_(rows, rows)] @ a
-        for rows, a in zip(parts.members, TYPES[kind](model, parts), strict=True)
-    ]
+    loads = [z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in zip(parts.members, adjusted, strict=True)]
     scores = np.stack([load @ residual[rows] for load, rows in zip(loads, parts.members, strict=True)])
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])

@@ -100,7 +100,7 @@ def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
     Examples
     --------
     >>> alpha_spent([0.25, 0.5, 1.0]).round(5)
-    array([1.000e-05, 3.050e-03, 5.000e-02])
+    array([1.00e-05, 3.05e-03, 5.00e-02])
     """
     t = np.asarray(fraction, dtype=np.float64)
     spent = 4 * normal_cdf(-normal_quantile(1 - alpha / 4) / np.sqrt(t))  # [3], O'Brien-Fleming type, both sides
