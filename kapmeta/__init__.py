@@ -34,6 +34,12 @@ _HOME = {
     "complement": ("kapmeta.effects", "complement"),
     "reported": ("kapmeta.effects", "reported"),
     "generic": ("kapmeta.effects", "generic"),
+    "mean_difference": ("kapmeta.mean_effects", "mean_difference"),
+    "standardized_mean_difference": ("kapmeta.mean_effects", "standardized_mean_difference"),
+    "ratio_of_means": ("kapmeta.mean_effects", "ratio_of_means"),
+    "proportion": ("kapmeta.group_effects", "proportion"),
+    "correlation": ("kapmeta.group_effects", "correlation"),
+    "rate_ratio": ("kapmeta.group_effects", "rate_ratio"),
     "pool": ("kapmeta.pooling", "pool"),
     "mantel_haenszel": ("kapmeta.stratification", "mantel_haenszel"),
     "peto": ("kapmeta.stratification", "peto"),
@@ -77,6 +83,12 @@ if TYPE_CHECKING:
     from kapmeta.examples import load_example as load_example
     from kapmeta.moderators import meta_regression as meta_regression
     from kapmeta.moderators import subgroups as subgroups
+    from kapmeta.group_effects import correlation as correlation
+    from kapmeta.group_effects import proportion as proportion
+    from kapmeta.group_effects import rate_ratio as rate_ratio
+    from kapmeta.mean_effects import mean_difference as mean_difference
+    from kapmeta.mean_effects import ratio_of_means as ratio_of_means
+    from kapmeta.mean_effects import standardized_mean_difference as standardized_mean_difference
     from kapmeta.pooling import pool as pool
     from kapmeta.protocol import PRIMARY as PRIMARY
     from kapmeta.protocol import Method as Method

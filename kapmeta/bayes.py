@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -49,16 +48,17 @@ def pool_bayes(
 ) -> Posterior:
     """Bayesian random-effects pooling: for two to four studies the interval that can be believed if the prior can.
 
-    With effects the likelihood is normal; with a DataFrame of counts each trial has its own likelihood curve, and zero cells
-    need no correction. Show `Posterior.prior_scale_curve` beside it: with few studies the prior of tau decides.
+    With effects the likelihood is normal; with a DataFrame of counts each trial has its own likelihood curve, and
+    zero cells need no correction. Show `Posterior.prior_scale_curve` beside it: with few studies the prior of tau
+    decides.
 
     Parameters
     ----------
     effects_or_trials : Effects or DataFrame
         From `kapmeta.risk_ratio` or another effect function; or rows of counts as in `kapmeta.risk_ratio`.
     tau_prior : TauPrior or float, optional
-        From `kapmeta.core.priors`; a number is the scale of a half-normal. Half-normal(0.5) for log ratios and standardised
-        mean differences; for effects with a unit it must be given.
+        From `kapmeta.core.priors`; a number is the scale of a half-normal. Half-normal(0.5) for log ratios and
+        standardised mean differences; for effects with a unit it must be given.
     mu_prior : (mean, sd) or "flat", optional
         Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for counts.
     measure : {"RR", "OR"}
@@ -84,8 +84,9 @@ def pool_bayes(
     ----------
     .. [1] Roever C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6).
        https://doi.org/10.18637/jss.v093.i06
-    .. [2] Roever C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity parameter in
-       Bayesian random-effects meta-analysis. Res Synth Methods 2021;12:448-474. https://doi.org/10.1002/jrsm.1475
+    .. [2] Roever C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity
+       parameter in Bayesian random-effects meta-analysis. Res Synth Methods 2021;12:448-474.
+       https://doi.org/10.1002/jrsm.1475
 
     Examples
     --------
@@ -118,7 +119,9 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
         )
     scale = _SCALE if prior is None else prior
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.number):
-        raise TypeError(f"tau_prior must be a prior of kapmeta.core.priors or the scale of a half-normal: got {scale!r}")
+        raise TypeError(
+            f"tau_prior must be a prior of kapmeta.core.priors or the scale of a half-normal: got {scale!r}"
+        )
     if not 0 <= scale < math.inf:
         raise ValueError(f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}")
     return half_normal(float(scale))
@@ -180,7 +183,9 @@ def _from_effects(
     there = np.flatnonzero(effects.present)
     if not there.size:
         raise ValueError("no study carries an estimate, so there is nothing to pool; counts may be pooled as they are")
-    order = there[np.lexsort((effects.v[there], effects.y[there]))]  # the order of the rows never changes the last digits
+    order = there[
+        np.lexsort((effects.v[there], effects.y[there]))
+    ]  # the order of the rows never changes the last digits
     y, v = effects.y[order], effects.v[order]
     prior, mean_prior = _tau_prior(tau_prior, effects.measure), _mu_prior(mu_prior, None)
     _refuse_one(order.size, mean_prior)
@@ -231,8 +236,8 @@ def _scattered(effects: Effects, order: npt.NDArray[np.int_], shares: FloatArray
 def heterogeneity_surprise(found: Posterior) -> float:
     """Prior predictive probability of estimates that differ at least as much as those pooled (by Cochran's Q).
 
-    A small value says that the prior of tau and the data contradict each other. nan with one study, an improper prior, or
-    counts.
+    A small value says that the prior of tau and the data contradict each other. nan with one study, an improper
+    prior, or counts.
     """
     there = found.effects.present
     y, v = found.effects.y[there], found.effects.v[there]
@@ -248,7 +253,9 @@ def heterogeneity_surprise(found: Posterior) -> float:
 def _varied(y: FloatArray, v: FloatArray, mu_prior: tuple[float, float] | None, tail: float) -> Callable[..., Any]:
     def vary(scales: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         shape = (scales.size, y.size)
-        fit = posterior.normal_normal(np.broadcast_to(y, shape), np.broadcast_to(v, shape), half_normal(scales), mu_prior)
+        fit = posterior.normal_normal(
+            np.broadcast_to(y, shape), np.broadcast_to(v, shape), half_normal(scales), mu_prior
+        )
         mean = posterior.mean_effect(fit)
         low, median, high = np.moveaxis(mean.quantile([tail, 0.5, 1 - tail]), -1, 0)
         return median, low, high, mean.upper(np.zeros(scales.size))
@@ -274,7 +281,6 @@ def _from_counts(
             f"no table says anything about the {measure}: nobody, or everybody, had the event in both arms of each; the risk "
             'difference has an answer: pool_exact(trials, model="combination", measure="RD")'
         )
-    effects = replace(effects, excluded={i: why for i, why in effects.excluded.items() if not taking_part[i]})
     used = [curves[i] for i in order]
     prior, mean_prior = _tau_prior(tau_prior, measure), _mu_prior(mu_prior, WIDE)
     _refuse_one(order.size, mean_prior)
@@ -356,8 +362,8 @@ def borrow(
 ) -> pd.DataFrame:
     """One trial's effect, alone and drawn towards what other trials predict for a new one.
 
-    For a substance with a single trial: the gap between the rows is the message. Not a pooled result, and only as good as the
-    belief that the others' substance tells something about this one.
+    For a substance with a single trial: the gap between the rows is the message. Not a pooled result, and only as
+    good as the belief that the others' substance tells something about this one.
 
     Parameters
     ----------
@@ -377,8 +383,8 @@ def borrow(
     Returns
     -------
     DataFrame
-        Rows alone, borrowing, borrowing robustly: estimate, low, high on the scale shown, probability above no effect, and
-        the weight that the wide normal keeps.
+        Rows alone, borrowing, borrowing robustly: estimate, low, high on the scale shown, probability above no
+        effect, and the weight that the wide normal keeps.
 
     References
     ----------

@@ -62,8 +62,8 @@ class AbsoluteEffects:
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held fixed, to give risks "
-            "and differences per 1,000 (the GRADE convention); limits beyond 1,000 per 1,000 were cut there and marked. "
+            f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held fixed, to give "
+            "risks and differences per 1,000 (the GRADE convention); limits beyond 1,000 were cut there and marked. "
             "Numbers needed to treat are given for benefit (NNTB) or harm (NNTH); where the interval of the difference "
             "holds 0 they run from one through infinity to the other (Altman DG. BMJ 1998;317:1309-1312. "
             "https://doi.org/10.1136/bmj.317.7168.1309)."
@@ -241,7 +241,10 @@ def number_needed_to_treat(pooled: Pooled, *, baseline: Baseline = None) -> pd.D
     """
     table = absolute_effects(pooled, baseline=baseline).table
     needed = conversions.number_needed_to_treat(
-        table["difference_low"], table["difference"], table["difference_high"], event_is_good=pooled.effects.event_is_good
+        table["difference_low"],
+        table["difference"],
+        table["difference_high"],
+        event_is_good=pooled.effects.event_is_good,
     )
     return pd.DataFrame({"baseline": table["baseline"], **needed._asdict(), "nnt": table["nnt"]})
 
@@ -284,8 +287,8 @@ class InformationSize:
         last = self.table.iloc[-1]
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
-            f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are there "
-            f"({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, {crossed}. "
+            f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are "
+            f"there ({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, {crossed}. "
             "Sequential boundaries were made for monitoring; a diversity of 0 from few trials is no evidence that they "
             "agree."
         )

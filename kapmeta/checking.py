@@ -10,7 +10,7 @@ import pandas as pd
 
 from kapmeta.core.arrays import BoolArray, FloatArray
 
-__all__ = ["chosen", "columns_of", "numbers", "proportion", "refuse_first", "study_labels"]
+__all__ = ["chosen", "columns_of", "numbers", "proportion", "refuse_first", "split_keywords", "study_labels"]
 
 
 def chosen(word: str, table: Iterable[str], what: str) -> str:
@@ -29,6 +29,16 @@ def proportion(value: float, name: str) -> float:
         hint = f"; use {value / 100:g} for {value:g} %" if 1 < value < 100 else ""
         raise ValueError(f"{name} must lie between 0 and 1, a proportion: got {value:g}{hint}")
     return float(value)
+
+
+def split_keywords(
+    given: Mapping[str, Any], columns: tuple[str, ...], words: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Column names with defaults filled in, and the other words; an unknown keyword is refused."""
+    unknown = [name for name in given if name not in (*columns, *words)]
+    if unknown:
+        raise TypeError(f'unknown keyword "{unknown[0]}"; use one of: {", ".join((*columns, *words))}')
+    return {name: str(given.get(name, name)) for name in columns}, {name: given.get(name) for name in words}
 
 
 def columns_of(frame: Any, columns: Mapping[str, str], name: str = "trials") -> pd.DataFrame:

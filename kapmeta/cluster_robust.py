@@ -75,7 +75,8 @@ def robust(
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
     ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
-    >>> found = robust(km.multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
+    >>> from kapmeta.dependent_effects import multilevel
+    >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
     >>> found.se.round(6), found.df.round(4)
     (array([0.26582]), array([2.7584]))
     """

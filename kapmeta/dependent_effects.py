@@ -303,7 +303,7 @@ def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Des
         rows = entering.positions
         moderators = moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
     design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
-    checkentering_design(design, entering.labels)
+    check_design(design, entering.labels)
     return design
 
 

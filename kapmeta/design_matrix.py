@@ -141,12 +141,31 @@ def _known_levels(frame: pd.DataFrame, factors: dict[str, list[Any] | None]) -> 
 def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Design:
     values = np.asarray(matrix, dtype=np.float64)
     values = values[:, None] if values.ndim == 1 else values
-    names = [str(name) for name in matrix.columns] if isinstance(matrix, pd.DataFrame) else []
-    names = names or [f"x{j + 1}" for j in range(values.shape[1])]
+    named = isinstance(matrix, pd.DataFrame)
+    names = [str(name) for name in matrix.columns] if named else [f"x{j + 1}" for j in range(values.shape[1])]
     if len(values) != len(labels):
         raise ValueError(
             f"the design matrix must have one row a study: got {len(values)} rows for {len(labels)} studies"
         )
+    _refuse_gaps(values, names, labels)
+    ones = np.flatnonzero((values == 1).all(axis=0))
+    if not ones.size and intercept:
+        values, names, ones = np.column_stack([np.ones(len(values)), values]), ["intercept", *names], np.zeros(1, int)
+    place = int(ones[0]) if ones.size else None
+    if place is not None and not named:
+        names[place] = "intercept"
+    others = [j for j in range(len(names)) if j != place]
+    variables = tuple(names[j] for j in others)
+
+    def encode(frame: pd.DataFrame) -> FloatArray:
+        rows = np.ones((len(frame), len(names)))
+        rows[:, others] = frame[list(variables)].to_numpy(dtype=np.float64)
+        return rows
+
+    return Design(values, tuple(names), place, f"~ {' + '.join(variables) or '1'}", variables, encode)
+
+
+def _refuse_gaps(values: FloatArray, names: list[str], labels: tuple[str, ...]) -> None:
     for j, name in enumerate(names):
         checking.refuse_first(
             ~np.isfinite(values[:, j]),
@@ -154,44 +173,16 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
             lambda i, name=name: f"moderator {name} is missing",  # type: ignore[misc]
             lambda i: "give its value, or leave the study out with effects.select and say why",
         )
-    ones = np.flatnonzero((values == 1).all(axis=0))
-    place = int(ones[0]) if ones.size else 0 if intercept else None
-    if ones.size and not isinstance(matrix, pd.DataFrame):
-        names[ones[0]] = "intercept"
-    added = intercept and not ones.size
-    if added:
-        values, names = np.column_stack([np.ones(len(values)), values]), ["intercept", *names]
-    variables = tuple(names[1:] if added else names)
-
-    def encode(frame: pd.DataFrame) -> FloatArray:
-        rows = frame[list(variables)].to_numpy(dtype=np.float64)
-        return np.column_stack([np.ones(len(rows)), rows]) if added else rows
-
-    terms = [name for j, name in enumerate(names) if j != place]
-    return Design(values, tuple(names), place, f"~ {' + '.join(terms) or '1'}", variables, encode)
 
 
 def _from_formula(formula: str, table: pd.DataFrame, labels: tuple[str, ...]) -> Design:
-    try:
-        import formulaic
-    except ImportError:
-        raise ImportError(
-            "formulas need the package formulaic: pip install formulaic. Without it give the names of "
-            f"columns, or a design matrix: got the formula {formula!r}"
-        ) from None
-    side = formula.strip().removeprefix("~").strip()
-    if "~" in side:
-        raise ValueError(
-            f'the effects are the left-hand side: write only moderators, "~ {side.split("~")[-1].strip()}"'
-        )
-    try:
-        required = sorted(str(name) for name in formulaic.Formula(side).required_variables)
-    except Exception as error:
-        raise ValueError(f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}") from None
+    side, required, formulaic = _read_formula(formula)
     _known(required, table, labels)
     found = formulaic.model_matrix(side, table[required] if required else table, output="pandas")
     spec = found.model_spec
-    factors = {str(term): list(state.levels) for term, state in (spec.factor_contrasts or {}).items()}
+    # a factor is written as its column or, to say that numbers are names, as C(column)
+    states = {str(term): list(state.levels) for term, state in (spec.factor_contrasts or {}).items()}
+    factors = {term.removeprefix("C(").split(",")[0].rstrip(")"): levels for term, levels in states.items()}
 
     def encode(frame: pd.DataFrame) -> FloatArray:
         _known_levels(frame, {name: levels for name, levels in factors.items() if name in frame})
@@ -201,6 +192,25 @@ def _from_formula(formula: str, table: pd.DataFrame, labels: tuple[str, ...]) ->
     place = names.index("intercept") if "intercept" in names else None
     matrix = np.asarray(found, dtype=np.float64)
     return Design(matrix, tuple(names), place, f"~ {side}", tuple(required), encode)
+
+
+def _read_formula(formula: str) -> tuple[str, list[str], Any]:
+    """Right-hand side of a formula, the columns it needs, and the package that reads it."""
+    try:
+        import formulaic
+    except ImportError:
+        raise ImportError(
+            "formulas need the package formulaic: pip install formulaic. Without it give the names of "
+            f"columns, or a design matrix: got the formula {formula!r}"
+        ) from None
+    side = formula.strip().removeprefix("~").strip()
+    if "~" in side:
+        wanted = side.split("~")[-1].strip()
+        raise ValueError(f'the effects are the left-hand side: write only moderators, "~ {wanted}"')
+    try:
+        return side, sorted(str(name) for name in formulaic.Formula(side).required_variables), formulaic
+    except Exception as error:
+        raise ValueError(f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def check_design(design: Design, labels: tuple[str, ...]) -> None:

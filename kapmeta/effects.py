@@ -47,12 +47,7 @@ _STORY: Mapping[str, Any] = {"event": "event", "event_is_good": True, "treatment
 
 def split_names(names: Names) -> tuple[dict[str, str], dict[str, Any]]:
     """Column names, defaults filled in, and the words of the story; an unknown keyword is refused."""
-    unknown = [name for name in names if name not in (*_COLUMNS, *_STORY)]
-    if unknown:
-        known = ", ".join((*_COLUMNS, *_STORY))
-        raise TypeError(f'unknown keyword "{unknown[0]}"; use one of: {known}')
-    columns = {name: str(names.get(name, name)) for name in _COLUMNS}
-    return columns, {name: names.get(name) for name in _STORY}
+    return checking.split_keywords(names, _COLUMNS, tuple(_STORY))
 
 
 def counts_of(trials: Any, columns: Mapping[str, str]) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:

@@ -82,8 +82,9 @@ def pool_exact(
 ) -> Pooled:
     """Pool two-by-two tables by their own likelihoods, zero cells as they are.
 
-    For few trials with few events, where a continuity correction would decide the answer. Not for effects that were reported
-    without counts. Which model: see `EXACT_MODELS`, each of which says what it is for and refuses what it is not for.
+    For few trials with few events, where a continuity correction would decide the answer. Not for effects that were
+    reported without counts. Which model: see `EXACT_MODELS`, each of which says what it is for and refuses what it
+    is not for.
 
     Parameters
     ----------
@@ -105,18 +106,20 @@ def pool_exact(
     Returns
     -------
     Pooled
-        Log scale for ratios. A limit that the data do not set is infinite. `weights` are shares of the information on the
-        effect; `q` is the likelihood-ratio statistic for differences between trials.
+        Log scale for ratios. A limit that the data do not set is infinite. `weights` are shares of the information
+        on the effect; `q` is the likelihood-ratio statistic for differences between trials.
 
     Raises
     ------
     ValueError
-        If no table says anything, if the model does not suit the data, or if a word is unknown; as in `kapmeta.risk_ratio`.
+        If no table says anything, if the model does not suit the data, or if a word is unknown; as in
+        `kapmeta.risk_ratio`.
 
     References
     ----------
-    .. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the framework of the generalized
-       linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+    .. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the framework of the
+       generalized linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067.
+       https://doi.org/10.1002/sim.4040
     .. [2] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
        meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
 
@@ -138,8 +141,9 @@ def pool_exact(
     if model == "arcsine":
         return pool(arcsine_difference(trials, **names), level=level, mixed=mixed)
     ci = checking.chosen(ci or chosen.intervals[0], chosen.intervals, f'interval of model "{model}"')
-    effects, tables, curves, notes = counts_and_curves(trials, measure, mixed, names)
-    taking_part = _taking_part(effects, curves, measure in chosen.silent)
+    silent = measure in chosen.silent
+    effects, tables, curves, notes = counts_and_curves(trials, measure, mixed, names, silent=silent)
+    taking_part = _taking_part(effects, curves, silent)
     data = Data(
         Tables(*(cell[taking_part] for cell in tables)),
         tuple(label for label, yes in zip(effects.labels, taking_part, strict=True) if yes),
@@ -153,11 +157,15 @@ def pool_exact(
 
 
 def counts_and_curves(
-    trials: pd.DataFrame, measure: str, mixed: bool, names: Names
+    trials: pd.DataFrame, measure: str, mixed: bool, names: Names, *, silent: bool = False
 ) -> tuple[Effects, Tables, list[Tabulated], tuple[str, ...]]:
-    """Effects to show, with intervals that need no correction; the tables and their curves; what was set aside."""
+    """Effects to show, with intervals that need no correction; the tables and their curves; what was set aside.
+
+    Tables without a contrast are excluded, with their reason, unless they take part all the same (`silent`).
+    """
     function, interval = _EFFECTS[measure]
-    effects, notes = one_question(function(trials, interval=interval, **names), mixed)
+    rule = "half-if-any" if silent or measure == "RD" else "drop"
+    effects, notes = one_question(function(trials, interval=interval, zero=rule, **names), mixed)
     cells = {name: effects.table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")}
     a, n1, c, n2 = cells.values()
     tables = Tables(a, n1 - a, c, n2 - c)
@@ -188,26 +196,23 @@ def _refuse(data: Data, model: ExactModel, word: str) -> None:
         )
 
 
-def _pooled(
-    effects: Effects, taking_part: BoolArray, data: Data, model: ExactModel, notes: tuple[str, ...]
-) -> Pooled:
+def _pooled(effects: Effects, taking_part: BoolArray, data: Data, model: ExactModel, notes: tuple[str, ...]) -> Pooled:
     found = model.fit(data)
     k = len(data.labels)
     silent = sum(not curve.informative for curve in data.curves)
     if silent:
         notes = (*notes, f"{silent} of {k} tables have no estimate of their own and take part")
-    left_out = int((~taking_part).sum()) - sum("randomised" in why for why in effects.excluded.values())
-    if left_out > 0:
-        notes = (*notes, f"{left_out} tables say nothing about the effect and add nothing")
     if math.isinf(found.estimate):
-        notes = (*notes, "the likelihood only rises on one side: the estimate is infinite and one limit is all there is")
-    excluded = {i: why for i, why in effects.excluded.items() if not taking_part[i] or effects.v[i] == np.inf}
+        notes = (
+            *notes,
+            "the likelihood only rises on one side: the estimate is infinite and one limit is all there is",
+        )
     method = Method(model.name if k > 1 else "single", "ML", data.ci, "none", data.level)
     q = _heterogeneity(data.curves)
     df = sum(curve.informative for curve in data.curves) - 1
     statistic = found.estimate / found.se if 0 < found.se < math.inf else math.nan
     return Pooled(
-        replace(effects, excluded=excluded),
+        effects,
         method,
         found.estimate,
         found.se,
@@ -324,8 +329,10 @@ def _rare(data: Data) -> Estimate:
         risk > _RARE,
         data.labels,
         lambda i: 'model "CM.AL" is for rare events',
-        lambda i: f"a risk of {risk[i]:.2g} is above {_RARE:g}, where it gives a rate ratio, not an odds ratio; "
-        'use model="CM.EL"',
+        lambda i: (
+            f"a risk of {risk[i]:.2g} is above {_RARE:g}, where it gives a rate ratio, not an odds ratio; "
+            'use model="CM.EL"'
+        ),
     )
     return _on_curves(data._replace(curves=tabulated("OR-rare", t)), random=True)
 

@@ -142,6 +142,12 @@ def _ordered(trials: pd.DataFrame, months: str) -> pd.DataFrame:
     first = frame["study"].drop_duplicates()
     place = dict(zip(first, range(len(first)), strict=True))
     frame = frame.assign(place=frame["study"].map(place)).sort_values(["place", "months"], ignore_index=True)
+    _refuse_course(frame)
+    return frame
+
+
+def _refuse_course(frame: pd.DataFrame) -> None:
+    """Refuse rows in order of trial and time that cannot be continuous abstinence of the same patients."""
     same = frame["study"].eq(frame["study"].shift()).to_numpy()
     names = tuple(frame["study"].astype(str))
     checking.refuse_first(
@@ -160,7 +166,6 @@ def _ordered(trials: pd.DataFrame, months: str) -> pd.DataFrame:
             lambda i, name=name: f"{name} rises over time",  # type: ignore[misc]
             lambda i: "continuous abstinence cannot return: this is point prevalence; use multilevel with rho",
         )  # fmt: skip
-    return frame
 
 
 def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method: str = "life-table") -> Effects:

@@ -110,8 +110,8 @@ class Headline:
         return self.summary()
 
     def __repr__(self) -> str:
-        told = "; ".join(repr(result) for result in self.results)
-        return f"Headline({told}; {len(self.disagreements)} disagreements)"
+        told, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)
+        return f"Headline({told}; {n} disagreement{'' if n == 1 else 's'})"
 
     def _repr_html_(self) -> str:
         text = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
@@ -129,10 +129,11 @@ def headline(
 ) -> Headline:
     """What may be headlined with these studies, by their number.
 
-    One study: its own estimate with its score interval. Two: the Bayesian interval with half-normal(0.5) heterogeneity, the
-    common-effect estimate named "if no heterogeneity". Three or four: the registered random-effects interval and the Bayesian
-    one together. Five and more: the registered interval with the prediction interval. For counts the analyses without
-    continuity correction and both directions of the event stand beside.
+    One study: its own estimate with its score interval. Two: the Bayesian interval with half-normal(0.5)
+    heterogeneity, the common-effect estimate named "if no heterogeneity". Three or four: the registered
+    random-effects interval and the Bayesian one together. Five and more: the registered interval with the
+    prediction interval. For counts the analyses without continuity correction and both directions of the event
+    stand beside.
 
     Parameters
     ----------
@@ -180,17 +181,24 @@ def headline(
         function = {"RR": risk_ratio, "OR": odds_ratio}
         if measure not in function:
             raise ValueError(f'unknown measure "{measure}"; use one of: {", ".join(function)}')
-        effects, trials = function[measure](effects_or_trials, **names), effects_or_trials
+        effects, trials = function[measure](effects_or_trials, zero="drop", **names), effects_or_trials
     study = _Study(effects, trials, level, mixed, names, opposite)
     there = _present(study)
     if there == 0:
         reasons = "; ".join(f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items()))
-        raise ValueError(f"no study says anything about the {effects.scale.name}, so there is nothing to headline ({reasons})")
+        raise ValueError(
+            f"no study says anything about the {effects.scale.name}, so there is nothing to headline ({reasons})"
+        )
     analyses = _ANALYSES[str(there) if there < 3 else "3-4" if there < 5 else "5+"](study)
     entries = tuple(entry for entry in analyses if entry is not None)
     rule = headline_rule(there)
     disagreements = (*_disagreements(entries), *_directions(study, there))
-    refused = (rule.refused, *(f"{e.name} as the only result" for e in entries if e.role == _NOT))
+    refused = (rule.refused, *(f"{e.name}, as the only result" for e in entries if e.role == _NOT))
+    if study.units and there == 2:
+        refused = (
+            *refused,
+            "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with tau_prior",
+        )
     return Headline(effects, there, rule, entries, refused, disagreements)
 
 
@@ -269,7 +277,9 @@ def _one(study: _Study) -> list[Entry | None]:
     ]
     if study.trials is not None:
         difference = risk_difference(study.trials, interval="newcombe", **study.names)
-        entries_beside.insert(0, Entry(_BESIDE, "absolute effect", pool(difference, level=study.level, mixed=study.mixed)))
+        entries_beside.insert(
+            0, Entry(_BESIDE, "absolute effect", pool(difference, level=study.level, mixed=study.mixed))
+        )
     return [*entries, *entries_beside]
 
 
@@ -401,4 +411,3 @@ def _directions(study: _Study, k: int) -> tuple[str, ...]:
         f"heterogeneity depends on the direction: Q = {wording.number(forward.q)} ({wording.p_text(forward.q_p_value)}) for the "
         f"risk ratio of {event}, {wording.number(backward.q)} ({wording.p_text(backward.q_p_value)}) for that of {study.opposite}",
     )
-

@@ -83,8 +83,8 @@ class Posterior:
     log_marginal : float
         Log marginal likelihood; with a flat prior of the mean nan.
     bayes_factor_no_effect, bayes_factor_no_heterogeneity : float
-        Bayes factors of ``mu = null`` and of ``tau = 0`` against the priors; above 1 they speak for them. nan where a prior
-        is improper.
+        Bayes factors of ``mu = null`` and of ``tau = 0`` against the priors; above 1 they speak for them. nan where
+        a prior is improper.
     notes : tuple of str
         What a reader must know before quoting it.
     """
@@ -178,7 +178,8 @@ class Posterior:
         return pd.DataFrame(rows)
 
     def prior_scale_curve(self, scales: npt.ArrayLike = _SCALES) -> pd.DataFrame:
-        """The result for half-normal priors of tau of growing scale: the display that belongs to every pool of few studies.
+        """The result for half-normal priors of tau of growing scale: the display that belongs to every pool of few
+        studies.
 
         Returns
         -------
@@ -188,7 +189,9 @@ class Posterior:
         scales = np.atleast_1d(np.asarray(scales, dtype=np.float64))
         y, low, high, probability = self._vary(scales)
         shown = {n: self.scale.shown(x) for n, x in (("estimate", y), ("low", low), ("high", high))}
-        return pd.DataFrame({"scale": scales, **shown, "probability": probability, "y": y, "y_low": low, "y_high": high})
+        return pd.DataFrame(
+            {"scale": scales, **shown, "probability": probability, "y": y, "y_low": low, "y_high": high}
+        )
 
     def tipping_scale(self) -> float:
         """Half-normal scale at which the interval first includes no effect.
@@ -243,7 +246,11 @@ class Posterior:
 
     def _sentence(self) -> str:
         e = self.effects
-        null = "" if self.scale.null is None else f", probability above {self.scale.null:g}: {self.probability_above():.3f}"
+        null = (
+            ""
+            if self.scale.null is None
+            else f", probability above {self.scale.null:g}: {self.probability_above():.3f}"
+        )
         verb = "Posterior" if self.k > 1 else "Posterior of one trial's"
         return f"{verb} {e.scale.name} of {e.event} from {wording.studies(self.k)}: {self._text()}{null}."
 

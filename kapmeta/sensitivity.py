@@ -112,7 +112,7 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     >>> import kapmeta as km
     >>> from kapmeta.sensitivity import leave_two_out
     >>> print(leave_two_out(km.pool(km.risk_ratio(km.load_example("bcg")))).summary())
-    Leave-two-out, 78 analyses: RR 0.42 to 0.57. The interval excludes 1 in 78 of 78.
+    Leave-two-out, 78 analyses: RR 0.42 to 0.58. The interval excludes 1 in 78 of 78.
     """
     labels, again = _again(pooled, 3, "leave-two-out")
     first, second = np.triu_indices(len(labels), 1)
@@ -154,8 +154,9 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     >>> from kapmeta.sensitivity import cumulative
     >>> history = cumulative(km.pool(km.risk_ratio(km.load_example("bcg")), ci="wald"))
     >>> history.to_frame()[["joined", "k", "estimate", "low", "high"]].head(2).round(2)
-                          joined  k  estimate   low  high
-    0        Ferguson & Simes 1949  2      ...
+                      joined  k  estimate   low  high
+    0           Aronson 1948  1      0.41  0.13  1.26
+    1  Ferguson & Simes 1949  2      0.27  0.13  0.53
     """
     labels, again = _again(pooled, 2, "a cumulative analysis")
     order = _order(pooled, labels, by)
@@ -221,8 +222,8 @@ def influence(pooled: Pooled) -> Sweep:
     >>> from kapmeta.sensitivity import influence
     >>> main = km.pool(km.risk_ratio(km.load_example("bcg")), ci="wald")
     >>> influence(main).to_frame()[["left_out", "rstudent", "cook", "hat"]].tail(1).round(3)
-               left_out  rstudent   cook   hat
-    12  Comstock 1976     1.311  0.158  0.084
+                   left_out  rstudent   cook    hat
+    12  Comstock et al 1976     1.188  0.123  0.084
     """
     sweep, y, v, whole, without = _deleted(pooled, "influence diagnostics")
     found = diagnostics.influence(y, v, whole, without, pooled.weights[pooled.effects.present])

@@ -15,12 +15,15 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import asymmetry, bias_bounds, copas as copas_model, counts, fail_safe, selection
+from kapmeta.core import asymmetry, bias_bounds, counts, fail_safe, selection
+from kapmeta.core import copas as copas_model
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.combining import combine
 from kapmeta.core.distributions import normal_quantile, t_quantile, t_two_sided
-from kapmeta.core.limit_meta_analysis import ADJUSTMENTS, limit_meta_analysis as limit_core
-from kapmeta.core.trim_and_fill import COUNTS, SIDES, FillStatus, trim_and_fill as fill_core
+from kapmeta.core.limit_meta_analysis import ADJUSTMENTS
+from kapmeta.core.limit_meta_analysis import limit_meta_analysis as limit_core
+from kapmeta.core.trim_and_fill import COUNTS, SIDES, FillStatus
+from kapmeta.core.trim_and_fill import trim_and_fill as fill_core
 from kapmeta.effects import odds_ratio
 from kapmeta.pooling import one_question
 from kapmeta.protocol import PRIMARY
@@ -89,7 +92,9 @@ def _enough(k: int, what: str, force: bool, detail: str = "", least: int = LEAST
     """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
     if k >= least:
         return ()
-    said = f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from differences between trials"
+    said = (
+        f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from differences between trials"
+    )
     said += f"; {detail}" if detail else ""
     if not force:
         raise ValueError(
@@ -107,7 +112,7 @@ def _needs(k: int, least: int, what: str) -> None:
 # --- tests of asymmetry ----------------------------------------------------------------------------------------------
 
 
-class Test(NamedTuple):
+class _Test(NamedTuple):
     """One asymmetry test: its name, what exactly it is, and how it is computed."""
 
     name: str
@@ -142,32 +147,38 @@ def _arcsine(data: _Data) -> tuple[FloatArray, FloatArray]:
 _LINE = "weighted regression with multiplicative dispersion, t with k - 2 degrees of freedom"
 _MIXED = "meta-regression on the standard error, additive heterogeneity by REML"
 
-TESTS: Mapping[str, Test] = MappingProxyType(
+TESTS: Mapping[str, _Test] = MappingProxyType(
     {
-        "egger": Test(
+        "egger": _Test(
             "Egger's test",
             f"effect on standard error, weights 1/v; {_LINE} (meta's Egger, metafor's regtest with model = lm)",
             points=_egger,
         ),
-        "egger-mixed": Test(
-            "Egger's test, mixed model", f"{_MIXED}, normal reference (metafor's regtest default)", _egger, reference="normal"
+        "egger-mixed": _Test(
+            "Egger's test, mixed model",
+            f"{_MIXED}, normal reference (metafor's regtest default)",
+            _egger,
+            reference="normal",
         ),
-        "thompson": Test(
-            "Thompson and Sharp's test", f"{_MIXED}, t with k - 2 degrees of freedom (meta's Thompson)", _egger, reference="t"
+        "thompson": _Test(
+            "Thompson and Sharp's test",
+            f"{_MIXED}, t with k - 2 degrees of freedom (meta's Thompson)",
+            _egger,
+            reference="t",
         ),
-        "begg": Test(
+        "begg": _Test(
             "Begg and Mazumdar's test",
             "Kendall's tau of standardised deviates and variances; exact p without ties and below 50 trials, else normal "
             "with ties allowed for, no continuity correction (metafor's ranktest)",
             rank=lambda d: asymmetry.begg(d.y, d.v),
             exact=True,
         ),
-        "begg-normal": Test(
+        "begg-normal": _Test(
             "Begg and Mazumdar's test, normal",
             "Kendall's score over its standard error, normal reference, no continuity correction (meta's Begg)",
             rank=lambda d: asymmetry.begg(d.y, d.v),
         ),
-        "harbord": Test(
+        "harbord": _Test(
             "Harbord's test",
             f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_LINE}. For the risk ratio "
             "V = n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is that for equal arms only",
@@ -175,52 +186,52 @@ TESTS: Mapping[str, Test] = MappingProxyType(
             counts=True,
             measures=("OR", "RR"),
         ),
-        "peters": Test(
+        "peters": _Test(
             "Peters's test",
             f"effect on 1/N, weights m (N - m) / N; {_LINE} (meta's Peters)",
             points=lambda d: asymmetry.peters_points(d.y, d.v, *_cells(d)),
             counts=True,
             measures=("OR", "RR", "RD", "AS", "PETO"),
         ),
-        "macaskill": Test(
+        "macaskill": _Test(
             "Macaskill's test",
             f"effect on N, weights 1/v; {_LINE} (meta's Macaskill; other authors weight as Peters does)",
             points=lambda d: asymmetry.macaskill_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
-        "deeks": Test(
+        "deeks": _Test(
             "Deeks's test",
             f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for diagnostic odds ratios",
             points=lambda d: asymmetry.deeks_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
-        "pustejovsky": Test(
+        "pustejovsky": _Test(
             "Pustejovsky and Rodgers's test",
             f"effect on sqrt(1/n1 + 1/n2), weights 1/v; {_LINE} (meta's Pustejovsky)",
             points=lambda d: asymmetry.pustejovsky_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
-        "schwarzer": Test(
+        "schwarzer": _Test(
             "Schwarzer's test",
             "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the Mantel-Haenszel odds ratio without "
             "correction (meta adds 0.5 to tables with a zero cell for that odds ratio), normal reference",
             rank=lambda d: asymmetry.schwarzer(*_cells(d)),
             counts=True,
         ),
-        "arcsine-egger": Test(
+        "arcsine-egger": _Test(
             "Rücker's arcsine test, Egger",
             f"arcsine difference on its standard error, weights 1/v; {_LINE}",
             points=lambda d: asymmetry.egger_points(*_arcsine(d)),
             counts=True,
         ),
-        "arcsine-thompson": Test(
+        "arcsine-thompson": _Test(
             "Rücker's arcsine test, Thompson",
             f"arcsine difference: {_MIXED}, t with k - 2 degrees of freedom",
             points=lambda d: asymmetry.egger_points(*_arcsine(d)),
             reference="t",
             counts=True,
         ),
-        "arcsine-begg": Test(
+        "arcsine-begg": _Test(
             "Rücker's arcsine test, Begg",
             "arcsine difference: Kendall's score over its standard error, normal reference",
             rank=lambda d: asymmetry.begg(*_arcsine(d)),
@@ -295,7 +306,7 @@ def asymmetry_test(
     return AsymmetryTest(test.name, method, test.definition, power=power, effects=data.effects, notes=notes, **found)
 
 
-def _refuse_measure(test: Test, data: _Data) -> None:
+def _refuse_measure(test: _Test, data: _Data) -> None:
     """Counts and measures that the test needs and the effects do not have."""
     if test.counts and data.counts is None:
         raise ValueError(
@@ -306,7 +317,7 @@ def _refuse_measure(test: Test, data: _Data) -> None:
         raise ValueError(f"{test.name} is for {' or '.join(test.measures)}: these are {data.effects.measure}")
 
 
-def _regressed(test: Test, data: _Data) -> dict[str, Any]:
+def _regressed(test: _Test, data: _Data) -> dict[str, Any]:
     """Fields of the result of a regression test, or an error that says why there is no line."""
     assert test.points is not None
     points = test.points(data)
@@ -330,7 +341,7 @@ def _regressed(test: Test, data: _Data) -> dict[str, Any]:
     return {**numbers, "k": k, "tau2": float(line.tau2) if test.reference else math.nan}
 
 
-def _ranked(test: Test, data: _Data) -> dict[str, Any]:
+def _ranked(test: _Test, data: _Data) -> dict[str, Any]:
     """Fields of the result of a rank test."""
     assert test.rank is not None
     found = test.rank(data)
@@ -423,7 +434,9 @@ def trim_and_fill(
     level, data = checking.proportion(level, "level"), _data(effects, mixed=mixed)
     _needs(data.y.size, 3, "trim and fill")
     notes = _enough(data.y.size, "trim and fill", force) + data.notes
-    found = fill_core(data.y, data.v, count_by=count_by, side=side, tau2=tau2, trim_tau2=tau2 if trim == "random" else 0.0)
+    found = fill_core(
+        data.y, data.v, count_by=count_by, side=side, tau2=tau2, trim_tau2=tau2 if trim == "random" else 0.0
+    )
     if found.status != FillStatus.OK:
         raise ValueError(f"trim and fill gives {_FILL_REFUSALS[FillStatus(int(found.status))]}")
     pooled = combine(found.y, found.v, tau2=tau2, ci=ci, level=level)
@@ -448,13 +461,23 @@ def _with_filled(data: _Data, y: FloatArray, v: FloatArray) -> pd.DataFrame:
     k = data.y.size
     added = np.flatnonzero(v[k:] < np.inf)
     filled = pd.DataFrame(
-        {"row": "filled", "study": [f"mirror image of {data.labels[i]}" for i in added], "y": y[k:][added], "v": v[k:][added]}
+        {
+            "row": "filled",
+            "study": [f"mirror image of {data.labels[i]}" for i in added],
+            "y": y[k:][added],
+            "v": v[k:][added],
+        }
     )
     return pd.concat([_study_rows(data), filled], ignore_index=True) if added.size else _study_rows(data)
 
 
 def pet_peese(
-    effects: Effects, *, method: str = "pet-peese", level: float = PRIMARY.level, force: bool = False, mixed: bool = False
+    effects: Effects,
+    *,
+    method: str = "pet-peese",
+    level: float = PRIMARY.level,
+    force: bool = False,
+    mixed: bool = False,
 ) -> AdjustedEffect:
     """Effect at standard error 0, from a line through effect on standard error (PET) or on variance (PEESE).
 
@@ -497,7 +520,9 @@ def pet_peese(
         "PEESE": asymmetry.weighted_line(asymmetry.peese_points(data.y, data.v)),
     }
     if not np.isfinite(lines["PET"].slope):
-        raise ValueError(f"PET-PEESE is singular: all {data.y.size} trials have the standard error {math.sqrt(data.v[0]):.6g}")
+        raise ValueError(
+            f"PET-PEESE is singular: all {data.y.size} trials have the standard error {math.sqrt(data.v[0]):.6g}"
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(lines["PET"].intercept / lines["PET"].intercept_se) * _direction(data.effects, "treatment")
     one_sided = float(t_two_sided(t, lines["PET"].df)) / 2 if t > 0 else 1 - float(t_two_sided(t, lines["PET"].df)) / 2
@@ -669,16 +694,31 @@ def selection_model(
     least = LEAST if delta is None else 1
     notes = _enough(k, "an estimated selection model", force, "give the weights (delta) instead", least) + data.notes
     found = selection.fit(
-        sign * data.y, data.v, family=weight, steps=tuple(steps), delta=delta, two_sided=two_sided, common=model == "common"
+        sign * data.y,
+        data.v,
+        family=weight,
+        steps=tuple(steps),
+        delta=delta,
+        two_sided=two_sided,
+        common=model == "common",
     )
     if not found.converged:
-        raise ValueError("the selection model did not converge: the likelihood has no maximum these data can find; give delta")
+        raise ValueError(
+            "the selection model did not converge: the likelihood has no maximum these data can find; give delta"
+        )
     if found.on_bound:
-        notes += (f"a weight parameter ran to the end of its range (0 to {selection.LARGEST:g}): the data do not fix it",)
+        notes += (
+            f"a weight parameter ran to the end of its range (0 to {selection.LARGEST:g}): the data do not fix it",
+        )
     half = float(normal_quantile((1 + level) / 2)) * found.se
     estimate = sign * found.mu
     weights = {f"delta_{i}": float(d) for i, d in enumerate(found.delta, start=1)}
-    tested = {"log_likelihood": found.log_likelihood, "lrt": found.statistic, "lrt_df": float(found.df), "lrt_p_value": found.p_value}
+    tested = {
+        "log_likelihood": found.log_likelihood,
+        "lrt": found.statistic,
+        "lrt_df": float(found.df),
+        "lrt_p_value": found.p_value,
+    }
     words = f"steps at {wording.joined(f'{s:g}' for s in steps)}" if weight == "step" else f"{weight} function"
     return AdjustedEffect(
         f"{weight} selection model",
@@ -710,7 +750,9 @@ def _check_selection(
         return
     given = np.asarray(delta, dtype=np.float64)
     if given.size != expected:
-        raise ValueError(f'delta must have {wording.number(expected, 0)} values for weight "{weight}": got {given.size}')
+        raise ValueError(
+            f'delta must have {wording.number(expected, 0)} values for weight "{weight}": got {given.size}'
+        )
     if weight == "step" and (given[0] != 1 or not (given > 0).all()):
         raise ValueError(f"delta must start with 1 and be positive: got {', '.join(f'{d:g}' for d in given)}")
     if not np.isfinite(given).all() or (given < 0).any():
@@ -721,7 +763,9 @@ def _check_steps(data: _Data, z: FloatArray, steps: Sequence[float], two_sided: 
     """Steps that are ascending p-values and, unless weights are given, leave no interval without a study."""
     ends = np.asarray(steps, dtype=np.float64)
     if ends.ndim != 1 or ends.size == 0 or not ((ends > 0) & (ends < 1)).all() or (np.diff(ends) <= 0).any():
-        raise ValueError(f"steps must be ascending p-values strictly between 0 and 1: got {tuple(steps)}; e.g. (0.025, 0.5)")
+        raise ValueError(
+            f"steps must be ascending p-values strictly between 0 and 1: got {tuple(steps)}; e.g. (0.025, 0.5)"
+        )
     inside = selection.step_counts(z, np.ones_like(z), tuple(steps), two_sided=two_sided)
     edges = [0.0, *map(float, ends), 1.0]
     hollow = [f"({edges[j]:g}, {edges[j + 1]:g}]" for j in np.flatnonzero(inside == 0)]
@@ -790,14 +834,19 @@ def copas(
     _needs(k, 3, "the Copas model")
     notes = _enough(k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
     if np.ptp(data.v) <= 1e-12 * data.v.max():
-        raise ValueError(f"the Copas model needs trials of different size: all {k} have the standard error {math.sqrt(data.v[0]):.6g}")
+        raise ValueError(
+            f"the Copas model needs trials of different size: all {k} have the standard error {math.sqrt(data.v[0]):.6g}"
+        )
     sign = _direction(data.effects, favoured)
     gamma0, gamma1 = copas_model.selection_line(data.v, least_precise, published_smallest_se=top)
     curve = copas_model.copas(sign * data.y, data.v, np.r_[np.inf, gamma0], np.r_[0.0, gamma1])
     table = _copas_table(data, curve, sign, level)
     quiet = np.flatnonzero(curve.residual_p_value > 0.1)
     chosen = table.iloc[int(quiet[0])] if quiet.size else table.iloc[-1]
-    values = {name: float(chosen[name]) for name in ("published", "estimate", "low", "high", "unpublished", "residual_p_value")}
+    values = {
+        name: float(chosen[name])
+        for name in ("published", "estimate", "low", "high", "unpublished", "residual_p_value")
+    }
     said = "the least selection that leaves no asymmetry unexplained" if quiet.size else "the strongest selection tried"
     sentence = (
         f"With {said} ({100 * values['published']:.0f} % of trials like the least precise published): {data.effects.scale.short} "
@@ -863,9 +912,13 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
             _null_studies,
         ),
         "rosenthal": _Count(
-            "Rosenthal's fail-safe N", "Stouffer's one-sided combined test at 1 - level; ignores size and effect", _rosenthal
+            "Rosenthal's fail-safe N",
+            "Stouffer's one-sided combined test at 1 - level; ignores size and effect",
+            _rosenthal,
         ),
-        "orwin": _Count("Orwin's fail-safe N", "common-effect mean brought down to the target by studies of no effect", _orwin),
+        "orwin": _Count(
+            "Orwin's fail-safe N", "common-effect mean brought down to the target by studies of no effect", _orwin
+        ),
         "rosenberg": _Count(
             "Rosenberg's fail-safe N", "common-effect z test, null studies of average weight", _rosenberg
         ),
@@ -928,7 +981,9 @@ def fail_safe_n(
     how = FAIL_SAFE[method]
     found = how.compute(data, null_v, negligible, {"tau2": tau2, "ci": ci, "level": level})
     n, p = float(found.n), float(found.p_value)
-    values = {"n": n} | ({"null_v": null_v} if method == "null-studies" else {}) | ({} if math.isnan(p) else {"p_value": p})
+    values = (
+        {"n": n} | ({"null_v": null_v} if method == "null-studies" else {}) | ({} if math.isnan(p) else {"p_value": p})
+    )
     return BiasSensitivity(
         how.name, how.definition, values, pd.DataFrame([{"method": method, **values}]),
         (_count_sentence(data, method, n, null_v, negligible, level),), data.y.size, data.effects, data.notes,
@@ -947,7 +1002,9 @@ def _count_sentence(data: _Data, method: str, n: float, null_v: float, negligibl
         )
     if method == "orwin":
         shown = wording.number(float(data.effects.scale.shown(negligible)))
-        return f"{many} null {noun} would bring the mean down to {data.effects.scale.short} {shown} or its mirror image."
+        return (
+            f"{many} null {noun} would bring the mean down to {data.effects.scale.short} {shown} or its mirror image."
+        )
     return f"{many} null {noun} would make the combined test lose its significance."
 
 
@@ -957,7 +1014,9 @@ def _null_size(data: _Data, size: str | float) -> float:
         words = {"median": float(np.median(data.v)), "largest": float(data.v.min()), "smallest": float(data.v.max())}
         named = dict(zip(data.labels, map(float, data.v), strict=True))
         if size not in words and size not in named:
-            raise ValueError(f'unknown size "{size}"; use {", ".join(words)}, a variance, or a trial: {", ".join(data.labels)}')
+            raise ValueError(
+                f'unknown size "{size}"; use {", ".join(words)}, a variance, or a trial: {", ".join(data.labels)}'
+            )
         return words.get(size, named.get(size, math.nan))
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
         raise ValueError(f"size must be a positive sampling variance or a word: got {size!r}")
@@ -971,7 +1030,9 @@ def _negligible(data: _Data, target: float | None) -> float:
         return abs(float((w * data.y).sum() / w.sum())) / 2
     value = abs(_analysis_scale(data.effects, target, "target"))
     if value == 0:
-        raise ValueError(f"target must differ from no effect: got {target:g}; no number of null studies makes an effect exactly 0")
+        raise ValueError(
+            f"target must differ from no effect: got {target:g}; no number of null studies makes an effect exactly 0"
+        )
     return value
 
 
@@ -988,7 +1049,12 @@ def _analysis_scale(effects: Effects, value: float, name: str) -> float:
 
 
 def excess_significance(
-    effects: Effects, *, tau2: str | float = "REML", level: float = PRIMARY.level, force: bool = False, mixed: bool = False
+    effects: Effects,
+    *,
+    tau2: str | float = "REML",
+    level: float = PRIMARY.level,
+    force: bool = False,
+    mixed: bool = False,
 ) -> BiasSensitivity:
     """Test whether more trials are significant than their power allows.
 
@@ -1042,7 +1108,9 @@ def excess_significance(
         "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins (metafor up to 20 trials; "
         "chi-squared above, given beside it)"
     )
-    return BiasSensitivity("Test of excess significance", definition, values, table, (sentence,), k, data.effects, notes)
+    return BiasSensitivity(
+        "Test of excess significance", definition, values, table, (sentence,), k, data.effects, notes
+    )
 
 
 def publication_bias_sensitivity(
@@ -1097,7 +1165,9 @@ def publication_bias_sensitivity(
     checking.chosen(model, ("common", "robust"), "model")
     level, data = checking.proportion(level, "level"), _data(effects, mixed=mixed)
     if any(not ratio >= 1 for ratio in ratios):
-        raise ValueError(f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured= for the direction")
+        raise ValueError(
+            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured= for the direction"
+        )
     sign = _direction(data.effects, favoured)
     goal = 0.0 if target is None else sign * _analysis_scale(data.effects, target, "target")
     k = data.y.size
@@ -1118,7 +1188,9 @@ def publication_bias_sensitivity(
         + "; worst case: the trials that are not affirmative, alone"
     )
     sentences = _bias_sentences(data, values, target, level)
-    return BiasSensitivity("Publication bias sensitivity", definition, values, table, sentences, k, data.effects, data.notes)
+    return BiasSensitivity(
+        "Publication bias sensitivity", definition, values, table, sentences, k, data.effects, data.notes
+    )
 
 
 def _bias_table(data: _Data, sign: float, ratios: list[float], tau2: float | None, level: float) -> pd.DataFrame:
@@ -1218,7 +1290,9 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     if pooled.measure not in offered:
         raise ValueError(f"an E-value needs a ratio ({', '.join(offered)}): this is a {pooled.scale.name}")
     if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
-        raise ValueError(f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the outcome")
+        raise ValueError(
+            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the outcome"
+        )
     to_rr = _AS_RISK_RATIO[pooled.measure][bool(common_outcome)]
     estimate, low, high = (to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high))
     limit = 1.0 if low <= 1 <= high else low if low > 1 else high
@@ -1228,11 +1302,19 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         f"A confounder tied to both treatment and outcome by a risk ratio of {values['estimate']:.2f} could explain the estimate "
         f"away, one of {values['limit']:.2f} could move the {level} CI to no effect; weaker ones could not."
     )
-    table = pd.DataFrame({"what": ["estimate", "limit"], "risk_ratio": [estimate, limit], "e_value": list(values.values())})
+    table = pd.DataFrame(
+        {"what": ["estimate", "limit"], "risk_ratio": [estimate, limit], "e_value": list(values.values())}
+    )
     definition = "RR + sqrt(RR (RR - 1)), RR turned round if below 1"
     if pooled.measure in ("OR", "PETO", "HR"):
         definition += f"; the {pooled.scale.name} {'turned into an approximate risk ratio' if common_outcome else 'taken as a risk ratio'}"
     table_of = pooled.effects.table
-    randomised = "randomised" in table_of and bool(table_of["randomised"].fillna(False).to_numpy(dtype=bool)[pooled.effects.present].any())
-    notes = ("randomised trials are among these: for them confounding is a matter of chance, not of bias",) if randomised else ()
+    randomised = "randomised" in table_of and bool(
+        table_of["randomised"].fillna(False).to_numpy(dtype=bool)[pooled.effects.present].any()
+    )
+    notes = (
+        ("randomised trials are among these: for them confounding is a matter of chance, not of bias",)
+        if randomised
+        else ()
+    )
     return BiasSensitivity("E-value", definition, values, table, (sentence,), pooled.k, pooled.effects, notes)

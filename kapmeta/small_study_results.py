@@ -69,7 +69,19 @@ class AsymmetryTest:
 
     def to_frame(self) -> pd.DataFrame:
         """One row; numbers on the analysis scale."""
-        names = ("statistic", "df", "p_value", "slope", "slope_se", "intercept", "intercept_se", "tau", "tau2", "power", "k")
+        names = (
+            "statistic",
+            "df",
+            "p_value",
+            "slope",
+            "slope_se",
+            "intercept",
+            "intercept_se",
+            "tau",
+            "tau2",
+            "power",
+            "k",
+        )
         row = {"test": self.name, **{name: getattr(self, name) for name in names}, "definition": self.definition}
         return pd.DataFrame([row])
 
@@ -80,7 +92,9 @@ class AsymmetryTest:
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
         found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:.2f}{reference}"
         head = f"{self.name}, {wording.studies(self.k)}: {kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}."
-        return "\n".join([head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."])
+        return "\n".join(
+            [head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."]
+        )
 
     def __repr__(self) -> str:
         return f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power {self.power:.0%})"
@@ -216,7 +230,9 @@ class BiasSensitivity:
     def summary(self) -> str:
         """The finding, the notes and the definition, in words."""
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
-        return "\n".join([f"{self.name}, {wording.studies(self.k)}.", *self.sentences, *notes, f"Definition: {self.definition}."])
+        return "\n".join(
+            [f"{self.name}, {wording.studies(self.k)}.", *self.sentences, *notes, f"Definition: {self.definition}."]
+        )
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())

@@ -15,7 +15,7 @@ from kapmeta.protocol import SUBSTANCES, WINDOWS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 TABLES = [
-    *("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "sources", "pending")
+    *("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "grade", "sources", "pending")
 ]
 LEVELS = ["evidence_level", "origin", "locator", "source_ids"]
 

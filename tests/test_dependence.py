@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.core import dependence, survival
 from kapmeta.cluster_robust import robust
+from kapmeta.core import dependence, survival
 from kapmeta.dependent_effects import aggregate, multilevel, multivariate
 from kapmeta.moderators import meta_regression
 

@@ -141,6 +141,8 @@ FAULTS = [
         "low, some concerns, unclear, high",
     ),
     ("claims", 2, "verdict", "true", "", "enum", "agrees, imprecise, contradicted"),
+    ("claims", 2, "source_ids", "", "", "required", "source_ids is empty; it is required"),
+    ("grade", 2, "reason", "", "", "required", "reason is empty; it is required"),
     ("sources", 2, "url", "scilit.com", "", "pattern", "does not have the form"),
 ]
 
@@ -437,8 +439,8 @@ def test_randomised_must_be_a_bool(evidence: Evidence) -> None:
 
 
 def test_nothing_in_the_evidence_can_be_altered(evidence: Evidence) -> None:
-    for name in ("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "sources",
-                 "pending", "flags"):  # fmt: skip
+    for name in ("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "grade",
+                 "sources", "pending", "flags"):  # fmt: skip
         table = getattr(evidence, name)
         table.iloc[0, 0] = "changed"
         assert getattr(evidence, name).iloc[0, 0] != "changed"
@@ -473,7 +475,7 @@ def test_repr_is_short_and_html_lists_the_tables(evidence: Evidence) -> None:
     assert repr(evidence).startswith("Evidence(26 studies, 6 comparisons, 84 sources, 2 flags, sha256 ")
     assert len(repr(evidence)) < 100
     page = evidence._repr_html_()
-    assert page.count("<tr>") == 10
+    assert page.count("<tr>") == 11
     assert "<td>comparisons</td><td>6</td>" in page
 
 

@@ -267,6 +267,10 @@ def test_columns_formula_and_matrix_are_the_same_regression() -> None:
     close(
         curve.predict(new)["y"], np.column_stack([np.ones(2), new["ablat"], np.square(new["ablat"])]) @ curve.estimate
     )
+    coded = meta_regression(BCG, "~ C(alloc)")
+    close(coded.estimate, meta_regression(BCG, ["alloc"]).estimate)
+    with pytest.raises(ValueError, match='alloc has no level "blind" in the fit'):
+        coded.predict({"alloc": ["blind"]})
     alone = meta_regression(BCG, "~ 1", ci="hksj")
     assert alone.omnibus is None
     assert "No moderator is tested jointly" in alone.summary()
@@ -419,6 +423,11 @@ def test_categories_keep_their_order_and_flags_are_numbers() -> None:
     design = design_of(["dose", "blind"], table, tuple("ABCD"))
     assert design.names == ("intercept", "dose[high]", "blind")
     assert design.matrix[:, 1].tolist() == [0, 1, 0, 1]
+    given = design_of(np.array([[1.0, 3.0], [1.0, 4.0], [1.0, 9.0], [1.0, 1.0]]), table, tuple("ABCD"))
+    assert given.names == ("intercept", "x2")
+    assert given.rows({"x2": [7.0]}).tolist() == [[1.0, 7.0]]
+    bare = design_of(np.array([3.0, 4.0, 9.0, 1.0]), table, tuple("ABCD"), intercept=False)
+    assert bare.intercept is None
     framed = design_of(table[["blind"]].astype(float), table, tuple("ABCD"))
     assert framed.names == ("intercept", "blind")
     assert framed.rows({"blind": [1.0]}).tolist() == [[1.0, 1.0]]

@@ -4,15 +4,15 @@ Arms are treated as independent groups whose risks vary about a mean given by th
 part. The pairing of arms within a trial is ignored, so baselines that differ between trials bias it where allocation is
 unequal: it stands beside a stratified method, not in its place.
 
-With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p + j r`` and ``1 + j r``,
-which is the binomial at r = 0 and smooth there: the limit needs no case of its own.
+With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p + j r`` and ``1 +
+j r``, which is the binomial at r = 0 and smooth there: the limit needs no case of its own.
 
 References
 ----------
 .. [1] Kuss O. Statistical methods for meta-analyses including information from studies without any events - add nothing
    to nothing and succeed nevertheless. Stat Med 2015;34:1097-1116. https://doi.org/10.1002/sim.6383
-.. [2] Mathes T, Kuss O. A comparison of methods for meta-analysis of a small number of studies with binary outcomes. Res
-   Synth Methods 2018;9:366-381. https://doi.org/10.1002/jrsm.1296
+.. [2] Mathes T, Kuss O. A comparison of methods for meta-analysis of a small number of studies with binary
+   outcomes. Res Synth Methods 2018;9:366-381. https://doi.org/10.1002/jrsm.1296
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     Returns
     -------
     BetaBinomialFit
-        Log scale for ratios; the standard error is that of the observed information. Infinite estimate and standard error
-        where one arm has no event in any trial, or nothing but events (log odds ratio, log risk ratio).
+        Log scale for ratios; the standard error is that of the observed information. Infinite estimate and standard
+        error where one arm has no event in any trial, or nothing but events (log odds ratio, log risk ratio).
 
     References
     ----------
@@ -187,7 +187,9 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     """
     unbounded = _without_estimate(tables, measure)
     if unbounded is not None:
-        return BetaBinomialFit(unbounded, math.inf if not math.isnan(unbounded) else math.nan, math.nan, math.nan, math.nan)
+        return BetaBinomialFit(
+            unbounded, math.inf if not math.isnan(unbounded) else math.nan, math.nan, math.nan, math.nan
+        )
     arms, link = _arms(tables), LINKS[measure]
     risks = [float((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in ((tables.c, tables.n2), (tables.a, tables.n1))]
     b0, b1 = (float(link.inverse(np.array(risk))) for risk in risks)

@@ -108,7 +108,9 @@ def worst_case(
     return corrected(np.where(others < np.inf, y, 0.0), others, np.ones(others.shape[:-1]), tau2=tau2, level=level)
 
 
-def s_value(y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: npt.ArrayLike | None = None, level: float = 0.95) -> FloatArray:
+def s_value(
+    y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: npt.ArrayLike | None = None, level: float = 0.95
+) -> FloatArray:
     """Selection ratio at which the estimate falls to `target`; inf where none does, 1 where it lies there already [1]_.
 
     nan where no study, or every study, is affirmative: then the ratio has nothing to weigh.
@@ -123,7 +125,9 @@ def s_value(y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: np
     return np.where(_mixed(yes, v), ratio, np.nan)
 
 
-def s_value_limit(y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: float | None = None, level: float = 0.95) -> float:
+def s_value_limit(
+    y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: float | None = None, level: float = 0.95
+) -> float:
     """Selection ratio at which the lower confidence limit of one data set first falls to `target`; as `s_value`."""
     y, v = present(y, v)
     if not bool(_mixed(affirmative(y, v, level=level), v)):
@@ -171,7 +175,11 @@ def proportion_above(
     """
     spread = np.asarray(tau2, dtype=np.float64) - np.square(bias_sd)
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.asarray(threshold, dtype=np.float64) + bias - mean
+        distance = (
+            np.asarray(threshold, dtype=np.float64)
+            + np.asarray(bias, dtype=np.float64)
+            - np.asarray(mean, dtype=np.float64)
+        )
         return np.asarray(1 - normal_cdf(distance / np.sqrt(np.where(spread >= 0, spread, np.nan))))
 
 
@@ -185,4 +193,5 @@ def design_adjusted(
     .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence synthesis. J R Stat Soc A
        2009;172:21-47.
     """
-    return np.asarray(y, dtype=np.float64) - bias, np.asarray(v, dtype=np.float64) + np.square(bias_sd)
+    shift, spread = np.asarray(bias, dtype=np.float64), np.asarray(bias_sd, dtype=np.float64)
+    return np.asarray(y, dtype=np.float64) - shift, np.asarray(v, dtype=np.float64) + spread * spread

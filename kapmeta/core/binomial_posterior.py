@@ -1,15 +1,15 @@
 """Posterior of random effects on likelihood curves: no correction for zeros, no sampling, two-dimensional sums.
 
-At each point in tau (those of the prior, `kapmeta.core.priors`) the mean has its own equally spaced points, wide enough to
-hold all of its posterior. All integrands are smooth and vanish at the ends, so the sums converge exponentially; between the
-points the distribution functions are integrals of sinc interpolants [1]_.
+At each point in tau (those of the prior, `kapmeta.core.priors`) the mean has its own equally spaced points, wide
+enough to hold all of its posterior. All integrands are smooth and vanish at the ends, so the sums converge
+exponentially; between the points the distribution functions are integrals of sinc interpolants [1]_.
 
 References
 ----------
 .. [1] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev 1981;23:165-224.
    https://doi.org/10.1137/1023037
-.. [2] Guenhan BK, Roever C, Friede T. Random-effects meta-analysis of few studies involving rare events. Res Synth Methods
-   2020;11:74-90. https://doi.org/10.1002/jrsm.1370
+.. [2] Guenhan BK, Roever C, Friede T. Random-effects meta-analysis of few studies involving rare events. Res Synth
+   Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
 """
 
 from __future__ import annotations
@@ -261,8 +261,11 @@ def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> S
     mu, weight, own = fit.mu, fit.weight, fit.log_likelihood[i]
     tau = np.broadcast_to(fit.tau[:, None], mu.shape)
     wide = tau > 1.25 * study.step
-    theta, relative = _extended(study, float((mu + 9 * tau)[wide].max()) if wide.any() else 0.0,
-                                float((mu - 9 * tau)[wide].min()) if wide.any() else 0.0)
+    theta, relative = _extended(
+        study,
+        float((mu + 9 * tau)[wide].max()) if wide.any() else 0.0,
+        float((mu - 9 * tau)[wide].min()) if wide.any() else 0.0,
+    )
     exponent = relative - 0.5 * ((theta - mu[wide][:, None]) / tau[wide][:, None]) ** 2
     exponent += (np.log(weight[wide].clip(1e-300)) - own[wide] - np.log(tau[wide] * math.sqrt(2 * math.pi)))[:, None]
     on_points = np.exp(exponent).sum(0) * study.step

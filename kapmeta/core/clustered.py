@@ -181,8 +181,7 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])
     se = np.sqrt(np.diagonal(covariance))
-    half = t_quantile((1 + level) / 2, df) * se
-    statistic = beta / se
+    half, statistic = t_quantile((1 + level) / 2, df) * se, beta / se
     return Robust(
         beta,
         se,

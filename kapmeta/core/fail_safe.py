@@ -28,7 +28,7 @@ from kapmeta.core.distributions import chi2_quantile, normal_cdf, normal_quantil
 from kapmeta.core.tau2 import Estimator
 from kapmeta.core.weighting import count, mean_and_residuals, present, weights
 
-_NULLS_AT_ONCE = 64
+_ALL_UP_TO = 64  # every number of null studies is tried up to here
 
 
 class FailSafe(NamedTuple):
@@ -81,10 +81,11 @@ def null_studies(
     level: float = 0.95,
     most: int = 1000,
 ) -> float:
-    """Smallest number of studies with effect 0 and variance `null_v` at which the interval of one data set holds 0.
+    """Smallest number of studies of no average effect and size `null_v` at which the interval of one data set holds 0.
 
-    Every count is refitted with the same method, between-study variance included: added null studies dilute the effect,
-    and disagree with it. ``inf`` if more than `most` would be needed.
+    Null studies scatter about 0 as studies do, with variance ``null_v + tau2`` at normal scores; put on 0 exactly they
+    would hide the heterogeneity. Every count is refitted with the same method, between-study variance included.
+    Beyond 64 the search first goes in steps of a tenth. ``inf`` if more than `most` would be needed.
 
     Parameters
     ----------
@@ -98,16 +99,43 @@ def null_studies(
         Where to stop looking.
     """
     y, v = present(y, v)
-    for first in range(0, most + 1, _NULLS_AT_ONCE):
-        numbers = np.arange(first, min(first + _NULLS_AT_ONCE, most + 1))
+    between = np.nan_to_num(combine(y, v, tau2=tau2).tau2)
+    spread = float(np.sqrt(null_v + between))
+
+    def first_that_holds(numbers: IntArray) -> int | None:
+        scores = _normal_scores(numbers) * spread
         added = np.where(np.arange(numbers[-1]) < numbers[:, None], null_v, np.inf)
+        all_y = np.concatenate([np.broadcast_to(y, (numbers.size, y.size)), scores], axis=1)
         all_v = np.concatenate([np.broadcast_to(v, (numbers.size, v.size)), added], axis=1)
-        all_y = np.concatenate([np.broadcast_to(y, (numbers.size, y.size)), np.zeros_like(added)], axis=1)
         found = combine(all_y, all_v, tau2=tau2, ci=ci, level=level)
-        holds = (found.low <= 0) & (found.high >= 0)
-        if holds.any():
-            return float(numbers[np.argmax(holds)])
-    return float("inf")
+        holds = np.flatnonzero((found.low <= 0) & (found.high >= 0))
+        return int(holds[0]) if holds.size else None
+
+    tried = _numbers_to_try(most)
+    place = first_that_holds(tried)
+    if place is None:
+        return float("inf")
+    step = np.arange(tried[max(place - 1, 0)], tried[place] + 1)
+    return float(step[first_that_holds(step) or 0])
+
+
+def _numbers_to_try(most: int) -> IntArray:
+    """Every number up to 64, then steps of about a tenth, up to `most`."""
+    every = np.arange(min(_ALL_UP_TO, most) + 1)
+    if most <= _ALL_UP_TO:
+        return every
+    steps = np.geomspace(_ALL_UP_TO, most, 2 + int(np.log(most / _ALL_UP_TO) / np.log(1.1)))
+    return np.unique(np.concatenate([every, np.rint(steps).astype(int)]))
+
+
+def _normal_scores(numbers: IntArray) -> FloatArray:
+    """Row by row that many normal scores with mean 0 and mean square 1 (a single one is 0), then zeros."""
+    place = np.arange(numbers[-1])
+    inside = place < numbers[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.where(inside, normal_quantile(np.where(inside, (place + 0.5) / numbers[:, None], 0.5)), 0.0)
+        scale = np.sqrt((scores * scores).sum(-1, keepdims=True) / numbers[:, None])
+        return np.asarray(np.where(scale > 0, scores / scale, 0.0))
 
 
 class Excess(NamedTuple):

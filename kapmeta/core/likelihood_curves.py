@@ -1,11 +1,11 @@
 """Log-likelihood curves: what one table says of its effect, with the baseline risk removed and no correction for zeros.
 
-Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives. The baseline is removed
-by conditioning on the margins (odds ratio: exact [1]_) or by its best value at each theta (profile). It is not integrated
-over a prior: a prior of the control risk alone says something about the direction of a risk ratio.
+Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives. The baseline is
+removed by conditioning on the margins (odds ratio: exact [1]_) or by its best value at each theta (profile). It is
+not integrated over a prior: a prior of the control risk alone says something about the direction of a risk ratio.
 
-All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a plateau; a table without
-information has a flat one.
+All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a plateau; a table
+without information has a flat one.
 
 References
 ----------
@@ -294,7 +294,8 @@ def _assembled(curve: Curve, table: Tables, theta: FloatArray, found: Values) ->
         best,
         width,
         (plateau[0], plateau[1]),
-        curve is not risk_difference_profile and (curve is odds_ratio_conditional or bool(min(table.b, table.d)[0] > 0)),
+        curve is not risk_difference_profile
+        and (curve is odds_ratio_conditional or bool(min(table.b, table.d)[0] > 0)),
     )
 
 

@@ -1,9 +1,9 @@
 """Random effects on likelihood curves: the marginal likelihood of mean and tau, its maximum and profile intervals.
 
-With the effect of study i normal about mu, ``theta_i = mu + tau x``, the likelihood of a study is the average of its curve
-over x. Where tau is wide against the spacing of the tabulated curve the average is the plain sum over its points, whose
-error falls exponentially; where it is narrow the curve is taken at Gauss-Hermite points of x. The derivatives are averages
-over the same points [1]_, so that maxima are found by Newton's method.
+With the effect of study i normal about mu, ``theta_i = mu + tau x``, the likelihood of a study is the average of
+its curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain sum over its
+points, whose error falls exponentially; where it is narrow the curve is taken at Gauss-Hermite points of x. The
+derivatives are averages over the same points [1]_, so that maxima are found by Newton's method.
 
 References
 ----------
@@ -170,10 +170,11 @@ def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[Floa
         if level:
             n = max(0, math.ceil((reach - abs(theta[end])) / study.step))
             more = theta[end] + np.sign(end + 0.5) * study.step * np.arange(1, n + 1)
-            order = (lambda old, new, end=end: np.concatenate([new[::-1], old] if end == 0 else [old, new]))
+            order = lambda old, new, end=end: np.concatenate([new[::-1], old] if end == 0 else [old, new])
             theta = order(theta, more)
-            relative, slope, bend = (order(part, np.full(n, fill)) for part, fill in
-                                     ((relative, math.log(level)), (slope, 0.0), (bend, 0.0)))
+            relative, slope, bend = (
+                order(part, np.full(n, fill)) for part, fill in ((relative, math.log(level)), (slope, 0.0), (bend, 0.0))
+            )
     x = (theta - mu[:, None]) / tau[:, None]
     log_weight = relative - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
     return x, log_weight, slope, bend
@@ -381,9 +382,7 @@ def _logarithmic(studies: Sequence[Tabulated], here: FloatArray) -> tuple[float,
     return float(fit.value[0]), fit.gradient[0] * scale, hessian
 
 
-def _profile_over_tau(
-    studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _profile_over_tau(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Highest value over the given values of tau at each mean, and the tau it is found at."""
     values = log_likelihood(studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau)
     best = values.argmax(-1)
@@ -481,9 +480,7 @@ def _crossing_by_bisection(
     return float(bracketed_root(excess, np.array([inner]), np.array([outer]))[0])
 
 
-def _tau_limits(
-    studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float
-) -> tuple[float, float]:
+def _tau_limits(studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float) -> tuple[float, float]:
     """Values of tau at which the profile likelihood has fallen to `target`; 0 where it never does on the left."""
     grid = np.concatenate([[0.0], _tau_grid(studies)])
     while True:
@@ -504,9 +501,7 @@ def _tau_limits(
         found = _crossing(studies, start, 0, target)
         if not min(near, far) <= found <= max(near, far):
             found = float(
-                bracketed_root(
-                    lambda t: log_likelihood(studies, _best_means(studies, t), t) - target, [near], [far]
-                )[0]
+                bracketed_root(lambda t: log_likelihood(studies, _best_means(studies, t), t) - target, [near], [far])[0]
             )
         limits.append(found)
     return limits[0], limits[1]

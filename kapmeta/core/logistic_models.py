@@ -1,15 +1,15 @@
 """Mixed logistic models of the arms of trials: study effects fixed (UM.FS) or random (UM.RS), treatment effects random.
 
-Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the arm. The random terms are
-integrated by adaptive Gauss-Hermite quadrature about the mode of each study [2]_, and the derivatives are averages over the
-same points [3]_, so the maximum is found by Newton's method in all parameters together.
+Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the arm. The random
+terms are integrated by adaptive Gauss-Hermite quadrature about the mode of each study [2]_, and the derivatives are
+averages over the same points [3]_, so the maximum is found by Newton's method in all parameters together.
 
 References
 ----------
-.. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for meta-analyses
-   that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
-.. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J Comput
-   Graph Stat 1995;4:12-35. https://doi.org/10.1080/10618600.1995.10474663
+.. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
+   meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
+.. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J
+   Comput Graph Stat 1995;4:12-35. https://doi.org/10.1080/10618600.1995.10474663
 .. [3] Louis TA. J R Stat Soc B 1982;44:226-233. https://doi.org/10.1111/j.2517-6161.1982.tb01203.x
 """
 
@@ -42,8 +42,8 @@ _STARTS = (0.1, 0.4, 1.0)  # values of tau from which the maximum is sought
 class Model(NamedTuple):
     """Tables, codes of the arms, and which terms are random.
 
-    Parameters in order: mu, tau, then for UM.FS one intercept a study; for UM.RS the mean intercept, its standard deviation
-    and, if `correlated`, the regression of the treatment effect on it.
+    Parameters in order: mu, tau, then for UM.FS one intercept a study; for UM.RS the mean intercept, its standard
+    deviation and, if `correlated`, the regression of the treatment effect on it.
     """
 
     tables: Tables
@@ -296,9 +296,7 @@ def profile_at(model: Model, fit: LogisticFit, mu: float) -> float:
     return _best(model, fit.parameters, {0: mu}, True)[1].value
 
 
-def _limit(
-    model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool
-) -> float:
+def _limit(model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool) -> float:
     """The mean on one side at which the profile likelihood has fallen by half the chi-squared quantile."""
     target = top - float(chi2_quantile(level, 1)) / 2
     starts = (max(float(best[1]), 0.5),)

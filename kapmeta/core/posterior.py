@@ -1,8 +1,8 @@
 """Posterior of the normal-normal random-effects model by one-dimensional quadrature, for whole batches at once.
 
-Given tau everything is normal, so the mean, a new study's effect and the effects of the studies have posteriors that are
-mixtures of normal distributions over tau [1]_. The points in tau come from the prior (`kapmeta.core.priors`), and the
-sums over them converge exponentially: no grid of bins, no sampling.
+Given tau everything is normal, so the mean, a new study's effect and the effects of the studies have posteriors
+that are mixtures of normal distributions over tau [1]_. The points in tau come from the prior
+(`kapmeta.core.priors`), and the sums over them converge exponentially: no grid of bins, no sampling.
 
 References
 ----------
@@ -182,7 +182,8 @@ def normal_normal(
 
     Notes
     -----
-    With a flat prior of mu the marginal likelihood is defined up to a constant and serves to compare values of tau only.
+    With a flat prior of mu the marginal likelihood is defined up to a constant and serves to compare values of tau
+    only.
 
     References
     ----------
@@ -317,8 +318,8 @@ def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:
 def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
     """Posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
 
-    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it is known at the points
-    by one matrix product, and the crossing found there is refined by Newton steps.
+    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it is known at the
+    points by one matrix product, and the crossing found there is refined by Newton steps.
     """
     p = np.atleast_1d(np.asarray(p, dtype=np.float64))
     n = fit.weight.shape[-1]

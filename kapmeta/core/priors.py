@@ -247,9 +247,7 @@ def _scaled_nodes(
         unit = np.minimum(finest / scale, 1.0)
     first, step, z, log_weight = _exponential(unit, reach, points)
     scale = np.broadcast_to(scale, unit.shape)
-    return Nodes(
-        _last(scale) * z, log_density(z) + log_weight, step, first, lambda w: _last(scale * unit) * _onset(w)
-    )
+    return Nodes(_last(scale) * z, log_density(z) + log_weight, step, first, lambda w: _last(scale * unit) * _onset(w))
 
 
 def _half_normal_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["ANSWERS", "DOMAINS", "QUESTIONS", "ROBINS_I", "ROB2", "overall", "worst"]
+__all__ = ["ANSWERS", "DOMAINS", "QUESTIONS", "ROB2", "ROBINS_I", "overall", "worst"]
 
 ANSWERS = ("Y", "PY", "PN", "N", "NI", "NA")
 """Words an answer may be."""

@@ -282,7 +282,12 @@ def _density(
     cuts = _level_beyond(two_sided) if kind.level_ends else np.zeros(1)
     tail = _level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
-    return Density(z, se, np.concatenate([-cuts, cuts]), weight), np.array(kind.neutral), np.array(kind.strong), np.array(kind.lower)
+    return (
+        Density(z, se, np.concatenate([-cuts, cuts]), weight),
+        np.array(kind.neutral),
+        np.array(kind.strong),
+        np.array(kind.lower),
+    )
 
 
 def _level_beyond(two_sided: bool) -> FloatArray:

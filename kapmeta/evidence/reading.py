@@ -28,7 +28,7 @@ class Evidence:
 
     Attributes
     ----------
-    studies, arms, outcomes, comparisons, effects, risk_of_bias, claims, sources, pending : DataFrame
+    studies, arms, outcomes, comparisons, effects, risk_of_bias, claims, grade, sources, pending : DataFrame
         The tables; `codebook` says what each column means.
     flags : DataFrame
         What is worth knowing but breaks no rule, such as a printed percentage that no count attains: table,
@@ -76,6 +76,11 @@ class Evidence:
     def claims(self) -> pd.DataFrame:
         """One row a claim that was held against the sources."""
         return self._tables["claims"].copy()
+
+    @property
+    def grade(self) -> pd.DataFrame:
+        """One row a registered question and GRADE domain, as a person judged it."""
+        return self._tables["grade"].copy()
 
     @property
     def sources(self) -> pd.DataFrame:

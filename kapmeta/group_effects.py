@@ -1,0 +1,207 @@
+"""Effects that are not a comparison of two counted arms: proportions, correlations, and rates over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.core import proportions
+from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.counts import Estimates
+from kapmeta.effects import story_of
+from kapmeta.results import Effects
+
+__all__ = ["correlation", "proportion", "rate_ratio"]
+
+TRANSFORMS: Mapping[str, tuple[str, Callable[..., Estimates]]] = MappingProxyType(
+    {
+        "logit": ("PLO", proportions.logit_proportion),
+        "raw": ("PR", proportions.raw_proportion),
+        "log": ("PLN", proportions.log_proportion),
+        "arcsine": ("PAS", proportions.arcsine_proportion),
+    }
+)
+"""Scales a proportion can be analysed on, with the measure each gives."""
+
+
+def proportion(
+    frame: pd.DataFrame,
+    *,
+    transform: str = "logit",
+    study: str = "study",
+    events: str = "events",
+    n: str = "n",
+    event: str | None = None,
+) -> Effects:
+    """Proportions of one group a study, on the scale asked for.
+
+    For showing how often something happens. It compares nothing: the abstinence of one arm of one trial beside that
+    of another is not an effect.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a group.
+    transform : {"logit", "raw", "log", "arcsine"}
+        Scale of analysis; results are shown as proportions on all of them.
+    study, events, n : str
+        Columns of label, events and participants.
+    event : str, optional
+        What is counted.
+
+    Returns
+    -------
+    Effects
+        Transformed proportions with their variances; 0.5 is added where nobody or everybody had the event.
+
+    Raises
+    ------
+    ValueError
+        If a count is negative, fractional, missing or larger than its total, or a total is 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> arms = pd.DataFrame({"study": ["Dakwar 2019", "Dakwar 2020"], "events": [13, 14], "n": [27, 17]})
+    >>> km.proportion(arms, event="abstinence").to_frame()["estimate"].round(3).tolist()
+    [0.481, 0.824]
+    """
+    measure, kernel = TRANSFORMS[checking.chosen(transform, TRANSFORMS, "transform")]
+    rows, labels, cells = _cells(frame, {"study": study, "events": events, "n": n}, whole=("events", "n"))
+    _refuse(cells["n"] == 0, labels, "n is 0", "a group without participants tells nothing; leave the row out")
+    over = cells["events"] > cells["n"]
+    checking.refuse_first(
+        over,
+        labels,
+        lambda i: "events exceed total",
+        lambda i: f"events = {cells['events'][i]:g} > n = {cells['n'][i]:g}",
+    )
+    return _effects(measure, kernel(cells["events"], cells["n"]), rows, labels, event)
+
+
+def correlation(
+    frame: pd.DataFrame, *, study: str = "study", r: str = "r", n: str = "n", event: str | None = None
+) -> Effects:
+    """Correlations by Fisher's z, one a row.
+
+    For Pearson correlations of independent pairs. Not for rank correlations or repeated measurements of the same
+    people.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a study.
+    study, r, n : str
+        Columns of label, correlation and number of pairs.
+    event : str, optional
+        What is correlated, for sentences.
+
+    Returns
+    -------
+    Effects
+        Fisher's z with variance ``1 / (n - 3)``.
+
+    Raises
+    ------
+    ValueError
+        If a correlation is not between -1 and 1, or there are fewer than four pairs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> km.pool(km.correlation(pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})), model="common")
+    Pooled(r 0.36 (95 % CI 0.20 to 0.51), k=2, common-effect model)
+    """
+    rows, labels, cells = _cells(frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",))
+    _refuse(np.abs(cells["r"]) >= 1, labels, "r is not between -1 and 1", "a perfect correlation has no variance")
+    _refuse(cells["n"] < 4, labels, "n is below 4", "Fisher's z needs four pairs")
+    return _effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
+
+
+def rate_ratio(
+    trials: pd.DataFrame,
+    *,
+    study: str = "study",
+    events_t: str = "events_t",
+    time_t: str = "time_t",
+    events_c: str = "events_c",
+    time_c: str = "time_c",
+    event: str | None = None,
+    event_is_good: bool | None = None,
+    treatment: str | None = None,
+    control: str | None = None,
+) -> Effects:
+    """Log ratios of rates, events over time at risk, treatment over control, one a row.
+
+    For events that can happen again, such as heavy-drinking days over person-months. Not for people counted once.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        One row a trial.
+    study, events_t, time_t, events_c, time_c : str
+        Columns of label, events and time at risk of both arms, in one unit of time.
+    event, event_is_good, treatment, control : optional
+        As in `kapmeta.risk_ratio`.
+
+    Returns
+    -------
+    Effects
+        Log rate ratios; 0.5 is added to both counts of a trial without events in an arm.
+
+    Raises
+    ------
+    ValueError
+        If a count is negative, fractional or missing, or a time is not positive.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> days = pd.DataFrame({"study": ["A"], "events_t": [30], "time_t": [60.0], "events_c": [45], "time_c": [58.0]})
+    >>> km.rate_ratio(days, event="heavy-drinking day", event_is_good=False)
+    Effects(IRR, k=1)
+    """
+    columns = {"study": study, "events_t": events_t, "time_t": time_t, "events_c": events_c, "time_c": time_c}
+    rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"))
+    for name in ("time_t", "time_c"):
+        _refuse(
+            cells[name] == 0, labels, f"{name} is 0", "an arm that was not followed tells nothing; leave the row out"
+        )
+    found = proportions.rate_ratio(*(cells[name] for name in ("events_t", "time_t", "events_c", "time_c")))
+    told = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
+    return _effects("IRR", found, rows, labels, event, **told)
+
+
+def _cells(
+    frame: Any, columns: Mapping[str, str], *, whole: tuple[str, ...], signed: tuple[str, ...] = ()
+) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
+    """Rows, labels and checked numbers of the columns named."""
+    rows = checking.columns_of(frame, columns, "frame")
+    labels = checking.study_labels(rows, "frame")
+    cells = {name: checking.numbers(rows, name, labels) for name in columns if name != "study"}
+    for name, values in cells.items():
+        if name not in signed:
+            _refuse(values < 0, labels, f"{name} is negative", "counts and times start at 0")
+        if name in whole:
+            _refuse(values != np.floor(values), labels, f"{name} is not a whole number", "give the count")
+    return rows, labels, cells
+
+
+def _refuse(bad: BoolArray, labels: tuple[str, ...], rule: str, what_to_do: str) -> None:
+    checking.refuse_first(bad, labels, lambda i: rule, lambda i: what_to_do)
+
+
+def _effects(
+    measure: str, found: Estimates, rows: pd.DataFrame, labels: tuple[str, ...], event: str | None, **told: Any
+) -> Effects:
+    excluded = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
+    story = story_of(rows, {"event": event, **told})
+    return Effects(found.y, found.v, labels, measure, rows, corrected=found.corrected, excluded=excluded, **story)

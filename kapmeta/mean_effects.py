@@ -1,0 +1,170 @@
+"""Effects on outcomes that are measured, from means and standard deviations of two arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.core import means
+from kapmeta.core.counts import Estimates
+from kapmeta.effects import story_of
+from kapmeta.results import Effects
+
+__all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
+
+
+class MeanNames(TypedDict, total=False):
+    """What the columns of means are called, and what was measured in which arms."""
+
+    study: str
+    mean_t: str
+    sd_t: str
+    n_t: str
+    mean_c: str
+    sd_c: str
+    n_c: str
+    event: str
+    event_is_good: bool
+    treatment: str
+    control: str
+
+
+_COLUMNS = ("mean_t", "sd_t", "n_t", "mean_c", "sd_c", "n_c")
+_STORY = ("event", "event_is_good", "treatment", "control")
+
+
+def _from_means(
+    measure: str, kernel: Callable[..., Estimates], trials: Any, names: MeanNames, **options: Any
+) -> Effects:
+    """Checked rows through a core function of means, standard deviations and sizes."""
+    columns, told = checking.split_keywords(names, ("study", *_COLUMNS), _STORY)
+    frame = checking.columns_of(trials, columns)
+    labels = checking.study_labels(frame)
+    cells = {name: checking.numbers(frame, name, labels) for name in _COLUMNS}
+    for name in ("sd_t", "sd_c"):
+        checking.refuse_first(
+            cells[name] < 0,
+            labels,
+            lambda i, name=name: f"{name} is negative",  # type: ignore[misc]
+            lambda i, name=name: f"{name} = {cells[name][i]:g}; a standard deviation is not",  # type: ignore[misc]
+        )
+    for name in ("n_t", "n_c"):
+        checking.refuse_first(
+            (cells[name] < 2) | (cells[name] != np.floor(cells[name])),
+            labels,
+            lambda i, name=name: f"{name} is not a whole number above 1",  # type: ignore[misc]
+            lambda i, name=name: f"{name} = {cells[name][i]:g}; give the number of participants",  # type: ignore[misc]
+        )
+    found = kernel(*cells.values(), **options)
+    why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
+    excluded = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
+    v = np.where(np.isnan(found.v), np.inf, found.v)
+    return Effects(found.y, v, labels, measure, frame, excluded=excluded, **story_of(frame, told))
+
+
+def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
+    """Differences of means, treatment less control, one a row.
+
+    The measure to use when all trials share a scale, such as the percentage of days abstinent. Not when they do not.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        One row a trial.
+    study, mean_t, sd_t, n_t, mean_c, sd_c, n_c : str, optional
+        Columns of label, mean, standard deviation and participants of both arms, if they have other names than these.
+    event, event_is_good, treatment, control : optional
+        As in `kapmeta.risk_ratio`; `event` is what was measured.
+
+    Returns
+    -------
+    Effects
+        Differences with their variances, in the unit of the outcome.
+
+    Raises
+    ------
+    ValueError
+        If a number is missing, a standard deviation is negative, or an arm has fewer than two participants.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> days = pd.DataFrame({"study": ["A"], "mean_t": [86.2], "sd_t": [20.1], "n_t": [24],
+    ...                      "mean_c": [75.9], "sd_c": [24.7], "n_c": [23]})
+    >>> km.pool(km.mean_difference(days, event="percent of days abstinent"))
+    Pooled(MD 10.30 (95 % CI -2.61 to 23.21), k=1, one trial, not pooled)
+    """
+    return _from_means("MD", means.mean_difference, trials, names)
+
+
+def standardized_mean_difference(trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]) -> Effects:
+    """Standardised mean differences (Hedges' g with the exact correction), one a row.
+
+    For trials that measured one thing on different scales, such as craving. Not for trials that share a scale.
+
+    Parameters
+    ----------
+    trials, **names
+        As in `mean_difference`.
+    variance : {"ls", "ub"}
+        Large-sample variance, or the unbiased one.
+
+    Returns
+    -------
+    Effects
+        Standardised differences with their variances.
+
+    Raises
+    ------
+    ValueError
+        As in `mean_difference`, and for an unknown `variance`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> days = pd.DataFrame({"study": ["A"], "mean_t": [86.2], "sd_t": [20.1], "n_t": [24],
+    ...                      "mean_c": [75.9], "sd_c": [24.7], "n_c": [23]})
+    >>> float(km.standardized_mean_difference(days).y[0].round(4))
+    0.4508
+    """
+    checking.chosen(variance, means.SMD_VARIANCES, "variance")
+    return _from_means("SMD", means.standardized_mean_difference, trials, names, variance=variance)
+
+
+def ratio_of_means(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
+    """Log ratios of means, treatment over control, one a row.
+
+    For outcomes with a true zero, such as drinks a day. Not for a bounded percentage, whose ratio depends on which
+    end is counted.
+
+    Parameters
+    ----------
+    trials, **names
+        As in `mean_difference`.
+
+    Returns
+    -------
+    Effects
+        Log ratios, corrected for their small-sample bias, with their variances.
+
+    Raises
+    ------
+    ValueError
+        As in `mean_difference`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> days = pd.DataFrame({"study": ["A"], "mean_t": [86.2], "sd_t": [20.1], "n_t": [24],
+    ...                      "mean_c": [75.9], "sd_c": [24.7], "n_c": [23]})
+    >>> float(km.ratio_of_means(days).y[0].round(4))
+    0.1261
+    """
+    return _from_means("ROM", means.ratio_of_means, trials, names)

@@ -1,0 +1,57 @@
+"""Deletion diagnostics by their definitions, and the values of the method specification."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.r_values import data_set
+
+from kapmeta.core import combine, masks
+from kapmeta.core.combining import Combined
+from kapmeta.core.influence import baujat, influence
+
+
+def both(y: np.ndarray, v: np.ndarray, tau2: str | float = "REML", ci: str = "wald") -> tuple[Combined, Combined]:
+    return combine(y, v, tau2=tau2, ci=ci), combine(y, v, tau2=tau2, ci=ci, mask=masks.leave_one_out(y.size))
+
+
+def shares(v: np.ndarray, tau2: float) -> np.ndarray:
+    w = 1 / (v + tau2)
+    return w / w.sum()
+
+
+def test_bcg() -> None:
+    # metafor 5.1.12, influence(rma(yi, vi, method="REML")), threshold 1e-15: methods 7.3
+    y, v = data_set("bcg")
+    whole, without = both(y, v)
+    found = influence(y, v, whole, without, shares(v, whole.tau2))
+    first = [found.rstudent, found.dffits, found.cook, found.covariance_ratio, found.hat, found.dfbetas]
+    expected = {
+        0: [-0.21814248574, -0.0407075475, 0.00171654134, 1.116448986, 0.0505948273, -0.0402658892],
+        3: [-1.45120066, -0.52005099, 0.22948164, 0.96512649, np.nan, np.nan],
+    }
+    np.testing.assert_allclose([x[0] for x in first], expected[0], rtol=1e-8)
+    np.testing.assert_allclose([x[3] for x in first[:4]], expected[3][:4], rtol=1e-7)
+    whole, without = both(y, v, 0.0)
+    np.testing.assert_allclose([x[0] for x in baujat(y, v, whole, without)], [0.647158736, 0.003276599], rtol=1e-6)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1e-6, 1e-3, 1e3, 1e6]), st.sampled_from(["wald", "hksj"]))
+def test_units_do_not_matter(seed: int, scale: float, ci: str) -> None:
+    rng = np.random.default_rng(seed)
+    y, v = rng.normal(0, 1, 5), rng.uniform(0.05, 0.5, 5)
+    found = []
+    for c in (1.0, scale):
+        whole, without = both(c * y, c * c * v, "DL", ci)
+        found.append(influence(c * y, c * c * v, whole, without, shares(c * c * v, whole.tau2)))
+    np.testing.assert_allclose(np.array(found[0]), np.array(found[1]), rtol=1e-6, atol=1e-9)
+
+
+def test_contributions_of_a_common_effect_add_up_to_q() -> None:
+    y, v = data_set("kap5")
+    whole, without = both(y, v, 0.0)
+    contribution, moved = baujat(y, v, whole, without)
+    assert contribution.sum() == pytest.approx(float(whole.q), rel=1e-12)
+    np.testing.assert_allclose(moved, ((whole.estimate - without.estimate) / without.se) ** 2, rtol=1e-12)
