@@ -45,6 +45,20 @@ _HOME = {
     "peto": ("kapmeta.stratification", "peto"),
     "subgroups": ("kapmeta.moderators", "subgroups"),
     "meta_regression": ("kapmeta.moderators", "meta_regression"),
+    "likelihood_ratio": ("kapmeta.moderators", "likelihood_ratio"),
+    "multilevel": ("kapmeta.dependent_effects", "multilevel"),
+    "multivariate": ("kapmeta.dependent_effects", "multivariate"),
+    "aggregate": ("kapmeta.dependent_effects", "aggregate"),
+    "robust": ("kapmeta.cluster_robust", "robust"),
+    "contrasts": ("kapmeta.designs", "contrasts"),
+    "refuse_double_counting": ("kapmeta.designs", "refuse_double_counting"),
+    "combine_arms": ("kapmeta.designs", "combine_arms"),
+    "factorial": ("kapmeta.designs", "factorial"),
+    "sampling_covariance": ("kapmeta.designs", "sampling_covariance"),
+    "dose_trend": ("kapmeta.designs", "dose_trend"),
+    "abstinence_curve": ("kapmeta.follow_up", "abstinence_curve"),
+    "relapse_hazard_ratio": ("kapmeta.follow_up", "relapse_hazard_ratio"),
+    "time_abstinent": ("kapmeta.follow_up", "time_abstinent"),
     "leave_one_out": ("kapmeta.sensitivity", "leave_one_out"),
     "estimator_table": ("kapmeta.sensitivity", "estimator_table"),
     "zero_rules": ("kapmeta.sensitivity", "zero_rules"),
@@ -71,6 +85,16 @@ if TYPE_CHECKING:
     from kapmeta.answering import registered as registered
     from kapmeta.answering import registered_effects as registered_effects
     from kapmeta.answering import substances_table as substances_table
+    from kapmeta.cluster_robust import robust as robust
+    from kapmeta.dependent_effects import aggregate as aggregate
+    from kapmeta.dependent_effects import multilevel as multilevel
+    from kapmeta.dependent_effects import multivariate as multivariate
+    from kapmeta.designs import combine_arms as combine_arms
+    from kapmeta.designs import contrasts as contrasts
+    from kapmeta.designs import dose_trend as dose_trend
+    from kapmeta.designs import factorial as factorial
+    from kapmeta.designs import refuse_double_counting as refuse_double_counting
+    from kapmeta.designs import sampling_covariance as sampling_covariance
     from kapmeta.effects import arcsine_difference as arcsine_difference
     from kapmeta.effects import complement as complement
     from kapmeta.effects import generic as generic
@@ -81,14 +105,18 @@ if TYPE_CHECKING:
     from kapmeta.effects import risk_ratio as risk_ratio
     from kapmeta.evidence import load_evidence as load_evidence
     from kapmeta.examples import load_example as load_example
-    from kapmeta.moderators import meta_regression as meta_regression
-    from kapmeta.moderators import subgroups as subgroups
+    from kapmeta.follow_up import abstinence_curve as abstinence_curve
+    from kapmeta.follow_up import relapse_hazard_ratio as relapse_hazard_ratio
+    from kapmeta.follow_up import time_abstinent as time_abstinent
     from kapmeta.group_effects import correlation as correlation
     from kapmeta.group_effects import proportion as proportion
     from kapmeta.group_effects import rate_ratio as rate_ratio
     from kapmeta.mean_effects import mean_difference as mean_difference
     from kapmeta.mean_effects import ratio_of_means as ratio_of_means
     from kapmeta.mean_effects import standardized_mean_difference as standardized_mean_difference
+    from kapmeta.moderators import likelihood_ratio as likelihood_ratio
+    from kapmeta.moderators import meta_regression as meta_regression
+    from kapmeta.moderators import subgroups as subgroups
     from kapmeta.pooling import pool as pool
     from kapmeta.protocol import PRIMARY as PRIMARY
     from kapmeta.protocol import Method as Method

@@ -20,7 +20,7 @@ from kapmeta.core.priors import TauPrior, half_normal
 from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
 from kapmeta.core.weighting import q_statistic
 from kapmeta.effects import Names
-from kapmeta.exact import counts_and_curves
+from kapmeta.exact import counts_and_curves, nothing_said
 from kapmeta.pooling import one_question
 from kapmeta.posterior_results import Distribution, Posterior, density_of
 from kapmeta.protocol import PRIMARY, Method
@@ -95,9 +95,9 @@ def pool_bayes(
     >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [13, 6, 12], "n_t": [26, 35, 27],
     ...                        "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
     >>> pool_bayes(trials)
-    Posterior(RR 3.48 (95 % CrI 1.47 to 10.61), k=3, tau half-normal(0.5))
+    Posterior(RR 4.34 (95 % CrI 1.71 to 14.00), k=3, tau half-normal(0.5))
     >>> pool_bayes(km.risk_ratio(trials))
-    Posterior(RR 2.73 (95 % CrI 1.12 to 7.90), k=3, tau half-normal(0.5))
+    Posterior(RR 3.01 (95 % CrI 1.24 to 8.68), k=3, tau half-normal(0.5))
     """
     level = checking.proportion(level, "level")
     if isinstance(effects_or_trials, Effects):
@@ -115,7 +115,8 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
         return prior
     if prior is None and measure not in _FREE_OF_UNITS:
         raise ValueError(
-            f"tau_prior has no default for measure {measure}: give one in the unit of the effect, e.g. tau_prior=half_normal(x)"
+            f"tau_prior has no default for measure {measure}: give one in the unit of the effect, e.g. "
+            "tau_prior=half_normal(x)"
         )
     scale = _SCALE if prior is None else prior
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.number):
@@ -144,8 +145,8 @@ def _mu_prior(
 def _refuse_one(k: int, mu_prior: tuple[float, float] | None) -> None:
     if k == 1 and mu_prior is None:
         raise ValueError(
-            "one study and a flat prior of the mean: the posterior would be the trial with the prior of tau added. Give a "
-            "normal prior, e.g. mu_prior=(0, 2.82), or show the trial's own interval"
+            "one study and a flat prior of the mean: the posterior would be the trial with the prior of tau added. "
+            "Give a normal prior, e.g. mu_prior=(0, 2.82), or show the trial's own interval"
         )
 
 
@@ -153,8 +154,8 @@ def _refuse_improper(k: int, prior: TauPrior, mu_prior: tuple[float, float] | No
     needed = 3 if mu_prior is None else 2
     if not prior.proper and k < needed:
         raise ValueError(
-            f"the posterior is improper: a flat prior of tau needs {needed} studies here, and there are {k}; give a proper prior, "
-            "e.g. tau_prior=half_normal(0.5)"
+            f"the posterior is improper: a flat prior of tau needs {needed} studies here, and there are {k}; give a "
+            "proper prior, e.g. tau_prior=half_normal(0.5)"
         )
 
 
@@ -215,7 +216,7 @@ def _from_effects(
         float(tau_sd),
         float(tau[0]),
         float(tau[2]),
-        *(float(x) for x in new.quantile([tail, 1 - tail])),
+        *_ends(new, tail),
         float(fit.log_marginal) if mean_prior is not None and prior.proper else math.nan,
         float(posterior.bayes_factor_no_effect(fit, mean_prior)) if mean_prior is not None else math.nan,
         float(posterior.bayes_factor_no_heterogeneity(fit, y, v, mean_prior)) if prior.proper else math.nan,
@@ -225,6 +226,12 @@ def _from_effects(
         lambda: {int(i): Mixture(*(part[place] for part in own)) for place, i in enumerate(order)},
         _varied(y, v, mean_prior, tail),
     )
+
+
+def _ends(distribution: Distribution, tail: float) -> tuple[float, float]:
+    """Central limits of a distribution."""
+    low, high = (float(x) for x in np.ravel(distribution.quantile([tail, 1 - tail])))
+    return low, high
 
 
 def _scattered(effects: Effects, order: npt.NDArray[np.int_], shares: FloatArray) -> FloatArray:
@@ -277,10 +284,7 @@ def _from_counts(
     taking_part &= np.array([effects.v[i] == np.inf or i not in effects.excluded for i in range(len(effects))])
     order = np.flatnonzero(taking_part)
     if not order.size:
-        raise ValueError(
-            f"no table says anything about the {measure}: nobody, or everybody, had the event in both arms of each; the risk "
-            'difference has an answer: pool_exact(trials, model="combination", measure="RD")'
-        )
+        raise ValueError(nothing_said(measure))
     used = [curves[i] for i in order]
     prior, mean_prior = _tau_prior(tau_prior, measure), _mu_prior(mu_prior, WIDE)
     _refuse_one(order.size, mean_prior)
@@ -311,7 +315,7 @@ def _from_counts(
         tau_sd,
         tau[0],
         tau[2],
-        *(float(x) for x in new.quantile([tail, 1 - tail])),
+        *_ends(new, tail),
         fit.log_marginal if mean_prior is not None and prior.proper else math.nan,
         _no_effect(mean, mean_prior),
         binomial_posterior.bayes_factor_no_heterogeneity(used, fit, mean_prior) if prior.proper else math.nan,

@@ -17,7 +17,8 @@ from kapmeta.core import conversions, masks
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.conversions import ABSOLUTE, absolute_risk
 from kapmeta.core.information import diversity, obrien_fleming_boundaries, required_information_size
-from kapmeta.core.single_trial import miettinen_nurminen_difference
+from kapmeta.core.single_trial import newcombe
+from kapmeta.posterior_results import Posterior
 from kapmeta.results import Pooled
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "probability_beyond",
 ]
 
+Result = Pooled | Posterior
 Baseline = float | Mapping[str, float] | None
 _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
@@ -41,14 +43,14 @@ class AbsoluteEffects:
 
     Attributes
     ----------
-    pooled : Pooled
+    pooled : Pooled or Posterior
         The effect.
     table : DataFrame
         One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and `high`, `difference`
         with its limits (proportions), `capped` where a limit would leave the range of a risk, `nnt` in words.
     """
 
-    pooled: Pooled
+    pooled: Result
     table: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
@@ -76,7 +78,7 @@ class AbsoluteEffects:
         return wording.html_table(self.table)
 
 
-def _row_sentence(row: Any, pooled: Pooled) -> str:
+def _row_sentence(row: Any, pooled: Result) -> str:
     effects = pooled.effects
     text = (
         f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with {effects.control} "
@@ -86,15 +88,15 @@ def _row_sentence(row: Any, pooled: Pooled) -> str:
     return text + (" A limit was cut at 1,000: the ratio does not carry over to this baseline." if row.capped else "")
 
 
-def absolute_effects(pooled: Pooled, *, baseline: Baseline = None) -> AbsoluteEffects:
+def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
     """What a relative effect means per 1,000 people at low, median and high baseline risk.
 
     Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the control group) has no
-    absolute effect at another baseline: the trial's own risks and the score interval of their difference are given.
+    absolute effect at another baseline: the trial's own risks and Newcombe's interval of their difference are given.
 
     Parameters
     ----------
-    pooled : Pooled
+    pooled : Pooled or Posterior
         A risk ratio, odds ratio, hazard ratio or risk difference from `kapmeta.pool` and its like.
     baseline : float or mapping of str to float, optional
         Risk under control, a proportion, or several by name. By default the quartiles of the control risks of the
@@ -129,7 +131,7 @@ def absolute_effects(pooled: Pooled, *, baseline: Baseline = None) -> AbsoluteEf
     return AbsoluteEffects(pooled, pd.DataFrame(rows))
 
 
-def _baselines(pooled: Pooled, baseline: Baseline) -> dict[str, float]:
+def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
     if isinstance(baseline, Mapping):
         return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
     if baseline is not None:
@@ -142,7 +144,7 @@ def _baselines(pooled: Pooled, baseline: Baseline) -> dict[str, float]:
     return {f"{name} of the control risks": float(risk) for name, risk in zip(names, quartiles, strict=True)}
 
 
-def _control_risks(pooled: Pooled) -> tuple[FloatArray, list[str]]:
+def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
     table, there = pooled.effects.table, pooled.effects.present
     if not {"events_c", "n_c"} <= set(table.columns) or table.loc[there, "events_c"].isna().all():
         raise ValueError("no trial has control counts to take a baseline risk from; give baseline=0.2, say")
@@ -152,7 +154,7 @@ def _control_risks(pooled: Pooled) -> tuple[FloatArray, list[str]]:
     return (rows["events_c"] / rows["n_c"]).to_numpy(dtype=np.float64), labels
 
 
-def _at_baseline(pooled: Pooled, name: str, control: float) -> dict[str, Any]:
+def _at_baseline(pooled: Result, name: str, control: float) -> dict[str, Any]:
     relative = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
     risks, capped = absolute_risk(relative, control, pooled.measure)
     if capped[0]:
@@ -165,7 +167,7 @@ def _at_baseline(pooled: Pooled, name: str, control: float) -> dict[str, Any]:
 
 
 def _absolute_row(
-    pooled: Pooled, name: str, control: float, treatment: tuple[float, float, float], capped: bool
+    pooled: Result, name: str, control: float, treatment: tuple[float, float, float], capped: bool
 ) -> dict[str, Any]:
     middle, low, high = treatment
     differences = (middle - control, low - control, high - control)
@@ -183,13 +185,13 @@ def _absolute_row(
     }
 
 
-def _own_risks(pooled: Pooled) -> pd.DataFrame:
+def _own_risks(pooled: Result) -> pd.DataFrame:
     """The one trial's own risks, for a ratio that is infinite."""
     table = pooled.effects.table[pooled.effects.present]
     if len(table) != 1 or not set(_CELLS) <= set(table.columns):
         raise ValueError("the effect is not finite, so it has no absolute effect")
     a, n1, c, n2 = (float(table[name].iloc[0]) for name in _CELLS)
-    found = miettinen_nurminen_difference(a, n1, c, n2, level=pooled.method.level)
+    found = newcombe(a, n1, c, n2, level=pooled.method.level)
     control = c / n2
     limits = (control + float(found.low), control + float(found.high))
     name = "the trial's own risks"
@@ -215,7 +217,7 @@ def _needed(number: float) -> str:
     return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
-def number_needed_to_treat(pooled: Pooled, *, baseline: Baseline = None) -> pd.DataFrame:
+def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
     """Numbers needed to treat for one more to benefit or be harmed, at each baseline risk.
 
     They depend on the baseline and are never pooled.
@@ -288,7 +290,8 @@ class InformationSize:
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
             f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are "
-            f"there ({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, {crossed}. "
+            f"there ({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, "
+            f"{crossed}. "
             "Sequential boundaries were made for monitoring; a diversity of 0 from few trials is no evidence that they "
             "agree."
         )
@@ -498,24 +501,26 @@ def _proposal(levels: int, reason: str, baseline: str) -> Imprecision:
     return Imprecision(levels, IMPRECISION[levels], reason, baseline)
 
 
-def _ratio_of_limits(pooled: Pooled) -> float:
+def _ratio_of_limits(pooled: Result) -> float:
     return math.exp(min(pooled.high - pooled.low, 700.0)) if pooled.scale.ratio else math.nan
 
 
-class Posterior(Protocol):
+class EffectDistribution(Protocol):
     """A distribution of the effect on the analysis scale, such as `kapmeta.core.posterior.mean_effect` gives."""
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
         """Lower-tail area at `x`."""
 
 
-def probability_beyond(posterior: Posterior, difference: float, *, baseline: float, measure: str = "RR") -> float:
+def probability_beyond(
+    posterior: Posterior | EffectDistribution, difference: float, *, baseline: float, measure: str = "RR"
+) -> float:
     """Probability that the absolute difference is greater than one that would matter.
 
     Parameters
     ----------
-    posterior : Posterior
-        Anything with ``cdf(x)`` for the effect on the analysis scale (log for ratios).
+    posterior : Posterior or distribution
+        From `kapmeta.pool_bayes`, or anything with ``cdf(x)`` for the effect on the analysis scale (log for ratios).
     difference : float
         The difference, a proportion; 0.05 is 50 per 1,000. It may be negative.
     baseline : float
@@ -543,4 +548,5 @@ def probability_beyond(posterior: Posterior, difference: float, *, baseline: flo
     if p1 <= 0 or p1 >= 1:
         return float(p1 <= 0)
     limit = {"RR": math.log(p1 / p0), "RD": difference}.get(measure, math.log(p1 / (1 - p1) * (1 - p0) / p0))
-    return float(1 - posterior.cdf(np.asarray(limit)))
+    distribution = posterior.mean_effect if isinstance(posterior, Posterior) else posterior
+    return float(1 - distribution.cdf(np.asarray(limit)))

@@ -90,8 +90,10 @@ def study_labels(frame: pd.DataFrame, name: str = "trials") -> tuple[str, ...]:
             f'{name}: study "{study[twice].iloc[0]}" appears in rows {", ".join(map(str, rows))}; a trial counts once. '
             "Keep one row, or tell the rows apart in a column comparison_id"
         )
-    if twice.any() and "window" in frame:
-        labels = labels.where(~twice, labels.astype(str) + ", " + frame["window"].astype(str))
+    for column in ("window", "treatment"):  # what tells two rows of one trial apart
+        if twice.any() and column in frame and not (frame["study"].astype(str) + frame[column].astype(str)).duplicated().any():
+            labels = labels.where(~twice, labels.astype(str) + ", " + frame[column].astype(str))
+            break
     return tuple(labels.astype(str))
 
 

@@ -20,7 +20,7 @@ from kapmeta.core.multivariate import Components, Terms
 from kapmeta.core.regression import Joint
 from kapmeta.design_matrix import Design
 from kapmeta.protocol import Method
-from kapmeta.regression_results import shown_coefficients, terms_text
+from kapmeta.regression_results import lock, shown_coefficients, terms_text
 from kapmeta.results import Effects
 from kapmeta.scales import Measure
 
@@ -91,6 +91,9 @@ class Multilevel:
     q_df: float
     q_p_value: float
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lock((*self.fit, self.positions, self.design.matrix, self.sampling, self.df))
 
     @property
     def k(self) -> int:
@@ -261,6 +264,9 @@ class RobustTests:
     tests: Robust
     tau2: float = math.nan
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lock((*self.tests, self.design.matrix))
 
     @property
     def estimate(self) -> FloatArray:

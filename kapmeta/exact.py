@@ -130,9 +130,9 @@ def pool_exact(
     >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [13, 6, 12], "n_t": [26, 35, 27],
     ...                        "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
     >>> pool_exact(trials)
-    Pooled(RR 2.90 (95 % CI 1.16 to 24.13), k=3, Binomial-normal model)
+    Pooled(RR 5.13 (95 % CI 0.83 to 211.27), k=3, Binomial-normal model)
     >>> pool_exact(trials, model="conditional")
-    Pooled(OR 4.96 (95 % CI 2.25 to 11.72), k=3, Exact conditional model)
+    Pooled(OR 6.17 (95 % CI 2.46 to 17.35), k=3, Exact conditional model)
     """
     checking.chosen(model, EXACT_MODELS, "exact model")
     level = checking.proportion(level, "level")
@@ -182,13 +182,18 @@ def _taking_part(effects: Effects, curves: list[Tabulated], silent: bool) -> Boo
     return ~set_aside & (informative | silent)
 
 
+def nothing_said(measure: str) -> str:
+    """The error for tables in none of which the arms can be compared."""
+    return (
+        f"no table says anything about the {measure}: nobody, or everybody, had the event in both arms of each; the "
+        'risk difference has an answer: pool_exact(trials, model="combination", measure="RD")'
+    )
+
+
 def _refuse(data: Data, model: ExactModel, word: str) -> None:
     informative = [curve for curve in data.curves if curve.informative]
     if not informative:
-        raise ValueError(
-            f"no table says anything about the {data.measure}: nobody, or everybody, had the event in both arms of each; "
-            'the risk difference has an answer: pool_exact(trials, model="combination", measure="RD")'
-        )
+        raise ValueError(nothing_said(data.measure))
     if len(data.labels) < model.least:
         raise ValueError(
             f'model "{word}" needs {model.least} trials: got {len(data.labels)}; one trial has an interval of its own, '
@@ -262,7 +267,8 @@ def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, flo
     """Limits and p-value from a normal or t reference."""
     if not 0 < se < math.inf:
         raise ValueError(
-            f'ci="{data.ci}" does not exist here: the estimate is infinite, or the likelihood bends sharply at it; use ci="profile" or model="conditional"'
+            f'ci="{data.ci}" does not exist here: the estimate is infinite, or the likelihood bends sharply at it; '
+            'use ci="profile" or model="conditional"'
         )
     half = se * float(t_quantile((1 + data.level) / 2, df) if df < math.inf else normal_quantile((1 + data.level) / 2))
     return estimate - half, estimate + half, float(t_two_sided(estimate / se, df))
@@ -368,8 +374,8 @@ def _beta_binomial(data: Data) -> Estimate:
     fit = beta_binomial.beta_binomial(data.tables, measure=data.measure)
     if not math.isfinite(fit.se):
         raise ValueError(
-            "the beta-binomial estimate does not exist: one arm has no event, or nothing but events, in all trials together; "
-            'use model="conditional" or model="binomial-normal"'
+            "the beta-binomial estimate does not exist: one arm has no event, or nothing but events, in all trials "
+            'together; use model="conditional" or model="binomial-normal"'
         )
     df = 2.0 * len(data.curves) - 2 if data.ci == "t" else math.inf
     low, high, p_value = _wald(fit.estimate, fit.se, data, df)

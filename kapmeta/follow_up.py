@@ -12,7 +12,7 @@ from kapmeta import checking, wording
 from kapmeta.core import counts, dependence, survival
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.distributions import normal_quantile
-from kapmeta.effects import counts_of
+from kapmeta.effects import counts_of, story_of
 from kapmeta.results import Effects
 
 __all__ = ["FollowUp", "abstinence_curve", "relapse_hazard_ratio", "time_abstinent"]
@@ -46,6 +46,9 @@ class FollowUp:
     covariance: FloatArray
     level: float
     band_quantile: float
+
+    def __post_init__(self) -> None:
+        self.covariance.setflags(write=False)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a time: abstinence in both arms, risk ratio with pointwise limits and those of the band."""
@@ -259,8 +262,9 @@ def _per_trial(
     """One effect a trial; those without an estimate are set aside with the reason."""
     last = frame.drop_duplicates("study", keep="last").drop(columns=["comparison_id", "place"]).reset_index(drop=True)
     absent = ~(np.isfinite(found).all(axis=1) & (found[:, 1] > 0))
+    story = story_of(last.drop(columns=["event", "event_is_good"], errors="ignore"), {})
+    story |= {"event": event, "event_is_good": event_is_good}
     return Effects(
-        np.where(absent, np.nan, found[:, 0]), np.where(absent, np.inf, found[:, 1]),
-        tuple(last["study"].astype(str)), measure, last, event=event, event_is_good=event_is_good,
-        excluded={int(i): reason for i in np.flatnonzero(absent)},
+        np.where(absent, np.nan, found[:, 0]), np.where(absent, np.inf, found[:, 1]), checking.study_labels(last),
+        measure, last, excluded={int(i): reason for i in np.flatnonzero(absent)}, **story,
     )  # fmt: skip

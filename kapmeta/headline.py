@@ -1,4 +1,4 @@
-"""What may be headlined with so few studies, what stands beside it, what is refused, and where defensible methods disagree."""
+"""What may be headlined with so few studies, what stands beside it, what is refused, and where methods disagree."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Headline:
         return found[name]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an analysis, on its scale shown: role, analysis, measure, estimate, low, high, probability, conclusion."""
+        """One row an analysis: role, name, measure, estimate and limits on the scale shown, probability, conclusion."""
         return pd.DataFrame([_row(entry) for entry in self.entries])
 
     def summary(self) -> str:
@@ -92,7 +92,7 @@ class Headline:
         lines = []
         for role, opening in ((_SHOWN, "Headline"), (_BESIDE, "Beside it"), (_NOT, "Not to be headlined")):
             part = frame[frame["role"] == role]
-            lines += [f"{opening}: {_sentence(row)}" for row in part.to_dict("records")]
+            lines += [f"{opening}: {_sentence(row)}" for _, row in part.iterrows()]
         lines += [f"Refused: {reason}." for reason in self.refused]
         lines += [f"Methods disagree: {text}." for text in self.disagreements]
         if self.agrees:
@@ -367,7 +367,7 @@ def _conclusion(result: Result) -> str:
     return low_side.replace("Favours", "favours", 1) if result.high < 0 else "no effect not excluded"
 
 
-def _sentence(row: dict[str, Any]) -> str:
+def _sentence(row: pd.Series[Any]) -> str:
     text = f"{row['analysis']}, {row['measure']} {wording.interval_text(row['estimate'], row['low'], row['high'])}"
     p = row["probability_above_null"]
     told = "" if math.isnan(p) else f", probability above no effect {p:.3f}"
@@ -390,14 +390,14 @@ def _disagreements(entries: tuple[Entry, ...]) -> tuple[str, ...]:
         scale = bayes.tipping_scale()
         if 0 < scale < 2:
             found.append(
-                f"the Bayesian conclusion depends on the prior of tau: the interval first includes no effect at a half-normal "
-                f"scale of {scale:.2f}"
+                "the Bayesian conclusion depends on the prior of tau: the interval first includes no effect at a "
+                f"half-normal scale of {scale:.2f}"
             )
     return tuple(found)
 
 
 def _directions(study: _Study, k: int) -> tuple[str, ...]:
-    """Whether the tables look alike told of the event and unlike told of its opposite, or lead to another conclusion."""
+    """Whether the tables look alike told of the event and unlike told of its opposite."""
     if study.trials is None or study.effects.measure != "RR" or k < 2:
         return ()
     checked = study.effects.table  # default column names
@@ -406,8 +406,8 @@ def _directions(study: _Study, k: int) -> tuple[str, ...]:
     backward = pool(risk_ratio(turned), model="common", mixed=study.mixed)
     if (forward.q_p_value < 0.1) == (backward.q_p_value < 0.1):
         return ()
-    event = study.effects.event
+    told = [f"{wording.number(found.q)} ({wording.p_text(found.q_p_value)})" for found in (forward, backward)]
     return (
-        f"heterogeneity depends on the direction: Q = {wording.number(forward.q)} ({wording.p_text(forward.q_p_value)}) for the "
-        f"risk ratio of {event}, {wording.number(backward.q)} ({wording.p_text(backward.q_p_value)}) for that of {study.opposite}",
+        f"heterogeneity depends on the direction: Q = {told[0]} for the risk ratio of {study.effects.event}, "
+        f"{told[1]} for that of {study.opposite}",
     )

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -167,7 +168,7 @@ class Posterior:
         return density_of(distribution, values)
 
     def shrunken(self) -> pd.DataFrame:
-        """Effects of the studies drawn towards the mean: one row a study, on the scale shown; `y` on the analysis scale."""
+        """Effects of the studies drawn towards the mean: one row a study, on the scale shown."""
         tail = (1 - self.method.level) / 2
         rows = []
         for i, distribution in sorted(self._study_effects().items()):
@@ -206,7 +207,7 @@ class Posterior:
         if clearance(np.zeros(1))[0] <= 0:
             return 0.0
         ends = np.concatenate([[0.0], np.geomspace(0.125, _WIDEST_SCALE, 10)])
-        for near, far in zip(ends[:-1], ends[1:], strict=True):
+        for near, far in pairwise(ends):
             if clearance(np.array([far]))[0] <= 0:
                 return float(bracketed_root(clearance, np.array([near]), np.array([far]))[0])
         return math.inf
@@ -232,7 +233,7 @@ class Posterior:
             "low": float(shown(self.prediction_low)),
             "high": float(shown(self.prediction_high)),
         }
-        rows = [*frame.to_dict("records"), pooled, prediction]
+        rows: list[Any] = [*frame.to_dict("records"), pooled, prediction]
         columns = [*frame.columns, *(n for n in pooled if n not in frame.columns)]
         return pd.DataFrame({n: [row.get(n) for row in rows] for n in columns})
 
@@ -285,10 +286,10 @@ class Posterior:
             else "the estimates and their standard errors"
         )
         return (
-            f"We estimated the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) by Bayesian random-effects "
-            f"meta-analysis of {wording.studies(self.k)} from {data}. Priors: {self._priors()}. Posterior quantities were "
-            f"computed by deterministic quadrature; we report the median and the central {wording.percent(self.method.level)} "
-            f"credible interval."
+            f"We estimated the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) by Bayesian "
+            f"random-effects meta-analysis of {wording.studies(self.k)} from {data}. Priors: {self._priors()}. "
+            "Posterior quantities were computed by deterministic quadrature; we report the median and the central "
+            f"{wording.percent(self.method.level)} credible interval."
         )
 
     def alt_text(self) -> str:

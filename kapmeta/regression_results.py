@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -25,6 +25,13 @@ from kapmeta.results import Effects, Pooled
 from kapmeta.scales import Measure
 
 __all__ = ["MetaRegression", "Subgroups"]
+
+
+def lock(values: Iterable[Any]) -> None:
+    """Make the arrays among `values` read-only: a result does not change once it is made."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
 
 
 def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
@@ -86,6 +93,9 @@ class MetaRegression:
     loglik_restricted: float
     modes: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lock((*self.fit, self.positions, self.design.matrix))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -381,6 +391,9 @@ class Subgroups:
     f_df: float = math.nan
     f_p_value: float = math.nan
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lock((self.standard_errors,))
 
     def __getitem__(self, name: str) -> Pooled:
         return self.groups[checking.chosen(name, self.groups, "subgroup")]

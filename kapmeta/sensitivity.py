@@ -225,7 +225,7 @@ def influence(pooled: Pooled) -> Sweep:
                    left_out  rstudent   cook    hat
     12  Comstock et al 1976     1.188  0.123  0.084
     """
-    sweep, y, v, whole, without = _deleted(pooled, "influence diagnostics")
+    sweep, y, v, whole, without = _deleted(pooled, 3, "influence diagnostics")
     found = diagnostics.influence(y, v, whole, without, pooled.weights[pooled.effects.present])
     table = sweep.table.assign(**found._asdict())
     notes: tuple[str, ...] = ()
@@ -242,7 +242,7 @@ def baujat(pooled: Pooled) -> Sweep:
     Parameters
     ----------
     pooled : Pooled
-        As in `leave_one_out`, three or more studies.
+        As in `leave_one_out`.
 
     Returns
     -------
@@ -253,7 +253,7 @@ def baujat(pooled: Pooled) -> Sweep:
     Raises
     ------
     ValueError
-        If fewer than three studies were pooled.
+        If fewer than two studies were pooled.
 
     References
     ----------
@@ -269,15 +269,15 @@ def baujat(pooled: Pooled) -> Sweep:
         left_out  contribution  influence
     0  Aronson 1948        0.6472     0.0033
     """
-    sweep, y, v, whole, without = _deleted(pooled, "Baujat's plot")
+    sweep, y, v, whole, without = _deleted(pooled, 2, "Baujat's plot")
     contribution, moved = diagnostics.baujat(y, v, whole, without)
     table = sweep.table.assign(contribution=contribution, influence=moved)
     return Sweep("Baujat", table, pooled.effects, pooled, _corrected_rows(pooled))
 
 
-def _deleted(pooled: Pooled, what: str) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
+def _deleted(pooled: Pooled, fewest: int, what: str) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
     """Leave-one-out as a sweep, the effects pooled, and both analyses as arrays."""
-    labels, again = _again(pooled, 3, what)
+    labels, again = _again(pooled, fewest, what)
     there = pooled.effects.present
     whole, without = again(np.ones(len(labels), dtype=bool)), again(masks.leave_one_out(len(labels)))
     table = analyses_table([f"without {label}" for label in labels], without, left_out=labels)

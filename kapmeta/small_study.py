@@ -83,7 +83,8 @@ def _power_text(power: float) -> str:
     if math.isnan(power):
         return "its power cannot be worked out"
     return (
-        f"with these standard errors and no heterogeneity, a bias of one standard error in every trial would be found in "
+        f"with these standard errors and no heterogeneity, a bias of one standard error in every trial would be found "
+        f"in "
         f"{100 * power:.0f} % of cases"
     )
 
@@ -98,7 +99,8 @@ def _enough(k: int, what: str, force: bool, detail: str = "", least: int = LEAST
     said += f"; {detail}" if detail else ""
     if not force:
         raise ValueError(
-            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and fail_safe_n say what it would take; "
+            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and fail_safe_n say what it "
+            f"would take; "
             "force=True computes it all the same"
         )
     return (f"forced: {said}",)
@@ -168,7 +170,8 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "begg": _Test(
             "Begg and Mazumdar's test",
-            "Kendall's tau of standardised deviates and variances; exact p without ties and below 50 trials, else normal "
+            "Kendall's tau of standardised deviates and variances; exact p without ties and below 50 trials, else "
+            "normal "
             "with ties allowed for, no continuity correction (metafor's ranktest)",
             rank=lambda d: asymmetry.begg(d.y, d.v),
             exact=True,
@@ -201,7 +204,8 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "deeks": _Test(
             "Deeks's test",
-            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for diagnostic odds ratios",
+            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for diagnostic odds "
+            f"ratios",
             points=lambda d: asymmetry.deeks_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
@@ -213,7 +217,8 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "schwarzer": _Test(
             "Schwarzer's test",
-            "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the Mantel-Haenszel odds ratio without "
+            "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the Mantel-Haenszel odds ratio "
+            "without "
             "correction (meta adds 0.5 to tables with a zero cell for that odds ratio), normal reference",
             rank=lambda d: asymmetry.schwarzer(*_cells(d)),
             counts=True,
@@ -272,8 +277,8 @@ def asymmetry_test(
     Raises
     ------
     ValueError
-        If there are fewer than ten trials and `force` is not set, fewer than three in any case, if counts are needed and
-        missing, if all trials are equally precise, or if the effects lie on a line exactly.
+        If there are fewer than ten trials and `force` is not set, fewer than three in any case, if counts are needed
+        and missing, if all trials are equally precise, or if the effects lie on a line exactly.
 
     References
     ----------
@@ -288,7 +293,7 @@ def asymmetry_test(
     >>> from kapmeta.small_study import asymmetry_test
     >>> bcg = km.odds_ratio(km.load_example("bcg"))
     >>> asymmetry_test(bcg, method="harbord")
-    AsymmetryTest(harbord, p = 0.23, k=13, power 29%)
+    AsymmetryTest(harbord, p = 0.23, k=13, power 52%)
     """
     checking.chosen(method, TESTS, "asymmetry test")
     test, data = TESTS[method], _data(effects, mixed=mixed)
@@ -310,7 +315,8 @@ def _refuse_measure(test: _Test, data: _Data) -> None:
     """Counts and measures that the test needs and the effects do not have."""
     if test.counts and data.counts is None:
         raise ValueError(
-            f"{test.name} needs the counts of both arms of every trial ({', '.join(_COUNT_COLUMNS)}); these effects have none. "
+            f"{test.name} needs the counts of both arms of every trial ({', '.join(_COUNT_COLUMNS)}); these effects "
+            f"have none. "
             'Use method="egger" or "begg"'
         )
     if test.measures and data.effects.measure not in test.measures:
@@ -330,7 +336,8 @@ def _regressed(test: _Test, data: _Data) -> dict[str, Any]:
     )
     if not np.isfinite(line.slope):
         raise ValueError(
-            f"{test.name} is singular: its predictor is {points.x[points.w > 0][0]:.6g} for all {k} trials, and there is no slope "
+            f"{test.name} is singular: its predictor is {points.x[points.w > 0][0]:.6g} for all {k} trials, and there "
+            f"is no slope "
             "to test; trials that are equally precise cannot show a small-study effect"
         )
     rounding = (16 * np.finfo(np.float64).eps * np.abs(points.y[points.w > 0]).max()) ** 2 * points.w.sum()
@@ -368,7 +375,7 @@ def _study_rows(data: _Data, **columns: Any) -> pd.DataFrame:
 
 
 _FILL_REFUSALS = {
-    FillStatus.NO_SIDE: "no side to fill: the slope of effect on standard error is 0 or cannot be estimated. Give side=",
+    FillStatus.NO_SIDE: "no side to fill: the slope of effect on standard error is 0 or has no estimate. Give side=",
     FillStatus.NO_ESTIMATE: (
         'no estimate: Q0 does not exist where the rank sum exceeds k^2/2 + 1/16, as it does here. Use count_by="L0"'
     ),
@@ -390,8 +397,8 @@ def trim_and_fill(
 ) -> AdjustedEffect:
     """Add the mirror images of the studies that make the funnel plot asymmetric, and pool again.
 
-    An exploration of what asymmetry is worth, never a correction: with heterogeneity it fills in studies that never were.
-    Refused for fewer than ten trials unless forced.
+    An exploration of what asymmetry is worth, never a correction: with heterogeneity it fills in studies that never
+    were. Refused for fewer than ten trials unless forced.
 
     Parameters
     ----------
@@ -417,8 +424,8 @@ def trim_and_fill(
 
     References
     ----------
-    .. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication bias
-       in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
+    .. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication
+       bias in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
 
     Examples
     --------
@@ -443,7 +450,8 @@ def trim_and_fill(
     numbers = {name: float(getattr(pooled, name)) for name in ("estimate", "se", "low", "high")}
     definition = (
         f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the {trim}-effect"
-        f"{'s' if trim == 'random' else ''} model ({'metafor' if trim == 'random' else 'meta'}), average ranks for ties; "
+        f"{'s' if trim == 'random' else ''} model ({'metafor' if trim == 'random' else 'meta'}), average ranks for "
+        f"ties; "
         f"filled studies pooled with tau2 {tau2}, {wording.CI_NAMES.get(ci, ci)}"
     )
     parameters = {"filled": float(found.k0), "filled_se": float(found.se_k0), "tau2": float(pooled.tau2)}
@@ -481,14 +489,16 @@ def pet_peese(
 ) -> AdjustedEffect:
     """Effect at standard error 0, from a line through effect on standard error (PET) or on variance (PEESE).
 
-    Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity, or where none is large.
+    Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity, or where none is
+    large.
 
     Parameters
     ----------
     effects : Effects
         Effects of at least three trials.
     method : {"pet-peese", "pet", "peese"}
-        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the direction of benefit (one-sided p < 0.1), else PET.
+        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the direction of benefit (one-sided p < 0.1),
+        else PET.
     level, force, mixed
         As in `asymmetry_test` and `kapmeta.pool`.
 
@@ -532,11 +542,14 @@ def pet_peese(
     rule = "" if method != "pet-peese" else f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
     return AdjustedEffect(
         name,
-        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v, multiplicative dispersion, "
+        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v, multiplicative "
+        f"dispersion, "
         f"t with k - 2 degrees of freedom{rule}",
         float(line.intercept), float(line.intercept_se), float(line.intercept) - half, float(line.intercept) + half,
         k=data.y.size, level=level, effects=data.effects, studies=_study_rows(data), notes=notes,
-        parameters={"slope": float(line.slope), "slope_p_value": float(line.p_value), "pet_one_sided_p_value": one_sided},
+        parameters={
+            "slope": float(line.slope), "slope_p_value": float(line.p_value), "pet_one_sided_p_value": one_sided,
+        },
         **_unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
     )  # fmt: skip
 
@@ -570,8 +583,9 @@ def limit_meta_analysis(
 
     References
     ----------
-    .. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for small-study
-       effects via a limit meta-analysis. Biostatistics 2011;12:122-142. https://doi.org/10.1093/biostatistics/kxq046
+    .. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for
+       small-study effects via a limit meta-analysis. Biostatistics 2011;12:122-142.
+       https://doi.org/10.1093/biostatistics/kxq046
 
     Examples
     --------
@@ -595,7 +609,8 @@ def limit_meta_analysis(
         "limit meta-analysis",
         f'adjustment "{adjustment}", tau2 {tau2}, Wald interval',
         float(found.estimate), float(found.se), float(found.estimate) - half, float(found.estimate) + half,
-        k=data.y.size, level=level, effects=data.effects, studies=_study_rows(data, shrunken=found.shrunken), notes=notes,
+        k=data.y.size, level=level, effects=data.effects, notes=notes,
+        studies=_study_rows(data, shrunken=found.shrunken),
         parameters={name: float(value) for name, value in names.items()},
         **_unadjusted(data, tau2=tau2, ci="wald", level=level),
     )  # fmt: skip
@@ -632,8 +647,8 @@ def selection_model(
 ) -> AdjustedEffect:
     """Effect before selection, where the chance of being published depends on the p-value.
 
-    With few trials the selection cannot be estimated: fewer than ten are refused unless the weights are given (`delta`),
-    which makes it a sensitivity analysis, or `force` is set.
+    With few trials the selection cannot be estimated: fewer than ten are refused unless the weights are given
+    (`delta`), which makes it a sensitivity analysis, or `force` is set.
 
     Parameters
     ----------
@@ -643,7 +658,8 @@ def selection_model(
         ``"step"``, ``"beta"``, ``"half-normal"``, ``"negative-exponential"``, ``"logistic"``, ``"power"`` or
         ``"negative-exponential-power"``.
     steps : sequence of float
-        For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured direction unless `two_sided`.
+        For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured direction unless
+        `two_sided`.
     delta : sequence of float, optional
         Given weights, one an interval with the first 1 for steps, else the parameters of the weight function.
     two_sided : bool
@@ -670,8 +686,8 @@ def selection_model(
     ----------
     .. [1] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
        Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
-    .. [2] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight functions.
-       Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
+    .. [2] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight
+       functions. Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
 
     Examples
     --------
@@ -680,7 +696,7 @@ def selection_model(
     >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
     >>> found = selection_model(smoke, steps=(0.025, 0.5), favoured="positive")
     >>> found
-    AdjustedEffect(step selection model, OR 1.08 (0.95 to 1.23), k=37)
+    AdjustedEffect(step selection model, OR 1.08 (0.91 to 1.28), k=37)
     >>> round(found.parameters["delta_2"], 3), round(found.parameters["lrt"], 3)
     (0.46, 4.001)
     """
@@ -723,7 +739,8 @@ def selection_model(
     return AdjustedEffect(
         f"{weight} selection model",
         f"{words} of the {'two' if two_sided else 'one'}-sided p-value, maximum likelihood"
-        f"{', weights given' if delta is not None else ''}, {model}-effect{'s' if model == 'random' else ''} model, Wald "
+        f"{', weights given' if delta is not None else ''}, {model}-effect{'s' if model == 'random' else ''} model, "
+        f"Wald "
         "interval; beta and power functions level beyond p = 1e-5 and 1 - 1e-5, as in metafor",
         estimate, found.se, estimate - half, estimate + half, k=k, level=level, effects=data.effects,
         studies=_study_rows(data, p_value=selection.Tail(sign * data.y / np.sqrt(data.v), two_sided).p), notes=notes,
@@ -771,7 +788,8 @@ def _check_steps(data: _Data, z: FloatArray, steps: Sequence[float], two_sided: 
     hollow = [f"({edges[j]:g}, {edges[j + 1]:g}]" for j in np.flatnonzero(inside == 0)]
     if hollow and not empty:
         raise ValueError(
-            f"no study has a p-value in {wording.joined(hollow)}, so its weight cannot be estimated; leave the step out, or give "
+            f"no study has a p-value in {wording.joined(hollow)}, so its weight cannot be estimated; leave the step "
+            f"out, or give "
             "the weights (delta)"
         )
     return int(ends.size + 1)
@@ -807,8 +825,8 @@ def copas(
     Returns
     -------
     BiasSensitivity
-        One row a probability, the first without selection; `values` has the estimate at the least selection that leaves no
-        asymmetry unexplained (p > 0.1).
+        One row a probability, the first without selection; `values` has the estimate at the least selection that leaves
+        no asymmetry unexplained (p > 0.1).
 
     References
     ----------
@@ -824,8 +842,8 @@ def copas(
     >>> found.to_frame()[["published", "estimate", "unpublished"]].round(2)
        published  estimate  unpublished
     0        1.0      1.24         0.00
-    1        0.9      1.20         1.58
-    2        0.5      1.16        12.60
+    1        0.9      1.21         2.44
+    2        0.5      1.15        16.34
     """
     level, data = checking.proportion(level, "level"), _data(effects, mixed=mixed)
     least_precise = [checking.proportion(float(p), "published") for p in published]
@@ -835,7 +853,8 @@ def copas(
     notes = _enough(k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
     if np.ptp(data.v) <= 1e-12 * data.v.max():
         raise ValueError(
-            f"the Copas model needs trials of different size: all {k} have the standard error {math.sqrt(data.v[0]):.6g}"
+            f"the Copas model needs trials of different size: all {k} have the standard error "
+            f"{math.sqrt(data.v[0]):.6g}"
         )
     sign = _direction(data.effects, favoured)
     gamma0, gamma1 = copas_model.selection_line(data.v, least_precise, published_smallest_se=top)
@@ -849,14 +868,17 @@ def copas(
     }
     said = "the least selection that leaves no asymmetry unexplained" if quiet.size else "the strongest selection tried"
     sentence = (
-        f"With {said} ({100 * values['published']:.0f} % of trials like the least precise published): {data.effects.scale.short} "
+        f"With {said} ({100 * values['published']:.0f} % of trials like the least precise published): "
+        f"{data.effects.scale.short} "
         f"{wording.interval_text(values['estimate'], values['low'], values['high'])}."
     )
     if curve.rho_on_bound.any():
         notes += ("rho ran to its bound in some rows: their standard error holds it there",)
     definition = (
-        f"maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most precise trial published with "
-        f"probability {top:g}; residual p-value against a meta-regression on the standard error (metasens's definition; its grid of "
+        f"maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most precise trial "
+        f"published with "
+        f"probability {top:g}; residual p-value against a meta-regression on the standard error (metasens's "
+        f"definition; its grid of "
         "gamma0 and gamma1 is another)"
     )
     return BiasSensitivity("Copas selection model", definition, values, table, (sentence,), k, data.effects, notes)
@@ -907,8 +929,9 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
     {
         "null-studies": _Count(
             "Null studies it would take",
-            "studies of no effect and the stated size, added one by one and refitted with the same method (tau2 included) until "
-            "the interval holds no effect; no other package's definition (metafor's General is another)",
+            "studies of no average effect and the stated size, scattered as the others are (v + tau2), added one by one "
+            "and refitted with the same method (tau2 included) until the interval holds no effect; metafor's General "
+            "follows the same idea by an approximation",
             _null_studies,
         ),
         "rosenthal": _Count(
@@ -949,10 +972,11 @@ def fail_safe_n(
     method : str
         Word of `FAIL_SAFE`: ``"null-studies"``, ``"rosenthal"``, ``"orwin"`` or ``"rosenberg"``.
     size : str or float
-        For ``"null-studies"``: size of each null study as a sampling variance: ``"median"``, ``"largest"`` or ``"smallest"``
-        trial, the label of a trial, or the variance itself.
+        For ``"null-studies"``: size of each null study as a sampling variance: ``"median"``, ``"largest"`` or
+        ``"smallest"`` trial, the label of a trial, or the variance itself.
     target : float, optional
-        For ``"orwin"``: the effect considered negligible, on the scale shown; half the effect on the analysis scale if left out.
+        For ``"orwin"``: the effect considered negligible, on the scale shown; half the effect on the analysis scale if
+        left out.
     tau2, ci, level, mixed
         As in `kapmeta.pool`, for ``"null-studies"``.
 
@@ -972,7 +996,7 @@ def fail_safe_n(
     >>> from kapmeta.small_study import fail_safe_n
     >>> bcg = km.risk_ratio(km.load_example("bcg"))
     >>> print(fail_safe_n(bcg).sentences[0])
-    It would take 59 null studies of sampling variance 0.073 each for the 95 % CI to hold no effect.
+    It would take 24 null studies of sampling variance 0.071 each for the 95 % CI to hold no effect.
     """
     checking.chosen(method, FAIL_SAFE, "fail-safe method")
     level, data = checking.proportion(level, "level"), _data(effects, mixed=mixed)
@@ -1105,7 +1129,8 @@ def excess_significance(
         f"{wording.p_text(values['p_value'])}."
     )
     definition = (
-        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins (metafor up to 20 trials; "
+        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins (metafor up to 20 "
+        "trials; "
         "chi-squared above, given beside it)"
     )
     return BiasSensitivity(
@@ -1132,7 +1157,8 @@ def publication_bias_sensitivity(
     effects : Effects
         Effects.
     model : {"common", "robust"}
-        Common-effect weights and normal limits, or weights 1/(v + tau2) (REML) with CR2 robust limits, for heterogeneity.
+        Common-effect weights and normal limits, or weights 1/(v + tau2) (REML) with CR2 robust limits, for
+        heterogeneity.
     ratios : sequence of float
         Selection ratios of the table: significant favourable results are published that many times as readily.
     target : float, optional
@@ -1145,9 +1171,9 @@ def publication_bias_sensitivity(
     Returns
     -------
     BiasSensitivity
-        One row a ratio and one for the worst case. ``result["s_value"]`` and ``result["s_value_limit"]`` are the ratios at
-        which the estimate and the confidence limit nearest the target reach it: ``inf`` if none does, ``nan`` where no
-        trial, or every trial, is significant in the favoured direction.
+        One row a ratio and one for the worst case. ``result["s_value"]`` and ``result["s_value_limit"]`` are the ratios
+        at which the estimate and the confidence limit nearest the target reach it: ``inf`` if none does, ``nan`` where
+        no trial, or every trial, is significant in the favoured direction.
 
     References
     ----------
@@ -1160,7 +1186,7 @@ def publication_bias_sensitivity(
     >>> from kapmeta.small_study import publication_bias_sensitivity
     >>> found = publication_bias_sensitivity(km.risk_ratio(km.load_example("bcg")))
     >>> round(found["s_value"], 2), round(found["worst_case"], 3)
-    (inf, 0.978)
+    (inf, 0.988)
     """
     checking.chosen(model, ("common", "robust"), "model")
     level, data = checking.proportion(level, "level"), _data(effects, mixed=mixed)
@@ -1180,7 +1206,8 @@ def publication_bias_sensitivity(
     worst = table.iloc[-1]
     values = {
         "s_value": s, "s_value_limit": limit, "affirmative": float(yes.sum()), "not_affirmative": float(k - yes.sum()),
-        "worst_case": float(worst["estimate"]), "worst_case_low": float(worst["low"]), "worst_case_high": float(worst["high"]),
+        "worst_case": float(worst["estimate"]), "worst_case_low": float(worst["low"]),
+        "worst_case_high": float(worst["high"]),
     }  # fmt: skip
     definition = (
         f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; "
@@ -1233,7 +1260,8 @@ def _bias_sentences(data: _Data, values: Mapping[str, float], target: float | No
 
     worst = wording.interval_text(values["worst_case"], values["worst_case_low"], values["worst_case_high"])
     return (
-        head, told("the estimate", values["s_value"]), told(f"the {wording.percent(level)} limit", values["s_value_limit"]),
+        head, told("the estimate", values["s_value"]),
+        told(f"the {wording.percent(level)} limit", values["s_value_limit"]),
         f"Worst case: {data.effects.scale.short} {worst}.",
     )  # fmt: skip
 
@@ -1253,8 +1281,8 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
 def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensitivity:
     """How strongly a confounder would have to be tied to treatment and outcome to explain the effect away.
 
-    For non-randomised trials, one or several; randomisation has taken care of confounders. The E-value of an event and of
-    its opposite differ: state the event.
+    For non-randomised trials, one or several; randomisation has taken care of confounders. The E-value of an event and
+    of its opposite differ: state the event.
 
     Parameters
     ----------
@@ -1267,13 +1295,13 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     Returns
     -------
     BiasSensitivity
-        ``result["estimate"]`` and ``result["limit"]``, the E-values of the estimate and of the confidence limit nearest no
-        effect (1 if the interval holds no effect).
+        ``result["estimate"]`` and ``result["limit"]``, the E-values of the estimate and of the confidence limit nearest
+        no effect (1 if the interval holds no effect).
 
     References
     ----------
-    .. [1] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the E-value. Ann Intern Med
-       2017;167:268-274. https://doi.org/10.7326/M16-2607
+    .. [1] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the E-value. Ann Intern
+       Med 2017;167:268-274. https://doi.org/10.7326/M16-2607
 
     Examples
     --------
@@ -1291,7 +1319,8 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         raise ValueError(f"an E-value needs a ratio ({', '.join(offered)}): this is a {pooled.scale.name}")
     if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
         raise ValueError(
-            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the outcome"
+            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the "
+            f"outcome"
         )
     to_rr = _AS_RISK_RATIO[pooled.measure][bool(common_outcome)]
     estimate, low, high = (to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high))
@@ -1299,7 +1328,8 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     values = {"estimate": float(bias_bounds.e_value(estimate)), "limit": float(bias_bounds.e_value(limit))}
     level = wording.percent(pooled.method.level)
     sentence = (
-        f"A confounder tied to both treatment and outcome by a risk ratio of {values['estimate']:.2f} could explain the estimate "
+        f"A confounder tied to both treatment and outcome by a risk ratio of {values['estimate']:.2f} could explain "
+        f"the estimate "
         f"away, one of {values['limit']:.2f} could move the {level} CI to no effect; weaker ones could not."
     )
     table = pd.DataFrame(
@@ -1307,7 +1337,8 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     )
     definition = "RR + sqrt(RR (RR - 1)), RR turned round if below 1"
     if pooled.measure in ("OR", "PETO", "HR"):
-        definition += f"; the {pooled.scale.name} {'turned into an approximate risk ratio' if common_outcome else 'taken as a risk ratio'}"
+        how = "turned into an approximate risk ratio" if common_outcome else "taken as a risk ratio"
+        definition += f"; the {pooled.scale.name} {how}"
     table_of = pooled.effects.table
     randomised = "randomised" in table_of and bool(
         table_of["randomised"].fillna(False).to_numpy(dtype=bool)[pooled.effects.present].any()

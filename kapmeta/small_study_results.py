@@ -91,7 +91,8 @@ class AsymmetryTest:
         size = self.tau if math.isfinite(self.tau) else self.slope
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
         found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:.2f}{reference}"
-        head = f"{self.name}, {wording.studies(self.k)}: {kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}."
+        head = f"{self.name}, {wording.studies(self.k)}: {kind} {wording.number(size)}{found}, "
+        head += f"{wording.p_text(self.p_value)}."
         return "\n".join(
             [head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."]
         )
@@ -118,7 +119,8 @@ class AdjustedEffect:
     parameters : mapping of str to float
         What else was estimated: number of studies filled, tau2, selection weights, likelihoods ...
     studies : DataFrame
-        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what the method made of it.
+        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what the method made of
+        it.
     k, level : int, float
         Number of studies observed; confidence level.
     effects : Effects
@@ -149,7 +151,7 @@ class AdjustedEffect:
         return self.effects.scale
 
     def to_frame(self) -> pd.DataFrame:
-        """Two rows, before and after; `estimate`, `low` and `high` on the scale shown, `y` and `se` on the analysis scale."""
+        """Two rows, before and after; `estimate`, `low`, `high` on the scale shown, `y`, `se` on the analysis scale."""
         rows = [
             ("unadjusted", self.unadjusted, math.nan, self.unadjusted_low, self.unadjusted_high, {}),
             (self.name, self.estimate, self.se, self.low, self.high, self.parameters),

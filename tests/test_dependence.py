@@ -193,6 +193,13 @@ def test_multilevel_describes_itself() -> None:
     assert "regressed on ~ months" in regressed.summary()
 
 
+def test_results_do_not_change_once_made() -> None:
+    fit = multilevel(nine(), rho=0.8)
+    for array in (fit.estimate, fit.sampling, fit.fit.total, robust(fit).se, meta_regression(schools(), ["year"]).se):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
 def test_front_covariances() -> None:
     effects = nine()
     v, cluster = effects.v, np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])

@@ -46,8 +46,8 @@ _LARGEST_EXACT = 200  # the exact null distribution of Kendall's score takes k^3
 class Line(NamedTuple):
     """A weighted straight line and the test of its slope; every field of the leading shape (...).
 
-    `dispersion` multiplies the variances (1 where they are taken as known); `tau2` is added to them (0 where nothing is).
-    Rows with fewer than three studies, or whose predictor is the same for all, are nan.
+    `dispersion` multiplies the variances (1 where they are taken as known); `tau2` is added to them (0 where nothing
+    is). Rows with fewer than three studies, or whose predictor is the same for all, are nan.
     """
 
     intercept: FloatArray
@@ -99,9 +99,10 @@ def mixed_line(
     """
     y, v = present(y, v)
     x = np.where(v < np.inf, x, 0.0)
-    if isinstance(tau2, str):
-        tau2 = regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2
-    between = np.broadcast_to(np.asarray(tau2, dtype=np.float64), v.shape[:-1])
+    found = (
+        regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2 if isinstance(tau2, str) else tau2
+    )
+    between = np.broadcast_to(np.asarray(found, dtype=np.float64), v.shape[:-1])
     fit = _least_squares(Points(y, x, weights(v, between), v))
     k = count(v)
     df = np.where(k > 2, k - 2.0, np.nan) if reference == "t" else np.where(k > 1, np.inf, np.nan)
@@ -109,7 +110,7 @@ def mixed_line(
 
 
 class _Fit(NamedTuple):
-    """Sums of a weighted straight line: total weight, mean and spread of x, both coefficients, residual sum of squares."""
+    """A weighted straight line: total weight, mean and spread of x, both coefficients, residual sum of squares."""
 
     total: FloatArray
     mean_x: FloatArray
@@ -168,7 +169,7 @@ def deeks_points(y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.
 
 
 def pustejovsky_points(y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike) -> Points:
-    """Pustejovsky and Rodgers's test [6]_: effect on sqrt(1/n1 + 1/n2), which knows nothing of the effect; weights 1/v."""
+    """Pustejovsky and Rodgers's test [6]_: effect on sqrt(1/n1 + 1/n2), free of the effect; weights 1/v."""
     y, v = present(y, v)
     return Points(y, np.sqrt(_inverse_sizes(n1, n2)), weights(v), v)
 
@@ -223,7 +224,8 @@ def begg(y: npt.ArrayLike, v: npt.ArrayLike) -> Rank:
 
 
 def schwarzer(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike) -> Rank:
-    """Schwarzer's test [7]_ of one data set: counts against their hypergeometric mean at the Mantel-Haenszel odds ratio.
+    """Schwarzer's test [7]_ of one data set: counts against their hypergeometric mean at the Mantel-Haenszel odds
+    ratio.
 
     The deviates ``(a - E) / sqrt(V)`` are correlated with ``1 / V``; tables without events or non-events are left out.
     """
@@ -238,7 +240,7 @@ def schwarzer(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.Arr
 
 
 def hypergeometric_moments(n1: FloatArray, n2: FloatArray, m: FloatArray, psi: float) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of the events in the first arm, given all margins, at odds ratio `psi`; arguments of shape (k,)."""
+    """Mean and variance of the events in the first arm, given all margins (k,), at odds ratio `psi`."""
     moments = []
     for first, second, events in zip(n1, n2, m, strict=True):
         x = np.arange(max(0.0, events - second), min(first, events) + 1)
@@ -308,10 +310,11 @@ def _exact_p(k: int, score: int) -> float:
 
 
 def power(points: Points, *, bias: float = 1.0, level: float = 0.95) -> FloatArray:
-    """Chance that the regression test finds, at ``1 - level``, that each study is off by `bias` of its own standard errors.
+    """Chance that the regression test finds, at ``1 - level``, that each study is off by `bias` of its own standard
+    errors.
 
-    For trials that differ in nothing but this bias: heterogeneity lowers it further. From the noncentral t distribution,
-    so it is exact where the weights are 1/v and the predictor is the standard error (Egger).
+    For trials that differ in nothing but this bias: heterogeneity lowers it further. From the noncentral t
+    distribution, so it is exact where the weights are 1/v and the predictor is the standard error (Egger).
     """
     _, x, w, v = points
     df = np.count_nonzero(w > 0, axis=-1) - 2.0

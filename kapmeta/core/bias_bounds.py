@@ -1,8 +1,8 @@
 """Bounds on what publication bias and confounding could have done; valid for any number of studies.
 
-A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are eta times as likely to
-be published as the others, weighting the others by eta takes the bias out [1]_: no test, no tuning, no minimum number of
-studies, and with eta unlimited a worst case that needs no eta at all.
+A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are eta times as likely
+to be published as the others, weighting the others by eta takes the bias out [1]_: no test, no tuning, no minimum
+number of studies, and with eta unlimited a worst case that needs no eta at all.
 
 References
 ----------
@@ -154,7 +154,7 @@ def _mixed(yes: BoolArray, v: FloatArray) -> BoolArray:
 
 
 def e_value(risk_ratio: npt.ArrayLike) -> FloatArray:
-    """Strength of association, as a risk ratio with both treatment and outcome, that could explain a risk ratio away [2]_."""
+    """Risk ratio of a confounder with both treatment and outcome that could explain a risk ratio away [2]_."""
     ratio = np.asarray(risk_ratio, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(ratio < 1, 1 / ratio, ratio)

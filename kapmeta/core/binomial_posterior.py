@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_curves import Tabulated
+from kapmeta.core.likelihood_curves import Tabulated, extended
 from kapmeta.core.likelihood_models import scale_of, sides, study_log_likelihood
 from kapmeta.core.posterior import sinc_step
 from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
@@ -58,7 +58,7 @@ class Scattered(NamedTuple):
         """Lower-tail area at each element of `x`."""
         x = np.asarray(x, dtype=np.float64)
         smooth = self.sd > 0
-        area = np.zeros(x.shape)
+        area: FloatArray = np.zeros(x.shape)
         for rows, area_of in ((smooth, self._normal_area), (~smooth, self._sinc_area)):
             if rows.any():
                 area = area + area_of(x[..., None], rows)
@@ -106,7 +106,7 @@ class Scattered(NamedTuple):
             if (done | (np.abs(after - x) <= 8 * _EPSILON * (np.abs(x) + step))).all():
                 return np.asarray(after)
             x = after
-        return x
+        return np.asarray(x)
 
 
 class BinomialNormal(NamedTuple):
@@ -185,8 +185,8 @@ def _refuse_improper(
         falls_left, falls_right = sides(studies)
         if not (falls_left and falls_right):
             raise ValueError(
-                "the posterior is improper: every table's likelihood rises without end to one side, so a flat prior of mu "
-                "leaves no distribution; give a normal prior, e.g. mu_prior=(0, 2.82)"
+                "the posterior is improper: every table's likelihood rises without end to one side, so a flat prior of "
+                "mu leaves no distribution; give a normal prior, e.g. mu_prior=(0, 2.82)"
             )
     if not prior.proper and bounded - (mu_prior is None) < 2:
         raise ValueError(
@@ -261,12 +261,9 @@ def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> S
     mu, weight, own = fit.mu, fit.weight, fit.log_likelihood[i]
     tau = np.broadcast_to(fit.tau[:, None], mu.shape)
     wide = tau > 1.25 * study.step
-    theta, relative = _extended(
-        study,
-        float((mu + 9 * tau)[wide].max()) if wide.any() else 0.0,
-        float((mu - 9 * tau)[wide].min()) if wide.any() else 0.0,
-    )
-    exponent = relative - 0.5 * ((theta - mu[wide][:, None]) / tau[wide][:, None]) ** 2
+    far = (mu + 9 * tau)[wide].max(initial=0.0), (mu - 9 * tau)[wide].min(initial=0.0)
+    theta, values = extended(study, float(far[1]), float(far[0]))
+    exponent = values.loglik - 0.5 * ((theta - mu[wide][:, None]) / tau[wide][:, None]) ** 2
     exponent += (np.log(weight[wide].clip(1e-300)) - own[wide] - np.log(tau[wide] * math.sqrt(2 * math.pi)))[:, None]
     on_points = np.exp(exponent).sum(0) * study.step
     parts = [(theta, on_points, np.zeros(theta.size), np.full(theta.size, study.step))]
@@ -277,20 +274,6 @@ def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> S
         step = np.broadcast_to(fit.step[:, None], mu.shape)[~wide]
         parts.append((place, share, np.zeros(place.shape), np.broadcast_to(step[:, None], place.shape)))
     return _lumped(*(np.concatenate([part.ravel() for part in group]) for group in zip(*parts, strict=True)))
-
-
-def _extended(study: Tabulated, highest: float, lowest: float) -> tuple[FloatArray, FloatArray]:
-    """The points of a curve, continued along its plateaus as far as the effects reach."""
-    theta, relative = study.theta, study.relative
-    for at_end, level in ((False, study.plateau[0]), (True, study.plateau[1])):
-        if level:
-            edge = theta[-1] if at_end else theta[0]
-            n = math.ceil(max(0.0, (highest - edge) if at_end else (edge - lowest)) / study.step)
-            more = edge + (1 if at_end else -1) * study.step * np.arange(1, n + 1)
-            flat = np.full(n, math.log(level))
-            theta = np.concatenate([theta, more] if at_end else [more[::-1], theta])
-            relative = np.concatenate([relative, flat] if at_end else [flat, relative])
-    return theta, relative
 
 
 def _lumped(place: FloatArray, weight: FloatArray, sd: FloatArray, step: FloatArray) -> Scattered:

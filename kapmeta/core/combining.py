@@ -13,9 +13,9 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.intervals import INTERVALS
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import Estimator, estimator_named
-from kapmeta.core.weighting import count, mean_and_residuals, q_statistic, weights
+from kapmeta.core.weighting import count, mean_and_residuals, q_statistic
 
-_ELEMENTS_AT_ONCE = 1 << 20
+_ELEMENTS_AT_ONCE = 1 << 17  # stays in cache, and one matrix product in one thread
 
 
 class Combined(NamedTuple):

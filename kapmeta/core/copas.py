@@ -1,7 +1,8 @@
 """Copas and Shi's selection model: larger and more precise studies are more likely to be published.
 
 A study with standard error s is published if ``gamma0 + gamma1 / s + delta > 0``, delta standard normal and correlated
-(rho) with the study's error. The data say next to nothing about gamma0 and gamma1, so the fit is shown for a range of them.
+(rho) with the study's error. The data say next to nothing about gamma0 and gamma1, so the fit is shown for a range of
+them.
 
 References
 ----------

@@ -25,7 +25,7 @@ _MOST_STEPS = 500
 
 
 class PenalisedFit(NamedTuple):
-    """Log odds ratio, its standard error, penalised profile limits, penalised log-likelihood and p-value of no effect."""
+    """Log odds ratio with standard error, penalised profile limits, penalised log-likelihood and p-value."""
 
     estimate: float
     se: float

@@ -109,9 +109,7 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
     return method
 
 
-def _unpooled(
-    y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float
-) -> MeanInterval:
+def _unpooled(y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float) -> MeanInterval:
     """Rows of fewer than two studies: nothing, or the one study with its own Wald interval."""
     one = valid & (studies == 1)
     study = (one[:, None] & (v < np.inf)).nonzero()
@@ -143,11 +141,16 @@ def degrees(v: FloatArray) -> FloatArray:
 
 def hartung_knapp_factor(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> FloatArray:
     """``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_; 0 where all estimates are equal."""
+    return _hartung_knapp(y, v, tau2)[2]
+
+
+def _hartung_knapp(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean, its model-based standard error and the Hartung-Knapp factor on the variance."""
     w = weights(v, tau2)
-    _, e = mean_and_residuals(y, w)
-    q = np.vecdot(w * e, e)
-    rounding = w.sum(-1) * (4 * _EPSILON * np.abs(y).max(-1)) ** 2
-    return np.where(q > rounding, q, 0.0) / degrees(v)
+    mean, e = mean_and_residuals(y, w)
+    total, q = w.sum(-1), np.vecdot(w * e, e)
+    rounding = total * (4 * _EPSILON * np.abs(y).max(-1)) ** 2
+    return mean, 1 / np.sqrt(total), np.where(q > rounding, q, 0.0) / degrees(v)
 
 
 def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -194,8 +197,7 @@ def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
     >>> np.exp([interval.low, interval.high]).round(2)
     array([2.62, 2.86])
     """
-    estimate, se = classic(y, v, tau2)
-    factor = hartung_knapp_factor(y, v, tau2)
+    estimate, se, factor = _hartung_knapp(y, v, tau2)
     scaled = np.where(factor == 0, np.nan, np.sqrt(factor) * se)
     interval = _symmetric(estimate, scaled, degrees(v), level)
     return interval._replace(status=np.where(factor == 0, Status.REFUSED, Status.OK))
@@ -207,9 +209,8 @@ def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) 
 
     Conservative, heavily so with three to five studies.
     """
-    estimate, se = classic(y, v, tau2)
-    factor = np.maximum(hartung_knapp_factor(y, v, tau2), 1.0)
-    return _symmetric(estimate, np.sqrt(factor) * se, degrees(v), level)
+    estimate, se, factor = _hartung_knapp(y, v, tau2)
+    return _symmetric(estimate, np.sqrt(np.maximum(factor, 1.0)) * se, degrees(v), level)
 
 
 @_on_rows
@@ -226,8 +227,8 @@ def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
     >>> np.exp([interval.low, interval.high]).round(2), float(interval.df)
     (array([1.91, 3.91]), inf)
     """
-    estimate, se = classic(y, v, tau2)
-    scaled = _symmetric(estimate, np.sqrt(hartung_knapp_factor(y, v, tau2)) * se, degrees(v), level)
+    estimate, se, factor = _hartung_knapp(y, v, tau2)
+    scaled = _symmetric(estimate, np.sqrt(factor) * se, degrees(v), level)
     normal = _symmetric(estimate, se, np.full_like(se, np.inf), level)
     return _chosen(scaled.high - scaled.low > normal.high - normal.low, scaled, normal)
 
@@ -238,9 +239,9 @@ def hksj_iqwig(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> 
 
     The rule of the German Institute for Quality and Efficiency in Health Care (General Methods 6).
     """
-    estimate, se = classic(y, v, tau2)
+    estimate, se, factor = _hartung_knapp(y, v, tau2)
     df = degrees(v)
-    scaled = _symmetric(estimate, np.sqrt(hartung_knapp_factor(y, v, tau2)) * se, df, level)
+    scaled = _symmetric(estimate, np.sqrt(factor) * se, df, level)
     _, moment_se = classic(y, v, dersimonian_laird(y, v))
     floor = 2 * normal_quantile((1 + level) / 2) * moment_se
     return _chosen(scaled.high - scaled.low >= floor, scaled, _symmetric(estimate, se, df, level))

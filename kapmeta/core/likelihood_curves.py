@@ -29,6 +29,7 @@ _DEEPEST = 80.0  # below its maximum a curve is followed this far
 _FLAT = 1e-13  # slope below which a curve has reached its plateau
 _FINEST = 0.4  # spacing of tabulated points, in units of the width of the curve
 _FARTHEST = 60.0  # of log ratios
+_MOST_POINTS = 20_000  # by which a curve is continued along a plateau
 _BOUND = 1e-12  # a risk this close to 0 or 1 is there
 
 
@@ -168,7 +169,7 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
 def _control_risk_of_difference(
     a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, delta: FloatArray
 ) -> FloatArray:
-    """Control risk of highest likelihood at a risk difference, by bisection of its score: the bracket always holds it."""
+    """Control risk of highest likelihood at a risk difference, by bisection: the bracket always holds it."""
     low = np.maximum(0.0, -delta) + 0 * a
     high = np.minimum(1.0, 1.0 - delta) + 0 * a
     for _ in range(60):
@@ -218,6 +219,27 @@ class Tabulated(NamedTuple):
     def informative(self) -> bool:
         """Whether the curve depends on theta."""
         return not (self.plateau[0] > 0 and self.plateau[1] > 0)
+
+
+def extended(study: Tabulated, lowest: float, highest: float) -> tuple[FloatArray, Values]:
+    """Points of a curve, continued along its plateaus to `lowest` and `highest`, with its values there."""
+    theta = study.theta
+    parts = [study.relative, study.slope, study.curvature]
+    for level, side, edge, reach in (
+        (study.plateau[0], -1, theta[0], theta[0] - lowest),
+        (study.plateau[1], 1, theta[-1], highest - theta[-1]),
+    ):
+        if level and reach > 0:
+            n = min(math.ceil(reach / study.step), _MOST_POINTS)
+            more = edge + side * study.step * np.arange(1, n + 1)
+            flat = [np.full(n, math.log(level)), np.zeros(n), np.zeros(n)]
+            if side > 0:
+                theta = np.concatenate([theta, more])
+                parts = [np.concatenate([old, new]) for old, new in zip(parts, flat, strict=True)]
+            else:
+                theta = np.concatenate([more[::-1], theta])
+                parts = [np.concatenate([new, old]) for old, new in zip(parts, flat, strict=True)]
+    return theta, Values(*parts)
 
 
 def tabulated(measure: str, tables: Tables) -> list[Tabulated]:

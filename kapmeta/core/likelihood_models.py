@@ -23,7 +23,7 @@ from scipy import special
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.likelihood_curves import Tabulated, Values, risk_difference_profile
+from kapmeta.core.likelihood_curves import Tabulated, Values, extended, risk_difference_profile
 from kapmeta.core.roots import bracketed_root
 
 _NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
@@ -56,7 +56,7 @@ def _log_total(log_terms: FloatArray) -> FloatArray:
 
 def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
     """Log-likelihood of one study, relative to the top of its curve, at equally shaped arrays `mu` and `tau`."""
-    out = np.empty(mu.shape)
+    out: FloatArray = np.empty(mu.shape)
     wide = tau > _NARROW * study.step
     if wide.any():
         out[wide] = _over_points(study, mu[wide], tau[wide])
@@ -86,7 +86,7 @@ def _over_points(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArra
             total += level * (special.ndtr(-sign * x) - 0.5 * study.step * density)
             total += level * study.step**2 / 12 * sign * x / tau * density
     with np.errstate(divide="ignore"):
-        found = np.log(total)
+        found = np.asarray(np.log(total))
     lost = np.flatnonzero(~(total > 1e-290))
     if lost.size:  # far from the curve: once more on the logarithmic scale
         found[lost] = _far_out(study, mu[lost], tau[lost])
@@ -164,20 +164,11 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
 
 def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
     """Standardised deviations, log weights, slopes and curvatures at the points of the curve and along its plateaus."""
-    theta, relative, slope, bend = study.theta, study.relative, study.slope, study.curvature
-    reach = float(np.max(np.abs(mu)) + 9 * tau.max())
-    for end, level in ((0, study.plateau[0]), (-1, study.plateau[1])):
-        if level:
-            n = max(0, math.ceil((reach - abs(theta[end])) / study.step))
-            more = theta[end] + np.sign(end + 0.5) * study.step * np.arange(1, n + 1)
-            order = lambda old, new, end=end: np.concatenate([new[::-1], old] if end == 0 else [old, new])
-            theta = order(theta, more)
-            relative, slope, bend = (
-                order(part, np.full(n, fill)) for part, fill in ((relative, math.log(level)), (slope, 0.0), (bend, 0.0))
-            )
+    reach = 9 * float(tau.max())
+    theta, values = extended(study, float(mu.min()) - reach, float(mu.max()) + reach)
     x = (theta - mu[:, None]) / tau[:, None]
-    log_weight = relative - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
-    return x, log_weight, slope, bend
+    log_weight = values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
+    return x, log_weight, values.slope, values.curvature
 
 
 def _hermite_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
@@ -295,20 +286,20 @@ def _edge(studies: Sequence[Tabulated]) -> float:
 def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
     """The mean of highest likelihood at each tau: the likelihood is concave in the mean, so its slope has one root."""
     centre, finest, reach = scale_of(studies)
-    reach = reach + finest + np.asarray(tau)
+    reaches: FloatArray = reach + finest + np.asarray(tau)
 
     def slope(mu: FloatArray) -> FloatArray:
         return marginal(studies, mu, tau).gradient[:, 0]
 
     edge = _edge(studies)
-    low, high = np.maximum(centre - reach, -edge), np.minimum(centre + reach, edge)
+    low, high = np.maximum(centre - reaches, -edge), np.minimum(centre + reaches, edge)
     for _ in range(_MOST_STEPS):
         outside_low, outside_high = (slope(low) < 0) & (low > -edge), (slope(high) > 0) & (high < edge)
         if not (outside_low | outside_high).any():
             break
-        low = np.maximum(np.where(outside_low, low - 2 * reach, low), -edge)
-        high = np.minimum(np.where(outside_high, high + 2 * reach, high), edge)
-        reach = 2 * reach
+        low = np.maximum(np.where(outside_low, low - 2 * reaches, low), -edge)
+        high = np.minimum(np.where(outside_high, high + 2 * reaches, high), edge)
+        reaches = 2 * reaches
     return _newton_root(
         lambda mu: (lambda m: (m.gradient[:, 0], m.hessian[:, 0, 0]))(marginal(studies, mu, tau)), low, high
     )
@@ -332,9 +323,11 @@ def _newton_root(
     return x
 
 
-def _tau_grid(studies: Sequence[Tabulated]) -> FloatArray:
-    """Values of tau from far below the finest curve to far above the spread of the effects."""
-    _, finest, reach = scale_of(studies)
+def _tau_grid(studies: Sequence[Tabulated], mu: FloatArray | None = None) -> FloatArray:
+    """Values of tau from far below the finest curve to far above the spread of the effects about each other and `mu`."""
+    centre, finest, reach = scale_of([s for s in studies if s.informative])
+    if mu is not None:
+        reach += float(np.abs(mu - centre).max())
     return np.geomspace(0.05 * finest, 4 * reach + 4 * finest, _TAUS)
 
 
@@ -356,7 +349,7 @@ def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> tuple[
     for _ in range(_MOST_STEPS):
         values, vectors = np.linalg.eigh(hessian)
         step = vectors @ (vectors.T @ gradient / np.maximum(np.abs(values), 1e-300))  # uphill whatever the curvature
-        size = 1.0
+        size = min(1.0, 1.0 / max(abs(float(step[1])), 1e-300))  # tau grows at most e-fold
         for _ in range(40):
             there = here + size * step
             after, gradient_after, hessian_after = _logarithmic(studies, there)
@@ -391,14 +384,20 @@ def _profile_over_tau(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatAr
 
 def profile_at(studies: Sequence[Tabulated], mu: float, *, random: bool = True) -> float:
     """Highest log-likelihood with the mean held at `mu`, over all tau if effects are `random`."""
-    mean, taus = np.array([mu]), np.zeros(1)
-    if random:
-        taus = np.concatenate([[0.0], _tau_grid([s for s in studies if s.informative])])
-    for _ in range(12 if random else 0):
+    mean = np.array([mu])
+    return float(_zoomed(studies, mean, random)[0]) if random else float(log_likelihood(studies, mean, np.zeros(1))[0])
+
+
+def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> FloatArray:
+    """The profile at one mean, by looking ever closer at the best of several values of tau."""
+    if not random:
+        return log_likelihood(studies, mean, np.zeros(1))
+    taus = np.concatenate([[0.0], _tau_grid(studies, mean)])
+    for _ in range(12):
         _, best = _profile_over_tau(studies, mean, taus)
         i = int(np.flatnonzero(taus == best[0])[0])
         taus = np.linspace(taus[max(i - 1, 0)], taus[min(i + 1, taus.size - 1)], 9)
-    return float(_profile_over_tau(studies, mean, taus)[0][0])
+    return _profile_over_tau(studies, mean, taus)[0]
 
 
 def _mean_limit(
@@ -410,16 +409,19 @@ def _mean_limit(
     random: bool,
 ) -> float:
     """The outermost mean on one side at which the profile likelihood has fallen to `target`."""
-    taus = np.concatenate([[0.0], _tau_grid(studies)]) if random else np.zeros(1)
+    def profile(mu: FloatArray) -> tuple[FloatArray, FloatArray]:
+        taus = np.concatenate([[0.0], _tau_grid(studies, mu)]) if random else np.zeros(1)
+        return _profile_over_tau(studies, mu, taus)
+
     reach = 3 * se
     for _ in range(_MOST_STEPS):
-        if _profile_over_tau(studies, np.array([mode[0] + side * reach]), taus)[0][0] < target:
+        if profile(np.array([mode[0] + side * reach]))[0][0] < target:
             break
         reach *= 2
     else:
         return side * math.inf
     looks = mode[0] + side * reach * np.arange(1, _LOOKS + 1) / _LOOKS
-    seen, at = _profile_over_tau(studies, looks, taus)
+    seen, at = profile(looks)
     outer = int(np.flatnonzero(seen < target)[-1]) if (seen >= target).any() else 0
     if (seen >= target).any():
         outer = int(np.flatnonzero(seen >= target)[-1]) + 1
@@ -440,6 +442,7 @@ def _crossing(
     """
     here = np.array(start)
     free = 1 - held
+    widest = 2 * float(start[1]) + 4 * float(_tau_grid(studies, here[:1])[-1])
     for _ in range(_MOST_STEPS):
         fit = marginal(studies, here[:1], here[1:])
         value, gradient, hessian = fit.value[0] - target, fit.gradient[0], fit.hessian[0]
@@ -456,6 +459,8 @@ def _crossing(
                 step[held] = abs(nuisance) + 0.1
         if held == 1 and here[1] + step[1] <= 0:
             step[1] = -here[1] if here[1] < 1e-6 else -here[1] / 2
+        if here[1] + step[1] > widest:
+            return math.nan
         here = here + step
         if (np.abs(step) <= 1e-12 * np.maximum(np.abs(here), 1e-6)).all():
             return float(here[free])
@@ -468,14 +473,7 @@ def _crossing_by_bisection(
     """The same limit without derivatives: slower, and sure."""
 
     def excess(mu: FloatArray) -> FloatArray:
-        if not random:
-            return log_likelihood(studies, mu, np.zeros_like(mu)) - target
-        taus = np.concatenate([[0.0], _tau_grid(studies)])
-        for _ in range(6):
-            _, best = _profile_over_tau(studies, mu, taus)
-            i = int(np.flatnonzero(taus == best[0])[0])
-            taus = np.linspace(taus[max(i - 1, 0)], taus[min(i + 1, taus.size - 1)], 9)
-        return _profile_over_tau(studies, mu, taus)[0] - target
+        return _zoomed(studies, mu, random) - target
 
     return float(bracketed_root(excess, np.array([inner]), np.array([outer]))[0])
 

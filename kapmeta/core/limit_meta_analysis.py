@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.arrays import FloatArray
-from kapmeta.core.asymmetry import Points, weighted_line
+from kapmeta.core.asymmetry import Points, mixed_line, weighted_line
 from kapmeta.core.tau2 import Estimator, estimator_named
 from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
 
@@ -79,9 +79,8 @@ def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
 
 def _line_through_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
     """Slope of the radial plot of the shrunken studies, with an intercept; variances taken as known."""
-    line = weighted_line(Points(radial.shrunken, np.sqrt(radial.v), weights(radial.v), radial.v))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return line.intercept, line.intercept_se / np.sqrt(line.dispersion)
+    line = mixed_line(radial.shrunken, radial.v, np.sqrt(radial.v), tau2=0.0)
+    return line.intercept, line.intercept_se
 
 
 def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
@@ -95,7 +94,7 @@ def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
 ADJUSTMENTS: Mapping[str, Callable[[_Radial], tuple[FloatArray, FloatArray]]] = MappingProxyType(
     {"at-limit": _at_limit, "shrunken-line": _line_through_shrunken, "shrunken-mean": _mean_of_shrunken}
 )
-"""Estimates of the effect in the limit; ``"at-limit"`` is the one of [1]_ eq. (8), the others pool the shrunken studies."""
+"""Estimates of the effect in the limit; ``"at-limit"`` extrapolates the line, the others pool shrunken studies."""
 
 
 def limit_meta_analysis(

@@ -163,7 +163,7 @@ def evaluate(model: Model, p: FloatArray) -> Evaluation:
 
 
 def _local(model: Model, z: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Derivatives of the linear predictors in the parameters that each study has (k, 2, N, own), and their positions."""
+    """Derivatives of the predictors in the parameters that each study has (k, 2, N, own), and their positions."""
     k, n = z.shape[:2]
     h = np.array(model.codes)[None, :, None]
     one = np.ones((k, 2, n))

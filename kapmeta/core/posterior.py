@@ -141,7 +141,8 @@ def _given_tau(
     log_total = np.where(there[..., None, :], np.log(total), 0.0).sum(-1)
     origin = np.take_along_axis(y, np.argmin(v, axis=-1)[..., None], axis=-1)
     y = np.where(there, y - origin, 0.0)[..., None, :]
-    s1, weighted = w.sum(-1), (w * y).sum(-1)
+    s1: FloatArray = w.sum(-1)
+    weighted: FloatArray = (w * y).sum(-1)
     constants: FloatArray = count(v)[..., None] - 1.0
     pull: FloatArray | float = 0.0
     if mu_prior is not None:
@@ -305,8 +306,8 @@ def sinc_step(x: FloatArray) -> FloatArray:
 @lru_cache(maxsize=32)
 def _cumulative(points: int) -> FloatArray:
     """Matrix that takes weights to the distribution function at the points."""
-    i = np.arange(points)
-    return 0.5 + sinc_step(i[None, :] - i[:, None])
+    i = np.arange(points, dtype=np.float64)
+    return 0.5 + sinc_step(np.subtract.outer(i, i).T)
 
 
 def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:

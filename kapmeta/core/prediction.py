@@ -38,9 +38,7 @@ from kapmeta.core.roots import bracketed_root
 from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
 
 Limits: TypeAlias = tuple[FloatArray, FloatArray]
-PredictionMethod: TypeAlias = Callable[
-    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits
-]
+PredictionMethod: TypeAlias = Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits]
 
 _FEWEST_FOR_ENSEMBLE = 20
 _NODES, _LOWEST, _HIGHEST = 64, -7.5, 8.5  # of tau2 in `nnf`, on the normal score of its distribution
@@ -66,8 +64,7 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
     def wrapped(kernel: _Kernel) -> PredictionMethod:
         @wraps(kernel)
         def method(
-            y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float =
-            0.95
+            y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float = 0.95
         ) -> Limits:
             y, v = present(y, v)
             shape, k = v.shape[:-1], v.shape[-1]
@@ -82,9 +79,7 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
                 return low.reshape(shape), high.reshape(shape)
             low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
             if rows.any():
-                low[rows], high[rows] = kernel(
-                    Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level)
-                )
+                low[rows], high[rows] = kernel(Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level))
             return low.reshape(shape), high.reshape(shape)
 
         return method
@@ -186,8 +181,7 @@ def nnf(given: Given) -> Limits:
     counts; `tau2` and the interval are not used. nan where all estimates are equal.
     """
     limits = [
-        _confidence_limits(y[v < np.inf], v[v < np.inf], given.level) for y, v in zip(given.y, given.v,
-        strict=True)
+        _confidence_limits(y[v < np.inf], v[v < np.inf], given.level) for y, v in zip(given.y, given.v, strict=True)
     ]
     low, high = np.transpose(limits)
     return low, high

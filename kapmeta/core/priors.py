@@ -78,7 +78,7 @@ class Nodes(NamedTuple):
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
-        raise ValueError(f"{name} must be {'a positive' if positive else 'a'} number: got {value}")
+        raise ValueError(f"{name} must be {'a positive' if positive else 'a'} number: got {value!r}")
     return array
 
 
@@ -234,7 +234,7 @@ def _onset(w: FloatArray) -> FloatArray:
 
 def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
     """First point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
-    first, step, w = _spaced(np.full(unit.shape, _START), np.log(reach / unit) + 0.1, points)
+    first, step, w = _spaced(np.full(unit.shape, _START), np.log(np.asarray(reach) / unit) + 0.1, points)
     log_weight = np.log(_last(unit) * _last(step)) + w - np.exp(-w) + np.log1p(np.exp(-w))
     return first, step, _last(unit) * _onset(w), log_weight
 

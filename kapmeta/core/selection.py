@@ -1,8 +1,9 @@
 """Selection models: effects are observed with a probability that depends on their p-value, and that is fitted too.
 
 A study with estimate y and variance v is seen with relative probability w(p); the density of what is seen is
-``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_ [2]_. All integrals, step functions
-included, are Gauss-Legendre sums over panels that end where w jumps; gradient and Hessian are moments over the same nodes.
+``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_ [2]_. All integrals, step
+functions included, are Gauss-Legendre sums over panels that end where w jumps; gradient and Hessian are moments over
+the same nodes.
 
 References
 ----------
@@ -42,6 +43,10 @@ finite integral where heterogeneity is large, and a single tiny p-value decides 
 # panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
 _BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
 _DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
+_NEAR_ZERO = (1e-4, 1e-3, 1e-2, 0.1, 0.4)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
+_FAR = (
+    9.0  # parameters at which a study would be seen only if it is this many standard deviations off are not considered
+)
 _NODES = 10
 _MOST_STEPS = 200
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
@@ -85,8 +90,8 @@ class Tail(NamedTuple):
 class Family(NamedTuple):
     """A weight function of p: parameters without selection, starts, bounds, and the function itself.
 
-    `weight` takes the tail, the parameters and the precision of each study (1 where none is used). `level_ends`: whether
-    it is kept level beyond `SMALLEST_P`.
+    `weight` takes the tail, the parameters and the precision of each study (1 where none is used). `level_ends`:
+    whether it is kept level beyond `SMALLEST_P`.
     """
 
     neutral: tuple[float, ...]
@@ -235,7 +240,8 @@ def fit(
     family : str
         ``"step"`` or a word of `FAMILIES`.
     steps : sequence of float
-        For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the first.
+        For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the
+        first.
     delta : sequence of float, optional
         Fixed selection parameters [3]_ instead of estimated ones; for steps the leading 1 included.
     two_sided : bool
@@ -280,6 +286,8 @@ def _density(
     kind = FAMILIES[family]
     row = precision[:, None]
     cuts = _level_beyond(two_sided) if kind.level_ends else np.zeros(1)
+    if kind.level_ends and two_sided:
+        cuts = np.append(cuts, _NEAR_ZERO)
     tail = _level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
     return (
@@ -316,13 +324,14 @@ def _step_weight(p: FloatArray, ends: FloatArray, d: FloatArray) -> Weight:
 
 
 def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where nothing would be seen."""
+    """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where hardly anything is seen."""
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
     nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts)
     inside = _log_density(nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d))
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
-    if not np.isfinite(top).all():
+    far = np.abs(nodes - m[:, None]) > _FAR * np.sqrt(s2)[:, None]
+    if not np.isfinite(top).all() or (far & (inside.log == top) & (lengths > 0)).any():
         return -np.inf, np.zeros_like(theta), np.zeros((theta.size, theta.size))
     mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))
     total = mass.sum(-1)
@@ -385,9 +394,9 @@ def maximise(
 ) -> Fit:
     """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
 
-    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut back
-    until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no unit,
-    after one more full step that squares the error.
+    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut
+    back until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no
+    unit, after one more full step that squares the error.
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
@@ -504,7 +513,8 @@ def _selection(
     return Selection(
         float(found.theta[0] * unit), float(se[0] * unit), float(found.theta[1] * unit**2), float(se[1] * unit**2),
         delta, se_delta, found.log_likelihood + jacobian, unselected + jacobian, statistic, df,
-        float(chi2_upper(statistic, df)) if df else float("nan"), bool(found.on_bound[2:].any()), counts, found.converged,
+        float(chi2_upper(statistic, df)) if df else float("nan"), bool(found.on_bound[2:].any()), counts,
+        found.converged,
     )  # fmt: skip
 
 

@@ -124,27 +124,27 @@ def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
     shape, k = v.shape[:-1], v.shape[-1]
     target = np.broadcast_to(np.asarray(target, dtype=np.float64), shape).reshape(-1)
     y, v = np.broadcast_to(y, v.shape).reshape(-1, k), v.reshape(-1, k)
-    with np.errstate(invalid="ignore"):
-        above = q_statistic(y, v) > target
-    t, active = np.where(above, _left_of_root(y, v, target), 0.0), np.flatnonzero(above)
-    for _ in range(_MOST_STEPS):
-        if not active.size:
-            break
-        w = weights(v[active], t[active])
-        _, e = mean_and_residuals(y[active], w)
-        we = w * e
-        q, goal = np.vecdot(we, e), target[active]
-        step = (q - goal) * (q / goal) / np.vecdot(we, we)
-        t[active] = after = np.maximum(t[active] + step, 0.0)
-        active = active[step > 2 * _EPSILON * after]
+    t = _left_of_root(y, v, target)
+    active = np.arange(t.size)
+    with np.errstate(divide="ignore", invalid="ignore"):  # effects all equal, or impossible
+        for _ in range(_MOST_STEPS):
+            if not active.size:
+                break
+            w = weights(v[active], t[active])
+            _, e = mean_and_residuals(y[active], w)
+            we = w * e
+            q, goal = np.vecdot(we, e), target[active]
+            step = (q - goal) * (q / goal) / np.vecdot(we, we)
+            t[active] = after = np.fmax(t[active] + step, 0.0)
+            active = active[step > 2 * _EPSILON * after]
     return np.where((count(v) > 1) & np.isfinite(y.sum(-1)), t, np.nan).reshape(shape)
 
 
 def _left_of_root(y: FloatArray, v: FloatArray, target: FloatArray) -> FloatArray:
     """``max(0, S / target - max v)``: since every weight is at least 1/(max v + tau2), Q is not below target here."""
-    largest = np.max(np.where(v < np.inf, v, 0.0), axis=-1, initial=0.0)
+    largest = np.where(v < np.inf, v, 0.0).max(-1, initial=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.nan_to_num(np.maximum(spread(y, v)[1] / target - largest, 0.0)))
+        return np.asarray(np.fmax(spread(y, v)[1] / target - largest, 0.0))
 
 
 def paule_mandel(y: FloatArray, v: FloatArray) -> FloatArray:

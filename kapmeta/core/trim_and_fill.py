@@ -1,12 +1,12 @@
 """Trim and fill: how many studies would have to be added to make the funnel plot symmetric, and what that would do.
 
-An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity it adds studies that
-never were. Not for fewer than ten trials.
+An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity it adds studies
+that never were. Not for fewer than ten trials.
 
 References
 ----------
-.. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication bias
-   in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
+.. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication
+   bias in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
 .. [2] Duval S, Tweedie R. A nonparametric "trim and fill" method of accounting for publication bias in meta-analysis.
    J Am Stat Assoc 2000;95:89-98. https://doi.org/10.1080/01621459.2000.10473905
 """
@@ -114,7 +114,8 @@ def trim_and_fill(
     count_by : str
         Word of `COUNTS`.
     side : str
-        Word of `SIDES`. ``"auto"`` looks at the slope of a meta-regression on the standard error under the trimming model.
+        Word of `SIDES`. ``"auto"`` looks at the slope of a meta-regression on the standard error under the trimming
+        model.
     tau2 : str, callable or float
         Between-study variance of the final pooling; 0.0 is the common-effect model.
     trim_tau2 : str, callable or float, optional
@@ -143,7 +144,8 @@ def trim_and_fill(
     estimate, se, between = pooled(all_y, all_v, tau2)
     columns = (k0, _se_of_count(count_by, raw, k), _p_of_run(count_by, k0), missing, -missing * centre)
     shown = [np.where(done, part, np.nan) for part in (*columns, estimate, se, between)]
-    return Filled(*shown[:5], all_y, all_v, *shown[5:], status)
+    k0, se_k0, p_value, missing, centre, estimate, se, between = shown
+    return Filled(k0, se_k0, p_value, missing, centre, all_y, all_v, estimate, se, between, status)
 
 
 def pooled(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> tuple[FloatArray, FloatArray, FloatArray]:

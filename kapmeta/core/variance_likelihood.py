@@ -32,6 +32,7 @@ _NODES_AT_LITTLE_COST = 1 << 12  # rows x studies x cells
 _MOST_ROUNDS = 60
 _ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
 _EPSILON = np.finfo(np.float64).eps
+_LAST_STEP = 1e-11  # a Newton step this small, relative to tau2, is the last: its square is beyond the last digit
 
 
 class _Curve(NamedTuple):
@@ -70,8 +71,8 @@ def score(y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool) -
 def search_limit(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:
     """A value of tau2 beyond which the likelihood only falls; 0 where it falls from the start."""
     there = v < np.inf
-    smallest = np.min(v, axis=-1, initial=np.inf)
-    largest = np.max(np.where(there, v, 0.0), axis=-1, initial=0.0)
+    smallest = v.min(-1, initial=np.inf)
+    largest = np.where(there, v, 0.0).max(-1, initial=0.0)
     _, s = spread(y, v)
     k = count(v) - restricted
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,11 +113,14 @@ class _Cells(NamedTuple):
 
     def where(self, keep: BoolArray) -> _Cells:
         """The cells for which `keep` holds."""
-        return _Cells(self.row[keep], _at(self.left, keep), _at(self.right, keep))
+        places = np.flatnonzero(keep)
+        if places.size == keep.size:
+            return self
+        return _Cells(self.row[places], _at(self.left, places), _at(self.right, places))
 
 
-def _at(curve: _Curve, where: BoolArray | slice | tuple[slice, slice]) -> _Curve:
-    return _Curve(*(part[where] for part in curve))
+def _at(curve: _Curve, places: IntArray) -> _Curve:
+    return _Curve(*(part[places] for part in curve))
 
 
 def _flat(curve: _Curve, where: tuple[slice, slice]) -> _Curve:
@@ -168,9 +172,10 @@ def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: boo
         settled = open_ & (falling | narrow)
         turning = settled & (left.a > left.b) & (right.a <= right.b)
         found.append(_bracket(cells.where(turning)))
-        cells = cells.where(open_ & ~settled)
-        if not cells.row.size:
+        unsettled = open_ & ~settled
+        if not unsettled.any():
             break
+        cells = cells.where(unsettled)
         cells, tops = _halved(y, v, cells, smallest, restricted)
         np.maximum.at(best, cells.row, tops)
     return _joined(found)
@@ -225,7 +230,7 @@ def _maximised(y: FloatArray, v: FloatArray, found: _Brackets, restricted: bool)
         at_root = np.abs(value) <= noise
         t[active] = np.where(at_root & ~inside, now, after)
         closed = high[active] - low[active] <= 2 * _EPSILON * now
-        active = active[~(at_root | closed | (np.abs(after - now) <= _EPSILON * now))]
+        active = active[~(at_root | closed | (np.abs(after - now) <= _LAST_STEP * now))]
     return t
 
 

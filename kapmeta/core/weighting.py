@@ -67,18 +67,21 @@ def sums_of_others(w: FloatArray) -> FloatArray:
     return before + after
 
 
+def _sum_of_products(w: FloatArray) -> FloatArray:
+    """``sum_(i != j) w_i w_j``: every weight times those before it, twice."""
+    return np.asarray(2 * np.vecdot(w[..., 1:], np.add.accumulate(w[..., :-1], axis=-1)))
+
+
 def trace_p(w: FloatArray) -> FloatArray:
     """``tr P = S1 - S2 / S1 = sum_(i != j) w_i w_j / S1``, without the cancellation a dominating weight brings."""
     with np.errstate(invalid="ignore"):  # no study at all: nan
-        return np.asarray(np.vecdot(w, sums_of_others(w)) / w.sum(-1))
+        return np.asarray(_sum_of_products(w) / w.sum(-1))
 
 
 def trace_pp(w: FloatArray) -> FloatArray:
     """``tr PP = S2 - 2 S3 / S1 + (S2 / S1)^2``, as a sum of positive terms."""
-    diagonal, squares = w * sums_of_others(w), w * w
-    return np.asarray(
-        (np.vecdot(diagonal, diagonal) + np.vecdot(squares, sums_of_others(squares))) / w.sum(-1) ** 2
-    )
+    diagonal = w * sums_of_others(w)
+    return np.asarray((np.vecdot(diagonal, diagonal) + _sum_of_products(w * w)) / w.sum(-1) ** 2)
 
 
 def spread(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:

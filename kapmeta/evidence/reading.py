@@ -198,6 +198,66 @@ class Evidence:
         frame = self._chosen(frame, "effects", "event", outcome, name="outcome")
         return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
 
+    def declared_arms(self) -> pd.DataFrame:
+        """Arms of the trials that have several, with the level of every factor: what `kapmeta.contrasts` takes.
+
+        An arm without a dose or without sessions has the levels ``"none"`` and 0.
+        """
+        arms = self.arms.rename(columns={"study_id": "study", "arm_id": "arm"})
+        several = arms.groupby("study")["arm"].transform("size") > 1
+        filled = arms.assign(dose=arms["dose"].replace("", "none").fillna("none"), sessions=arms["sessions"].fillna(0))
+        return filled[several].reset_index(drop=True)
+
+    def against(self, study: str, control: str, *, event: str) -> pd.DataFrame:
+        """Every other arm of a trial against one of its arms, with counts, one row each: arms that share a control.
+
+        Parameters
+        ----------
+        study, control : str
+            Ids of the trial and of the arm.
+        event : str
+            What was counted.
+
+        Returns
+        -------
+        DataFrame
+            Columns as `kapmeta.risk_ratio` takes them, with `comparison_id` telling the rows apart.
+
+        Raises
+        ------
+        ValueError
+            If the trial has no counts of the event in that arm.
+
+        Examples
+        --------
+        >>> import kapmeta as km
+        >>> km.load_evidence().against("terasaki2022", "la", event="readmission")[["treatment", "events_t", "n_t"]]
+                   treatment  events_t  n_t
+        0  ketamine 0.5 mg/kg         2   13
+        1   naltrexone 380 mg         3   14
+        """
+        rows = self.outcomes.query("study_id == @study and event == @event and events.notna()")
+        names = self.arms.query("study_id == @study").set_index("arm_id")["label"]
+        shared = rows[rows["arm_id"] == control]
+        if shared.empty:
+            raise ValueError(f'"{study}" has no counts of {event} in an arm "{control}"')
+        keys = ["timepoint", "months"]
+        others = rows[rows["arm_id"] != control].merge(shared, on=keys, suffixes=("_t", "_c"), validate="m:1")
+        label = self.studies.set_index("study_id").loc[study, "label"]
+        return pd.DataFrame(
+            {
+                "study": study,
+                "label": label,
+                "comparison_id": others["arm_id_t"] + " v " + control + ", " + others["timepoint"],
+                "months": others["months"],
+                "event": event,
+                "event_is_good": others["event_is_good_t"],
+                "treatment": others["arm_id_t"].map(names),
+                "control": names[control],
+                **{name: others[name].astype("int64") for name in ("events_t", "n_t", "events_c", "n_c")},
+            }
+        )
+
     def _chosen(
         self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = ""
     ) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullL
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.plot.axis import EffectAxis, Fits, effect_axis
+from kapmeta.plot.labelling import Label, Names, labelled, labels_note
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme
 from kapmeta.plot.typesetting import Font, legible, text_width, wrapped
@@ -23,7 +24,7 @@ __all__ = ["Frame", "Key", "Panel", "axis_of", "fixed_axis", "framed", "texts_of
 
 # lengths in ems of the type size
 PITCH, MARGIN, GAP, TICK, PAD = 1.3, 0.55, 0.6, 0.38, 0.34
-LEAST_PANEL = 6.0
+LEAST_PANEL, LABEL_PITCH = 6.0, 1.15
 ROW_LABEL, LEAST_ROW_LABEL = 22.0, 8.0
 WIDTH = 4.8  # inches of a figure of its own
 
@@ -49,8 +50,8 @@ class Frame:
     """What surrounds a panel.
 
     `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at heights of the
-    y axis, in place of its ticks. The panel is `ratio` times as high as wide, or `height` ems high; `below`
-    ems are kept free under it, with labels `below_rows` at ems from its lower edge.
+    y axis, in place of its ticks, `row_height` ems high each or more. The panel is `ratio` times as high as
+    wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems from its lower edge.
     """
 
     x: AxisMaker
@@ -65,13 +66,14 @@ class Frame:
     ratio: float = 0.75
     height: float = math.nan
     rows: tuple[tuple[float, str], ...] = ()
+    row_height: float = 2.0
     below: float = 0.0
     below_rows: tuple[tuple[float, str, bool], ...] = ()
     down: bool = False
     sides: tuple[str, ...] = ()
     right: float = 0.0
     x_axis: bool = True
-    inside: tuple[str, ...] = ()
+    names: Names | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,7 @@ class Panel:
 
     def places(self, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
         """Points from the lower left corner of the panel, shape (points, 2)."""
-        up = self.y.place(y)
-        return np.stack([self.width * self.x.place(x), self.height * ((1 - up) if self.down else up)], axis=-1)
+        return _places(self.x, self.y, self.down, self.width, self.height, x, y)
 
     def write(
         self,
@@ -109,8 +110,9 @@ class Panel:
         bold: bool = False,
         colour: str = "",
         order: float = 6,
+        backing: str = "",
     ) -> None:
-        """One line of text with its baseline at points from the lower left corner."""
+        """One line of text with its baseline at points from the lower left corner; `backing` is painted behind it."""
         self.ax.text(
             _ten(x / self.width),
             _ten(y / self.height),
@@ -124,7 +126,15 @@ class Panel:
             color=colour or self.theme.text,
             parse_math=False,
             zorder=order,
+            bbox={"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale} if backing else None,
         )
+
+
+def _places(
+    along: EffectAxis, upwards: EffectAxis, down: bool, width: float, height: float, x: npt.ArrayLike, y: npt.ArrayLike
+) -> FloatArray:
+    up = upwards.place(y)
+    return np.stack([width * along.place(x), height * ((1 - up) if down else up)], axis=-1)
 
 
 def axis_of(
@@ -140,6 +150,8 @@ def axis_of(
     points = np.ravel(np.asarray(values, dtype=float))
     given = [np.ravel(np.asarray(x, dtype=float)) for x in (low, high)]
     limits = [x if x.size else points for x in given]
+    most = max(x.size for x in (points, *limits))
+    points, *limits = (np.append(x, np.full(most - x.size, np.nan)) for x in (points, *limits))
 
     def make(fits: Fits) -> EffectAxis:
         return effect_axis(points, *limits, null, log=log, fits=fits, ends=ends)
@@ -166,6 +178,8 @@ def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | Non
     if ax is None:
         wide = 72 * _inches(width)
         plan = _Plan(frame, font, boxes, wide, math.nan)
+        if plan.unnamed:
+            plan = _Plan(_noted(frame, plan), font, boxes, wide, math.nan)
         ax, scale = _own_axes(plan, theme), 1.0
     elif width is not None:
         raise ValueError("width= is for figures that the plot makes; on a given ax the width is that of the ax")
@@ -179,7 +193,8 @@ def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | Non
 
 
 def _all_text(frame: Frame) -> Iterable[str]:
-    yield from (frame.x_label, frame.y_label, frame.title, *frame.notes, *frame.sides, *frame.inside)
+    yield from (frame.x_label, frame.y_label, frame.title, *frame.notes, *frame.sides, "…")
+    yield from frame.names.labels if frame.names else ()
     yield from (key.text for key in frame.keys)
     yield from (label for _, label in frame.rows)
     yield from (label for _, label, _ in frame.below_rows)
@@ -191,6 +206,12 @@ def _inches(width: float | str | None) -> float:
             raise ValueError(f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}')
         return WIDTHS[width]
     return WIDTH if width is None else float(width)
+
+
+def _noted(frame: Frame, plan: _Plan) -> Frame:
+    """The frame with a note that some points have no name."""
+    known = np.isfinite(_places(plan.x, plan.y, frame.down, 1, 1, *frame.names[:2])).all(axis=1) if frame.names else ()
+    return replace(frame, notes=(*frame.notes, *labels_note(plan.unnamed, int(np.sum(known)))))
 
 
 class _Plan:
@@ -205,12 +226,18 @@ class _Plan:
         self.notes = [line for note in frame.notes for line in self.wrapped(note, 0.94 * self.line)]
         room = min(ROW_LABEL * em, max(0.42 * wide, LEAST_ROW_LABEL * em))
         self.rows = [(y, self.wrapped(label, room)) for y, label in frame.rows]
-        self.below_rows = [(y, self.wrapped(label, room, bold), bold) for y, label, bold in frame.below_rows]
+        self.below_rows = [(y, [self._cut(label, room, bold)], bold) for y, label, bold in frame.below_rows]
         self.keys = self._keys()
         self._fit(high)
 
     def wrapped(self, text: str, limit: float, bold: bool = False) -> list[str]:
         return wrapped(text.translate(self.boxes), limit, self.font, bold) if text else []
+
+    def _cut(self, text: str, limit: float, bold: bool) -> str:
+        first, *rest = self.wrapped(text, limit, bold) or [""]
+        while rest and first and text_width(f"{first}…", self.font, bold) > limit:
+            first = first[:-1]
+        return f"{first.rstrip()}…" if rest else first
 
     def _fit(self, high: float) -> None:
         em, frame = self.font.points, self.frame
@@ -233,15 +260,39 @@ class _Plan:
                 break
             beside = needed
 
+        self.labels, self.unnamed = self._names()
+
+    def _names(self) -> tuple[list[Label], int]:
+        names, frame = self.frame.names, self.frame
+        if names is None:
+            return [], 0
+        sizes = (self.x, self.y, frame.down, self.width, self.height)
+        lines = [_along(_places(*sizes, x, y), self.font.points) for x, y in names.lines]
+        return labelled(
+            _places(*sizes, names.x, names.y),
+            self.font.points * np.asarray(names.sides),
+            [label.translate(self.boxes) for label in names.labels],
+            self.font,
+            (self.width, self.height),
+            np.concatenate([np.empty((0, 2)), *lines]),
+        )
+
     def _height(self, high: float) -> float:
         em, frame = self.font.points, self.frame
         if math.isnan(high):
-            return frame.ratio * self.width if math.isnan(frame.height) else frame.height * em
+            return frame.ratio * self.width if math.isnan(frame.height) else self._rows_height() * em
         height = high - self.top - self.bottom
-        least = LEAST_PANEL if math.isnan(frame.height) else frame.height
+        least = LEAST_PANEL if math.isnan(frame.height) else self._rows_height()
         if height < least * em:
             raise ValueError(f"it needs {(least * em + self.top + self.bottom) / 72:.1f} in of height at {em:g} points")
         return height
+
+    def _rows_height(self) -> float:
+        """The height asked for, in ems, or more where labels of rows have several lines."""
+        if not self.rows:
+            return self.frame.height
+        lines = max(len(lines) for _, lines in self.rows)
+        return max(self.frame.height, (lines * PITCH + 0.45) * (self.frame.height / self.frame.row_height))
 
     def _around(self) -> None:
         em, frame = self.font.points, self.frame
@@ -293,6 +344,16 @@ class _Plan:
         return all((b - a) * self.height >= 1.6 * self.font.points for a, b in pairwise(ordered))
 
 
+def _along(corners: FloatArray, em: float) -> FloatArray:
+    """Points along a line through `corners`, less than half an em apart."""
+    corners = corners[np.isfinite(corners).all(axis=1)]
+    pieces = [corners]
+    for a, b in pairwise(corners):
+        steps = min(1 + int(2 * np.hypot(*(b - a)) / em), 400)
+        pieces.append(a + np.linspace(0, 1, steps + 1)[:, None] * (b - a))
+    return np.concatenate(pieces)
+
+
 def _own_axes(plan: _Plan, theme: Theme) -> Axes:
     from matplotlib import pyplot
 
@@ -316,6 +377,8 @@ def _in_slot(frame: Frame, font: Font, boxes: dict[int, str], ax: Axes) -> tuple
     for scale in np.linspace(1.0, min(1.0, LEAST_POINTS / font.points), 41):
         try:
             plan = _Plan(frame, font, boxes, width / scale, height / scale)
+            if plan.unnamed:
+                plan = _Plan(_noted(frame, plan), font, boxes, width / scale, height / scale)
         except ValueError as error:
             why = str(error)
             continue
@@ -359,7 +422,7 @@ def _axes(panel: Panel, frame: Frame) -> None:
     if frame.below:
         ax.tick_params(axis="x", length=0, pad=(frame.below + TICK + PAD) * em)
     for side, spine in ax.spines.items():
-        spine.set_visible(side == "bottom" or (side == "left" and not frame.rows))
+        spine.set_visible((side == "bottom" and frame.x_axis) or (side == "left" and not frame.rows))
         spine.set(color=theme.text, linewidth=0.8 * panel.scale)
     ax.patch.set_visible(False)
 
@@ -384,6 +447,15 @@ def _surround(panel: Panel, plan: _Plan) -> None:
             panel.write(left + x + 2 * em, y, text)
     for n, line in enumerate(plan.notes):
         panel.write(left, -(plan.notes_at + PITCH * (n + 0.75)) * em, line, colour=panel.theme.quiet)
+    for label in plan.labels:
+        if label.leader is not None:
+            ends = np.array(label.leader) / [panel.width, panel.height]
+            panel.ax.plot(
+                [_ten(x) for x in ends[:, 0]], [_ten(y) for y in ends[:, 1]], transform=panel.ax.transAxes,
+                color=panel.theme.quiet, lw=0.6 * panel.scale, zorder=2.5,
+            )  # fmt: skip
+        for n, line in enumerate(label.lines):
+            panel.write(label.x, label.y - n * LABEL_PITCH * em, line)
     end = -(TICK + PAD) * em
     for y, lines in plan.rows:
         middle = float(panel.places(panel.x.low, y)[1])

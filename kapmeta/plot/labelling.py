@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.framing import Panel
 from kapmeta.plot.typesetting import Font, text_width, wrapped
 
-__all__ = ["label_points", "labels_note"]
+__all__ = ["Label", "Names", "labelled", "labels_note"]
 
-LINE, WIDEST, MOST_LINES = 1.15, 13.0, 2  # ems
+LINE, WIDEST, MOST_LINES, MOST = 1.15, 13.0, 2, 60  # ems; names of more points are not tried
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 REACHES = (0.35, 1.3, 2.4)
+
+
+class Names(NamedTuple):
+    """Points to be named: places in data, widths of their marks in ems, names, and lines that names avoid."""
+
+    x: FloatArray
+    y: FloatArray
+    sides: FloatArray
+    labels: Sequence[str]
+    lines: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]] = ()
+
+
+class Label(NamedTuple):
+    """A name in lines: the left end and the baseline of its first line, and the ends of the line to its point."""
+
+    lines: list[str]
+    x: float
+    y: float
+    leader: tuple[tuple[float, float], tuple[float, float]] | None
 
 
 class _Box(NamedTuple):
@@ -33,40 +52,54 @@ class _Box(NamedTuple):
             and other.bottom < self.top
         )
 
+    def holds(self, points: FloatArray) -> bool:
+        x, y = points.T
+        return bool(((x > self.left) & (x < self.right) & (y > self.bottom) & (y < self.top)).any())
 
-def label_points(panel: Panel, x: FloatArray, y: FloatArray, sides: FloatArray, labels: Sequence[str]) -> int:
-    """Write `labels` beside points whose marks are `sides` points wide; returns how many found no room.
+
+def labelled(
+    places: FloatArray,
+    sides: FloatArray,
+    labels: Sequence[str],
+    font: Font,
+    room: tuple[float, float],
+    lines: FloatArray,
+) -> tuple[list[Label], int]:
+    """Names beside points within `room` (width, height), and how many points stay without; lengths in points.
 
     A name goes to the first free place around its point, with a line to it where that is not close by; no two
-    names, and no name and mark, lie on each other. Points come first that are given first.
+    names, and no name and mark, lie on each other, and a name lies on one of `lines` (points along them, shape
+    (n, 2)) only where it must. Points that are given first come first.
     """
-    places = panel.places(x, y)
-    em = panel.font.points
+    em = font.points
     marks = [_Box(a - s / 2, b - s / 2, a + s / 2, b + s / 2) for (a, b), s in zip(places, sides, strict=True)]
+    found: list[Label] = []
     taken: list[_Box] = []
-    left_out = 0
-    for i, label in enumerate(labels):
-        if not np.isfinite(places[i]).all():
+    known = np.isfinite(places).all(axis=1)
+    for i in np.flatnonzero(known)[:MOST]:
+        words = _short(labels[i], font)
+        size = (max(text_width(line, font) for line in words), len(words) * LINE * em)
+        others = [*taken, *(mark for j, mark in enumerate(marks) if j != i and known[j])]
+        candidates = [
+            (box, far)
+            for box, far in _candidates(places[i], sides[i], size, em)
+            if _inside(box, room, em) and not any(box.meets(other) for other in others)
+        ]
+        if not candidates:
             continue
-        lines = _short(label.translate(panel.boxes), panel.font)
-        width = max(text_width(line, panel.font) for line in lines)
-        size = (width, len(lines) * LINE * em)
-        found = _free(panel, places[i], sides[i], size, [*taken, *(m for j, m in enumerate(marks) if j != i)])
-        if found is None:
-            left_out += 1
-            continue
-        box, far = found
+        box, far = next(((b, f) for b, f in candidates if not b.holds(lines)), candidates[0])
         taken.append(box)
-        if far:
-            _leader(panel, places[i], box)
-        for n, line in enumerate(lines):
-            panel.write(box.left, box.top - (0.88 + n * LINE) * em, line, colour=panel.theme.text)
-    return left_out
+        leader = (_point(places[i]), _nearest(places[i], box)) if far else None
+        found.append(Label(words, box.left, box.top - 0.88 * em, leader))
+    return found, int(known.sum()) - len(found)
 
 
 def labels_note(left_out: int, k: int) -> tuple[str, ...]:
     """What to tell of points without a name."""
-    return (f"{k - left_out} of {k} points are named; for the others there is no room.",) if left_out else ()
+    if not left_out:
+        return ()
+    named = f"{k - left_out} of {k} points are named" if left_out < k else "The points are not named"
+    return (f"{named}: there is no room for more.",)
 
 
 def _short(label: str, font: Font) -> list[str]:
@@ -79,36 +112,23 @@ def _short(label: str, font: Font) -> list[str]:
     return [*lines[: MOST_LINES - 1], f"{last.rstrip()}…"]
 
 
-def _free(
-    panel: Panel, place: FloatArray, side: float, size: tuple[float, float], taken: Sequence[_Box]
-) -> tuple[_Box, bool] | None:
-    """The nearest free box for a text of `size` around a point, and whether it is too far to need no line."""
-    em = panel.font.points
+def _candidates(place: FloatArray, side: float, size: tuple[float, float], em: float) -> Iterable[tuple[_Box, bool]]:
+    """Boxes for a text of `size` around a point, the best first, and whether each needs a line to its point."""
     for reach in REACHES:
         for across, up in DIRECTIONS:
             step = side / 2 + reach * em / math.hypot(across, up)
-            left = place[0] + across * step - size[0] * (1 - across) / 2
-            bottom = place[1] + up * step - size[1] * (1 - up) / 2
-            box = _Box(left, bottom, left + size[0], bottom + size[1])
-            inside = (
-                box.left >= 0.2 * em
-                and box.right <= panel.width
-                and box.bottom >= 0.3 * em
-                and box.top <= panel.height
-            )
-            if inside and not any(box.meets(other) for other in taken):
-                return box, reach > REACHES[0]
-    return None
+            left = float(place[0]) + across * step - size[0] * (1 - across) / 2
+            bottom = float(place[1]) + up * step - size[1] * (1 - up) / 2
+            yield _Box(left, bottom, left + size[0], bottom + size[1]), reach > REACHES[0]
 
 
-def _leader(panel: Panel, place: FloatArray, box: _Box) -> None:
-    """A thin line from a point to the nearest point of its label."""
-    end = (float(np.clip(place[0], box.left, box.right)), float(np.clip(place[1], box.bottom, box.top)))
-    panel.ax.plot(
-        [float(f"{x / panel.width:.10g}") for x in (place[0], end[0])],
-        [float(f"{y / panel.height:.10g}") for y in (place[1], end[1])],
-        transform=panel.ax.transAxes,
-        color=panel.theme.quiet,
-        lw=0.6 * panel.scale,
-        zorder=2.5,
-    )
+def _inside(box: _Box, room: tuple[float, float], em: float) -> bool:
+    return box.left >= 0.2 * em and box.right <= room[0] and box.bottom >= 0.3 * em and box.top <= room[1]
+
+
+def _point(place: FloatArray) -> tuple[float, float]:
+    return float(place[0]), float(place[1])
+
+
+def _nearest(place: FloatArray, box: _Box) -> tuple[float, float]:
+    return min(max(float(place[0]), box.left), box.right), min(max(float(place[1]), box.bottom), box.top)

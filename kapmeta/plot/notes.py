@@ -22,6 +22,7 @@ __all__ = [
     "effects_of",
     "method_notes",
     "model_labels",
+    "plain",
     "reading_notes",
     "reason",
     "sentences",
@@ -177,8 +178,9 @@ def reason(row: Row) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` without what it says of arguments: ``x, and not y unless mixed=True`` becomes ``x``."""
-    kept = [clause for clause in re.split(r"(?<=[,;]) ", " ".join(text.split())) if not re.search(r"\w=\w", clause)]
+    """`text` without what it says of arguments and functions: ``x, and not y unless mixed=True`` becomes ``x``."""
+    clauses = re.split(r"(?<=[,;]) ", " ".join(text.split()))
+    kept = [clause for clause in clauses if not re.search(r"\w=\w|\b[a-z]+(_[a-z]+)+\b", clause)]
     return " ".join(kept).rstrip(",;: ")
 
 

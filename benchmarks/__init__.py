@@ -1,0 +1,1 @@
+"""Timing of kapmeta against its peers: `python benchmarks/run.py`."""

@@ -1,0 +1,383 @@
+"""Claims of web pages and articles held against the evidence: recomputed where that is possible, judged by a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.core.single_trial import koopman
+from kapmeta.evidence import Evidence, EvidenceError, counts_fitting
+from kapmeta.evidence.description import Finding
+
+__all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
+
+VERDICTS = ("agrees", "could_not_verify", "imprecise", "not_supported", "contradicted")
+"""Verdicts; of several the last one counts."""
+
+_IN_PROSE = ("agree", "could not be verified", "are imprecise", "are not supported", "are contradicted")
+
+SOURCES_SAY: Mapping[str, str] = {
+    "support": "agrees",
+    "support in part": "imprecise",
+    "no clear effect": "not_supported",
+    "speak against": "contradicted",
+    "are silent": "could_not_verify",
+}
+"""What the sources say, as entered, and the verdict it gives."""
+
+RULE = (
+    "A figure agrees if the recomputed one, rounded to its decimals, is the same. It is imprecise if no count gives "
+    "the printed percentage but one comes within a unit of its last place, or if an estimate differs but lies within "
+    "the interval; else it is contradicted. Years, pages, arms and other facts agree or are contradicted. A claim of "
+    "more is not supported if the interval holds no difference, and contradicted if it was called significant. Numbers "
+    "known only from the documents themselves verify nothing. Where nothing can be recomputed the sources that were "
+    "read decide. Of several verdicts the worst counts."
+)
+"""The rule that gives every verdict."""
+
+
+class Item(NamedTuple):
+    """One stated item: what was recomputed for it, the verdict, and whether the number comes from elsewhere."""
+
+    recomputed: str
+    verdict: str
+    independent: bool = True
+
+
+Row = Mapping[str, Any]
+
+
+class _Rows:
+    """The evidence tables by the names of their rows; a name that is not there raises KeyError."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.studies = _by(evidence.studies, "study_id")
+        self.outcomes = _by(evidence.outcomes, "outcome_id")
+        self.effects = _by(evidence.effects, "effect_id")
+        self.sources = _by(evidence.sources, "source_id")
+        self.trials = _by(evidence.trials(), "comparison_id")
+        self.arms: dict[str, dict[str, Row]] = {}
+        for row in _records(evidence.arms):
+            self.arms.setdefault(row["study_id"], {})[row["arm_id"]] = row
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _by(frame: pd.DataFrame, name: str) -> dict[str, Row]:
+    return {row[name]: row for row in _records(frame)}
+
+
+def _same(stated: str, recomputed: str) -> Item:
+    return Item(recomputed, "agrees" if stated == recomputed else "contradicted")
+
+
+def _percent(rows: _Rows, stated: str, name: str) -> Item:
+    """A percentage against the count of an outcome, or against every count its denominator allows."""
+    row = rows.outcomes[name]
+    events, n = int(row["events"]), int(row["n"])
+    shown = f"{events}/{n} = {100 * events / n:.1f} %"
+    fitting = counts_fitting(stated, n)
+    if events in fitting:
+        return Item(shown, "agrees", not str(row["evidence_level"]).startswith("tertiary"))
+    unit = 10.0 ** -len(stated.partition(".")[2])
+    near = abs(100 * events / n - float(stated)) <= unit
+    if fitting:
+        return Item(
+            shown, "imprecise" if near else "contradicted", not str(row["evidence_level"]).startswith("tertiary")
+        )
+    return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if near else "contradicted")
+
+
+def _participants(rows: _Rows, stated: str, name: str) -> Item:
+    return _same(stated, str(rows.studies[name]["n_randomised"]))
+
+
+def _arms(rows: _Rows, stated: str, name: str) -> Item:
+    return _same(stated, str(len(rows.arms[name])))
+
+
+def _sessions(rows: _Rows, stated: str, name: str) -> Item:
+    study, _, arm = name.partition("/")
+    return _same(stated, str(rows.arms[study][arm]["sessions"]))
+
+
+def _year(rows: _Rows, stated: str, name: str) -> Item:
+    return _same(stated, str(rows.studies[name]["year"]))
+
+
+def _source_year(rows: _Rows, stated: str, name: str) -> Item:
+    found = re.search(r"\b(19|20)\d\d\b", str(rows.sources[name]["citation"]))
+    return _same(stated, found[0] if found else "no year")
+
+
+def _pages(rows: _Rows, stated: str, name: str) -> Item:
+    found = re.search(r"\b(\d+)(?:\([^)]*\))?:(\d+-\d+)", str(rows.studies[name]["citation"]))
+    return _same(stated, f"{found[1]}:{found[2]}" if found else "no pages")
+
+
+def _control(rows: _Rows, stated: str, name: str) -> Item:
+    """The kind of the arm that is not the ketamine arm."""
+    roles = [arm["role"] for arm in rows.arms[name].values() if arm["role"] != "ketamine"]
+    return _same(stated, wording.joined(dict.fromkeys(roles)))
+
+
+def _substances(rows: _Rows, stated: str, name: str) -> Item:
+    return _same(stated, str(len(rows.studies[name]["substance"].split(";"))))
+
+
+def _more(stated: str, low: float, high: float, null: float) -> str:
+    """Verdict on a claim of more; the limits are such that more is better."""
+    if low > null:
+        return "agrees"
+    if high < null or stated.startswith("significantly"):
+        return "contradicted"
+    return "not_supported"
+
+
+def _interval(rows: _Rows, stated: str, name: str) -> Item:
+    """A claim of more against the interval of a reported effect."""
+    row = rows.effects[name]
+    null = 0.0 if row["measure"] == "MD" else 1.0
+    low, high = float(row["low"]), float(row["high"])
+    shown = f"{row['measure']} of {row['event']} {wording.interval_text(float(row['estimate']), low, high)}"
+    better = (low, high) if row["event_is_good"] else (2 * null - high, 2 * null - low)
+    return Item(shown, _more(stated, *better, null))
+
+
+def _ratio(rows: _Rows, stated: str, name: str) -> Item:
+    """A claim of more against the risk ratio of a comparison, with its score interval."""
+    row = rows.trials[name]
+    found = koopman(*(float(row[cell]) for cell in ("events_t", "n_t", "events_c", "n_c")))
+    estimate, low, high = (float(np.exp(x)) for x in (found.estimate, found.low, found.high))
+    independent = not str(row["evidence_level"]).startswith("tertiary")
+    shown = f"RR {wording.interval_text(estimate, low, high)}, score interval"
+    return Item(shown, _more(stated, low, high, 1.0), independent)
+
+
+def _increase(rows: _Rows, stated: str, name: str) -> Item:
+    """A percentage increase against that of a mean, in percent of its range, over the mean less a reported difference.
+
+    ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference in percent of days.
+    """
+    outcome, _, effect = name.partition("/")
+    row, difference = rows.outcomes[outcome], rows.effects[effect]
+    days = re.search(r"\d+", str(row["unit"]))
+    if days is None:
+        raise KeyError(name)
+    mean = 100 * float(row["mean"]) / float(days[0])
+    middle, low, high = (
+        100 * float(difference[c]) / (mean - float(difference[c])) for c in ("estimate", "low", "high")
+    )
+    shown = (
+        f"{middle:.0f} % ({low:.0f} to {high:.0f}): {mean:.0f} % of days against {difference['estimate']:g} points less"
+    )
+    if f"{middle:.0f}" == stated:
+        return Item(shown, "agrees")
+    return Item(shown, "imprecise" if low <= float(stated) <= high else "contradicted")
+
+
+RECOMPUTATIONS: Mapping[str, Callable[[_Rows, str, str], Item]] = {
+    "percent": _percent,
+    "participants": _participants,
+    "arms": _arms,
+    "sessions": _sessions,
+    "year": _year,
+    "source year": _source_year,
+    "pages": _pages,
+    "control": _control,
+    "substances": _substances,
+    "interval": _interval,
+    "ratio": _ratio,
+    "increase": _increase,
+}
+"""How a stated item is recomputed; the words before the colon in ``claims.csv``, column ``recomputed_from``."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClaimsAudit:
+    """Every claim with its verdict by the rule.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`, `verdict`,
+        `verdict_entered`, `decided_by`, `finding`, `detail`, `source_ids`, `notes`.
+    """
+
+    table: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a claim."""
+        return self.table.copy()
+
+    def scorecard(self) -> pd.DataFrame:
+        """One row a document: claims, how many could be recomputed, and how many got each verdict."""
+        rows = []
+        for document, part in [*self.table.groupby("document", sort=False), ("all", self.table)]:
+            counts = part["verdict"].value_counts()
+            recomputed = int((part["recomputed"] != "").sum())
+            row = {"document": document, "claims": len(part), "recomputed": recomputed}
+            rows.append(row | {word: int(counts.get(word, 0)) for word in VERDICTS})
+        return pd.DataFrame(rows)
+
+    def summary(self) -> str:
+        """The scorecard in a sentence."""
+        total = self.scorecard().iloc[-1]
+        parts = [f"{total[word]} {prose}" for word, prose in zip(VERDICTS, _IN_PROSE, strict=True)]
+        return (
+            f"Of {total['claims']} quantitative claims, {total['recomputed']} could be recomputed from the tables. "
+            f"By the stated rule {wording.joined(parts)}."
+        )
+
+    def methods_text(self) -> str:
+        """The rule, as a paragraph."""
+        return RULE
+
+    def __repr__(self) -> str:
+        return f"ClaimsAudit({len(self.table)} claims)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.summary()}</p>{self.scorecard().to_html(index=False, border=0)}"
+
+
+def audit_claims(evidence: Evidence) -> ClaimsAudit:
+    """Recompute every claim that can be, and give each its verdict by the rule.
+
+    A verdict in ``claims.csv`` that the rule does not give is shown beside the rule's; `check_claims` refuses it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    ClaimsAudit
+        Claims, verdicts and the scorecard by document.
+
+    Raises
+    ------
+    EvidenceError
+        If a claim is to be recomputed from a row that is not there, or has more items stated than recomputed.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.claims import audit_claims
+    >>> table = audit_claims(km.load_evidence()).to_frame().set_index("claim_id")
+    >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
+    ['66', '73/111 = 65.8 %', 'agrees']
+    """
+    rows, names = _Rows(evidence), _documents(evidence)
+    findings: list[Finding] = []
+    audited = []
+    for line, claim in enumerate(_records(evidence.claims), start=2):
+        try:
+            items = _items(rows, claim)
+        except (KeyError, ValueError, TypeError) as wrong:
+            message = f'recomputed_from = "{claim["recomputed_from"]}" cannot be followed: {wrong}'
+            findings.append(Finding("claims.csv", line, claim["claim_id"], "recomputed_from", "recomputable", message))
+            continue
+        audited.append(_audited(claim, items, names[claim["seed_id"]]))
+    if findings:
+        raise EvidenceError(findings)
+    return ClaimsAudit(pd.DataFrame(audited))
+
+
+def _documents(evidence: Evidence) -> dict[str, str]:
+    """What each document is, by its id."""
+    return {
+        row["source_id"]: f"{row['what_was_seen'].partition(':')[0]} ({row['citation'].lower()})"
+        for row in _records(evidence.sources)
+    }
+
+
+def _items(rows: _Rows, claim: Mapping[str, str]) -> list[Item]:
+    stated, recipes = (list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from"))
+    if len(stated) != len(recipes):
+        raise ValueError(f"{len(stated)} items are stated and {len(recipes)} recomputed; they go in pairs")
+    found = []
+    for text, recipe in zip(stated, recipes, strict=True):
+        what, _, name = recipe.partition(":")
+        found.append(RECOMPUTATIONS[what](rows, text, name))
+    return found
+
+
+def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict[str, str]:
+    counted = [item for item in items if item.independent]
+    verdicts = [item.verdict for item in counted]
+    if claim["sources_say"] != "are silent" or not counted:
+        verdicts.append(SOURCES_SAY[claim["sources_say"]])
+    return {
+        "claim_id": claim["claim_id"],
+        "document": document,
+        "claim": claim["claim"],
+        "stated": claim["stated"].replace(";", "; "),
+        "recomputed": "; ".join(_shown(item) for item in items),
+        "sources_say": claim["sources_say"],
+        "verdict": max(verdicts, key=VERDICTS.index),
+        "verdict_entered": claim["verdict"],
+        "decided_by": "recomputation" if counted else "sources read",
+        "finding": claim["finding"],
+        "detail": claim["verdict_detail"],
+        "source_ids": claim["source_ids"],
+        "notes": claim["notes"],
+    }
+
+
+def _shown(item: Item) -> str:
+    return (
+        item.recomputed if item.independent else f"{item.recomputed} (known only second-hand, so it verifies nothing)"
+    )
+
+
+def check_claims(evidence: Evidence) -> ClaimsAudit:
+    """The audit, refused where a verdict that was entered is not the one its rule gives.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    ClaimsAudit
+        As `audit_claims` gives it.
+
+    Raises
+    ------
+    EvidenceError
+        If a verdict and its rule disagree; every such claim is listed with row and column.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.claims import check_claims
+    >>> check_claims(km.load_evidence())
+    ClaimsAudit(35 claims)
+    """
+    audit = audit_claims(evidence)
+    findings = [
+        Finding(
+            "claims.csv",
+            line,
+            row["claim_id"],
+            "verdict",
+            "verdict follows the rule",
+            f'verdict = "{row["verdict_entered"]}", but the rule gives "{row["verdict"]}" ({row["decided_by"]}: '
+            f"{row['recomputed'] or 'the sources ' + row['sources_say']}); correct one or the other",
+        )
+        for line, row in enumerate(_records(audit.table), start=2)
+        if row["verdict"] != row["verdict_entered"]
+    ]
+    if findings:
+        raise EvidenceError(findings)
+    return audit

@@ -1,0 +1,127 @@
+"""How many patients would have to have fared otherwise for a conclusion to change.
+
+References
+----------
+.. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial results is
+   frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
+   https://doi.org/10.1016/j.jclinepi.2013.10.019
+.. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is frequently fragile:
+   definition of a fragility index for meta-analyses. J Clin Epidemiol 2019;111:32-40.
+   https://doi.org/10.1016/j.jclinepi.2019.03.012
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from kapmeta.core.arrays import BoolArray, FloatArray
+
+_TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's fisher.test
+
+
+class Steps(NamedTuple):
+    """Changes one at a time until the conclusion changes.
+
+    `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1 for one lost, `limits`
+    holds what is watched (p-value, or the limit nearest the null) after each step, the starting value first. `turned` is
+    False where no change of outcomes turns the conclusion.
+    """
+
+    study: list[int]
+    treated: list[bool]
+    change: list[int]
+    watched: list[float]
+    turned: bool
+
+
+def fisher_p_value(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike) -> FloatArray:
+    """Two-sided p-value of Fisher's exact test: the tables no likelier than the one seen.
+
+    Examples
+    --------
+    >>> print(fisher_p_value(13, 26, 6, 27).round(4))
+    0.0473
+    """
+    cells = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, n1, c, n2)))
+    a, n1, c, n2 = (x[..., None] for x in cells)
+    total = a + c
+    x = np.arange(int(np.max(n1, initial=0)) + 1, dtype=np.float64)
+    possible = (x <= np.minimum(n1, total)) & (x >= total - n2)
+    with np.errstate(invalid="ignore"):
+        log = -special.gammaln(x + 1) - special.gammaln(n1 - x + 1)
+        log = log - special.gammaln(total - x + 1) - special.gammaln(n2 - total + x + 1)
+        log = np.where(possible, log, -np.inf)
+    seen = -special.gammaln(a + 1) - special.gammaln(n1 - a + 1) - special.gammaln(c + 1) - special.gammaln(n2 - c + 1)
+    mass = np.exp(log - log.max(-1, keepdims=True))
+    as_rare = log <= seen + _TIE
+    return np.asarray(np.minimum(1.0, (mass * as_rare).sum(-1) / mass.sum(-1)))
+
+
+def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) -> Steps:
+    """Fragility of one trial [1]_: events added to the arm with the lower proportion until Fisher's p reaches alpha.
+
+    Where the test does not reject to begin with, events are added to the other arm until it does (reverse fragility).
+    With equal proportions the arm with fewer events counts as the lower.
+    """
+    lower = a / n1 < c / n2 or (a / n1 == c / n2 and a <= c)  # the treated arm is the lower
+    significant = float(fisher_p_value(a, n1, c, n2)) < alpha
+    treated = lower == significant
+    room = n1 - a if treated else n2 - c
+    steps = np.arange(room + 1)
+    p = fisher_p_value(a + steps, n1, c, n2) if treated else fisher_p_value(a, n1, c + steps, n2)
+    crossed = np.flatnonzero((p >= alpha) if significant else (p < alpha))
+    last = int(crossed[0]) if crossed.size else room
+    return Steps([0] * last, [treated] * last, [1] * last, [float(x) for x in p[: last + 1]], bool(crossed.size))
+
+
+def pooled_fragility(
+    cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    limits: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]],
+) -> Steps:
+    """Fragility of a pooled result [2]_: at each step the one changed outcome that moves the limit most.
+
+    Greedy, so an upper bound on the smallest number of changes.
+
+    Parameters
+    ----------
+    cells : tuple of ndarray, shape (k,)
+        Events and totals under treatment and control.
+    limits : callable
+        From events under treatment and control, each (candidates, k), to estimate, low and high of each.
+    """
+    a, n1, c, n2 = (np.asarray(x, dtype=np.float64) for x in cells)
+    estimate, low, high = (float(x[0]) for x in limits(a[None], c[None]))
+    significant = low > 0 or high < 0
+    favours = low > 0 if significant else estimate >= 0
+    # towards the null the favoured arm loses events; away from it, it gains them
+    change = -1 if favours == significant else 1
+    watched = [low if favours else high]
+    steps = Steps([], [], [], watched, True)
+    while (watched[-1] > 0 if favours else watched[-1] < 0) == significant:
+        k = a.size
+        tried_a, tried_c = np.repeat(a[None], 2 * k, 0), np.repeat(c[None], 2 * k, 0)
+        tried_a[np.arange(k), np.arange(k)] += change
+        tried_c[np.arange(k, 2 * k), np.arange(k)] -= change
+        valid = _valid(tried_a, n1) & _valid(tried_c, n2)
+        if not valid.any():
+            return steps._replace(turned=False)
+        found = limits(tried_a[valid], tried_c[valid])
+        limit = found[1] if favours else found[2]
+        best = int(np.nanargmin(limit) if change < 0 else np.nanargmax(limit))  # the first of ties
+        position = int(np.flatnonzero(valid)[best])
+        steps.study.append(position % k)
+        steps.treated.append(position < k)
+        steps.change.append(change if position < k else -change)
+        watched.append(float(limit[best]))
+        a, c = tried_a[position], tried_c[position]
+    return steps
+
+
+def _valid(events: FloatArray, total: FloatArray) -> BoolArray:
+    return np.asarray(((events >= 0) & (events <= total)).all(-1))
+

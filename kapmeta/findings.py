@@ -1,0 +1,395 @@
+"""The summary of findings: effects in people, with the certainty that a person gave them and the reasons."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.answering import registered
+from kapmeta.certainty import Baseline, absolute_effects
+from kapmeta.core.conversions import ABSOLUTE
+from kapmeta.evidence import Evidence
+from kapmeta.headline import Headline, headline
+from kapmeta.pooling import pool
+from kapmeta.posterior_results import Posterior
+from kapmeta.protocol import QUESTIONS
+from kapmeta.results import Pooled
+
+__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "headline_effect", "headline_of", "summary_of_findings"]
+
+Result = Pooled | Posterior
+
+CERTAINTY = ("very low", "low", "moderate", "high")
+"""GRADE certainty, lowest first."""
+
+_SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", "⊕⊕⊕⊕"), strict=True))
+_PLAIN = {
+    "high": "{event} is {more} with {treatment} than with {control}.",
+    "moderate": "{event} is probably {more} with {treatment} than with {control}.",
+    "low": "The evidence suggests that {event} is {more} with {treatment} than with {control}.",
+    "very low": "The evidence is very uncertain about {event} with {treatment} against {control}.",
+    "": "No certainty has been entered.",
+}
+_REFUSED = "refused: the counts are known only from a tertiary source"
+_GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
+
+
+def certainty_table(grade: pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
+    """Certainty of each question from the judgements a person entered; nothing is judged here.
+
+    Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
+
+    Parameters
+    ----------
+    grade : DataFrame
+        One row a question and domain: question, domain, judgement, levels_down, reason, status.
+    randomised : mapping of str to bool, optional
+        Whether the evidence of a question is randomised; True for one that is not named.
+
+    Returns
+    -------
+    DataFrame
+        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`, `not_assessed`, `status`.
+
+    Raises
+    ------
+    ValueError
+        If a judgement has no reason, or levels and judgement do not match; row and column are named.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.findings import certainty_table
+    >>> table = certainty_table(km.load_evidence().grade).set_index("question")
+    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
+    ['very low', 'provisional']
+    """
+    _check_grade(grade)
+    rows = []
+    for question, part in grade.groupby("question", sort=False):
+        start = "high" if (randomised or {}).get(str(question), True) else "low"
+        down = int(part["levels_down"].sum())
+        certainty = CERTAINTY[max(CERTAINTY.index(start) - down, 0)]
+        lowered = part[part["levels_down"] > 0]
+        rows.append(
+            {
+                "question": question,
+                "start": start,
+                "levels_down": down,
+                "certainty": certainty,
+                "symbols": _SYMBOLS[certainty],
+                "reasons": " ".join(
+                    f"{_capital(r['domain'])}, {r['judgement']}: {r['reason']}" for r in _records(lowered)
+                ),
+                "not_assessed": wording.joined(part.loc[part["judgement"] == "not assessed", "domain"]),
+                "status": "provisional" if (part["status"] == "provisional").any() else "agreed",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_LEVELS = {"not serious": 0, "serious": 1, "very serious": 2, "extremely serious": 3, "not assessed": 0}
+
+
+def _check_grade(grade: pd.DataFrame) -> None:
+    missing = [column for column in _GRADE_COLUMNS if column not in grade]
+    if missing:
+        raise ValueError(f'grade has no column "{missing[0]}"; it needs: {", ".join(_GRADE_COLUMNS)}')
+    for number, row in enumerate(_records(grade), start=1):
+        place = f'row {number} ("{row["question"]}", {row["domain"]})'
+        if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
+            raise ValueError(f"reason is empty in {place}: a judgement without a reason cannot stand; write it down")
+        expected = _LEVELS.get(row["judgement"])
+        if expected is None:
+            known = ", ".join(_LEVELS)
+            raise ValueError(f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of: {known}')
+        if int(row["levels_down"]) != expected:
+            raise ValueError(
+                f'levels_down = {row["levels_down"]} in {place}, but judgement = "{row["judgement"]}" takes {expected}'
+            )
+
+
+def headline_effect(pooled: Pooled) -> Result:
+    """The one effect that the plan lets be headlined, by the number of trials.
+
+    One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or more: the result
+    itself.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        From `kapmeta.registered` or `kapmeta.pool`.
+
+    Returns
+    -------
+    Pooled or Posterior
+        The effect to show.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.findings import headline_effect
+    >>> headline_effect(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
+    """
+    if pooled.k > 2:
+        return pooled
+    found = headline_of(pooled).results
+    return found[0] if found else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
+
+
+def headline_of(pooled: Pooled) -> Headline:
+    """Everything the plan shows of a result: headline, what stands beside it, what is refused, disagreements.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        From `kapmeta.registered` or `kapmeta.pool`.
+
+    Returns
+    -------
+    Headline
+        From the counts where there are counts of every trial, which allows more; else from the effects.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.findings import headline_of
+    >>> len(headline_of(km.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
+    5
+    """
+    effects, level = pooled.effects, pooled.method.level
+    cells = ["events_t", "n_t", "events_c", "n_c"]
+    counted = set(cells) <= set(effects.table.columns) and bool(effects.table[cells].notna().all(axis=None))
+    if pooled.measure == "RR" and counted and not effects.excluded:
+        opposite = "relapse" if effects.event == "abstinence" else "the opposite event"
+        return headline(effects.table, opposite=opposite, level=level, mixed=True)
+    return headline(effects, level=level, mixed=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SummaryOfFindings:
+    """The table guideline makers use.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a question and baseline risk, numbers as numbers; `to_frame` gives a copy.
+    """
+
+    table: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a question and baseline: effect and risks as numbers, certainty and its reasons."""
+        return self.table.copy()
+
+    def shown(self) -> pd.DataFrame:
+        """The same as a reader sees it: numbers with their intervals as text."""
+        return pd.DataFrame([_shown_row(row) for row in _records(self.table)])
+
+    def to_html(self) -> str:
+        """The table in HTML, with a header cell for each row."""
+        frame = self.shown()
+        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
+        body = "".join(_html_row([str(x) for x in row]) for row in frame.itertuples(index=False))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def to_text(self) -> str:
+        """The table with tabs between cells: paste it into a word processor and convert text to table."""
+        return str(self.shown().to_csv(sep="\t", index=False, lineterminator="\n"))
+
+    def summary(self) -> str:
+        """One plain sentence a question."""
+        first = self.table.drop_duplicates("question")
+        return "\n".join(f"{row['title']}: {row['in_plain_words']}" for row in _records(first))
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section."""
+        return (
+            "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE, et al. BMJ "
+            "2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting at high for randomised and at "
+            "low for other evidence; no domain was judged by software. Relative effects were applied to control risks "
+            "of the trials, held fixed."
+        )
+
+    def __repr__(self) -> str:
+        return f"SummaryOfFindings({self.table['question'].nunique()} questions)"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def _html_row(cells: list[str]) -> str:
+    first, *others = (html.escape(cell) for cell in cells)
+    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+
+
+def _shown_row(row: Mapping[str, Any]) -> dict[str, str]:
+    effect = f"{row['measure']} {wording.interval_text(row['estimate'], row['low'], row['high'])}, {row['interval']}"
+    control = f"{_thousand(row['control'])} ({row['baseline']})" if row["baseline"] else "–"
+    return {
+        "Question": row["title"],
+        "Participants (trials)": f"{row['participants']:.0f} ({row['k']})" if row["participants"] else f"({row['k']})",
+        "Effect": row["interval"] if row["interval"] == _REFUSED else effect,
+        "Control, per 1,000": control,
+        "Ketamine arm, per 1,000": _thousand(row["treatment"], row["treatment_low"], row["treatment_high"]),
+        "Difference, per 1,000": _thousand(row["difference"], row["difference_low"], row["difference_high"], sign="+"),
+        "Number needed": row["nnt"],
+        "Certainty": f"{row['symbols']} {row['certainty']} ({row['status']})" if row["certainty"] else "not judged",
+        "In plain words": row["in_plain_words"],
+    }
+
+
+def _thousand(value: float, low: float = math.nan, high: float = math.nan, *, sign: str = "") -> str:
+    if math.isnan(value):
+        return "–"
+    texts = [f"{1000 * x:{sign}.0f}" for x in (value, low, high) if not math.isnan(x)]
+    return texts[0] if len(texts) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def summary_of_findings(
+    results: Evidence | Pooled | Mapping[str, Pooled],
+    *,
+    grade: pd.DataFrame | None = None,
+    baseline: Baseline = None,
+) -> SummaryOfFindings:
+    """The summary of findings of the registered questions, or of results of one's own.
+
+    Parameters
+    ----------
+    results : Evidence, Pooled or mapping of str to Pooled
+        Evidence gives every registered question with the certainty in ``data/grade.csv``.
+    grade : DataFrame, optional
+        Judgements as in `certainty_table`, by the names of `results`; without it no certainty is given.
+    baseline : float or mapping of str to float, optional
+        As in `absolute_effects`.
+
+    Returns
+    -------
+    SummaryOfFindings
+        One row a question and baseline risk.
+
+    Raises
+    ------
+    ValueError
+        As `absolute_effects` and `certainty_table` say.
+
+    References
+    ----------
+    .. [1] Guyatt GH, Oxman AD, Vist GE, et al. GRADE: an emerging consensus on rating quality of evidence and strength
+       of recommendations. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.findings import summary_of_findings
+    >>> table = summary_of_findings(km.load_evidence()).shown().set_index("Question")
+    >>> table.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"]
+    '481 (171 to 1000)'
+    """
+    titles: Mapping[str, str] = {}
+    if isinstance(results, Evidence):
+        grade = results.grade if grade is None else grade
+        titles = {name: f"{asked.substance}: {asked.title}" for name, asked in QUESTIONS.items()}
+        results = {name: registered(results, name) for name in QUESTIONS}
+    elif isinstance(results, Pooled):
+        results = {"result": results}
+    certainty = _certainty_of(results, grade)
+    rows = []
+    for name, pooled in results.items():
+        known = certainty.get(name, {})
+        rows += [{"question": name, "title": titles.get(name, name), **row} for row in _rows(pooled, known, baseline)]
+    return SummaryOfFindings(pd.DataFrame(rows))
+
+
+def _certainty_of(results: Mapping[str, Pooled], grade: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
+    if grade is None:
+        return {}
+    designs = {name: _randomised(pooled) for name, pooled in results.items()}
+    return {row["question"]: row for row in _records(certainty_table(grade, randomised=designs))}
+
+
+def _randomised(pooled: Pooled) -> bool:
+    table, there = pooled.effects.table, pooled.effects.present
+    return "randomised" not in table or bool(table["randomised"][there].all())
+
+
+_NO_RISKS = {
+    "baseline": "",
+    **dict.fromkeys(
+        ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high"), math.nan
+    ),
+    "nnt": "–",
+    "capped": False,
+}
+
+
+def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> list[dict[str, Any]]:
+    """One row a baseline risk; one without risks where the measure has none."""
+    effect = headline_effect(pooled)
+    there = pooled.effects.present
+    shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
+    head = {
+        "trials": wording.joined(np.array(pooled.effects.labels)[there]),
+        "k": pooled.k,
+        "participants": _participants(pooled),
+        "measure": effect.scale.short,
+        **dict(zip(("estimate", "low", "high"), shown, strict=True)),
+        "interval": _interval_name(effect),
+    }
+    rows: list[dict[str, Any]] = [_NO_RISKS]
+    if _tertiary(pooled):
+        head |= {**dict.fromkeys(("estimate", "low", "high"), math.nan), "interval": _REFUSED}
+    elif effect.measure in ABSOLUTE:
+        rows = _records(absolute_effects(effect, baseline=baseline).table)
+    names = {"low": "treatment_low", "high": "treatment_high"}
+    words = {name: certainty.get(name, "") for name in ("certainty", "symbols", "reasons", "not_assessed", "status")}
+    plain = _plain(effect, words["certainty"])
+    return [
+        head | {names.get(key, key): value for key, value in row.items()} | words | {"in_plain_words": plain}
+        for row in rows
+    ]
+
+
+def _participants(pooled: Pooled) -> float:
+    """People in the counts; 0 where a trial has none."""
+    table, there = pooled.effects.table, pooled.effects.present
+    if not {"n_t", "n_c"} <= set(table.columns) or table.loc[there, ["n_t", "n_c"]].isna().any(axis=None):
+        return 0.0
+    return float(table.loc[there, ["n_t", "n_c"]].sum().sum())
+
+
+def _interval_name(effect: Result) -> str:
+    if isinstance(effect, Posterior):
+        return f"Bayesian credible interval, tau {effect.tau_prior.name}"
+    names = {"koopman": "score interval", "as reported": "interval as reported", "wald": "Wald interval"}
+    return names.get(effect.method.ci, wording.CI_NAMES.get(effect.method.ci, effect.method.ci))
+
+
+def _plain(effect: Result, certainty: str) -> str:
+    if _tertiary(effect):
+        return "Nothing can be said before the primary report has been read."
+    e = effect.effects
+    more = "greater" if effect.estimate > 0 else "smaller"
+    return _capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
+
+
+def _tertiary(pooled: Result) -> bool:
+    """Whether a number comes from a summary of summaries only."""
+    table, there = pooled.effects.table, pooled.effects.present
+    return "evidence_level" in table and bool(table["evidence_level"][there].str.startswith("tertiary").any())

@@ -1,0 +1,358 @@
+"""Plots of studies as points: events in the two arms, influence, and effects against a moderator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from kapmeta import wording
+from kapmeta.core.arrays import FloatArray
+from kapmeta.plot.framing import Frame, Key, axis_of, framed, texts_of
+from kapmeta.plot.labelling import Names
+from kapmeta.plot.marks import DOT, GREYS, band, columns_of, dots, effects_of, line, measure_words
+from kapmeta.plot.notes import sentences, tied
+from kapmeta.plot.style import Theme, theme_named
+from kapmeta.regression_results import MetaRegression
+from kapmeta.results import Effects, Pooled
+
+__all__ = ["baujat", "bubble", "labbe"]
+
+LEAST, MOST = 0.5, 2.2  # diameters of the smallest and largest disc, ems
+COUNTS = ("events_t", "n_t", "events_c", "n_c")
+
+
+def labbe(
+    result: Effects | Pooled,
+    *,
+    ax: Axes | None = None,
+    names: bool = True,
+    theme: str | Theme = "kapmeta",
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+) -> Axes:
+    """L'Abbé plot: each trial's risk under treatment against its risk under control [1]_.
+
+    Shows at which control risks the effect was seen, which no forest plot tells. Discs have areas as the
+    numbers of participants; the dashed line is the pooled effect at every control risk. Trials without an
+    estimate are hollow. Not for effects that were reported without counts.
+
+    Parameters
+    ----------
+    result : Effects or Pooled
+        Effects computed from counts; a pooled RR, OR or RD adds its line.
+    ax : Axes, optional
+        Where to draw.
+    names : bool
+        Whether trials are named.
+    theme : str or Theme
+        A word of `kapmeta.plot.style.THEMES`.
+    title : str
+        Above the plot; wrapped.
+    notes : iterable of str
+        More lines below the plot; wrapped.
+    width : float or str, optional
+        Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`.
+
+    Returns
+    -------
+    Axes
+        Both axes in percent.
+
+    Raises
+    ------
+    ValueError
+        If no trial has counts.
+
+    References
+    ----------
+    .. [1] L'Abbé KA, Detsky AS, O'Rourke K. Meta-analysis in clinical research. Ann Intern Med
+       1987;107:224-233. https://doi.org/10.7326/0003-4819-107-2-224
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> from kapmeta.plot.scatters import labbe
+    >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [12, 9], "n_t": [40, 35],
+    ...                        "events_c": [5, 6], "n_c": [41, 33]})
+    >>> ax = labbe(km.risk_ratio(trials))
+    >>> ax.get_xlim() == ax.get_ylim()
+    True
+    """
+    look, effects = theme_named(theme), effects_of(result, "labbe")
+    if not set(COUNTS) <= set(effects.table.columns):
+        raise ValueError("labbe needs the counts events_t, n_t, events_c and n_c; these effects have none")
+    events_t, n_t, events_c, n_c = (effects.table[name].to_numpy(dtype=float) for name in COUNTS)
+    counted = np.isfinite(events_t + n_t + events_c + n_c)
+    if not counted.any():
+        raise ValueError("labbe needs trials with counts; there is none")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x, y = 100 * events_c / n_c, 100 * events_t / n_t
+    top = min(100.0, 10 * np.ceil(max(np.nanmax(x), np.nanmax(y)) / 10) + (2.5 if max(x.max(), y.max()) < 97 else 0))
+    ends = (-0.03 * top, 1.03 * top)
+    sides = _diameters(np.where(counted, n_t + n_c, np.nan))
+    pooled = result if isinstance(result, Pooled) and result.k > 1 else None
+    curve = _pooled_curve(pooled, top) if pooled else None
+    lines = [([0, top], [0, top]), *([curve] if curve else [])]
+    frame = Frame(
+        x=axis_of([0, top], ends=ends),
+        y=axis_of([0, top], ends=ends),
+        x_label=f"{effects.event.capitalize()} with {effects.control} (%)",
+        y_label=f"{effects.event.capitalize()} with {effects.treatment} (%)",
+        name=f"L'Abbé plot: {effects.event}",
+        alt=_labbe_alt(effects, x, y, pooled),
+        title=title,
+        notes=texts_of(notes),
+        keys=tuple(_labbe_keys(look, effects, pooled, curve is not None, bool((counted & ~effects.present).any()))),
+        ratio=1.0,
+        names=Names(x, y, sides, effects.labels, lines) if names else None,
+    )
+    panel = framed(frame, look, ax, width)
+    line(panel, [0, top], [0, top], look.quiet, order=1)
+    if curve:
+        line(panel, *curve, look.diamond, (0, (4, 2.5)))
+    for which, fill in ((counted & effects.present, look.square), (counted & ~effects.present, "none")):
+        dots(panel, x[which], y[which], sides[which], fill, look.interval if fill != "none" else look.quiet)
+    return panel.ax
+
+
+def _diameters(sizes: FloatArray) -> FloatArray:
+    """Diameters in ems with areas as `sizes`."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.maximum(MOST * np.sqrt(sizes / np.nanmax(sizes)), LEAST), nan=LEAST)
+
+
+def _pooled_curve(pooled: Pooled, top: float) -> tuple[FloatArray, FloatArray] | None:
+    """The risk under treatment at each control risk; none for measures that do not tell it."""
+    risk = np.linspace(0, 1, 101)
+    if pooled.measure == "RR":
+        treated = risk * np.exp(pooled.estimate)
+    elif pooled.measure in ("OR", "PETO"):
+        odds = np.exp(pooled.estimate)
+        treated = odds * risk / (1 - risk + odds * risk)
+    elif pooled.measure == "RD":
+        treated = risk + pooled.estimate
+    else:
+        return None
+    inside = (100 * risk <= top) & (100 * treated <= 1.0001 * top) & (treated >= 0)
+    return 100 * risk[inside], 100 * treated[inside]
+
+
+def _labbe_keys(theme: Theme, effects: Effects, pooled: Pooled | None, curve: bool, hollow: bool) -> Iterable[Key]:
+    yield Key("-", theme.quiet, "Equal risks")
+    if pooled and curve:
+        yield Key("--", theme.diamond, f"Pooled {tied(wording.estimate_text(pooled))}")
+    if hollow:
+        yield Key("o", theme.paper, "Not pooled", edge=theme.quiet)
+
+
+def _labbe_alt(effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | None) -> str:
+    each = [
+        f"{label} {b:.0f} % against {a:.0f} %"
+        for label, a, b in zip(effects.labels, x, y, strict=True)
+        if np.isfinite(a + b)
+    ]
+    head = f"L'Abbé plot of {effects.event}, {effects.treatment} against {effects.control}: {'; '.join(each)}."
+    return f"{head} {wording.pooled_sentence(pooled)}" if pooled else head
+
+
+def baujat(
+    result: Any,
+    *,
+    ax: Axes | None = None,
+    names: bool = True,
+    theme: str | Theme = "kapmeta",
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+) -> Axes:
+    """Baujat plot: each study's share in heterogeneity against its pull on the pooled estimate [1]_.
+
+    Studies at the upper right make both the heterogeneity and the result. Not to decide which study to leave
+    out: it says where to look.
+
+    Parameters
+    ----------
+    result : DataFrame or result with to_frame()
+        Columns study, contribution (to Q) and influence.
+    ax, names, theme, title, notes, width
+        As in `labbe`.
+
+    Returns
+    -------
+    Axes
+        x is the contribution, y the influence.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+
+    References
+    ----------
+    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
+       application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.plot.scatters import baujat
+    >>> frame = pd.DataFrame({"study": ["A", "B"], "contribution": [0.65, 3.1], "influence": [0.003, 0.4]})
+    >>> baujat(frame).get_xlabel()
+    ''
+    """
+    look, frame = theme_named(theme), columns_of(result, ("study", "contribution", "influence"), "baujat")
+    x, y = (frame[name].to_numpy(dtype=float) for name in ("contribution", "influence"))
+    labels = [str(label) for label in frame["study"]]
+    known = np.isfinite(x + y)
+    if not known.any():
+        raise ValueError("baujat needs a study with a contribution and an influence; there is none")
+    first = np.argsort(-np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1))
+    most = [labels[i] for i in first[: min(3, int(known.sum()))]]
+    panel = framed(
+        Frame(
+            x=axis_of(x[known], null=0.0),
+            y=axis_of(y[known], null=0.0),
+            x_label="Contribution to heterogeneity",
+            y_label="Influence on the pooled estimate",
+            name="Baujat plot",
+            alt=f"Baujat plot of {wording.studies(int(known.sum()))}. Most to heterogeneity and to the result: "
+            f"{wording.joined(most)}.",
+            title=title,
+            notes=texts_of(notes),
+            names=Names(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first]) if names else None,
+        ),
+        look,
+        ax,
+        width,
+    )
+    dots(panel, x[known], y[known], np.full(int(known.sum()), DOT), look.square, look.interval)
+    return panel.ax
+
+
+def bubble(
+    result: MetaRegression,
+    *,
+    moderator: str | None = None,
+    at: Mapping[str, Any] | None = None,
+    prediction: str = "t",
+    names: bool = False,
+    ax: Axes | None = None,
+    theme: str | Theme = "kapmeta",
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+) -> Axes:
+    """Bubble plot of a meta-regression: effects against a moderator, with the fitted line.
+
+    Discs have areas as the weights. The darker band is the confidence interval of the mean effect, the lighter
+    one the prediction interval for a new study. Not for moderators that are words: those are subgroups.
+
+    Parameters
+    ----------
+    result : MetaRegression
+        What `kapmeta.meta_regression` returned.
+    moderator : str, optional
+        Which variable goes along the axis; may be left out if there is one.
+    at : mapping, optional
+        Values of the other variables, at which the line is drawn.
+    prediction : str
+        Prediction interval, as in `MetaRegression.predict`; ``"none"`` for no band.
+    names : bool
+        Whether studies are named.
+    ax, theme, title, notes, width
+        As in `labbe`.
+
+    Returns
+    -------
+    Axes
+        x is the moderator, y the effect on the scale shown.
+
+    Raises
+    ------
+    ValueError
+        If the moderator is not known or not a number, or a value of another one is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> from kapmeta.plot.scatters import bubble
+    >>> trials = pd.DataFrame({"study": list("ABCDE"), "events_t": [12, 9, 20, 8, 15], "n_t": [40, 35, 61, 30, 44],
+    ...                        "events_c": [5, 6, 11, 7, 6], "n_c": [41, 33, 60, 31, 45],
+    ...                        "months": [1, 3, 6, 12, 24]})
+    >>> ax = bubble(km.meta_regression(km.risk_ratio(trials), "months"))
+    >>> ax.get_yscale()
+    'log'
+    """
+    if not isinstance(result, MetaRegression):
+        raise TypeError(f"bubble draws a MetaRegression, got {type(result).__name__}")
+    look, effects = theme_named(theme), result.effects
+    name, others = _moderator(result, moderator, at or {})
+    x = effects.table[name].to_numpy(dtype=float)[result.positions]
+    shown = effects.scale.shown(result.y)
+    pad = 0.04 * (x.max() - x.min()) or 0.5
+    grid = np.linspace(x.min() - pad, x.max() + pad, 81)
+    fitted = result.predict({name: grid, **{key: [value] * grid.size for key, value in others.items()}},
+                            prediction=prediction)  # fmt: skip
+    low, high, far, near = (fitted[c].to_numpy() for c in ("low", "high", "prediction_low", "prediction_high"))
+    sides = _diameters(1 / (result.v + result.tau2))
+    wide = np.isfinite(far).any()
+    level = wording.percent(result.method.level)
+    fixed = [f"{key} = {value}" for key, value in others.items()]
+    panel = framed(
+        Frame(
+            x=axis_of(x, ends=(float(grid[0]), float(grid[-1]))),
+            y=axis_of([*shown, *fitted["estimate"]], low=low, high=high, log=effects.scale.ratio,
+                      null=effects.scale.null),
+            x_label=name.replace("_", " ").capitalize(),
+            y_label=measure_words(effects),
+            name=f"Bubble plot: {effects.scale.name} of {effects.event} by {name}",
+            alt=f"Bubble plot. {result.alt_text()}",
+            title=title,
+            notes=tuple(map(tied, ([f"Line at {', '.join(fixed)}."] if fixed else []))) + tuple(sentences(result.notes))
+            + texts_of(notes),
+            keys=(
+                Key("-", look.diamond, "Meta-regression"),
+                Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
+                *((Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),) if wide else ()),
+            ),
+            names=Names(x, shown, sides, result.labels, [(grid, fitted["estimate"])]) if names else None,
+        ),
+        look,
+        ax,
+        width,
+    )  # fmt: skip
+    if wide:
+        band(panel, grid, far, near, GREYS[1], 0.1)
+    band(panel, grid, low, high, GREYS[3], 0.2)
+    if effects.scale.null is not None:
+        line(panel, grid[[0, -1]], [effects.scale.null] * 2, look.quiet, (0, (1.5, 2)), 1)
+    line(panel, grid, fitted["estimate"], look.diamond)
+    dots(panel, x, shown, sides, look.square, look.interval)
+    return panel.ax
+
+
+def _moderator(result: MetaRegression, name: str | None, at: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The variable along the axis, and the values of the others."""
+    variables = [v for v in result.design.variables if v in result.effects.table]
+    if name is None:
+        free = [v for v in variables if v not in at]
+        if len(free) != 1:
+            raise ValueError(f"moderator must be one of: {', '.join(variables)}")
+        name = free[0]
+    if name not in variables:
+        raise ValueError(f'moderator = "{name}" is not in the regression; use one of: {", ".join(variables)}')
+    others = {v: at[v] for v in variables if v != name and v in at}
+    lacking = [v for v in variables if v != name and v not in at]
+    if lacking:
+        raise ValueError(f'at needs a value of "{lacking[0]}", at which the line over {name} is drawn')
+    try:
+        result.effects.table[name].to_numpy(dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"moderator {name} holds words, not numbers; draw it as subgroups with forest") from None
+    return name, others

@@ -1,0 +1,12 @@
+"""The reader's page: everything the evidence says, with its limits, in one static file without network or tracking.
+
+`write` makes ``index.html``. Its numbers come from the library's results; each table on it has the name of the file in
+``results/`` that holds the same numbers.
+"""
+
+from __future__ import annotations
+
+from kapmeta.report.pages import write
+from kapmeta.report.tables import sensitivity_table, trials_table
+
+__all__ = ["sensitivity_table", "trials_table", "write"]

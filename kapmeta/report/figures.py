@@ -1,0 +1,37 @@
+"""Figures inside the page: SVG with a title and a description, and with names that do not clash."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from kapmeta.plot.forests import forest
+from kapmeta.plot.saving import root_of, save
+from kapmeta.results import Pooled
+
+__all__ = ["inline_forest", "inline_svg"]
+
+_ID = re.compile(r'\s+id="([^"]+)"')
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+
+
+def inline_forest(pooled: Pooled, name: str) -> str:
+    """The forest plot of a result as an SVG element to stand in a page."""
+    axes = forest(pooled)
+    with tempfile.TemporaryDirectory() as folder:
+        (file,) = save(axes, Path(folder, name), formats=("svg",))
+        text = file.read_text(encoding="utf-8")
+    root_of(axes).clear()
+    return inline_svg(text, name)
+
+
+def inline_svg(text: str, name: str) -> str:
+    """A saved SVG without its XML head and metadata; ids that nothing refers to go, the others carry `name`."""
+    svg = _METADATA.sub("", text[text.index("<svg") :]).strip()
+    svg = svg.replace("<style type=\"text/css\">*{", f'<style type="text/css">#{name}-figure *{{')
+    spoken = re.search(r'aria-labelledby="([^"]+)"', svg)
+    used = set(re.findall(r"url\(#([^)]+)\)", svg)) | set(re.findall(r'href="#([^"]+)"', svg))
+    used |= set(spoken[1].split()) if spoken else set()
+    svg = _ID.sub(lambda match: match[0] if match[1] in used else "", svg)
+    return re.sub(r"<svg\b", f'<svg id="{name}-figure"', svg, count=1)

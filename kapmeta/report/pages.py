@@ -1,0 +1,80 @@
+"""Writing the page: contents into the template, checked against the saved results."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from kapmeta.evidence import Evidence
+from kapmeta.report.contents import Contents, gather
+from kapmeta.report.tables import differing, read_results
+
+__all__ = ["render", "write"]
+
+
+def write(
+    evidence: Evidence, folder: str | os.PathLike[str], *, results: str | os.PathLike[str] | None = None
+) -> Path:
+    """Write ``index.html`` for readers: one static file that needs no network.
+
+    The same evidence and the same versions give the same bytes; no date is written.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+    folder : str or path-like
+        Where to write; it is made if need be.
+    results : str or path-like, optional
+        The folder of saved tables. Each table of the page is compared with the saved one of its name, if there is one.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ValueError
+        If a number on the page is not the one in the results.
+    """
+    contents = gather(evidence)
+    if results is not None:
+        _require_same(contents, Path(results))
+    target = Path(folder) / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(render(contents).encode())
+    return target
+
+
+def _require_same(contents: Contents, results: Path) -> None:
+    found = []
+    for table in contents.tables.values():
+        saved = read_results(results, table.name)
+        if saved is not None:
+            found += list(differing(table, saved))
+    if found:
+        raise ValueError("the page and the results differ; run the notebooks again\n  " + "\n  ".join(found))
+
+
+def render(contents: Contents) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("kapmeta.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    parts = {name: Markup(_template_file(f"page.{name}")) for name in ("css", "js")}
+    return environment.get_template("page.html").render(page=contents, **parts)
+
+
+def _template_file(name: str) -> str:
+    """A file of the templates as it is; ours, so nothing in it needs escaping."""
+    return (files("kapmeta.report") / "templates" / name).read_text(encoding="utf-8")

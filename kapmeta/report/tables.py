@@ -1,0 +1,171 @@
+"""Tables of the page: the frames, and their HTML in which every number carries its ten digits."""
+
+from __future__ import annotations
+
+import csv
+import html
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.answering import registered
+from kapmeta.evidence import Evidence
+from kapmeta.findings import headline_of
+from kapmeta.protocol import QUESTIONS
+
+__all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
+
+RTOL = 1e-9
+
+
+def trials_table(evidence: Evidence) -> pd.DataFrame:
+    """Every comparison with counts, as the page shows it: arms, counts, design, evidence level, role.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        One row a comparison, then none left out: those that no analysis uses say why.
+    """
+    trials = evidence.trials()
+    reasons = evidence.comparisons.set_index("comparison_id")["role_reason"]
+    columns = ["label", "substance", "months", "treatment", "control", "events_t", "n_t", "events_c", "n_c"]
+    frame = trials[[*columns, "randomised", "evidence_level", "risk_of_bias", "role", "source_ids"]].copy()
+    frame["role_reason"] = [str(reasons[name]) for name in trials["comparison_id"]]
+    return frame
+
+
+def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
+    """Every registered question under every analysis the plan shows beside the headline, in one table.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        One row a question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
+    """
+    parts = []
+    for name in QUESTIONS:
+        frame = headline_of(registered(evidence, name)).to_frame()
+        frame.insert(0, "question", name)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page.
+
+    Attributes
+    ----------
+    name : str
+        Its name; ``results/NAME.csv`` holds the same numbers where a notebook saves it.
+    frame : DataFrame
+        The numbers.
+    caption : str
+        What it shows.
+    heads : mapping of str to str
+        Columns shown and their heads, in order.
+    links : Callable
+        Turns the text of a cell into HTML, given the column; by default only escapes.
+    filters : str
+        Column by whose words the rows can be filtered; empty for none.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    caption: str
+    heads: Mapping[str, str]
+    links: Callable[[str, str], str] | None = None
+    filters: str = ""
+
+    @property
+    def html(self) -> str:
+        """The table with a caption, sortable heads, and ``data-value`` on every number."""
+        head = "".join(
+            f'<th scope="col"{" class=num" if self._numeric(column) else ""}>{html.escape(label)}</th>'
+            for column, label in self.heads.items()
+        )
+        rows = "".join(self._row(row) for row in self.frame.to_dict("records"))
+        caption = f"<caption>{html.escape(self.caption)}</caption>"
+        return (
+            f'<table data-table="{self.name}" class="sortable">{caption}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>"
+        )
+
+    def words(self) -> list[str]:
+        """The words of the filter column, most frequent first."""
+        return [str(word) for word in self.frame[self.filters].value_counts().index] if self.filters else []
+
+    def _numeric(self, column: str) -> bool:
+        return pd.api.types.is_numeric_dtype(self.frame[column]) and not pd.api.types.is_bool_dtype(self.frame[column])
+
+    def _row(self, row: Mapping[Any, Any]) -> str:
+        cells = []
+        for place, column in enumerate(self.heads):
+            tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
+            attributes, text = self._cell(column, row[column])
+            cells.append(f'<{tag}{scope} data-column="{column}"{attributes}>{text}</{tag}>')
+        kind = f' data-filter="{html.escape(str(row[self.filters]))}"' if self.filters else ""
+        return f"<tr{kind}>{''.join(cells)}</tr>"
+
+    def _cell(self, column: str, value: Any) -> tuple[str, str]:
+        """Attributes and inner HTML of a cell."""
+        if isinstance(value, bool | np.bool_):
+            return "", "yes" if value else "no"
+        if isinstance(value, int | float | np.number):
+            number = float(value)
+            if math.isnan(number):
+                return " class=num", "–"
+            whole = isinstance(value, int | np.integer) or (number.is_integer() and column.startswith(("n_", "events")))
+            return f' class=num data-value="{_ten_digits(number)}"', f"{value:g}" if whole else wording.number(number)
+        text = "" if value is None or value is pd.NA else str(value)
+        if self.links is not None:
+            return "", self.links(column, text)
+        return "", html.escape(text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text)
+
+
+def _ten_digits(number: float) -> str:
+    """A number as the tables of ``results/`` print it."""
+    return f"{number + 0.0:.10g}"
+
+
+def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
+    """The rows of ``NAME.csv`` in the results folder, or None where no notebook saved it."""
+    file = folder / f"{name}.csv"
+    if not file.is_file():
+        return None
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]:
+    """Where the numbers of a page's table are not those of the saved one, in words."""
+    if len(saved) != len(table.frame):
+        yield f"{table.name}: {len(table.frame)} rows on the page, {len(saved)} in results/{table.name}.csv"
+        return
+    for number, (row, other) in enumerate(zip(table.frame.to_dict("records"), saved, strict=True), start=1):
+        for column in table.heads:
+            if column in other and table._numeric(column) and not _equal(row[column], other[column]):
+                yield f"{table.name}, row {number}, {column}: {row[column]} on the page, {other[column]} in results/"
+
+
+def _equal(value: Any, text: str) -> bool:
+    if pd.isna(value) or text == "":
+        return bool(pd.isna(value)) and text == ""
+    return math.isclose(float(value), float(text), rel_tol=RTOL) or float(value) == float(text)
