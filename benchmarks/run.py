@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ def single_fits(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[T
     tasks = []
     for k, name, target in ((13, "bcg", 1e-3), (1000, "large", 5e-3)):
         with peers.silent():
-            theirs = {peer: timed(lambda f=fit, d=data[name]: f(*d), seconds=1.0) for peer, fit in found.items()}
+            theirs = {peer: timed(partial(fit, *data[name]), seconds=1.0) for peer, fit in found.items()}
         tasks.append(Task(f"one analysis, k = {k:,}", target, timed(pooled(data[name])), theirs, FIT_ALONE))
     return tasks
 
@@ -130,7 +131,7 @@ def processes(found: dict[str, peers.Fit]) -> list[Task]:
     alone, middle = fresh_process("import kapmeta")
     first, first_middle = fresh_process(FRESH)
     return [
-        Task("import", 0.30, alone, imports, f"median {middle:.2f} s"),
+        Task("import", 0.30, alone, imports, f"median {middle:.2f} s; names load on first use, so see the next line"),
         Task(
             "import, risk ratios of 13 trials, pool",
             0.75,

@@ -59,9 +59,33 @@ _HOME = {
     "abstinence_curve": ("kapmeta.follow_up", "abstinence_curve"),
     "relapse_hazard_ratio": ("kapmeta.follow_up", "relapse_hazard_ratio"),
     "time_abstinent": ("kapmeta.follow_up", "time_abstinent"),
+    "asymmetry_test": ("kapmeta.small_study", "asymmetry_test"),
+    "trim_and_fill": ("kapmeta.small_study", "trim_and_fill"),
+    "pet_peese": ("kapmeta.small_study", "pet_peese"),
+    "selection_model": ("kapmeta.small_study", "selection_model"),
+    "limit_meta_analysis": ("kapmeta.small_study", "limit_meta_analysis"),
+    "copas": ("kapmeta.small_study", "copas"),
+    "fail_safe_n": ("kapmeta.small_study", "fail_safe_n"),
+    "excess_significance": ("kapmeta.small_study", "excess_significance"),
+    "publication_bias_sensitivity": ("kapmeta.small_study", "publication_bias_sensitivity"),
+    "e_value": ("kapmeta.small_study", "e_value"),
+    "leave_two_out": ("kapmeta.sensitivity", "leave_two_out"),
+    "cumulative": ("kapmeta.sensitivity", "cumulative"),
+    "influence": ("kapmeta.sensitivity", "influence"),
+    "baujat": ("kapmeta.sensitivity", "baujat"),
+    "all_subsets": ("kapmeta.sensitivity", "all_subsets"),
+    "pooled_measures": ("kapmeta.choices", "pooled_measures"),
+    "rounded_counts": ("kapmeta.choices", "rounded_counts"),
+    "at_time": ("kapmeta.choices", "at_time"),
+    "missing_outcomes": ("kapmeta.missingness", "missing_outcomes"),
+    "tipping_point": ("kapmeta.tipping", "tipping_point"),
+    "fragility_index": ("kapmeta.tipping", "fragility_index"),
+    "multiverse": ("kapmeta.universes", "multiverse"),
+    "calibration": ("kapmeta.calibration_card", "calibration"),
+    "sensitivity_table": ("kapmeta.robustness", "sensitivity_table"),
     "leave_one_out": ("kapmeta.sensitivity", "leave_one_out"),
-    "estimator_table": ("kapmeta.sensitivity", "estimator_table"),
-    "zero_rules": ("kapmeta.sensitivity", "zero_rules"),
+    "estimator_table": ("kapmeta.choices", "estimator_table"),
+    "zero_rules": ("kapmeta.choices", "zero_rules"),
     "load_example": ("kapmeta.examples", "load_example"),
     "registered": ("kapmeta.answering", "registered"),
     "registered_effects": ("kapmeta.answering", "registered_effects"),
@@ -85,6 +109,12 @@ if TYPE_CHECKING:
     from kapmeta.answering import registered as registered
     from kapmeta.answering import registered_effects as registered_effects
     from kapmeta.answering import substances_table as substances_table
+    from kapmeta.calibration_card import calibration as calibration
+    from kapmeta.choices import at_time as at_time
+    from kapmeta.choices import estimator_table as estimator_table
+    from kapmeta.choices import pooled_measures as pooled_measures
+    from kapmeta.choices import rounded_counts as rounded_counts
+    from kapmeta.choices import zero_rules as zero_rules
     from kapmeta.cluster_robust import robust as robust
     from kapmeta.dependent_effects import aggregate as aggregate
     from kapmeta.dependent_effects import multilevel as multilevel
@@ -114,6 +144,7 @@ if TYPE_CHECKING:
     from kapmeta.mean_effects import mean_difference as mean_difference
     from kapmeta.mean_effects import ratio_of_means as ratio_of_means
     from kapmeta.mean_effects import standardized_mean_difference as standardized_mean_difference
+    from kapmeta.missingness import missing_outcomes as missing_outcomes
     from kapmeta.moderators import likelihood_ratio as likelihood_ratio
     from kapmeta.moderators import meta_regression as meta_regression
     from kapmeta.moderators import subgroups as subgroups
@@ -123,11 +154,28 @@ if TYPE_CHECKING:
     from kapmeta.results import Effects as Effects
     from kapmeta.results import Pooled as Pooled
     from kapmeta.results import Sweep as Sweep
-    from kapmeta.sensitivity import estimator_table as estimator_table
+    from kapmeta.robustness import sensitivity_table as sensitivity_table
+    from kapmeta.sensitivity import all_subsets as all_subsets
+    from kapmeta.sensitivity import baujat as baujat
+    from kapmeta.sensitivity import cumulative as cumulative
+    from kapmeta.sensitivity import influence as influence
     from kapmeta.sensitivity import leave_one_out as leave_one_out
-    from kapmeta.sensitivity import zero_rules as zero_rules
+    from kapmeta.sensitivity import leave_two_out as leave_two_out
+    from kapmeta.small_study import asymmetry_test as asymmetry_test
+    from kapmeta.small_study import copas as copas
+    from kapmeta.small_study import e_value as e_value
+    from kapmeta.small_study import excess_significance as excess_significance
+    from kapmeta.small_study import fail_safe_n as fail_safe_n
+    from kapmeta.small_study import limit_meta_analysis as limit_meta_analysis
+    from kapmeta.small_study import pet_peese as pet_peese
+    from kapmeta.small_study import publication_bias_sensitivity as publication_bias_sensitivity
+    from kapmeta.small_study import selection_model as selection_model
+    from kapmeta.small_study import trim_and_fill as trim_and_fill
     from kapmeta.stratification import mantel_haenszel as mantel_haenszel
     from kapmeta.stratification import peto as peto
+    from kapmeta.tipping import fragility_index as fragility_index
+    from kapmeta.tipping import tipping_point as tipping_point
+    from kapmeta.universes import multiverse as multiverse
 
 
 def __getattr__(name: str) -> Any:

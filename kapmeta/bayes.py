@@ -82,9 +82,9 @@ def pool_bayes(
 
     References
     ----------
-    .. [1] Roever C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6).
+    .. [1] Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6).
        https://doi.org/10.18637/jss.v093.i06
-    .. [2] Roever C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity
+    .. [2] Röver C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity
        parameter in Bayesian random-effects meta-analysis. Res Synth Methods 2021;12:448-474.
        https://doi.org/10.1002/jrsm.1475
 
@@ -394,7 +394,7 @@ def borrow(
     ----------
     .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B. Robust
        meta-analytic-predictive priors in clinical trials with historical control information. Biometrics
-       2014;70:1023-1032. https://doi.org/10.1111/biom.12242
+       2014;70:1023-1032.
 
     Examples
     --------
@@ -403,9 +403,9 @@ def borrow(
     ...                        "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
     >>> borrow(trials[2:], pool_bayes(trials[:2]))[["prior", "estimate", "low", "high"]].round(2)
                      prior  estimate   low     high
-    0                alone     41.96  3.68  2051.93
-    1            borrowing      6.62  1.93    21.73
-    2  borrowing, robustly      8.79  2.02    54.61
+    0                alone     44.98  5.19  1779.98
+    1            borrowing      6.51  2.41    44.26
+    2  borrowing, robustly     13.93  2.72   900.81
     """
     robust_weight = checking.proportion(robust_weight, "robust_weight")
     level = checking.proportion(level, "level")

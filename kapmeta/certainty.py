@@ -110,8 +110,8 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     Raises
     ------
     ValueError
-        If a baseline is no proportion, if the effect itself would push the risk past 1 there, or if there are no
-        counts to take a baseline from.
+        If a baseline is no proportion, if the effect itself would push the risk past 1 at a baseline that was given
+        (at one of the trials' own it is cut and marked), or if there are no counts to take a baseline from.
 
     Examples
     --------
@@ -127,7 +127,8 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
         raise ValueError(f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}")
     if not math.isfinite(pooled.estimate):
         return AbsoluteEffects(pooled, _own_risks(pooled))
-    rows = [_at_baseline(pooled, name, risk) for name, risk in _baselines(pooled, baseline).items()]
+    given = baseline is not None
+    rows = [_at_baseline(pooled, name, risk, given) for name, risk in _baselines(pooled, baseline).items()]
     return AbsoluteEffects(pooled, pd.DataFrame(rows))
 
 
@@ -154,10 +155,10 @@ def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
     return (rows["events_c"] / rows["n_c"]).to_numpy(dtype=np.float64), labels
 
 
-def _at_baseline(pooled: Result, name: str, control: float) -> dict[str, Any]:
+def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict[str, Any]:
     relative = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
     risks, capped = absolute_risk(relative, control, pooled.measure)
-    if capped[0]:
+    if capped[0] and given:
         raise ValueError(
             f'the {pooled.scale.name} cannot hold at baseline "{name}": {control:g} x {relative[0]:.4g} is a risk '
             "beyond 1; use an odds ratio, or a lower baseline"

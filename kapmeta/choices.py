@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Unpack
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import checking
+from kapmeta.core import counts
 from kapmeta.core.combining import combine
 from kapmeta.core.counts import TRIGGERS
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.intervals import INTERVALS
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.effects import Names, risk_ratio
-from kapmeta.pooling import one_question
+from kapmeta.effects import (
+    Names,
+    arcsine_difference,
+    complement,
+    counts_of,
+    odds_ratio,
+    risk_difference,
+    risk_ratio,
+    split_names,
+)
+from kapmeta.evidence.rules import counts_fitting
+from kapmeta.pooling import one_question, pool
 from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Sweep
+from kapmeta.results import Effects, Pooled, Sweep
 from kapmeta.sensitivity_results import analyses_table, one_row
 
-__all__ = ["estimator_table", "zero_rules"]
+__all__ = ["at_time", "estimator_table", "pooled_measures", "rounded_counts", "zero_rules"]
 
 ESTIMATOR_LINE = (
     ("REML", "hksj-hybrid"),
@@ -139,3 +152,321 @@ def zero_rules(trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_r
     table = pd.concat(parts, ignore_index=True)
     table.loc[~np.isfinite(table["se"]), ["se", "y_low", "y_high"]] = np.nan
     return Sweep("zero-cell rules", table, measure(trials, **names))
+
+
+def _every(frame: pd.DataFrame) -> Any:
+    return np.ones(len(frame), dtype=bool)
+
+
+def _all_of_one_design(frame: pd.DataFrame) -> Any:
+    """Everything; or the randomised alone, where both designs are there."""
+    randomised = _randomised(frame)
+    return randomised if randomised.any() else _every(frame)
+
+
+def _randomised(frame: pd.DataFrame) -> Any:
+    if "randomised" not in frame:
+        return _every(frame)
+    return frame["randomised"].fillna(False).to_numpy(dtype=bool)
+
+
+def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:
+    def chosen(frame: pd.DataFrame) -> Any:
+        if column not in frame:
+            raise ValueError(f'trials has no column "{column}", by which studies are to be chosen')
+        return frame[column].isin(words).to_numpy(dtype=bool)
+
+    return chosen
+
+
+INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
+    "all": _all_of_one_design,
+    "randomised": _randomised,
+    "with non-randomised": _every,
+    "primary sources": _words("evidence_level", ("primary_full_text", "primary_abstract", "registry")),
+    "not tertiary": _words(
+        "evidence_level",
+        (
+            "primary_full_text",
+            "primary_abstract",
+            "registry",
+            "secondary_table",
+            "secondary_summary",
+            "press_conflict",
+        ),
+    ),
+    "low risk of bias": _words("risk_of_bias", ("low",)),
+    "not high risk of bias": _words("risk_of_bias", ("low", "some concerns", "unclear")),
+}
+"""Which studies take part, by name: from the rows, one a study, to a boolean for each."""
+
+
+def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.DataFrame:
+    """One row a study, by one rule for all: a trial enters a pool once.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Rows of which several may be of one study, with `months`.
+    rule : str
+        ``"as given"`` (one row a study already), ``"longest"``, ``"earliest"``, or ``"nearest 6"`` for the time
+        nearest to so many months; of two as near, the later.
+    study : str
+        Column of the study.
+
+    Returns
+    -------
+    DataFrame
+        The rows chosen, index kept.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown, `months` is missing, or a study has two rows at one time.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> trials = km.load_evidence().trials(substance="cocaine")
+    >>> [at_time(trials, rule)["months"].item() for rule in ("earliest", "longest", "nearest 3")]
+    [1.2, 6.0, 1.2]
+    """
+    if study not in trials:
+        raise ValueError(f'trials has no column "{study}"; it has: {", ".join(map(str, trials.columns))}')
+    nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)
+    if nearest is None:
+        checking.chosen(rule, ("as given", "longest", "earliest"), "time")
+    if not trials[study].duplicated().any():
+        return trials
+    twice = trials.loc[trials[study].duplicated(), study].iloc[0]
+    if rule == "as given":
+        raise ValueError(
+            f'study "{twice}" comes more than once; choose a time: "longest", "earliest" or e.g. "nearest 6"'
+        )
+    if "months" not in trials or trials["months"].isna().any():
+        raise ValueError(f'a time can be chosen only where every row has months; "{twice}" comes more than once')
+    months = trials["months"].astype(float)
+    if nearest is not None:
+        away = (months - float(nearest.group(1))).abs()
+        ranked = trials.assign(_away=away, _later=-months).sort_values(["_away", "_later"], kind="stable")
+    else:
+        ranked = trials.assign(_away=months).sort_values("_away", kind="stable", ascending=rule == "earliest")
+    kept = ranked.drop_duplicates(study).index
+    same = trials[[study, "months"]].duplicated(keep=False)
+    if same[kept].any():
+        both = trials.loc[same[same].index[0], study]
+        raise ValueError(f'study "{both}" has two rows at the same time; keep one of them')
+    return trials.loc[sorted(kept)]
+
+
+_DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
+    ("RR", risk_ratio, False),
+    ("RR of the opposite", risk_ratio, True),
+    ("OR", odds_ratio, False),
+    ("RD", risk_difference, False),
+    ("AS", arcsine_difference, False),
+)
+
+
+def pooled_measures(
+    trials: pd.DataFrame,
+    *,
+    opposite: str = "relapse",
+    level: float = PRIMARY.level,
+    mixed: bool = False,
+    **names: Unpack[Names],
+) -> pd.DataFrame:
+    """The pooled result on every scale: risk ratios of the event and of its opposite, odds ratio, differences.
+
+    The risk ratio of an event is not the reciprocal of that of its opposite: the weights differ, and with them the
+    heterogeneity and sometimes the conclusion. `flag` says so where it happens.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As in `kapmeta.risk_ratio`.
+    opposite : str
+        What the opposite of the event is called.
+    level, mixed, **names
+        As in `kapmeta.pool`.
+
+    Returns
+    -------
+    DataFrame
+        One row a measure: k, estimate and limits as shown, `favours` (treatment, control or neither), Q with its
+        p-value, tau2, and the flag, the same in every row.
+
+    References
+    ----------
+    .. [1] Deeks JJ. Issues in the selection of a summary statistic for meta-analysis of clinical trials with binary
+       outcomes. Stat Med 2002;21:1575-1600. https://doi.org/10.1002/sim.1188
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> alcohol = km.load_evidence().trials(substance="alcohol")
+    >>> pooled_measures(alcohol, mixed=True)[["measure", "q"]].head(2).round(2)
+                      measure     q
+    0  risk ratio of abstinence  8.32
+    1     risk ratio of relapse  0.04
+    """
+    rows = []
+    for _, function, turned in _DIRECTIONS:
+        told = complement(_default_names(trials, names), opposite) if turned else trials
+        effects = function(told, **(_story(names) if turned else names))
+        found = pool(effects, level=level, mixed=mixed)
+        rows.append(_measure_row(found, turned))
+    table = pd.DataFrame(rows)
+    return table.assign(flag=_direction_flag(table))
+
+
+def _default_names(trials: pd.DataFrame, names: Names) -> pd.DataFrame:
+    columns, _ = split_names(names)
+    return checking.columns_of(trials, columns)
+
+
+def _story(names: Names) -> Names:
+    """The words of the arms; the event and whether it is good are those of the complement."""
+    return {key: value for key, value in names.items() if key in ("treatment", "control")}  # type: ignore[return-value]
+
+
+def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
+    shown = found.scale.shown
+    raises = 1 if found.low > 0 else -1 if found.high < 0 else 0
+    side = -raises if turned else raises
+    return {
+        "measure": f"{found.scale.name} of {found.effects.event}",
+        "k": found.k,
+        "estimate": float(shown(found.estimate)),
+        "low": float(shown(found.low)),
+        "high": float(shown(found.high)),
+        "more events under": {1: "treatment", -1: "control", 0: "neither"}[side],
+        "q": found.q,
+        "q_p_value": found.q_p_value,
+        "tau2": found.tau2,
+    }
+
+
+def _direction_flag(table: pd.DataFrame) -> str:
+    """What depends on the direction in which the result is told, in words; empty where nothing does."""
+    parts = []
+    if table["more events under"].nunique() > 1:
+        parts.append("the conclusion depends on the measure")
+    tested = table["q_p_value"].iloc[:2]
+    if tested.notna().all() and (tested < 0.1).nunique() > 1:
+        parts.append("whether the trials look alike depends on whether the event or its opposite is counted")
+    return "; ".join(parts)
+
+
+_MOST_COUNTS = 20_000
+_KERNELS: Mapping[str, Callable[..., counts.Estimates]] = {
+    "RR": counts.risk_ratio,
+    "OR": counts.odds_ratio,
+    "RD": counts.risk_difference,
+}
+
+
+def rounded_counts(
+    trials: pd.DataFrame,
+    *,
+    measure: str = "RR",
+    model: str = "random",
+    tau2: str | None = None,
+    ci: str | None = None,
+    level: float = PRIMARY.level,
+    mixed: bool = False,
+    **names: Unpack[Names],
+) -> Sweep:
+    """The same analysis with every count that the printed percentages allow.
+
+    A percentage of a large arm, or one without decimals, fits several counts; all of them are carried through.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As in `kapmeta.risk_ratio`, with `percent_t` and `percent_c` as printed: text keeps its decimals, a number is
+        taken as printed without closing zeros. An empty cell leaves the count as it is.
+    measure : {"RR", "OR", "RD"}
+        Effect measure.
+    model, tau2, ci, level, mixed
+        As in `kapmeta.pool`.
+    **names
+        As in `kapmeta.risk_ratio`.
+
+    Returns
+    -------
+    Sweep
+        One row a combination of counts. Where no count fits a percentage, counts within one unit of its last place are
+        taken, and a note says so.
+
+    Raises
+    ------
+    ValueError
+        If the percentages allow too many combinations.
+
+    References
+    ----------
+    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of
+       results in psychology. Soc Psychol Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
+    >>> sweep = rounded_counts(trials)
+    >>> len(sweep.table), sweep.notes
+    (1, ('no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken',))
+    """
+    checking.chosen(measure, _KERNELS, "measure")
+    columns, _ = split_names(names)
+    base = pool(_MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    frame, labels, cells = counts_of(trials, columns)
+    there = np.flatnonzero(base.effects.present)
+    options, notes = [], []
+    for i, side in itertools.product(there, "tc"):
+        fitting, note = _fitting(frame, labels, int(i), side, cells)
+        options.append(fitting)
+        notes += [note] if note else []
+    several = int(np.prod([len(x) for x in options], dtype=float))
+    if several > _MOST_COUNTS:
+        raise ValueError(f"the percentages allow {several} combinations of counts; at most {_MOST_COUNTS} are analysed")
+    many = np.array(list(itertools.product(*options)), dtype=np.float64)
+    found = _KERNELS[measure](many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there])
+    method = base.method
+    plain = method.model in ("common", "single")
+    again = combine(
+        np.nan_to_num(found.y),
+        found.v,
+        tau2=0.0 if plain else method.tau2,
+        ci="wald" if method.model == "single" else method.ci,
+        level=level,
+    )
+    names_of = [_combination(row, cells, there) for row in many]
+    return Sweep("counts from percentages", analyses_table(names_of, again), base.effects, base, tuple(notes))
+
+
+_MEASURES: Mapping[str, Callable[..., Effects]] = {"RR": risk_ratio, "OR": odds_ratio, "RD": risk_difference}
+
+
+def _fitting(
+    frame: pd.DataFrame, labels: tuple[str, ...], i: int, side: str, cells: Mapping[str, Any]
+) -> tuple[list[int], str]:
+    """The counts one percentage allows, and a note where none fits it."""
+    given, n = int(cells[f"events_{side}"][i]), int(cells[f"n_{side}"][i])
+    printed = frame[f"percent_{side}"].iloc[i] if f"percent_{side}" in frame else None
+    if printed is None or pd.isna(printed):
+        return [given], ""
+    text = printed.strip() if isinstance(printed, str) else f"{printed:g}"
+    fitting = list(counts_fitting(text, n))
+    arm = "treatment" if side == "t" else "control"
+    if fitting:
+        odd = f'{given} of {n} is not the {text} % printed for "{labels[i]}", {arm}: counts that are it are taken'
+        return fitting, "" if given in fitting else odd
+    unit = 10.0 ** -len(text.partition(".")[2])
+    near = [x for x in range(n + 1) if abs(100 * x / n - float(text)) <= unit * (1 + 1e-9)]
+    return near or [given], f'no count of {n} gives the {text} % printed for "{labels[i]}", {arm}: neighbours are taken'
+
+
+def _combination(row: Any, cells: Mapping[str, Any], there: Any) -> str:
+    pairs = zip(row[0::2], cells["n_t"][there], row[1::2], cells["n_c"][there], strict=True)
+    return "; ".join(f"{a:g}/{n1:g} v {c:g}/{n2:g}" for a, n1, c, n2 in pairs)

@@ -20,7 +20,7 @@ __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", 
 VERDICTS = ("agrees", "could_not_verify", "imprecise", "not_supported", "contradicted")
 """Verdicts; of several the last one counts."""
 
-_IN_PROSE = ("agree", "could not be verified", "are imprecise", "are not supported", "are contradicted")
+_IN_PROSE = ("agreeing", "not to be verified", "imprecise", "not supported", "contradicted")
 
 SOURCES_SAY: Mapping[str, str] = {
     "support": "agrees",
@@ -85,14 +85,10 @@ def _percent(rows: _Rows, stated: str, name: str) -> Item:
     events, n = int(row["events"]), int(row["n"])
     shown = f"{events}/{n} = {100 * events / n:.1f} %"
     fitting = counts_fitting(stated, n)
-    if events in fitting:
-        return Item(shown, "agrees", not str(row["evidence_level"]).startswith("tertiary"))
-    unit = 10.0 ** -len(stated.partition(".")[2])
-    near = abs(100 * events / n - float(stated)) <= unit
     if fitting:
-        return Item(
-            shown, "imprecise" if near else "contradicted", not str(row["evidence_level"]).startswith("tertiary")
-        )
+        independent = not str(row["evidence_level"]).startswith("tertiary")
+        return Item(shown, "agrees" if events in fitting else "contradicted", independent)
+    near = abs(100 * events / n - float(stated)) <= 10.0 ** -len(stated.partition(".")[2])
     return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if near else "contradicted")
 
 
@@ -233,8 +229,8 @@ class ClaimsAudit:
         total = self.scorecard().iloc[-1]
         parts = [f"{total[word]} {prose}" for word, prose in zip(VERDICTS, _IN_PROSE, strict=True)]
         return (
-            f"Of {total['claims']} quantitative claims, {total['recomputed']} could be recomputed from the tables. "
-            f"By the stated rule {wording.joined(parts)}."
+            f"Of {total['claims']} claims, {total['recomputed']} could be recomputed from the tables. "
+            f"The rule finds {wording.joined(parts)}."
         )
 
     def methods_text(self) -> str:

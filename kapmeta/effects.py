@@ -297,7 +297,7 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
 
     References
     ----------
-    .. [1] Ruecker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine difference as a
+    .. [1] Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine difference as a
        measure of treatment effect in meta-analysis with zero cells. Stat Med 2009;28:721-738.
        https://doi.org/10.1002/sim.3511
 

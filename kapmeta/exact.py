@@ -121,7 +121,7 @@ def pool_exact(
        generalized linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067.
        https://doi.org/10.1002/sim.4040
     .. [2] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
-       meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
+       meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085.
 
     Examples
     --------
@@ -278,6 +278,11 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
     """Maximum likelihood on the curves; with one trial its own likelihood."""
     random = random and len(data.curves) > 1
     fit = likelihood_models.maximum(data.curves, level=data.level, random=random)
+    if math.isnan(fit.mu):
+        raise ValueError(
+            "the likelihood is highest for infinitely different effects: the trials have zero cells on opposite sides and "
+            "contradict each other; show them one by one, or give tau a prior with pool_bayes"
+        )
     low, high, df = fit.low, fit.high, math.inf
     null = _likelihood_at(data.curves, 0.0, random)
     p_value = float(chi2_upper(max(0.0, 2 * (fit.loglik - null)), 1))
@@ -474,6 +479,7 @@ EXACT_MODELS: Mapping[str, ExactModel] = MappingProxyType(
             ("OR",),
             ("profile", "wald"),
             "a common odds ratio that must be finite",
+            silent=("OR",),
         ),
         "combination": ExactModel(
             _combination,

@@ -124,7 +124,7 @@ def _check_grade(grade: pd.DataFrame) -> None:
             )
 
 
-def headline_effect(pooled: Pooled) -> Result:
+def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     """The one effect that the plan lets be headlined, by the number of trials.
 
     One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or more: the result
@@ -134,6 +134,8 @@ def headline_effect(pooled: Pooled) -> Result:
     ----------
     pooled : Pooled
         From `kapmeta.registered` or `kapmeta.pool`.
+    found : Headline, optional
+        What `headline_of` gives for it, if that is known already.
 
     Returns
     -------
@@ -149,8 +151,8 @@ def headline_effect(pooled: Pooled) -> Result:
     """
     if pooled.k > 2:
         return pooled
-    found = headline_of(pooled).results
-    return found[0] if found else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
+    results = (found or headline_of(pooled)).results
+    return results[0] if results else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
 
 
 def headline_of(pooled: Pooled) -> Headline:
@@ -320,11 +322,12 @@ def summary_of_findings(
 def _certainty_of(results: Mapping[str, Pooled], grade: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
     if grade is None:
         return {}
-    designs = {name: _randomised(pooled) for name, pooled in results.items()}
+    designs = {name: randomised(pooled) for name, pooled in results.items()}
     return {row["question"]: row for row in _records(certainty_table(grade, randomised=designs))}
 
 
-def _randomised(pooled: Pooled) -> bool:
+def randomised(pooled: Pooled) -> bool:
+    """Whether every trial that takes part was randomised; True where nothing is said of it."""
     table, there = pooled.effects.table, pooled.effects.present
     return "randomised" not in table or bool(table["randomised"][there].all())
 

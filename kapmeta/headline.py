@@ -163,7 +163,7 @@ def headline(
     ----------
     .. [1] Bender R, Friede T, Koch A, et al. Methods for evidence synthesis in the case of very few studies. Res Synth
        Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297
-    .. [2] Seide SE, Roever C, Friede T. Likelihood-based random-effects meta-analysis with few studies: empirical and
+    .. [2] Seide SE, Röver C, Friede T. Likelihood-based random-effects meta-analysis with few studies: empirical and
        simulation studies. BMC Med Res Methodol 2019;19:16. https://doi.org/10.1186/s12874-018-0618-3
 
     Examples

@@ -26,14 +26,14 @@ class Observed(NamedTuple):
     splits: list[tuple[tuple[float, float], ...]]
 
 
-def observed(
-    trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names
-) -> Observed:
+def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names) -> Observed:
     """Checked arms of the trials, the missing apart, by reason where there are reasons."""
     checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
     columns, _ = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
-    splits = _splits(frame, labels, cells, totals) if not reasons else [((np.nan, np.nan),)] * len(labels)
+    splits: list[tuple[tuple[float, float], ...]] = [((np.nan, np.nan),)] * len(labels)
+    if not reasons:
+        splits = _splits(frame, labels, cells, totals)
     arms = []
     for side in ("t", "c"):
         many = _by_reasons(frame, labels, side, reasons) if reasons else _missing(frame, labels, side)[None]
@@ -62,7 +62,10 @@ def _whole(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
     with np.errstate(invalid="ignore"):
         bad = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
     checking.refuse_first(
-        bad, labels, lambda i: f"{column} is no count", lambda i: f"{column} = {values[i]:g}; give a whole number from 0"
+        bad,
+        labels,
+        lambda i: f"{column} is no count",
+        lambda i: f"{column} = {values[i]:g}; give a whole number from 0",
     )
 
 
@@ -71,7 +74,9 @@ def _splits(
 ) -> list[tuple[tuple[float, float], ...]]:
     """The ways in which the missing of each trial may be divided between its arms: one, where that is known."""
     arms = [_missing(frame, labels, side) for side in ("t", "c")]
-    whole = checking.numbers(frame, "missing", labels, missing=True) if "missing" in frame else np.full(len(labels), np.nan)
+    whole = (
+        checking.numbers(frame, "missing", labels, missing=True) if "missing" in frame else np.full(len(labels), np.nan)
+    )
     _whole(whole, "missing", labels)
     known = ~np.isnan(arms[0]) & ~np.isnan(arms[1])
     with np.errstate(invalid="ignore"):
@@ -86,7 +91,9 @@ def _splits(
         ~known & np.isnan(whole),
         labels,
         lambda i: "the number missing is not known",
-        lambda i: "missing_t or missing_c is empty; give both, or their total in a column missing, or leave the trial out",
+        lambda i: (
+            "missing_t or missing_c is empty; give both, or their total in a column missing, or leave the trial out"
+        ),
     )
     known_or_whole = np.where(known, arms[0] + arms[1], whole)
     return [_ways(i, labels[i], arms, float(known_or_whole[i]), cells, totals) for i in range(len(labels))]
@@ -108,9 +115,7 @@ def _ways(
     return tuple(ways)
 
 
-def _by_reasons(
-    frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons: Mapping[str, Any]
-) -> FloatArray:
+def _by_reasons(frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons: Mapping[str, Any]) -> FloatArray:
     """Numbers missing by reason, shape (reasons, studies), checked against the sum where that is given."""
     names = [f"missing_{side}_{reason}" for reason in reasons]
     lost = [name for name in names if name not in frame]
@@ -136,14 +141,19 @@ def _refuse_missing(
     if totals == "observed":
         return
     checking.refuse_first(
-        lost > n, labels, lambda i: "missing exceed total", lambda i: f"missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g}"
+        lost > n,
+        labels,
+        lambda i: "missing exceed total",
+        lambda i: f"missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g}",
     )
     checking.refuse_first(
         events + lost > n,
         labels,
         lambda i: "events and missing exceed total",
-        lambda i: f"events_{side} = {events[i]:g} and missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g}; "
-        'if n counts only those observed, say totals="observed"',
+        lambda i: (
+            f"events_{side} = {events[i]:g} and missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g}; "
+            'if n counts only those observed, say totals="observed"'
+        ),
     )
     checking.refuse_first(
         lost == n, labels, lambda i: f"nobody was observed in arm {side}", lambda i: "leave the trial out"

@@ -104,14 +104,15 @@ def missing_outcomes(
     Raises
     ------
     ValueError
-        If more are missing than were randomised, if numbers by reason do not add up, or if numbers missing are not known.
+        If more are missing than were randomised, if numbers by reason do not add up, or if numbers missing are not
+        known.
 
     References
     ----------
-    .. [1] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in meta-analysis. Part 1: two-stage
-       methods. Stat Med 2008;27:711-727. https://doi.org/10.1002/sim.3008
-    .. [2] Kahale LA, Khamis AM, Diab B, et al. Potential impact of missing outcome data on treatment effects in systematic
-       reviews: imputation study. BMJ 2020;370:m2898. https://doi.org/10.1136/bmj.m2898
+    .. [1] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in meta-analysis. Part 1:
+       two-stage methods. Stat Med 2008;27:711-727. https://doi.org/10.1002/sim.3008
+    .. [2] Kahale LA, Khamis AM, Diab B, et al. Potential impact of missing outcome data on treatment effects in
+       systematic reviews: imputation study. BMJ 2020;370:m2898. https://doi.org/10.1136/bmj.m2898
 
     Examples
     --------
@@ -125,25 +126,27 @@ def missing_outcomes(
     {'no event': {'min': 1.83, 'max': 2.75}, 'worst': {'min': 1.38, 'max': 1.83}}
     """
     checking.chosen(measure, MEASURES, "measure")
-    words = [checking.chosen(word, STRATEGIES, "assumption") for word in (STRATEGIES if strategies is None else strategies)]
+    words = [
+        checking.chosen(word, STRATEGIES, "assumption") for word in (STRATEGIES if strategies is None else strategies)
+    ]
     seen = observed(trials, totals, reasons, names)
     base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
     pairs = _pairs(imor, base.effects.event_is_good)
-    analyses = {}
-    for split, arms in each_split(seen, base):
-        for word in words:
-            found = by_strategy(word, *arms, measure, base)
-            analyses[word, split] = pooled_again(found, base)
-        for pair in pairs:
-            analyses[_imor_text(pair), split] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
-        if reasons:
-            analyses["IMOR by reason", split] = _by_reason(arms, reasons, measure, base)
     rows = []
-    for (assumption, split), found in analyses.items():
-        name = f"{assumption}, {split}" if split else assumption
-        rows.append(analyses_table([name], one_row(found), assumption=assumption, split=split))
+    for split, arms in each_split(seen, base):
+        analyses = {word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words}
+        for pair in pairs:
+            analyses[_imor_text(pair)] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
+        if reasons:
+            analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
+        rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
     notes = (*_differential(seen), *_about_splits(seen))
     return Sweep("missing outcomes", pd.concat(rows, ignore_index=True), base.effects, base, notes)
+
+
+def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
+    name = f"{assumption}, {split}" if split else assumption
+    return analyses_table([name], one_row(found), assumption=assumption, split=split)
 
 
 def available(seen: Observed, measure: str, names: Names, **options: Any) -> Pooled:
@@ -159,7 +162,9 @@ def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]
     there = base.effects.present
     several = int(np.prod([len(ways) for ways, yes in zip(seen.splits, there, strict=True) if yes], dtype=float))
     if several > _MOST_SPLITS:
-        raise ValueError(f"the missing can be divided in {several} ways; at most {_MOST_SPLITS} are analysed: give some arms")
+        raise ValueError(
+            f"the missing can be divided in {several} ways; at most {_MOST_SPLITS} are analysed: give some arms"
+        )
     arms = [Arm(a.events[there], a.observed[there], a.missing[:, there]) for a in (seen.treatment, seen.control)]
     ways = [ways for ways, yes in zip(seen.splits, there, strict=True) if yes]
     if all(len(way) == 1 for way in ways):
@@ -191,8 +196,10 @@ def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estima
     if word in ends:
         return counted(*ends[word])
     with np.errstate(divide="ignore"):
-        odds = [(a.events + 0.5 * available.corrected) / (a.observed - a.events + 0.5 * available.corrected) for a in (t, c)]
-    deltas = {
+        odds = [
+            (a.events + 0.5 * available.corrected) / (a.observed - a.events + 0.5 * available.corrected) for a in (t, c)
+        ]
+    deltas: dict[str, tuple[Any, Any]] = {
         "like control": (odds[1] / odds[0], 1.0),
         "like treatment": (1.0, odds[0] / odds[1]),
         "like observed": (1.0, 1.0),
@@ -215,7 +222,9 @@ def _pairs(imor: Sequence[float | tuple[float, float]] | None, good: bool) -> li
     pairs = [x if isinstance(x, tuple) else (float(x), float(x)) for x in imor]
     for pair in pairs:
         if not all(x >= 0 for x in pair):
-            raise ValueError(f"imor must not be negative: got {pair}; 1 is missing at random, 0 none and inf all had the event")
+            raise ValueError(
+                f"imor must not be negative: got {pair}; 1 is missing at random, 0 none and inf all had the event"
+            )
     return pairs
 
 
@@ -224,11 +233,19 @@ def _imor_text(pair: tuple[float, float]) -> str:
 
 
 def _by_imor(
-    arms: tuple[Arm, Arm], pair: tuple[float, float], measure: str, base: Pooled, sd: float, correlation: float, shared: bool
+    arms: tuple[Arm, Arm],
+    pair: tuple[float, float],
+    measure: str,
+    base: Pooled,
+    sd: float,
+    correlation: float,
+    shared: bool,
 ) -> Combined:
     """Pooled effect at one IMOR a side: known, uncertain trial by trial, or uncertain and shared."""
     if sd < 0 or not -1 <= correlation <= 1:
-        raise ValueError(f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g}, {correlation:g}")
+        raise ValueError(
+            f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g}, {correlation:g}"
+        )
     if sd == 0:
         return pooled_again(missing.informative(*arms, *pair, measure=measure), base)
     if not all(0 < x < np.inf for x in pair):
@@ -257,16 +274,24 @@ def _differential(seen: Observed) -> tuple[str, ...]:
     for i, label in enumerate(seen.labels):
         if len(seen.splits[i]) > 1:
             continue
-        shares = [a.missing[:, i].sum() / (a.observed[i] + a.missing[:, i].sum()) for a in (seen.treatment, seen.control)]
+        shares = [
+            a.missing[:, i].sum() / (a.observed[i] + a.missing[:, i].sum()) for a in (seen.treatment, seen.control)
+        ]
         if abs(shares[0] - shares[1]) > _DIFFERENTIAL:
             arm = "treatment" if shares[0] > shares[1] else "control"
             out.append(
-                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under treatment and {100 * shares[1]:.0f} % "
-                f"under control; counting the missing as failures disadvantages {arm}"
+                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under treatment and "
+                f"{100 * shares[1]:.0f} % under control; counting the missing as failures disadvantages {arm}"
             )
     return tuple(out)
 
 
 def _about_splits(seen: Observed) -> tuple[str, ...]:
-    open_ones = [f"{label} ({len(ways)} ways)" for label, ways in zip(seen.labels, seen.splits, strict=True) if len(ways) > 1]
-    return (f"the arms of the missing are not known in {', '.join(open_ones)}: every division is shown",) if open_ones else ()
+    open_ones = [
+        f"{label} ({len(ways)} ways)" for label, ways in zip(seen.labels, seen.splits, strict=True) if len(ways) > 1
+    ]
+    return (
+        (f"the arms of the missing are not known in {', '.join(open_ones)}: every division is shown",)
+        if open_ones
+        else ()
+    )

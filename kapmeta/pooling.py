@@ -90,7 +90,7 @@ def pool(
     ----------
     .. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ
        Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
-    .. [2] Jackson D, Law M, Ruecker G, Schwarzer G. The Hartung-Knapp modification for random-effects meta-analysis: a
+    .. [2] Jackson D, Law M, Rücker G, Schwarzer G. The Hartung-Knapp modification for random-effects meta-analysis: a
        useful refinement but are there any residual concerns? Stat Med 2017;36:3923-3934.
        https://doi.org/10.1002/sim.7411
 

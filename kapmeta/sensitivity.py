@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kapmeta import checking
-from kapmeta.choices import estimator_table, zero_rules
 from kapmeta.core import influence as diagnostics
 from kapmeta.core import masks, subsets
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
@@ -19,11 +18,9 @@ __all__ = [
     "all_subsets",
     "baujat",
     "cumulative",
-    "estimator_table",
     "influence",
     "leave_one_out",
     "leave_two_out",
-    "zero_rules",
 ]
 
 STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
@@ -171,14 +168,18 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
     """Positions of the studies present, in the order asked for."""
     if not isinstance(by, str):
         if sorted(by) != sorted(labels):
-            raise ValueError(f"by must name every study pooled once: {', '.join(labels)}; got {', '.join(map(str, by))}")
+            raise ValueError(
+                f"by must name every study pooled once: {', '.join(labels)}; got {', '.join(map(str, by))}"
+            )
         return np.array([labels.index(label) for label in by])
     effects = pooled.effects
     there = effects.present
     if by == "precision":
         return np.argsort(effects.v[there], kind="stable")
     if by not in effects.table:
-        raise ValueError(f'by="{by}" is no column of the trials; use "precision" or one of: {", ".join(effects.table)}')
+        raise ValueError(
+            f'by="{by}" is no column of the trials; use "precision" or one of: {", ".join(map(str, effects.table))}'
+        )
     values = effects.table.loc[there, by]
     if values.isna().any():
         first = labels[int(np.flatnonzero(values.isna())[0])]
@@ -226,7 +227,9 @@ def influence(pooled: Pooled) -> Sweep:
     12  Comstock et al 1976     1.188  0.123  0.084
     """
     sweep, y, v, whole, without = _deleted(pooled, 3, "influence diagnostics")
-    found = diagnostics.influence(y, v, whole, without, pooled.weights[pooled.effects.present])
+    shares = pooled.weights[pooled.effects.present]
+    weighted = pooled.method.model in ("random", "common")
+    found = diagnostics.influence(y, v, whole, without, shares, weighted=weighted)
     table = sweep.table.assign(**found._asdict())
     notes: tuple[str, ...] = ()
     if pooled.k < _FEWEST_FLAGGED:
@@ -257,7 +260,7 @@ def baujat(pooled: Pooled) -> Sweep:
 
     References
     ----------
-    .. [1] Baujat B, Mahe C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
+    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
        application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
 
     Examples
@@ -289,7 +292,9 @@ def _corrected_rows(pooled: Pooled) -> tuple[str, ...]:
     effects = pooled.effects
     if pooled.method.model in ("random", "common") or not effects.corrected[effects.present].any():
         return ()
-    return ("residuals are of the single trials' effects, which carry the continuity correction; the pooled one does not",)
+    return (
+        "residuals are of the single trials' effects, which carry the continuity correction; the pooled one does not",
+    )
 
 
 def all_subsets(

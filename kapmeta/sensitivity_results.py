@@ -16,10 +16,11 @@ from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import t_two_sided
 from kapmeta.core.fragility import Steps
 from kapmeta.core.heterogeneity import h2_from_q, h2_from_tau2
-from kapmeta.results import Pooled
-from kapmeta.scales import Measure
+from kapmeta.core.universes import OPPOSITE
+from kapmeta.results import Effects, Pooled
+from kapmeta.scales import Measure, measure_named
 
-__all__ = ["Fragility", "Subsets", "Tipping", "analyses_table", "one_row"]
+__all__ = ["Calibration", "Fragility", "Multiverse", "Subsets", "Tipping", "analyses_table", "one_row"]
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -92,9 +93,7 @@ class Subsets:
                 h2 = np.asarray(h2_from_q(self.found.q, self.found.k - 1.0))
         else:
             v = self.base.effects.v[self.base.effects.present]
-            h2 = np.concatenate(
-                [_h2(v, self.found.tau2[rows], self.codes[rows]) for rows in blocks(self.codes.size)]
-            )
+            h2 = np.concatenate([_h2(v, self.found.tau2[rows], self.codes[rows]) for rows in blocks(self.codes.size)])
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(several, np.maximum(0.0, 1 - 1 / h2), 0.0)
 
@@ -118,8 +117,7 @@ class Subsets:
     def summary(self) -> str:
         """How far the estimate moves over the subsets, and how often the interval excludes no effect."""
         low, middle, high = (
-            wording.number(float(self.scale.shown(x)))
-            for x in np.nanquantile(self.found.estimate, [0.0, 0.5, 1.0])
+            wording.number(float(self.scale.shown(x))) for x in np.nanquantile(self.found.estimate, [0.0, 0.5, 1.0])
         )
         which = "a random sample of the subsets" if self.sampled else "all subsets"
         text = f"Subsets of {len(self.labels)} studies ({which}, {self.codes.size}): "
@@ -169,9 +167,9 @@ class Tipping:
         scale; `verdict` is 1 or -1 where the interval lies above or below no effect, else 0.
     points : mapping of str to float
         ``"counts"``: the fewest `events` among the missing that turn the conclusion of "none had the event", and their
-        arms; empty where it never turns. ``"imor"``: for each path the factor at which the result turns: 3 says that the
-        odds of the event would have to be 3 times lower among the missing treated (higher among the missing controls)
-        than among the observed; below 1 the other way round; infinite where it never turns.
+        arms; empty where it never turns. ``"imor"``: for each path the factor at which the result turns: 3 says that
+        the odds of the event would have to be 3 times lower among the missing treated (higher among the missing
+        controls) than among the observed; below 1 the other way round; infinite where it never turns.
     base : Pooled
         The analysis of those observed.
     missing : pair of int
@@ -204,7 +202,9 @@ class Tipping:
         row = self.to_frame().iloc[0]
         shown = wording.interval_text(row["estimate"], row["low"], row["high"])
         verb = "excludes" if row["verdict"] else "includes"
-        text = f"{self.scale.short} {shown} with the missing counted as no event: the interval {verb} {self.scale.null:g}."
+        text = (
+            f"{self.scale.short} {shown} with the missing counted as no event: the interval {verb} {self.scale.null:g}."
+        )
         whole = sum(self.missing)
         if not self.points:
             return f"{text} It does so whatever happened to the {whole} missing."
@@ -222,8 +222,8 @@ class Tipping:
                 side = "against" if factor > 1 else "for"
                 parts.append(f"{path}: at a factor of {wording.number(max(factor, 1 / factor))} {side} treatment")
         return (
-            f"{wording.estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of the event among "
-            f"the missing over odds among the observed turn the result, {'; '.join(parts)}."
+            f"{wording.estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of the event "
+            f"among the missing over odds among the observed turn the result, {'; '.join(parts)}."
         )
 
     def alt_text(self) -> str:
@@ -305,6 +305,173 @@ class Fragility:
 
     def __repr__(self) -> str:
         return f"Fragility({self.index:g} of {self.participants:g}, {self.method})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Multiverse:
+    """Every analysis of a set of declared choices: returned by `kapmeta.multiverse`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or ``"reference only"``),
+        `k`, `y`, `se`, `y_low`, `y_high` and `statistic`. Everything is oriented: positive says more events under
+        treatment.
+    effects : Effects
+        The trials, for their words.
+    explained : mapping of str to float
+        Share of the variance between analyses that each choice explains on its own: of the estimates where there is one
+        measure, else of the statistics. Shares of dependent choices need not add up to 1.
+    null : ndarray
+        Median statistic of all analyses in each shuffled data set; empty where none was asked for.
+    notes : tuple of str
+        What a reader must know before quoting it.
+    """
+
+    table: pd.DataFrame
+    effects: Effects
+    explained: Mapping[str, float]
+    null: FloatArray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> Measure | None:
+        """The measure of the estimates shown, where all analyses have one and the same; else None."""
+        first = str(self.table["measure"].iloc[0])
+        return measure_named("RR" if first == OPPOSITE else first) if self.table["measure"].nunique() == 1 else None
+
+    @property
+    def median_statistic(self) -> float:
+        """Median of estimate over standard error."""
+        return float(self.table["statistic"].median())
+
+    @property
+    def p_value(self) -> float:
+        """How often shuffled labels give a median at least as far from 0; nan without permutations."""
+        if not self.null.size:
+            return float("nan")
+        as_far = np.count_nonzero(np.abs(self.null) >= abs(self.median_statistic) * (1 - 1e-10))
+        return (1 + as_far) / (1 + self.null.size)
+
+    def shares(self, by: str | None = None) -> pd.DataFrame:
+        """Share of analyses that favour treatment, and whose interval excludes no effect; for each word of a choice."""
+        groups = self.table.groupby(by, sort=False) if by else [("all", self.table)]
+        return pd.DataFrame(
+            {
+                by or "analyses": name,
+                "count": len(rows),
+                "more events under treatment": float((rows["y"] > 0).mean()),
+                "excludes no effect": float(((rows["y_low"] > 0) | (rows["y_high"] < 0)).mean()),
+            }
+            for name, rows in groups
+        )
+
+    def vibration(self) -> float:
+        """Ratio of the 99th to the 1st percentile of the risk ratios (of the first measure where there are several)."""
+        first = self.table["measure"].iloc[0]
+        low, high = np.quantile(self.table.loc[self.table["measure"] == first, "y"], [0.01, 0.99])
+        return float(np.exp(high - low))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The specification curve: analyses by rising statistic; `estimate`, `low`, `high` each on its own scale."""
+        frame = self.table.sort_values("statistic", kind="stable", ignore_index=True)
+        turned = (frame["measure"] == OPPOSITE).to_numpy()
+        ratio = (frame["measure"] != "RD").to_numpy()
+        sign = np.where(turned, -1.0, 1.0)
+        y, low, high = (frame[name].to_numpy() for name in ("y", "y_low", "y_high"))
+        ends = {"estimate": y, "low": np.where(turned, high, low), "high": np.where(turned, low, high)}
+        with np.errstate(over="ignore"):
+            for name, values in ends.items():
+                frame[name] = np.where(ratio, np.exp(sign * values), values)
+        return frame
+
+    def summary(self) -> str:
+        """How many analyses, which way they point, what moves them, and how surprising the whole is."""
+        share = self.shares().iloc[0]
+        known = {axis: value for axis, value in self.explained.items() if value > 0}
+        most = sorted(known, key=lambda axis: -known[axis])[:3]
+        parts = [
+            f"{len(self.table)} analyses of {len(self.effects.labels)} studies: "
+            f"{100 * share['more events under treatment']:.0f} % have more events ({self.effects.event}) under "
+            f"{self.effects.treatment}, the interval excludes no effect in {100 * share['excludes no effect']:.0f} %."
+        ]
+        if most:
+            told = ", ".join(f"{axis} {100 * known[axis]:.0f} %" for axis in most)
+            parts.append(f"Variance between analyses explained by: {told}.")
+        if self.null.size:
+            parts.append(
+                f"With arm labels shuffled within trials {self.null.size} times the median statistic "
+                f"({wording.number(self.median_statistic)}) is reached with p = {self.p_value:.2g}."
+            )
+        return " ".join([*parts, *(f"Note: {note}." for note in self.notes)])
+
+    def alt_text(self) -> str:
+        """The specification curve as a reader who cannot see the figure would want it told."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Multiverse({len(self.table)} analyses of {len(self.effects.labels)} studies)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration:
+    """How each interval performs in trials like these: returned by `kapmeta.calibration`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a supposition (`effect`, `tau`) and interval (`pooling`, `ci`), with the fields of
+        `kapmeta.core.calibration.Performance`.
+    scale : Measure
+        The measure of the effects.
+    draws : int
+        Simulated meta-analyses for each supposition.
+    level : float
+        Confidence level, a proportion.
+    control_risks : tuple of float
+        What was supposed of the control arms.
+    """
+
+    table: pd.DataFrame
+    scale: Measure
+    draws: int
+    level: float
+    control_risks: tuple[float, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table; widths are of the log effects."""
+        return self.table.copy()
+
+    def kept(self) -> list[str]:
+        """Intervals whose coverage stays above the level, less two Monte-Carlo errors, in every supposition."""
+        enough = self.table["coverage"] >= self.level - 2 * self.table["coverage_se"].clip(lower=1 / self.draws)
+        names = self.table["pooling"] + ", " + self.table["ci"]
+        return [str(name) for name in dict.fromkeys(names) if enough[names == name].all()]
+
+    def summary(self) -> str:
+        """Which intervals keep their promise, and what the narrowest of them has in power."""
+        kept = self.kept()
+        opening = f"Coverage in {self.draws} simulated sets of {len(self.control_risks)} trials of these sizes: "
+        if not kept:
+            return f"{opening}no interval keeps {wording.percent(self.level)} under all suppositions."
+        width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])["median_width"].mean()
+        best = min(kept, key=lambda name: width[name])
+        return (
+            f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'} {wording.percent(self.level)} "
+            f"under all suppositions; the narrowest of them is {best}."
+        )
+
+    def __repr__(self) -> str:
+        suppositions = len(self.table[["effect", "tau"]].drop_duplicates())
+        return (
+            f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions, {self.draws} draws)"
+        )
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())

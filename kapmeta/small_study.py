@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from kapmeta import checking, wording
 from kapmeta.core import asymmetry, bias_bounds, counts, fail_safe, selection
@@ -755,9 +756,9 @@ def _check_selection(
     """Steps, weights and p-values a selection model can work with."""
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
-        p = selection.Tail(z, two_sided).p
+        p = np.asarray(special.ndtr(-z))
         checking.refuse_first(
-            (p <= 0) | (p >= 1), data.labels, lambda i: f"p-value is {p[i]:g}",
+            (p <= 0) | (special.ndtr(z) <= 0), data.labels, lambda i: f"p-value is {p[i]:g}",
             lambda i: f"z = {z[i]:.4g} and p cannot be told from {p[i]:g}; check the variance, or use weight=\"step\"",
         )  # fmt: skip
         expected = len(selection.FAMILIES[weight].neutral)
@@ -929,9 +930,9 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
     {
         "null-studies": _Count(
             "Null studies it would take",
-            "studies of no average effect and the stated size, scattered as the others are (v + tau2), added one by one "
-            "and refitted with the same method (tau2 included) until the interval holds no effect; metafor's General "
-            "follows the same idea by an approximation",
+            "studies of no average effect and the stated size, scattered as the others are (v + tau2), added one by "
+            "one and refitted with the same method (tau2 included) until the interval holds no effect; metafor's "
+            "General follows the same idea by an approximation",
             _null_studies,
         ),
         "rosenthal": _Count(

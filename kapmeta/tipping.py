@@ -104,13 +104,24 @@ def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
     found = _OWN_INTERVALS[measure](*tables, level=base.method.level)
     verdict = _verdict(found.low, found.high)
     frame = pd.DataFrame(
-        {"events_t": x_t, "events_c": x_c, "y": found.estimate, "y_low": found.low, "y_high": found.high, "verdict": verdict}
+        {
+            "events_t": x_t,
+            "events_c": x_c,
+            "y": found.estimate,
+            "y_low": found.low,
+            "y_high": found.high,
+            "verdict": verdict,
+        }
     )
     turned = np.flatnonzero(verdict != verdict[0])
     points: dict[str, float] = {}
     if turned.size:
         first = turned[np.argmin((x_t + x_c)[turned])]
-        points = {"events": float(x_t[first] + x_c[first]), "events_t": float(x_t[first]), "events_c": float(x_c[first])}
+        points = {
+            "events": float(x_t[first] + x_c[first]),
+            "events_t": float(x_t[first]),
+            "events_c": float(x_c[first]),
+        }
     return Tipping("counts", frame, points, base, (lost[0], lost[1]))
 
 
@@ -119,7 +130,11 @@ def _verdict(low: FloatArray, high: FloatArray) -> Any:
     return np.where(low > 0, 1, np.where(high < 0, -1, 0))
 
 
-_PATHS: Mapping[str, tuple[float, float]] = {"both arms": (-1.0, 1.0), "treatment only": (-1.0, 0.0), "control only": (0.0, 1.0)}
+_PATHS: Mapping[str, tuple[float, float]] = {
+    "both arms": (-1.0, 1.0),
+    "treatment only": (-1.0, 0.0),
+    "control only": (0.0, 1.0),
+}
 """Which way ln IMOR goes in the treated and the control arm as the missing speak against treatment."""
 
 
@@ -148,6 +163,8 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
     for path, direction in _PATHS.items():
         points[path] = _turning(partial(_along, at, direction), None)
         if target is not None:
+            if base.scale.ratio and not target > 0:
+                raise ValueError(f"target is a {base.scale.name} and lies above 0: got {target:g}")
             wanted = float(np.log(target)) if base.scale.ratio else target
             points[f"{path}, estimate {target:g}"] = _turning(partial(_along, at, direction), wanted)
     lost = [int(arm.missing.sum()) for arm in arms]
@@ -203,8 +220,8 @@ def fragility_index(
 ) -> Fragility:
     """How many patients would have to have fared otherwise for the conclusion to change.
 
-    One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an upper bound. The index
-    hangs on the method as much as on the data, and grows with the trials; set it against the number missing.
+    One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an upper bound. The
+    index hangs on the method as much as on the data, and grows with the trials; set it against the number missing.
 
     Parameters
     ----------
@@ -231,8 +248,8 @@ def fragility_index(
 
     References
     ----------
-    .. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial results is
-       frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
+    .. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial
+       results is frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
        https://doi.org/10.1016/j.jclinepi.2013.10.019
     .. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is frequently fragile:
        definition of a fragility index for meta-analyses. J Clin Epidemiol 2019;111:32-40.
@@ -261,7 +278,9 @@ def fragility_index(
         name = wording.model_phrase(base.method)
     labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
     lost = [f"missing_{side}" for side in ("t", "c")]
-    number_missing = float(table[lost].sum().sum()) if set(lost) <= set(table) and table[lost].notna().all(axis=None) else np.nan
+    number_missing = (
+        float(table[lost].sum().sum()) if set(lost) <= set(table) and table[lost].notna().all(axis=None) else np.nan
+    )
     return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), number_missing)
 
 

@@ -124,6 +124,14 @@ save_figure(axes, "alcohol-days")
 km.conclusion(days)
 
 # %% [markdown]
+# ## Does the conclusion hold under other choices?
+#
+# The randomised trial alone; 08-sensitivity has the rest.
+
+# %%
+save_table(km.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)), "alcohol-sensitivity")
+
+# %% [markdown]
 # ## What is not in here
 
 # %%

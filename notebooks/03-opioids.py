@@ -78,6 +78,9 @@ km.pool(km.risk_ratio(trials))
 # %%
 save_table(km.zero_rules(trials).to_frame(), "opioids-zero-rules")
 
+# %%
+save_table(km.sensitivity_table(evidence.trials(substance="opioids", contrast="sessions")), "opioids-sensitivity")
+
 # %% [markdown]
 # ## What is not in here
 

@@ -78,6 +78,12 @@ save_table(km.zero_rules(trials).to_frame(), "cocaine-zero-rules")
 km.pool(km.risk_ratio(trials))
 
 # %% [markdown]
+# ## Does the conclusion hold under other choices?
+
+# %%
+save_table(km.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
+
+# %% [markdown]
 # ## Other effects the trial reported
 
 # %%

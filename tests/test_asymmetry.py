@@ -68,9 +68,7 @@ def test_metafor_regtest() -> None:
 def _compare_regtest(record: dict[str, Any]) -> str:
     how, expected = record["settings"], record["results"]
     y, v = (np.array(record["inputs"][key], dtype=float) for key in ("yi", "vi"))
-    points = asymmetry.predictor_points(
-        y, v, predictor=PREDICTORS[how["predictor"]], n=record["inputs"].get("ni")
-    )
+    points = asymmetry.predictor_points(y, v, predictor=PREDICTORS[how["predictor"]], n=record["inputs"].get("ni"))
     tau2 = 0.0 if how["method"] == "EE" else how["method"]
     mixed = how["model"] == "rma"
     line = asymmetry.mixed_line(y, v, points.x, tau2=tau2) if mixed else asymmetry.weighted_line(points)
@@ -209,7 +207,9 @@ def test_method_specification() -> None:
         assert line.df == 11
 
 
-@pytest.mark.parametrize(("name", "estimate", "se"), [("PET", 0.00503732307546, 0.0859023266069), ("PEESE", 0.120080764664, 0.05190339892)])
+@pytest.mark.parametrize(
+    ("name", "estimate", "se"), [("PET", 0.00503732307546, 0.0859023266069), ("PEESE", 0.120080764664, 0.05190339892)]
+)
 def test_pet_and_peese_of_passive_smoking(name: str, estimate: float, se: float) -> None:
     """Worked values of the method specification."""
     smoke = load_example("passive_smoking")
@@ -225,7 +225,9 @@ def test_pet_and_peese_records() -> None:
         if not record["settings"]["fun"].startswith(("PET", "PEESE")):
             continue
         pet = record["settings"]["fun"].startswith("PET ")
-        points = (asymmetry.egger_points if pet else asymmetry.peese_points)(record["inputs"]["yi"], record["inputs"]["vi"])
+        points = (asymmetry.egger_points if pet else asymmetry.peese_points)(
+            record["inputs"]["yi"], record["inputs"]["vi"]
+        )
         line, r = asymmetry.weighted_line(points), record["results"]
         t0 = line.intercept / line.intercept_se
         ours = [line.intercept, line.intercept_se, t0, line.slope, line.slope_se, line.statistic, line.p_value, line.df]
@@ -237,13 +239,16 @@ def test_pet_and_peese_records() -> None:
 
 effects = st.integers(3, 9).flatmap(
     lambda k: st.tuples(
-        st.lists(st.floats(-3, 3), min_size=k, max_size=k), st.lists(st.floats(0.01, 4), min_size=k, max_size=k, unique=True)
+        st.lists(st.floats(-3, 3), min_size=k, max_size=k),
+        st.lists(st.floats(0.01, 4), min_size=k, max_size=k, unique=True),
     )
 )
 
 
 @given(effects, st.floats(-6, 6))
-def test_line_solves_the_normal_equations_and_is_equivariant(given_: tuple[list[float], list[float]], power: float) -> None:
+def test_line_solves_the_normal_equations_and_is_equivariant(
+    given_: tuple[list[float], list[float]], power: float
+) -> None:
     y, v = np.array(given_[0]), np.array(given_[1])
     if np.ptp(np.sqrt(v)) < 1e-3:
         return
@@ -301,7 +306,9 @@ def test_kendall_with_ties_against_scipy() -> None:
 
 
 def test_hypergeometric_moments_against_scipy() -> None:
-    mean, variance = asymmetry.hypergeometric_moments(np.array([12.0, 30]), np.array([9.0, 41]), np.array([7.0, 20]), 2.3)
+    mean, variance = asymmetry.hypergeometric_moments(
+        np.array([12.0, 30]), np.array([9.0, 41]), np.array([7.0, 20]), 2.3
+    )
     for i, (n1, n2, m) in enumerate([(12, 9, 7), (30, 41, 20)]):
         reference = stats.nchypergeom_fisher(n1 + n2, n1, m, 2.3)
         assert_allclose([mean[i], variance[i]], [reference.mean(), reference.var()], rtol=1e-10)

@@ -198,3 +198,11 @@ def test_the_core_says_what_it_does_not_have() -> None:
 
     with pytest.raises(AttributeError, match='kapmeta.core has no "nothing"'):
         core.nothing  # noqa: B018
+
+
+def test_a_permutation_interval_exists_at_the_very_level_its_smallest_p_value_allows() -> None:
+    y, v = simulated(1, 6, seed=5)
+    at, above = (combine(y[0], v[0], ci="permutation", level=level) for level in (1 - 2.0**-5, 1 - 2.0**-5 + 1e-6))
+    assert at.status == Status.OK
+    assert np.isfinite([at.low, at.high]).all()
+    assert above.status == Status.REFUSED

@@ -11,7 +11,9 @@ from kapmeta.core import combine, counts, stratified
 from kapmeta.core.fragility import fisher_p_value, pooled_fragility, trial_fragility
 
 # Methods 0.4: two of the trials are invented for tests.
-KAP5 = tuple(np.array(x, float) for x in ([73, 6, 13, 6, 12], [111, 17, 26, 35, 27], [24, 3, 6, 2, 0], [100, 23, 27, 35, 28]))
+KAP5 = tuple(
+    np.array(x, float) for x in ([73, 6, 13, 6, 12], [111, 17, 26, 35, 27], [24, 3, 6, 2, 0], [100, 23, 27, 35, 28])
+)
 
 
 def inverse_variance(tau2: str | float, ci: str) -> Any:

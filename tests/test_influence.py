@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.r_values import data_set
 
 from kapmeta.core import combine, masks
 from kapmeta.core.combining import Combined
 from kapmeta.core.influence import baujat, influence
+from tests.r_values import data_set
 
 
 def both(y: np.ndarray, v: np.ndarray, tau2: str | float = "REML", ci: str = "wald") -> tuple[Combined, Combined]:
@@ -46,7 +46,7 @@ def test_units_do_not_matter(seed: int, scale: float, ci: str) -> None:
     for c in (1.0, scale):
         whole, without = both(c * y, c * c * v, "DL", ci)
         found.append(influence(c * y, c * c * v, whole, without, shares(c * c * v, whole.tau2)))
-    np.testing.assert_allclose(np.array(found[0]), np.array(found[1]), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(np.array(found[0]), np.array(found[1]), rtol=1e-9, atol=1e-10)
 
 
 def test_contributions_of_a_common_effect_add_up_to_q() -> None:
@@ -55,3 +55,16 @@ def test_contributions_of_a_common_effect_add_up_to_q() -> None:
     contribution, moved = baujat(y, v, whole, without)
     assert contribution.sum() == pytest.approx(float(whole.q), rel=1e-12)
     np.testing.assert_allclose(moved, ((whole.estimate - without.estimate) / without.se) ** 2, rtol=1e-12)
+
+
+def test_a_method_without_weights_has_no_factor() -> None:
+    y, v = data_set("kap5")
+    y = np.append(y, np.inf)  # a table without an effect of its own
+    v = np.append(v, 1.0)
+    whole = combine(y[:5], v[:5], tau2=0.0, ci="hksj")
+    batch = combine(y[:5], v[:5], tau2=0.0, ci="hksj", mask=np.vstack([masks.leave_one_out(5), np.ones((1, 5), bool)]))
+    found = influence(y, v, whole, batch, np.full(6, 1 / 6), weighted=False)
+    expected = (y[:5] - batch.estimate[:5]) / np.sqrt(v[:5] + batch.se[:5] ** 2)
+    np.testing.assert_allclose(found.rstudent[:5], expected, rtol=1e-12)
+    assert np.isnan(found.rstudent[5])
+    assert np.isfinite(found.cook).all()

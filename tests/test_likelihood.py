@@ -1,6 +1,7 @@
 """Likelihood curves, random effects on them, named models: expected values, R, limits, and brute integration.
 
-Reference files 05_metabin_glmm and 07_glmm (meta 8.4-0, metafor 5.1-12, lme4 1.1-31 on R 4.2.2, default optimisers). 05 wraps 07.
+Reference files 05_metabin_glmm and 07_glmm (meta 8.4-0, metafor 5.1-12, lme4 1.1-31 on R 4.2.2, default
+optimisers). 05 wraps 07.
 """
 
 from __future__ import annotations
@@ -15,8 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from kapmeta.core import binomial_posterior, hypergeometric, likelihood_curves, likelihood_intervals, likelihood_models
-from kapmeta.core import logistic_models, posterior, priors
+from kapmeta.core import (
+    binomial_posterior,
+    hypergeometric,
+    likelihood_curves,
+    likelihood_intervals,
+    likelihood_models,
+    logistic_models,
+    posterior,
+    priors,
+)
 from kapmeta.core.likelihood_curves import CURVES, Tables, tabulated
 from tests.r_values import records
 from tests.sparse_data import SETS, expected, log_risk_ratios, r_tables, tables, tables_of
@@ -70,8 +79,10 @@ def test_profile_curves_are_the_highest_likelihood_at_the_effect(row, theta):
             return -(stats.binom.logpmf(a, n1, p1) + stats.binom.logpmf(c, n2, p))
 
         grid = np.linspace(low, high, 60)
-        best = min(optimize.minimize_scalar(minus, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).fun,
-                   min(map(minus, grid)))
+        best = min(
+            optimize.minimize_scalar(minus, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).fun,
+            min(map(minus, grid)),
+        )
         found = float(CURVES[measure](one, np.array([[at]])).loglik[0, 0])
         assert found >= -best - 1e-9
         assert found <= -best + 2e-6 * (1 + abs(best))  # the bounded search stops short of the ends
@@ -82,7 +93,9 @@ def test_conditional_curve_is_the_noncentral_hypergeometric(row, theta):
     a, n1, c, n2 = row
     found = float(CURVES["OR"](tables_of([row]), np.array([[theta]])).loglik[0, 0])
     m = a + c
-    terms = {x: math.comb(n1, x) * math.comb(n2, m - x) * math.exp(theta * x) for x in range(max(0, m - n2), min(n1, m) + 1)}
+    terms = {
+        x: math.comb(n1, x) * math.comb(n2, m - x) * math.exp(theta * x) for x in range(max(0, m - n2), min(n1, m) + 1)
+    }
     assert found == pytest.approx(math.log(terms[a] / sum(terms.values())), abs=1e-9)
 
 
@@ -169,8 +182,8 @@ def test_hypergeometric_normal_maximum_and_interval(name):
 
 
 def test_the_printed_profile_interval_of_three_trials_is_not_where_the_likelihood_says():
-    """Divergence: (0.97188, 4.45964) is printed. There the likelihood ratio is 3.85 and 4.22, not 3.84, by brute integration
-    at the best tau on a fine grid; at our limits it is 3.84."""
+    """Divergence: (0.97188, 4.45964) is printed. There the likelihood ratio is 3.85 and 4.22, not 3.84, by brute
+    integration at the best tau on a fine grid; at our limits it is 3.84."""
     name = "k3_S1S3S5"
     fit, printed = likelihood_models.maximum(tabulated("OR", tables(name))), expected()["cmel"][name]["pl_ci"]
 
@@ -222,7 +235,9 @@ def test_large_counts_are_the_normal_normal_model():
     assert fit.tau**2 == pytest.approx(float(best.tau2[0]), rel=0.01)
     assert fit.low == pytest.approx(float(limits.low[0]), abs=1e-3)
     wide = (0.0, 2.82)
-    exact = binomial_posterior.mean_effect(binomial_posterior.binomial_normal(tabulated("RR", t), priors.half_normal(0.5), wide))
+    exact = binomial_posterior.mean_effect(
+        binomial_posterior.binomial_normal(tabulated("RR", t), priors.half_normal(0.5), wide)
+    )
     normal = posterior.mean_effect(posterior.normal_normal(y, v, priors.half_normal(0.5), wide))
     np.testing.assert_allclose(exact.quantile([0.025, 0.5, 0.975]), normal.quantile([0.025, 0.5, 0.975]), atol=1e-3)
 
@@ -245,16 +260,31 @@ def test_one_sided_trials_have_one_limit_and_few_have_none():
     assert (likelihood_models.maximum(two).low, likelihood_models.maximum(two).high) == (-math.inf, math.inf)
     many = tabulated("OR", tables_of([(5, 10, 0, 12), (3, 20, 0, 20), (9, 20, 0, 21)]))
     found = likelihood_models.maximum(many)
-    assert math.isfinite(found.low) and found.high == math.inf
+    assert math.isfinite(found.low)
+    assert found.high == math.inf
     none = likelihood_models.maximum(tabulated("OR", tables_of([(0, 5, 0, 9), (4, 4, 6, 6)])))
-    assert math.isnan(none.mu) and (none.low, none.high) == (-math.inf, math.inf)
+    assert math.isnan(none.mu)
+    assert (none.low, none.high) == (-math.inf, math.inf)
+
+
+def test_trials_with_zero_cells_on_opposite_sides_have_no_finite_maximum():
+    """Both rise to plateaus, left and right: an infinite tau gives each half its plateau, more than any finite tau."""
+    fit = likelihood_models.maximum(tabulated("RR", tables_of([(9, 12, 0, 15), (0, 14, 8, 13)])))
+    assert math.isnan(fit.mu)
+    assert (fit.tau, fit.tau_high, fit.low, fit.high) == (math.inf, math.inf, -math.inf, math.inf)
+    far = likelihood_models.log_likelihood(
+        tabulated("RR", tables_of([(9, 12, 0, 15), (0, 14, 8, 13)])), np.zeros(1), np.array([1e6])
+    )
+    assert fit.loglik == pytest.approx(far[0], abs=1e-4)
 
 
 def test_arms_that_are_all_events_bend_the_likelihood_at_no_effect():
     studies = tabulated("RR", tables_of([(10, 10, 12, 12), (20, 20, 20, 20)]))
     for random in (False, True):
         fit = likelihood_models.maximum(studies, random=random)
-        assert fit.mu == 0 and fit.tau == 0 and fit.low < 0 < fit.high
+        assert fit.mu == 0
+        assert fit.tau == 0
+        assert fit.low < 0 < fit.high
 
 
 # ---- R
@@ -275,7 +305,10 @@ def test_conditional_random_effects_models(record):
     value, word = record["results"], _word(record)
     fit = likelihood_models.maximum(tabulated("OR" if word == "CM.EL" else "OR-rare", r_tables(record)))
     if "error" in value:  # metafor does not converge where tau2 is 0; ours is the common-effect model
-        assert fit.tau == 0 and math.isfinite(fit.low) and math.isfinite(fit.high) and fit.se > 0
+        assert fit.tau == 0
+        assert math.isfinite(fit.low)
+        assert math.isfinite(fit.high)
+        assert fit.se > 0
         return
     assert fit.mu == pytest.approx(value["estimate"], abs=1e-4)
     assert fit.tau**2 == pytest.approx(value["tau2"], abs=1e-4)
@@ -305,7 +338,7 @@ def test_fixed_study_effects_common_effect(record):
 
 @pytest.mark.parametrize("record", [r for r in ML if _word(r) == "UM.FS"], ids=_id)
 def test_fixed_study_effects_random_effects(record):
-    """lme4 warns that it did not converge for nielweise, li2007 and BCG coded 0; with one quadrature point it approximates."""
+    """lme4 warns that it did not converge for nielweise, li2007 and BCG coded 0; nAGQ = 1 is an approximation."""
     fit, value = logistic_models.maximum(_model(record), profile=False), record["results"]
     warned = "converge" in str(value.get("warnings", ""))
     loose = warned or record["settings"].get("nAGQ") == 1
@@ -325,8 +358,9 @@ def test_fixed_study_effects_random_effects(record):
 
 
 def test_metafor_prints_the_deviance_given_the_random_effects_as_likelihood():
-    """Cause of the differences in log-likelihood of UM.FS and CM.AL with tau2 > 0: lme4's deviance() of a mixed model is that
-    of the data given the random effects at their modes, and metafor takes it for minus twice the marginal likelihood."""
+    """Cause of the differences in log-likelihood of UM.FS and CM.AL with tau2 > 0: lme4's deviance() of a mixed
+    model is that of the data given the random effects at their modes, and metafor takes it for minus twice the
+    marginal likelihood."""
     record = next(r for r in ML if _id(r) == "dat.bcg-UM.FS-method=ML-nAGQ=21")
     model = _model(record)
     fit = logistic_models.maximum(model, profile=False)
@@ -340,8 +374,8 @@ def test_metafor_prints_the_deviance_given_the_random_effects_as_likelihood():
 
 @pytest.mark.parametrize("record", [r for r in ML if _word(r) == "UM.RS"], ids=_id)
 def test_random_study_effects(record):
-    """metafor fits UM.RS by Laplace's approximation only. With it our log-likelihood is theirs; by quadrature the maximum lies
-    elsewhere where tau2 is above 0."""
+    """metafor fits UM.RS by Laplace's approximation only. With it our log-likelihood is theirs; by quadrature the
+    maximum lies elsewhere where tau2 is above 0."""
     value, model = record["results"], _model(record)
     fit = logistic_models.maximum(model, profile=False)
     if value["tau2"] < 1e-6:
@@ -361,7 +395,7 @@ def test_random_study_effects(record):
 
 @pytest.mark.parametrize("record", [r for r in EE if _word(r) == "UM.RS"], ids=_id)
 def test_random_study_effects_common_treatment_effect(record):
-    """Divergence: the log-likelihood of EE fits is the deviance given the random effects; estimates agree to Laplace's error."""
+    """Divergence: the log-likelihood of EE fits is the deviance given the random effects."""
     fit, value = logistic_models.maximum(_model(record), random=False, profile=False), record["results"]
     assert fit.mu == pytest.approx(value["estimate"], abs=1e-5)
     assert fit.se == pytest.approx(value["se"], rel=1e-4)
@@ -377,7 +411,7 @@ def test_every_r_record_is_compared_or_listed():
 
 
 def test_metabin_repeats_rma_glmm():
-    """Every record of 05 is meta's wrapping of one of 07, with the common effect beside the random one. UM.FS is coded 1/2."""
+    """Every record of 05 is meta's wrapping of one of 07, with the common effect beside the random one."""
     for record in records("05_metabin_glmm"):
         value, word = record["results"], _word(record)
         twin = next(r for r in ML if r["dataset"] == record["dataset"] and _word(r) == word and len(r["settings"]) == 3)
@@ -411,8 +445,8 @@ def test_profile_limits_of_a_logistic_model_are_on_the_level():
 
 @pytest.mark.parametrize("case", list(expected()["bayes_exact"]))
 def test_posterior_on_the_curves(case):
-    """Grid accuracy of the values: 1e-4 in quantiles, 1e-5 in means. Divergence: those of the single trial were computed on means
-    up to about 9 only, where 2 % of the posterior lies beyond; see the next test."""
+    """Grid accuracy of the values: 1e-4 in quantiles, 1e-5 in means. Divergence: those of the single trial were
+    computed on means up to about 9 only, where 2 % of the posterior lies beyond; see the next test."""
     name, curve = case.split("|")[:2]
     value = expected()["bayes_exact"][case]
     fit = binomial_posterior.binomial_normal(tabulated(curve[:2], tables(name)), priors.half_normal(0.5), (0.0, 2.82))
@@ -441,12 +475,16 @@ def test_posterior_of_the_zero_cell_trial_by_brute_integration():
     density /= density.sum()
     assert mean.expectation() == pytest.approx((mu * density).sum(), abs=2e-5)
     cumulative = np.cumsum(density) - density / 2
-    np.testing.assert_allclose(mean.quantile([0.025, 0.5, 0.975]), np.interp([0.025, 0.5, 0.975], cumulative, mu), atol=3e-4)
+    np.testing.assert_allclose(
+        mean.quantile([0.025, 0.5, 0.975]), np.interp([0.025, 0.5, 0.975], cumulative, mu), atol=3e-4
+    )
 
 
 def test_posterior_without_heterogeneity_is_the_product_of_the_curves():
     studies = tabulated("OR", tables("kap5"))
-    mean = binomial_posterior.mean_effect(binomial_posterior.binomial_normal(studies, priors.half_normal(1e-7), (0.0, 2.82)))
+    mean = binomial_posterior.mean_effect(
+        binomial_posterior.binomial_normal(studies, priors.half_normal(1e-7), (0.0, 2.82))
+    )
     mu = np.linspace(-3, 6, 4001)
     log_density = likelihood_models.log_likelihood(studies, mu, np.zeros(mu.size)) - 0.5 * (mu / 2.82) ** 2
     density = np.exp(log_density - log_density.max())
@@ -460,7 +498,8 @@ def test_shrunken_effects_average_to_the_curve_posterior():
     own = [binomial_posterior.study_effect(fit, studies, i) for i in range(5)]
     # theta_5 lies above, the others about, and all are drawn towards the mean
     places = [one.expectation() for one in own]
-    assert places[4] == max(places) and places[4] < 2
+    assert places[4] == max(places)
+    assert places[4] < 2
     for one in own:
         low, high = one.quantile([0.025, 0.975])
         assert low < one.expectation() < high
@@ -475,7 +514,9 @@ def test_bayes_factor_of_no_heterogeneity_meets_the_marginal_likelihoods():
     assert found == pytest.approx(math.exp(none.log_marginal - fit.log_marginal), rel=1e-6)
 
 
-@pytest.mark.parametrize("prior", [priors.half_cauchy(0.5), priors.turner(), priors.uniform(3.0), priors.rhodes()], ids=str)
+@pytest.mark.parametrize(
+    "prior", [priors.half_cauchy(0.5), priors.turner(), priors.uniform(3.0), priors.rhodes()], ids=str
+)
 def test_posterior_does_not_depend_on_how_finely_it_is_summed(prior, monkeypatch):
     def quantiles():
         fit = binomial_posterior.binomial_normal(tabulated("RR", tables("k3_S1S3S5")), prior, (0.0, 2.82))

@@ -101,7 +101,16 @@ def test_every_record_of_the_reference_is_accounted_for() -> None:
         np.testing.assert_allclose(y, expected["TE"], rtol=1e-10, atol=1e-12, err_msg=str(record["settings"]))
         np.testing.assert_allclose(np.sqrt(v), expected["seTE"], rtol=1e-10, err_msg=str(record["settings"]))
         common, random = combine(y, v, tau2=0.0), combine(y, v, tau2="REML")
-        pooled = [common.estimate, common.se, random.estimate, random.se, random.tau2, common.q, random.low, random.high]
+        pooled = [
+            common.estimate,
+            common.se,
+            random.estimate,
+            random.se,
+            random.tau2,
+            common.q,
+            random.low,
+            random.high,
+        ]
         names = ("TE_common", "seTE_common", "TE_random", "seTE_random", "tau2", "Q", "lower_random", "upper_random")
         np.testing.assert_allclose(pooled, [expected[name] for name in names], rtol=1e-8, atol=1e-9)
         fates["compared"] += 1
@@ -109,7 +118,9 @@ def test_every_record_of_the_reference_is_accounted_for() -> None:
     assert sum(fates.values()) == len(RECORDS)
 
 
-@pytest.mark.parametrize("record", [r for r in RECORDS if r["settings"]["fun"] == "meta::metabin"], ids=lambda r: r["measure"])
+@pytest.mark.parametrize(
+    "record", [r for r in RECORDS if r["settings"]["fun"] == "meta::metabin"], ids=lambda r: r["measure"]
+)
 def test_available_case(record: dict[str, Any]) -> None:
     """meta's own table: the risk ratio divides by n + 0.5, as metamiss does."""
     i, expected = record["inputs"], record["results"]
@@ -129,8 +140,16 @@ IMOR3 = arm([8, 12, 13], [6, 8, 13], [3, 7, 3]), arm([6, 0, 6], [11, 21, 18], [6
         ((0.0, 0.0), [0.589962944325, 3.25408135386, 0.701730924251], [0.435160747753, 1.43417841459, 0.414813148215]),
         ((0.5, 0.5), [0.535568872259, 3.3227974886, 0.706846024918], [0.421811441506, 1.43089859274, 0.41088813786]),
         ((2.0, 2.0), [0.411271155581, 3.11344747182, 0.662510211098], [0.370212244812, 1.41199124062, 0.391680644925]),
-        ((np.inf, 0.0), [0.908416673398, 3.70770150152, 0.909370287155], [0.394048179372, 1.42371496247, 0.397047693915]),
-        ((0.0, np.inf), [-0.103184227069, 0.524052638647, 0.296265826143], [0.325624852522, 0.377874522531, 0.341342049268]),
+        (
+            (np.inf, 0.0),
+            [0.908416673398, 3.70770150152, 0.909370287155],
+            [0.394048179372, 1.42371496247, 0.397047693915],
+        ),
+        (
+            (0.0, np.inf),
+            [-0.103184227069, 0.524052638647, 0.296265826143],
+            [0.325624852522, 0.377874522531, 0.341342049268],
+        ),
     ],
 )
 def test_values_of_the_specification(imor: tuple[float, float], y: list[float], se: list[float]) -> None:
@@ -212,7 +231,9 @@ def test_uncertain_imor() -> None:
 
 def test_mixture_limits() -> None:
     one = mixture_limits(np.array([[0.3]]), np.array([[0.2]]), np.array([[np.inf]]), np.ones(1))
-    np.testing.assert_allclose(np.ravel(one[:2]), [0.3 - 1.959963984540054 * 0.2, 0.3 + 1.959963984540054 * 0.2], rtol=1e-12)
+    np.testing.assert_allclose(
+        np.ravel(one[:2]), [0.3 - 1.959963984540054 * 0.2, 0.3 + 1.959963984540054 * 0.2], rtol=1e-12
+    )
     weight = np.array([0.5, 0.5])
     rng = np.random.default_rng(5)
     draws = np.where(rng.random(400_000) < 0.5, rng.normal(0, 1, 400_000), 2 + 0.5 * rng.standard_t(3, 400_000))

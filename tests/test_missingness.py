@@ -63,7 +63,9 @@ def test_both_meanings_of_the_totals_agree() -> None:
 @pytest.mark.parametrize("options", [{}, {"model": "common"}, {"tau2": "DL", "ci": "wald"}, {"ci": "hksj-variance"}])
 @pytest.mark.parametrize("measure", ["RR", "OR", "RD"])
 def test_imor_one_keeps_the_estimates_of_those_observed(measure: str, options: dict[str, str]) -> None:
-    found = rows(missing_outcomes(TRIALS, measure=measure, strategies=["available", "like observed"], imor=[1.0], **options))
+    found = rows(
+        missing_outcomes(TRIALS, measure=measure, strategies=["available", "like observed"], imor=[1.0], **options)
+    )
     np.testing.assert_allclose(found["y"].iloc[1], found["y"].iloc[2], rtol=1e-12)
     assert found["y"].iloc[1] == pytest.approx(found["y"].iloc[0], rel=0.05)
 
@@ -84,8 +86,12 @@ def test_an_uncertain_imor_widens_and_a_shared_one_more() -> None:
 
 
 def test_reasons_add_up_to_one_imor() -> None:
-    parts = TRIALS.assign(missing_t_lost=[1, 0, 2], missing_t_moved=[3, 0, 0], missing_c_lost=[4, 3, 1], missing_c_moved=[5, 0, 1])
-    same = rows(missing_outcomes(parts, strategies=[], imor=[(0.5, 2.0)], reasons={"lost": (0.5, 2.0), "moved": (0.5, 2.0)}))
+    parts = TRIALS.assign(
+        missing_t_lost=[1, 0, 2], missing_t_moved=[3, 0, 0], missing_c_lost=[4, 3, 1], missing_c_moved=[5, 0, 1]
+    )
+    same = rows(
+        missing_outcomes(parts, strategies=[], imor=[(0.5, 2.0)], reasons={"lost": (0.5, 2.0), "moved": (0.5, 2.0)})
+    )
     np.testing.assert_allclose(same["y"].iloc[0], same["y"].iloc[1], rtol=1e-12)
     np.testing.assert_allclose(same["se"].iloc[0], same["se"].iloc[1], rtol=1e-12)
     other = rows(missing_outcomes(parts, strategies=["no event"], imor=[], reasons={"lost": 0.0, "moved": 0.0}))
@@ -110,7 +116,9 @@ def test_unknown_arms_are_gone_through() -> None:
 
 
 def test_differential_drop_out_is_told() -> None:
-    assert "A: drop-out is differential, 10 % under treatment and 22 % under control" in missing_outcomes(TRIALS).summary()
+    assert (
+        "A: drop-out is differential, 10 % under treatment and 22 % under control" in missing_outcomes(TRIALS).summary()
+    )
     assert "counting the missing as failures disadvantages control" in missing_outcomes(TRIALS).summary()
 
 
@@ -118,10 +126,16 @@ def test_differential_drop_out_is_told() -> None:
     "change, message",
     [
         ({"missing_t": [41, 0, 2]}, r'missing exceed total in row 1 \("A"\): missing_t = 41 > n_t = 40'),
-        ({"missing_t": [21, 0, 2]}, 'events and missing exceed total in row 1 .*if n counts only those observed, say totals'),
+        (
+            {"missing_t": [21, 0, 2]},
+            "events and missing exceed total in row 1 .*if n counts only those observed, say totals",
+        ),
         ({"missing_c": [9, -1, 2]}, r'missing_c is no count in row 2 \("B"\): missing_c = -1'),
         ({"missing_t": [4, 0.5, 2]}, r'missing_t is no count in row 2 \("B"\): missing_t = 0.5'),
-        ({"missing": [12, 3, 4]}, 'missing does not add up in row 1 .*missing_t = 4 and missing_c = 9, but missing = 12'),
+        (
+            {"missing": [12, 3, 4]},
+            "missing does not add up in row 1 .*missing_t = 4 and missing_c = 9, but missing = 12",
+        ),
         ({"missing_t": [4, np.nan, 2]}, r'the number missing is not known in row 2 \("B"\)'),
         ({"missing_t": [4, 9, np.nan], "missing_c": [9, 3, 1], "missing": [13, 12, 0]}, "no division of 0 fits"),
     ],
@@ -153,7 +167,9 @@ def test_tipping_of_one_trial_is_the_nearest_table_with_the_other_verdict() -> N
     found = tipping_point(TRIALS.iloc[:1])
     surface = found.to_frame()
     assert len(surface) == 5 * 10
-    point = surface[(surface["events_t"] == found.points["events_t"]) & (surface["events_c"] == found.points["events_c"])]
+    point = surface[
+        (surface["events_t"] == found.points["events_t"]) & (surface["events_c"] == found.points["events_c"])
+    ]
     assert point["verdict"].item() != surface["verdict"].iloc[0]
     nearer = surface[surface["events_t"] + surface["events_c"] < found.points["events"]]
     assert (nearer["verdict"] == surface["verdict"].iloc[0]).all()
@@ -182,7 +198,9 @@ def test_tipping_of_a_pooled_result_is_where_the_limit_meets_no_effect() -> None
     assert np.exp(at["y"][0]) == pytest.approx(1.5, rel=1e-9)
     assert np.isinf(found.points["treatment only"]) or found.points["treatment only"] > found.points["both arms"]
     assert "turn the result" in found.summary()
-    middle = found.to_frame().query("imor_t == 1 and imor_c == 1") if False else found.to_frame().iloc[41 * 20 + 20]
+    with pytest.raises(ValueError, match="target is a risk ratio and lies above 0: got -1"):
+        tipping_point(TRIALS, target=-1.0)
+    middle = found.to_frame().iloc[41 * 20 + 20]
     assert middle["imor_t"] == pytest.approx(1)
 
 
@@ -235,7 +253,10 @@ def test_fragility_of_one_trial_against_those_missing() -> None:
     trial = KAP5.iloc[[2]].assign(missing_t=3, missing_c=3)
     found = fragility_index(trial)
     assert (found.index, found.beyond_missing, found.participants) == (1, -5, 53)
-    assert found.summary() == "Fragility index by Fisher's exact test: 1 of 53 participants. The outcomes of 6 are missing."
+    assert (
+        found.summary()
+        == "Fragility index by Fisher's exact test: 1 of 53 participants. The outcomes of 6 are missing."
+    )
     reverse = fragility_index(KAP5.iloc[[3]])
     assert reverse.reverse
     assert reverse.index == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 
@@ -15,8 +16,8 @@ from kapmeta.core import posterior, priors
 from tests.sparse_data import expected, log_risk_ratios
 
 PRIORS = {"HN0.5": priors.half_normal(0.5), "HN1": priors.half_normal(1.0), "HC0.5": priors.half_cauchy(0.5)}
-# Their integrals diverge: with a half-Cauchy prior and one or two studies tau has no second moment (nor, with one, a first),
-# so what a truncated sum gives depends on where it stops. Ours are infinite.
+# Their integrals diverge: with a half-Cauchy prior and one or two studies tau has no second moment (nor, with one, a
+# first), so what a truncated sum gives depends on where it stops. Ours are infinite.
 DIVERGENT = {
     (name, quantity)
     for name, quantities in (
@@ -71,7 +72,14 @@ def test_shrunken_effects_and_bayes_factors_as_printed():
 
 @pytest.mark.parametrize(
     "prior",
-    [priors.half_normal(0.5), priors.half_cauchy(0.5), priors.uniform(3.0), priors.turner(), priors.rhodes(), priors.flat()],
+    [
+        priors.half_normal(0.5),
+        priors.half_cauchy(0.5),
+        priors.uniform(3.0),
+        priors.turner(),
+        priors.rhodes(),
+        priors.flat(),
+    ],
     ids=lambda prior: prior.family,
 )
 def test_every_prior_meets_adaptive_integration(prior):
@@ -82,7 +90,9 @@ def test_every_prior_meets_adaptive_integration(prior):
         total = v + tau**2
         s1 = (1 / total).sum()
         mean = (y / total).sum() / s1
-        log_likelihood = -0.5 * (3 * np.log(2 * np.pi) + np.log(total).sum() + np.log(s1) + ((y - mean) ** 2 / total).sum())
+        log_likelihood = -0.5 * (
+            3 * np.log(2 * np.pi) + np.log(total).sum() + np.log(s1) + ((y - mean) ** 2 / total).sum()
+        )
         return np.exp(log_likelihood + priors.log_density(prior, np.array([tau]))[0]), mean
 
     # over u = log(tau), where no density is singular
@@ -91,8 +101,11 @@ def test_every_prior_meets_adaptive_integration(prior):
 
     def integral(f, upper=end):
         edges = [u for u in cuts if u < upper] + [upper]
-        pieces = zip(edges[:-1], edges[1:], strict=True)
-        return sum(integrate.quad(lambda u: f(math.exp(u)) * math.exp(u), a, b, epsabs=1e-14, epsrel=1e-10)[0] for a, b in pieces)
+        pieces = itertools.pairwise(edges)
+        return sum(
+            integrate.quad(lambda u: f(math.exp(u)) * math.exp(u), a, b, epsabs=1e-14, epsrel=1e-10)[0]
+            for a, b in pieces
+        )
 
     total = integral(lambda t: density(t)[0])
     assert fit.log_marginal == pytest.approx(np.log(total), abs=1e-8)
@@ -103,7 +116,13 @@ def test_every_prior_meets_adaptive_integration(prior):
 
 
 def test_proper_priors_integrate_to_one():
-    for prior in (priors.half_normal(0.5), priors.half_cauchy(2.0), priors.uniform(3.0), priors.turner(), priors.rhodes()):
+    for prior in (
+        priors.half_normal(0.5),
+        priors.half_cauchy(2.0),
+        priors.uniform(3.0),
+        priors.turner(),
+        priors.rhodes(),
+    ):
         points = priors.nodes(prior, np.array(0.2), 5)
         assert np.exp(points.log_weight).sum() == pytest.approx(1, abs=1e-9), prior.name
 
@@ -144,7 +163,9 @@ def test_equivariant_in_the_unit(rows, c):
     scaled = posterior.normal_normal(y * c, v * c * c, priors.half_normal(0.5 * c))
     for of in (posterior.mean_effect, posterior.new_effect):
         unit = of(plain).spread()
-        np.testing.assert_allclose(of(scaled).quantile([0.1, 0.9]) / c, of(plain).quantile([0.1, 0.9]), atol=1e-9 * unit)
+        np.testing.assert_allclose(
+            of(scaled).quantile([0.1, 0.9]) / c, of(plain).quantile([0.1, 0.9]), atol=1e-9 * unit
+        )
     np.testing.assert_allclose(posterior.tau_moments(scaled), np.array(posterior.tau_moments(plain)) * c, rtol=1e-9)
 
 
@@ -162,7 +183,10 @@ def test_absent_studies_change_nothing_and_a_batch_is_a_loop(rows):
     alone = posterior.normal_normal(y, v, priors.half_normal(0.5))
     batch_y = np.stack([np.append(y, 9.0), np.append(-y, np.nan)])
     batch = posterior.normal_normal(batch_y, np.append(v, np.inf), priors.half_normal(0.5))
-    found, one = posterior.mean_effect(batch).quantile([0.025, 0.975]), posterior.mean_effect(alone).quantile([0.025, 0.975])
+    found, one = (
+        posterior.mean_effect(batch).quantile([0.025, 0.975]),
+        posterior.mean_effect(alone).quantile([0.025, 0.975]),
+    )
     np.testing.assert_allclose(found[0], one, atol=1e-11)
     np.testing.assert_allclose(found[1], -one[::-1], atol=1e-11)
     absent = posterior.study_effects(batch, batch_y, np.append(v, np.inf)).expectation()[0, -1]
@@ -186,7 +210,8 @@ def test_improper_posterior_is_nan():
 def test_borrowing_is_conjugate_and_robust_borrowing_keeps_its_distance():
     belief = posterior.Mixture(np.ones(1), np.array([0.5]), np.array([0.4]))
     found = posterior.updated(belief, 3.0, 0.16)
-    assert found.expectation() == pytest.approx(1.75) and found.spread() == pytest.approx(math.sqrt(0.08))
+    assert found.expectation() == pytest.approx(1.75)
+    assert found.spread() == pytest.approx(math.sqrt(0.08))
     wide = posterior.robust(belief, weight=0.2, mean=0.0, sd=2.82)
     assert wide.weight.sum() == pytest.approx(1)
     assert posterior.updated(wide, 3.0, 0.16).expectation() > 2.8  # in conflict, the wide part takes over

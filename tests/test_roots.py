@@ -43,3 +43,9 @@ def test_a_flat_root_is_found_by_bisection_at_worst(power: int) -> None:
 def test_a_step_is_located_between_neighbouring_numbers() -> None:
     root = bracketed_root(lambda x: np.where(x < 0.7, -1.0, 1e300), 0.0, 1.0)
     assert_allclose(root, 0.7, rtol=4e-16)
+
+
+def test_a_jump_at_zero_is_followed_down_to_nothing() -> None:
+    """No neighbouring numbers are reached in 200 halvings there; what is left of the bracket is no size at all."""
+    root = bracketed_root(lambda x: np.where(x > 0, 1.0, -1.0), -1.0, 2.0)
+    assert abs(root) < 1e-40

@@ -7,8 +7,7 @@ exponentially; between the points the distribution functions are integrals of si
 References
 ----------
 .. [1] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev 1981;23:165-224.
-   https://doi.org/10.1137/1023037
-.. [2] Guenhan BK, Roever C, Friede T. Random-effects meta-analysis of few studies involving rare events. Res Synth
+.. [2] Günhan BK, Röver C, Friede T. Random-effects meta-analysis of few studies involving rare events. Res Synth
    Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
 """
 
@@ -149,7 +148,7 @@ def binomial_normal(
 
     References
     ----------
-    .. [1] Guenhan BK, Roever C, Friede T. Res Synth Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
+    .. [1] Günhan BK, Röver C, Friede T. Res Synth Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
     """
     informative = [s for s in studies if s.informative]
     _refuse_improper(studies, informative, prior, mu_prior)

@@ -11,7 +11,7 @@ References
 .. [2] Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat Methods Med Res
    2001;10:251-265. https://doi.org/10.1177/096228020101000402
 .. [3] Carpenter JR, Schwarzer G, Rücker G, Künstler R. Empirical evaluation showed that the Copas selection model
-   provided a useful summary in 80% of meta-analyses. J Clin Epidemiol 2009;62:624-631.
+   provided a useful summary in 80% of meta-analyses. J Clin Epidemiol 2009;62:624-631.e4.
    https://doi.org/10.1016/j.jclinepi.2008.12.002
 """
 

@@ -5,7 +5,6 @@ References
 .. [1] Firth D. Bias reduction of maximum likelihood estimates. Biometrika 1993;80:27-38.
    https://doi.org/10.1093/biomet/80.1.27
 .. [2] Heinze G, Schemper M. A solution to the problem of separation in logistic regression. Stat Med 2002;21:2409-2419.
-   https://doi.org/10.1002/sim.1047
 """
 
 from __future__ import annotations

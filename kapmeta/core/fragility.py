@@ -28,8 +28,8 @@ class Steps(NamedTuple):
     """Changes one at a time until the conclusion changes.
 
     `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1 for one lost, `limits`
-    holds what is watched (p-value, or the limit nearest the null) after each step, the starting value first. `turned` is
-    False where no change of outcomes turns the conclusion.
+    holds what is watched (p-value, or the limit nearest the null) after each step, the starting value first. `turned`
+    is False where no change of outcomes turns the conclusion.
     """
 
     study: list[int]
@@ -124,4 +124,3 @@ def pooled_fragility(
 
 def _valid(events: FloatArray, total: FloatArray) -> BoolArray:
     return np.asarray(((events >= 0) & (events <= total)).all(-1))
-

@@ -4,7 +4,7 @@ References
 ----------
 .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods 2010;1:112-125.
    https://doi.org/10.1002/jrsm.11
-.. [2] Baujat B, Mahe C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application
+.. [2] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application
    to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
 """
 
@@ -47,7 +47,9 @@ class Influence(NamedTuple):
     dfbetas: FloatArray
 
 
-def influence(y: FloatArray, v: FloatArray, whole: Combined, without: Combined, shares: FloatArray) -> Influence:
+def influence(
+    y: FloatArray, v: FloatArray, whole: Combined, without: Combined, shares: FloatArray, *, weighted: bool = True
+) -> Influence:
     """Deletion diagnostics of one analysis [1]_.
 
     Parameters
@@ -59,13 +61,17 @@ def influence(y: FloatArray, v: FloatArray, whole: Combined, without: Combined, 
         variance, its `tau2` is nan and counts as 0.
     shares : ndarray, shape (k,)
         Shares of the studies in the pooled effect.
+    weighted : bool
+        Whether the pooled effect is a mean with weights ``1 / (v + tau2)``, so that its variance tells the factor on
+        the model-based one. Not so for Mantel-Haenszel, Peto and likelihood models.
 
     Notes
     -----
     A standard error scaled by Hartung and Knapp's factor scales the variances of the residuals with it, as in metafor.
     """
     tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
-    scale = _scale(v, tau2, without)
+    scale = _scale(v, tau2, without) if weighted else np.ones(v.size)
+    y = np.where(np.isfinite(y) & np.isfinite(v), y, np.nan)  # a table without an effect of its own has no residual
     move = whole.estimate - without.estimate
     own = v + tau2
     total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
@@ -81,17 +87,16 @@ def influence(y: FloatArray, v: FloatArray, whole: Combined, without: Combined, 
 
 
 def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
-    """The factor on the model-based variance of each deleted analysis; 1 for a method without weights ``1/(v + tau2)``."""
+    """Factor on the model-based variance of each deleted analysis; 1 where one study is left."""
     w = weights(np.broadcast_to(v, (v.size, v.size)), tau2)
     model_based = (w * leave_one_out(v.size)).sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = without.se**2 * model_based
-    weighted = ~np.isnan(without.tau2) & (without.k > 1)
-    return np.where(weighted, factor, 1.0)
+    return np.where(without.k > 1, factor, 1.0)
 
 
 def baujat(y: FloatArray, v: FloatArray, whole: Combined, without: Combined) -> tuple[FloatArray, FloatArray]:
-    """Contribution of each study to Q, and its squared influence on the pooled effect [2]_; arguments as in `influence`."""
+    """Contribution of each study to Q, and its squared influence on the pooled effect [2]_."""
     tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
     with np.errstate(divide="ignore", invalid="ignore"):
         return (y - whole.estimate) ** 2 / (v + tau2), ((whole.estimate - without.estimate) / without.se) ** 2

@@ -20,9 +20,10 @@ from kapmeta.core.roots import bracketed_root
 
 __all__ = ["alpha_spent", "diversity", "obrien_fleming_boundaries", "required_information_size"]
 
-_FEWEST_NODES = 96
-_NODES_PER_SD = 12  # Gauss-Legendre nodes to one standard deviation of the step between two looks
-_HIGHEST = 38.0  # beyond it the normal tail is 0 in float64
+_NODES = 16  # Gauss-Legendre nodes to a panel, which is two standard deviations of the shortest step wide
+_FEWEST_PANELS = 8
+_MOST_PANELS = 128  # looks less than about a thousandth of the information apart are not resolved further
+_HIGHEST = 12.0  # beyond it the normal tail is below 4e-33: nothing to spend
 
 
 def required_information_size(
@@ -125,6 +126,7 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
     Notes
     -----
     The density of the score process inside the boundaries is carried from look to look by Gauss-Legendre quadrature.
+    Looks less than about a thousandth of the information apart are not told apart reliably.
 
     Examples
     --------
@@ -160,7 +162,9 @@ def _boundary(places: FloatArray, mass: FloatArray, step: float, t: float, spend
 
 
 def _legendre(reach: float, finest: float) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights on (-reach, reach), dense enough for steps of standard deviation `finest`."""
-    points = max(_FEWEST_NODES, int(np.ceil(_NODES_PER_SD * reach / finest)))
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    return reach * nodes, reach * weights
+    """Nodes and weights on (-reach, reach) in equal panels, dense enough for steps of standard deviation `finest`."""
+    panels = min(max(_FEWEST_PANELS, int(np.ceil(reach / finest))), _MOST_PANELS)
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    half = reach / panels
+    middles = half * (2 * np.arange(panels) + 1) - reach
+    return (middles[:, None] + half * nodes).ravel(), np.tile(half * weights, panels)

@@ -29,6 +29,7 @@ _DEEPEST = 80.0  # below its maximum a curve is followed this far
 _FLAT = 1e-13  # slope below which a curve has reached its plateau
 _FINEST = 0.4  # spacing of tabulated points, in units of the width of the curve
 _FARTHEST = 60.0  # of log ratios
+_LONGEST = 1600  # points of a curve
 _MOST_POINTS = 20_000  # by which a curve is continued along a plateau
 _BOUND = 1e-12  # a risk this close to 0 or 1 is there
 
@@ -108,7 +109,6 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
     References
     ----------
     .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
-       https://doi.org/10.1002/sim.4780040211
     """
     a, b, c, d = _columns(tables)
     r = np.exp(np.clip(theta, -300.0, 300.0))  # beyond, every ratio is on its plateau or out of the question
@@ -144,7 +144,7 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
 
     References
     ----------
-    .. [1] Miettinen O, Nurminen M. Stat Med 1985;4:213-226. https://doi.org/10.1002/sim.4780040211
+    .. [1] Miettinen O, Nurminen M. Stat Med 1985;4:213-226.
     """
     a, b, c, d = _columns(tables)
     inside = np.abs(theta) < 1
@@ -281,7 +281,7 @@ def _tabulate(measure: str, table: Tables) -> Tabulated:
     step = _FINEST * min(width, spread if measure == "RD" else 1.0)
     if table.b[0] == 0 or table.d[0] == 0:
         step /= 8 if measure != "OR" else 1  # the curve bends sharply where a risk meets 1
-    points = max(24, math.ceil((scan[last] - scan[first]) / step)) + 1
+    points = min(max(24, math.ceil((scan[last] - scan[first]) / step)), _LONGEST) + 1
     theta = np.linspace(scan[first], scan[last], points)
     found = Values(*(part[0] for part in curve(table, theta[None])))
     return _assembled(curve, table, theta, found)

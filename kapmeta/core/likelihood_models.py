@@ -8,7 +8,6 @@ derivatives are averages over the same points [1]_, so that maxima are found by 
 References
 ----------
 .. [1] Louis TA. Finding the observed information matrix when using the EM algorithm. J R Stat Soc B 1982;44:226-233.
-   https://doi.org/10.1111/j.2517-6161.1982.tb01203.x
 .. [2] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
 """
 
@@ -31,6 +30,7 @@ _TAUS = 25  # values of tau at which the profile is looked at
 _FAR = 40.0  # log units beyond which a plateau is reached
 _LOOKS = 41  # values of the mean, or of tau, looked at on the way to a limit
 _MOST_STEPS = 60
+_SMOOTH = 10  # Newton steps after which a slope is taken to bend, and every second step halves the bracket
 _FEW_POINTS = 64
 _HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(16)
 _HERMITE_WEIGHT = _HERMITE_WEIGHT / _HERMITE_WEIGHT.sum()
@@ -179,13 +179,13 @@ def _hermite_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[F
 
 def _louis(w: FloatArray, x: FloatArray, slope: FloatArray, bend: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Gradient and Hessian in (mu, tau) as averages of the complete-data derivatives, [1] eq. (3.1)."""
-    score = np.stack(np.broadcast_arrays(slope * np.ones_like(x), slope * x), axis=-1)
-    gradient = np.einsum("pn,pni->pi", w, score)
-    second = w * (bend + 0 * x)
-    rise = np.stack([np.ones_like(x), x], axis=-1)
-    hessian = np.einsum("pn,pni,pnj->pij", second, rise, rise)
-    hessian += np.einsum("pn,pni,pnj->pij", w, score, score) - gradient[:, :, None] * gradient[:, None, :]
-    return gradient, hessian
+    first = w * slope
+    by_mu, by_tau = first.sum(-1), (first * x).sum(-1)
+    second = first * slope + w * bend
+    across = (second * x).sum(-1)
+    gradient = np.stack([by_mu, by_tau], axis=-1)
+    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(-1, 2, 2)
+    return gradient, along - gradient[:, :, None] * gradient[:, None, :]
 
 
 class Fit(NamedTuple):
@@ -273,9 +273,43 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
         se = math.sqrt(-h[1, 1] / determinant) if h[1, 1] < 0 < determinant else math.nan
     drop = float(chi2_quantile(level, 1)) / 2
     first = se if se > 0 else scale_of(studies)[1]
-    low, high = (_mean_limit(studies, modes[0], first, loglik - drop, side, random) for side in (-1.0, 1.0))
-    tau_low, tau_high = _tau_limits(studies, modes[0], loglik - drop) if random else (0.0, 0.0)
+    farthest = _at_infinity(studies) if random else -math.inf
+    if farthest > loglik:
+        modes.insert(0, (math.nan, math.inf, farthest))
+        return Fit(
+            math.nan,
+            math.inf,
+            math.nan,
+            farthest,
+            -math.inf,
+            math.inf,
+            0.0 if at_zero[2] >= farthest - drop else math.nan,
+            math.inf,
+            float(common[0]),
+            common_se,
+            at_zero[2],
+            tuple(modes),
+        )
+    if farthest >= loglik - drop:
+        low, high, (tau_low, tau_high) = -math.inf, math.inf, _tau_limits(studies, modes[0], loglik - drop)
+    else:
+        low, high = (_mean_limit(studies, modes[0], first, loglik - drop, side, random) for side in (-1.0, 1.0))
+        tau_low, tau_high = _tau_limits(studies, modes[0], loglik - drop) if random else (0.0, 0.0)
     return Fit(mu, tau, se, loglik, low, high, tau_low, tau_high, float(common[0]), common_se, at_zero[2], tuple(modes))
+
+
+def _at_infinity(studies: Sequence[Tabulated]) -> float:
+    """Highest log-likelihood as mean and tau grow together: minus infinity where a curve falls on both sides.
+
+    A curve that rises to a plateau then keeps the share of the effects on its side, the normal area of mean / tau.
+    """
+    informative = [s for s in studies if s.informative]
+    if any(s.plateau == (0.0, 0.0) for s in informative):
+        return -math.inf
+    right = sum(s.plateau[1] > 0 for s in informative)
+    share = right / len(informative)
+    top = float(sum(s.top for s in studies))
+    return top + float(special.xlogy(right, share) + special.xlogy(len(informative) - right, 1 - share))
 
 
 def _edge(studies: Sequence[Tabulated]) -> float:
@@ -310,13 +344,14 @@ def _newton_root(
 ) -> FloatArray:
     """Roots of falling functions given with their derivatives, by Newton steps kept inside their brackets."""
     x, width = 0.5 * (low + high), high - low
-    for _ in range(_MOST_STEPS):
+    for step in range(_MOST_STEPS):
         value, derivative = f(x)
         low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
         with np.errstate(divide="ignore", invalid="ignore"):
             after = x - value / derivative
-        after = np.where((after >= low) & (after <= high), after, 0.5 * (low + high))
-        still = np.abs(after - x) <= 4e-15 * (np.abs(x) + width)
+        inside = (after >= low) & (after <= high) & (step < _SMOOTH or step % 2 == 0)
+        after = np.where(inside, after, 0.5 * (low + high))
+        still = np.abs(after - x) <= 1e-14 * (np.abs(x) + width)
         x = after
         if still.all():
             break
@@ -324,7 +359,7 @@ def _newton_root(
 
 
 def _tau_grid(studies: Sequence[Tabulated], mu: FloatArray | None = None) -> FloatArray:
-    """Values of tau from far below the finest curve to far above the spread of the effects about each other and `mu`."""
+    """Values of tau from far below the finest curve to far above the spread of the effects and of `mu`."""
     centre, finest, reach = scale_of([s for s in studies if s.informative])
     if mu is not None:
         reach += float(np.abs(mu - centre).max())
@@ -346,7 +381,7 @@ def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> tuple[
     """Newton steps in (mu, log tau), halved while they do not climb."""
     here = np.array([mu, math.log(tau)])
     fit, gradient, hessian = _logarithmic(studies, here)
-    for _ in range(_MOST_STEPS):
+    for step_number in range(_MOST_STEPS):
         values, vectors = np.linalg.eigh(hessian)
         step = vectors @ (vectors.T @ gradient / np.maximum(np.abs(values), 1e-300))  # uphill whatever the curvature
         size = min(1.0, 1.0 / max(abs(float(step[1])), 1e-300))  # tau grows at most e-fold
@@ -358,7 +393,8 @@ def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> tuple[
             size /= 2
         else:
             break
-        settled = bool((np.abs(size * step) <= 1e-11 * np.maximum(np.abs(here), 1e-3)).all())
+        # a Newton step that gains no more than rounding has landed
+        settled = step_number > 2 and after - fit <= 1e-14 * (1 + abs(fit))
         here, fit, gradient, hessian = there, after, gradient_after, hessian_after
         if settled:
             break
@@ -393,7 +429,7 @@ def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> Flo
     if not random:
         return log_likelihood(studies, mean, np.zeros(1))
     taus = np.concatenate([[0.0], _tau_grid(studies, mean)])
-    for _ in range(12):
+    for _ in range(8):
         _, best = _profile_over_tau(studies, mean, taus)
         i = int(np.flatnonzero(taus == best[0])[0])
         taus = np.linspace(taus[max(i - 1, 0)], taus[min(i + 1, taus.size - 1)], 9)
@@ -409,6 +445,7 @@ def _mean_limit(
     random: bool,
 ) -> float:
     """The outermost mean on one side at which the profile likelihood has fallen to `target`."""
+
     def profile(mu: FloatArray) -> tuple[FloatArray, FloatArray]:
         taus = np.concatenate([[0.0], _tau_grid(studies, mu)]) if random else np.zeros(1)
         return _profile_over_tau(studies, mu, taus)
@@ -475,22 +512,28 @@ def _crossing_by_bisection(
     def excess(mu: FloatArray) -> FloatArray:
         return _zoomed(studies, mu, random) - target
 
-    return float(bracketed_root(excess, np.array([inner]), np.array([outer]))[0])
+    near, far, step = inner, outer, outer - inner
+    for _ in range(_MOST_STEPS):  # seen closely the profile may lie above the target where the looks were below it
+        if excess(np.array([far]))[0] < 0:
+            break
+        near, far, step = far, far + step, 1.5 * step
+    return float(bracketed_root(excess, np.array([near]), np.array([far]))[0])
 
 
 def _tau_limits(studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float) -> tuple[float, float]:
     """Values of tau at which the profile likelihood has fallen to `target`; 0 where it never does on the left."""
     grid = np.concatenate([[0.0], _tau_grid(studies)])
+    endless = _at_infinity(studies) >= target
     while True:
         values = log_likelihood(studies, _best_means(studies, grid), grid)
-        if values[-1] < target:
+        if endless or values[-1] < target:
             break
         grid = np.append(grid, grid[-1] * np.array([2.0, 4.0]))
     inside = np.flatnonzero(values >= target)
     limits = []
     for edge, beyond in ((inside[0] if inside.size else None, -1), (inside[-1] if inside.size else None, 1)):
-        if edge == 0 and beyond == -1:
-            limits.append(0.0)
+        if (edge == 0 and beyond == -1) or (endless and beyond == 1):
+            limits.append(0.0 if beyond == -1 else math.inf)
             continue
         near = mode[1] if edge is None else float(grid[edge])
         place = (np.searchsorted(grid, mode[1]) - (beyond < 0)) if edge is None else edge + beyond

@@ -7,10 +7,10 @@ averages over the same points [3]_, so the maximum is found by Newton's method i
 References
 ----------
 .. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
-   meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. https://doi.org/10.1002/sim.7588
+   meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085.
 .. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J
-   Comput Graph Stat 1995;4:12-35. https://doi.org/10.1080/10618600.1995.10474663
-.. [3] Louis TA. J R Stat Soc B 1982;44:226-233. https://doi.org/10.1111/j.2517-6161.1982.tb01203.x
+   Comput Graph Stat 1995;4:12-35.
+.. [3] Louis TA. J R Stat Soc B 1982;44:226-233.
 """
 
 from __future__ import annotations
@@ -270,7 +270,6 @@ def maximum(model: Model, *, level: float = 0.95, random: bool = True, profile: 
     References
     ----------
     .. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. Stat Med 2018;37:1059-1085.
-       https://doi.org/10.1002/sim.7588
     """
     p, fit = _best(model, _start(model, 0.0), {}, random)
     at_bound = np.zeros(p.size, dtype=bool)

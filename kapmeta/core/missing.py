@@ -1,13 +1,14 @@
 """Effects when some outcomes are missing: what the missing would have to look like, and what that costs in precision.
 
-In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness odds ratio (IMOR): odds
-of the event among the missing over odds among the observed. The risk of the arm is then ``(1 - pi) p + pi q`` with pi the
-share missing and ``q = p delta / (p delta + 1 - p)`` [1]_. ``delta = 0``: none of the missing had the event; ``inf``: all.
+In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness odds ratio (IMOR):
+odds of the event among the missing over odds among the observed. The risk of the arm is then ``(1 - pi) p + pi q``
+with pi the share missing and ``q = p delta / (p delta + 1 - p)`` [1]_. ``delta = 0``: none of the missing had the
+event; ``inf``: all.
 
 References
 ----------
-.. [1] Higgins JPT, White IR, Wood AM. Imputation methods for missing outcome data in meta-analysis of clinical trials. Clin
-   Trials 2008;5:225-239. https://doi.org/10.1177/1740774508091600
+.. [1] Higgins JPT, White IR, Wood AM. Imputation methods for missing outcome data in meta-analysis of clinical
+   trials. Clin Trials 2008;5:225-239. https://doi.org/10.1177/1740774508091600
 .. [2] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in meta-analysis. Part 1: two-stage
    methods. Stat Med 2008;27:711-727. https://doi.org/10.1002/sim.3008
 .. [3] Gamble C, Hollis S. Uncertainty method improved on best-worst case analysis in a binary meta-analysis. J Clin
@@ -30,7 +31,7 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.roots import bracketed_root
 
 ADDED_TO_TOTAL: dict[str, float] = {"kapmeta": 1.0, "metamiss": 0.5}
-"""What the size of an arm grows by when 0.5 is added to its events: both cells are raised, or, as metasens does, one."""
+"""What the size of an arm grows by when 0.5 is added to its events: both cells are raised, or (metasens) one."""
 
 _NODES = 20
 
@@ -133,7 +134,9 @@ def informative(
     half = 0.5 * corrected
     risks, exact = [], []
     for arm, imor in ((treatment, imor_t), (control, imor_c)):
-        deltas = np.broadcast_to(np.asarray(imor, dtype=np.float64), np.broadcast_shapes(np.shape(imor), arm.missing.shape))
+        deltas = np.broadcast_to(
+            np.asarray(imor, dtype=np.float64), np.broadcast_shapes(np.shape(imor), arm.missing.shape)
+        )
         p = (arm.events + half) / (arm.observed + 2 * ADDED_TO_TOTAL[correction] * half)
         size = arm.observed + (2 * half if correction == "kapmeta" else 0)
         risks.append(completed_risk(p, size, arm.missing, deltas))
@@ -228,7 +231,9 @@ def mixture_limits(
         return np.asarray((shaped * area).sum(0))
 
     tail = (1 - level) / 2
-    reach = np.where(np.isfinite(df), -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail), normal_quantile(1 - tail))
+    reach = np.where(
+        np.isfinite(df), -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail), normal_quantile(1 - tail)
+    )
     low, high = (estimate - reach * se).min(0), (estimate + reach * se).max(0)
     ends = [bracketed_root(lambda x, p=p: below(x) - p, low, high) for p in (tail, 1 - tail)]  # type: ignore[misc]
     at_null = below(np.zeros_like(low))

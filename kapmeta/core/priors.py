@@ -16,7 +16,6 @@ References
    meta-analyses of continuous outcome data. J Clin Epidemiol 2015;68:52-60.
    https://doi.org/10.1016/j.jclinepi.2014.08.012
 .. [4] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev 2014;56:385-458.
-   https://doi.org/10.1137/130932132
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ References
 .. [1] Raudenbush SW. Analyzing effect sizes: random-effects models. In: Cooper H, Hedges LV, Valentine JC,
    editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage Foundation;
    2009. p. 295-315.
-.. [2] Viechtbauer W, Lopez-Lopez JA, Sanchez-Meca J, Marin-Martinez F. A comparison of procedures to test for
+.. [2] Viechtbauer W, López-López JA, Sánchez-Meca J, Marín-Martínez F. A comparison of procedures to test for
    moderators in mixed-effects meta-regression models. Psychol Methods 2015;20:360-374.
    https://doi.org/10.1037/met0000023
 .. [3] Sidik K, Jonkman JN. A note on variance estimation in random effects meta-regression. J Biopharm Stat

@@ -5,7 +5,7 @@ tools say. Judgements are words too; the person who answered may override one, w
 
 References
 ----------
-.. [1] Sterne JAC, Savovic J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials.
+.. [1] Sterne JAC, Savović J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials.
    BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
 .. [2] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in non-randomised studies of
    interventions. BMJ 2016;355:i4919. https://doi.org/10.1136/bmj.i4919

@@ -48,7 +48,7 @@ _FAR = (
     9.0  # parameters at which a study would be seen only if it is this many standard deviations off are not considered
 )
 _NODES = 10
-_MOST_STEPS = 200
+_MOST_STEPS, _MOST_HALVINGS = 60, 25
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
 
 
@@ -156,7 +156,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 
 
 class Density(NamedTuple):
-    """What the likelihood is made of: z statistics, standard errors, cuts in z, and the weight function of z."""
+    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the weight function."""
 
     z: FloatArray
     se: FloatArray
@@ -291,7 +291,7 @@ def _density(
     tail = _level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
     return (
-        Density(z, se, np.concatenate([-cuts, cuts]), weight),
+        Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight),
         np.array(kind.neutral),
         np.array(kind.strong),
         np.array(kind.lower),
@@ -365,19 +365,16 @@ def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w
 
 
 def _nodes(m: FloatArray, s: FloatArray, cuts: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at bends, cuts and standard deviations."""
+    """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at cuts and at standard deviations."""
     x, w = _legendre()
-    ends = np.concatenate(
-        [
-            np.broadcast_to(np.concatenate([_BENDS, cuts]), (m.size, len(_BENDS) + cuts.size)),
-            m[:, None] + s[:, None] * _DEVIATIONS,
-        ],
-        axis=1,
-    )
+    fixed = np.broadcast_to(cuts, (m.size, cuts.size))
+    ends = np.concatenate([fixed, m[:, None] + s[:, None] * _DEVIATIONS], axis=1)
     reach = s[:, None] * _DEVIATIONS[-1]
     ends = np.sort(np.clip(ends, m[:, None] - reach, m[:, None] + reach), axis=1)
-    half = np.diff(ends, axis=1)[..., None] / 2
-    nodes = ends[:, :-1, None] + half * (1 + x)
+    half = np.diff(ends, axis=1) / 2
+    used = (half > 0).any(axis=0)
+    start, half = ends[:, :-1][:, used, None], half[:, used, None]
+    nodes = start + half * (1 + x)
     return nodes.reshape(m.size, -1), (half * w).reshape(m.size, -1)
 
 
@@ -443,7 +440,7 @@ def _climb(
     """The first of ever shorter steps, bent along the box, that climbs enough; `theta` itself if none does."""
     length = 1.0
     ahead = f(np.clip(theta + direction, lower, upper))
-    for _ in range(40):
+    for _ in range(_MOST_HALVINGS):
         new = np.clip(theta + length * direction, lower, upper)
         if ahead[0] >= value + 1e-4 * float(gradient @ (new - theta)):
             return new, ahead

@@ -35,7 +35,6 @@ from kapmeta.core.weighting import count, mean_and_residuals, present, q_statist
 Estimator: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 _EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 100
 
 
 def reml(y: FloatArray, v: FloatArray) -> FloatArray:
@@ -127,9 +126,7 @@ def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
     t = _left_of_root(y, v, target)
     active = np.arange(t.size)
     with np.errstate(divide="ignore", invalid="ignore"):  # effects all equal, or impossible
-        for _ in range(_MOST_STEPS):
-            if not active.size:
-                break
+        while active.size:
             w = weights(v[active], t[active])
             _, e = mean_and_residuals(y[active], w)
             we = w * e

@@ -29,7 +29,7 @@ from kapmeta.core.weighting import count, mean_and_residuals, spread, trace_p, w
 
 _FEWEST_CELLS, _MOST_CELLS = 6, 32  # first cells a row, as many as cost little; cells that stay open are halved
 _NODES_AT_LITTLE_COST = 1 << 12  # rows x studies x cells
-_MOST_ROUNDS = 60
+_NEWTON_ROUNDS = 8  # then a bisection, so that every bracket is closed in the end
 _ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
 _EPSILON = np.finfo(np.float64).eps
 _LAST_STEP = 1e-11  # a Newton step this small, relative to tau2, is the last: its square is beyond the last digit
@@ -138,47 +138,57 @@ class _Brackets(NamedTuple):
 
 def _bracketed_maxima(y: FloatArray, v: FloatArray, restricted: bool, every: bool) -> _Brackets:
     """Brackets of the maxima of all rows: of those that can be global or, with `every`, of all."""
-    limit = search_limit(y, v, restricted=restricted)
     smallest = v.min(-1)
-    first = min(max(_NODES_AT_LITTLE_COST // max(v.size, 1), _FEWEST_CELLS), _MOST_CELLS)
-    steps = np.linspace(0.0, 1.0, first + 1)
-    t = smallest[:, None] * np.expm1(steps * np.log1p(limit / smallest)[:, None])
-    t[:, 0], t[:, -1] = 0.0, limit
-    nodes = _curve(y, v, t, restricted)
+    nodes = _first_nodes(y, v, smallest, restricted)
     best = nodes.loglik.max(-1)
-    rows = np.arange(len(y))
+    at_zero = np.flatnonzero(nodes.a[:, 0] <= nodes.b[:, 0])  # the likelihood falls from 0: a maximum at the boundary
+    zero = np.zeros(at_zero.size)
+    found = [_Brackets(at_zero, zero, zero, zero)]
     cells = _Cells(
-        np.repeat(rows, first),
+        np.repeat(np.arange(len(y)), nodes.t.shape[1] - 1),
         _flat(nodes, (slice(None), slice(None, -1))),
         _flat(nodes, (slice(None), slice(1, None))),
     )
-    at_zero = nodes.a[:, 0] <= nodes.b[:, 0]  # the likelihood falls from tau2 = 0: a maximum at the boundary
-    zero = np.zeros(np.count_nonzero(at_zero))
-    found = [_Brackets(rows[at_zero], zero, zero, zero)]
     cells = cells.where(cells.right.t > cells.left.t)
-    for _ in range(_MOST_ROUNDS):
-        left, right = cells.left, cells.right
-        # twice the score in the cell: at least A(right) - B(left), at most A(left) - B(right)
-        one_sign = (right.a >= left.b) | (left.a <= right.b)
-        falling = left.db <= 2 * right.da  # the score falls throughout: at most one maximum
-        rising = 2 * left.da <= right.db if every else np.zeros(left.t.shape, dtype=bool)  # at most one minimum
-        open_ = ~one_sign & ~rising
-        if not every:
-            width = right.t - left.t
-            above_left = left.loglik + 0.5 * np.maximum(left.a - right.b, 0) * width
-            above_right = right.loglik + 0.5 * np.maximum(left.b - right.a, 0) * width
-            open_ &= np.minimum(above_left, above_right) >= best[cells.row] - _EPSILON * np.abs(best[cells.row])
-        narrow = right.t - left.t <= 4 * _EPSILON * right.t
-        settled = open_ & (falling | narrow)
-        turning = settled & (left.a > left.b) & (right.a <= right.b)
+    while True:
+        turning, unsettled = _sorted_out(cells, smallest, None if every else best)
         found.append(_bracket(cells.where(turning)))
-        unsettled = open_ & ~settled
         if not unsettled.any():
-            break
-        cells = cells.where(unsettled)
-        cells, tops = _halved(y, v, cells, smallest, restricted)
+            return _joined(found)
+        cells, tops = _halved(y, v, cells.where(unsettled), smallest, restricted)
         np.maximum.at(best, cells.row, tops)
-    return _joined(found)
+
+
+def _first_nodes(y: FloatArray, v: FloatArray, smallest: FloatArray, restricted: bool) -> _Curve:
+    """The curve of every row from 0 to its search limit, at values of tau2 spread evenly in ``log(v + tau2)``."""
+    limit = search_limit(y, v, restricted=restricted)
+    cells = min(max(_NODES_AT_LITTLE_COST // v.size, _FEWEST_CELLS), _MOST_CELLS)
+    steps = np.linspace(0.0, 1.0, cells + 1)
+    t = smallest[:, None] * np.expm1(steps * np.log1p(limit / smallest)[:, None])
+    t[:, 0], t[:, -1] = 0.0, limit
+    return _curve(y, v, t, restricted)
+
+
+def _sorted_out(cells: _Cells, smallest: FloatArray, best: FloatArray | None) -> tuple[BoolArray, BoolArray]:
+    """Which cells hold one maximum inside, and which are to be halved; the others hold none that matters.
+
+    With `best`, the best value found in every row, none matters that stays below it; otherwise every one matters.
+    """
+    left, right = cells.left, cells.right
+    width = right.t - left.t
+    # twice the score in the cell: at least A(right) - B(left), at most A(left) - B(right)
+    matters = (right.a < left.b) & (left.a > right.b)
+    if best is None:
+        matters &= 2 * left.da > right.db  # otherwise the score rises throughout: at most one minimum
+    else:
+        above_left = left.loglik + 0.5 * np.maximum(left.a - right.b, 0) * width
+        above_right = right.loglik + 0.5 * np.maximum(left.b - right.a, 0) * width
+        top = best[cells.row]
+        matters &= np.minimum(above_left, above_right) >= top - _EPSILON * np.abs(top)
+    falling = left.db <= 2 * right.da  # the score falls throughout: at most one maximum
+    narrow = width <= 4 * _EPSILON * (smallest[cells.row] + right.t)
+    settled = falling | narrow
+    return matters & settled & (left.a > left.b) & (right.a <= right.b), matters & ~settled
 
 
 def _bracket(cells: _Cells) -> _Brackets:
@@ -216,16 +226,16 @@ def _maximised(y: FloatArray, v: FloatArray, found: _Brackets, restricted: bool)
     """The maximum inside each bracket, by Newton steps kept inside it while it shrinks."""
     t, low, high = found.guess.copy(), found.low.copy(), found.high.copy()
     active = np.flatnonzero(high > low)
-    for _ in range(_MOST_ROUNDS):
-        if not active.size:
-            break
+    rounds = 0
+    while active.size:
+        rounds += 1
         value, noise, step = _newton_step(y[found.row[active]], v[found.row[active]], t[active], restricted)
         now = t[active]
         rising = value > 0
         low[active] = np.where(rising, now, low[active])
         high[active] = np.where(rising, high[active], now)
         after = now + step
-        inside = (after >= low[active]) & (after <= high[active])
+        inside = (after >= low[active]) & (after <= high[active]) & (rounds % _NEWTON_ROUNDS > 0)
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
         at_root = np.abs(value) <= noise
         t[active] = np.where(at_root & ~inside, now, after)

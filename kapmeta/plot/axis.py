@@ -146,4 +146,5 @@ def _inside(values: list[float], low: float, high: float) -> list[float]:
 
 
 def _label(value: float) -> str:
-    return f"{value:.6g}".replace("-", "−")
+    digits, _, power = f"{value:.6g}".partition("e")
+    return (f"{digits}e{int(power)}" if power else digits).replace("-", "−")

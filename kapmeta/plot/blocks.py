@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 # lengths in ems of the type size
-PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD = 1.28, 1.4, 24.0, 9.0
+PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD, ACROSS = 1.28, 1.4, 24.0, 9.0, 14.0
 BASELINE = 0.36  # half the height of capitals: puts their middle on the middle of the row
 
 
@@ -69,13 +69,17 @@ class Sheet(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A column set in type: its place, its cells in lines, its head in lines, and how they are aligned."""
+    """A column set in type: its place, its cells in lines, its head in lines, and how they are aligned.
+
+    `around` is the room before and after the character that stands at the same place in each row.
+    """
 
     column: Column
     align: str
     width: float
     cells: list[list[str]]
     head: list[str]
+    around: tuple[float, float] = (0.0, 0.0)
     x: float = 0.0
 
     def places(self, i: int, font: Font) -> tuple[list[tuple[float, str]], str]:
@@ -83,8 +87,7 @@ class Block(NamedTuple):
         lines = self.cells[i]
         if self.align in ALIGNMENTS:
             return [(self.anchor, line) for line in lines], self.align
-        both = [_around(line, self.align, font) for cell in self.cells for line in cell]
-        before, after = max(b for b, _ in both), max(a for _, a in both)
+        before, after = self.around
         mark = self.x + (self.width - before - after) / 2 + before
         return [(mark - _around(line, self.align, font)[0], line) for line in lines], "left"
 
@@ -124,7 +127,21 @@ def side(
         labels = [text_width(row.label, font, is_bold(row)) for row in contents.rows if spans(row)]
         room = min(max([blocks[0].width, *labels]), FIRST_COLUMN * squeeze * font.points)
         blocks = [blocks[0]._replace(width=max(blocks[0].width, room))]
-    return blocks
+    return _with_room(blocks, contents.rows, font, squeeze) if first else blocks
+
+
+def _with_room(blocks: list[Block], rows: Sequence[Row], font: Font, squeeze: float) -> list[Block]:
+    """Columns with the first wide enough for labels that cannot run across, as the row has cells beside them."""
+    beside = [row for i, row in enumerate(rows) if spans(row) and any(block.cells[i][0] for block in blocks[1:])]
+    most = ACROSS * squeeze * font.points
+    needed = [
+        max(min(text_width(row.label, font, is_bold(row)), most), longest_piece(row.label, font, is_bold(row)))
+        for row in beside
+    ]
+    more = max([*needed, 0.0]) - blocks[0].width
+    if more <= 0:
+        return blocks
+    return [blocks[0]._replace(width=blocks[0].width + more), *(b._replace(x=b.x + more) for b in blocks[1:])]
 
 
 def reach(blocks: Sequence[Block]) -> float:
@@ -160,10 +177,11 @@ def _block(column: Column, rows: Sequence[Row], font: Font, boxes: dict[int, str
     head = wrapped(heading, room, font, True)
     width = max([widest, *(text_width(line, font, True) for line in head)])
     align = column.align or _natural_alignment([line for line, _ in lines if line])
+    around = (0.0, 0.0)
     if align not in ALIGNMENTS and lines:
         before, after = zip(*(_around(line, align, font) for line, _ in lines), strict=True)
-        width = max(width, max(before) + max(after))
-    return Block(column, align, width, cells, head)
+        around = (max(before), max(after))
+    return Block(column, align, max(width, sum(around)), cells, head, around)
 
 
 def _around(line: str, mark: str, font: Font) -> tuple[float, float]:

@@ -16,14 +16,17 @@ from kapmeta.plot.columns import (
     columns_named,
     declared,
 )
+from kapmeta.plot.enriching import enriched
 from kapmeta.plot.notes import (
     CORRECTED,
     NOT_POOLED,
     NOT_RANDOMISED,
     Block,
+    Model,
     between_text,
     correction,
     effects_of,
+    heterogeneity_line,
     method_notes,
     model_labels,
     reading_notes,
@@ -31,13 +34,14 @@ from kapmeta.plot.notes import (
     tied,
 )
 from kapmeta.plot.style import Theme
+from kapmeta.posterior_results import Posterior
 from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled, Sweep
 from kapmeta.scales import Measure
 
 __all__ = ["Contents", "Forest", "forest_contents", "sweep_contents"]
 
-Forest = Effects | Pooled | Subgroups | Sequence[Pooled] | Mapping[str, Pooled]
+Forest = Effects | Model | Subgroups | Sequence[Model] | Mapping[str, Model]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Contents:
 
 def forest_contents(
     result: Forest,
-    overall: Pooled | None,
+    overall: Model | None,
     theme: Theme,
     *,
     left: Iterable[str | Column],
@@ -73,16 +77,20 @@ def forest_contents(
     studies: bool,
     title: str,
     notes: Iterable[str],
+    prediction: str = "bar",
+    shrunken: pd.DataFrame | None = None,
 ) -> Contents:
     """The contents of a forest plot of one result, of several models, or of subgroups."""
     between: tuple[str, ...] = ()
-    alt = _alt(result, overall)
+    given: Forest = result
     if isinstance(result, Subgroups):
         between = between_text(result)
         notes = (*sentences(result.notes), *_texts(notes, "notes"))
-        result, overall = result.groups, result.overall if overall is None else overall
-    blocks, models = _understood(result, overall)
+        overall = overall or result.overall
+        given = result.groups
+    blocks, models = _understood(given, overall)
     rows = [*_rows(blocks, overall, studies), *(Row("remark", tied(text)) for text in between)]
+    rows, told = enriched(rows, effects_of(blocks[0][1][0]), models, prediction, shrunken)
     effects = overall.effects if overall else effects_of(blocks[0][1][0])
     level = models[0].method.level if models else 0.95
     known = declared(theme, effects.scale, level, (effects.treatment, effects.control), _weight_names(models), rows)
@@ -98,9 +106,9 @@ def forest_contents(
         favours=_favours(effects, theme),
         reference=float(effects.scale.shown(single.estimate)) if single and single.k > 1 else math.nan,
         title=title,
-        notes=tuple(map(tied, (*reading_notes(blocks, models, overall, rows, columns), *_texts(notes, "notes")))),
+        notes=_all_notes(reading_notes(blocks, models, overall, rows, columns), told, notes),
         name=f"Forest plot: {effects.scale.name} of {effects.event}",
-        alt=alt,
+        alt=_alt(result, overall),
         favours_on_top=theme.favours_on_top,
     )
 
@@ -142,11 +150,11 @@ def sweep_contents(
     )
 
 
-def _pools(item: Effects | Pooled | None) -> TypeGuard[Pooled]:
-    return isinstance(item, Pooled) and item.k > 1
+def _pools(item: Effects | Model | None) -> TypeGuard[Model]:
+    return isinstance(item, Model) and item.k > 1
 
 
-def _understood(result: Forest, overall: Pooled | None) -> tuple[list[Block], list[Pooled]]:
+def _understood(result: Forest, overall: Model | None) -> tuple[list[Block], list[Model]]:
     """The blocks, each a heading with the results drawn under it, and the models that were used."""
     if isinstance(result, Mapping):
         blocks: list[Block] = [(_one_line(label), [pooled]) for label, pooled in result.items()]
@@ -154,7 +162,7 @@ def _understood(result: Forest, overall: Pooled | None) -> tuple[list[Block], li
         several = isinstance(result, Sequence)
         blocks = [("", list(result) if several else [result])]  # type: ignore[arg-type, list-item]
     given = [item for _, results in blocks for item in results]
-    wrong = next((item for item in given if not isinstance(item, Effects | Pooled)), None)
+    wrong = next((item for item in given if not isinstance(item, Effects | Model)), None)
     if wrong is not None or not given:
         what = "nothing" if not given else type(wrong).__name__
         raise TypeError(
@@ -164,11 +172,11 @@ def _understood(result: Forest, overall: Pooled | None) -> tuple[list[Block], li
         raise ValueError(f"results of different measures: {', '.join(dict.fromkeys(i.measure for i in given))}")
     if len(blocks) == 1 and any(effects_of(item).labels != effects_of(given[0]).labels for item in given):
         raise ValueError("several models in one plot must share their studies; give a mapping of labels for subgroups")
-    models = [item for item in blocks[0][1] if isinstance(item, Pooled)] if len(blocks) == 1 else []
-    return blocks, models or ([overall] if overall else [i for i in given if isinstance(i, Pooled)][:1])
+    models = [item for item in blocks[0][1] if isinstance(item, Model)] if len(blocks) == 1 else []
+    return blocks, models or ([overall] if overall else [i for i in given if isinstance(i, Model)][:1])
 
 
-def _rows(blocks: list[Block], overall: Pooled | None, studies: bool) -> list[Row]:
+def _rows(blocks: list[Block], overall: Model | None, studies: bool) -> list[Row]:
     grouped = len(blocks) > 1 or bool(blocks[0][0])
     rows: list[Row] = []
     for heading, results in blocks:
@@ -180,7 +188,7 @@ def _rows(blocks: list[Block], overall: Pooled | None, studies: bool) -> list[Ro
     return rows
 
 
-def _block_rows(heading: str, results: list[Effects | Pooled], grouped: bool) -> list[Row]:
+def _block_rows(heading: str, results: list[Effects | Model], grouped: bool) -> list[Row]:
     """Studies, then what was pooled from them; subgroups have a heading and carry their heterogeneity."""
     pooled = [item for item in results if _pools(item)]
     rows = [Row("heading", heading)] if grouped else []
@@ -188,11 +196,11 @@ def _block_rows(heading: str, results: list[Effects | Pooled], grouped: bool) ->
     rows += [Row("gap")] if pooled and not grouped else []
     for i, (item, label) in enumerate(zip(pooled, model_labels(pooled), strict=True)):
         rows += _summary_rows(item, i, label)
-        rows += [Row("remark", tied(wording.heterogeneity_text(item)))] if grouped else []
+        rows += [Row("remark", tied(heterogeneity_line(item)))] if grouped else []
     return rows
 
 
-def _summary_block(heading: str, results: list[Effects | Pooled]) -> list[Row]:
+def _summary_block(heading: str, results: list[Effects | Model]) -> list[Row]:
     """What was pooled, without its studies; a study that was pooled with nothing stands for itself."""
     pooled = [item for item in results if _pools(item)]
     before = f"{heading}: " if heading else ""
@@ -207,10 +215,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
 
 
-def _study_rows(results: list[Effects | Pooled]) -> list[Row]:
+def _study_rows(results: list[Effects | Model]) -> list[Row]:
     """One row a study, with its weight under each model as ``weight_0``, ``weight_1`` ..."""
     effects = effects_of(results[0])
-    level = results[0].method.level if isinstance(results[0], Pooled) else 0.95
+    level = results[0].method.level if isinstance(results[0], Model) else 0.95
     rows = []
     for i, (label, record) in enumerate(zip(effects.labels, _records(effects.to_frame(level=level)), strict=True)):
         shares = {f"weight_{m}": item.weights[i] for m, item in enumerate(results) if _pools(item)}
@@ -229,16 +237,19 @@ def _not_randomised(record: Mapping[str, object]) -> bool:
     return value is not None and not pd.isna(value) and not value  # type: ignore[call-overload]
 
 
-def _summary_rows(pooled: Pooled, model: int, label: str) -> list[Row]:
+def _summary_rows(pooled: Model, model: int, label: str) -> list[Row]:
     frame = pooled.to_frame()
     records = _records(frame[frame["row"].isin(["pooled", "prediction"])])
     interval = tied(f"Prediction interval ({wording.percent(pooled.method.level)})")
     return [Row(str(r["row"]), label if r["row"] == "pooled" else interval, r, model) for r in records]
 
 
-def _weight_names(models: list[Pooled]) -> tuple[str, ...]:
+def _weight_names(models: list[Model]) -> tuple[str, ...]:
     """Short names of models over their columns of weights; none for a single model."""
-    short = [wording.model_name(model.method).split("-")[0].lower() for model in models]
+    short = [
+        "Bayesian" if isinstance(model, Posterior) else wording.model_name(model.method).split("-")[0].lower()
+        for model in models
+    ]
     names = [
         f"{name} {model.method.tau2}" if short.count(name) > 1 else name
         for name, model in zip(short, models, strict=True)
@@ -289,6 +300,15 @@ def _favours(effects: Effects, theme: Theme) -> tuple[str, ...]:
     return tuple(map(_one_line, sides))
 
 
+def _all_notes(*parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(tied(note) for notes in parts for note in _texts(notes, "notes"))
+
+
+def part(contents: Contents, first: int, last: int, whole: bool) -> Contents:
+    """Some rows of the contents, with the notes only if `whole`."""
+    return replace(contents, rows=contents.rows[first:last], notes=contents.notes if whole else ())
+
+
 def _texts(texts: Iterable[str], argument: str) -> tuple[str, ...]:
     if isinstance(texts, str):
         raise TypeError(f"{argument} is one text; give a list of texts")
@@ -299,7 +319,7 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _alt(result: Forest, overall: Pooled | None) -> str:
+def _alt(result: Forest, overall: Model | None) -> str:
     if isinstance(result, Mapping):
         texts = [f"{label}: {pooled.alt_text()}" for label, pooled in result.items()]
         return " ".join([*texts, *([f"Overall: {overall.alt_text()}"] if overall else [])])
@@ -307,11 +327,11 @@ def _alt(result: Forest, overall: Pooled | None) -> str:
         return f"Forest plot by subgroups. {result.alt_text()}"
     if isinstance(result, Effects):
         return f"Forest plot. {result.summary()}"
-    if isinstance(result, Pooled):
+    if isinstance(result, Model):
         return result.alt_text()
     first, *others = result
     more = [
-        f"{label}: {wording.estimate_text(item)}."
+        f"{label}: {wording.estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
         for label, item in zip(model_labels([*result])[1:], others, strict=True)
     ]
     return " ".join([first.alt_text(), *more])

@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from kapmeta import wording
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import normal_cdf, t_quantile, t_two_sided
-from kapmeta.plot.framing import Frame, Key, Panel, axis_of, framed, texts_of
-from kapmeta.plot.marks import GREYS, band, columns_of, dots, effects_of, light, line, measure_words, ten
+from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.framing import Panel, framed
+from kapmeta.plot.marks import GREYS, band, columns_of, dots, effects_of, line, measure_words, ten
 from kapmeta.plot.notes import plain, sentences, tied
-from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
+from kapmeta.plot.style import CATEGORICAL, Theme, light, theme_named
 from kapmeta.results import Effects, Pooled
 
 __all__ = ["drapery", "follow_up", "posterior", "prior_scale"]
@@ -84,7 +85,7 @@ def posterior(
     top = 1.08 * float(max(mean.max(), new.max()))
     level = wording.percent(result.method.level)
     unit = f"log {scale.short}" if scale.ratio else scale.short
-    above = f"; probability above {scale.null:g}: {result.probability_above():.3f}" if scale.null is not None else ""
+    above = f"; P({scale.short} > {scale.null:g}) = {result.probability_above():.3f}" if scale.null is not None else ""
     limits = wording.interval_text(*(float(scale.shown(v)) for v in (result.estimate, low, high)))
     panel = framed(
         Frame(
@@ -245,8 +246,8 @@ def drapery(
     >>> from kapmeta.plot.curves import drapery
     >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [13, 6], "n_t": [26, 35],
     ...                        "events_c": [6, 2], "n_c": [27, 35]})
-    >>> drapery(km.risk_ratio(trials)).get_ylim()
-    (0.0, 1.0)
+    >>> [float(end) for end in drapery(km.risk_ratio(trials)).get_ylim()]
+    [0.0, 1.0]
     """
     look, effects = theme_named(theme), effects_of(result, "drapery")
     y, se = effects.y[effects.present], effects.se[effects.present]
@@ -254,7 +255,8 @@ def drapery(
     scale = effects.scale
     reach = 2.2 * np.median(se) + (y.max() - y.min())
     low, high = max(float((y - 3 * se).min()), y.min() - reach), min(float((y + 3 * se).max()), y.max() + reach)
-    x = np.linspace(min(low, 0.0), max(high, 0.0), 4 * POINTS)
+    pad = 0.03 * (max(high, 0.0) - min(low, 0.0))
+    x = np.linspace(min(low, -pad), max(high, pad), 2 * POINTS)
     level = 0.95 if pooled is None else pooled.method.level
     keys = [Key("-", look.quiet, wording.studies(effects.k).capitalize())]
     keys += [Key("-", look.diamond, f"Pooled {tied(wording.estimate_text(pooled))}")] if pooled else []
@@ -278,18 +280,26 @@ def drapery(
         width,
     )
     for centre, error in zip(y, se, strict=True):
+        at = _grid(x, centre, error)
         panel.ax.plot(
-            ten(scale.shown(x)), ten(2 * normal_cdf(-np.abs((x - centre) / error))), color=look.quiet,
+            ten(scale.shown(at)), ten(2 * normal_cdf(-np.abs((at - centre) / error))), color=look.quiet,
             lw=0.7 * panel.scale, alpha=0.8, zorder=2,
         )  # fmt: skip
     if pooled:
+        at = _grid(x, pooled.estimate, pooled.se)
         panel.ax.plot(
-            ten(scale.shown(x)), ten(_p_curve(pooled, x)), color=look.diamond, lw=2.2 * panel.scale, zorder=4
+            ten(scale.shown(at)), ten(_p_curve(pooled, at)), color=look.diamond, lw=2.2 * panel.scale, zorder=4
         )
     if scale.null is not None:
         line(panel, [scale.null] * 2, [0, 1], look.text, order=1.5)
     line(panel, [panel.x.low, panel.x.high], [1 - level] * 2, look.quiet, (0, (4, 2.5)), 1.5)
     return panel.ax
+
+
+def _grid(x: FloatArray, centre: float, error: float) -> FloatArray:
+    """Points within the ends of `x`, close enough about the peak for it to be seen."""
+    near = centre + error * np.linspace(-5, 5, 121)
+    return np.sort(np.append(x[::4], near[(near >= x[0]) & (near <= x[-1])]))
 
 
 def _p_curve(pooled: Pooled, x: FloatArray) -> FloatArray:
@@ -345,8 +355,9 @@ def follow_up(
     >>> from kapmeta.plot.curves import follow_up
     >>> frame = pd.DataFrame({"arm": ["ketamine", "ketamine", "control", "control"], "months": [1, 6, 1, 6],
     ...                       "proportion": [0.6, 0.4, 0.3, 0.1]})
-    >>> len(follow_up(frame).lines)
-    4
+    >>> ax = follow_up(frame)
+    >>> {"ketamine", "control"} <= {text.get_text() for text in ax.texts}
+    True
     """
     look, frame = theme_named(theme), _course(result)
     arms = list(dict.fromkeys(frame["arm"].astype(str)))
@@ -356,7 +367,8 @@ def follow_up(
     months = frame["months"].to_numpy(dtype=float)
     last = float(months.max()) or 1.0
     top = min(1.0, 1.05 * float(np.nanmax(frame[["proportion", "high"]].to_numpy(dtype=float))) or 1.0)
-    each = [f"{row.arm} {100 * row.proportion:.0f} % at {row.months:g} months" for row in frame.itertuples()]
+    told = zip(frame["arm"], frame["proportion"].astype(float), months, strict=True)
+    each = [f"{arm} {100 * share:.0f} % at {month:g} months" for arm, share, month in told]
     panel = framed(
         Frame(
             x=axis_of([0.0, *months], ends=(0.0, 1.04 * last)),

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullL
 from kapmeta.core.arrays import FloatArray
 from kapmeta.plot.columns import Row
 from kapmeta.plot.pages import Page, PlacedRow
-from kapmeta.plot.style import RISK, Theme
+from kapmeta.plot.style import RISK, Theme, light
 from kapmeta.plot.surrounds import TICK_LENGTH, TICK_PAD
 
 __all__ = ["draw"]
@@ -154,9 +154,10 @@ def _places(page: Page, rows: Sequence[PlacedRow]) -> FloatArray:
 def _studies(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     """Squares and intervals of studies, hollow and grey for those that are shown but not pooled."""
     studies = [row for row in page.rows if row[0].kind in ("study", "analysis")]
-    sides = page.sheet.em * _square_sides([row for row, _, _ in studies])
+    sides = page.sheet.em * _square_sides([row for row, _, _ in studies], page.heaviest)
     _squares(page, ax, studies, sides, theme.interval, theme.square, theme.square, scale)
     _light_lines(page, ax, studies, sides, theme.inside, scale)
+    _shrunken(page, ax, [row for row in studies if not math.isnan(row[0].number("shrunken_estimate"))], theme, scale)
     others = [row for row in page.rows if row[0].kind == "excluded" and row[0].shown]
     _squares(
         page,
@@ -168,6 +169,21 @@ def _studies(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
         theme.quiet,
         scale,
     )
+
+
+def _shrunken(page: Page, ax: Axes, rows: Sequence[PlacedRow], theme: Theme, scale: float) -> None:
+    """Open diamonds with thin intervals below the squares."""
+    if not rows:
+        return
+    names = ("shrunken_estimate", "shrunken_low", "shrunken_high")
+    point, low, high = page.axis.place([[row.number(name) for row, _, _ in rows] for name in names])
+    middle = np.array([_ten(y + 0.56 * page.sheet.em) for _, y, _ in rows])
+    _lines(page, ax, low, high, middle, theme.prediction, 0.9 * scale, 3.2)
+    seen = (point >= 0) & (point <= 1)
+    ax.plot(
+        page.axis.at(point[seen]), middle[seen], ls="none", marker="D", ms=0.36 * page.sheet.em * scale,
+        mfc=theme.paper, mec=theme.prediction, mew=0.9 * scale, zorder=4.2,
+    )  # fmt: skip
 
 
 def _squares(
@@ -212,10 +228,9 @@ def _light_lines(page: Page, ax: Axes, rows: Sequence[PlacedRow], sides: FloatAr
         _lines(page, ax, low[hidden], high[hidden], middle[hidden], colour, 1.1 * scale, 4.0)
 
 
-def _square_sides(rows: Sequence[Row]) -> FloatArray:
+def _square_sides(rows: Sequence[Row], most: float) -> FloatArray:
     """Sides in ems with areas as the weights, the largest 1.15; a middling side for a study without a weight."""
     share = np.array([row.number("weight_0") for row in rows])
-    most = np.nanmax(share, initial=0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         sides = np.maximum(SQUARE * np.sqrt(share / most), LEAST_SQUARE)
     return np.asarray(np.where(np.isfinite(sides), sides, PLAIN_SQUARE))
@@ -258,12 +273,29 @@ def _summaries(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
         shapes = [_diamond(page, place, y, DIAMOND * em) for place, y in zip(places.T, middle, strict=True)]
         shapes = [shape for shape in shapes if shape]
         ax.add_collection(PolyCollection(shapes, facecolors=theme.diamond, edgecolors="none", zorder=3), False)
-    bars = [row for row in page.rows if row[0].kind == "prediction"]
+    for row, y, tall in page.rows:
+        if "density" in row.values:
+            _density(page, ax, row, y + 0.42 * tall, 0.86 * tall, theme)
+    bars = [row for row in page.rows if row[0].kind == "prediction" and "density" not in row[0].values]
     if bars:
         _, low, high = _places(page, bars)
         middle = np.array([y for _, y, _ in bars])
         _lines(page, ax, low, high, middle, theme.prediction, BAR * em * scale, 3.0)
         _arrows(page, ax, low, high, middle, theme.prediction, 0.8 * em * scale)
+
+
+def _density(page: Page, ax: Axes, row: Row, base: float, tall: float, theme: Theme) -> None:
+    """The density of the effect in a new study, darker within the prediction interval."""
+    values, height = row.values["density"]
+    place = page.axis.place(values)
+    ends = page.axis.place([row.number("low"), row.number("high")])
+    for low, high, colour in ((0.0, 1.0, light(theme.prediction)), (*ends, theme.prediction)):
+        x = np.clip(np.linspace(max(low, 0.0, place[0]), min(high, 1.0, place[-1]), 121), 0, 1)
+        y = base - tall * np.interp(x, place, height)
+        outline = [(x[0], base), *zip(x, y, strict=True), (x[-1], base)]
+        across = page.axis.at([a for a, _ in outline])
+        shape = [(float(a), _ten(b)) for a, (_, b) in zip(across, outline, strict=True)]
+        ax.add_collection(PolyCollection([shape], facecolors=colour, edgecolors="none", zorder=2.6), False)
 
 
 def _diamond(page: Page, place: FloatArray, y: float, half: float) -> list[tuple[float, float]]:

@@ -6,18 +6,20 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from kapmeta.plot.columns import Column
 from kapmeta.plot.contents import Contents, Forest, forest_contents, sweep_contents
 from kapmeta.plot.drawing import draw, vertical_lines
+from kapmeta.plot.notes import Model
 from kapmeta.plot.pages import Page, Request, page
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme, theme_named
-from kapmeta.results import Pooled, Sweep
+from kapmeta.results import Sweep
 
-__all__ = ["forest", "size", "sweep"]
+__all__ = ["drawn_page", "forest", "page_width", "size", "sweep"]
 
 MARGIN = 5.0  # points of white around a figure of its own
 MOST_STRETCH = 1.5
@@ -27,12 +29,14 @@ def forest(
     result: Forest,
     *,
     ax: Axes | None = None,
-    overall: Pooled | None = None,
+    overall: Model | None = None,
     theme: str | Theme = "kapmeta",
     left: Iterable[str | Column] = (),
     right: Iterable[str | Column] = (),
     drop: Iterable[str] = (),
     studies: bool = True,
+    prediction: str = "bar",
+    shrunken: pd.DataFrame | None = None,
     title: str = "",
     notes: Iterable[str] = (),
     width: float | str | None = None,
@@ -47,9 +51,10 @@ def forest(
 
     Parameters
     ----------
-    result : Effects, Pooled, sequence of Pooled or mapping of str to Pooled
+    result : Effects, Pooled, Posterior, Subgroups, sequence of Pooled or mapping of str to Pooled
         Effects alone are shown trial by trial. Several pooled results of the same effects give a diamond each
-        under one set of trials. A mapping gives subgroups, each with its trials, diamond and heterogeneity.
+        under one set of trials. `Subgroups`, or a mapping, give subgroups, each with its trials, diamond and
+        heterogeneity.
     ax : Axes, optional
         Where to draw, also in subplots and subfigures. The columns take their room from it, and type
         shrinks, to 5 points at the least, if it is too small; `size` tells what would fit. Without it a
@@ -64,6 +69,11 @@ def forest(
         Names of columns to leave out.
     studies : bool
         False shows the pooled results alone.
+    prediction : {"bar", "density"}
+        How the effect in a new study is drawn: its interval as a bar, or its density.
+    shrunken : DataFrame, optional
+        Estimates of the studies drawn towards the mean, as ``Posterior.shrunken()``: columns study, estimate, low
+        and high, one row a study pooled.
     title : str
         Above the plot; wrapped.
     notes : iterable of str
@@ -100,8 +110,9 @@ def forest(
     """
     look = theme_named(theme)
     contents = forest_contents(
-        result, overall, look, left=left, right=right, drop=drop, studies=studies, title=title, notes=notes
-    )
+        result, overall, look, left=left, right=right, drop=drop, studies=studies, title=title, notes=notes,
+        prediction=prediction, shrunken=shrunken,
+    )  # fmt: skip
     return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
 
 
@@ -164,7 +175,7 @@ def sweep(
 def size(
     result: Forest | Sweep,
     *,
-    overall: Pooled | None = None,
+    overall: Model | None = None,
     theme: str | Theme = "kapmeta",
     left: Iterable[str | Column] = (),
     right: Iterable[str | Column] = (),
@@ -215,6 +226,17 @@ def size(
     return _inches(fitted)
 
 
+def page_width(width: float | str | None) -> float:
+    """A width in points, nan for as wide as needed."""
+    return _points(width)
+
+
+def drawn_page(contents: Contents, theme: Theme, request: Request) -> Axes:
+    """One page in a figure of its own."""
+    fitted = page(contents, theme, request._replace(margin=MARGIN))
+    return _drawn(fitted, contents, theme, _own_axes(fitted, theme), 1.0)
+
+
 def _points(width: float | str | None) -> float:
     if isinstance(width, str):
         if width not in WIDTHS:
@@ -231,6 +253,10 @@ def _plotted(contents: Contents, theme: Theme, ax: Axes | None, width: float | s
         raise ValueError("width= is for figures that forest makes; on a given ax the width is that of the ax")
     else:
         fitted, scale = _in_slot(contents, theme, ax, request)
+    return _drawn(fitted, contents, theme, ax, scale)
+
+
+def _drawn(fitted: Page, contents: Contents, theme: Theme, ax: Axes, scale: float) -> Axes:
     draw(fitted, ax, theme, scale)
     vertical_lines(fitted, contents.scale.null, contents.reference, ax, theme, scale)
     describe(ax, contents.title or contents.name, contents.alt)

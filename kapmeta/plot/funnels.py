@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from kapmeta import wording
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.plot.axis import EffectAxis, Fits, effect_axis
-from kapmeta.plot.framing import Frame, Key, Panel, axis_of, framed, texts_of
+from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.framing import Panel, framed
 from kapmeta.plot.labelling import Names
 from kapmeta.plot.marks import DOT, GREYS, dots, effects_of, measure_words, ten
 from kapmeta.plot.notes import sentences, tied
@@ -92,11 +94,11 @@ def funnel(
     >>> from kapmeta.results import Effects
     >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
     >>> ax = funnel(effects)
-    >>> ax.get_xscale(), ax.yaxis_inverted()
+    >>> ax.get_xscale(), bool(ax.yaxis_inverted())
     ('log', True)
     """
     look, effects = theme_named(theme), effects_of(result, "funnel")
-    y, se, shown = _present(effects)
+    _, se, shown = _present(effects)
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     z = [float(normal_quantile((1 + level) / 2)) for level in contours] if effects.scale.null is not None else []
     deepest = 1.06 * float(se.max()) or 1.0
@@ -159,7 +161,7 @@ def _funnel_keys(
 ) -> Iterable[Key]:
     if z:
         levels = [f"{1 - level:.3g}" for level in sorted(contours)]
-        bands = [f"p > {levels[0]}", *(f"{a} > p > {b}" for a, b in zip(levels, levels[1:], strict=False))]
+        bands = [f"p > {levels[0]}", *(f"{a} > p > {b}" for a, b in pairwise(levels))]
         for text, grey in zip([*bands, f"p < {levels[-1]}"], _shades(len(z) + 1), strict=True):
             yield Key("patch", grey, tied(text), edge=theme.quiet)
     if pooled:
@@ -281,15 +283,23 @@ def radial(
             Key("patch", GREYS[1], tied("95 % of studies that share that effect"), edge=look.quiet),
         ),
         ratio=0.8,
-        right=3.4,
+        right=_right_room(effects, high, reach),
         names=_names(effects, x, y * x, ([0, reach], [0, 0]), ([0, reach], [0, result.estimate * reach]))
-        if names else None,
+        if names
+        else None,
     )
     panel = framed(frame, look, ax, width)
     _band(panel, result.estimate, z, reach)
     _arc(panel, effects, y, reach)
     dots(panel, x, y * x, np.full(x.size, DOT), look.square, look.interval)
     return panel.ax
+
+
+def _right_room(effects: Effects, heights: FloatArray, reach: float) -> float:
+    """Ems for labels of effects on the right edge, by the longest that may be needed."""
+    shown = effects.scale.shown(np.array(_padded(heights)) / reach)
+    words = [f"{10.0 ** math.floor(math.log10(abs(x))):.6g}" for x in shown if x]
+    return max(3.4, *(1.2 + 0.64 * (len(word) + (not effects.scale.ratio)) for word in words))
 
 
 def _padded(values: FloatArray) -> tuple[float, float]:
@@ -311,7 +321,7 @@ def _arc(panel: Panel, effects: Effects, y: FloatArray, reach: float) -> None:
     em = panel.font.points
 
     def fits(places: Sequence[float], labels: Sequence[str]) -> bool:
-        return all(b - a >= 1.5 * em for a, b in zip(places, places[1:], strict=False))
+        return all(b - a >= 1.5 * em for a, b in pairwise(places))
 
     shown = effects.scale.shown([low, high])
     axis = _arc_axis(effects, shown, lambda places, labels: fits([p * panel.height for p in places], labels))

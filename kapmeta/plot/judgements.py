@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from kapmeta.plot.columns import risk_judgement
-from kapmeta.plot.framing import Frame, Key, Panel, axis_of, fixed_axis, framed, texts_of
+from kapmeta.plot.frames import Frame, Key, axis_of, fixed_axis, texts_of
+from kapmeta.plot.framing import Panel, framed
 from kapmeta.plot.marks import columns_of
 from kapmeta.plot.style import RISK, Theme, theme_named
 from kapmeta.plot.typesetting import text_width
@@ -126,7 +127,8 @@ def _judged(result: Any, name: str) -> pd.DataFrame:
         raise ValueError(f'{name} needs the column "study"; there are: {", ".join(map(str, frame.columns))}')
     order = {word: n for n, word in enumerate(("low", "unclear", "some concerns", "high"))}
     cells: dict[tuple[str, str], str] = {}
-    for study, domain, value in zip(frame[key].astype(str), frame["domain"].astype(str), frame["judgement"], strict=True):
+    names = zip(frame[key].astype(str), frame["domain"].astype(str), strict=True)
+    for (study, domain), value in zip(names, frame["judgement"], strict=True):
         word = risk_judgement(value)
         if word and order[word] >= order.get(cells.get((study, domain), ""), -1):
             cells[study, domain] = word
@@ -142,14 +144,15 @@ def _head(domain: str) -> str:
 
 def _heads(panel: Panel, heads: Sequence[str]) -> None:
     """Heads of the columns in the panel, broken where they are too long."""
-    step = panel.width / len(heads)
-    lift = panel.height
+    em, step = panel.font.points, panel.width / len(heads)
+    widths = [text_width(head, panel.font, True) for head in heads]
     for j, head in enumerate(heads):
-        text = head
-        while text and text_width(text, panel.font, True) > step - 0.3 * panel.font.points:
-            text = text[:-1]
-        short = text if text == head else f"{text[:-1]}…"
-        panel.write((j + 0.5) * step, lift + 0.25 * panel.font.points, short, "center", bold=True)
+        beside = [step - min(widths[i], step - 0.6 * em) / 2 - 0.3 * em for i in (j - 1, j + 1) if 0 <= i < len(heads)]
+        most = 2 * min([*beside, *([step / 2 + 1.2 * em] if j == len(heads) - 1 else [])])
+        short = head
+        while len(short) > 2 and text_width(short, panel.font, True) > most:
+            short = f"{short[:-2]}…"
+        panel.write((j + 0.5) * step, panel.height + 0.25 * em, short, "center", bold=True)
 
 
 def _discs(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
@@ -210,8 +213,8 @@ def risk_of_bias_summary(
     >>> from kapmeta.plot.judgements import risk_of_bias_summary
     >>> frame = pd.DataFrame({"study": ["A", "B"], "domain": ["D1", "D1"], "judgement": ["low", "high"]})
     >>> ax = risk_of_bias_summary(frame, weights={"A": 3.0, "B": 1.0})
-    >>> ax.get_xlim()
-    (0.0, 100.0)
+    >>> [float(end) for end in ax.get_xlim()]
+    [0.0, 100.0]
     """
     look, table = theme_named(theme), _judged(result, "risk_of_bias_summary")
     share = np.array([1.0 if weights is None else float(weights.get(str(name), 0.0)) for name in table.index])

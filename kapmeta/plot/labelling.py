@@ -9,14 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.plot.typesetting import Font, text_width, wrapped
 
-__all__ = ["Label", "Names", "labelled", "labels_note"]
+__all__ = ["Label", "Line", "Names", "labelled", "labels_note"]
 
 LINE, WIDEST, MOST_LINES, MOST = 1.15, 13.0, 2, 60  # ems; names of more points are not tried
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 REACHES = (0.35, 1.3, 2.4)
+
+
+Line = tuple[npt.ArrayLike, npt.ArrayLike]
+"""A line through points: their x and their y."""
 
 
 class Names(NamedTuple):
@@ -26,7 +30,7 @@ class Names(NamedTuple):
     y: FloatArray
     sides: FloatArray
     labels: Sequence[str]
-    lines: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]] = ()
+    lines: Sequence[Line] = ()
 
 
 class Label(NamedTuple):
@@ -46,10 +50,7 @@ class _Box(NamedTuple):
 
     def meets(self, other: _Box) -> bool:
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.bottom < other.top
-            and other.bottom < self.top
+            self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
         )
 
     def holds(self, points: FloatArray) -> bool:
@@ -75,7 +76,7 @@ def labelled(
     marks = [_Box(a - s / 2, b - s / 2, a + s / 2, b + s / 2) for (a, b), s in zip(places, sides, strict=True)]
     found: list[Label] = []
     taken: list[_Box] = []
-    known = np.isfinite(places).all(axis=1)
+    known: BoolArray = np.asarray(np.isfinite(places).all(axis=1))
     for i in np.flatnonzero(known)[:MOST]:
         words = _short(labels[i], font)
         size = (max(text_width(line, font) for line in words), len(words) * LINE * em)

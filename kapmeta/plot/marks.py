@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex, to_rgb
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.plot.framing import Panel
 from kapmeta.results import Effects, Pooled
 
-__all__ = ["DOT", "GREYS", "band", "columns_of", "dots", "effects_of", "light", "line", "measure_words", "ten"]
+__all__ = ["DOT", "GREYS", "band", "columns_of", "dots", "effects_of", "line", "measure_words", "ten"]
 
 DOT = 0.62  # ems
 GREYS = ("#ffffff", "#eeeeeb", "#dededa", "#cbcbc6")
@@ -31,8 +30,8 @@ def dots(panel: Panel, x: FloatArray, y: FloatArray, sides: FloatArray, fill: An
     if np.size(x):
         first = np.argsort(-np.asarray(sides), kind="stable")
         panel.ax.scatter(
-            ten(x)[first], ten(y)[first], s=(np.asarray(sides)[first] * panel.em) ** 2, facecolors=fill, edgecolors=edge,
-            linewidths=0.8 * panel.scale, zorder=order, clip_on=False,
+            ten(x)[first], ten(y)[first], s=(np.asarray(sides)[first] * panel.em) ** 2, facecolors=fill,
+            edgecolors=edge, linewidths=0.8 * panel.scale, zorder=order, clip_on=False,
         )  # fmt: skip
 
 
@@ -41,14 +40,7 @@ def line(panel: Panel, x: npt.ArrayLike, y: npt.ArrayLike, colour: str, dashes: 
     panel.ax.plot(ten(x), ten(y), color=colour, ls=dashes, lw=1.2 * panel.scale, zorder=order)
 
 
-def light(colour: str) -> str:
-    """The colour with two thirds of white."""
-    return str(to_hex(0.35 * np.array(to_rgb(colour)) + 0.65))
-
-
-def band(
-    panel: Panel, x: FloatArray, low: FloatArray, high: FloatArray, colour: str, order: float = 0.2
-) -> None:
+def band(panel: Panel, x: FloatArray, low: FloatArray, high: FloatArray, colour: str, order: float = 0.2) -> None:
     """The area between two lines."""
     outline = [*zip(ten(x), ten(low), strict=True), *zip(ten(x)[::-1], ten(high)[::-1], strict=True)]
     shape = PolyCollection([outline], facecolors=colour, edgecolors="none", zorder=order)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from kapmeta import wording
 from kapmeta.plot.columns import Column, Row, evidence_words, is_risk, risk_judgement
 from kapmeta.plot.style import RISK
+from kapmeta.posterior_results import Posterior
 from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled
 
@@ -17,9 +18,11 @@ __all__ = [
     "NOT_POOLED",
     "NOT_RANDOMISED",
     "Block",
+    "Model",
     "between_text",
     "correction",
     "effects_of",
+    "heterogeneity_line",
     "method_notes",
     "model_labels",
     "plain",
@@ -31,15 +34,18 @@ __all__ = [
 
 NOT_RANDOMISED, CORRECTED, NOT_POOLED = "†", "‡", "§"
 
-Block = tuple[str, list[Effects | Pooled]]
+Model = Pooled | Posterior
+"""What may be drawn as a diamond."""
+
+Block = tuple[str, list[Effects | Model]]
 
 
-def effects_of(result: Effects | Pooled) -> Effects:
+def effects_of(result: Effects | Model) -> Effects:
     """The effects themselves, or those that were pooled."""
     return result if isinstance(result, Effects) else result.effects
 
 
-def model_labels(pooled: list[Pooled]) -> list[str]:
+def model_labels(pooled: Sequence[Model]) -> list[str]:
     """Names of models, told apart by their methods where the names are the same."""
     names = [wording.model_name(item.method) for item in pooled]
     details = [f"{item.method.tau2}, {item.method.ci}" for item in pooled]
@@ -56,16 +62,31 @@ def sentences(texts: Iterable[str]) -> list[str]:
     return [text[:1].upper() + text[1:].rstrip(".") + "." for text in texts]
 
 
-def method_notes(models: Sequence[Pooled]) -> list[str]:
+def method_notes(models: Sequence[Model]) -> list[str]:
     """How each model was fitted, and heterogeneity from the first that estimates it."""
     pooled = [model for model in models if model.k > 1]
-    lines = [f"{wording.method_text(model.method)}." for model in pooled]
-    random = [model for model in pooled if not math.isnan(model.tau2)] or pooled
-    lines += [f"{wording.heterogeneity_text(model)}." for model in random[:1]]
+    lines = [method_line(model) for model in pooled]
+    classical = [model for model in pooled if isinstance(model, Pooled)]
+    random = [model for model in classical if not math.isnan(model.tau2)] or classical or pooled
+    lines += [f"{heterogeneity_line(model)}." for model in random[:1]]
     return list(dict.fromkeys(lines))
 
 
-def _own_notes(results: Sequence[tuple[str, Pooled]]) -> list[str]:
+def method_line(model: Model) -> str:
+    """How a model was fitted; for a posterior its name and priors."""
+    if isinstance(model, Pooled):
+        return f"{wording.method_text(model.method)}."
+    return next(line for line in model.summary().splitlines() if "; priors: " in line)
+
+
+def heterogeneity_line(model: Model) -> str:
+    """The heterogeneity of a result in one line, without a full stop."""
+    if isinstance(model, Pooled):
+        return wording.heterogeneity_text(model)
+    return next(line for line in model.summary().splitlines() if line.startswith("Heterogeneity")).rstrip(".")
+
+
+def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
     """The notes of the results, each once; with the name of its result unless all have it."""
     # those set aside as not randomised have a mark, which is explained once
     every = [note for _, item in results for note in item.notes if not note.startswith("set aside as not randomised")]
@@ -80,8 +101,8 @@ def _own_notes(results: Sequence[tuple[str, Pooled]]) -> list[str]:
 
 def reading_notes(
     blocks: list[Block],
-    models: list[Pooled],
-    overall: Pooled | None,
+    models: Sequence[Model],
+    overall: Model | None,
     rows: list[Row],
     columns: tuple[tuple[Column, ...], tuple[Column, ...]],
 ) -> list[str]:
@@ -116,7 +137,7 @@ def between_text(result: Subgroups) -> tuple[str, ...]:
     )
 
 
-def correction(row: Row, results: Sequence[Effects | Pooled]) -> str:
+def correction(row: Row, results: Sequence[Effects | Model]) -> str:
     """Where the continuity correction of this row was used: in the row, only in pooling, or nowhere (empty)."""
     effects = effects_of(results[0])
     if effects.zero is None or not row.values.get("corrected"):
@@ -184,8 +205,8 @@ def plain(text: str) -> str:
     return " ".join(kept).rstrip(",;: ")
 
 
-def _named(items: Sequence[Effects | Pooled]) -> list[tuple[str, Pooled]]:
-    pooled = [item for item in items if isinstance(item, Pooled)]
+def _named(items: Sequence[Effects | Model]) -> list[tuple[str, Model]]:
+    pooled = [item for item in items if isinstance(item, Model)]
     return list(zip(model_labels(pooled), pooled, strict=True))
 
 

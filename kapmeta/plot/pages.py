@@ -13,7 +13,7 @@ import numpy as np
 from kapmeta.plot.axis import EffectAxis, effect_axis
 from kapmeta.plot.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text, is_bold, reach, side, spans, stack
 from kapmeta.plot.columns import Row, is_risk, risk_judgement
-from kapmeta.plot.contents import Contents
+from kapmeta.plot.contents import Contents, part
 from kapmeta.plot.notes import reason
 from kapmeta.plot.style import Theme
 from kapmeta.plot.surrounds import foot, head
@@ -40,7 +40,8 @@ class Request(NamedTuple):
     """What the caller fixed.
 
     Page width in points (nan: as it comes), ends and ticks of the axis, the page's margin, and how far apart
-    the rows are set (1: as they come).
+    the rows are set (1: as they come). `rows` are the first and the last row but one, if not all are set on
+    this page.
     """
 
     width: float = math.nan
@@ -48,13 +49,15 @@ class Request(NamedTuple):
     ticks: Sequence[float] | None = None
     margin: float = 0.0
     stretch: float = 1.0
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Page:
     """A forest plot with every position fixed; lengths in points, y downwards from the top of the panel.
 
-    `rows` holds each row with its middle and height, `cells` each judgement of risk of bias with its place.
+    `rows` holds each row with its middle and height, `cells` each judgement of risk of bias with its place;
+    `heaviest` is the largest weight of a study on any page.
     """
 
     width: float
@@ -66,6 +69,7 @@ class Page:
     texts: tuple[Text, ...]
     rows: tuple[PlacedRow, ...]
     cells: tuple[tuple[str, float, float], ...]
+    heaviest: float = math.nan
 
 
 def page(contents: Contents, theme: Theme, request: Request) -> Page:
@@ -113,6 +117,11 @@ def _set(
     panel_x = request.margin + reach(left) + COLUMN_GAP * font.points
     width = beside + panel if math.isnan(request.width) else request.width
     axis = _axis(contents, font, panel, request)
+    heaviest = max((row.number("weight_0") for row in contents.rows if row.number("weight_0") > 0), default=math.nan)
+    if request.rows is not None:
+        first, last = request.rows
+        left, right = ([b._replace(cells=b.cells[first:last]) for b in side] for side in (left, right))
+        contents = part(contents, first, last, last >= len(contents.rows))
     null = contents.scale.null
     null_x = panel_x + panel * (0.5 if null is None else float(np.clip(axis.place(null), 0.0, 1.0)))
     sheet = Sheet(font, boxes, request.margin, width - request.margin, panel_x, panel, null_x)
@@ -133,6 +142,7 @@ def _set(
         texts=tuple(text for text in (*above, *texts, *below) if text.text),
         rows=tuple(rows),
         cells=tuple(_cells(rows, [*left, *right])),
+        heaviest=heaviest,
     )
 
 

@@ -30,7 +30,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8], dpi: float, texts: Mapping[str, str
     rows = np.zeros((height, 1 + channels * width), np.uint8)  # the first byte of a row: no filter
     rows[:, 1:].reshape(height, width, channels)[:] = pixels[..., :channels]
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, 9)
-    data = packer.compress(rows) + packer.flush()
+    data = packer.compress(rows.data) + packer.flush()
     colour = {3: 2, 4: 6}[channels]
     dots = round(dpi / 0.0254)  # a metre
     parts = [

@@ -146,8 +146,9 @@ def _png(figure: Figure, name: str, title: str, alt: str) -> bytes:
     canvas = FigureCanvasAgg(figure)  # without a window that would follow the resolution
     try:
         figure.set_dpi(DPI)
-        canvas.draw()
-        return png_bytes(np.asarray(canvas.buffer_rgba()), DPI, {"Title": title, "Description": alt})
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        return png_bytes(pixels, DPI, {"Title": title, "Description": alt})
     finally:
         figure.set_dpi(dpi)
         figure.set_canvas(own)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 
 from kapmeta import wording
 from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.framing import Frame, Key, axis_of, framed, texts_of
-from kapmeta.plot.labelling import Names
+from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.framing import framed
+from kapmeta.plot.labelling import Line, Names
 from kapmeta.plot.marks import DOT, GREYS, band, columns_of, dots, effects_of, line, measure_words
 from kapmeta.plot.notes import sentences, tied
 from kapmeta.plot.style import Theme, theme_named
@@ -97,7 +98,7 @@ def labbe(
     sides = _diameters(np.where(counted, n_t + n_c, np.nan))
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     curve = _pooled_curve(pooled, top) if pooled else None
-    lines = [([0, top], [0, top]), *([curve] if curve else [])]
+    lines: list[Line] = [([0, top], [0, top]), *([curve] if curve else [])]
     frame = Frame(
         x=axis_of([0, top], ends=ends),
         y=axis_of([0, top], ends=ends),
@@ -178,7 +179,7 @@ def baujat(
     Parameters
     ----------
     result : DataFrame or result with to_frame()
-        Columns study, contribution (to Q) and influence.
+        What `kapmeta.baujat` returned, or columns study, contribution (to Q) and influence.
     ax, names, theme, title, notes, width
         As in `labbe`.
 
@@ -205,7 +206,8 @@ def baujat(
     >>> baujat(frame).get_xlabel()
     ''
     """
-    look, frame = theme_named(theme), columns_of(result, ("study", "contribution", "influence"), "baujat")
+    look, frame = theme_named(theme), columns_of(result, ("contribution", "influence"), "baujat")
+    frame = columns_of(frame.rename(columns={"left_out": "study"}), ("study",), "baujat")
     x, y = (frame[name].to_numpy(dtype=float) for name in ("contribution", "influence"))
     labels = [str(label) for label in frame["study"]]
     known = np.isfinite(x + y)
@@ -302,6 +304,9 @@ def bubble(
     low, high, far, near = (fitted[c].to_numpy() for c in ("low", "high", "prediction_low", "prediction_high"))
     sides = _diameters(1 / (result.v + result.tau2))
     wide = np.isfinite(far).any()
+    null = effects.scale.null
+    lines: list[Line] = [(grid, fitted["estimate"].to_numpy())]
+    lines += [] if null is None else [(grid[[0, -1]], [null, null])]
     level = wording.percent(result.method.level)
     fixed = [f"{key} = {value}" for key, value in others.items()]
     panel = framed(
@@ -321,7 +326,7 @@ def bubble(
                 Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
                 *((Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),) if wide else ()),
             ),
-            names=Names(x, shown, sides, result.labels, [(grid, fitted["estimate"])]) if names else None,
+            names=Names(x, shown, sides, result.labels, lines) if names else None,
         ),
         look,
         ax,

@@ -15,7 +15,7 @@ import matplotlib
 
 from kapmeta.plot.saving import alt_text, describe, save
 
-__all__ = ["CATEGORICAL", "RISK", "THEMES", "WIDTHS", "Theme", "alt_text", "describe", "save", "theme_named"]
+__all__ = ["CATEGORICAL", "RISK", "THEMES", "WIDTHS", "Theme", "alt_text", "describe", "light", "save", "theme_named"]
 
 CATEGORICAL = ("#12294d", "#e08a2c", "#2f7fb8", "#9c2f5b", "#f2d16b")
 """Colours for up to five kinds of things, apart in hue and in lightness."""
@@ -179,6 +179,21 @@ def theme_named(theme: str | Theme) -> Theme:
         points=theme.points or max(9.0, float(rc["font.size"])),
         **{name: getattr(theme, name) or value for name, value in spoken.items()},
     )
+
+
+def light(colour: str) -> str:
+    """`colour` with two thirds of white.
+
+    Examples
+    --------
+    >>> from kapmeta.plot.style import light
+    >>> light("#000000")
+    '#a6a6a6'
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = (0.35 * part + 0.65 for part in to_rgb(colour))
+    return str(to_hex((red, green, blue)))
 
 
 def _users_families() -> tuple[str, ...]:

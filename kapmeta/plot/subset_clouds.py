@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kapmeta import wording
-from kapmeta.plot.framing import Frame, Key, axis_of, framed, texts_of
+from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.framing import framed
 from kapmeta.plot.marks import columns_of, ten
 from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
 from kapmeta.scales import MEASURES, Measure
@@ -120,7 +121,8 @@ def gosh(
 
 def _alt(scale: Measure, x: Any, y: Any, heterogeneity: str, inside: Any, by: str | None) -> str:
     def span(values: Any) -> str:
-        return f"{wording.number(values.min())} to {wording.number(values.max())}, median {wording.number(np.median(values))}"
+        low, middle, high = (wording.number(x) for x in np.quantile(values, [0, 0.5, 1]))
+        return f"{low} to {high}, median {middle}"
 
     text = f"GOSH plot of {x.size} subsets of studies: {scale.short} {span(x)}; {HEIGHTS[heterogeneity]} {span(y)}."
     if by is None or not (inside.any() and (~inside).any()):

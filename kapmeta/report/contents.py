@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
+from typing import Any
 
 import kapmeta
+from kapmeta import wording
 from kapmeta.answering import conclusion, registered, substances_table
 from kapmeta.claims import RULE, ClaimsAudit, audit_claims
 from kapmeta.evidence import Evidence
-from kapmeta.findings import SummaryOfFindings, headline_effect, headline_of, summary_of_findings
+from kapmeta.findings import Result, SummaryOfFindings, headline_effect, headline_of, randomised, summary_of_findings
 from kapmeta.pooling import pool
+from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS, SUBSTANCES
-from kapmeta.report.figures import inline_forest
+from kapmeta.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.report.tables import Table, sensitivity_table, trials_table
 from kapmeta.results import Pooled
 
@@ -32,6 +36,7 @@ class Answer:
     title: str
     k: int
     headline: str
+    people: str
     levels: str
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
@@ -60,6 +65,8 @@ class Contents:
     """Everything the template needs."""
 
     substances: tuple[Substance, ...]
+    roles: tuple[tuple[str, str, str], ...]
+    risk_of_bias: str
     tables: Mapping[str, Table]
     findings: SummaryOfFindings
     audit: ClaimsAudit
@@ -76,6 +83,8 @@ def gather(evidence: Evidence) -> Contents:
     findings, audit = summary_of_findings(evidence), audit_claims(evidence)
     return Contents(
         substances=_substances(evidence, findings),
+        roles=_roles(evidence),
+        risk_of_bias=_risk_of_bias(evidence),
         tables={table.name: table for table in _tables(evidence, findings, audit)},
         findings=findings,
         audit=audit,
@@ -96,48 +105,85 @@ def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substa
             name,
             plan,
             tuple(
-                _answer(evidence, question, dict(judged.loc[question].items()))
+                _answer(evidence, question, {str(name): value for name, value in judged.loc[question].items()})
                 for question, asked in QUESTIONS.items()
                 if asked.substance == name
             ),
-            int(known.loc[name, "studies seen"]),
-            int(known.loc[name, "without a result yet"]),
+            int(str(known.loc[name, "studies seen"])),
+            int(str(known.loc[name, "without a result yet"])),
         )
         for name, plan in SUBSTANCES.items()
     )
 
 
-def _answer(evidence: Evidence, question: str, judged: Mapping[str, object]) -> Answer:
+def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
+    """Each comparison with its role and the reason for it."""
+    trials = trials_table(evidence)
+    names = trials["label"] + ", " + trials["months"].map("{:g}".format) + " months"
+    words = trials["role"].str.replace("_", " ")
+    return tuple(zip(names, words, trials["role_reason"], strict=True))
+
+
+def _risk_of_bias(evidence: Evidence) -> str:
+    """The traffic light of the studies that were judged domain by domain."""
+    table = evidence.risk_of_bias
+    judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
+    return inline_risk_of_bias(judged, dict(zip(evidence.studies["study_id"], evidence.studies["label"], strict=True)))
+
+
+def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
     pooled = registered(evidence, question)
-    shown = _for_figure(pooled)
     told, found = conclusion(pooled), headline_of(pooled)
+    effect = headline_effect(pooled, found=found)
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
     withheld = bool(levels.str.startswith("tertiary").any())
     return Answer(
         name=question,
         title=QUESTIONS[question].title,
         k=pooled.k,
-        headline=_first_line(headline_effect(pooled).summary()),
+        headline=_headline(pooled, effect, withheld),
+        people="" if withheld or not randomised(pooled) else _people(judged, pooled),
         levels=", ".join(dict.fromkeys(level.replace("_", " ") for level in levels)),
         refused=tuple(found.refused),
         disagreements=tuple(found.disagreements),
-        may=told.may,
+        may="Nothing, before the primary report has been read." if withheld else told.may,
         may_not=told.may_not,
         methods=found.methods_text(),
-        figure=inline_forest(shown, f"forest-{question}"),
+        figure=inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
         certainty=f"{judged['symbols']} {judged['certainty']} ({judged['status']})",
         reasons=str(judged["reasons"]),
         withheld=withheld,
     )
 
 
-def _first_line(text: str) -> str:
-    return text.splitlines()[0]
+def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
+    """The effect that may be headlined, with how it came about, in a few words."""
+    if withheld:
+        return "No headline: the counts are known only from a tertiary source"
+    shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
+    kind = "credible" if isinstance(effect, Posterior) else "confidence"
+    how = {1: "One trial", 2: "Two trials, Bayesian"}.get(pooled.k, f"{pooled.k} trials pooled")
+    if not randomised(pooled):
+        how = f"Nothing can be headlined as an effect of ketamine: not randomised. {how}"
+    level = wording.percent(effect.method.level)
+    numbers = f"{effect.scale.name} {wording.number(shown[0])} ({level} {kind} interval"
+    return f"{how}: {numbers} {wording.number(shown[1])} to {wording.number(shown[2])})"
 
 
-def _for_figure(pooled: Pooled) -> Pooled:
+def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
+    """The effect in numbers of people, where it has them."""
+    if math.isnan(judged["control"]):
+        return ""
+    effects = pooled.effects
+    with_ketamine = [f"{1000 * judged[name]:.0f}" for name in ("treatment", "treatment_low", "treatment_high")]
+    return (
+        f"Of 1,000 people, {1000 * judged['control']:.0f} reach {effects.event} with {effects.control} and "
+        f"{with_ketamine[0]} ({with_ketamine[1]} to {with_ketamine[2]}) with {effects.treatment}."
+    )
+
+
+def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
     """The trials with what the plan shows of them: score intervals for one counted trial; two are never one diamond."""
-    effect = headline_effect(pooled)
     if pooled.k == 1 and isinstance(effect, Pooled):
         return effect
     if pooled.k == 2:
@@ -148,7 +194,8 @@ def _for_figure(pooled: Pooled) -> Pooled:
 
 def _tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit) -> list[Table]:
     """Tables of the page by name; the first five are saved by a notebook under the same name."""
-    counts = {"events_t": "Events, ketamine arm", "n_t": "of", "events_c": "Events, control arm", "n_c": "of"}
+    arms = {"treatment": "Ketamine arm", "events_t": "abstinent", "n_t": "of"}
+    others = {"control": "Control arm", "events_c": "abstinent", "n_c": "of"}
     numbers = {"estimate": "Estimate", "low": "Low", "high": "High"}
     verdicts = {word: word.replace("_", " ") for word in ("agrees", "could_not_verify", "imprecise", "not_supported")}
     return [
@@ -156,9 +203,13 @@ def _tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit)
             "report-trials",
             trials_table(evidence),
             "Comparisons with counts of people who were abstinent",
-            {"label": "Trial", "substance": "Substance", "months": "Months", "treatment": "Ketamine arm"}
-            | {"control": "Control arm", **counts, "randomised": "Randomised", "evidence_level": "Evidence level"}
-            | {"risk_of_bias": "Risk of bias", "role": "Role", "role_reason": "Why"},
+            {"label": "Trial", "substance": "Substance", "months": "Months", **arms, **others}
+            | {
+                "randomised": "Randomised",
+                "evidence_level": "Evidence",
+                "risk_of_bias": "Risk of bias",
+                "role": "Role",
+            },
         ),
         Table(
             "summary-of-findings",
@@ -172,16 +223,16 @@ def _tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit)
             "report-sensitivity",
             sensitivity_table(evidence),
             "Every question under every analysis of the plan",
-            {"question": "Question", "role": "Role", "analysis": "Analysis", "measure": "Measure", "k": "k", **numbers}
+            {"title": "Question", "role": "Role", "analysis": "Analysis", "measure": "Measure", "k": "k", **numbers}
             | {"conclusion": "Says"},
         ),
         Table(
             "claims-audit",
             audit.table,
             "Claims of five documents, held against the evidence",
-            {"claim_id": "No.", "document": "Document", "claim": "Claim, in our words", "stated": "Stated"}
-            | {"recomputed": "Recomputed", "finding": "What the sources say", "verdict": "Verdict"}
-            | {"decided_by": "Decided by", "source_ids": "Sources"},
+            {"claim_id": "No.", "claim": "Claim, in our words", "verdict": "Verdict", "stated": "Stated"}
+            | {"recomputed": "Recomputed", "finding": "What the sources say", "decided_by": "Decided by"}
+            | {"document": "Document", "source_ids": "Sources"},
             links=_linked_sources,
             filters="verdict",
         ),
@@ -221,7 +272,13 @@ def _data_tables(evidence: Evidence) -> list[Table]:
             "data-effects",
             evidence.effects,
             "Effects as their sources report them",
-            {"effect_id": "Row", "study_id": "Study", "outcome": "Outcome", "measure": "Measure", "estimate": "Estimate"}
+            {
+                "effect_id": "Row",
+                "study_id": "Study",
+                "outcome": "Outcome",
+                "measure": "Measure",
+                "estimate": "Estimate",
+            }
             | {"low": "Low", "high": "High", "role": "Role", "locator": "Where", "source_ids": "Sources"},
             links=_linked_sources,
         ),

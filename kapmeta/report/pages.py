@@ -13,12 +13,10 @@ from kapmeta.evidence import Evidence
 from kapmeta.report.contents import Contents, gather
 from kapmeta.report.tables import differing, read_results
 
-__all__ = ["render", "write"]
+__all__ = ["render", "require_same", "write"]
 
 
-def write(
-    evidence: Evidence, folder: str | os.PathLike[str], *, results: str | os.PathLike[str] | None = None
-) -> Path:
+def write(evidence: Evidence, folder: str | os.PathLike[str], *, results: str | os.PathLike[str] | None = None) -> Path:
     """Write ``index.html`` for readers: one static file that needs no network.
 
     The same evidence and the same versions give the same bytes; no date is written.
@@ -44,14 +42,15 @@ def write(
     """
     contents = gather(evidence)
     if results is not None:
-        _require_same(contents, Path(results))
+        require_same(contents, Path(results))
     target = Path(folder) / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(render(contents).encode())
     return target
 
 
-def _require_same(contents: Contents, results: Path) -> None:
+def require_same(contents: Contents, results: Path) -> None:
+    """Refuse contents whose tables are not those saved under the same names."""
     found = []
     for table in contents.tables.values():
         saved = read_results(results, table.name)

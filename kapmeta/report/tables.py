@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from kapmeta.protocol import QUESTIONS
 __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
 
 RTOL = 1e-9
+PHRASE, SENTENCE = 24, 60  # characters beyond which a cell is a phrase, and a sentence
+COUNTED = ("n_", "events", "months", "k", "year", "levels")  # columns whose numbers are shown as they are
 
 
 def trials_table(evidence: Evidence) -> pd.DataFrame:
@@ -63,6 +66,7 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
     for name in QUESTIONS:
         frame = headline_of(registered(evidence, name)).to_frame()
         frame.insert(0, "question", name)
+        frame.insert(1, "title", f"{QUESTIONS[name].substance}: {QUESTIONS[name].title}")
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
 
@@ -112,6 +116,13 @@ class Table:
         """The words of the filter column, most frequent first."""
         return [str(word) for word in self.frame[self.filters].value_counts().index] if self.filters else []
 
+    @cached_property
+    def _widths(self) -> dict[str, str]:
+        """Attributes of the columns with phrases or sentences in them, which need room."""
+        longest = {column: int(self.frame[column].astype(str).str.len().max()) for column in self.heads}
+        texts = {column: size for column, size in longest.items() if not self._numeric(column) and size > PHRASE}
+        return {column: f" class={'long' if size > SENTENCE else 'medium'}" for column, size in texts.items()}
+
     def _numeric(self, column: str) -> bool:
         return pd.api.types.is_numeric_dtype(self.frame[column]) and not pd.api.types.is_bool_dtype(self.frame[column])
 
@@ -132,12 +143,13 @@ class Table:
             number = float(value)
             if math.isnan(number):
                 return " class=num", "–"
-            whole = isinstance(value, int | np.integer) or (number.is_integer() and column.startswith(("n_", "events")))
-            return f' class=num data-value="{_ten_digits(number)}"', f"{value:g}" if whole else wording.number(number)
+            plain = column.startswith(COUNTED) or not isinstance(value, float | np.floating)
+            return f' class=num data-value="{_ten_digits(number)}"', f"{number:g}" if plain else wording.number(number)
         text = "" if value is None or value is pd.NA else str(value)
+        wide = self._widths.get(column, "")
         if self.links is not None:
-            return "", self.links(column, text)
-        return "", html.escape(text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text)
+            return wide, self.links(column, text)
+        return wide, html.escape(text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text)
 
 
 def _ten_digits(number: float) -> str:

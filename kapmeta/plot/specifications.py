@@ -1,8 +1,7 @@
-"""Results over many choices: the specification curve and the tipping surface."""
+"""Results over many choices: the specification curve."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,15 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
-from kapmeta.plot.framing import Frame, Key, Panel, axis_of, fixed_axis, framed, texts_of
+from kapmeta.plot.frames import Frame, Key, axis_of, fixed_axis, texts_of
+from kapmeta.plot.framing import Panel, framed
 from kapmeta.plot.marks import columns_of, line, ten
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.plot.typesetting import text_width
-from kapmeta.scales import MEASURES, Measure
+from kapmeta.scales import Measure
 
-__all__ = ["multiverse", "tipping"]
+__all__ = ["multiverse"]
 
 ROW, GROUP = 1.45, 0.5  # ems
 NUMBERS = frozenset(
@@ -82,7 +82,7 @@ def multiverse(
     Examples
     --------
     >>> import pandas as pd
-    >>> from kapmeta.plot.choice_maps import multiverse
+    >>> from kapmeta.plot.specifications import multiverse
     >>> frame = pd.DataFrame({"estimate": [1.9, 1.6], "low": [1.1, 0.9], "high": [3.2, 3.0],
     ...                       "model": ["common", "random"]})
     >>> ax = multiverse(frame, null=1.0, log=True)
@@ -185,6 +185,15 @@ def _curve(panel: Panel, frame: pd.DataFrame, excludes: Any, null: float | None)
         x, ten(frame["estimate"]), s=side**2, facecolors=[theme.diamond if y else theme.paper for y in excludes],
         edgecolors=[theme.diamond if y else theme.quiet for y in excludes], linewidths=0.7 * panel.scale, zorder=3,
     )  # fmt: skip
+    for end, beyond, mark in (
+        (panel.y.low, (frame["low"] < panel.y.low).to_numpy(), CARETDOWN),
+        (panel.y.high, (frame["high"] > panel.y.high).to_numpy(), CARETUP),
+    ):
+        if beyond.any():
+            panel.ax.plot(
+                x[beyond], np.full(int(beyond.sum()), end), ls="none", marker=mark, color=theme.interval,
+                ms=max(2.0, side), mec="none", clip_on=False, zorder=3,
+            )  # fmt: skip
     if null is not None:
         line(panel, [panel.x.low, panel.x.high], [null, null], theme.text, order=1)
 
@@ -216,139 +225,3 @@ def _choice_marks(
 
 def _round(x: float) -> float:
     return float(f"{x:.10g}")
-
-
-def tipping(
-    result: Any,
-    *,
-    x: str | None = None,
-    y: str | None = None,
-    null: float | None = None,
-    ax: Axes | None = None,
-    theme: str | Theme = "kapmeta",
-    title: str = "",
-    notes: Iterable[str] = (),
-    width: float | str | None = None,
-) -> Axes:
-    """Tipping surface: for which pairs of assumptions the conclusion holds.
-
-    Each cell is one analysis. Dark cells have an interval above no effect, hatched ones an interval below, and
-    white ones an interval that includes it; the estimate stands in the cell where there is room. Says how far
-    assumptions must go to tip the result, not how likely that is.
-
-    Parameters
-    ----------
-    result : DataFrame or result with to_frame()
-        Columns estimate, low, high on the scale shown, and the two assumptions as numbers, one row a pair.
-    x, y : str, optional
-        The columns of the assumptions; by default the first two columns.
-    null : float, optional
-        Value of no effect; from the result's measure where it has one, else 1.
-    ax, theme, title, notes, width
-        As in `multiverse`.
-
-    Returns
-    -------
-    Axes
-        Both assumptions in their own units.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or an assumption has fewer than two values.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from kapmeta.plot.choice_maps import tipping
-    >>> frame = pd.DataFrame({"treated": [0.1, 0.1, 0.3, 0.3], "controls": [0.1, 0.3, 0.1, 0.3],
-    ...                       "estimate": [1.5, 1.2, 1.9, 1.6], "low": [1.0, 0.8, 1.2, 1.05],
-    ...                       "high": [2.2, 1.8, 3.0, 2.5]})
-    >>> ax = tipping(frame)
-    >>> [text.get_text() for text in ax.texts if text.get_text() == "1.90"]
-    ['1.90']
-    """
-    look, frame = theme_named(theme), columns_of(result, ("estimate", "low", "high"), "tipping")
-    scale: Measure = getattr(result, "scale", MEASURES["RR"])
-    null = null if null is not None else (1.0 if scale.null is None else scale.null)
-    names = [name if name is not None else str(frame.columns[n]) for n, name in enumerate((x, y))]
-    columns_of(frame, names, "tipping")
-    levels = [np.unique(frame[name].to_numpy(dtype=float)) for name in names]
-    if min(len(level) for level in levels) < 2:
-        raise ValueError(f"tipping needs two values or more of {names[0]} and of {names[1]}")
-    kinds = np.select([frame["low"] > null, frame["high"] < null], [0, 1], 2)
-    words = (f"Interval above {null:g}", f"Interval below {null:g}", f"Interval includes {null:g}")
-    styles = ((look.square, ""), (look.prediction, "///"), (look.paper, ""))
-    counts = [int((kinds == n).sum()) for n in range(3)]
-    edges = [_edges(level) for level in levels]
-    panel = framed(
-        Frame(
-            x=axis_of(levels[0], ends=(edges[0][0], edges[0][-1])),
-            y=axis_of(levels[1], ends=(edges[1][0], edges[1][-1])),
-            x_label=_words(names[0]),
-            y_label=_words(names[1]),
-            name="Tipping surface",
-            alt=f"Tipping surface over {_words(names[0])} and {_words(names[1])}, {len(frame)} analyses. "
-            + " ".join(f"{word}: {count}." for word, count in zip(words, counts, strict=True)),
-            title=title,
-            notes=texts_of(notes),
-            keys=tuple(
-                Key("patch", styles[n][0], words[n], edge=look.text, hatch=styles[n][1]) for n in range(3) if counts[n]
-            ),
-            ratio=0.8,
-        ),
-        look,
-        ax,
-        width,
-    )
-    _cells(panel, frame, names, levels, edges, kinds, styles)
-    return panel.ax
-
-
-def _words(name: str) -> str:
-    return f"{name[:1].upper()}{name[1:]}".replace("_", " ")
-
-
-def _edges(levels: Any) -> Any:
-    """Ends of cells about their values."""
-    middle = (levels[1:] + levels[:-1]) / 2
-    return ten([levels[0] - (middle[0] - levels[0]), *middle, levels[-1] + (levels[-1] - middle[-1])])
-
-
-def _cells(
-    panel: Panel,
-    frame: pd.DataFrame,
-    names: Sequence[str],
-    levels: Sequence[Any],
-    edges: Sequence[Any],
-    kinds: Any,
-    styles: Sequence[tuple[str, str]],
-) -> None:
-    at = [np.searchsorted(level, frame[name].to_numpy(dtype=float)) for name, level in zip(names, levels, strict=True)]
-    for n, (colour, hatch) in enumerate(styles):
-        boxes = [
-            [(edges[0][i], edges[1][j]), (edges[0][i + 1], edges[1][j]), (edges[0][i + 1], edges[1][j + 1]),
-             (edges[0][i], edges[1][j + 1])]
-            for i, j in zip(at[0][kinds == n], at[1][kinds == n], strict=True)
-        ]  # fmt: skip
-        if boxes:
-            shapes = PolyCollection(
-                boxes, facecolors=colour, edgecolors=panel.theme.text, hatch=hatch or None,
-                linewidths=0.3 * panel.scale, zorder=1,
-            )  # fmt: skip
-            shapes.set_alpha(None)
-            panel.ax.add_collection(shapes, False)
-    texts = [wording.number(value) for value in frame["estimate"]]
-    places = panel.places(frame[names[0]], frame[names[1]])
-    least = [math.inf, math.inf]
-    for axis, size in ((0, panel.width), (1, panel.height)):
-        span = edges[axis][-1] - edges[axis][0]
-        least[axis] = float(np.diff(edges[axis]).min() / span * size)
-    widest = max(text_width(text, panel.font) for text in texts)
-    if least[0] > widest + 0.6 * panel.font.points and least[1] > 1.4 * panel.font.points:
-        for (a, b), text, kind in zip(places, texts, kinds, strict=True):
-            colour, hatch = styles[kind]
-            panel.write(
-                float(a), float(b) - 0.36 * panel.font.points, text, "center",
-                colour="#ffffff" if kind == 0 else "", backing=colour if hatch else "",
-            )  # fmt: skip

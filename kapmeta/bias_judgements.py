@@ -1,0 +1,283 @@
+"""Risk of bias: judgements from signalling questions, checks of judgements entered, and pooling adjusted for bias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta.checking import chosen
+from kapmeta.core.arrays import BoolArray
+from kapmeta.core.risk_of_bias import ANSWERS, DOMAINS, QUESTIONS, ROB2, ROBINS_I, overall
+from kapmeta.evidence import Evidence
+from kapmeta.pooling import pool
+from kapmeta.results import Effects, Pooled, Sweep
+
+__all__ = ["bias_adjusted", "check_bias_judgements", "low_risk_only", "rob2_judgements", "robins_i_overall"]
+
+_AS_ROB2 = {"unclear": "some concerns", "serious": "high"}
+
+
+def rob2_judgements(answers: pd.DataFrame) -> pd.DataFrame:
+    """RoB 2 judgements that the algorithm gives for answers to the signalling questions [1]_.
+
+    Not a substitute for judgement: where an assessor departs from the algorithm, that is written down with a reason.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY, PN, N, NI or NA),
+        `reason`. A question that is not answered counts as no information.
+
+    Returns
+    -------
+    DataFrame
+        One row a study: D1 to D5 and overall.
+
+    Raises
+    ------
+    ValueError
+        For a question or answer that is not known, an answer without a reason, or a question answered twice.
+
+    References
+    ----------
+    .. [1] Sterne JAC, Savovic J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials.
+       BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.bias_judgements import rob2_judgements
+    >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"], "answer": ["Y", "PY", "N"],
+    ...                         "reason": ["computer", "pharmacy", "balanced"]})
+    >>> rob2_judgements(answers)["D1"].item()
+    'low'
+    """
+    for column in ("study", "question", "answer", "reason"):
+        if column not in answers:
+            raise ValueError(f'answers has no column "{column}"; it needs: study, question, answer, reason')
+    _check_answers(answers)
+    rows = []
+    for study, part in answers.groupby("study", sort=False):
+        given = dict(zip(part["question"].astype(str), part["answer"].astype(str), strict=True))
+        domains = {name: algorithm(given) for name, algorithm in DOMAINS.items()}
+        rows.append({"study": study, **domains, "overall": overall(domains.values())})
+    return pd.DataFrame(rows)
+
+
+def _check_answers(answers: pd.DataFrame) -> None:
+    seen: set[tuple[str, str]] = set()
+    for number, row in enumerate(answers.to_dict("records"), start=1):
+        study, question = str(row["study"]), str(row["question"])
+        place = f'in row {number} ("{study}")'
+        if question not in QUESTIONS:
+            raise ValueError(f'question = "{question}" {place} is not one of RoB 2: {", ".join(QUESTIONS)}')
+        if row["answer"] not in ANSWERS:
+            raise ValueError(
+                f'answer = "{row["answer"]}" {place} is not a known word; use one of: {", ".join(ANSWERS)}'
+            )
+        if pd.isna(row["reason"]) or not str(row["reason"]).strip():
+            raise ValueError(f"reason is empty {place}, question {question}: an answer without a reason cannot stand")
+        if (study, question) in seen:
+            raise ValueError(f"question {question} is answered twice {place}; keep one answer")
+        seen.add((study, question))
+
+
+def robins_i_overall(domains: Mapping[str, str]) -> str:
+    """Overall judgement of ROBINS-I: the worst of its seven domains [1]_.
+
+    Parameters
+    ----------
+    domains : mapping of str to str
+        Judgement of each domain: low, moderate, serious or critical.
+
+    Returns
+    -------
+    str
+        The overall judgement.
+
+    Raises
+    ------
+    ValueError
+        If there is no domain, or a word is not known.
+
+    References
+    ----------
+    .. [1] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in non-randomised
+       studies of interventions. BMJ 2016;355:i4919. https://doi.org/10.1136/bmj.i4919
+
+    Examples
+    --------
+    >>> from kapmeta.bias_judgements import robins_i_overall
+    >>> robins_i_overall({"confounding": "serious", "selection": "moderate", "classification": "low"})
+    'serious'
+    """
+    if not domains:
+        raise ValueError("domains is empty: give the judgement of at least one domain")
+    for name, word in domains.items():
+        chosen(word, ROBINS_I, f"judgement of {name}")
+    return overall(domains.values(), ROBINS_I)
+
+
+def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
+    """The overall judgement that the domains of each study give, beside the one that was entered.
+
+    Domains that depend on the time count with their worst time. "Unclear" is taken as some concerns, "serious" as high.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        One row a study with domains: `derived`, `entered`, `agree`; an entered judgement that is worse than the
+        derived one agrees, since an assessor may raise it.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.bias_judgements import check_bias_judgements
+    >>> bool(check_bias_judgements(km.load_evidence())["agree"].all())
+    True
+    """
+    table = evidence.risk_of_bias
+    words = table["judgement"].replace(_AS_ROB2)
+    rows = []
+    for study, part in table.assign(word=words).groupby("study_id", sort=False):
+        domains = part[part["domain"] != "overall"]
+        if domains.empty:
+            continue
+        derived, entered = overall(domains["word"]), overall(part.loc[part["domain"] == "overall", "word"])
+        agree = ROB2.index(entered) >= ROB2.index(derived)
+        rows.append({"study": study, "derived": derived, "entered": entered, "agree": agree})
+    return pd.DataFrame(rows)
+
+
+def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
+    """The same effects with studies at other risk of bias set aside, in sight and with the reason.
+
+    Parameters
+    ----------
+    effects : Effects
+        With a column `risk_of_bias` in their table.
+    words : iterable of str
+        Judgements that stay.
+
+    Returns
+    -------
+    Effects
+        To be given to `kapmeta.pool`. Quality is never made a weight.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or if no study is left.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.bias_judgements import low_risk_only
+    >>> low_risk_only(km.risk_ratio(km.load_evidence().trials("alcohol")))
+    Effects(RR, k=1, 1 excluded)
+    """
+    if "risk_of_bias" not in effects.table:
+        raise ValueError("effects has no column risk_of_bias; add it to the trials")
+    keep = set(words)
+    risk = [str(word) for word in effects.table["risk_of_bias"]]
+    aside = {i: f"risk of bias: {word or 'not judged'}" for i, word in enumerate(risk) if word not in keep}
+    found = replace(effects, excluded={**aside, **effects.excluded})
+    if not found.k:
+        raise ValueError(f"no study is at {' or '.join(sorted(keep))} risk of bias: there is nothing left to pool")
+    return found
+
+
+def bias_adjusted(
+    effects: Effects,
+    biased: Iterable[str],
+    *,
+    shift: float,
+    inflation: Iterable[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
+    **method: Any,
+) -> Sweep:
+    """The pooled effect with some studies shifted back by a suspected bias and made less certain of it [1]_.
+
+    A curve over the standard deviation of the bias: at the far end the suspected studies no longer count. Shift and
+    spread are beliefs from outside the data.
+
+    Parameters
+    ----------
+    effects : Effects
+        What would be pooled.
+    biased : iterable of str
+        Labels of the studies under suspicion, e.g. one with a historical control.
+    shift : float
+        Bias to take off their estimates, on the analysis scale (log for ratios); positive where it favours the event.
+    inflation : iterable of float
+        Standard deviations of the bias, on the same scale; their squares are added to the variances.
+    **method
+        Options of `kapmeta.pool`; mixed designs are allowed here, since the adjustment is what they are pooled for.
+
+    Returns
+    -------
+    Sweep
+        One row a standard deviation.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the studies, or a standard deviation is negative.
+
+    References
+    ----------
+    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence synthesis. J R Stat Soc Ser A
+       2009;172:21-47.
+
+    Examples
+    --------
+    >>> import numpy as np, kapmeta as km
+    >>> from kapmeta.bias_judgements import bias_adjusted
+    >>> effects = km.risk_ratio(km.load_evidence().trials("alcohol"))
+    >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3], model="common")
+    >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()
+    [[1.41, 1.02, 1.96]]
+    """
+    suspected = _suspected(effects, biased)
+    spreads = [float(sd) for sd in inflation]
+    if any(not sd >= 0 for sd in spreads):
+        raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
+    results = [pool(_moved(effects, suspected, shift, sd), mixed=True, **method) for sd in spreads]
+    table = pd.DataFrame([_sweep_row(sd, result) for sd, result in zip(spreads, results, strict=True)])
+    note = f"shift {shift:g} and spread of the bias are assumed, not estimated"
+    return Sweep("bias adjustment", table, effects, pool(effects, mixed=True, **method), (note,))
+
+
+def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
+    labels = list(biased)
+    for label in labels:
+        chosen(label, effects.labels, "study")
+    return np.array([label in labels for label in effects.labels])
+
+
+def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
+    y = np.where(suspected, effects.y - shift, effects.y)
+    return replace(effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald")
+
+
+def _sweep_row(sd: float, result: Pooled) -> dict[str, Any]:
+    return {
+        "analysis": f"standard deviation of the bias {sd:g}",
+        "inflation": sd,
+        "k": result.k,
+        "y": result.estimate,
+        "se": result.se,
+        "y_low": result.low,
+        "y_high": result.high,
+        "p_value": result.p_value,
+        "tau2": result.tau2,
+        "q": result.q,
+    }

@@ -1,0 +1,92 @@
+"""How intervals perform in trials of one's own sizes and risks: simulation in batch.
+
+References
+----------
+.. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical methods. Stat Med
+   2019;38:2074-2102. https://doi.org/10.1002/sim.8086
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.universes import Analysis, Cells, evaluate
+
+_HIGHEST = 0.95  # no risk under treatment above this
+
+
+class Performance(NamedTuple):
+    """Of each analysis, shape (analyses,): shares of the draws, with Monte-Carlo standard errors where a name ends in
+    _se.
+
+    `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the interval lay when it
+    missed; `excludes` is the share of intervals that exclude no effect: the error of the first kind if there is none,
+    else the power; `failures` is the share of draws without an interval.
+    """
+
+    coverage: FloatArray
+    coverage_se: FloatArray
+    too_high: FloatArray
+    too_low: FloatArray
+    excludes: FloatArray
+    excludes_se: FloatArray
+    median_width: FloatArray
+    failures: FloatArray
+
+
+def _risk_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Risks with ratio exp(theta); the control risk gives way where the treated risk would come too near 1."""
+    lowered = np.minimum(control, _HIGHEST * np.exp(-theta))
+    return lowered, lowered * np.exp(theta)
+
+
+def _odds_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    odds = control / (1 - control) * np.exp(theta)
+    return control, odds / (1 + odds)
+
+
+RISKS: dict[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]] = {
+    "RR": _risk_ratio,
+    "OR": _odds_ratio,
+}
+"""Risks of both arms from the control risk and the trial's log effect, by measure."""
+
+
+def simulated(
+    n_t: FloatArray, n_c: FloatArray, control_risk: FloatArray, mean: float, tau: float, draws: int,
+    rng: np.random.Generator, *, measure: str = "RR",
+) -> Cells:  # fmt: skip
+    """Tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
+
+    Trial effects are normal about `mean` with standard deviation `tau` on the log scale of `measure`.
+    """
+    theta = mean + tau * rng.standard_normal((draws, n_t.size))
+    risk_c, risk_t = RISKS[measure](np.broadcast_to(control_risk, theta.shape), theta)
+    a = rng.binomial(n_t.astype(np.int64), risk_t).astype(np.float64)
+    c = rng.binomial(n_c.astype(np.int64), risk_c).astype(np.float64)
+    return Cells(a, np.broadcast_to(n_t, a.shape), c, np.broadcast_to(n_c, a.shape))
+
+
+def performance(cells: Cells, analyses: Sequence[Analysis], truth: float, *, level: float = 0.95) -> Performance:
+    """How each analysis of the simulated tables fares against the `truth` [1]_."""
+    found = evaluate(cells, analyses, np.ones((1, cells.n_t.shape[-1]), dtype=bool), level=level)
+    low, high = found.low[..., 0], found.high[..., 0]
+    given = np.isfinite(low) & np.isfinite(high)
+    count = np.maximum(given.sum(0), 1)
+
+    def share(event: BoolArray) -> FloatArray:
+        return np.asarray((event & given).sum(0) / count)
+
+    with np.errstate(invalid="ignore"):
+        too_high, too_low = share(low > truth), share(high < truth)
+        excludes = share((low > 0) | (high < 0))
+        width = np.array(
+            [np.median((high - low)[given[:, j], j]) if given[:, j].any() else np.nan for j in range(len(analyses))]
+        )
+    coverage = 1 - too_high - too_low
+    errors = [np.sqrt(x * (1 - x) / count) for x in (coverage, excludes)]
+    return Performance(coverage, errors[0], too_high, too_low, excludes, errors[1], width, 1 - given.mean(0))

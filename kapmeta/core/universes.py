@@ -1,0 +1,220 @@
+"""Thousands of analyses of the same tables at once, and the same after the labels of the arms were shuffled.
+
+Every analysis is oriented: positive says more events under treatment, whatever its measure.
+
+References
+----------
+.. [1] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav 2020;4:1208-1214.
+   https://doi.org/10.1038/s41562-020-0912-z
+.. [2] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve and
+   multiverse-analysis approach to meta-analysis. Z Psychol 2019;227:64-82. https://doi.org/10.1027/2151-2604/a000357
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kapmeta.core import counts, stratified
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.distributions import normal_quantile
+from kapmeta.core.intervals import INTERVALS
+from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.core.weighting import count, present
+
+OPPOSITE = "RR of the opposite"
+COMMON, STRATIFIED = "common", "mantel-haenszel"
+MEASURES: dict[str, Callable[..., counts.Estimates]] = {
+    "RR": counts.risk_ratio,
+    OPPOSITE: counts.risk_ratio,
+    "OR": counts.odds_ratio,
+    "RD": counts.risk_difference,
+}
+"""Effect of the four counts, by measure; `OPPOSITE` is fed the complements and changes sign."""
+
+_ELEMENTS_AT_ONCE = 1 << 21
+
+
+class Cells(NamedTuple):
+    """Events and totals under treatment and control, shape (..., k); nan where a trial has no such table."""
+
+    events_t: FloatArray
+    n_t: FloatArray
+    events_c: FloatArray
+    n_c: FloatArray
+
+
+class Analysis(NamedTuple):
+    """How tables become one number: measure, zero-cell rule, pooling (an estimator of tau2, or none), interval."""
+
+    measure: str
+    zero: str
+    pooling: str
+    ci: str
+
+
+class Outcomes(NamedTuple):
+    """Estimates, standard errors, limits and k, each of shape (..., analyses, masks); nan where there is no answer."""
+
+    estimate: FloatArray
+    se: FloatArray
+    low: FloatArray
+    high: FloatArray
+    k: IntArray
+
+    @property
+    def statistic(self) -> FloatArray:
+        """Estimate over standard error."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.se > 0, self.estimate / self.se, np.nan)
+
+
+def evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, level: float = 0.95) -> Outcomes:
+    """Every analysis of every subset of every set of tables.
+
+    Parameters
+    ----------
+    cells : Cells
+        Tables, shape (..., k).
+    analyses : sequence of Analysis
+        What is done with them.
+    masks : ndarray of bool, shape (masks, k)
+        Which trials take part.
+    level : float
+        Confidence level, a proportion.
+    """
+    shape, k = cells.events_t.shape[:-1], cells.events_t.shape[-1]
+    flat = [np.asarray(x, dtype=np.float64).reshape(-1, k) for x in cells]
+    rows = flat[0].shape[0]
+    step = max(1, _ELEMENTS_AT_ONCE // max(1, k * len(masks)))
+    parts = [
+        _evaluate(Cells(*(x[start : start + step] for x in flat)), analyses, masks, level)
+        for start in range(0, rows, step)
+    ]
+    whole = [np.concatenate(pieces).reshape(*shape, len(analyses), len(masks)) for pieces in zip(*parts, strict=True)]
+    return Outcomes(*whole)
+
+
+def _evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float) -> Outcomes:
+    """One block, cells of shape (rows, k); whatever two analyses share is computed once."""
+    rows, size = cells.events_t.shape[0], (cells.events_t.shape[0], len(analyses), len(masks))
+    estimate, se, low, high = (np.full(size, np.nan) for _ in range(4))
+    out = Outcomes(estimate, se, low, high, np.zeros(size, dtype=np.int64))
+    effects: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
+    between: dict[tuple[str, str, str], FloatArray] = {}
+    for position, each in enumerate(analyses):
+        if each.pooling == STRATIFIED:
+            found = _mantel_haenszel(cells, each.measure, masks, level)
+        else:
+            key = (each.measure, each.zero)
+            if key not in effects:
+                effects[key] = _masked(_effects(cells, *key), masks)
+            y, v = effects[key]
+            if (*key, each.pooling) not in between:
+                between[*key, each.pooling] = _between(y, v, each.pooling)
+            interval = INTERVALS[each.ci](y, v, between[*key, each.pooling], level)
+            found = (interval.estimate, interval.se, interval.low, interval.high, count(v))
+        for whole, part in zip(out, found, strict=True):
+            whole[:, position] = part.reshape(rows, len(masks))
+    return out
+
+
+def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+    """Oriented effects and variances."""
+    found = MEASURES[measure](*_told(cells, measure), zero=zero)
+    return (-found.y if measure == OPPOSITE else found.y), found.v
+
+
+def _told(cells: Cells, measure: str) -> Cells:
+    """The counts of the event, or of its opposite."""
+    if measure != OPPOSITE:
+        return cells
+    return Cells(cells.n_t - cells.events_t, cells.n_t, cells.n_c - cells.events_c, cells.n_c)
+
+
+def _masked(effects: tuple[FloatArray, FloatArray], masks: BoolArray) -> tuple[FloatArray, FloatArray]:
+    y, v = effects
+    variances = np.where(masks[None], v[:, None], np.inf).reshape(-1, masks.shape[-1])
+    return present(np.broadcast_to(y[:, None], (y.shape[0], *masks.shape)).reshape(variances.shape), variances)
+
+
+def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
+    if pooling == COMMON:
+        return np.zeros(v.shape[0])
+    return ESTIMATORS[pooling](y, v)
+
+
+def _mantel_haenszel(cells: Cells, measure: str, masks: BoolArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+    told = _told(cells, measure)
+    parts = [np.where(masks[None], x[:, None], np.nan) for x in told]
+    found = stratified.mantel_haenszel(*parts, measure="RR" if measure == OPPOSITE else measure)
+    estimate = np.where(np.isfinite(found.se), found.estimate, np.nan) * (-1.0 if measure == OPPOSITE else 1.0)
+    half = float(normal_quantile((1 + level) / 2)) * found.se
+    return estimate, found.se, estimate - half, estimate + half, found.k
+
+
+class Patients(NamedTuple):
+    """Where the patients of one trial stand, by arm: events, missing and total; whole numbers.
+
+    `nested` gives, for each row, the row of the same trial at an earlier time whose events hold all of this row's
+    events, or -1.
+    """
+
+    events_t: IntArray
+    missing_t: IntArray
+    n_t: IntArray
+    events_c: IntArray
+    missing_c: IntArray
+    n_c: IntArray
+    nested: IntArray
+
+
+def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patients:
+    """The same patients with the labels of the arms dealt out anew within each trial, `draws` times.
+
+    Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a later time the
+    events are dealt among those who had them earlier, so that a trial's time points stay together.
+
+    Returns
+    -------
+    Patients
+        Each of shape (draws, rows).
+    """
+    rows = patients.events_t.size
+    events = np.zeros((draws, rows), dtype=np.int64)
+    missing = np.zeros((draws, rows), dtype=np.int64)
+    happened, lost = patients.events_t + patients.events_c, patients.missing_t + patients.missing_c
+    total = patients.n_t + patients.n_c
+    for i in _earlier_first(patients.nested):
+        earlier = patients.nested[i]
+        if earlier >= 0:
+            others = happened[earlier] - happened[i]
+            events[:, i] = rng.hypergeometric(happened[i], others, events[:, earlier], size=draws)
+        else:
+            events[:, i] = rng.hypergeometric(happened[i], total[i] - happened[i], patients.n_t[i], size=draws)
+        neither = total[i] - happened[i] - lost[i]
+        missing[:, i] = rng.hypergeometric(lost[i], neither, patients.n_t[i] - events[:, i], size=draws)
+    sizes = [np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c)]
+    return Patients(events, missing, sizes[0], happened - events, lost - missing, sizes[1], patients.nested)
+
+
+def _earlier_first(nested: IntArray) -> list[int]:
+    """Rows in an order in which each comes after the row it is nested in."""
+    done: list[int] = []
+    while len(done) < nested.size:
+        done += [i for i in range(nested.size) if i not in done and (nested[i] < 0 or nested[i] in done)]
+    return done
+
+
+def explained(values: FloatArray, levels: IntArray) -> float:
+    """Share of the variance of `values` between the groups named by `levels`: the main effect of one choice."""
+    known = np.isfinite(values)
+    values, levels = values[known], levels[known]
+    if values.size < 2 or np.ptp(values) == 0:
+        return float("nan")
+    deviation = values - values.mean()
+    sums = np.bincount(levels, weights=deviation)
+    sizes = np.bincount(levels)
+    return float((sums[sizes > 0] ** 2 / sizes[sizes > 0]).sum() / (deviation**2).sum())

@@ -1,0 +1,96 @@
+"""What surrounds a panel, declared: axes, labels, keys, notes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.plot.axis import EffectAxis, Fits, effect_axis
+from kapmeta.plot.labelling import Names
+
+__all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis", "texts_of"]
+
+AxisMaker = Callable[[Fits], EffectAxis]
+
+
+class Key(NamedTuple):
+    """One entry of the legend: a mark and what it stands for.
+
+    `mark` is a Matplotlib marker, ``"-"`` or another line style, or ``"patch"``; `sign` is written on it.
+    """
+
+    mark: str
+    colour: str
+    text: str
+    edge: str = ""
+    sign: str = ""
+    hatch: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds a panel.
+
+    `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at heights of the
+    y axis, in place of its ticks, `row_height` ems high each or more. The panel is `ratio` times as high as
+    wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems from its lower edge.
+    """
+
+    x: AxisMaker
+    y: AxisMaker
+    x_label: str
+    y_label: str
+    name: str
+    alt: str
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    ratio: float = 0.75
+    height: float = math.nan
+    rows: tuple[tuple[float, str], ...] = ()
+    row_height: float = 2.0
+    below: float = 0.0
+    below_rows: tuple[tuple[float, str, bool], ...] = ()
+    down: bool = False
+    sides: tuple[str, ...] = ()
+    right: float = 0.0
+    x_axis: bool = True
+    names: Names | None = None
+
+
+def axis_of(
+    values: npt.ArrayLike,
+    *,
+    log: bool = False,
+    null: float | None = None,
+    low: npt.ArrayLike = (),
+    high: npt.ArrayLike = (),
+    ends: tuple[float, float] | None = None,
+) -> AxisMaker:
+    """An axis that holds these values; `low` and `high` are limits that may be cut."""
+    points = np.ravel(np.asarray(values, dtype=float))
+    given = [np.ravel(np.asarray(x, dtype=float)) for x in (low, high)]
+    most = max(points.size, *(x.size for x in given))
+    padded = [np.append(x, np.full(most - x.size, np.nan)) for x in (points, *(x if x.size else points for x in given))]
+
+    def make(fits: Fits) -> EffectAxis:
+        return effect_axis(padded[0], padded[1], padded[2], null, log=log, fits=fits, ends=ends)
+
+    return make
+
+
+def fixed_axis(low: float, high: float, ticks: Sequence[float] = (), labels: Sequence[str] = ()) -> AxisMaker:
+    """A linear axis with these ends and ticks, whatever the room."""
+    return lambda fits: EffectAxis(low, high, tuple(ticks), tuple(labels), False)
+
+
+def texts_of(texts: Iterable[str], argument: str = "notes") -> tuple[str, ...]:
+    """Texts given by the caller; one text in place of a list is refused."""
+    if isinstance(texts, str):
+        raise TypeError(f"{argument} is one text; give a list of texts")
+    return tuple(texts)

@@ -1,0 +1,101 @@
+"""Forest plots of many trials, over several pages with the same columns and the same axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+
+from kapmeta.plot.columns import Column, Row
+from kapmeta.plot.contents import Forest, forest_contents
+from kapmeta.plot.forests import drawn_page, page_width
+from kapmeta.plot.notes import Model
+from kapmeta.plot.pages import Request
+from kapmeta.plot.style import Theme, theme_named
+
+__all__ = ["forest_pages"]
+
+
+def forest_pages(
+    result: Forest,
+    *,
+    rows: int = 60,
+    overall: Model | None = None,
+    theme: str | Theme = "kapmeta",
+    left: Iterable[str | Column] = (),
+    right: Iterable[str | Column] = (),
+    drop: Iterable[str] = (),
+    title: str = "",
+    notes: Iterable[str] = (),
+    width: float | str | None = None,
+    xlim: tuple[float, float] | None = None,
+    ticks: Sequence[float] | None = None,
+) -> tuple[Axes, ...]:
+    """Forest plot over several pages, for results of more than some sixty trials.
+
+    Columns, axis and squares are the same on every page, so that pages can be laid side by side. Notes stand
+    on the last. With few enough rows it is the one figure that `forest` draws.
+
+    Parameters
+    ----------
+    result, overall, theme, left, right, drop, title, notes, width, xlim, ticks
+        As in `forest`.
+    rows : int
+        Most rows on a page.
+
+    Returns
+    -------
+    tuple of Axes
+        One a page, each in a figure of its own.
+
+    Raises
+    ------
+    ValueError
+        As `forest`, or if a page may hold fewer than five rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kapmeta.plot.paging import forest_pages
+    >>> from kapmeta.results import Effects
+    >>> labels = tuple(f"Trial {i}" for i in range(12))
+    >>> effects = Effects([0.5] * 12, [0.1] * 12, labels, "RR", pd.DataFrame({"study": labels}))
+    >>> len(forest_pages(effects, rows=6))
+    2
+    """
+    if rows < 5:
+        raise ValueError(f"rows = {rows} leaves too little on a page; use 5 or more")
+    look = theme_named(theme)
+    contents = forest_contents(
+        result, overall, look, left=left, right=right, drop=drop, studies=True, title=title, notes=notes
+    )
+    parts = _parts(contents.rows, rows)
+    found = []
+    for number, (first, last) in enumerate(parts, start=1):
+        heading = f"{contents.title or contents.name} ({number} of {len(parts)})" if len(parts) > 1 else title
+        request = Request(width=page_width(width), ends=xlim, ticks=ticks, rows=(first, last))
+        found.append(drawn_page(replace(contents, title=heading), look, request))
+    return tuple(found)
+
+
+def _parts(rows: Sequence[Row], most: int) -> list[tuple[int, int]]:
+    """First and last row but one of each page: of even length, none starting with a gap or ending with a heading."""
+    count = math.ceil(len(rows) / most)
+    even = math.ceil(len(rows) / count)
+    parts = []
+    first = 0
+    while first < len(rows):
+        last = min(first + even, len(rows))
+        while last < len(rows) and last > first + 1 and not _may_break(rows[last - 1], rows[last]):
+            last -= 1
+        parts.append((first, last))
+        first = last
+        while first < len(rows) and rows[first].kind == "gap":
+            first += 1
+    return parts
+
+
+def _may_break(above: Row, below: Row) -> bool:
+    return above.kind not in ("heading", "gap") and below.kind not in ("pooled", "prediction", "remark")

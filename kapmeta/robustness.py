@@ -1,0 +1,254 @@
+"""What a conclusion hangs on, in one table: every choice that could have been made otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Unpack
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.choices import (
+    ESTIMATOR_LINE,
+    INCLUSIONS,
+    at_time,
+    estimator_table,
+    pooled_measures,
+    rounded_counts,
+)
+from kapmeta.core.counts import TRIGGERS
+from kapmeta.effects import Names, risk_ratio, split_names
+from kapmeta.exact import pool_exact
+from kapmeta.missingness import missing_outcomes
+from kapmeta.pooling import pool
+from kapmeta.protocol import PRIMARY
+from kapmeta.results import Pooled, Sweep
+from kapmeta.sensitivity import leave_one_out
+from kapmeta.stratification import mantel_haenszel
+
+__all__ = ["sensitivity_table"]
+
+_TIMES = ("earliest", "longest", "nearest 3", "nearest 6", "nearest 12")
+
+
+class Asked(NamedTuple):
+    """The trials as given, those of the primary analysis, and how it is done."""
+
+    every: pd.DataFrame
+    trials: pd.DataFrame
+    base: Pooled
+    time: str
+    opposite: str
+    level: float
+    mixed: bool
+    names: Names
+
+
+def sensitivity_table(
+    trials: pd.DataFrame,
+    *,
+    time: str = "as given",
+    opposite: str = "relapse",
+    level: float = PRIMARY.level,
+    mixed: bool = False,
+    **names: Unpack[Names],
+) -> pd.DataFrame:
+    """The risk ratio under every other choice, one row each, and whether the conclusion holds.
+
+    The conclusion is the side of no effect on which the whole interval lies, or that it lies on both. One trial is
+    judged by its score interval.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a study with `months`,
+        `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and `missing_c`, `percent_t` and `percent_c`.
+    time : str
+        Which time of each trial is primary, see `kapmeta.choices.at_time`.
+    opposite : str
+        What the opposite of the event is called.
+    level, mixed, **names
+        As in `kapmeta.pool`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high` and `holds`: ``"yes"``, ``"no"``,
+        ``"no interval"`` where the choice gives none, ``"no trial"`` where it leaves none. The first row is the primary
+        analysis.
+
+    Raises
+    ------
+    ValueError
+        As in `kapmeta.risk_ratio` and `kapmeta.pool`.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.robustness import sensitivity_table
+    >>> cocaine = km.load_evidence().trials(substance="cocaine")
+    >>> table = sensitivity_table(cocaine, time="earliest")
+    >>> table.loc[table["group"].isin(["primary", "time"]), ["choice", "estimate", "low", "high", "holds"]].round(1)
+                  choice  estimate  low  high holds
+    0   primary analysis       4.5  1.6  13.7   yes
+    8            longest       inf  3.6   inf   yes
+    9          nearest 3       4.5  1.6  13.7   yes
+    10         nearest 6       inf  3.6   inf   yes
+    11        nearest 12       inf  3.6   inf   yes
+    """
+    level = checking.proportion(level, "level")
+    columns, _ = split_names(names)
+    chosen = at_time(trials, time, study=columns["study"])
+    base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
+    asked = Asked(trials, chosen, base, time, opposite, level, mixed, names)
+    primary = _row("primary", "primary analysis", base)
+    rows = [primary]
+    for group in (_estimators, _models, _corrections, _measures, _deletion, _inclusions, _times, _missing, _rounding):
+        rows.extend(group(asked))
+    table = pd.DataFrame(rows)
+    side = table.pop("side")
+    holds = np.where(side == side.iloc[0], "yes", "no")
+    holds = np.where(table["low"].isna() | table["high"].isna(), "no interval", holds)
+    return table.assign(holds=np.where(table["k"] == 0, "no trial", holds))
+
+
+def _row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
+    shown = found.scale.shown
+    return _values(
+        group, choice, found.k, found.scale.short, *(float(shown(x)) for x in (found.estimate, found.low, found.high))
+    )
+
+
+def _values(group: str, choice: str, k: int, measure: str, estimate: float, low: float, high: float) -> dict[str, Any]:
+    """A row of ratios as shown, with the side of no effect on which the interval lies."""
+    side = 1 if low > 1 else -1 if high < 1 else 0
+    return {
+        "group": group,
+        "choice": choice,
+        "k": int(k),
+        "measure": measure,
+        "estimate": estimate,
+        "low": low,
+        "high": high,
+        "side": side,
+    }
+
+
+def _of_sweep(group: str, sweep: Sweep, rows: pd.DataFrame | None = None) -> Iterator[dict[str, Any]]:
+    frame = sweep.to_frame() if rows is None else rows
+    for row in frame.to_dict("records"):
+        yield _values(group, row["analysis"], row["k"], sweep.scale.short, row["estimate"], row["low"], row["high"])
+
+
+def _tried(group: str, choice: str, k: int, analysis: Callable[[], Pooled]) -> Iterator[dict[str, Any]]:
+    """One row; without an interval where the method refuses these trials."""
+    try:
+        yield _row(group, choice, analysis())
+    except ValueError:
+        yield _values(group, choice, k, "RR", np.nan, np.nan, np.nan)
+
+
+def _estimators(asked: Asked) -> Iterator[dict[str, Any]]:
+    if asked.base.k > 1:
+        sweep = estimator_table(asked.base.effects, level=asked.level, mixed=asked.mixed)
+        first = ", ".join(ESTIMATOR_LINE[0])
+        frame = sweep.to_frame()
+        yield from _of_sweep("estimator and interval", sweep, frame[frame["analysis"] != first])
+
+
+def _models(asked: Asked) -> Iterator[dict[str, Any]]:
+    k = asked.base.k
+    options: dict[str, Any] = {"level": asked.level, "mixed": asked.mixed, **asked.names}
+    yield from _tried("model", "Mantel-Haenszel", k, lambda: mantel_haenszel(asked.trials, **options))
+    exact = "binomial likelihood, no correction"
+    yield from _tried("model", exact, k, lambda: pool_exact(asked.trials, measure="RR", **options))
+
+
+def _corrections(asked: Asked) -> Iterator[dict[str, Any]]:
+    if not asked.base.effects.corrected.any():
+        return
+    for rule in TRIGGERS:
+        if rule in ("half-if-any-study", "half-all", "treatment-arm", "drop"):
+            yield from _tried(
+                "zero cells",
+                rule,
+                asked.base.k,
+                lambda rule=rule: pool(  # type: ignore[misc]
+                    risk_ratio(asked.trials, zero=rule, **asked.names), level=asked.level, mixed=asked.mixed
+                ),
+            )
+
+
+def _measures(asked: Asked) -> Iterator[dict[str, Any]]:
+    table = pooled_measures(asked.trials, opposite=asked.opposite, level=asked.level, mixed=asked.mixed, **asked.names)
+    side = {"treatment": 1, "control": -1, "neither": 0}
+    for row in table.iloc[1:].to_dict("records"):
+        found = _values("measure", row["measure"], row["k"], row["measure"], row["estimate"], row["low"], row["high"])
+        yield found | {"side": side[row["more events under"]]}
+
+
+def _deletion(asked: Asked) -> Iterator[dict[str, Any]]:
+    if asked.base.k > 1:
+        yield from _of_sweep("leave one out", leave_one_out(asked.base))
+
+
+def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
+    """The studies chosen by design, evidence level and risk of bias, where that changes who takes part."""
+    table = asked.base.effects.table
+    before = asked.base.effects.present
+    needs = {"primary sources": "evidence_level", "not tertiary": "evidence_level"}
+    needs |= {"low risk of bias": "risk_of_bias", "not high risk of bias": "risk_of_bias"}
+    needs |= {"randomised": "randomised", "with non-randomised": "randomised"}
+    for word, column in needs.items():
+        if column not in table:
+            continue
+        keep = np.asarray(INCLUSIONS[word](table), dtype=bool)
+        wider = word == "with non-randomised"
+        if not wider:
+            keep = keep & before
+        if (keep == before).all():
+            continue
+        if not keep.any():
+            yield _values("studies", word, 0, "RR", np.nan, np.nan, np.nan)
+            continue
+        kept = asked.trials[keep]
+        mixed = wider or asked.mixed
+        effects = risk_ratio(kept, interval="koopman", **asked.names)
+        yield _row("studies", word, pool(effects, level=asked.level, mixed=mixed))
+
+
+def _times(asked: Asked) -> Iterator[dict[str, Any]]:
+    columns, _ = split_names(asked.names)
+    if not asked.every[columns["study"]].duplicated().any():
+        return
+    for rule in _TIMES:
+        if rule != asked.time:
+            chosen = at_time(asked.every, rule, study=columns["study"])
+            effects = risk_ratio(chosen, interval="koopman", **asked.names)
+            yield _row("time", rule, pool(effects, level=asked.level, mixed=asked.mixed))
+
+
+def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
+    """Assumptions about the missing, where their numbers are known and some are missing."""
+    names = ["missing_t", "missing_c"]
+    if (
+        not set(names) <= set(asked.trials)
+        or asked.trials[names].isna().any(axis=None)
+        or not asked.trials[names].sum().sum()
+    ):
+        return
+    words = ["available", "no event", "best", "worst", "gamble-hollis"]
+    sweep = missing_outcomes(asked.trials, strategies=words, level=asked.level, mixed=asked.mixed, **asked.names)
+    yield from _of_sweep("missing outcomes", sweep)
+
+
+def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
+    """The lowest and the highest result that the printed percentages allow."""
+    if not {"percent_t", "percent_c"} & set(asked.trials):
+        return
+    sweep = rounded_counts(asked.trials, level=asked.level, mixed=asked.mixed, **asked.names)
+    frame = sweep.to_frame()
+    if len(frame) > 1:
+        ends = frame.loc[[frame["estimate"].idxmin(), frame["estimate"].idxmax()]]
+        yield from _of_sweep("counts from percentages", sweep, ends)

@@ -1,0 +1,407 @@
+"""Every defensible analysis at once: the product of the choices declared, and a null distribution for the whole."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Unpack
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.choices import INCLUSIONS, at_time
+from kapmeta.core import masks, universes
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.counts import TRIGGERS
+from kapmeta.core.intervals import INTERVALS
+from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.core.universes import COMMON, STRATIFIED, Analysis, Cells, Patients
+from kapmeta.effects import Names, counts_of, risk_ratio, split_names
+from kapmeta.missing_counts import observed
+from kapmeta.pooling import one_question
+from kapmeta.protocol import PRIMARY
+from kapmeta.sensitivity_results import Multiverse
+
+__all__ = ["CHOICES", "multiverse"]
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "time": ("as given",),
+    "missing": ("as counted",),
+    "measure": ("RR", universes.OPPOSITE, "OR"),
+    "zero": ("half-if-any", "treatment-arm"),
+    "pooling": ("REML", "PM", "DL", COMMON, STRATIFIED),
+    "ci": ("hksj-hybrid", "hksj-variance", "wald"),
+    "studies": ("all",),
+}
+"""The choices of the multiverse and what each may be by default; `kapmeta.multiverse` takes others."""
+
+MISSING: Mapping[str, tuple[bool, bool] | None] = {
+    "as counted": None,
+    "available": None,
+    "no event": (False, False),
+    "event": (True, True),
+    "best": (True, False),
+    "worst": (False, True),
+}
+"""What is done about the missing, by name; pairs say whether those of each arm are counted as events (where an event is
+good; the other way round, best and worst change places)."""
+
+STANDING: Mapping[str, str] = {
+    "DL": "arguable",
+    "ML": "arguable",
+    "HE": "arguable",
+    "HS": "arguable",
+    "HSk": "arguable",
+    "SJ": "arguable",
+    "wald": "arguable",
+    "hksj": "arguable",
+    "RD": "arguable",
+    "half-all": "arguable",
+    "half-if-any-study": "arguable",
+    "with non-randomised": "reference only",
+    "best": "reference only",
+    "worst": "reference only",
+    "event": "reference only",
+}
+"""Words that make an analysis less than defensible; an analysis has the weakest standing of its words."""
+
+_RANKS = ("defensible", "arguable", "reference only")
+_MOST = 500_000
+_DRAWS_AT_ONCE = 100
+
+
+class Trials(NamedTuple):
+    """The trials with one set of tables for each choice of time and missing, aligned by study."""
+
+    cells: Cells  # (variants, k)
+    labels: tuple[str, ...]
+    frame: pd.DataFrame  # one row a study
+    patients: Patients
+    rows: IntArray  # (times, k): the row of `patients` that a study has at a time, -1 where none
+    variants: list[tuple[str, str]]
+    good: bool  # whether more events are better
+
+
+def multiverse(
+    trials: pd.DataFrame,
+    *,
+    choices: Mapping[str, Sequence[str]] | None = None,
+    subsets: bool = True,
+    smallest: int = 2,
+    permutations: int = 0,
+    rng: np.random.Generator | None = None,
+    progress: bool | None = None,
+    totals: str = "randomised",
+    level: float = PRIMARY.level,
+    **names: Unpack[Names],
+) -> Multiverse:
+    """Every combination of the declared choices, and how much each choice matters.
+
+    Shows whether a conclusion rests on the trials or on one way through them. Not a vote: analyses of the same patients
+    are no independent evidence, so the share that excludes no effect has no p-value of its own. `permutations` gives
+    one: patients' arm labels are shuffled within trials, and all analyses are done again on the shuffled tables.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As in `kapmeta.risk_ratio`; several time points of a trial may be given, each a row with `months`.
+    choices : mapping of str to sequence of str, optional
+        Replaces the defaults `CHOICES`: ``time`` (``"as given"``, ``"longest"``, ``"earliest"``, ``"nearest 6"``),
+        ``missing`` (words of `MISSING`; needs the numbers missing), ``measure``, ``zero``, ``pooling`` (estimators of
+        tau2, ``"common"``, ``"mantel-haenszel"``), ``ci``, ``studies`` (words of `kapmeta.choices.INCLUSIONS`).
+    subsets : bool
+        Whether every subset of at least `smallest` studies is analysed too.
+    smallest : int
+        Fewest studies of a subset.
+    permutations : int
+        Number of times the arm labels are shuffled for the null distribution; 0 for none.
+    rng : numpy.random.Generator, optional
+        Source of chance; a fixed one by default.
+    progress : bool, optional
+        Whether a bar is written to standard error; by default where that is a terminal.
+    totals : {"randomised", "observed"}
+        As in `kapmeta.missing_outcomes`, where `missing` is a choice.
+    level : float
+        Confidence level, a proportion.
+    **names
+        As in `kapmeta.risk_ratio`.
+
+    Returns
+    -------
+    Multiverse
+        One row an analysis; `summary`, the variance each choice explains, and the p-value of the whole.
+
+    Raises
+    ------
+    ValueError
+        If a choice is unknown, the trials answer different questions, or there are too many analyses.
+
+    References
+    ----------
+    .. [1] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve and
+       multiverse-analysis approach to meta-analysis. Z Psychol 2019;227:64-82.
+       https://doi.org/10.1027/2151-2604/a000357
+    .. [2] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav 2020;4:1208-1214.
+       https://doi.org/10.1038/s41562-020-0912-z
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.universes import multiverse
+    >>> trials = km.load_example("bcg").head(5)
+    >>> multiverse(trials, choices={"measure": ["RR"], "pooling": ["REML", "common"]})
+    Multiverse(208 analyses of 5 studies)
+    """
+    asked = _choices(choices)
+    level = checking.proportion(level, "level")
+    ready = _trials(trials, asked, totals, names)
+    analyses = _analyses(asked)
+    sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
+    if len(analyses) * sets * len(ready.variants) > _MOST:
+        raise ValueError(
+            f"{len(ready.variants)} sets of tables x {len(analyses)} analyses x {sets} sets of studies are too many; "
+            f"at most {_MOST}: name fewer choices, or subsets=False"
+        )
+    named = _studies(ready, asked["studies"], subsets, smallest)
+    which = np.array([mask for _, mask in named])
+    found = universes.evaluate(ready.cells, analyses, which, level=level)
+    table = _table(ready, analyses, [name for name, _ in named], found)
+    kept = table["usable"].to_numpy()
+    null = np.zeros(0)
+    if permutations:
+        rng = np.random.default_rng(0) if rng is None else rng
+        null = _null(ready, analyses, which, kept, permutations, rng, _bar(progress))
+    table = table[kept].drop(columns="usable").reset_index(drop=True)
+    effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
+    return Multiverse(table, effects, {axis: _explained(table, axis) for axis in asked}, null, _notes(ready))
+
+
+def _choices(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    """The choices asked for, checked word by word."""
+    given = dict(choices or {})
+    offered: dict[str, Sequence[str] | None] = {
+        "time": None,
+        "missing": tuple(MISSING),
+        "measure": tuple(universes.MEASURES),
+        "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
+        "pooling": (*ESTIMATORS, COMMON, STRATIFIED),
+        "ci": tuple(word for word in INTERVALS if word != "permutation"),
+        "studies": tuple(INCLUSIONS),
+    }
+    for axis, words in given.items():
+        checking.chosen(axis, CHOICES, "choice")
+        table = offered[axis]
+        if isinstance(words, str) or not len(words):
+            raise ValueError(f'choices["{axis}"] must list at least one word: got {words!r}')
+        if table is not None:
+            for word in words:
+                checking.chosen(word, table, axis)
+    return {axis: tuple(dict.fromkeys(given.get(axis, words))) for axis, words in CHOICES.items()}
+
+
+def _analyses(asked: Mapping[str, tuple[str, ...]]) -> list[Analysis]:
+    """The combinations that differ: Mantel-Haenszel has no zero rule, and like the common effect one interval."""
+    found: dict[Analysis, None] = {}
+    for measure, zero, pooling, ci in itertools.product(*(asked[x] for x in ("measure", "zero", "pooling", "ci"))):
+        if pooling == STRATIFIED:
+            zero, ci = "none", "wald"
+        elif pooling == COMMON:
+            ci = "wald"
+        found[Analysis(measure, zero, pooling, ci)] = None
+    return list(found)
+
+
+def _trials(trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names) -> Trials:
+    """Tables for each time and each way with the missing, one column a study."""
+    columns, _ = split_names(names)
+    rowed = _told_apart(trials, columns["study"])
+    times = [at_time(rowed, rule, study=columns["study"]) for rule in asked["time"]]
+    used = sorted({i for frame in times for i in frame.index})
+    counts, _, _ = counts_of(rowed.loc[used], columns)
+    labels = tuple(dict.fromkeys(counts["study"].astype(str)))
+    first = counts.drop_duplicates("study").reset_index(drop=True)
+    one_question(risk_ratio(first, **_story(names)), mixed=True)
+    with_missing = set(asked["missing"]) != {"as counted"}
+    seen = observed(counts, totals, None, _story(names)) if with_missing else None
+    lost = (
+        [np.zeros(len(counts)), np.zeros(len(counts))]
+        if seen is None
+        else [seen.treatment.missing[0], seen.control.missing[0]]
+    )
+    if seen is not None and any(len(ways) > 1 for ways in seen.splits):
+        raise ValueError("the missing of some trial are not known by arm; fill in missing_t and missing_c")
+    grow = 0.0 if totals == "randomised" else 1.0
+    n = [counts[f"n_{side}"].to_numpy(dtype=float) + grow * x for side, x in zip("tc", lost, strict=True)]
+    whole = [counts["events_t"], lost[0], n[0], counts["events_c"], lost[1], n[1]]
+    a, lost_t, n1, c, lost_c, n2 = (np.asarray(x).astype(np.int64) for x in whole)
+    patients = Patients(a, lost_t, n1, c, lost_c, n2, _nested(counts, whole))
+    rows = np.full((len(times), len(labels)), -1)
+    for t, frame in enumerate(times):
+        for i, study in zip(frame.index, frame[columns["study"]].astype(str), strict=True):
+            rows[t, labels.index(study)] = used.index(i)
+    variants = list(itertools.product(asked["time"], asked["missing"]))
+    good = risk_ratio(first, **_story(names)).event_is_good
+    cells = _cells(patients, rows, asked["missing"], good)
+    return Trials(cells, labels, first, patients, rows, variants, good)
+
+
+def _told_apart(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Rows numbered anew, with a `comparison_id` where a study has several."""
+    if not isinstance(trials, pd.DataFrame):
+        raise TypeError(f"trials must be a pandas DataFrame with one row a comparison: got {type(trials).__name__}")
+    rowed = trials.reset_index(drop=True)
+    if study in rowed and rowed[study].duplicated().any() and "comparison_id" not in rowed and "months" in rowed:
+        return rowed.assign(comparison_id=rowed[study].astype(str) + ", " + rowed["months"].astype(str))
+    return rowed
+
+
+def _story(names: Names) -> Names:
+    return {key: value for key, value in names.items() if key in ("event", "event_is_good", "treatment", "control")}  # type: ignore[return-value]
+
+
+def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
+    """For each row the row of its trial just before it whose events hold its own (continuous abstinence), or -1."""
+    earlier = np.full(len(counts), -1)
+    if "months" not in counts:
+        return earlier
+    a, _, n1, c, _, n2 = (np.asarray(x, dtype=float) for x in whole)
+    months = counts["months"].to_numpy(dtype=float)
+    for study in counts["study"].unique():
+        rows = np.flatnonzero(counts["study"] == study)
+        ordered = rows[np.argsort(months[rows], kind="stable")]
+        for before, after in itertools.pairwise(ordered.tolist()):
+            same = n1[before] == n1[after] and n2[before] == n2[after]
+            if same and a[after] <= a[before] and c[after] <= c[before]:
+                earlier[after] = before
+    return earlier
+
+
+def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
+    """Tables of every variant, shape (..., variants, k), from patients of shape (..., rows)."""
+    out = []
+    for time in rows:
+        there = time >= 0
+        at = [np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan) for x in patients[:6]]
+        out += [_counted(at, word, good) for word in words]
+    return Cells(*(np.stack(pieces, axis=-2) for pieces in zip(*out, strict=True)))
+
+
+def _counted(at: Sequence[FloatArray], word: str, good: bool) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Events and totals with the missing counted in the way named."""
+    a, lost_t, n1, c, lost_c, n2 = at
+    if word == "available":
+        return a, n1 - lost_t, c, n2 - lost_c
+    counted = MISSING[word] or (False, False)
+    if not good and word in ("best", "worst"):
+        counted = counted[::-1]
+    return a + counted[0] * lost_t, n1, c + counted[1] * lost_c, n2
+
+
+def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) -> list[tuple[str, BoolArray]]:
+    """Which studies take part, by name; the same set never twice."""
+    k = len(ready.labels)
+    named: dict[bytes, tuple[str, BoolArray]] = {}
+    for word in words:
+        mask = np.asarray(INCLUSIONS[word](ready.frame), dtype=bool)
+        if mask.any():
+            named.setdefault(mask.tobytes(), (word, mask))
+    if subsets and k > 1:
+        mixed = "with non-randomised" in words
+        allowed = np.asarray(INCLUSIONS["with non-randomised" if mixed else "all"](ready.frame), dtype=bool)
+        for mask in masks.all_subsets(k, smallest=min(max(1, smallest), k)):
+            if not (mask & ~allowed).any():
+                name = " + ".join(label for label, yes in zip(ready.labels, mask, strict=True) if yes)
+                named.setdefault(mask.tobytes(), (name, mask))
+    return list(named.values())
+
+
+def _table(
+    ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: universes.Outcomes
+) -> pd.DataFrame:
+    """One row an analysis, in the order variants x analyses x subsets."""
+    index = pd.MultiIndex.from_product([range(len(ready.variants)), range(len(analyses)), range(len(studies))])
+    variant, analysis, subset = (index.get_level_values(level).to_numpy() for level in range(3))
+    axes = {
+        "time": np.array([time for time, _ in ready.variants], dtype=object)[variant],
+        "missing": np.array([word for _, word in ready.variants], dtype=object)[variant],
+    }
+    for field in Analysis._fields:
+        axes[field] = np.array([getattr(each, field) for each in analyses], dtype=object)[analysis]
+    axes["studies"] = np.array(studies, dtype=object)[subset]
+    table = pd.DataFrame(axes)
+    flat = {name: getattr(found, name).ravel() for name in ("k", "estimate", "se", "low", "high")}
+    table["standing"] = _standing(table)
+    table["k"], table["y"], table["se"] = flat["k"], flat["estimate"], flat["se"]
+    table["y_low"], table["y_high"] = flat["low"], flat["high"]
+    table["statistic"] = found.statistic.ravel()
+    single = (table["k"] == 1) & (table["pooling"] != COMMON)
+    return table.assign(usable=np.isfinite(table["statistic"]) & np.isfinite(table["y_low"]) & ~single)
+
+
+def _standing(table: pd.DataFrame) -> list[str]:
+    """The weakest standing of the words of each analysis; an interval of the common effect is its own."""
+    rank = np.zeros(len(table), dtype=int)
+    for axis in CHOICES:
+        words = table[axis].map(lambda word: _RANKS.index(STANDING.get(word, "defensible"))).to_numpy()
+        if axis == "ci":
+            words = np.where(table["pooling"].isin([COMMON, STRATIFIED]), 0, words)
+        rank = np.maximum(rank, words)
+    return [_RANKS[i] for i in rank]
+
+
+def _explained(table: pd.DataFrame, axis: str) -> float:
+    """Share of the variance between analyses that one choice explains on its own."""
+    levels, _ = pd.factorize(table[axis])
+    values = table["y"] if table["measure"].nunique() == 1 else table["statistic"]
+    return universes.explained(values.to_numpy(dtype=float), levels)
+
+
+def _null(
+    ready: Trials,
+    analyses: Sequence[Analysis],
+    which: BoolArray,
+    kept: BoolArray,
+    permutations: int,
+    rng: np.random.Generator,
+    tell: Callable[[float], None],
+) -> FloatArray:
+    """Median statistic of the same analyses in each shuffled data set."""
+    words = tuple(dict.fromkeys(word for _, word in ready.variants))
+    medians = []
+    for start in range(0, permutations, _DRAWS_AT_ONCE):
+        draws = min(_DRAWS_AT_ONCE, permutations - start)
+        dealt = universes.shuffled(ready.patients, draws, rng)
+        found = universes.evaluate(_cells(dealt, ready.rows, words, ready.good), analyses, which)
+        medians.append(np.nanmedian(found.statistic.reshape(draws, -1)[:, kept], axis=-1))
+        tell((start + draws) / permutations)
+    return np.concatenate(medians)
+
+
+def _bar(progress: bool | None) -> Callable[[float], None]:
+    """Writes how far the work is to standard error, or nothing."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        return lambda share: None
+
+    def tell(share: float) -> None:
+        done = int(30 * share)
+        sys.stderr.write(f"\r[{'#' * done}{' ' * (30 - done)}] {100 * share:3.0f} %{chr(10) if share >= 1 else ''}")
+        sys.stderr.flush()
+
+    return tell
+
+
+def _notes(ready: Trials) -> tuple[str, ...]:
+    """What must be known before the shares are quoted."""
+    notes = []
+    several = [label for i, label in enumerate(ready.labels) if len(set(ready.rows[:, i].tolist()) - {-1}) > 1]
+    if several:
+        notes.append(f"time points of one trial are alternatives, never counted twice: {', '.join(several)}")
+    groups = [sorted({int(r) for r in ready.rows[:, i] if r >= 0}) for i in range(len(ready.labels))]
+    loose = [ready.labels[i] for i, rows in enumerate(groups) if sum(ready.patients.nested[r] < 0 for r in rows) > 1]
+    if loose:
+        notes.append(
+            f"the time points of {', '.join(loose)} are not nested; the null distribution takes them as independent"
+        )
+    return tuple(notes)

@@ -1,0 +1,438 @@
+"""Plots besides the forest plot: what is drawn stands at the numbers of the result, and what cannot be is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
+from PIL import Image
+
+from kapmeta import plot
+from kapmeta.bayes import pool_bayes
+from kapmeta.effects import generic, odds_ratio, risk_difference, risk_ratio
+from kapmeta.examples import load_example
+from kapmeta.moderators import meta_regression, subgroups
+from kapmeta.plot import curves, funnels, judgements, scatters, specifications, subset_clouds, tipping_surfaces
+from kapmeta.plot.enriching import prediction_density
+from kapmeta.plot.forests import forest, size
+from kapmeta.plot.labelling import labelled
+from kapmeta.plot.paging import forest_pages
+from kapmeta.plot.pixels import png_bytes
+from kapmeta.plot.saving import alt_text, root_of
+from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
+from kapmeta.plot.typesetting import Font
+from kapmeta.pooling import pool
+from kapmeta.results import Pooled
+
+matplotlib.use("Agg")
+
+BCG = load_example("bcg")
+
+
+@pytest.fixture(scope="module")
+def bcg() -> Pooled:
+    return pool(risk_ratio(BCG))
+
+
+def few(k: int = 3) -> pd.DataFrame:
+    rows = {"study": list("ABCDEF"[:k]), "events_t": [12, 9, 20, 8, 15, 7][:k], "n_t": [40, 35, 61, 30, 44, 29][:k],
+            "events_c": [5, 6, 11, 7, 6, 2][:k], "n_c": [41, 33, 60, 31, 45, 30][:k]}  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def points(ax: Axes, which: int = 0) -> np.ndarray:
+    found = [c for c in ax.collections if isinstance(c, PathCollection) and len(c.get_offsets())]
+    return np.asarray(found[which].get_offsets())
+
+
+def texts(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def told(ax: Axes) -> str:
+    """All texts in reading order as one, so that line breaks do not matter."""
+    return " ".join(texts(ax))
+
+
+def same_rows(drawn: np.ndarray, expected: np.ndarray) -> None:
+    order = [np.lexsort(table.T[::-1]) for table in (drawn, expected)]
+    np.testing.assert_allclose(drawn[order[0]], expected[order[1]], rtol=1e-9, atol=0)
+
+
+def test_funnel_stands_at_effects_and_standard_errors(bcg: Pooled) -> None:
+    ax = funnels.funnel(bcg)
+    frame = bcg.effects.to_frame()
+    same_rows(points(ax), np.column_stack([frame["estimate"], np.sqrt(frame["v"])]))
+    assert ax.yaxis_inverted()
+    assert "Fewer than 10" not in told(ax)
+    solid = next(line for line in ax.lines if line.get_linestyle() == "-" and line.get_zorder() == 2)
+    assert solid.get_xdata()[0] == pytest.approx(math.exp(bcg.estimate), rel=1e-9)
+
+
+def test_funnel_contours_are_where_the_p_value_is_that_of_the_contour(bcg: Pooled) -> None:
+    from kapmeta.core.distributions import normal_cdf
+
+    ax = funnels.funnel(bcg, contours=(0.95,))
+    inner = [c for c in ax.collections if isinstance(c, PolyCollection)][1].get_paths()[0].vertices
+    inner = inner[inner[:, 1] > 0.1]
+    p = 2 * normal_cdf(-np.abs(np.log(inner[:, 0])) / inner[:, 1])
+    np.testing.assert_allclose(p, 0.05, rtol=1e-7)
+
+
+def test_funnel_of_few_studies_says_that_it_cannot_be_read() -> None:
+    assert "Fewer than 10 studies" in told(funnels.funnel(risk_ratio(few())))
+    assert "Fewer than 10 studies" in alt_text(funnels.funnel(risk_ratio(few())))
+
+
+def test_funnel_names_the_test_it_is_given(bcg: Pooled) -> None:
+    class Test:
+        def summary(self) -> str:
+            return "Egger's test: t = -1.40 on 11 df, p = 0.19.\nAnd more"
+
+    ax = funnels.funnel(bcg, test=Test())
+    assert "Egger's test: t = -1.40 on 11 df, p = 0.19." in told(ax).replace("\u00a0", " ")
+    assert "And more" not in told(ax)
+
+
+def test_filled_studies_are_hollow() -> None:
+    effects = generic(pd.DataFrame({"study": list("AB"), "y": [0.1, 0.2], "v": [0.1, 0.2], "filled": [False, True]}))
+    assert "Filled in" in told(funnels.funnel(effects))
+    assert len([c for c in funnels.funnel(effects).collections if isinstance(c, PathCollection)]) == 2
+
+
+def test_radial_slope_is_the_effect(bcg: Pooled) -> None:
+    ax = funnels.radial(bcg)
+    drawn = points(ax)
+    np.testing.assert_allclose(
+        np.sort(drawn[:, 1] / drawn[:, 0]), np.sort(bcg.effects.y), rtol=1e-8
+    )  # a line from the origin through a point has the effect as its slope
+    np.testing.assert_allclose(np.sort(1 / drawn[:, 0] ** 2), np.sort(bcg.effects.v + bcg.tau2), rtol=1e-8)
+    with pytest.raises(ValueError, match="two studies"):
+        funnels.radial(pool(risk_ratio(few(1))))
+
+
+@pytest.mark.parametrize("measure", [risk_ratio, odds_ratio, risk_difference])
+def test_labbe_line_is_the_pooled_effect_at_every_risk(measure: Callable[..., object]) -> None:
+    result = pool(measure(few()))  # type: ignore[arg-type]
+    ax = scatters.labbe(result)
+    table = few()
+    same_rows(points(ax), 100 * np.column_stack([table.events_c / table.n_c, table.events_t / table.n_t]))
+    curve = next(line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata()) > 2)
+    c, t = np.asarray(curve.get_xdata()) / 100, np.asarray(curve.get_ydata()) / 100
+    c, t = (x[(c > 0.05) & (c < 0.3)] for x in (c, t))
+    assert c.size > 5
+    back = {"RR": np.log(t / c), "OR": np.log(t / (1 - t) / (c / (1 - c))), "RD": t - c}[result.measure]
+    np.testing.assert_allclose(back, result.estimate, rtol=1e-6)
+    assert "95\u00a0% CI" in told(ax) or "95 % CI" in told(ax)
+
+
+def test_baujat_points_and_names() -> None:
+    frame = pd.DataFrame({"study": list("ABC"), "contribution": [0.5, 3.0, np.nan], "influence": [0.1, 0.4, np.nan]})
+    ax = scatters.baujat(frame)
+    same_rows(points(ax), frame[["contribution", "influence"]].dropna().to_numpy())
+    assert {"A", "B"} <= set(texts(ax))
+    assert "C" not in texts(ax)
+
+
+def test_bubble_line_is_the_prediction_of_the_regression() -> None:
+    fit = meta_regression(risk_ratio(BCG), "latitude")
+    ax = scatters.bubble(fit)
+    line = next(line for line in ax.lines if len(line.get_xdata()) == 81)
+    at = fit.predict({"latitude": np.asarray(line.get_xdata())})
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), at["estimate"], rtol=1e-8)
+    same_rows(points(ax), np.column_stack([fit.effects.table["latitude"], np.exp(fit.y)]))
+    both = meta_regression(risk_ratio(BCG), ["latitude", "year"])
+    with pytest.raises(ValueError, match="moderator must be one of: latitude, year"):
+        scatters.bubble(both)
+    with pytest.raises(ValueError, match='at needs a value of "year"'):
+        scatters.bubble(both, moderator="latitude")
+    assert "year = 1960" in told(scatters.bubble(both, at={"year": 1960})).replace("\u00a0", " ")
+    with pytest.raises(ValueError, match="holds words, not numbers"):
+        scatters.bubble(meta_regression(risk_ratio(BCG), "allocation"))
+
+
+def test_gosh_colours_by_membership() -> None:
+    frame = pd.DataFrame(
+        {"k": [1, 2, 2, 3], "estimate": [0, 0.1, 0.4, 0.2], "i2": [0, 0, 0.5, 0.3], "A": [True, True, False, True]}
+    )
+    ax = subset_clouds.gosh(frame, by="A")
+    np.testing.assert_allclose(points(ax, 0), [[0.1, 0.0], [0.2, 30.0]])
+    np.testing.assert_allclose(points(ax, 1), [[0.4, 50.0]])
+    with pytest.raises(ValueError, match='by = "B" is not among the studies: A'):
+        subset_clouds.gosh(frame, by="B")
+    with pytest.raises(ValueError, match='heterogeneity = "h2" is not known; use one of: i2, tau2, q'):
+        subset_clouds.gosh(frame, heterogeneity="h2")
+
+
+def test_drapery_crosses_each_level_at_the_interval(bcg: Pooled) -> None:
+    ax = curves.drapery(bcg)
+    thick = max(ax.lines, key=lambda line: line.get_linewidth())
+    x, p = np.log(np.asarray(thick.get_xdata())), np.asarray(thick.get_ydata())
+    assert p.max() == pytest.approx(1.0, abs=1e-9)
+    middle = int(np.argmax(p))
+    ends = np.interp(0.05, p[: middle + 1], x[: middle + 1]), np.interp(0.05, p[:middle:-1], x[:middle:-1])
+    np.testing.assert_allclose(ends, [bcg.low, bcg.high], atol=2e-3)
+    with pytest.raises(ValueError, match="evenly about the estimate"):
+        curves.drapery(pool(risk_ratio(BCG), ci="profile"))
+
+
+def test_posterior_area_and_interval() -> None:
+    found = pool_bayes(risk_ratio(few()), tau_prior=0.5)
+    ax = curves.posterior(found)
+    solid = next(line for line in ax.lines if len(line.get_xdata()) > 100 and line.get_linestyle() == "-")
+    x, height = np.log(np.asarray(solid.get_xdata())), np.asarray(solid.get_ydata())
+    assert 0.97 < np.trapezoid(height, x) <= 1.0001
+    held = next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    assert np.log(held[:, 0].min()) == pytest.approx(found.low, rel=1e-8)
+    assert f"= {found.probability_above():.3f}" in told(ax).replace("\u00a0", " ")
+    assert "_" not in told(ax)  # no names of functions in figures
+
+
+def test_prior_scale_tells_where_it_tips() -> None:
+    found = pool_bayes(risk_ratio(few()), tau_prior=0.5)
+    ax = curves.prior_scale(found)
+    curve = found.prior_scale_curve()
+    line = max(ax.lines, key=lambda line: len(line.get_xdata()))
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), curve["estimate"], rtol=1e-8)
+    assert "The interval first includes 1" in told(ax)
+    assert len(points(ax)) == 3
+
+
+def test_follow_up_draws_each_arm_and_knows_a_follow_up() -> None:
+    from kapmeta.follow_up import abstinence_curve
+
+    rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
+                         "events_t": [18, 14, 10], "events_c": [10, 6, 4]})  # fmt: skip
+    ax = curves.follow_up(abstinence_curve(rows))
+    assert {"treatment", "control"} <= set(texts(ax))
+    tops = sorted(float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_xdata()) == 3)
+    np.testing.assert_allclose(tops[-1], 60.0)
+    with pytest.raises(ValueError, match='needs the column "arm"'):
+        curves.follow_up(rows)
+
+
+def test_multiverse_sorts_and_marks_every_choice() -> None:
+    frame = pd.DataFrame({"estimate": [1.9, 1.2, np.nan, 1.6], "low": [1.1, 0.5, 1, 0.9], "high": [3.2, 2.5, 2, 3.0],
+                          "model": ["common", "random", "common", "random"], "k": [3, 3, 3, 3]})  # fmt: skip
+    ax = specifications.multiverse(frame, null=1.0, log=True)
+    np.testing.assert_allclose(points(ax)[:, 1], [1.2, 1.6, 1.9])
+    assert "The interval excludes 1 in 1 of 3 analyses." in texts(ax)
+    marks = [c for c in ax.collections if isinstance(c, PolyCollection)]
+    assert sum(len(c.get_paths()) for c in marks) == 3
+    assert "K" not in texts(ax)
+    with pytest.raises(ValueError, match='choices has "rule"'):
+        specifications.multiverse(frame, choices=["rule"])
+
+
+def test_multiverse_says_that_an_interval_goes_on() -> None:
+    frame = pd.DataFrame({"estimate": [1.5, np.inf], "low": [1.0, 3.6], "high": [2.0, np.inf]})
+    ax = specifications.multiverse(frame, null=1.0, log=True)
+    carets = [line for line in ax.lines if line.get_marker() == 6]
+    assert [float(x) for line in carets for x in line.get_xdata()] == [1.0]
+
+
+def test_tipping_numbers_are_those_of_the_frame() -> None:
+    grid = [(a, b) for a in (0.1, 0.2, 0.4) for b in (0.0, 0.5)]
+    frame = pd.DataFrame(grid, columns=["treated", "controls"]).assign(
+        estimate=[1.5, 1.21, 1.93, 1.64, 0.42, 2.31], low=[1.01, 0.8, 1.2, 1.1, 0.2, 0.9], high=[2, 3, 4, 5, 0.8, 9]
+    )
+    ax = tipping_surfaces.tipping(frame)
+    assert {f"{x:.2f}" for x in frame["estimate"]} <= set(texts(ax))
+    cells = [len(c.get_paths()) for c in ax.collections if isinstance(c, PolyCollection)]
+    assert cells == [3, 1, 2]  # above, below, includes
+    with pytest.raises(ValueError, match="two values or more"):
+        tipping_surfaces.tipping(frame.iloc[:1])
+
+
+def test_tipping_and_baujat_take_the_results_of_their_analyses(bcg: Pooled) -> None:
+    from kapmeta.sensitivity import baujat, cumulative
+    from kapmeta.sensitivity_results import Tipping
+
+    ratios = np.geomspace(0.25, 4, 5)
+    table = pd.DataFrame([(a, b, 0.4 * a / b) for a in ratios for b in ratios], columns=["imor_t", "imor_c", "y"])
+    surface = table.assign(y_low=table["y"] - 0.3, y_high=table["y"] + 0.3, verdict=0)
+    ax = tipping_surfaces.tipping(Tipping("imor", surface, {"both arms": 3.0}, bcg, (3, 4)))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert "BCG" in told(ax) or bcg.effects.treatment in told(ax)
+    frame = baujat(bcg).to_frame()
+    same_rows(points(scatters.baujat(baujat(bcg))), frame[["contribution", "influence"]].to_numpy())
+    grown = plot.sweep(cumulative(bcg))
+    assert len(points(grown)) == bcg.k
+
+
+def test_traffic_light_draws_the_worst_and_summary_weighs() -> None:
+    rows = [("A", "D1", "low"), ("A", "D1", "high"), ("A", "overall", "some concerns"), ("B", "D1", "Low"),
+            ("B", "overall", "no information")]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["study", "domain", "judgement"])
+    ax = judgements.risk_of_bias(frame, labels={"A": "Alpha 2001"})
+    assert "Alpha 2001" in texts(ax)
+    assert [texts(ax).count(sign) for sign in "+!×?"] == [2, 2, 2, 2]  # each once in the plot, once in the legend
+    assert "A" not in texts(ax)
+    summary = judgements.risk_of_bias_summary(frame, weights={"A": 3.0, "B": 1.0})
+    assert "D1 randomisation process: low 25 %, some concerns 0 %, high 75 %" in alt_text(summary)
+    with pytest.raises(ValueError, match="weights name none of the studies: A, B"):
+        judgements.risk_of_bias_summary(frame, weights={"C": 1.0})
+    with pytest.raises(ValueError, match='needs the column "judgement"'):
+        judgements.risk_of_bias(frame.drop(columns="judgement"))
+
+
+def test_every_frame_plot_refuses_what_is_no_frame_or_empty() -> None:
+    for draw, name in (
+        (scatters.baujat, "baujat"),
+        (subset_clouds.gosh, "gosh"),
+        (tipping_surfaces.tipping, "tipping"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} draws a DataFrame or a result"):
+            draw(3)
+    with pytest.raises(TypeError, match="draws Effects or a Pooled, got DataFrame"):
+        funnels.funnel(few())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="got str"):
+        scatters.bubble("latitude")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="notes is one text"):
+        funnels.funnel(risk_ratio(few()), notes="a note")
+    with pytest.raises(ValueError, match='width = "triple" is not known'):
+        funnels.funnel(risk_ratio(few()), width="triple")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_themes_and_widths_serve_other_plots(theme: str, bcg: Pooled) -> None:
+    ax = funnels.funnel(bcg, theme=theme, width="double", title="A title " * 12, notes=["A note."])
+    assert root_of(ax).get_size_inches()[0] == pytest.approx(WIDTHS["double"])
+    assert min(text.get_fontsize() for text in ax.texts) >= max(9, LEAST_POINTS)
+    assert "A note." in texts(ax)
+
+
+# The forest plot's later parts
+
+
+def test_subgroups_are_drawn_from_their_result_with_the_test_between_them() -> None:
+    found = subgroups(risk_ratio(BCG), by="allocation")
+    ax = forest(found)
+    assert {str(name) for name in found.groups} <= set(texts(ax))
+    line = next(text for text in told(ax).replace("\u00a0", " ").split("Between subgroups: ")[1:])
+    assert line.startswith(f"Q = {found.q_between:.2f}, df = {found.df_between:g}, p = {found.p_between:.2f}")
+    diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
+    assert sum(len(c.get_paths()) for c in diamonds) == len(found.groups) + 1
+    assert alt_text(ax).startswith("Forest plot by subgroups.")
+
+
+def test_rows_without_correction_say_so_and_claim_none() -> None:
+    trial = few(1).assign(events_c=0)
+    ax = forest(pool(risk_ratio(trial, interval="koopman")))
+    assert "Single trials: Koopman's score interval." in texts(ax)
+    assert "0.5 added" not in told(ax)
+    assert "‡" not in told(ax)
+    several = forest(pool(risk_ratio(few().assign(events_c=[0, 6, 11]), interval="koopman")))
+    note = next(text for text in texts(several) if text.startswith("‡"))
+    assert note.startswith("‡ Zero cell: shown as it is; in pooling, 0.5 added")
+    plain = forest(pool(risk_ratio(few().assign(events_c=[0, 6, 11]))))
+    assert any(text.startswith("‡ Zero cell: 0.5 added") for text in texts(plain))
+    assert "Single trials" not in told(plain)
+
+
+def test_posterior_stands_beside_other_models_and_lends_its_shrunken_effects() -> None:
+    effects = risk_ratio(few())
+    found = pool_bayes(effects, tau_prior=0.5)
+    shrunken = found.shrunken()
+    ax = forest([pool(effects), found], shrunken=shrunken)
+    assert "Bayesian random-effects model" in told(ax)
+    assert any("priors" in text for text in texts(ax))
+    marks = next(line for line in ax.lines if line.get_marker() == "D")
+    np.testing.assert_allclose(marks.get_xdata(), shrunken["estimate"], rtol=1e-8)
+    assert any(text.startswith("Open diamonds") for text in texts(ax))
+    with pytest.raises(ValueError, match="one row for each study"):
+        forest(found, shrunken=shrunken.iloc[:2])
+
+
+def test_prediction_density_holds_its_interval(bcg: Pooled) -> None:
+    x, height = prediction_density(bcg)
+    inside = (x >= bcg.prediction_low) & (x <= bcg.prediction_high)
+    wide = np.linspace(bcg.estimate - 40, bcg.estimate + 40, 200_001)
+    scale = (bcg.prediction_high - bcg.prediction_low) / 2 / 2.178812829663418  # R 4: qt(0.975, 12)
+    whole = np.trapezoid((1 + ((wide - bcg.estimate) / scale) ** 2 / 12) ** -6.5, wide)
+    assert np.trapezoid(height[inside], x[inside]) / whole == pytest.approx(0.95, abs=0.01)
+    ax = forest(bcg, prediction="density")
+    assert len([c for c in ax.collections if c.get_zorder() == 2.6]) == 2
+    with pytest.raises(ValueError, match='prediction = "violin" is not known; use one of: bar, density'):
+        forest(bcg, prediction="violin")
+    with pytest.raises(ValueError, match="has no density to draw"):
+        forest(pool(risk_ratio(BCG), prediction="nnf"), prediction="density")
+
+
+def test_pages_share_columns_axis_and_squares() -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"study": [f"T{i}" for i in range(130)], "y": rng.normal(0, 0.3, 130),
+                          "v": rng.uniform(0.01, 0.2, 130)})  # fmt: skip
+    result = pool(generic(table))
+    pages = forest_pages(result)
+    assert len(pages) == 3
+    assert len({ax.get_xlim() for ax in pages}) == 1
+    assert len({round(root_of(ax).get_size_inches()[0], 6) for ax in pages}) == 1
+    names = [text for ax in pages for text in texts(ax) if text in set(table["study"])]
+    assert names == list(table["study"])
+    sizes = np.concatenate([c.get_sizes() for ax in pages for c in ax.collections if isinstance(c, PathCollection)])
+    large = result.weights / result.weights.max() > 0.3
+    np.testing.assert_allclose(sizes[large] / sizes.max(), (result.weights / result.weights.max())[large], rtol=1e-8)
+    assert sum("Random-effects model" in told(ax) for ax in pages) == 1
+    assert len(forest_pages(result, rows=200)) == 1
+    with pytest.raises(ValueError, match="rows = 3"):
+        forest_pages(result, rows=3)
+
+
+def test_size_still_tells_the_size(bcg: Pooled) -> None:
+    assert size(bcg) == pytest.approx(tuple(root_of(forest(bcg)).get_size_inches()))
+
+
+# Small parts
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200)), min_size=1, max_size=15))
+def test_names_keep_apart_from_names_and_marks(places: list[tuple[float, float]]) -> None:
+    font = Font(("DejaVu Sans",), 9.0)
+    at = np.array(places)
+    found, left = labelled(at, np.full(len(at), 5.0), [f"Study {i}" for i in range(len(at))], font, (300, 200),
+                           np.empty((0, 2)))  # fmt: skip
+    assert len(found) + left == len(at)
+    from kapmeta.plot.typesetting import text_width
+
+    box = np.array([[n.x, n.y, n.x + text_width(n.lines[0], font), n.y + 0.75 * 9] for n in found]).reshape(-1, 4)
+    for i in range(len(box)):
+        for j in range(i):
+            apart = (box[i, :2] >= box[j, 2:]).any() or (box[j, :2] >= box[i, 2:]).any()
+            assert apart
+        assert (box[i, :2] >= 0).all()
+        assert box[i, 2] <= 300
+
+
+def test_pixels_survive_the_file(tmp_path: object) -> None:
+    import io
+
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (7, 5, 4), dtype=np.uint8)
+    with Image.open(io.BytesIO(png_bytes(pixels, 300, {"Title": "Τίτλος"}))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+        assert image.info["Title"] == "Τίτλος"
+        assert image.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+    pixels[..., 3] = 255
+    with Image.open(io.BytesIO(png_bytes(pixels, 300, {}))) as image:
+        assert image.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(image), pixels[..., :3])
+
+
+def test_no_module_of_plots_bears_the_name_of_a_plot() -> None:
+    import pkgutil
+
+    modules = {module.name for module in pkgutil.iter_modules(plot.__path__)}
+    assert not modules & (set(plot.__all__) - {"style"})
+    assert set(plot.__all__) <= set(dir(plot))
+    for name in plot.__all__:
+        assert getattr(plot, name) is not None

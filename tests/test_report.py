@@ -1,0 +1,229 @@
+"""The reader's page: its numbers are those of results/, it needs nothing from outside, and it is the same each time."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import itertools
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import kapmeta as km
+from kapmeta.claims import audit_claims
+from kapmeta.evidence import load_evidence
+from kapmeta.findings import summary_of_findings
+from kapmeta.report import sensitivity_table, trials_table, write
+from kapmeta.report.contents import Contents, gather
+from kapmeta.report.figures import inline_svg
+from kapmeta.report.pages import render, require_same
+from kapmeta.report.tables import Table, differing, read_results
+from kapmeta.reproduce import save_table
+
+ROOT = Path(__file__).resolve().parents[1]
+SAVED = ("report-trials", "summary-of-findings", "report-sensitivity", "claims-audit", "claims-scorecard")
+
+
+class Reader(HTMLParser):
+    """What the page holds: numbers by table, ids, links, tags, and its visible text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: dict[str, list[dict[str, str]]] = {}
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._table = ""
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.tags.append((tag, found))
+        self.ids += [found["id"]] if found.get("id") else []
+        self.links += [found["href"]] if tag == "a" and found.get("href") else []
+        self._silent += tag in ("script", "style")
+        if tag == "table":
+            self._table = found.get("data-table") or ""
+            self.numbers.setdefault(self._table, [])
+        elif tag == "tr":
+            self.numbers.setdefault(self._table, []).append({})
+        elif found.get("data-column") and found.get("data-value") is not None:
+            self.numbers[self._table][-1][str(found["data-column"])] = str(found["data-value"])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style")
+        if tag == "table":
+            self._table = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.text.append(data)
+
+
+def read(file: Path) -> Reader:
+    reader = Reader()
+    reader.feed(file.read_text(encoding="utf-8"))
+    return reader
+
+
+def numbers_are_equal(page: Reader, results: Path) -> int:
+    """Every number on the page that results/ holds, compared as text; how many there were."""
+    compared = 0
+    for name in SAVED:
+        with (results / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            saved = list(csv.DictReader(stream))
+        rows = page.numbers[name][1:]  # the first row is the head
+        assert len(rows) == len(saved), name
+        for shown, row in zip(rows, saved, strict=True):
+            for column, value in shown.items():
+                assert value == row[column] or float(value) == float(row[column]), (name, column)
+                compared += 1
+    return compared
+
+
+@pytest.fixture(scope="module")
+def evidence() -> km.evidence.Evidence:
+    return load_evidence()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.evidence.Evidence) -> Path:
+    """A folder with the saved tables and the page made beside them."""
+    root = tmp_path_factory.mktemp("tree")
+    audit = audit_claims(evidence)
+    frames = (trials_table(evidence), summary_of_findings(evidence).to_frame(), sensitivity_table(evidence))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAPMETA_OUTPUT", str(root))
+        for name, frame in zip(SAVED, (*frames, audit.to_frame(), audit.scorecard()), strict=True):
+            save_table(frame, name)
+    write(evidence, root / "report", results=root / "results")
+    return root
+
+
+@pytest.fixture(scope="module")
+def contents(evidence: km.evidence.Evidence) -> Contents:
+    return gather(evidence)
+
+
+@pytest.fixture(scope="module")
+def page(tree: Path) -> Reader:
+    return read(tree / "report" / "index.html")
+
+
+def test_numbers_on_the_page_equal_the_results(page: Reader, tree: Path) -> None:
+    assert numbers_are_equal(page, tree / "results") > 250
+
+
+@pytest.mark.skipif(not (ROOT / "report" / "index.html").is_file(), reason="the page has not been made yet")
+def test_numbers_on_the_page_checked_in_equal_the_results_checked_in() -> None:
+    assert numbers_are_equal(read(ROOT / "report" / "index.html"), ROOT / "results") > 250
+
+
+def test_page_that_would_contradict_the_results_is_refused(tree: Path, contents: Contents) -> None:
+    file = tree / "results" / "claims-scorecard.csv"
+    before = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(before.replace("all,35", "all,36"), encoding="utf-8")
+        with pytest.raises(ValueError, match="claims-scorecard, row 6, claims: 35 on the page, 36 in results/"):
+            require_same(contents, tree / "results")
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+def test_same_evidence_gives_the_same_bytes_and_no_date(tree: Path, contents: Contents) -> None:
+    first = (tree / "report" / "index.html").read_bytes()
+    assert render(contents).encode() == first
+    assert datetime.date.today().isoformat().encode() not in first
+    assert not re.search(rb"\d\d:\d\d:\d\d", first)
+    assert b"/work/" not in first
+    assert b"/tmp/" not in first
+
+
+def test_page_needs_nothing_from_outside(tree: Path, page: Reader) -> None:
+    text = (tree / "report" / "index.html").read_text(encoding="utf-8")
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    for tag, attributes in page.tags:
+        assert tag not in ("img", "iframe", "object", "embed", "audio", "video")
+        assert "src" not in attributes
+        assert tag != "link" or attributes["href"] == "data:,"
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    assert not re.search(r"fetch|XMLHttpRequest|localStorage|cookie|sendBeacon|https?:", scripts[0])
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: Reader) -> None:
+    assert [name for name, times in Counter(page.ids).items() if times > 1] == []
+    for link in page.links:
+        assert link.startswith("http") or link[1:] in page.ids, link
+
+
+def test_figures_speak_and_headings_are_in_order(page: Reader, tree: Path) -> None:
+    text = (tree / "report" / "index.html").read_text(encoding="utf-8")
+    figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
+    assert len(figures) == len(km.protocol.QUESTIONS) + 1
+    for figure in figures:
+        assert 'role="img"' in figure[:400]
+        assert re.search(r"<title[^>]*>[^<]+</title>\s*<desc[^>]*>[^<]{20,}</desc>", figure)
+        assert "<metadata" not in figure
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_page_says_what_it_must(page: Reader, evidence: km.evidence.Evidence) -> None:
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert text.count("Not medical advice.") == 2
+    assert evidence.data_hash in text
+    assert f"kapmeta {km.__version__}" in text
+    for name, asked in km.protocol.QUESTIONS.items():
+        assert name in page.ids
+        pooled = km.registered(evidence, name)
+        told = km.conclusion(pooled)
+        assert told.may_not in text
+        assert f"k = {pooled.k}" in text
+        assert asked.substance.capitalize() in text
+    assert "No headline: the counts are known only from a tertiary source" in text
+    assert "Nothing can be headlined as an effect of ketamine: not randomised" in text
+    assert len(page.numbers["claims-audit"]) == 36
+    assert all(label in text for label in evidence.studies["label"])
+    assert "nan" not in re.findall(r"\w+", text)
+
+
+def test_what_is_withheld_is_not_in_the_findings(page: Reader) -> None:
+    """Counts known only from a tertiary source give no effect in the summary of findings."""
+    row = page.numbers["summary-of-findings"][1:][list(km.protocol.QUESTIONS).index("opioids-dose")]
+    assert set(row) == {"k"}
+
+
+def test_cells_are_escaped_and_gaps_are_shown() -> None:
+    frame = pd.DataFrame({"study": ["<b>A & B</b>", "C"], "n_t": [1.0, float("nan")]})
+    shown = Table("mine", frame, "A <caption>", {"study": "Study", "n_t": "n"}).html
+    assert "&lt;b&gt;A &amp; B&lt;/b&gt;" in shown
+    assert "A &lt;caption&gt;" in shown
+    assert 'data-value="1">1<' in shown
+    assert '<td data-column="n_t" class=num>–</td>' in shown
+
+
+def test_differences_are_named(tmp_path: Path) -> None:
+    table = Table("mine", pd.DataFrame({"x": [1.0, float("inf")]}), "", {"x": "x"})
+    assert read_results(tmp_path, "mine") is None
+    assert list(differing(table, [{"x": "1"}, {"x": "inf"}])) == []
+    assert list(differing(table, [{"x": "1.00001"}, {"x": "inf"}])) == [
+        "mine, row 1, x: 1.0 on the page, 1.00001 in results/"
+    ]
+    assert list(differing(table, [{"x": "1"}])) == ["mine: 2 rows on the page, 1 in results/mine.csv"]
+
+
+def test_names_inside_figures_do_not_clash() -> None:
+    svg = '<?xml?><svg role="img" aria-labelledby="t"><title id="t">x</title><g id="axes_1"><use href="#a"/></g></svg>'
+    assert inline_svg(svg, "mine") == (
+        '<svg id="mine-figure" role="img" aria-labelledby="mine.t"><title id="mine.t">x</title>'
+        '<g><use href="#mine.a"/></g></svg>'
+    )
