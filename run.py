@@ -252,7 +252,8 @@ def check(venv: Path, rest: list[str]) -> int:
 def test(venv: Path, rest: list[str]) -> int:
     """Every check, the tests last so that their summary is the last thing read; all run even if one fails."""
     failed = [] if rest else [name for name, arguments in CHECKS.items() if not passes(venv, name, arguments)]
-    code = run(venv, ["-m", "pytest", *rest])
+    everything = [] if rest else ["-n", "auto"]  # on every core; a chosen few are quicker on one
+    code = run(venv, ["-m", "pytest", *everything, *rest])
     if failed:
         say("failed before the tests: " + ", ".join(failed))
     return code or int(bool(failed))

@@ -83,6 +83,33 @@ _HOME = {
     "multiverse": ("kapmeta.universes", "multiverse"),
     "calibration": ("kapmeta.calibration_card", "calibration"),
     "sensitivity_table": ("kapmeta.robustness", "sensitivity_table"),
+    "absolute_effects": ("kapmeta.certainty", "absolute_effects"),
+    "number_needed_to_treat": ("kapmeta.certainty", "number_needed_to_treat"),
+    "information_size": ("kapmeta.certainty", "information_size"),
+    "imprecision": ("kapmeta.certainty", "imprecision"),
+    "probability_beyond": ("kapmeta.certainty", "probability_beyond"),
+    "summary_of_findings": ("kapmeta.findings", "summary_of_findings"),
+    "certainty_table": ("kapmeta.findings", "certainty_table"),
+    "headline_effect": ("kapmeta.findings", "headline_effect"),
+    "audit_claims": ("kapmeta.claims", "audit_claims"),
+    "check_claims": ("kapmeta.claims", "check_claims"),
+    "bias_adjusted": ("kapmeta.bias_judgements", "bias_adjusted"),
+    "low_risk_only": ("kapmeta.bias_judgements", "low_risk_only"),
+    "rob2_judgements": ("kapmeta.bias_judgements", "rob2_judgements"),
+    "robins_i_overall": ("kapmeta.bias_judgements", "robins_i_overall"),
+    "check_bias_judgements": ("kapmeta.bias_judgements", "check_bias_judgements"),
+    "cite": ("kapmeta.citing", "cite"),
+    "report": ("kapmeta.report",),
+    "pool_exact": ("kapmeta.exact", "pool_exact"),
+    "pool_bayes": ("kapmeta.bayes", "pool_bayes"),
+    "borrow": ("kapmeta.bayes", "borrow"),
+    "headline": ("kapmeta.headlines", "headline"),
+    "half_normal": ("kapmeta.core.priors", "half_normal"),
+    "half_cauchy": ("kapmeta.core.priors", "half_cauchy"),
+    "uniform": ("kapmeta.core.priors", "uniform"),
+    "log_normal": ("kapmeta.core.priors", "log_normal"),
+    "turner": ("kapmeta.core.priors", "turner"),
+    "rhodes": ("kapmeta.core.priors", "rhodes"),
     "leave_one_out": ("kapmeta.sensitivity", "leave_one_out"),
     "estimator_table": ("kapmeta.choices", "estimator_table"),
     "zero_rules": ("kapmeta.choices", "zero_rules"),
@@ -102,6 +129,7 @@ if TYPE_CHECKING:
     from kapmeta import core as core
     from kapmeta import plot as plot
     from kapmeta import protocol as protocol
+    from kapmeta import report as report
     from kapmeta import reproduce as reproduce
     from kapmeta.answering import conclusion as conclusion
     from kapmeta.answering import every_measure as every_measure
@@ -109,13 +137,34 @@ if TYPE_CHECKING:
     from kapmeta.answering import registered as registered
     from kapmeta.answering import registered_effects as registered_effects
     from kapmeta.answering import substances_table as substances_table
+    from kapmeta.bayes import borrow as borrow
+    from kapmeta.bayes import pool_bayes as pool_bayes
+    from kapmeta.bias_judgements import bias_adjusted as bias_adjusted
+    from kapmeta.bias_judgements import check_bias_judgements as check_bias_judgements
+    from kapmeta.bias_judgements import low_risk_only as low_risk_only
+    from kapmeta.bias_judgements import rob2_judgements as rob2_judgements
+    from kapmeta.bias_judgements import robins_i_overall as robins_i_overall
     from kapmeta.calibration_card import calibration as calibration
+    from kapmeta.certainty import absolute_effects as absolute_effects
+    from kapmeta.certainty import imprecision as imprecision
+    from kapmeta.certainty import information_size as information_size
+    from kapmeta.certainty import number_needed_to_treat as number_needed_to_treat
+    from kapmeta.certainty import probability_beyond as probability_beyond
     from kapmeta.choices import at_time as at_time
     from kapmeta.choices import estimator_table as estimator_table
     from kapmeta.choices import pooled_measures as pooled_measures
     from kapmeta.choices import rounded_counts as rounded_counts
     from kapmeta.choices import zero_rules as zero_rules
+    from kapmeta.citing import cite as cite
+    from kapmeta.claims import audit_claims as audit_claims
+    from kapmeta.claims import check_claims as check_claims
     from kapmeta.cluster_robust import robust as robust
+    from kapmeta.core.priors import half_cauchy as half_cauchy
+    from kapmeta.core.priors import half_normal as half_normal
+    from kapmeta.core.priors import log_normal as log_normal
+    from kapmeta.core.priors import rhodes as rhodes
+    from kapmeta.core.priors import turner as turner
+    from kapmeta.core.priors import uniform as uniform
     from kapmeta.dependent_effects import aggregate as aggregate
     from kapmeta.dependent_effects import multilevel as multilevel
     from kapmeta.dependent_effects import multivariate as multivariate
@@ -134,13 +183,18 @@ if TYPE_CHECKING:
     from kapmeta.effects import risk_difference as risk_difference
     from kapmeta.effects import risk_ratio as risk_ratio
     from kapmeta.evidence import load_evidence as load_evidence
+    from kapmeta.exact import pool_exact as pool_exact
     from kapmeta.examples import load_example as load_example
+    from kapmeta.findings import certainty_table as certainty_table
+    from kapmeta.findings import headline_effect as headline_effect
+    from kapmeta.findings import summary_of_findings as summary_of_findings
     from kapmeta.follow_up import abstinence_curve as abstinence_curve
     from kapmeta.follow_up import relapse_hazard_ratio as relapse_hazard_ratio
     from kapmeta.follow_up import time_abstinent as time_abstinent
     from kapmeta.group_effects import correlation as correlation
     from kapmeta.group_effects import proportion as proportion
     from kapmeta.group_effects import rate_ratio as rate_ratio
+    from kapmeta.headlines import headline as headline
     from kapmeta.mean_effects import mean_difference as mean_difference
     from kapmeta.mean_effects import ratio_of_means as ratio_of_means
     from kapmeta.mean_effects import standardized_mean_difference as standardized_mean_difference

@@ -62,10 +62,9 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     if asked.measure in _MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
         if len(trials):
-            effects = _MEASURES[asked.measure](trials)
-            if asked.measure == "RR" and effects.corrected.any():  # the corrected row is an artefact: show score limits
-                effects = risk_ratio(trials, interval="koopman")
-            parts.append(effects)
+            # a trial that stands alone is shown with its score interval, which needs no correction for a zero cell
+            interval = "koopman" if asked.measure == "RR" and len(trials) == 1 else "wald"
+            parts.append(_MEASURES[asked.measure](trials, interval=interval))
     if asked.reported is not None:
         rows = _selected(evidence.reported(substance=asked.substance), asked)
         rows = rows[(rows["event"] == asked.reported) & (rows["measure"] == asked.measure)]
@@ -108,7 +107,7 @@ def registered(evidence: Evidence, question: str) -> Pooled:
     --------
     >>> import kapmeta as km
     >>> km.registered(km.load_evidence(), "opioids-sessions")
-    Pooled(RR 2.25 (95 % CI 1.01 to 5.03), k=1, one trial, not pooled)
+    Pooled(RR 2.25 (95 % CI 1.05 to 5.08), k=1, one trial, not pooled)
     """
     return pool(registered_effects(evidence, question))
 

@@ -91,7 +91,9 @@ def study_labels(frame: pd.DataFrame, name: str = "trials") -> tuple[str, ...]:
             "Keep one row, or tell the rows apart in a column comparison_id"
         )
     for column in ("window", "treatment"):  # what tells two rows of one trial apart
-        if twice.any() and column in frame and not (frame["study"].astype(str) + frame[column].astype(str)).duplicated().any():
+        if column not in frame or not twice.any():
+            continue
+        if not (frame["study"].astype(str) + frame[column].astype(str)).duplicated().any():
             labels = labels.where(~twice, labels.astype(str) + ", " + frame[column].astype(str))
             break
     return tuple(labels.astype(str))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, Unpack
 
@@ -14,8 +15,10 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core import beta_binomial, exact_difference, firth, hypergeometric, likelihood_models, logistic_models
 from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
 from kapmeta.core.likelihood_curves import Tables, Tabulated, odds_ratio_conditional, tabulated
+from kapmeta.core.status import Status
 from kapmeta.effects import Names, arcsine_difference, odds_ratio, risk_difference, risk_ratio
 from kapmeta.pooling import one_question, pool
 from kapmeta.protocol import PRIMARY, Method
@@ -236,7 +239,31 @@ def _pooled(effects: Effects, taking_part: BoolArray, data: Data, model: ExactMo
         q_p_value=float(chi2_upper(q, df)) if df > 0 else math.nan,
         modes=found.modes,
         notes=(*notes, *found.notes),
+        refit=partial(_refit, data, model),
     )
+
+
+def _refit(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
+    """The same model on subsets of the tables, one by one; nan where it gives no answer."""
+    rows = np.asarray(mask, dtype=bool)
+    flat = rows.reshape(-1, rows.shape[-1])
+    found = np.full((6, len(flat)), np.nan)
+    for i, keep in enumerate(flat):
+        some = data._replace(
+            tables=type(data.tables)(*(cell[keep] for cell in data.tables)),
+            labels=tuple(np.array(data.labels)[keep]),
+            curves=[curve for curve, yes in zip(data.curves, keep, strict=True) if yes],
+        )
+        try:
+            fit = model.fit(some)
+        except ValueError:
+            continue
+        found[:, i] = fit.estimate, fit.se, fit.low, fit.high, fit.df, fit.tau2
+    estimate, se, low, high, df, tau2 = (part.reshape(rows.shape[:-1]) for part in found)
+    k = np.asarray(rows.sum(-1))
+    status = np.where(np.isnan(estimate), Status.REFUSED, np.where(k > 1, Status.OK, Status.ONE_STUDY))
+    unknown = np.full(k.shape, np.nan)
+    return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), unknown, k, status)
 
 
 def _heterogeneity(curves: list[Tabulated]) -> float:
@@ -280,8 +307,8 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
     fit = likelihood_models.maximum(data.curves, level=data.level, random=random)
     if math.isnan(fit.mu):
         raise ValueError(
-            "the likelihood is highest for infinitely different effects: the trials have zero cells on opposite sides and "
-            "contradict each other; show them one by one, or give tau a prior with pool_bayes"
+            "the likelihood is highest for infinitely different effects: the trials have zero cells on opposite "
+            "sides and contradict each other; show them one by one, or give tau a prior with pool_bayes"
         )
     low, high, df = fit.low, fit.high, math.inf
     null = _likelihood_at(data.curves, 0.0, random)

@@ -16,7 +16,7 @@ from kapmeta.answering import registered
 from kapmeta.certainty import Baseline, absolute_effects
 from kapmeta.core.conversions import ABSOLUTE
 from kapmeta.evidence import Evidence
-from kapmeta.headline import Headline, headline
+from kapmeta.headlines import Headline, headline
 from kapmeta.pooling import pool
 from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS

@@ -135,8 +135,8 @@ HEADLINE: Mapping[str, Rule] = MappingProxyType(
             "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study variance",
         ),
         "2": Rule(
-            "no frequentist headline: both trials side by side",
-            'the common-effect estimate, named "if no heterogeneity"',
+            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side by side",
+            'other prior scales, and the common-effect estimate, named "if no heterogeneity"',
             "a random-effects interval as headline (from two trials it is either absurdly narrow or more than "
             "12 standard errors wide), I2 and a prediction interval",
         ),

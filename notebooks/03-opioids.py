@@ -48,6 +48,11 @@ print(sessions.summary())
 # %%
 km.conclusion(sessions)
 
+# %%
+headline = km.headline(sessions.effects)
+save_table(headline.to_frame(), "opioids-sessions-headline")
+print(headline.summary())
+
 # %% [markdown]
 # ## High dose against low dose
 #

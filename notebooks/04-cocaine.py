@@ -47,6 +47,11 @@ print(end.summary())
 # %%
 km.conclusion(end)
 
+# %%
+headline = km.headline(end.effects)
+save_table(headline.to_frame(), "cocaine-end-of-trial-headline")
+print(headline.summary())
+
 # %% [markdown]
 # ## Six months: a zero cell
 #

@@ -42,6 +42,9 @@ save_table(together.to_frame(), "across-randomised-pool")
 print(together.summary())
 
 # %%
+print(km.headline(effects).summary())
+
+# %%
 save_table(km.estimator_table(effects).to_frame(), "across-estimators")
 
 # %% [markdown]

@@ -6,7 +6,7 @@
 
 # %%
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_table, witness
+from kapmeta.reproduce import save_figure, save_readme_table, save_table, witness
 
 # %% [markdown]
 # ## The BCG vaccine trials
@@ -54,3 +54,11 @@ save_table(witness.against_statsmodels(bcg), "method-check-bcg-statsmodels")
 
 # %%
 save_table(witness.known_defects(), "method-check-defects")
+
+# %% [markdown]
+# ## Where R's packages and this one differ
+#
+# Every difference found on the reference values, its cause, and its largest size there. The table of the README.
+
+# %%
+save_readme_table(save_table(witness.divergences(), "method-check-divergences"), "divergences")

@@ -76,7 +76,8 @@ print(rounded.summary())
 
 # %%
 five = km.load_example("bcg").head(5)
-universes = km.multiverse(five, permutations=200, rng=np.random.default_rng(2026), progress=False)
+rng = np.random.default_rng(2026)
+universes = km.multiverse(five, choices={"measure": ["RR"]}, permutations=200, rng=rng, progress=False)
 save_table(universes.to_frame().head(40), "sensitivity-multiverse-first-rows")
 print(universes.summary())
 

@@ -10,7 +10,7 @@ import pytest
 
 import kapmeta as km
 from kapmeta.bayes import pool_bayes
-from kapmeta.headline import headline
+from kapmeta.headlines import headline
 from kapmeta.posterior_results import Posterior
 from kapmeta.results import Pooled
 from tests.sparse_data import COLUMNS, STRESS, expected, frame

@@ -168,4 +168,4 @@ def test_arguments_after_test_go_to_pytest_alone(tmp_path, monkeypatch):
     assert calls == [["-m", "pytest", "tests/test_run.py", "-k", "alone"]]
     calls.clear()
     assert run.test(tmp_path, []) == 1, "a failed check fails the command, tests or no tests"
-    assert calls == ["style", "types", "imports", ["-m", "pytest"]]
+    assert calls == ["style", "types", "imports", ["-m", "pytest", "-n", "auto"]]

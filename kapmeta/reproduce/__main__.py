@@ -28,6 +28,8 @@ def reproduce(root: Path) -> int:
     print(f"remade {_count(len(remade), 'file')} in {seconds:.0f} s, {len(changes) or 'none'} changed:")
     print(f"  results/    {_count(_ending(remade, '.csv'), 'table')}")
     print(f"  figures/    {_count(_ending(remade, '.svg'), 'figure')}, SVG and PNG")
+    if _ending(remade, ".html"):
+        print("  report/     index.html, the page for readers")
     print(f"  notebooks/  {_count(_ending(remade, '.ipynb'), 'notebook')}")
     print("  README.md   the findings in short: start here")
     return 0

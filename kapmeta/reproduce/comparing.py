@@ -19,7 +19,7 @@ LONGEST_QUOTE = 60
 
 def built(root: Path) -> list[str]:
     """The files under `root` that a run makes."""
-    patterns = ("results/**/*", "figures/**/*", "notebooks/*.ipynb", "README.md")
+    patterns = ("results/**/*", "figures/**/*", "notebooks/*.ipynb", "report/*.html", "README.md")
     found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
     return sorted(path.relative_to(root).as_posix() for path in found)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -65,10 +66,24 @@ def remake(root: Path, scratch: Path) -> list[str]:
         shutil.copytree(root / "data", scratch / "data")
     os.environ.update(_kernel_environment(scratch))
     asyncio.run(_run_all(sources, scratch))
+    if (scratch / "data" / "datapackage.json").is_file():
+        _write_page(scratch)
     if (root / "README.md").is_file():
         shutil.copy(root / "README.md", scratch)
         update_readme(scratch)
     return built(scratch)
+
+
+def _write_page(scratch: Path) -> None:
+    """The reader's page, in a process of its own: with the settings of the notebooks from its first import on."""
+    code = (
+        "import sys; from pathlib import Path; from kapmeta.evidence import load_evidence; "
+        "from kapmeta.report import write; root = Path(sys.argv[1]); "
+        "write(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"report/index.html could not be written\n  {done.stderr.strip().splitlines()[-1]}")
 
 
 def _require_valid(data: Path) -> None:

@@ -17,7 +17,7 @@ from kapmeta.pooling import pool
 from kapmeta.results import Effects, Pooled
 from kapmeta.stratification import mantel_haenszel, peto
 
-__all__ = ["against_metafor", "against_statsmodels", "known_defects"]
+__all__ = ["against_metafor", "against_statsmodels", "divergences", "known_defects"]
 
 METAFOR = "metafor 5.1-12 (R 4.2.2), threshold 1e-13, root tolerance at machine precision"
 """Where the values of ``metafor_bcg.csv`` come from."""
@@ -152,3 +152,18 @@ def known_defects() -> pd.DataFrame:
         ],
         columns=["question", "statsmodels", "kapmeta", "what goes wrong there"],
     )
+
+
+def divergences() -> pd.DataFrame:
+    """Where metafor, meta and this package give different numbers, why, and by how much at most.
+
+    Returns
+    -------
+    DataFrame
+        One row a difference; the sizes are measured on the reference values and checked by the tests.
+    """
+    with resources.files("kapmeta.reproduce").joinpath("divergences.csv").open(encoding="utf-8") as file:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    size = frame["largest"] + frame["kind"].map({"relative": " (relative)", "absolute": ""}).fillna("")
+    shown = frame[["package", "quantity", "theirs", "ours", "cause"]].assign(largest=size)
+    return shown.rename(columns={"theirs": "there", "ours": "here", "largest": "largest difference"})
