@@ -119,8 +119,8 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     >>> from kapmeta.certainty import absolute_effects
     >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
-    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (224
-    to 1000) with three sessions: NNTB 3.6 (1.3 to 609). A limit was cut at 1,000: the ratio does not carry over to this
+    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
+    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to this
     baseline.
     """
     if pooled.measure not in ABSOLUTE:
@@ -240,7 +240,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     >>> from kapmeta.certainty import number_needed_to_treat
     >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
-    'NNTB 2.7 (1.1 to 21.3)'
+    'NNTB 2.7 (1.1 to 15.6)'
     """
     table = absolute_effects(pooled, baseline=baseline).table
     needed = conversions.number_needed_to_treat(
@@ -471,7 +471,7 @@ def imprecision(
     >>> from kapmeta.certainty import absolute_effects, imprecision
     >>> absolute = absolute_effects(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
-    'difference 47 to 893 per 1,000; it crosses the threshold 50'
+    'difference 64 to 893 per 1,000; no threshold is crossed'
     """
     sides = sorted({float(x) for x in thresholds})
     if not sides or sides[0] <= 0:

@@ -84,6 +84,18 @@ def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> Flo
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
     """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect model.
 
+    The default for ratios: 0.5 leaves large heterogeneity possible and implausible.
+
+    Parameters
+    ----------
+    scale : array_like
+        Standard deviation before the cut, on the analysis scale.
+
+    Returns
+    -------
+    TauPrior
+        The prior, for `kapmeta.pool_bayes`.
+
     Examples
     --------
     >>> half_normal(0.5).name
@@ -93,12 +105,46 @@ def half_normal(scale: npt.ArrayLike) -> TauPrior:
 
 
 def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
-    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments infinite."""
+    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments infinite.
+
+    Parameters
+    ----------
+    scale : array_like
+        Median, on the analysis scale.
+
+    Returns
+    -------
+    TauPrior
+        The prior, for `kapmeta.pool_bayes`.
+
+    Examples
+    --------
+    >>> half_cauchy(0.5).name
+    'half-cauchy(0.5)'
+    """
     return TauPrior("half-cauchy", (_parameter(scale, "scale"),))
 
 
 def uniform(upper: npt.ArrayLike) -> TauPrior:
-    """Uniform between 0 and `upper`."""
+    """Uniform between 0 and `upper`.
+
+    Not for few studies: the upper end decides the result.
+
+    Parameters
+    ----------
+    upper : array_like
+        Largest value allowed, on the analysis scale.
+
+    Returns
+    -------
+    TauPrior
+        The prior, for `kapmeta.pool_bayes`.
+
+    Examples
+    --------
+    >>> uniform(2.0).name
+    'uniform(2)'
+    """
     return TauPrior("uniform", (_parameter(upper, "upper"),))
 
 
@@ -108,7 +154,27 @@ def flat() -> TauPrior:
 
 
 def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> TauPrior:
-    """Log-normal for tau squared: ``ln(tau^2)`` is normal with this mean and standard deviation."""
+    """Log-normal for tau squared: ``ln(tau^2)`` is normal with this mean and standard deviation.
+
+    The form of the published empirical priors, see `turner`.
+
+    Parameters
+    ----------
+    mean, sd : array_like
+        Mean and standard deviation of ``ln(tau^2)``.
+    origin : str
+        Where the values come from, for the sentences of a result.
+
+    Returns
+    -------
+    TauPrior
+        The prior, for `kapmeta.pool_bayes`.
+
+    Examples
+    --------
+    >>> log_normal(-2.13, 1.58).name
+    'log-normal(-2.13, 1.58)'
+    """
     return TauPrior("log-normal", (_parameter(mean, "mean", positive=False), _parameter(sd, "sd")), origin)
 
 
@@ -197,10 +263,32 @@ def turner(outcome: str = "subjective", comparison: str = "pharmacological v pla
 def rhodes(outcome: str = "mental health", comparison: str = "pharmacological v placebo") -> TauPrior:
     """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of `RHODES_2015`.
 
+    Not for ratios; see `turner`.
+
+    Parameters
+    ----------
+    outcome, comparison : str
+        A row of `RHODES_2015`.
+
+    Returns
+    -------
+    TauPrior
+        Log-t with 5 degrees of freedom for tau squared.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such row.
+
     References
     ----------
     .. [1] Rhodes KM, Turner RM, Higgins JPT. J Clin Epidemiol 2015;68:52-60.
        https://doi.org/10.1016/j.jclinepi.2014.08.012
+
+    Examples
+    --------
+    >>> rhodes().origin
+    'Rhodes, mental health, pharmacological v placebo'
     """
     location, scale = _row(RHODES_2015, outcome, comparison)
     return log_t(location, scale, origin=f"Rhodes, {outcome}, {comparison}")

@@ -232,9 +232,9 @@ class Evidence:
         --------
         >>> import kapmeta as km
         >>> km.load_evidence().against("terasaki2022", "la", event="readmission")[["treatment", "events_t", "n_t"]]
-                   treatment  events_t  n_t
-        0  ketamine 0.5 mg/kg         2   13
-        1   naltrexone 380 mg         3   14
+                      treatment  events_t  n_t
+        0    ketamine 0.5 mg/kg         2   13
+        1  naltrexone 380 mg IM         3   14
         """
         rows = self.outcomes.query("study_id == @study and event == @event and events.notna()")
         names = self.arms.query("study_id == @study").set_index("arm_id")["label"]
