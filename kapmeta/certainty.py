@@ -120,8 +120,8 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
-    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to this
-    baseline.
+    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
+    this baseline.
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}")

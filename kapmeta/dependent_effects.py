@@ -159,6 +159,18 @@ def multivariate(
     .. [1] Berkey CS, Hoaglin DC, Antczak-Bouckoms A, Mosteller F, Colditz GA. Meta-analysis of multiple
        outcomes by regression with random effects. Stat Med 1998;17:2537-2550.
        https://doi.org/10.1002/(SICI)1097-0258(19981130)17:22<2537::AID-SIM953>3.0.CO;2-C
+
+    Examples
+    --------
+    Two outcomes in five trials, their estimates correlated .5 within a trial:
+
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10), "outcome": ["use", "craving"] * 5,
+    ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3], "v": [0.04, 0.05] * 5})
+    >>> found = km.multivariate(km.generic(rows, measure="SMD"), "outcome", rho=0.5)
+    >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
+    [0.3, 0.38]
     """
     checking.chosen(ci, INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
@@ -389,6 +401,8 @@ def aggregate(
         several effects, because effects of the same patients are never independent.
     weighted : bool
         Generalised least squares; False takes the plain mean.
+    mixed : bool
+        As in `kapmeta.pool`.
 
     Returns
     -------

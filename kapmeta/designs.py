@@ -151,6 +151,18 @@ def refuse_double_counting(
 ) -> None:
     """Refuse comparisons of one analysis in which an arm, and so its patients, would count more than once.
 
+    Parameters
+    ----------
+    comparisons : DataFrame
+        The rows about to be analysed together.
+    study, treatment, control : str
+        Columns of the trial and of its two arms.
+
+    Returns
+    -------
+    None
+        If every arm counts once.
+
     Raises
     ------
     ValueError
@@ -186,6 +198,23 @@ def combine_arms(
 
     For the question whether any of the treatments works. Events and totals of the treated arms are summed;
     the control must be the same in all rows of the trial.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Rows with the four counts; those of a trial share their control.
+    study, control, treatment : str
+        Columns of the trial and of its two arms.
+
+    Returns
+    -------
+    DataFrame
+        One row a trial and control.
+
+    Raises
+    ------
+    ValueError
+        If a control has different counts in its rows, or a treated arm comes twice.
 
     Examples
     --------
@@ -254,6 +283,11 @@ def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if
         Effect measure.
     zero : str
         Zero-cell rule of the strata, as for `kapmeta.risk_ratio`; Mantel-Haenszel needs none.
+
+    Returns
+    -------
+    Factorial
+        The two strata, the factor's effect combined over them in three ways, and the interaction.
 
     Examples
     --------
@@ -325,6 +359,16 @@ def sampling_covariance(
     .. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC,
        editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage
        Foundation; 2009. p. 357-376.
+
+    Examples
+    --------
+    Ketamine and naltrexone, each against linkage alone (readmission, Terasaki 2022):
+
+    >>> import kapmeta as km
+    >>> shared = km.load_evidence().against("terasaki2022", "la", event="readmission")
+    >>> km.sampling_covariance(km.risk_ratio(shared)).round(3)
+    array([[0.507, 0.084],
+           [0.084, 0.346]])
     """
     names = {"study": "study", "treatment": treatment, "control": control}
     frame = checking.columns_of(effects.table, names, "effects.table")
@@ -421,11 +465,27 @@ def dose_trend(
     level : float
         Confidence level, a proportion.
 
+    Returns
+    -------
+    DoseTrend
+        Slope per unit of dose with its interval and test.
+
     References
     ----------
     .. [1] Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response data, with
        applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309.
        https://doi.org/10.1093/oxfordjournals.aje.a116237
+
+    Examples
+    --------
+    Two trials of doses in mg/kg, three levels in all:
+
+    >>> import pandas as pd
+    >>> import kapmeta as km
+    >>> rows = pd.DataFrame({"study": ["A", "B"], "events_t": [14, 12], "n_t": [30, 30], "events_c": [8, 9],
+    ...                      "n_c": [30, 31], "dose_t": [2.0, 1.0], "dose_c": [0.2, 0.2]})
+    >>> round(km.dose_trend(km.risk_ratio(rows)).slope, 3)
+    0.326
     """
     positions = np.flatnonzero(effects.present)
     frame = checking.columns_of(effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table")

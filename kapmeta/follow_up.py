@@ -106,6 +106,16 @@ def abstinence_curve(trials: pd.DataFrame, *, months: str = "months", level: flo
     level : float
         Confidence level, a proportion.
 
+    Returns
+    -------
+    FollowUp
+        Risk ratio at each time with pointwise limits and a simultaneous band.
+
+    Raises
+    ------
+    ValueError
+        If the counts rise over time, the totals change, or there are several trials.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
@@ -234,6 +244,13 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
     -------
     Effects
         Measure MD, in months, one a trial; above 0 favours the treatment.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> cocaine = km.load_evidence().trials(substance="cocaine")
+    >>> float(km.time_abstinent(cocaine, horizon=6).y[0].round(2))
+    2.19
     """
     frame = _ordered(trials, months)
     found = []

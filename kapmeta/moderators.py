@@ -223,6 +223,30 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
 
     Restricted likelihoods of models with different moderators are not comparable and are refused.
     Anticonservative with few studies: prefer the Hartung-Knapp test of the same coefficients.
+
+    Parameters
+    ----------
+    full, reduced : MetaRegression
+        Fits of the same studies by ``tau2="ML"``; the moderators of `reduced` are some of those of `full`.
+
+    Returns
+    -------
+    Series
+        ``statistic``, ``df``, ``p_value``, and ``r2``, the share of the between-study variance explained.
+
+    Raises
+    ------
+    ValueError
+        If a fit is not by maximum likelihood, or the fits are not nested.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> effects = km.risk_ratio(km.load_example("bcg"))
+    >>> both = km.meta_regression(effects, ["latitude", "year"], tau2="ML")
+    >>> one = km.meta_regression(effects, ["latitude"], tau2="ML")
+    >>> int(km.likelihood_ratio(both, one)["df"])
+    1
     """
     if full.method.tau2 != "ML" or reduced.method.tau2 != "ML":
         raise ValueError(
