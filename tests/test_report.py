@@ -140,8 +140,8 @@ def test_same_evidence_gives_the_same_bytes_and_no_date(tree: Path, contents: Co
     assert render(contents).encode() == first
     assert datetime.date.today().isoformat().encode() not in first
     assert not re.search(rb"\d\d:\d\d:\d\d", first)
-    assert b"/work/" not in first
-    assert b"/tmp/" not in first
+    for place in (ROOT, tree):  # nothing of the machine it was made on
+        assert str(place).encode() not in first
 
 
 def test_page_needs_nothing_from_outside(tree: Path, page: Reader) -> None:
