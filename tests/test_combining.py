@@ -206,3 +206,14 @@ def test_a_permutation_interval_exists_at_the_very_level_its_smallest_p_value_al
     assert at.status == Status.OK
     assert np.isfinite([at.low, at.high]).all()
     assert above.status == Status.REFUSED
+
+
+def test_a_module_that_cannot_load_says_which_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kapmeta import core
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
+
+    monkeypatch.setattr(core, "import_module", missing)
+    with pytest.raises(ModuleNotFoundError, match="scipy"):
+        core.anything  # noqa: B018

@@ -261,3 +261,20 @@ def test_sweeps_slice_like_tables_and_tell_themselves() -> None:
     assert "excludes 1 in" in subset.alt_text()
     assert subset._repr_html_().startswith("<p>Subsets of 5 studies (all subsets, 31): RR ")
     assert set(KAP5["study"]) <= set(subset.to_frame())
+
+
+@pytest.mark.parametrize("model", ["conditional", "binomial-normal"])
+def test_leave_one_out_of_an_exact_model_is_a_refit(model: str) -> None:
+    trials = km.load_example("smoking").query("events_c < 10")
+    main = km.pool_exact(trials, model=model, measure="OR")
+    sweep = km.leave_one_out(main).table
+    for i, row in enumerate(trials.index):
+        again = km.pool_exact(trials.drop(index=row), model=model, measure="OR")
+        np.testing.assert_allclose([sweep.loc[i, "y"], sweep.loc[i, "y_low"]], [again.estimate, again.low], rtol=1e-6)
+
+
+def test_an_exact_model_without_an_answer_for_a_subset_says_so() -> None:
+    trials = km.load_example("smoking").query("events_c < 3")
+    main = km.pool_exact(trials, model="conditional", measure="OR")
+    found = main.refit(np.eye(len(trials), dtype=bool))  # each trial alone: one has no event in its control arm
+    assert found.k.tolist() == [1] * len(trials)

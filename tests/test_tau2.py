@@ -348,6 +348,13 @@ def test_degenerate_rows(word: str) -> None:
     assert_array_equal(limits.empty, [False, False, True])
 
 
+def test_only_an_empty_set_is_called_empty() -> None:
+    y, v = data_set("bcg")
+    for limits in (q_profile(y, v), generalised_q_interval(y, v), profile_likelihood(y, v)):
+        assert not limits.empty
+    assert not generalised_q_interval([0.3], [0.1]).empty
+
+
 def test_one_study_has_no_interval() -> None:
     assert np.isnan(profile_likelihood([0.3], [0.1]).low)
     assert np.isnan(generalised_q_interval([0.3], [0.1]).low)
