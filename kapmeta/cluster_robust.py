@@ -60,6 +60,13 @@ def robust(
     RobustTests
         Coefficients with robust standard errors and Satterthwaite degrees of freedom.
 
+    Raises
+    ------
+    ValueError
+        With fewer than four clusters, or no more clusters than coefficients; for moderators beside a fit.
+    TypeError
+        If `fitted` is neither effects nor one of the two fits.
+
     References
     ----------
     .. [1] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and

@@ -89,6 +89,12 @@ def multilevel(
     Multilevel
         Coefficients, variances by level, and their profile intervals on request.
 
+    Raises
+    ------
+    ValueError
+        If a level has one group, or no more groups than the level before it; if the sampling covariance is
+        singular or disagrees with the variances; if the groups leave no degrees of freedom.
+
     References
     ----------
     .. [1] Konstantopoulos S. Fixed effects and variance components estimation in three-level meta-analysis.
@@ -154,6 +160,12 @@ def multivariate(
     Multilevel
         A mean an outcome (or the coefficients asked for) and the entries of the covariance matrix.
 
+    Raises
+    ------
+    ValueError
+        If an outcome comes twice in a trial or is missing, there is one trial only, or the sampling covariance
+        is singular.
+
     References
     ----------
     .. [1] Berkey CS, Hoaglin DC, Antczak-Bouckoms A, Mosteller F, Colditz GA. Meta-analysis of multiple
@@ -162,7 +174,7 @@ def multivariate(
 
     Examples
     --------
-    Two outcomes in five trials, their estimates correlated .5 within a trial:
+    Two outcomes in five trials (made up), their estimates correlated .5 within a trial:
 
     >>> import pandas as pd
     >>> import kapmeta as km
@@ -388,7 +400,8 @@ def aggregate(
 ) -> Effects:
     """Bring the effects of each trial to one, so that it counts once.
 
-    The same as a multilevel model without variance within trials.
+    The same as a multilevel model without variance within trials. Not where the question is how the effects of
+    a trial differ, over time or between arms: that difference is averaged away.
 
     Parameters
     ----------
@@ -402,13 +415,19 @@ def aggregate(
     weighted : bool
         Generalised least squares; False takes the plain mean.
     mixed : bool
-        As in `kapmeta.pool`.
+        As for `kapmeta.pool`.
 
     Returns
     -------
     Effects
         One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects` says how
         many went in.
+
+    Raises
+    ------
+    ValueError
+        If a trial has several effects and neither `rho` nor `covariance` is given, or the sampling covariance
+        is singular.
 
     Examples
     --------

@@ -72,6 +72,11 @@ def contrasts(
         arms; `shares_arms_with`, the other rows of this trial that use one of its arms. Pool within one
         `question` only.
 
+    Raises
+    ------
+    ValueError
+        If an arm is declared twice or lacks the level of a factor, or no two arms of a trial differ.
+
     Examples
     --------
     >>> arms = pd.DataFrame({"study": ["KARE"] * 4, "arm": ["K+T", "K+E", "P+T", "P+E"],
@@ -151,6 +156,9 @@ def refuse_double_counting(
 ) -> None:
     """Refuse comparisons of one analysis in which an arm, and so its patients, would count more than once.
 
+    Time points of the same two arms are the same patients. It goes by the names of the arms: a control that is
+    named differently in two rows is not recognised as one.
+
     Parameters
     ----------
     comparisons : DataFrame
@@ -170,11 +178,13 @@ def refuse_double_counting(
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A", "A"], "treatment": ["high", "low"], "control": ["placebo"] * 2})
-    >>> refuse_double_counting(rows)
+    Two time points of one trial (Dakwar 2019):
+
+    >>> import kapmeta as km
+    >>> km.refuse_double_counting(km.load_evidence().trials("cocaine"))
     Traceback (most recent call last):
     ...
-    ValueError: arm "placebo" of "A" would count twice, in rows 1 and 2; combine the other arms ...
+    ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine the other arms ...
     """
     columns = {"study": study, "treatment": treatment, "control": control}
     frame = checking.columns_of(comparisons, columns, "comparisons")
@@ -196,8 +206,9 @@ def combine_arms(
 ) -> pd.DataFrame:
     """Treated arms that a trial compared with one control, combined into one: the control then counts once.
 
-    For the question whether any of the treatments works. Events and totals of the treated arms are summed;
-    the control must be the same in all rows of the trial.
+    For the question whether any of the treatments works, not for which of them does: the sum answers neither
+    where they differ. Events and totals of the treated arms are summed; the control must be the same in all
+    rows of the trial.
 
     Parameters
     ----------
@@ -209,7 +220,8 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row a trial and control.
+        One row a trial and control, `treatment` naming the arms joined by ``+``; every other column is that of
+        the first row.
 
     Raises
     ------
@@ -272,7 +284,8 @@ def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if
     """Effect of one factor of a 2 x 2 factorial trial: within each level of the other, and as one.
 
     The two strata share no patients. "Both treatments against neither" is another question and shares
-    patients with both strata: it is not in this table.
+    patients with both strata: it is not in this table. Where one treatment is thought to change what the other
+    does, report the strata, not one effect; the test of the interaction is too weak to decide it.
 
     Parameters
     ----------
@@ -289,9 +302,16 @@ def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if
     Factorial
         The two strata, the factor's effect combined over them in three ways, and the interaction.
 
+    Raises
+    ------
+    ValueError
+        If the rows are not two of one trial, share an arm, or a stratum carries no estimate.
+
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["KARE"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"],
+    Made-up counts; K ketamine, P placebo, T therapy, E education:
+
+    >>> rows = pd.DataFrame({"study": ["A"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"],
     ...                      "control": ["P+T", "P+E"], "events_t": [14, 11], "n_t": [24, 24],
     ...                      "events_c": [9, 7], "n_c": [23, 25]})
     >>> found = factorial(rows)
@@ -339,6 +359,9 @@ def sampling_covariance(
     shares patients has correlation `rho`, or is refused without it. Effects of different trials, or of one
     trial without a common arm, are independent.
 
+    Not for point prevalence whose counts happen to fall: risk ratios of falling counts are taken for continuous
+    abstinence, which counts alone cannot tell, whatever `rho` is. Give `rho` to `kapmeta.multilevel` there.
+
     Parameters
     ----------
     effects : Effects
@@ -353,6 +376,12 @@ def sampling_covariance(
     ndarray, shape (n, n)
         For `kapmeta.multilevel`, `kapmeta.aggregate` and `kapmeta.multivariate`; infinite variances of absent
         effects are kept on the diagonal.
+
+    Raises
+    ------
+    ValueError
+        If two effects share patients in a way that the counts do not settle and `rho` is not given, or share a
+        control whose counts give no covariance.
 
     References
     ----------
@@ -449,7 +478,8 @@ def dose_trend(
 ) -> DoseTrend:  # fmt: skip
     """Linear trend of the effect with dose, in one stage over all contrasts of doses.
 
-    With few trials one slope for all is assumed, and that is what the interval says. A comparison of a high
+    Not for two doses, which are one comparison, and no test that the course is a straight line: that is
+    assumed. With few trials one slope for all is assumed, and that is what the interval says. A comparison of a high
     with a low dose is not one with placebo: the low dose counts with its own dose, never as nothing.
 
     Parameters
@@ -470,6 +500,11 @@ def dose_trend(
     DoseTrend
         Slope per unit of dose with its interval and test.
 
+    Raises
+    ------
+    ValueError
+        With fewer than three different doses, or where a trial has several contrasts and no covariance is given.
+
     References
     ----------
     .. [1] Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response data, with
@@ -478,7 +513,7 @@ def dose_trend(
 
     Examples
     --------
-    Two trials of doses in mg/kg, three levels in all:
+    Two made-up trials of doses in mg/kg, three levels in all:
 
     >>> import pandas as pd
     >>> import kapmeta as km

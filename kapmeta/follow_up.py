@@ -184,6 +184,10 @@ def _refuse_course(frame: pd.DataFrame) -> None:
 def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method: str = "life-table") -> Effects:
     """Hazard ratio of relapse from the numbers still abstinent at one time or several.
 
+    For trials that report only those numbers. Where a source gives a hazard ratio it rests on the times of
+    relapse themselves: take that, by `kapmeta.reported`. Not for point prevalence, even where its counts happen to
+    fall.
+
     Parameters
     ----------
     trials : DataFrame
@@ -197,7 +201,13 @@ def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method
     Returns
     -------
     Effects
-        Measure HR, one a trial; below 1 favours the treatment.
+        Measure HR, log scale, one a trial; below 1 favours the treatment. Trials without an estimate are
+        excluded with the reason.
+
+    Raises
+    ------
+    ValueError
+        If the counts of a trial rise over time, its totals change, or a time comes twice.
 
     References
     ----------
@@ -229,7 +239,8 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
     """Difference in mean months abstinent up to a common horizon: the area between the two curves.
 
     The summary that stays meaningful when the effect fades: it needs no constant ratio. Curves are joined by
-    straight lines between the times, the first from everybody at the start.
+    straight lines between the times, the first from everybody at the start. Not for point prevalence: the area
+    is time abstinent only if nobody returns to abstinence, which falling counts do not show.
 
     Parameters
     ----------

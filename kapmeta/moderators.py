@@ -232,12 +232,14 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     Returns
     -------
     Series
-        ``statistic``, ``df``, ``p_value``, and ``r2``, the share of the between-study variance explained.
+        ``statistic``, ``df``, ``p_value`` (chi-squared), and ``r2``, the share of the between-study variance of
+        `reduced` that `full` explains, not below 0 and nan where there is none.
 
     Raises
     ------
     ValueError
-        If a fit is not by maximum likelihood, or the fits are not nested.
+        If a fit is not by maximum likelihood, the fits are of different studies, or the moderators of `reduced`
+        are not some of those of `full`.
 
     Examples
     --------
@@ -245,8 +247,8 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     >>> effects = km.risk_ratio(km.load_example("bcg"))
     >>> both = km.meta_regression(effects, ["latitude", "year"], tau2="ML")
     >>> one = km.meta_regression(effects, ["latitude"], tau2="ML")
-    >>> int(km.likelihood_ratio(both, one)["df"])
-    1
+    >>> km.likelihood_ratio(both, one).round(3).to_dict()
+    {'statistic': 0.079, 'df': 1.0, 'p_value': 0.779, 'r2': 0.218}
     """
     if full.method.tau2 != "ML" or reduced.method.tau2 != "ML":
         raise ValueError(
@@ -301,6 +303,11 @@ def subgroups(
     Subgroups
         A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use model-based
         standard errors: those scaled by Hartung and Knapp collapse where two trials agree.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, a trial has no subgroup, or all trials are in one.
 
     References
     ----------

@@ -48,6 +48,12 @@ print(km.headline(effects).summary())
 save_table(km.estimator_table(effects).to_frame(), "across-estimators")
 
 # %% [markdown]
+# A regression on the time of follow-up has as many coefficients as there are trials, and is refused.
+
+# %% tags=["raises-exception"]
+km.meta_regression(effects, ["months"])
+
+# %% [markdown]
 # ## Not randomised
 
 # %%

@@ -67,10 +67,31 @@ print(km.pool_exact(trials, model="beta-binomial", measure="OR").summary())
 print(km.mantel_haenszel(trials).summary())
 
 # %% [markdown]
+# ## Opioids: one trial of three sessions against one
+
+# %%
+sessions = evidence.trials(substance="opioids", contrast="sessions")
+save_table(km.headline(sessions, opposite="relapse").to_frame(), "few-opioids-sessions")
+
+# %%
+print(km.pool_bayes(sessions, mu_prior=(0.0, 2.82)).summary())
+
+# %% [markdown]
+# ## Cocaine: the end of the trial
+
+# %%
+end = evidence.trials(substance="cocaine", window="end of trial")
+save_table(km.headline(end, opposite="relapse").to_frame(), "few-cocaine-end-of-trial")
+
+# %% [markdown]
 # ## Borrowing between substances
 #
 # Cocaine alone, and with what the other randomised trial says added. The gap between the two is the message.
 
 # %%
-shrunken = km.pool_bayes(km.risk_ratio(trials)).shrunken()
-save_table(shrunken, "few-shrunken")
+together = km.pool_bayes(km.risk_ratio(trials))
+save_table(together.shrunken(), "few-shrunken")
+
+# %%
+axes = km.plot.forest(together, shrunken=together.shrunken())
+save_figure(axes, "few-shrunken")
