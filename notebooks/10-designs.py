@@ -80,6 +80,9 @@ cocaine = evidence.trials(substance="cocaine")
 curve = km.abstinence_curve(cocaine)
 save_table(curve.to_frame(), "designs-follow-up")
 
+# %% [markdown]
+# The same caveat holds for the two numbers below: they read both outcomes as one continuous abstinence.
+
 # %%
 print(km.relapse_hazard_ratio(cocaine, method="life-table").summary())
 

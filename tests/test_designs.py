@@ -128,7 +128,7 @@ def test_combining_arms_refuses_what_is_not_one_control() -> None:
 def test_factorial_trial() -> None:
     """Methods 6.5."""
     rows = pd.DataFrame(
-        {"study": ["KARE"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"], "control": ["P+T", "P+E"],
+        {"study": ["made up"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"], "control": ["P+T", "P+E"],
          "events_t": [14, 11], "n_t": [24, 24], "events_c": [9, 7], "n_c": [23, 25]}
     )  # fmt: skip
     found = factorial(rows)
@@ -268,3 +268,10 @@ def test_dose_trend() -> None:
         dose_trend(effects)
     with pytest.raises(ValueError, match="needs three different doses or more: got 2"):
         dose_trend(doses(dose_t=2.0, dose_c=0.0), covariance=covariance)
+
+
+@pytest.mark.parametrize("horizon", [0.0, -1.0])
+def test_a_horizon_that_is_no_time_is_refused(horizon: float) -> None:
+    rows = pd.DataFrame({"study": ["A"], "months": [3], "events_t": [8], "n_t": [20], "events_c": [5], "n_c": [20]})
+    with pytest.raises(ValueError, match="horizon must be above 0, in months"):
+        km.time_abstinent(rows, horizon=horizon)
