@@ -264,7 +264,10 @@ def _pooled(
         prediction_low=float(low),
         prediction_high=float(high),
         modes=between.modes,
-        notes=_notes(y, v, method, between, interval, bool(limits.empty)),
+        notes=(
+            *_notes(y, v, method, between, interval, bool(limits.empty)),
+            *_prediction_notes(method, k, tau2, bool(np.isnan(low))),
+        ),
         refit=partial(_refit, effects.y[effects.present], effects.v[effects.present], method),
     )
 
@@ -313,8 +316,6 @@ def _notes(
         notes.append("a random-effects interval from two studies is unreliable; do not headline it")
     elif k < _FEW:
         notes.append(f"heterogeneity cannot be estimated from {k} studies; its interval says so")
-    if method.prediction != "none" and k < _FEW:
-        notes.append(f"a prediction interval from {k} studies is unreliable")
     if empty:
         notes.append(
             "the estimates agree more closely than chance allows: no value of tau2 is in its Q-profile interval"
@@ -327,6 +328,18 @@ def _notes(
             f"gives a mean of {means[0]:.4g}; the next, {between.modes[1]:.4g}, gives {means[1]:.4g} (analysis scale)"
         )
     return tuple(notes)
+
+
+def _prediction_notes(method: Method, k: int, tau2: float, undefined: bool) -> tuple[str, ...]:
+    """What must be known of the prediction interval; its absence is said where one was asked for."""
+    if method.prediction == "none":
+        return ()
+    if undefined:
+        return (
+            f'the prediction interval "{method.prediction}" is undefined for {k} studies with tau2 = {tau2:.4g}, '
+            "so none is given",
+        )
+    return (f"a prediction interval from {k} studies is unreliable",) if k < _FEW else ()
 
 
 def _single(effects: Effects, order: IntArray, method: Method) -> Pooled:

@@ -79,6 +79,8 @@ class Posterior:
         Shares in the mean effect, averaged over tau (normal likelihood), or shares of the information on it (binomial).
     tau_median, tau_mean, tau_sd, tau_low, tau_high : float
         Posterior of tau; infinite where a moment does not exist.
+    tau2, tau2_low, tau2_high : float
+        Posterior median and central limits of the between-study variance: the squares of those of tau.
     prediction_low, prediction_high : float
         Central limits of the effect in a new study.
     log_marginal : float
@@ -135,6 +137,21 @@ class Posterior:
     def null(self) -> float:
         """No effect, on the analysis scale."""
         return 0.0
+
+    @property
+    def tau2(self) -> float:
+        """Posterior median of the between-study variance."""
+        return self.tau_median**2
+
+    @property
+    def tau2_low(self) -> float:
+        """Lower central limit of the between-study variance."""
+        return self.tau_low**2
+
+    @property
+    def tau2_high(self) -> float:
+        """Upper central limit of the between-study variance."""
+        return self.tau_high**2
 
     def _analysis(self, value: float | None) -> float:
         """A value on the scale shown, taken to the analysis scale; no effect by default."""

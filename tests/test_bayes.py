@@ -26,6 +26,8 @@ def test_normal_effects_as_printed():
     assert found.probability_above(1.25) == pytest.approx(value["p125"], rel=1e-7)
     assert found.probability_above(new_study=True) == pytest.approx(value["pred_p0"], rel=1e-7)
     assert (found.tau_mean, found.tau_sd) == (pytest.approx(value["tau_mean"]), pytest.approx(value["tau_sd"]))
+    variances = [found.tau2_low, found.tau2, found.tau2_high]  # quantiles keep under a rising function
+    assert variances == [t**2 for t in (found.tau_low, found.tau_median, found.tau_high)]
     assert math.isnan(found.log_marginal)
     assert math.isnan(found.bayes_factor_no_effect)
     assert found.likelihood == "normal"

@@ -98,6 +98,15 @@ def test_every_prediction_interval_can_be_asked_for(prediction: str) -> None:
     assert math.isnan(main.prediction_low) == (prediction in ("none", "wang-lee"))  # wang-lee needs 20 studies
 
 
+@pytest.mark.parametrize(("rows", "prediction"), [(2, "hts"), (2, "nnf"), (3, "kr"), (13, "wang-lee")])
+def test_a_prediction_interval_that_does_not_exist_says_so(rows: int, prediction: str) -> None:
+    effects = km.risk_ratio(BCG if rows == 13 else THREE.iloc[:rows])  # tau2 of THREE is 0, where Kenward-Roger is not
+    main = km.pool(effects, prediction=prediction)
+    assert math.isnan(main.prediction_low)
+    assert f'the prediction interval "{prediction}" is undefined for {rows} studies' in main.summary()
+    assert "undefined" not in km.pool(effects, prediction="none").summary()
+
+
 def test_prediction_follows_the_plan_unless_asked() -> None:
     assert math.isnan(km.pool(km.risk_ratio(THREE)).prediction_low)
     asked = km.pool(km.risk_ratio(THREE), prediction="t")
