@@ -54,8 +54,8 @@ _HOME = {
     "refuse_double_counting": ("kapmeta.designs", "refuse_double_counting"),
     "combine_arms": ("kapmeta.designs", "combine_arms"),
     "factorial": ("kapmeta.designs", "factorial"),
-    "sampling_covariance": ("kapmeta.designs", "sampling_covariance"),
-    "dose_trend": ("kapmeta.designs", "dose_trend"),
+    "sampling_covariance": ("kapmeta.covariances", "sampling_covariance"),
+    "dose_trend": ("kapmeta.doses", "dose_trend"),
     "abstinence_curve": ("kapmeta.follow_up", "abstinence_curve"),
     "relapse_hazard_ratio": ("kapmeta.follow_up", "relapse_hazard_ratio"),
     "time_abstinent": ("kapmeta.follow_up", "time_abstinent"),
@@ -165,15 +165,15 @@ if TYPE_CHECKING:
     from kapmeta.core.priors import rhodes as rhodes
     from kapmeta.core.priors import turner as turner
     from kapmeta.core.priors import uniform as uniform
+    from kapmeta.covariances import sampling_covariance as sampling_covariance
     from kapmeta.dependent_effects import aggregate as aggregate
     from kapmeta.dependent_effects import multilevel as multilevel
     from kapmeta.dependent_effects import multivariate as multivariate
     from kapmeta.designs import combine_arms as combine_arms
     from kapmeta.designs import contrasts as contrasts
-    from kapmeta.designs import dose_trend as dose_trend
     from kapmeta.designs import factorial as factorial
     from kapmeta.designs import refuse_double_counting as refuse_double_counting
-    from kapmeta.designs import sampling_covariance as sampling_covariance
+    from kapmeta.doses import dose_trend as dose_trend
     from kapmeta.effects import arcsine_difference as arcsine_difference
     from kapmeta.effects import complement as complement
     from kapmeta.effects import generic as generic

@@ -8,32 +8,20 @@ its patients: they may enter one analysis only with the covariance this brings, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import checking
 from kapmeta import effects as effect_functions
-from kapmeta.core import dependence, multivariate, stratified
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.dependence import SHARED_CONTROL, Control
-from kapmeta.core.distributions import normal_quantile, t_two_sided
-from kapmeta.results import Effects
+from kapmeta.core import dependence, stratified
+from kapmeta.design_results import Factorial
+from kapmeta.protocol import PRIMARY
 
-__all__ = [
-    "DoseTrend",
-    "Factorial",
-    "combine_arms",
-    "contrasts",
-    "dose_trend",
-    "factorial",
-    "refuse_double_counting",
-    "sampling_covariance",
-]
+__all__ = ["combine_arms", "contrasts", "factorial", "refuse_double_counting"]
 
 _COUNTS = ("events_t", "n_t", "events_c", "n_c")
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
@@ -250,37 +238,9 @@ def combine_arms(
     return pd.DataFrame(rows).reset_index(drop=True)
 
 
-class Factorial(NamedTuple):
-    """One factor of a factorial trial, its effect within the levels of the other; log scale for ratios.
-
-    Attributes
-    ----------
-    strata : Effects
-        The effect within each level of the other factor; their patients are different ones.
-    combined, combined_v : float
-        Both levels as one, which enters a meta-analysis once: Mantel-Haenszel.
-    inverse_variance, inverse_variance_v : float
-        The same by inverse variance.
-    margins, margins_v : float
-        Collapsed over the other factor; the same question only without interaction.
-    interaction, interaction_se, interaction_p : float
-        Difference of the strata, its standard error and test. Its power is small: four times the patients are
-        needed.
-    """
-
-    strata: Effects
-    combined: float
-    combined_v: float
-    inverse_variance: float
-    inverse_variance_v: float
-    margins: float
-    margins_v: float
-    interaction: float
-    interaction_se: float
-    interaction_p: float
-
-
-def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if-any") -> Factorial:
+def factorial(
+    trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if-any", level: float = PRIMARY.level
+) -> Factorial:
     """Effect of one factor of a 2 x 2 factorial trial: within each level of the other, and as one.
 
     The two strata share no patients. "Both treatments against neither" is another question and shares
@@ -296,6 +256,8 @@ def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if
         Effect measure.
     zero : str
         Zero-cell rule of the strata, as for `kapmeta.risk_ratio`; Mantel-Haenszel needs none.
+    level : float
+        Confidence level, a proportion.
 
     Returns
     -------
@@ -330,11 +292,16 @@ def factorial(trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if
     mh = stratified.mantel_haenszel(*cells, measure=measure)
     margins = _FROM_COUNTS[measure](_collapsed(frame), zero=zero)
     mean, variance = dependence.generalised_mean(strata.y, np.diag(strata.v))
-    difference, se = float(strata.y[0] - strata.y[1]), float(np.sqrt(strata.v.sum()))
     return Factorial(
-        strata, float(mh.estimate), float(mh.se) ** 2, mean, variance, float(margins.y[0]),
-        float(margins.v[0]), difference, se, float(t_two_sided(difference / se, np.inf)),
-    )  # fmt: skip
+        strata,
+        float(mh.estimate),
+        float(mh.se) ** 2,
+        mean,
+        variance,
+        float(margins.y[0]),
+        float(margins.v[0]),
+        checking.proportion(level, "level"),
+    )
 
 
 _FROM_COUNTS = {
@@ -346,203 +313,3 @@ _FROM_COUNTS = {
 
 def _collapsed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[:1][["study"]].assign(**{name: frame[name].sum() for name in _COUNTS})
-
-
-def sampling_covariance(
-    effects: Effects, *, rho: float | None = None, months: str = "months", treatment: str = "treatment",
-    control: str = "control",
-) -> FloatArray:  # fmt: skip
-    """Sampling covariance of effects of which some share patients, from the rows they were computed from.
-
-    Within a trial, two arms compared with one control at one time have the covariance that the control
-    brings; the same two arms at two times of continuous abstinence have that of nested counts. Whatever else
-    shares patients has correlation `rho`, or is refused without it. Effects of different trials, or of one
-    trial without a common arm, are independent.
-
-    Not for point prevalence whose counts happen to fall: risk ratios of falling counts are taken for continuous
-    abstinence, which counts alone cannot tell, whatever `rho` is. Give `rho` to `kapmeta.multilevel` there.
-
-    Parameters
-    ----------
-    effects : Effects
-        From counts; the columns named next must be among the trials they were computed from.
-    rho : float, optional
-        Correlation of effects that share patients in another way (point prevalence, several outcomes).
-    months, treatment, control : str
-        Columns of the time and the two arms.
-
-    Returns
-    -------
-    ndarray, shape (n, n)
-        For `kapmeta.multilevel`, `kapmeta.aggregate` and `kapmeta.multivariate`; infinite variances of absent
-        effects are kept on the diagonal.
-
-    Raises
-    ------
-    ValueError
-        If two effects share patients in a way that the counts do not settle and `rho` is not given, or share a
-        control whose counts give no covariance.
-
-    References
-    ----------
-    .. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC,
-       editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage
-       Foundation; 2009. p. 357-376.
-
-    Examples
-    --------
-    Ketamine and naltrexone, each against linkage alone (readmission, Terasaki 2022):
-
-    >>> import kapmeta as km
-    >>> shared = km.load_evidence().against("terasaki2022", "la", event="readmission")
-    >>> km.sampling_covariance(km.risk_ratio(shared)).round(3)
-    array([[0.507, 0.084],
-           [0.084, 0.346]])
-    """
-    names = {"study": "study", "treatment": treatment, "control": control}
-    frame = checking.columns_of(effects.table, names, "effects.table")
-    time = frame[months] if months in frame else pd.Series(0.0, index=frame.index)
-    covariance = np.diag(effects.v)
-    for i, j in combinations(np.flatnonzero(effects.present), 2):
-        first, second = frame.iloc[i], frame.iloc[j]
-        arms = [{row["treatment"], row["control"]} for row in (first, second)]
-        if first["study"] != second["study"] or not arms[0] & arms[1]:
-            continue
-        same_time = time.iloc[i] == time.iloc[j]
-        shared = _covariance(effects, frame, int(i), int(j), bool(same_time), time.iloc[i] < time.iloc[j], rho)
-        covariance[i, j] = covariance[j, i] = shared
-    return covariance
-
-
-def _covariance(
-    effects: Effects, frame: pd.DataFrame, i: int, j: int, same_time: bool, i_first: bool, rho: float | None
-) -> float:
-    """Covariance of two effects of one trial that share an arm."""
-    first, second = frame.iloc[i], frame.iloc[j]
-    pair = f'"{effects.labels[i]}" and "{effects.labels[j]}"'
-    if same_time and first["control"] == second["control"] and effects.measure in SHARED_CONTROL:
-        value = _through_control(effects.measure, first)
-        if math.isnan(value):
-            raise ValueError(
-                f"{pair} share a control arm whose counts give no covariance of a {effects.scale.name} (no "
-                f"events, or nothing but events); combine the active arms with combine_arms"
-            )
-        return value
-    same_arms = (first["treatment"], first["control"]) == (second["treatment"], second["control"])
-    if not same_time and same_arms and effects.measure == "RR" and _are_nested(first, second, i_first):
-        return float(effects.v[i] if i_first else effects.v[j])
-    if rho is None:
-        raise ValueError(
-            f"{pair} share patients in a way that the counts do not settle (rising counts are point "
-            f"prevalence, not continuous abstinence); give rho, their correlation, and vary it"
-        )
-    return float(rho * np.sqrt(effects.v[i] * effects.v[j]))
-
-
-def _through_control(measure: str, row: pd.Series) -> float:
-    if not {"events_c", "n_c"} <= set(row.index):
-        return math.nan
-    return dependence.shared_control(measure, Control(events=float(row["events_c"]), n=float(row["n_c"])))
-
-
-def _are_nested(first: pd.Series, second: pd.Series, i_first: bool) -> bool:
-    """Whether the counts can be of continuous abstinence: the same patients, never more abstinent later."""
-    if not set(_COUNTS) <= set(first.index):
-        return False
-    early, late = (first, second) if i_first else (second, first)
-    same = all(early[name] == late[name] for name in ("n_t", "n_c"))
-    return bool(same and all(early[name] >= late[name] for name in ("events_t", "events_c")))
-
-
-class DoseTrend(NamedTuple):
-    """Change of the effect per unit of dose, log scale for ratios.
-
-    `slope`, `se`, `low`, `high`, `p_value`: generalised least squares through no effect at no difference of
-    dose; `tau2`: variance of the slope between trials, nan where one slope was assumed; `doses`: number of
-    different doses; `k`: contrasts.
-    """
-
-    slope: float
-    se: float
-    low: float
-    high: float
-    p_value: float
-    tau2: float
-    doses: int
-    k: int
-
-
-def dose_trend(
-    effects: Effects, *, dose_t: str = "dose_t", dose_c: str = "dose_c", covariance: FloatArray | None = None,
-    random_slope: bool = False, level: float = 0.95,
-) -> DoseTrend:  # fmt: skip
-    """Linear trend of the effect with dose, in one stage over all contrasts of doses.
-
-    Not for two doses, which are one comparison, and no test that the course is a straight line: that is
-    assumed. With few trials one slope for all is assumed, and that is what the interval says. A comparison of a high
-    with a low dose is not one with placebo: the low dose counts with its own dose, never as nothing.
-
-    Parameters
-    ----------
-    effects : Effects
-        Contrasts of doses.
-    dose_t, dose_c : str
-        Columns of the doses of the two arms.
-    covariance : ndarray, shape (n, n), optional
-        Sampling covariance from `sampling_covariance`; needed where a trial has several contrasts.
-    random_slope : bool
-        Whether slopes vary between trials (restricted maximum likelihood).
-    level : float
-        Confidence level, a proportion.
-
-    Returns
-    -------
-    DoseTrend
-        Slope per unit of dose with its interval and test.
-
-    Raises
-    ------
-    ValueError
-        With fewer than three different doses, or where a trial has several contrasts and no covariance is given.
-
-    References
-    ----------
-    .. [1] Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response data, with
-       applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309.
-       https://doi.org/10.1093/oxfordjournals.aje.a116237
-
-    Examples
-    --------
-    Two made-up trials of doses in mg/kg, three levels in all:
-
-    >>> import pandas as pd
-    >>> import kapmeta as km
-    >>> rows = pd.DataFrame({"study": ["A", "B"], "events_t": [14, 12], "n_t": [30, 30], "events_c": [8, 9],
-    ...                      "n_c": [30, 31], "dose_t": [2.0, 1.0], "dose_c": [0.2, 0.2]})
-    >>> round(km.dose_trend(km.risk_ratio(rows)).slope, 3)
-    0.326
-    """
-    positions = np.flatnonzero(effects.present)
-    frame = checking.columns_of(effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table")
-    high, low = (checking.numbers(frame, name, effects.labels)[positions] for name in ("dose_t", "dose_c"))
-    study = pd.factorize(frame["study"].iloc[positions])[0]
-    doses = np.unique(np.concatenate([high, low])).size
-    if doses < 3:
-        raise ValueError(f"a trend with dose needs three different doses or more: got {doses}; compare the two instead")
-    if covariance is None and np.bincount(study).max() > 1:
-        raise ValueError(
-            "a trial has several contrasts that share patients: give covariance=sampling_covariance(effects)"
-        )
-    v = np.diag(effects.v[positions]) if covariance is None else covariance[np.ix_(positions, positions)]
-    x, y, tau2 = (high - low)[:, None], effects.y[positions], math.nan
-    if random_slope:
-        shared = (study[:, None] == study) * np.outer(x, x)
-        terms = multivariate.levels([study])._replace(shared=shared[None] / np.mean(x**2))
-        found = multivariate.fit(y, v, x, terms)
-        tau2, v = float(found.c[0] / np.mean(x**2)), found.total
-    weight = np.linalg.solve(v, x)
-    variance = 1 / float((x.T @ weight)[0, 0])
-    slope, se = variance * float((weight.T @ y)[0]), math.sqrt(variance)
-    half = float(normal_quantile((1 + checking.proportion(level, "level")) / 2)) * se
-    p = float(t_two_sided(slope / se, np.inf))
-    return DoseTrend(slope, se, slope - half, slope + half, p, tau2, doses, positions.size)
