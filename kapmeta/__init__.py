@@ -234,12 +234,19 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f'kapmeta has no "{name}"; it has: {", ".join(__all__)}')
+        raise AttributeError(f'kapmeta has no "{name}"; {_nearest(name)}dir(kapmeta) lists all names')
     module, *attribute = _HOME[name]
     found = import_module(module)
     value = getattr(found, attribute[0]) if attribute else found
     globals()[name] = value
     return value
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches  # only here: an import of kapmeta must cost nothing
+
+    near = get_close_matches(name, __all__, n=3)
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 def __dir__() -> list[str]:

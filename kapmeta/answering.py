@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import wording
 from kapmeta.checking import chosen
-from kapmeta.core.single_trial import koopman
 from kapmeta.effects import complement, odds_ratio, reported, risk_difference, risk_ratio
-from kapmeta.evidence import Evidence
+from kapmeta.evidence import Evidence, evidence_given
 from kapmeta.pooling import pool
 from kapmeta.protocol import QUESTIONS, SUBSTANCES, Question, headline_rule
-from kapmeta.results import Effects, Pooled
+from kapmeta.results import Effects, Pooled, pooled_given
 
 __all__ = [
     "Conclusion",
@@ -57,6 +56,7 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     >>> km.registered_effects(km.load_evidence(), "alcohol-odds")
     Effects(OR, k=2)
     """
+    evidence_given(evidence)
     asked = QUESTIONS[chosen(question, QUESTIONS, "question")]
     parts = []
     if asked.measure in _MEASURES:
@@ -192,7 +192,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
     the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes no difference.
     """
-    effects = pooled.effects
+    effects = pooled_given(pooled).effects
     return Conclusion(_may(pooled, effects), _may_not(pooled, effects))
 
 
@@ -229,23 +229,28 @@ def _verdict(null: float | None, low: float, high: float) -> str:
 def _trial_text(effects: Effects, i: int, level: float) -> str:
     """One trial in words: its counts with a score interval, or its reported effect with its own interval."""
     row, scale = effects.table.iloc[i], effects.scale
-    frame = effects.to_frame(level=level).iloc[i]
-    if pd.isna(row.get("events_t", np.nan)):
-        shown = wording.interval_text(frame["estimate"], frame["low"], frame["high"])
-        return f"{scale.name} {shown} as reported, which {_verdict(scale.null, frame['low'], frame['high'])}"
+    counted = not pd.isna(row.get("events_t", np.nan))
+    scored = counted and scale.key == "RR"
+    frame = (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
+    estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
+    verdict = f"which {_verdict(scale.null, low, high)}"
+    if not counted:
+        return f"{scale.name} {wording.interval_text(estimate, low, high)} as reported, {verdict}"
+    told = f"{_counts_text(effects, row)}: {scale.name} "
+    if not scored:
+        return f"{told}{wording.interval_text(estimate, low, high)}, {verdict}"
+    ratio = wording.number(estimate) if np.isfinite(estimate) else "without an upper bound"
+    return f"{told}{ratio} (score interval {wording.number(low)} to {wording.number(high)}), {verdict}"
+
+
+def _counts_text(effects: Effects, row: pd.Series) -> str:
+    """How many had the outcome in each arm."""
     a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
     treatment, control = row.get("treatment", effects.treatment), row.get("control", effects.control)
-    counts = (
+    return (
         f"{a:.0f} of {n1:.0f} ({100 * a / n1:.0f} %) with {treatment} and {c:.0f} of {n2:.0f} "
         f"({100 * c / n2:.0f} %) with {control} had the outcome ({effects.event})"
     )
-    if scale.key != "RR":
-        shown = wording.interval_text(frame["estimate"], frame["low"], frame["high"])
-        return f"{counts}: {scale.name} {shown}, which {_verdict(scale.null, frame['low'], frame['high'])}"
-    low, high = (float(np.exp(x)) for x in koopman(a, n1, c, n2, level=level)[1:])
-    ratio = wording.number(a * n2 / (c * n1)) if c else "without an upper bound"
-    shown = f"{ratio} (score interval {wording.number(low)} to {wording.number(high)})"
-    return f"{counts}: risk ratio {shown}, which {_verdict(1.0, low, high)}"
 
 
 def _may_not(pooled: Pooled, effects: Effects) -> str:
@@ -295,6 +300,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     >>> km.evidence_table(km.load_evidence())[["Substance", "k"]].drop_duplicates("Substance").to_string(index=False)
     'Substance  k\\n  alcohol  1\\n  opioids  1\\n  cocaine  1'
     """
+    evidence_given(evidence)
     rows = []
     for name, asked in QUESTIONS.items():
         pooled = registered(evidence, name)
@@ -359,7 +365,7 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     >>> km.substances_table(km.load_evidence()).set_index("substance").loc["cannabis", "comparisons"].item()
     0
     """
-    studies, trials = evidence.studies, evidence.trials()
+    studies, trials = evidence_given(evidence).studies, evidence.trials()
     rows = []
     for substance, plan in SUBSTANCES.items():
         seen = studies[studies["substance"] == substance]

@@ -407,6 +407,7 @@ def borrow(
     1            borrowing      6.51  2.41    44.26
     2  borrowing, robustly     13.93  2.72   900.81
     """
+    checking.instance(others, Posterior, "others", "come from pool_bayes")
     robust_weight = checking.proportion(robust_weight, "robust_weight")
     level = checking.proportion(level, "level")
     effects, curves = _one_trial(trial, others, names)

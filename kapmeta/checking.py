@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from kapmeta.core.arrays import BoolArray, FloatArray
 
-__all__ = ["chosen", "columns_of", "numbers", "proportion", "refuse_first", "split_keywords", "study_labels"]
+__all__ = [
+    "chosen",
+    "columns_of",
+    "instance",
+    "numbers",
+    "proportion",
+    "refuse_first",
+    "split_keywords",
+    "study_labels",
+]
+
+_Kind = TypeVar("_Kind")
 
 
 def chosen(word: str, table: Iterable[str], what: str) -> str:
@@ -19,6 +30,13 @@ def chosen(word: str, table: Iterable[str], what: str) -> str:
     if word not in words:
         raise ValueError(f'unknown {what} "{word}"; use one of: {", ".join(words)}')
     return word
+
+
+def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:
+    """`value` if it is of that kind; otherwise an error that says where one comes from."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must {source}: got {type(value).__name__}")
+    return value
 
 
 def proportion(value: float, name: str) -> float:

@@ -12,7 +12,7 @@ from kapmeta import checking
 from kapmeta.core import dependence
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.dependence import SHARED_CONTROL, Control
-from kapmeta.results import Effects
+from kapmeta.results import Effects, effects_given
 
 __all__ = ["sampling_covariance"]
 
@@ -71,6 +71,7 @@ def sampling_covariance(
     array([[0.507, 0.084],
            [0.084, 0.346]])
     """
+    effects_given(effects)
     if rho is not None and not -1 <= rho <= 1:
         raise ValueError(f"rho is a correlation, between -1 and 1: got {rho:g}")
     names = {"study": "study", "treatment": treatment, "control": control}

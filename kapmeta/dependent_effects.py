@@ -20,7 +20,7 @@ from kapmeta.dependence_results import Multilevel
 from kapmeta.design_matrix import Design, check_design, design_of
 from kapmeta.pooling import one_question
 from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects
+from kapmeta.results import Effects, effects_given
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
@@ -210,11 +210,7 @@ def _method(method: str, ci: str, level: float) -> Method:
 
 def entering_effects(effects: Effects, mixed: bool) -> Entering:
     """Effects that may be analysed together; a trial may come more than once."""
-    if not isinstance(effects, Effects):
-        raise TypeError(
-            "effects must come from risk_ratio, odds_ratio, reported or another effect function: got "
-            f"{type(effects).__name__}"
-        )
+    effects_given(effects)
     question, aside = one_question(replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed)
     effects = replace(question, table=effects.table)
     positions = np.flatnonzero(effects.present)

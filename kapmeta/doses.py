@@ -12,7 +12,7 @@ from kapmeta.core import multivariate
 from kapmeta.core.arrays import FloatArray
 from kapmeta.design_results import DoseTrend
 from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects
+from kapmeta.results import Effects, effects_given
 
 __all__ = ["dose_trend"]
 
@@ -67,7 +67,7 @@ def dose_trend(
     >>> round(km.dose_trend(km.risk_ratio(rows)).slope, 3)
     0.326
     """
-    positions = np.flatnonzero(effects.present)
+    positions = np.flatnonzero(effects_given(effects).present)
     frame = checking.columns_of(effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table")
     high, low = (checking.numbers(frame, name, effects.labels)[positions] for name in ("dose_t", "dose_c"))
     study = pd.factorize(frame["study"].iloc[positions])[0]

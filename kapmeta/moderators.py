@@ -22,7 +22,7 @@ from kapmeta.design_matrix import Design, check_design, design_of
 from kapmeta.pooling import MODELS, one_question, pool
 from kapmeta.protocol import PRIMARY, Method
 from kapmeta.regression_results import MetaRegression, Subgroups
-from kapmeta.results import Effects, Pooled
+from kapmeta.results import Effects, Pooled, effects_given
 
 __all__ = ["likelihood_ratio", "meta_regression", "subgroups"]
 
@@ -129,11 +129,7 @@ def _method(model: str, tau2: str | residual_variance.ResidualEstimator | None, 
 
 def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
     """Effects that may be regressed together, the positions of those that enter, and what was set aside."""
-    if not isinstance(effects, Effects):
-        raise TypeError(
-            f"effects must come from risk_ratio, odds_ratio, reported or another effect function: got "
-            f"{type(effects).__name__}"
-        )
+    effects_given(effects)
     named = (
         moderators
         if isinstance(moderators, str)
@@ -250,6 +246,8 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     >>> km.likelihood_ratio(both, one).round(3).to_dict()
     {'statistic': 0.079, 'df': 1.0, 'p_value': 0.779, 'r2': 0.218}
     """
+    for name, fit in (("full", full), ("reduced", reduced)):
+        checking.instance(fit, MetaRegression, name, "come from meta_regression")
     if full.method.tau2 != "ML" or reduced.method.tau2 != "ML":
         raise ValueError(
             f'both fits need tau2="ML": got {full.method.tau2} and {reduced.method.tau2}; restricted '

@@ -27,7 +27,7 @@ from kapmeta.core.tau2_intervals import q_profile
 from kapmeta.core.variance_likelihood import local_maxima
 from kapmeta.core.weighting import mean_and_residuals, q_statistic, weights
 from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects, Pooled
+from kapmeta.results import Effects, Pooled, effects_given
 
 __all__ = ["pool"]
 
@@ -104,11 +104,7 @@ def pool(
     >>> main
     Pooled(RR 1.82 (95 % CI 1.01 to 3.28), k=3, random-effects model)
     """
-    if not isinstance(effects, Effects):
-        raise TypeError(
-            "effects must come from risk_ratio, odds_ratio, reported or another effect function: "
-            f"got {type(effects).__name__}"
-        )
+    effects_given(effects)
     method = _method(model, tau2, ci, prediction, level)
     effects, _ = one_question(effects, mixed)  # the exclusion itself says what was set aside
     present = np.flatnonzero(effects.present)

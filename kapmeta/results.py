@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import normal_quantile
@@ -414,3 +414,15 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return wording.sweep_html(self)
+
+
+def effects_given(value: Any, name: str = "effects") -> Effects:
+    """`value` if it is `Effects`; otherwise an error that says where they come from."""
+    return checking.instance(
+        value, Effects, name, "come from risk_ratio, odds_ratio, reported or another effect function"
+    )
+
+
+def pooled_given(value: Any, name: str = "pooled") -> Pooled:
+    """`value` if it is a `Pooled`; otherwise an error that says where one comes from."""
+    return checking.instance(value, Pooled, name, "be a result of pool or another pooling function")

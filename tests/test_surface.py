@@ -40,9 +40,11 @@ def test_the_names_of_the_design_exist() -> None:
     assert set(km.__all__) <= set(dir(km))
 
 
-def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(AttributeError, match='kapmeta has no "meta"; it has: __version__, '):
-        km.meta  # noqa: B018
+def test_an_unknown_name_is_refused_with_the_nearest_that_there_is() -> None:
+    with pytest.raises(AttributeError, match=r'^kapmeta has no "poool"; did you mean pool or protocol\? dir\(kap'):
+        km.poool  # noqa: B018
+    with pytest.raises(AttributeError, match=r'^kapmeta has no "xyz"; dir\(kapmeta\) lists all names$'):
+        km.xyz  # noqa: B018
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

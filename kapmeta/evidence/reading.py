@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.evidence import rules, tables, trials
 from kapmeta.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
 
@@ -377,3 +379,8 @@ def _flag_frame(described: Mapping[str, Schema], flags: Iterable[Finding]) -> pd
     names = {schema.file: name for name, schema in described.items()}
     rows = [(names[flag.file], *flag[1:]) for flag in flags]
     return pd.DataFrame(rows, columns=["table", *Finding._fields[1:]])
+
+
+def evidence_given(value: Any, name: str = "evidence") -> Evidence:
+    """`value` if it is `Evidence`; otherwise an error that says where it comes from."""
+    return checking.instance(value, Evidence, name, "come from load_evidence")
