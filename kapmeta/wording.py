@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kapmeta.core.status import Status
+
 if TYPE_CHECKING:
     from kapmeta.protocol import Method
     from kapmeta.results import Effects, Pooled, Sweep
@@ -322,4 +324,6 @@ def sweep_summary(sweep: Sweep) -> str:
 def sweep_html(sweep: Sweep) -> str:
     """A sentence and a table for notebooks."""
     frame = sweep.to_frame().drop(columns=["y", "se", "y_low", "y_high"], errors="ignore")
+    if "status" in frame and (frame["status"] == Status.OK.meaning).all():
+        frame = frame.drop(columns="status")
     return _paragraphs(sweep_summary(sweep)) + html_table(frame)

@@ -1,13 +1,16 @@
 # %% [markdown]
 # # Alcohol
 #
-# Ketamine with psychotherapy against a control, abstinence from alcohol. One controlled comparison was not
-# randomised (or nowhere says that it was); it is never put into one diamond with the randomised trials.
+# Ketamine with psychotherapy against a control, abstinence from alcohol. A comparison that was not randomised, or
+# nowhere says that it was, is never put into one diamond with the randomised trials.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 trials = evidence.trials(substance="alcohol")
 trials[
@@ -37,7 +40,7 @@ km.conclusion(randomised)
 # %%
 headline = km.headline(randomised.effects)
 save_table(headline.to_frame(), "alcohol-randomised-headline")
-print(headline.summary())
+headline
 
 # %% [markdown]
 # ## Not randomised: risk ratio of abstinence
@@ -62,15 +65,14 @@ axes = km.plot.forest(both)
 save_figure(axes, "alcohol-forest")
 
 # %%
-print(both.summary())
+both
 
 # %% [markdown]
 # ## Randomised, on the odds scale
 #
 # Grabski 2022 printed no abstinence counts, only an odds ratio of relapse. Turned round it is an odds ratio of
-# abstinence and
-# can stand beside the counts. Two trials are too few for a random-effects headline: both are shown, and the common
-# effect is named for what it assumes.
+# abstinence and can stand beside the counts. Where trials are too few for a random-effects headline each is shown, and
+# the common effect is named for what it assumes.
 
 # %%
 odds = km.registered(evidence, "alcohol-odds")
@@ -80,7 +82,7 @@ odds
 # %%
 common = km.pool(odds.effects, model="common")
 save_table(common.to_frame(), "alcohol-odds-common")
-print(common.summary())
+common
 
 # %%
 axes = km.plot.forest([odds, common])
@@ -92,24 +94,23 @@ km.conclusion(odds)
 # %% [markdown]
 # ### What may be headlined
 #
-# From two trials a frequentist random-effects interval is of no use; the plan headlines the Bayesian one and shows
-# what it hangs on.
+# What the plan headlines for this number of trials, what stands beside it, and what is refused.
 
 # %%
 headline = km.headline(odds.effects)
 save_table(headline.to_frame(), "alcohol-odds-headline")
-print(headline.summary())
+headline
 
 # %% [markdown]
-# ### The two studies with counts, taken together after all
+# ### The studies with counts, taken together after all
 #
-# One was not randomised and they were looked at a year and three weeks after treatment; no model of heterogeneity
-# mends that. Asked for by name, to show how far defensible methods lie apart.
+# They differ in design and in the time of follow-up, and no model of heterogeneity mends that. Asked for by name, to
+# show how far defensible methods lie apart.
 
 # %%
 stress = km.headline(trials, opposite="relapse", mixed=True)
 save_table(stress.to_frame(), "alcohol-stress-case")
-print(stress.summary())
+stress
 
 # %% [markdown]
 # ### Left out in turn
@@ -117,24 +118,28 @@ print(stress.summary())
 # %%
 left_out = km.leave_one_out(odds)
 save_table(left_out.to_frame(), "alcohol-odds-leave-one-out")
+left_out
 
 # %% [markdown]
 # ### The estimator line
 #
-# The same two trials under other estimators of the between-study variance and other intervals. How far these rows lie
-# apart is the reason why two trials get no headline.
+# The same trials under other estimators of the between-study variance and other intervals. How far these rows lie apart
+# is the reason for the plan's caution.
 
 # %%
 line = km.estimator_table(odds.effects)
 save_table(line.to_frame(), "alcohol-odds-estimators")
+line
 
 # %% [markdown]
 # ## Zero-cell rules
 #
-# No table here has a zero cell, so only the rule that corrects every table changes anything.
+# A table without a zero cell changes only under the rule that corrects every table.
 
 # %%
-save_table(km.zero_rules(trials).to_frame(), "alcohol-zero-rules")
+rules = km.zero_rules(trials)
+save_table(rules.to_frame(), "alcohol-zero-rules")
+rules
 
 # %% [markdown]
 # ## Days abstinent
@@ -153,7 +158,7 @@ km.conclusion(days)
 # %% [markdown]
 # ## Does the conclusion hold under other choices?
 #
-# The randomised trial alone; 08-sensitivity has the rest.
+# Randomised evidence alone; 08-sensitivity has the rest.
 
 # %%
 save_table(km.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)), "alcohol-sensitivity")

@@ -1,14 +1,17 @@
 # %% [markdown]
 # # Opioids
 #
-# Two trials in heroin dependence. Neither compares ketamine with a control without ketamine: one compares three
-# sessions with one, the other a high dose with a low one. They answer different questions and are never pooled with
-# one another, nor with trials of ketamine against control.
+# Trials in heroin dependence. Krupitsky 2007 compares three sessions of ketamine with one, Krupitsky 2002 a high dose
+# with a low one: neither has a control without ketamine. They answer different questions and are never pooled with one
+# another, nor with trials of ketamine against control.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 trials = evidence.trials(substance="opioids")
 trials[
@@ -43,7 +46,7 @@ axes = km.plot.forest(sessions)
 save_figure(axes, "opioids-sessions")
 
 # %%
-print(sessions.summary())
+sessions
 
 # %%
 km.conclusion(sessions)
@@ -51,13 +54,13 @@ km.conclusion(sessions)
 # %%
 headline = km.headline(sessions.effects)
 save_table(headline.to_frame(), "opioids-sessions-headline")
-print(headline.summary())
+headline
 
 # %% [markdown]
 # ## High dose against low dose
 #
-# Known from a tertiary source only, with a printed percentage that no count of 35 gives. Shown, and out of every
-# main pool.
+# Known from a tertiary source only, with a printed percentage that no count of its arm gives (01-evidence lists it).
+# Shown, and out of every main pool.
 
 # %%
 dose = km.registered(evidence, "opioids-dose")
@@ -77,11 +80,13 @@ km.pool(km.risk_ratio(trials))
 # %% [markdown]
 # ## Sensitivity
 #
-# With one trial a question there is nothing to leave out and no between-study variance to estimate; what can be
-# varied is the zero-cell rule (no table has a zero cell) and the measure (above).
+# Where a question has a single trial there is nothing to leave out and no between-study variance to estimate; what can
+# be varied is the zero-cell rule, the measure (above), and the choices of the table that follows.
 
 # %%
-save_table(km.zero_rules(trials).to_frame(), "opioids-zero-rules")
+rules = km.zero_rules(trials)
+save_table(rules.to_frame(), "opioids-zero-rules")
+rules
 
 # %%
 save_table(km.sensitivity_table(evidence.trials(substance="opioids", contrast="sessions")), "opioids-sensitivity")

@@ -1,13 +1,16 @@
 # %% [markdown]
 # # Cocaine
 #
-# One randomised trial, seen at two times: the end of the trial, and six months later by telephone, where nobody in
-# the control arm was abstinent. The two times are the same people and are never pooled.
+# Dakwar 2019 is a randomised trial seen at two times: its end, and six months later by telephone, where nobody in the
+# control arm was abstinent. The two times are the same people and are never pooled.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 trials = evidence.trials(substance="cocaine")
 trials[
@@ -42,7 +45,7 @@ axes = km.plot.forest(end)
 save_figure(axes, "cocaine-end-of-trial")
 
 # %%
-print(end.summary())
+end
 
 # %%
 km.conclusion(end)
@@ -50,13 +53,13 @@ km.conclusion(end)
 # %%
 headline = km.headline(end.effects)
 save_table(headline.to_frame(), "cocaine-end-of-trial-headline")
-print(headline.summary())
+headline
 
 # %% [markdown]
 # ## Six months: a zero cell
 #
-# Adding 0.5 makes a number out of a table that has no upper bound. The score interval needs no correction: the lower
-# limit is what the trial says.
+# A continuity correction makes a number out of a table that has no upper bound. The score interval needs none: the
+# lower limit is what the trial says.
 
 # %%
 later = km.registered(evidence, "cocaine-6-months")
@@ -65,7 +68,7 @@ axes = km.plot.forest(later)
 save_figure(axes, "cocaine-6-months")
 
 # %%
-print(later.summary())
+later
 
 # %%
 km.conclusion(later)
@@ -74,7 +77,9 @@ km.conclusion(later)
 # ### What the zero-cell rule decides
 
 # %%
-save_table(km.zero_rules(trials).to_frame(), "cocaine-zero-rules")
+rules = km.zero_rules(trials)
+save_table(rules.to_frame(), "cocaine-zero-rules")
+rules
 
 # %% [markdown]
 # ## Two times of one trial are not two trials

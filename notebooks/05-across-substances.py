@@ -1,13 +1,16 @@
 # %% [markdown]
 # # Across substances
 #
-# Are the results of ketamine against control alike in different substances? With one trial a substance the question
+# Are the results of ketamine against control alike in different substances? With so few trials a substance the question
 # cannot be answered; what can be shown is how little there is. Randomised and non-randomised evidence stay apart.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_readme_gallery, save_readme_table, save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 
 # %% [markdown]
@@ -26,7 +29,7 @@ randomised = evidence.trials(contrast="ketamine_v_control", randomised=True, rol
 effects = km.risk_ratio(randomised)
 by_substance = km.subgroups(effects, "substance")
 save_table(by_substance.to_frame(), "across-subgroups")
-print(by_substance.summary())
+by_substance
 
 # %%
 axes = km.plot.forest(by_substance.groups)
@@ -34,21 +37,23 @@ save_figure(axes, "across-randomised")
 
 # %% [markdown]
 # The trials in one pool would answer a question nobody asked (the average over an accidental choice of substances).
-# With two trials any random-effects interval is unreliable; the numbers are here so that a reader can see it.
+# The numbers are here so that a reader can see how little they fix.
 
 # %%
 together = km.pool(effects)
 save_table(together.to_frame(), "across-randomised-pool")
-print(together.summary())
+together
 
 # %%
-print(km.headline(effects).summary())
+km.headline(effects)
 
 # %%
-save_table(km.estimator_table(effects).to_frame(), "across-estimators")
+line = km.estimator_table(effects)
+save_table(line.to_frame(), "across-estimators")
+line
 
 # %% [markdown]
-# A regression on the time of follow-up has as many coefficients as there are trials, and is refused.
+# A regression on the time of follow-up needs more trials than it has coefficients, and is refused here.
 
 # %% tags=["raises-exception"]
 km.meta_regression(effects, ["months"])

@@ -5,14 +5,18 @@
 # that the R package metafor gives for the BCG trials, and statsmodels as an independent witness for both.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_readme_table, save_table, witness
+
+pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
 # ## The BCG vaccine trials
 #
-# Thirteen trials. Every row of the table is computed here and compared with the value of metafor 5.1-12 (settings
-# tightened until the digits stood still).
+# Every row of the table is computed here and compared with the value of metafor 5.1-12 (settings tightened until the
+# digits stood still).
 
 # %%
 bcg = km.load_example("bcg")
@@ -48,9 +52,8 @@ save_table(witness.against_statsmodels(bcg), "method-check-bcg-statsmodels")
 # ## Where the witness is wrong
 #
 # statsmodels is asked for the same quantities where its answers are known to fail: a continuity correction that is
-# added
-# to every study when only one needs it, and a between-study variance below zero. The first column of numbers is its
-# answer.
+# added to every study when only one needs it, and a between-study variance below zero. The first column of numbers is
+# its answer.
 
 # %%
 save_table(witness.known_defects(), "method-check-defects")

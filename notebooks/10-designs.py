@@ -26,7 +26,7 @@ save_table(permitted, "designs-contrasts")
 # %% [markdown]
 # ## A shared control: Terasaki 2022
 #
-# Ketamine and naltrexone were both compared with linkage alone. The outcome is readmission within 30 days, not
+# Ketamine and naltrexone were both compared with linkage alone. The outcome is early readmission, not
 # abstinence, and the counts are reconstructed; the design is what is looked at. Entering both rows is refused.
 
 # %%
@@ -41,7 +41,7 @@ km.refuse_double_counting(shared)
 
 # %%
 both = km.combine_arms(shared)
-print(km.risk_ratio(both).summary())
+km.risk_ratio(both)
 
 # %%
 effects = km.risk_ratio(shared)
@@ -50,15 +50,15 @@ save_table(pd.DataFrame(covariance, index=effects.labels, columns=effects.labels
 
 # %%
 together = km.aggregate(effects, covariance=covariance)
-print(together.summary())
+together
 
 # %% [markdown]
 # ## Two factors crossed: Grabski 2022
 #
 # Ketamine or saline, therapy or education. The two strata of ketamine (with therapy, with education) share nobody;
 # "both
-# against neither" shares patients with each. Of the reported differences in days abstinent, the pooled one stands
-# for the trial and the others may not join it.
+# against neither" shares patients with each. Of the reported differences in days abstinent, the pooled one stands for
+# the trial and the others may not join it.
 
 # %%
 permitted.query("study == 'grabski2022'")[["treatment_arm", "control_arm", "question", "package", "shares_arms_with"]]
@@ -72,8 +72,7 @@ days[["effect_id", "treatment", "control", "estimate", "low", "high", "role"]]
 #
 # If abstinence is continuous, those abstinent later are among those abstinent earlier, and the covariance of the two
 # results follows from the counts: the later one adds nothing about a constant ratio. The two outcomes are not quite
-# the same
-# thing here (urine-verified at the end of the trial, by telephone at six months), so this is an illustration.
+# the same thing here (urine-verified at the end of the trial, by telephone at six months), so this is an illustration.
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
@@ -84,7 +83,7 @@ save_table(curve.to_frame(), "designs-follow-up")
 # The same caveat holds for the two numbers below: they read both outcomes as one continuous abstinence.
 
 # %%
-print(km.relapse_hazard_ratio(cocaine, method="life-table").summary())
+km.relapse_hazard_ratio(cocaine, method="life-table")
 
 # %%
-print(km.time_abstinent(cocaine, horizon=6).summary())
+km.time_abstinent(cocaine, horizon=6)
