@@ -20,7 +20,8 @@ from kapmeta.core.priors import TauPrior, half_normal
 from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
 from kapmeta.core.weighting import q_statistic
 from kapmeta.effects import Names
-from kapmeta.exact import counts_and_curves, nothing_said
+from kapmeta.exact import counts_and_curves
+from kapmeta.exact_models import nothing_said
 from kapmeta.pooling import one_question
 from kapmeta.posterior_results import Distribution, Posterior, density_of
 from kapmeta.protocol import PRIMARY, Method

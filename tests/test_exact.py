@@ -11,7 +11,8 @@ from scipy import stats
 
 import kapmeta as km
 from kapmeta.core import exact_difference
-from kapmeta.exact import EXACT_MODELS, pool_exact
+from kapmeta.exact import pool_exact
+from kapmeta.exact_models import EXACT_MODELS
 from tests.sparse_data import COLUMNS, expected, frame, log_risk_ratios, tables, tables_of
 
 
