@@ -13,7 +13,7 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.answering import registered
-from kapmeta.certainty import Baseline, absolute_effects
+from kapmeta.absolute_risks import Baseline, absolute_effects
 from kapmeta.core.conversions import ABSOLUTE
 from kapmeta.evidence import Evidence
 from kapmeta.headlines import Headline, headline

@@ -1,0 +1,241 @@
+"""What an effect means in numbers of people: risks, differences and numbers needed to treat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.checking import proportion
+from kapmeta.core import conversions
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.conversions import ABSOLUTE, absolute_risk
+from kapmeta.core.single_trial import newcombe
+from kapmeta.posterior_results import Posterior
+from kapmeta.results import Pooled
+
+__all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
+
+Result = Pooled | Posterior
+Baseline = float | Mapping[str, float] | None
+_CELLS = ("events_t", "n_t", "events_c", "n_c")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AbsoluteEffects:
+    """Risks, differences and numbers needed to treat that an effect means at given baseline risks.
+
+    Attributes
+    ----------
+    pooled : Pooled or Posterior
+        The effect.
+    table : DataFrame
+        One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and `high`, `difference`
+        with its limits (proportions), `capped` where a limit would leave the range of a risk, `nnt` in words.
+    """
+
+    pooled: Result
+    table: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the table."""
+        return self.table.copy()
+
+    def summary(self) -> str:
+        """One sentence a baseline."""
+        return "\n".join(_row_sentence(row, self.pooled) for row in self.table.itertuples())
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section."""
+        return (
+            f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held fixed, to give "
+            "risks and differences per 1,000 (the GRADE convention); limits beyond 1,000 were cut there and marked. "
+            "Numbers needed to treat are given for benefit (NNTB) or harm (NNTH); where the interval of the difference "
+            "holds 0 they run from one through infinity to the other (Altman DG. BMJ 1998;317:1309-1312. "
+            "https://doi.org/10.1136/bmj.317.7168.1309)."
+        )
+
+    def __repr__(self) -> str:
+        return f"AbsoluteEffects({self.pooled.scale.short}, {len(self.table)} baseline risks)"
+
+    def _repr_html_(self) -> str:
+        return wording.html_table(self.table)
+
+
+def _row_sentence(row: Any, pooled: Result) -> str:
+    effects = pooled.effects
+    text = (
+        f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with {effects.control} "
+        f"({row.baseline}) and {1000 * row.treatment:.0f} ({1000 * row.low:.0f} to {1000 * row.high:.0f}) with "
+        f"{effects.treatment}: {row.nnt}."
+    )
+    return text + (" A limit was cut at 1,000: the ratio does not carry over to this baseline." if row.capped else "")
+
+
+def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
+    """What a relative effect means per 1,000 people at low, median and high baseline risk.
+
+    Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the control group) has no
+    absolute effect at another baseline: the trial's own risks and Newcombe's interval of their difference are given.
+
+    Parameters
+    ----------
+    pooled : Pooled or Posterior
+        A risk ratio, odds ratio, hazard ratio or risk difference from `kapmeta.pool` and its like.
+    baseline : float or mapping of str to float, optional
+        Risk under control, a proportion, or several by name. By default the quartiles of the control risks of the
+        trials pooled; with one trial, that trial's.
+
+    Returns
+    -------
+    AbsoluteEffects
+        One row a baseline.
+
+    Raises
+    ------
+    ValueError
+        If a baseline is no proportion, if the effect itself would push the risk past 1 at a baseline that was given
+        (at one of the trials' own it is cut and marked), or if there are no counts to take a baseline from.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.certainty import absolute_effects
+    >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
+    >>> print(absolute_effects(sessions).summary())
+    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
+    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
+    this baseline.
+    """
+    if pooled.measure not in ABSOLUTE:
+        raise ValueError(f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}")
+    if not math.isfinite(pooled.estimate):
+        return AbsoluteEffects(pooled, _own_risks(pooled))
+    given = baseline is not None
+    rows = [_at_baseline(pooled, name, risk, given) for name, risk in _baselines(pooled, baseline).items()]
+    return AbsoluteEffects(pooled, pd.DataFrame(rows))
+
+
+def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
+    if isinstance(baseline, Mapping):
+        return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
+    if baseline is not None:
+        return {"baseline given": proportion(baseline, "baseline")}
+    risks, labels = _control_risks(pooled)
+    if risks.size == 1:
+        return {f"control risk of {labels[0]}": float(risks[0])}
+    names = ("low: lower quartile", "median", "high: upper quartile")
+    quartiles = np.quantile(risks, (0.25, 0.5, 0.75))
+    return {f"{name} of the control risks": float(risk) for name, risk in zip(names, quartiles, strict=True)}
+
+
+def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
+    table, there = pooled.effects.table, pooled.effects.present
+    if not {"events_c", "n_c"} <= set(table.columns) or table.loc[there, "events_c"].isna().all():
+        raise ValueError("no trial has control counts to take a baseline risk from; give baseline=0.2, say")
+    known = there & table["events_c"].notna().to_numpy()
+    rows = table[known]
+    labels = [label for label, kept in zip(pooled.effects.labels, known, strict=True) if kept]
+    return (rows["events_c"] / rows["n_c"]).to_numpy(dtype=np.float64), labels
+
+
+def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict[str, Any]:
+    relative = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
+    risks, capped = absolute_risk(relative, control, pooled.measure)
+    if capped[0] and given:
+        raise ValueError(
+            f'the {pooled.scale.name} cannot hold at baseline "{name}": {control:g} x {relative[0]:.4g} is a risk '
+            "beyond 1; use an odds ratio, or a lower baseline"
+        )
+    low, high = sorted(float(risk) for risk in risks[1:])
+    return _absolute_row(pooled, name, control, (float(risks[0]), low, high), bool(capped.any()))
+
+
+def _absolute_row(
+    pooled: Result, name: str, control: float, treatment: tuple[float, float, float], capped: bool
+) -> dict[str, Any]:
+    middle, low, high = treatment
+    differences = (middle - control, low - control, high - control)
+    return {
+        "baseline": name,
+        "control": control,
+        "treatment": middle,
+        "low": low,
+        "high": high,
+        "difference": differences[0],
+        "difference_low": differences[1],
+        "difference_high": differences[2],
+        "nnt": _nnt_text(*differences, event_is_good=pooled.effects.event_is_good),
+        "capped": capped,
+    }
+
+
+def _own_risks(pooled: Result) -> pd.DataFrame:
+    """The one trial's own risks, for a ratio that is infinite."""
+    table = pooled.effects.table[pooled.effects.present]
+    if len(table) != 1 or not set(_CELLS) <= set(table.columns):
+        raise ValueError("the effect is not finite, so it has no absolute effect")
+    a, n1, c, n2 = (float(table[name].iloc[0]) for name in _CELLS)
+    found = newcombe(a, n1, c, n2, level=pooled.method.level)
+    control = c / n2
+    limits = (control + float(found.low), control + float(found.high))
+    name = "the trial's own risks"
+    return pd.DataFrame([_absolute_row(pooled, name, control, (a / n1, *limits), False)])
+
+
+def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
+    """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
+    needed = conversions.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
+    shown = {name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
+    benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
+    side = "NNTB" if needed.benefit else "NNTH"
+    if benefits and harms:
+        inside = f"NNTB {shown['benefit_low']} to ∞ to NNTH {shown['harm_low']}"
+    else:
+        part = "benefit" if benefits else "harm"
+        inside = f"{shown[part + '_low']} to {shown[part + '_high']}"
+    return f"no difference ({inside})" if difference == 0 else f"{side} {shown['number']} ({inside})"
+
+
+def _needed(number: float) -> str:
+    """A number of people with one decimal below 100; infinity as its sign."""
+    return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
+
+
+def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
+    """Numbers needed to treat for one more to benefit or be harmed, at each baseline risk.
+
+    They depend on the baseline and are never pooled.
+
+    Parameters
+    ----------
+    pooled, baseline
+        As in `absolute_effects`.
+
+    Returns
+    -------
+    DataFrame
+        One row a baseline: `number`, `benefit` (True for benefit, False for harm), the limits on each side, and the
+        words. Where the interval of the difference holds 0, both sides have limits and they meet at infinity.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.certainty import number_needed_to_treat
+    >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
+    >>> number_needed_to_treat(cocaine)["nnt"].item()
+    'NNTB 2.7 (1.1 to 15.6)'
+    """
+    table = absolute_effects(pooled, baseline=baseline).table
+    needed = conversions.number_needed_to_treat(
+        table["difference_low"],
+        table["difference"],
+        table["difference_high"],
+        event_is_good=pooled.effects.event_is_good,
+    )
+    return pd.DataFrame({"baseline": table["baseline"], **needed._asdict(), "nnt": table["nnt"]})

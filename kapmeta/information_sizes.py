@@ -1,0 +1,181 @@
+"""How much information stands behind a result, how much one trial would need, and the boundaries for looking early."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.checking import proportion
+from kapmeta.core import masks
+from kapmeta.core.information import diversity, obrien_fleming_boundaries, required_information_size
+from kapmeta.results import Pooled
+
+__all__ = ["InformationSize", "information_size"]
+
+_CELLS = ("events_t", "n_t", "events_c", "n_c")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InformationSize:
+    """How much information there is, how much one trial would need, and the boundaries for looking early.
+
+    Attributes
+    ----------
+    required : float
+        Participants that one trial would need (the optimal information size).
+    diversity : float
+        D squared; nan with one study, where nothing can be said of it.
+    adjusted : float
+        `required` divided by ``1 - diversity``.
+    participants, events, fraction : float
+        What there is, and its share of `adjusted`.
+    table : DataFrame
+        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z`, `boundary`, `crossed`.
+    question : str
+        What the size is for, in words.
+    """
+
+    required: float
+    diversity: float
+    adjusted: float
+    participants: float
+    events: float
+    fraction: float
+    table: pd.DataFrame
+    question: str
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a look."""
+        return self.table.copy()
+
+    def summary(self) -> str:
+        """Size, share reached, and whether the boundary is crossed; with what sequential analysis is not."""
+        last = self.table.iloc[-1]
+        crossed = "is crossed" if last["crossed"] else "is not crossed"
+        return (
+            f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are "
+            f"there ({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, "
+            f"{crossed}. "
+            "Sequential boundaries were made for monitoring; a diversity of 0 from few trials is no evidence that they "
+            "agree."
+        )
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section."""
+        return (
+            "The required information size was computed as for one trial and divided by 1 - D² (Wetterslev et al. BMC "
+            "Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86); two-sided boundaries spend the error "
+            "by the O'Brien-Fleming-like function of Lan and DeMets (Biometrika 1983;70:659-663)."
+        )
+
+    def __repr__(self) -> str:
+        return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.summary()}</p>{wording.html_table(self.table)}"
+
+
+def information_size(
+    pooled: Pooled,
+    *,
+    risk_ratio: float | None = None,
+    difference: float | None = None,
+    baseline: float | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> InformationSize:
+    """Participants needed to find an effect that would matter, and sequential boundaries for what there is.
+
+    The effect must come from outside the data: a size computed for the effect found is always nearly reached.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        A result from trials with counts.
+    risk_ratio, difference : float, optional
+        The effect that would matter: a ratio, or a difference in proportions. Give one of the two.
+    baseline : float, optional
+        Risk under control; by default the control events of all trials over their participants.
+    alpha, power : float
+        Two-sided level and power, proportions.
+
+    Returns
+    -------
+    InformationSize
+        Size, what there is, and one row a look.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one effect is given, if the risk it leads to is no proportion, or if there are no counts.
+
+    References
+    ----------
+    .. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by quantifying diversity in
+       random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.certainty import information_size
+    >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
+    InformationSize(369 needed, 55 there)
+    """
+    if (risk_ratio is None) == (difference is None):
+        raise ValueError("give the effect that would matter: either risk_ratio= or difference=")
+    for name, value in (("alpha", alpha), ("power", power)):
+        proportion(value, name)
+    counts = _counts(pooled)
+    p0 = float(counts["events_c"].sum() / counts["n_c"].sum()) if baseline is None else proportion(baseline, "baseline")
+    p1 = p0 * risk_ratio if risk_ratio is not None else p0 + float(difference or 0)
+    required = float(required_information_size(p0, p1, alpha=alpha, power=power))
+    if not math.isfinite(required):
+        raise ValueError(f"baseline = {p0:.4g} and the effect give a treated risk of {p1:.4g}: no size can be computed")
+    spread = _diversity(pooled)
+    adjusted = required / (1 - (0.0 if math.isnan(spread) else spread))
+    looks = _looks(pooled, counts, adjusted, alpha)
+    people = float(counts[["n_t", "n_c"]].sum().sum())
+    question = f"To find {100 * p0:.1f} % against {100 * p1:.1f} % with {100 * power:g} % power at {100 * alpha:g} %"
+    events = float(counts[["events_t", "events_c"]].sum().sum())
+    return InformationSize(required, spread, adjusted, people, events, people / adjusted, looks, question)
+
+
+def _counts(pooled: Pooled) -> pd.DataFrame:
+    table = pooled.effects.table
+    if not set(_CELLS) <= set(table.columns) or table.loc[pooled.effects.present, list(_CELLS)].isna().any(axis=None):
+        raise ValueError("an information size needs the counts of every trial; one has a reported effect only")
+    labels = pd.Series(list(pooled.effects.labels), index=table.index)
+    return table.assign(study=labels)[pooled.effects.present]
+
+
+def _diversity(pooled: Pooled) -> float:
+    if pooled.k < 2 or math.isnan(pooled.tau2):
+        return math.nan
+    v = pooled.effects.v[pooled.effects.present]
+    return float(diversity(1 / np.sum(1 / v), 1 / np.sum(1 / (v + pooled.tau2))))
+
+
+def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) -> pd.DataFrame:
+    """Cumulative z against the boundaries, one look a trial in the order of `year`, else as given."""
+    order = np.argsort(counts["year"].to_numpy(), kind="stable") if "year" in counts else np.arange(len(counts))
+    people = counts[["n_t", "n_c"]].sum(axis=1).to_numpy(dtype=np.float64)[order].cumsum()
+    fractions = people / adjusted
+    z = np.array([pooled.estimate / pooled.se])
+    if pooled.refit is not None and len(counts) > 1:
+        found = pooled.refit(masks.cumulative(order))
+        z = np.asarray(found.estimate / found.se)
+    boundary = obrien_fleming_boundaries(fractions, alpha=alpha)
+    return pd.DataFrame(
+        {
+            "study": counts["study"].to_numpy()[order],
+            "participants": people,
+            "fraction": fractions,
+            "z": z,
+            "boundary": boundary,
+            "crossed": np.abs(z) > boundary,
+        }
+    )
