@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ class AbsoluteEffects:
 
     pooled: Result
     table: pd.DataFrame
+    cited: ClassVar = ("number needed",)
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table."""

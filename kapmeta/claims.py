@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -209,6 +209,7 @@ class ClaimsAudit:
     """
 
     table: pd.DataFrame
+    cited: ClassVar = ("GRIM", "koopman")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a claim."""
@@ -234,8 +235,13 @@ class ClaimsAudit:
         )
 
     def methods_text(self) -> str:
-        """The rule, as a paragraph."""
-        return RULE
+        """How the claims were judged: the rule with its references."""
+        return (
+            "Each claim was traced to the trial it is about and, where the tables allow, recomputed from them. "
+            f"{RULE} The counts that a percentage allows are found by the GRIM test (Brown NJL, Heathers JAJ. Soc Psychol "
+            "Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876); intervals of risk ratios are score "
+            "intervals (Koopman PAR. Biometrics 1984;40:513-517. https://doi.org/10.2307/2531405)."
+        )
 
     def __repr__(self) -> str:
         return f"ClaimsAudit({len(self.table)} claims)"

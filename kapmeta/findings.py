@@ -6,14 +6,14 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.answering import registered
 from kapmeta.absolute_risks import Baseline, absolute_effects
+from kapmeta.answering import registered
 from kapmeta.core.conversions import ABSOLUTE
 from kapmeta.evidence import Evidence
 from kapmeta.headlines import Headline, headline
@@ -195,6 +195,7 @@ class SummaryOfFindings:
     """
 
     table: pd.DataFrame
+    cited: ClassVar = ("GRADE", "number needed", "koopman", "few studies")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a question and baseline: effect and risks as numbers, certainty and its reasons."""

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import pandas as pd
 
@@ -64,6 +64,7 @@ class Headline:
     entries: tuple[Entry, ...]
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
+    cited: ClassVar = ("few studies",)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -103,7 +104,11 @@ class Headline:
         """The paragraph for a methods section."""
         told = " ".join(result.methods_text() for result in self.results)
         names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
-        return f"{told} Beside it we show: {names}. By the registered plan we do not show: {self.rule.refused}."
+        beside = f" Beside it we show: {names}." if names else ""
+        return (
+            f"{told}{beside} By the registered plan we do not show: {self.rule.refused} (Bender R, Friede T, Koch A, "
+            "et al. Res Synth Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297)."
+        )
 
     def alt_text(self) -> str:
         """The summary for readers who cannot see the table."""
@@ -193,13 +198,17 @@ def headline(
     entries = tuple(entry for entry in analyses if entry is not None)
     rule = headline_rule(there)
     disagreements = (*_disagreements(entries), *_directions(study, there))
-    refused = (rule.refused, *(f"{e.name}, as the only result" for e in entries if e.role == _NOT))
+    refused = (rule.refused, *(_not_alone(e.name) for e in entries if e.role == _NOT))
     if study.units and there == 2:
         refused = (
             *refused,
             "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with tau_prior",
         )
     return Headline(effects, there, rule, entries, refused, disagreements)
+
+
+def _not_alone(name: str) -> str:
+    return f"{name}, as the only result: with so few studies its interval depends on how heterogeneity is estimated"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.checking import proportion
 from kapmeta.core import masks
+from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.information import diversity, obrien_fleming_boundaries, required_information_size
 from kapmeta.results import Pooled
 
@@ -34,7 +36,8 @@ class InformationSize:
     participants, events, fraction : float
         What there is, and its share of `adjusted`.
     table : DataFrame
-        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z`, `boundary`, `crossed`.
+        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the score test for one
+        trial with a score interval), `boundary`, `crossed`.
     question : str
         What the size is for, in words.
     """
@@ -47,6 +50,7 @@ class InformationSize:
     fraction: float
     table: pd.DataFrame
     question: str
+    cited: ClassVar = ("information size", "boundaries")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a look."""
@@ -67,9 +71,11 @@ class InformationSize:
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            "The required information size was computed as for one trial and divided by 1 - D² (Wetterslev et al. BMC "
-            "Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86); two-sided boundaries spend the error "
-            "by the O'Brien-Fleming-like function of Lan and DeMets (Biometrika 1983;70:659-663)."
+            f"{self.question}, the required information size was computed as for one trial of two equal arms and "
+            "divided by 1 - D², D² being the diversity of the trials, or 0 where there is only one (Wetterslev J, "
+            "Thorlund K, Brok J, Gluud C. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86). "
+            "Two-sided boundaries for z spend the error by the O'Brien-Fleming-like function (Lan KKG, DeMets DL. "
+            "Biometrika 1983;70:659-663)."
         )
 
     def __repr__(self) -> str:
@@ -159,12 +165,19 @@ def _diversity(pooled: Pooled) -> float:
     return float(diversity(1 / np.sum(1 / v), 1 / np.sum(1 / (v + pooled.tau2))))
 
 
+def _z(pooled: Pooled) -> float:
+    """The estimate over its standard error; where it has none (score intervals), the normal deviate of its p-value."""
+    if math.isfinite(pooled.se):
+        return pooled.estimate / pooled.se
+    return math.copysign(float(normal_quantile(1 - pooled.p_value / 2)), pooled.estimate)
+
+
 def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) -> pd.DataFrame:
     """Cumulative z against the boundaries, one look a trial in the order of `year`, else as given."""
     order = np.argsort(counts["year"].to_numpy(), kind="stable") if "year" in counts else np.arange(len(counts))
     people = counts[["n_t", "n_c"]].sum(axis=1).to_numpy(dtype=np.float64)[order].cumsum()
     fractions = people / adjusted
-    z = np.array([pooled.estimate / pooled.se])
+    z = np.array([_z(pooled)])
     if pooled.refit is not None and len(counts) > 1:
         found = pooled.refit(masks.cumulative(order))
         z = np.asarray(found.estimate / found.se)

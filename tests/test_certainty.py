@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from kapmeta.certainty import (
 from kapmeta.citing import cite
 from kapmeta.core.posterior import Mixture
 from kapmeta.evidence import Evidence, load_evidence
-from kapmeta.findings import certainty_table, headline_effect, summary_of_findings
+from kapmeta.findings import certainty_table, headline_effect, headline_of, summary_of_findings
 
 # Five invented tables for tests only; the expected values beside the assertions were made by an independent program.
 FIVE = pd.DataFrame(
@@ -264,3 +265,38 @@ def test_cite_names_the_methods_of_a_result() -> None:
     assert cite(style="bibtex").startswith("@software{kapmeta,")
     with pytest.raises(ValueError, match="unknown style"):
         cite(style="apa")
+
+
+def test_one_trial_with_a_score_interval_is_looked_at_by_its_score_test(evidence: Evidence) -> None:
+    """z was nan there, and its boundary could never be crossed."""
+    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    size = information_size(pooled, risk_ratio=2)
+    z = size.to_frame()["z"].item()
+    assert z == pytest.approx(norm.isf(pooled.p_value / 2), rel=1e-12)
+    a, n1, c, n2 = 13, 27, 3, 28  # Pearson's chi-square of the table, by its formula
+    chi2 = (n1 + n2) * (a * (n2 - c) - c * (n1 - a)) ** 2 / (n1 * n2 * (a + c) * (n1 + n2 - a - c))
+    assert z == pytest.approx(math.sqrt(chi2), rel=1e-9)
+    assert "nan" not in size.summary()
+
+
+def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence: Evidence) -> None:
+    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    several = {
+        "Koopman": absolute_effects(headline_effect(pooled)),
+        "Wetterslev": information_size(pooled, risk_ratio=2),
+        "Guyatt": summary_of_findings(evidence),
+        "Bender": headline_of(pooled),
+        "Heathers": km.audit_claims(evidence),
+    }
+    for author, result in several.items():
+        assert author in cite(result)
+        assert re.search(r"https://doi\.org/10\.\d{4}", result.methods_text()), author
+        assert "nan" not in result.methods_text()
+    with pytest.raises(TypeError, match="a DataFrame names no method to cite"):
+        cite(pooled.to_frame())
+
+
+def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(evidence: Evidence) -> None:
+    text = headline_of(km.registered(evidence, "alcohol-days")).methods_text()
+    assert "Beside it" not in text
+    assert "one trial has no between-study variance" in text
