@@ -276,8 +276,9 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
             else "two trials cannot show how much results differ between trials"
         )
     if "n_t" in table and table["n_t"][there].notna().any():
-        people = float(table.loc[there, ["n_t", "n_c"]].sum().sum())
-        reasons.append(f"the counts are of {people:.0f} people in all")
+        counted = table.loc[there & table["n_t"].notna().to_numpy(), ["n_t", "n_c"]]
+        of = "" if len(counted) == pooled.k else f"known of {len(counted)} of {pooled.k} trials only and "
+        reasons.append(f"the counts are {of}of {float(counted.sum().sum()):.0f} people in all")
     return f"It does not settle the question: {'; '.join(reasons)}."
 
 
@@ -292,7 +293,8 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Substance, question, trials, k, effect with its interval, weakest evidence level, what may be headlined.
+        Substance, question, trials, k, counts of the arms, effect with its interval, evidence levels, what may be
+        headlined. Counts known only from a tertiary source give no effect.
 
     Examples
     --------
@@ -313,7 +315,8 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "Question": asked.title,
                 "Trials": wording.joined(np.array(effects.labels)[there]),
                 "k": pooled.k,
-                "Effect (95 % CI)": _shown_effect(pooled),
+                "Abstinent, ketamine v other arm": _shown_counts(effects),
+                "Effect (95 % interval)": _shown_effect(pooled),
                 "Evidence": wording.joined(level.replace("_", " ") for level in dict.fromkeys(levels)),
                 "May be headlined": _headline(pooled),
             }
@@ -333,16 +336,29 @@ def _headline(pooled: Pooled) -> str:
 
 def _shown_effect(pooled: Pooled) -> str:
     """The pooled effect from three trials on, else each trial's own."""
+    effects = pooled.effects
+    if effects.table["evidence_level"][effects.present].str.startswith("tertiary").any():
+        return "none given: the counts are not confirmed"
     if pooled.k > 2:
         return wording.estimate_text(pooled)
-    effects = pooled.effects
     frame = effects.to_frame(level=pooled.method.level)
+    units = [unit if isinstance(unit, str) else "" for unit in effects.table.reindex(columns=["unit"])["unit"]]
     texts = [
-        f"{effects.scale.short} {wording.interval_text(row.estimate, row.low, row.high)}"
-        for row in frame.itertuples()
+        wording.effect_text(effects.scale.short, row.estimate, row.low, row.high, unit)
+        for row, unit in zip(frame.itertuples(), units, strict=False)
         if row.row == "study"
     ]
     return "; ".join(texts)
+
+
+def _shown_counts(effects: Effects) -> str:
+    """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
+    cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
+    texts = [
+        "counts not known" if np.isnan([a, n1, c, n2]).any() else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
+        for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
+    ]
+    return "; ".join(texts) if effects.scale.key != "MD" else "an average, not a count"
 
 
 def substances_table(evidence: Evidence) -> pd.DataFrame:

@@ -23,8 +23,8 @@ REFERENCES: Mapping[str, str] = {
     "1984;40:513-517. https://doi.org/10.2307/2531405",
     "q-profile": "Viechtbauer W. Confidence intervals for the amount of heterogeneity in meta-analysis. Stat Med "
     "2007;26:37-52. https://doi.org/10.1002/sim.2514",
-    "few studies": "Bender R, Friede T, Koch A, et al. Methods for evidence synthesis in the case of very few studies. Res "
-    "Synth Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297",
+    "few studies": "Bender R, Friede T, Koch A, et al. Methods for evidence synthesis in the case of very few studies. "
+    "Res Synth Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297",
     "number needed": "Altman DG. Confidence intervals for the number needed to treat. BMJ 1998;317:1309-1312. "
     "https://doi.org/10.1136/bmj.317.7168.1309",
     "information size": "Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by "

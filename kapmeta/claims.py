@@ -238,9 +238,9 @@ class ClaimsAudit:
         """How the claims were judged: the rule with its references."""
         return (
             "Each claim was traced to the trial it is about and, where the tables allow, recomputed from them. "
-            f"{RULE} The counts that a percentage allows are found by the GRIM test (Brown NJL, Heathers JAJ. Soc Psychol "
-            "Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876); intervals of risk ratios are score "
-            "intervals (Koopman PAR. Biometrics 1984;40:513-517. https://doi.org/10.2307/2531405)."
+            f"{RULE} The counts that a percentage allows are found by the GRIM test (Brown NJL, Heathers JAJ. Soc "
+            "Psychol Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876); intervals of risk ratios "
+            "are score intervals (Koopman PAR. Biometrics 1984;40:513-517. https://doi.org/10.2307/2531405)."
         )
 
     def __repr__(self) -> str:
@@ -295,9 +295,9 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
 
 
 def _documents(evidence: Evidence) -> dict[str, str]:
-    """What each document is, by its id."""
+    """What each document is, by its id, with the id in front."""
     return {
-        row["source_id"]: f"{row['what_was_seen'].partition(':')[0]} ({row['citation'].lower()})"
+        row["source_id"]: f"{row['source_id']}: {row['what_was_seen'].partition(':')[0]}"
         for row in _records(evidence.sources)
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,7 +23,16 @@ from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS
 from kapmeta.results import Pooled
 
-__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "headline_effect", "headline_of", "summary_of_findings"]
+__all__ = [
+    "CERTAINTY",
+    "SummaryOfFindings",
+    "certainty_table",
+    "headline_effect",
+    "headline_of",
+    "randomised",
+    "summary_of_findings",
+    "tertiary",
+]
 
 Result = Pooled | Posterior
 
@@ -30,6 +40,7 @@ CERTAINTY = ("very low", "low", "moderate", "high")
 """GRADE certainty, lowest first."""
 
 _SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", "⊕⊕⊕⊕"), strict=True))
+_SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
 _PLAIN = {
     "high": "{event} is {more} with {treatment} than with {control}.",
     "moderate": "{event} is probably {more} with {treatment} than with {control}.",
@@ -38,6 +49,7 @@ _PLAIN = {
     "": "No certainty has been entered.",
 }
 _REFUSED = "refused: the counts are known only from a tertiary source"
+_NOT_RANDOMISED = "not given: not randomised"
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
@@ -226,8 +238,10 @@ class SummaryOfFindings:
         return (
             "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE, et al. BMJ "
             "2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting at high for randomised and at "
-            "low for other evidence; no domain was judged by software. Relative effects were applied to control risks "
-            "of the trials, held fixed."
+            "low for other evidence; no domain was judged by software. The effect shown is the trial's own with its "
+            "score interval where there is one trial, a Bayesian one where there are two, and the random-effects mean "
+            "from three on. Relative effects were applied to control risks of the trials, held fixed; limits beyond "
+            "1,000 per 1,000 were cut and marked."
         )
 
     def __repr__(self) -> str:
@@ -238,19 +252,20 @@ class SummaryOfFindings:
 
 
 def _html_row(cells: list[str]) -> str:
-    first, *others = (html.escape(cell) for cell in cells)
+    first, *others = (_SIGNS.sub(r'<span aria-hidden="true">\1</span>', html.escape(cell)) for cell in cells)
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
 
 
 def _shown_row(row: Mapping[str, Any]) -> dict[str, str]:
-    effect = f"{row['measure']} {wording.interval_text(row['estimate'], row['low'], row['high'])}, {row['interval']}"
+    effect = wording.effect_text(*(row[name] for name in ("measure", "estimate", "low", "high", "unit")))
     control = f"{_thousand(row['control'])} ({row['baseline']})" if row["baseline"] else "–"
     return {
         "Question": row["title"],
         "Participants (trials)": f"{row['participants']:.0f} ({row['k']})" if row["participants"] else f"({row['k']})",
-        "Effect": row["interval"] if row["interval"] == _REFUSED else effect,
+        "Effect": row["interval"] if row["interval"] == _REFUSED else f"{effect}, {row['interval']}",
         "Control, per 1,000": control,
-        "Ketamine arm, per 1,000": _thousand(row["treatment"], row["treatment_low"], row["treatment_high"]),
+        "Ketamine arm, per 1,000": _thousand(row["treatment"], row["treatment_low"], row["treatment_high"])
+        + ", limit cut" * row["capped"],
         "Difference, per 1,000": _thousand(row["difference"], row["difference_low"], row["difference_high"], sign="+"),
         "Number needed": row["nnt"],
         "Certainty": f"{row['symbols']} {row['certainty']} ({row['status']})" if row["certainty"] else "not judged",
@@ -303,7 +318,7 @@ def summary_of_findings(
     >>> from kapmeta.findings import summary_of_findings
     >>> table = summary_of_findings(km.load_evidence()).shown().set_index("Question")
     >>> table.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"]
-    '481 (171 to 1000)'
+    '481 (171 to 1000, limit cut)'
     """
     titles: Mapping[str, str] = {}
     if isinstance(results, Evidence):
@@ -354,13 +369,16 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
         "participants": _participants(pooled),
         "measure": effect.scale.short,
         **dict(zip(("estimate", "low", "high"), shown, strict=True)),
+        "unit": _unit(pooled),
         "interval": _interval_name(effect),
     }
     rows: list[dict[str, Any]] = [_NO_RISKS]
-    if _tertiary(pooled):
+    if tertiary(pooled):
         head |= {**dict.fromkeys(("estimate", "low", "high"), math.nan), "interval": _REFUSED}
     elif effect.measure in ABSOLUTE:
         rows = _records(absolute_effects(effect, baseline=baseline).table)
+    if not randomised(pooled):
+        rows = [row | {"nnt": _NOT_RANDOMISED} for row in rows]
     names = {"low": "treatment_low", "high": "treatment_high"}
     words = {name: certainty.get(name, "") for name in ("certainty", "symbols", "reasons", "not_assessed", "status")}
     plain = _plain(effect, words["certainty"])
@@ -371,11 +389,17 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
 
 
 def _participants(pooled: Pooled) -> float:
-    """People in the counts; 0 where a trial has none."""
-    table, there = pooled.effects.table, pooled.effects.present
-    if not {"n_t", "n_c"} <= set(table.columns) or table.loc[there, ["n_t", "n_c"]].isna().any(axis=None):
-        return 0.0
-    return float(table.loc[there, ["n_t", "n_c"]].sum().sum())
+    """People in the counts, or in the arms of a reported effect; 0 where they are not known of every trial."""
+    table = pooled.effects.table[pooled.effects.present]
+    counted = table.reindex(columns=["n_t", "n_c"]).astype("float64").sum(axis=1, skipna=False)
+    people = counted.fillna(table.reindex(columns=["participants"])["participants"].astype("float64"))
+    return 0.0 if people.isna().any() else float(people.sum())
+
+
+def _unit(pooled: Pooled) -> str:
+    """Unit of a difference of means, where the trials name one."""
+    units = pooled.effects.table[pooled.effects.present].reindex(columns=["unit"])["unit"]
+    return wording.joined(dict.fromkeys(unit for unit in units if isinstance(unit, str)))
 
 
 def _interval_name(effect: Result) -> str:
@@ -386,14 +410,14 @@ def _interval_name(effect: Result) -> str:
 
 
 def _plain(effect: Result, certainty: str) -> str:
-    if _tertiary(effect):
+    if tertiary(effect):
         return "Nothing can be said before the primary report has been read."
     e = effect.effects
     more = "greater" if effect.estimate > 0 else "smaller"
     return _capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
 
 
-def _tertiary(pooled: Result) -> bool:
+def tertiary(pooled: Result) -> bool:
     """Whether a number comes from a summary of summaries only."""
     table, there = pooled.effects.table, pooled.effects.present
     return "evidence_level" in table and bool(table["evidence_level"][there].str.startswith("tertiary").any())

@@ -373,7 +373,7 @@ def _conclusion(result: Result) -> str:
     low_side, high_side = e.favours
     if result.low > 0:
         return high_side.replace("Favours", "favours", 1)
-    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "no effect not excluded"
+    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "includes no effect"
 
 
 def _sentence(row: pd.Series[Any]) -> str:
@@ -393,7 +393,7 @@ def _disagreements(entries: tuple[Entry, ...]) -> tuple[str, ...]:
         differing = [entry for entry in others if _conclusion(entry.result) != verdict]
         if differing:
             told = wording.joined(f"{entry.name} ({_conclusion(entry.result)})" for entry in differing)
-            found.append(f"the headline, {main.name}, says {verdict}; otherwise: {told}")
+            found.append(f"the headline, {main.name}, {verdict}; otherwise: {told}")
     bayes = next((entry.result for entry in entries if isinstance(entry.result, Posterior)), None)
     if bayes is not None and bayes.k > 1:
         scale = bayes.tipping_scale()

@@ -90,6 +90,13 @@ def interval_text(estimate: Any, low: Any, high: Any) -> str:
     return f"{number(estimate)} ({number(low)} to {number(high)})"
 
 
+def effect_text(short: str, estimate: float, low: float, high: float, unit: str = "") -> str:
+    """``RR 2.74 (1.89 to 3.98)``; a ratio without an upper limit is told by its lower one."""
+    if math.isinf(estimate) and math.isfinite(low):
+        return f"{short} above {number(low)}, without an upper limit (no event in the control arm)"
+    return f"{short} {interval_text(estimate, low, high)}{' ' * bool(unit)}{unit}"
+
+
 def model_name(method: Method) -> str:
     """The model as row label of tables and figures."""
     return MODEL_NAMES.get(method.model, method.model)

@@ -140,9 +140,7 @@ def _interval_holds_estimate(tables: Rows) -> Iterator[Remark]:
             yield Remark("effects", row, "estimate", message)
         for column, value in (("low", low), ("estimate", estimate), ("high", high)):
             if row["measure"] in ("RR", "OR", "HR", "ROM") and value is not None and value <= 0:
-                message = (
-                    f"{column} = {value:g}, but {row['measure']} is above 0; give it as reported, not logged"
-                )
+                message = f"{column} = {value:g}, but {row['measure']} is above 0; give it as reported, not logged"
                 yield Remark("effects", row, column, message)
 
 

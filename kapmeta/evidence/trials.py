@@ -68,6 +68,7 @@ REPORTED_COLUMNS = (
     "p_value",
     "p_relation",
     "unit",
+    "participants",
     "adjusted",
     "role",
     "risk_of_bias",
@@ -132,9 +133,7 @@ def _plain(series: pd.Series) -> pd.Series:
 def _ordered(frame: pd.DataFrame, described: Schemas, columns: Sequence[str]) -> pd.DataFrame:
     """Rows by substance (in the order of the plan), year and months; `columns` only."""
     rank = {word: i for i, word in enumerate(described["studies"].column("substance").words)}
-    ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(
-        ["rank", "year", "months"], kind="stable"
-    )
+    ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(["rank", "year", "months"], kind="stable")
     return ranked.reset_index(drop=True)[list(columns)].apply(_plain)
 
 
@@ -172,4 +171,13 @@ def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
     certain = effects["low"].notna() | (effects["p_relation"] == "=")
     usable = _with_study(effects[effects["measure"].isin(POOLED_MEASURES) & certain], tables["studies"])
     risk = _overall_risk(tables["risk_of_bias"], usable.assign(timepoint="all"))
-    return _ordered(usable.assign(risk_of_bias=risk), described, REPORTED_COLUMNS)
+    people = _randomised_in(usable, tables["arms"])
+    return _ordered(usable.assign(risk_of_bias=risk, participants=people), described, REPORTED_COLUMNS)
+
+
+def _randomised_in(effects: pd.DataFrame, arms: pd.DataFrame) -> list[float]:
+    """People randomised to the arms of each effect; nan where the number of an arm, or the arms, are not known."""
+    known = arms.set_index(["study_id", "arm_id"])["n_randomised"].astype("float64")
+    lists = zip(effects["study_id"], effects["treatment_arms"], effects["control_arms"], strict=True)
+    keys = [[(study, arm) for arm in f"{one};{other}".split(";")] for study, one, other in lists]
+    return [float(known.reindex(pd.MultiIndex.from_tuples(key)).sum(skipna=False)) for key in keys]

@@ -1,0 +1,160 @@
+"""The results in sentences for readers who are no statisticians, made from the same numbers as everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kapmeta import wording
+from kapmeta.findings import CERTAINTY, Result, randomised
+from kapmeta.results import Pooled
+
+__all__ = ["Known", "plain_result", "short_answer", "time_phrase"]
+
+WEEKS = 52 / 12  # to a month
+_COUNTED = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the short answer needs of one question: its result, what is shown of it, and how sure it is."""
+
+    substance: str
+    pooled: Pooled
+    effect: Result
+    certainty: str
+    withheld: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a randomised comparison with a treatment without ketamine."""
+        contrast = set(self.pooled.effects.table["contrast"][self.pooled.effects.present])
+        return contrast == {"ketamine_v_control"} and randomised(self.pooled) and not self.withheld
+
+    @property
+    def trials(self) -> set[str]:
+        """Labels of its trials."""
+        return set(np.array(self.pooled.effects.labels)[self.pooled.effects.present])
+
+    @property
+    def favourable(self) -> bool:
+        """Whether the interval shown lies wholly on the side of more abstinence."""
+        return self.effect.low > 0 if self.pooled.effects.event_is_good else self.effect.high < 0
+
+
+def short_answer(known: Iterable[Known], people: dict[str, int], substances: Iterable[str]) -> tuple[str, str]:
+    """The answer in a few words, and what it rests on.
+
+    `people` is the number randomised of each trial by its label.
+    """
+    counting = [one for one in known if one.counts]
+    if not counting:
+        return (
+            "It is not known.",
+            "No randomised trial that compares ketamine with another treatment has a usable result.",
+        )
+    trials = {label: one.substance for one in counting for label in one.trials}
+    total = sum(people[label] for label in trials)
+    by_substance = [(name, list(trials.values()).count(name)) for name in substances]
+    some = wording.joined(f"{count} for {name}" for name, count in by_substance if count)
+    none = wording.joined(name for name, count in by_substance if not count)
+    best = max((one.certainty for one in counting), key=CERTAINTY.index)
+    lead = "It is not known." if CERTAINTY.index(best) < 2 else "It is beginning to be known, for some substances."
+    return lead, (
+        f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment without it and gave a result "
+        f"that can be used: {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} "
+        f"The certainty is {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether ketamine "
+        "would help a given person."
+    )
+
+
+def _trials(count: int) -> str:
+    return f"{_counted(count)} randomised trial{'s' * (count != 1)}"
+
+
+def _counted(count: int) -> str:
+    return _COUNTED[count] if count < len(_COUNTED) else str(count)
+
+
+def _leaning(known: list[Known]) -> str:
+    favourable = [one.favourable for one in known]
+    if all(favourable):
+        return "Their results favour ketamine."
+    return "Some results favour ketamine, others leave it open." if any(favourable) else "Their results leave it open."
+
+
+def plain_result(one: Known, agrees: bool) -> str:
+    """What the trials of a question found, and what chance and design leave of it.
+
+    `agrees` says whether the methods of analysis come to one conclusion.
+    """
+    if one.withheld:
+        return "The numbers are known only at third hand and are not given here."
+    return " ".join(filter(None, [_found(one), _both_ketamine(one.pooled), _reading(one, agrees)]))
+
+
+def _found(one: Known) -> str:
+    effects, k = one.pooled.effects, one.pooled.k
+    design = "randomised trial" if randomised(one.pooled) else "study"
+    if k > 1:
+        names = wording.joined(np.array(effects.labels)[effects.present])
+        return f"{_counted(k)} {design}s together ({names}): {_interval(one)}."
+    i = int(np.flatnonzero(effects.present)[0])
+    row = effects.table.iloc[i]
+    opening = f"In one {design} ({effects.labels[i]}),"
+    if "n_t" not in row or not row["n_t"] > 0:
+        return f"{opening} {_average(one)}"
+    arms = [
+        f"{row['events_' + arm]:.0f} of {row['n_' + arm]:.0f} people ({100 * row['events_' + arm] / row['n_' + arm]:.0f} %) "
+        f"with {row.get(name, getattr(effects, name))}"
+        for arm, name in (("t", "treatment"), ("c", "control"))
+    ]
+    when = f" {time_phrase(float(row['months']))}" if "months" in row else ""
+    return f"{opening} {arms[0]} and {arms[1]} were abstinent{when}."
+
+
+def time_phrase(months: float) -> str:
+    """``after 5 weeks``, ``after 6 months``."""
+    return f"after {months:g} months" if months >= 2 else f"after {months * WEEKS:.0f} weeks"
+
+
+def _shown(one: Known) -> list[str]:
+    return [
+        wording.number(float(one.effect.scale.shown(x))) for x in (one.effect.estimate, one.effect.low, one.effect.high)
+    ]
+
+
+def _interval(one: Known) -> str:
+    middle, low, high = _shown(one)
+    return f"{one.effect.scale.name} {middle} (95 % interval {low} to {high}; 1 would be no difference)"
+
+
+def _average(one: Known) -> str:
+    """A difference of means with its unit."""
+    effects = one.pooled.effects
+    middle, low, high = _shown(one)
+    unit = str(effects.table.get("unit", [""])[effects.present][0])
+    side = "higher" if one.effect.estimate > 0 else "lower"
+    return (
+        f"the {effects.event} was on average {middle.removeprefix('-')} {unit} {side} with {effects.treatment} than with "
+        f"{effects.control} (95 % interval of the difference {low} to {high})."
+    )
+
+
+def _both_ketamine(pooled: Pooled) -> str:
+    contrast = set(pooled.effects.table["contrast"][pooled.effects.present])
+    told = "Both groups had ketamine, so this does not tell whether ketamine helps."
+    return told if contrast & {"dose", "sessions"} else ""
+
+
+def _reading(one: Known, agrees: bool) -> str:
+    if not randomised(one.pooled):
+        return "Chance did not decide who got what, so the difference cannot be put down to ketamine."
+    if one.effect.low <= 0 <= one.effect.high:
+        return "That leaves it open: fewer abstinent, no difference and more abstinent all fit the data."
+    alone = " No other trial was found that could confirm it." if one.pooled.k == 1 else ""
+    if agrees:
+        return f"Chance alone is an unlikely explanation.{alone}"
+    return f"Some methods of analysis rule out chance as the only explanation, others do not.{alone}"
