@@ -32,6 +32,7 @@ __all__ = [
     "randomised",
     "summary_of_findings",
     "tertiary",
+    "unit_of",
 ]
 
 Result = Pooled | Posterior
@@ -369,7 +370,7 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
         "participants": _participants(pooled),
         "measure": effect.scale.short,
         **dict(zip(("estimate", "low", "high"), shown, strict=True)),
-        "unit": _unit(pooled),
+        "unit": unit_of(pooled),
         "interval": _interval_name(effect),
     }
     rows: list[dict[str, Any]] = [_NO_RISKS]
@@ -396,7 +397,7 @@ def _participants(pooled: Pooled) -> float:
     return 0.0 if people.isna().any() else float(people.sum())
 
 
-def _unit(pooled: Pooled) -> str:
+def unit_of(pooled: Pooled) -> str:
     """Unit of a difference of means, where the trials name one."""
     units = pooled.effects.table[pooled.effects.present].reindex(columns=["unit"])["unit"]
     return wording.joined(dict.fromkeys(unit for unit in units if isinstance(unit, str)))

@@ -75,6 +75,22 @@ def test_nothing_overflows(browser: Any, address: str, width: int) -> None:
     found.close()
 
 
+def test_first_screen_answers_the_question(browser: Any, address: str) -> None:
+    for width, height in ((1440, 900), (360, 900)):
+        found = browser.new_page(viewport={"width": width, "height": height})
+        found.goto(address)
+        box = found.locator(".answer").bounding_box()
+        assert box["y"] + box["height"] <= height
+        assert found.locator(".answer").inner_text().startswith("It is not known.")
+        found.close()
+
+
+@pytest.mark.parametrize("name", ["report-trials", "harms", "report-sensitivity", "claims-scorecard"])
+def test_tables_read_first_need_no_scrolling_on_a_wide_screen(page: Any, name: str) -> None:
+    room = page.locator(f".scroll:has(table[data-table={name}])").first
+    assert room.evaluate("(part) => part.scrollWidth - part.clientWidth") <= 0
+
+
 def test_filter_shows_what_is_asked_for(page: Any) -> None:
     rows = page.locator("table[data-table=claims-audit] tbody tr:visible")
     assert rows.count() == 35
@@ -92,13 +108,14 @@ def test_tables_sort_by_value_and_back(page: Any) -> None:
     head = page.locator("table[data-table=report-sensitivity] thead th", has_text="Estimate")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    values = "[...document.querySelectorAll('table[data-table=report-sensitivity] td[data-column=estimate]')]" \
+    values = "[...document.querySelectorAll('table[data-table=report-sensitivity] td[data-column=estimate][data-value]')]" \
         ".map((cell) => cell.dataset.value.replace('inf', 'Infinity')).map(Number)"  # fmt: skip
     up = page.evaluate(values)
     assert up == sorted(up)
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert page.evaluate(values) == sorted(up, reverse=True)
+    assert page.locator("table[data-table=report-sensitivity] tbody tr").last.inner_text().count("–") == 3  # gaps last
 
 
 def test_keyboard_alone_is_enough(page: Any) -> None:
@@ -125,6 +142,8 @@ def test_links_lead_to_what_they_name(page: Any) -> None:
     page.locator("table[data-table=claims-audit] a", has_text="S12").first.click()
     box = page.locator("#S12").bounding_box()
     assert 0 <= box["y"] < 900
+    page.locator("table[data-table=claims-scorecard] a", has_text="SD2").click()
+    assert 0 <= page.locator("#SD2").bounding_box()["y"] < 900
     page.evaluate("document.getElementById('data-grade').open = false")
     page.evaluate("location.hash = 'data-risk-of-bias'")
     page.wait_for_function("document.getElementById('data-risk-of-bias').open")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import itertools
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -16,12 +17,14 @@ import pytest
 import kapmeta as km
 from kapmeta.claims import audit_claims
 from kapmeta.evidence import load_evidence
-from kapmeta.findings import summary_of_findings
+from kapmeta.findings import headline_effect, summary_of_findings, tertiary
 from kapmeta.report import sensitivity_table, trials_table, write
 from kapmeta.report.contents import Contents, gather
 from kapmeta.report.figures import inline_svg
 from kapmeta.report.pages import render, require_same
+from kapmeta.report.plain import Known, plain_result, short_answer, time_phrase
 from kapmeta.report.tables import Table, differing, read_results
+from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
 from kapmeta.reproduce import save_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,10 +166,11 @@ def test_ids_are_unique_and_links_lead_somewhere(page: Reader) -> None:
         assert link.startswith("http") or link[1:] in page.ids, link
 
 
-def test_figures_speak_and_headings_are_in_order(page: Reader, tree: Path) -> None:
+def test_figures_speak_and_headings_are_in_order(page: Reader, tree: Path, evidence: km.evidence.Evidence) -> None:
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
-    assert len(figures) == len(km.protocol.QUESTIONS) + 1
+    shown = [name for name in km.protocol.QUESTIONS if not tertiary(km.registered(evidence, name))]
+    assert len(figures) == len(shown) + 1  # and the risk of bias; counts that are not confirmed are not drawn
     for figure in figures:
         assert 'role="img"' in figure[:400]
         assert re.search(r"<title[^>]*>[^<]+</title>\s*<desc[^>]*>[^<]{20,}</desc>", figure)
@@ -197,9 +201,11 @@ def test_page_says_what_it_must(page: Reader, evidence: km.evidence.Evidence) ->
 
 
 def test_what_is_withheld_is_not_in_the_findings(page: Reader) -> None:
-    """Counts known only from a tertiary source give no effect in the summary of findings."""
+    """Counts known only from a tertiary source give no effect, in the findings or in the sensitivity table."""
     row = page.numbers["summary-of-findings"][1:][list(km.protocol.QUESTIONS).index("opioids-dose")]
-    assert set(row) == {"k"}
+    assert set(row) == {"k", "participants"}
+    analyses = [row for row in page.numbers["report-sensitivity"][1:] if set(row) == {"k"}]
+    assert len(analyses) == 1
 
 
 def test_cells_are_escaped_and_gaps_are_shown() -> None:
@@ -227,3 +233,99 @@ def test_names_inside_figures_do_not_clash() -> None:
         '<svg id="mine-figure" role="img" aria-labelledby="mine.t"><title id="mine.t">x</title>'
         '<g><use href="#mine.a"/></g></svg>'
     )
+
+
+def known(evidence: km.evidence.Evidence, name: str, certainty: str = "very low") -> Known:
+    pooled = km.registered(evidence, name)
+    substance = km.protocol.QUESTIONS[name].substance
+    return Known(substance, pooled, headline_effect(pooled), certainty, tertiary(pooled))
+
+
+def test_first_words_answer_the_question(page: Reader, evidence: km.evidence.Evidence) -> None:
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    start, end = text.index("become and stay abstinent?"), text.index("In short")
+    answer = text[start:end]
+    assert "It is not known. Three randomised trials with 191 people in all" in answer  # 40 + 96 + 55
+    assert "2 for alcohol and 1 for cocaine; none for opioids" in answer
+    people = dict(zip(evidence.studies["label"], evidence.studies["n_randomised"], strict=True))
+    assert [people[label] for label in ("Dakwar 2020", "Grabski 2022", "Dakwar 2019")] == [40, 96, 55]
+
+
+def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> None:
+    people, substances = {"Dakwar 2019": 55, "Dakwar 2020": 40}, ("alcohol", "cocaine")
+    cocaine, alcohol = known(evidence, "cocaine-end-of-trial"), known(evidence, "alcohol-randomised")
+    assert cocaine.favourable
+    assert not alcohol.favourable
+    lead, text = short_answer([cocaine], people, substances)
+    assert lead == "It is not known."
+    assert text.startswith("One randomised trial with 55 people in all")
+    assert "1 for cocaine; none for alcohol. Their results favour ketamine. The certainty is very low." in text
+    assert (
+        "Some results favour ketamine, others leave it open." in short_answer([cocaine, alcohol], people, substances)[1]
+    )
+    assert "Their results leave it open." in short_answer([alcohol], people, substances)[1]
+    surer = known(evidence, "cocaine-end-of-trial", "moderate")
+    assert short_answer([surer, alcohol], people, substances)[0] != "It is not known."
+    apart = [known(evidence, name) for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")]
+    assert "No randomised trial" in short_answer(apart, people, substances)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "agrees", "told"),
+    [
+        ("alcohol-randomised", False, "14 of 17 people (82 %) with ketamine and 15 of 23 people (65 %) with midazolam"),
+        ("alcohol-randomised", True, "after 3 weeks. That leaves it open: fewer abstinent, no difference and more"),
+        ("alcohol-not-randomised", True, "Chance did not decide who got what"),
+        ("alcohol-odds", True, "Two randomised trials together (Dakwar 2020 and Grabski 2022): odds ratio 1.57"),
+        ("alcohol-days", True, "10.10 percentage points higher with ketamine than with placebo (95 % interval"),
+        ("opioids-sessions", False, "Both groups had ketamine, so this does not tell whether ketamine helps."),
+        ("opioids-sessions", False, "Some methods of analysis rule out chance as the only explanation, others do not."),
+        ("cocaine-6-months", True, "after 6 months. Chance alone is an unlikely explanation. It is one trial, not"),
+    ],
+)
+def test_plain_results_say_what_the_numbers_say(
+    name: str, agrees: bool, told: str, evidence: km.evidence.Evidence
+) -> None:
+    assert told in plain_result(known(evidence, name), agrees)
+
+
+def test_numbers_that_are_not_confirmed_are_not_told(evidence: km.evidence.Evidence) -> None:
+    assert not re.search(r"\d", plain_result(known(evidence, "opioids-dose"), True))
+
+
+def test_time_is_told_in_weeks_or_months() -> None:
+    assert [time_phrase(m) for m in (0.7, 1.2, 6, 12)] == [
+        "after 3 weeks",
+        "after 5 weeks",
+        "after 6 months",
+        "after 12 months",
+    ]
+
+
+def test_every_code_has_its_words(evidence: km.evidence.Evidence) -> None:
+    """A new question, level or role in the plan or the data needs words on the page."""
+    assert set(ASKED) == set(km.protocol.QUESTIONS)
+    package = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="utf-8"))
+    words = {
+        (table["name"], field["name"]): field.get("constraints", {}).get("enum", [])
+        for table in package["resources"]
+        for field in table["schema"]["fields"]
+    }
+    assert set(words["outcomes", "evidence_level"]) <= set(EVIDENCE)
+    assert set(words["comparisons", "role"]) <= set(ROLES)
+    assert set(CERTAINTY) == set(km.findings.CERTAINTY)
+
+
+def test_harms_are_told_and_not_judged(page: Reader, evidence: km.evidence.Evidence) -> None:
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert "no conclusion is drawn about them" in text
+    told = evidence.studies.loc[evidence.studies["adverse_events"] != "", "adverse_events"]
+    assert len(page.numbers["harms"]) == len(told) + 1
+    assert all(words in text for words in told)
+
+
+def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: Contents) -> None:
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert "RR ∞" not in contents.findings.to_html()
+    assert "risk ratio ∞" not in text
+    assert "risk ratio above 3.61" in text

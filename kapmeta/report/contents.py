@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -15,12 +13,24 @@ from kapmeta import wording
 from kapmeta.answering import conclusion, registered, substances_table
 from kapmeta.claims import RULE, ClaimsAudit, audit_claims
 from kapmeta.evidence import Evidence
-from kapmeta.findings import Result, SummaryOfFindings, headline_effect, headline_of, randomised, summary_of_findings
+from kapmeta.findings import (
+    Result,
+    SummaryOfFindings,
+    headline_effect,
+    headline_of,
+    randomised,
+    summary_of_findings,
+    tertiary,
+    unit_of,
+)
 from kapmeta.pooling import pool
 from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS, SUBSTANCES
 from kapmeta.report.figures import inline_forest, inline_risk_of_bias
-from kapmeta.report.tables import Table, sensitivity_table, trials_table
+from kapmeta.report.listing import page_tables
+from kapmeta.report.plain import Known, plain_result, short_answer
+from kapmeta.report.tables import Table, trials_table
+from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
 from kapmeta.results import Pooled
 
 __all__ = ["Answer", "Contents", "Substance", "gather"]
@@ -30,23 +40,38 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
 
 @dataclass(frozen=True)
 class Answer:
-    """One registered question on the page."""
+    """One registered question on the page: what is asked, the answer in plain words, and what stands behind it."""
 
     name: str
+    asked: str
     title: str
-    k: int
+    known: Known
+    plain: str
     headline: str
     people: str
     levels: str
+    not_averaged: str
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
     may: str
     may_not: str
     methods: str
     figure: str
+    symbols: str
     certainty: str
+    status: str
+    meaning: str
     reasons: str
-    withheld: bool
+
+    @property
+    def k(self) -> int:
+        """Number of trials."""
+        return self.known.pooled.k
+
+    @property
+    def withheld(self) -> bool:
+        """Whether no effect is shown because its counts are not confirmed."""
+        return self.known.withheld
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,7 @@ class Substance:
 class Contents:
     """Everything the template needs."""
 
+    short: tuple[str, str]
     substances: tuple[Substance, ...]
     roles: tuple[tuple[str, str, str], ...]
     risk_of_bias: str
@@ -81,20 +107,28 @@ class Contents:
 def gather(evidence: Evidence) -> Contents:
     """The contents of the page."""
     findings, audit = summary_of_findings(evidence), audit_claims(evidence)
+    substances = _substances(evidence, findings)
     return Contents(
-        substances=_substances(evidence, findings),
+        short=_short(evidence, substances),
+        substances=substances,
         roles=_roles(evidence),
         risk_of_bias=_risk_of_bias(evidence),
-        tables={table.name: table for table in _tables(evidence, findings, audit)},
+        tables={table.name: table for table in page_tables(evidence, findings, audit)},
         findings=findings,
         audit=audit,
         rule=RULE,
-        methods=_methods(findings),
+        methods=_methods(findings, audit),
         glossary=GLOSSARY,
         versions={"kapmeta": kapmeta.__version__, **{name: metadata.version(name) for name in LIBRARIES}},
         data_hash=evidence.data_hash,
         flags=len(evidence.flags),
     )
+
+
+def _short(evidence: Evidence, substances: tuple[Substance, ...]) -> tuple[str, str]:
+    people = evidence.studies.dropna(subset=["n_randomised"]).set_index("label")["n_randomised"]
+    known = [answer.known for substance in substances for answer in substance.answers]
+    return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
 
 
 def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substance, ...]:
@@ -120,7 +154,7 @@ def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
     """Each comparison with its role and the reason for it."""
     trials = trials_table(evidence)
     names = trials["label"] + ", " + trials["months"].map("{:g}".format) + " months"
-    words = trials["role"].str.replace("_", " ")
+    words = trials["role"].map(dict(ROLES))
     return tuple(zip(names, words, trials["role_reason"], strict=True))
 
 
@@ -134,25 +168,27 @@ def _risk_of_bias(evidence: Evidence) -> str:
 def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
     pooled = registered(evidence, question)
     told, found = conclusion(pooled), headline_of(pooled)
-    effect = headline_effect(pooled, found=found)
+    effect, withheld = headline_effect(pooled, found=found), tertiary(pooled)
+    known = Known(QUESTIONS[question].substance, pooled, effect, str(judged["certainty"]), withheld)
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
-    withheld = bool(levels.str.startswith("tertiary").any())
     return Answer(
         name=question,
+        asked=ASKED[question],
         title=QUESTIONS[question].title,
-        k=pooled.k,
+        known=known,
+        plain=plain_result(known, found.agrees),
         headline=_headline(pooled, effect, withheld),
         people="" if withheld or not randomised(pooled) else _people(judged, pooled),
-        levels=", ".join(dict.fromkeys(level.replace("_", " ") for level in levels)),
+        levels=wording.joined(EVIDENCE[level] for level in dict.fromkeys(levels)),
+        not_averaged=NOT_AVERAGED.get(pooled.k, ""),
         refused=tuple(found.refused),
-        disagreements=tuple(found.disagreements),
+        disagreements=() if withheld else tuple(found.disagreements),
         may="Nothing, before the primary report has been read." if withheld else told.may,
         may_not=told.may_not,
-        methods=found.methods_text(),
-        figure=inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
-        certainty=f"{judged['symbols']} {judged['certainty']} ({judged['status']})",
-        reasons=str(judged["reasons"]),
-        withheld=withheld,
+        methods="No effect was computed for display." if withheld else found.methods_text(),
+        figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
+        meaning=CERTAINTY[judged["certainty"]],
+        **{name: str(judged[name]) for name in ("symbols", "certainty", "status", "reasons")},
     )
 
 
@@ -160,25 +196,28 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
     """The effect that may be headlined, with how it came about, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
-    shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
+    estimate, low, high = (float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high))
     kind = "credible" if isinstance(effect, Posterior) else "confidence"
     how = {1: "One trial", 2: "Two trials, Bayesian"}.get(pooled.k, f"{pooled.k} trials pooled")
     if not randomised(pooled):
         how = f"Nothing can be headlined as an effect of ketamine: not randomised. {how}"
-    level = wording.percent(effect.method.level)
-    numbers = f"{effect.scale.name} {wording.number(shown[0])} ({level} {kind} interval"
-    return f"{how}: {numbers} {wording.number(shown[1])} to {wording.number(shown[2])})"
+    level = f"{wording.percent(effect.method.level)} {kind} interval"
+    if not math.isfinite(estimate):
+        return f"{how}: {effect.scale.name} above {wording.number(low)}, the lower limit of its {level}; no upper limit"
+    numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled)}".rstrip()
+    return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
 
 def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
     """The effect in numbers of people, where it has them."""
-    if math.isnan(judged["control"]):
+    if not judged["control"] > 0:
         return ""
     effects = pooled.effects
-    with_ketamine = [f"{1000 * judged[name]:.0f}" for name in ("treatment", "treatment_low", "treatment_high")]
+    middle, low, high = (f"{1000 * judged[name]:.0f}" for name in ("treatment", "treatment_low", "treatment_high"))
+    cut = ", cut there" if judged["capped"] else ""
     return (
-        f"Of 1,000 people, {1000 * judged['control']:.0f} reach {effects.event} with {effects.control} and "
-        f"{with_ketamine[0]} ({with_ketamine[1]} to {with_ketamine[2]}) with {effects.treatment}."
+        f"If this held for 1,000 other people, of whom {1000 * judged['control']:.0f} would be abstinent with "
+        f"{effects.control}, then {middle} would be with {effects.treatment} (interval {low} to {high}{cut})."
     )
 
 
@@ -192,174 +231,12 @@ def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
     return pooled
 
 
-def _tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit) -> list[Table]:
-    """Tables of the page by name; the first five are saved by a notebook under the same name."""
-    arms = {"treatment": "Ketamine arm", "events_t": "abstinent", "n_t": "of"}
-    others = {"control": "Control arm", "events_c": "abstinent", "n_c": "of"}
-    numbers = {"estimate": "Estimate", "low": "Low", "high": "High"}
-    verdicts = {word: word.replace("_", " ") for word in ("agrees", "could_not_verify", "imprecise", "not_supported")}
-    return [
-        Table(
-            "report-trials",
-            trials_table(evidence),
-            "Comparisons with counts of people who were abstinent",
-            {"label": "Trial", "substance": "Substance", "months": "Months", **arms, **others}
-            | {
-                "randomised": "Randomised",
-                "evidence_level": "Evidence",
-                "risk_of_bias": "Risk of bias",
-                "role": "Role",
-            },
-        ),
-        Table(
-            "summary-of-findings",
-            findings.table,
-            "Summary of findings: risks as proportions, exactly as in the results file",
-            {"title": "Question", "trials": "Trials", "k": "k", "measure": "Measure", **numbers, "interval": "Interval"}
-            | {"baseline": "Baseline", "control": "Control risk", "treatment": "Ketamine-arm risk"}
-            | {"treatment_low": "Low", "treatment_high": "High", "nnt": "Number needed", "certainty": "Certainty"},
-        ),
-        Table(
-            "report-sensitivity",
-            sensitivity_table(evidence),
-            "Every question under every analysis of the plan",
-            {"title": "Question", "role": "Role", "analysis": "Analysis", "measure": "Measure", "k": "k", **numbers}
-            | {"conclusion": "Says"},
-        ),
-        Table(
-            "claims-audit",
-            audit.table,
-            "Claims of five documents, held against the evidence",
-            {"claim_id": "No.", "claim": "Claim, in our words", "verdict": "Verdict", "stated": "Stated"}
-            | {"recomputed": "Recomputed", "finding": "What the sources say", "decided_by": "Decided by"}
-            | {"document": "Document", "source_ids": "Sources"},
-            links=_linked_sources,
-            filters="verdict",
-        ),
-        Table(
-            "claims-scorecard",
-            audit.scorecard(),
-            "Verdicts by document",
-            {"document": "Document", "claims": "Claims", "recomputed": "Recomputed", **verdicts}
-            | {"contradicted": "contradicted"},
-        ),
-        *_data_tables(evidence),
-    ]
-
-
-def _data_tables(evidence: Evidence) -> list[Table]:
-    """The evidence tables as they are in ``data/``."""
-    return [
-        Table(
-            "data-studies",
-            evidence.studies,
-            "Studies, pooled or not",
-            {"label": "Study", "year": "Year", "substance": "Substance", "status": "Status", "randomised": "Randomised"}
-            | {"comparator": "Comparator", "abstinence_counts": "Abstinence counts", "citation": "Reference"}
-            | {"source_ids": "Sources"},
-            links=_linked_sources,
-        ),
-        Table(
-            "data-outcomes",
-            evidence.outcomes,
-            "Outcomes by arm",
-            {"outcome_id": "Row", "study_id": "Study", "arm_id": "Arm", "outcome": "Outcome", "months": "Months"}
-            | {"events": "Events", "n": "of", "evidence_level": "Evidence level", "locator": "Where"}
-            | {"source_ids": "Sources"},
-            links=_linked_sources,
-        ),
-        Table(
-            "data-effects",
-            evidence.effects,
-            "Effects as their sources report them",
-            {
-                "effect_id": "Row",
-                "study_id": "Study",
-                "outcome": "Outcome",
-                "measure": "Measure",
-                "estimate": "Estimate",
-            }
-            | {"low": "Low", "high": "High", "role": "Role", "locator": "Where", "source_ids": "Sources"},
-            links=_linked_sources,
-        ),
-        Table(
-            "data-risk-of-bias",
-            evidence.risk_of_bias,
-            "Risk of bias, provisional, from partial texts",
-            {"study_id": "Study", "domain": "Domain", "timepoint": "Time", "tool": "Tool", "judgement": "Judgement"}
-            | {"reason": "Reason"},
-        ),
-        Table(
-            "data-grade",
-            evidence.grade,
-            "Certainty, domain by domain, as entered",
-            {"question": "Question", "domain": "Domain", "judgement": "Judgement", "levels_down": "Levels down"}
-            | {"reason": "Reason", "status": "Status"},
-        ),
-        Table(
-            "data-pending",
-            evidence.pending,
-            "Figures that are known to exist and have not been read",
-            {"pending_id": "Row", "study_id": "Study", "figure": "Figure", "months": "Months"}
-            | {"where_to_find": "Where", "existence": "How we know"},
-        ),
-        Table(
-            "data-sources",
-            evidence.sources,
-            "Sources that were read, with what of them was seen",
-            {"source_id": "Source", "citation": "Document", "kind": "Kind", "what_was_seen": "What was seen"}
-            | {"url": "Address"},
-            links=_source_cells,
-        ),
-    ]
-
-
-def _linked_sources(column: str, text: str) -> str:
-    """Ids of sources as links to their rows; other cells escaped, with words for identifiers."""
-    if column == "source_ids":
-        return " ".join(f'<a href="#{name}">{name}</a>' for name in text.split(";") if name)
-    plain = text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text
-    escaped = html.escape(plain)
-    return f'<span class="verdict {text}">{escaped}</span>' if column == "verdict" else escaped
-
-
-def _source_cells(column: str, text: str) -> str:
-    escaped = html.escape(text)
-    if column == "source_id":
-        return f'<span id="{escaped}">{escaped}</span>'
-    if column == "url" and text:
-        return f'<a href="{escaped}" rel="noreferrer">{escaped}</a>'
-    return html.escape(text.replace("_", " ")) if column == "kind" else escaped
-
-
-def _methods(findings: SummaryOfFindings) -> tuple[str, ...]:
+def _methods(findings: SummaryOfFindings, audit: ClaimsAudit) -> tuple[str, ...]:
     return (
         "Comparisons are pooled only with comparisons of the same kind: ketamine against control, numbers of sessions "
         "and doses apart; randomised and other evidence apart; each trial once. What is shown depends on the number of "
         "trials: one is shown as it is, two with a Bayesian interval, three or more pooled by REML with the hybrid "
         "Hartung-Knapp interval.",
         findings.methods_text(),
-        RULE,
+        audit.methods_text(),
     )
-
-
-GLOSSARY: Mapping[str, str] = {
-    "Abstinence": "Not having used the substance over the time that was asked about. It is the event that is counted; "
-    "more is better.",
-    "Risk ratio (RR)": "The share with the event in one arm divided by the share in the other. 1 is no difference.",
-    "Odds ratio (OR)": "The same with odds: those with the event over those without. 1 is no difference.",
-    "Mean difference (MD)": "One average less the other. 0 is no difference.",
-    "Interval": "Values that fit the data about as well as the estimate; a 95 % interval misses the truth in one of "
-    "twenty studies, if its assumptions hold.",
-    "Credible interval": "The range that holds the effect with 95 % probability, given the data and what was assumed "
-    "before them.",
-    "k": "The number of trials behind a number.",
-    "Evidence level": "How near to the trial a number was read: in its report or abstract (primary), in someone else's "
-    "table or summary (secondary), or in a summary of summaries (tertiary).",
-    "Certainty (GRADE)": "How sure one may be that the true effect is near the number shown, from very low to high. "
-    "People judge it; here it is provisional.",
-    "Risk of bias": "How far the way a trial was done may have pushed its result to one side.",
-    "NNTB, NNTH": "People to be treated for one more to benefit, or to be harmed.",
-    "Heterogeneity": "Differences between trials beyond chance. One trial has none to see, two hardly any.",
-}
-"""Words of the page, explained."""

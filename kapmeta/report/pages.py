@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def render(contents: Contents) -> str:
         keep_trailing_newline=True,
     )
     parts = {name: Markup(_template_file(f"page.{name}")) for name in ("css", "js")}
-    return environment.get_template("page.html").render(page=contents, **parts)
+    text = environment.get_template("page.html").render(page=contents, **parts)
+    return re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", text)
 
 
 def _template_file(name: str) -> str:

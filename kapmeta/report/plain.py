@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from kapmeta import wording
-from kapmeta.findings import CERTAINTY, Result, randomised
+from kapmeta.findings import CERTAINTY, Result, randomised, unit_of
 from kapmeta.results import Pooled
 
 __all__ = ["Known", "plain_result", "short_answer", "time_phrase"]
@@ -63,8 +64,8 @@ def short_answer(known: Iterable[Known], people: dict[str, int], substances: Ite
     best = max((one.certainty for one in counting), key=CERTAINTY.index)
     lead = "It is not known." if CERTAINTY.index(best) < 2 else "It is beginning to be known, for some substances."
     return lead, (
-        f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment without it and gave a result "
-        f"that can be used: {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} "
+        f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment without it and gave a "
+        f"result that can be used: {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} "
         f"The certainty is {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether ketamine "
         "would help a given person."
     )
@@ -106,13 +107,15 @@ def _found(one: Known) -> str:
     opening = f"In one {design} ({effects.labels[i]}),"
     if "n_t" not in row or not row["n_t"] > 0:
         return f"{opening} {_average(one)}"
-    arms = [
-        f"{row['events_' + arm]:.0f} of {row['n_' + arm]:.0f} people ({100 * row['events_' + arm] / row['n_' + arm]:.0f} %) "
-        f"with {row.get(name, getattr(effects, name))}"
-        for arm, name in (("t", "treatment"), ("c", "control"))
-    ]
+    arms = [_arm(row, "t", effects.treatment), _arm(row, "c", effects.control)]
     when = f" {time_phrase(float(row['months']))}" if "months" in row else ""
     return f"{opening} {arms[0]} and {arms[1]} were abstinent{when}."
+
+
+def _arm(row: pd.Series, side: str, name: str) -> str:
+    """``14 of 17 people (82 %) with ketamine``."""
+    events, people = row[f"events_{side}"], row[f"n_{side}"]
+    return f"{events:.0f} of {people:.0f} people ({100 * events / people:.0f} %) with {name}"
 
 
 def time_phrase(months: float) -> str:
@@ -135,11 +138,10 @@ def _average(one: Known) -> str:
     """A difference of means with its unit."""
     effects = one.pooled.effects
     middle, low, high = _shown(one)
-    unit = str(effects.table.get("unit", [""])[effects.present][0])
     side = "higher" if one.effect.estimate > 0 else "lower"
     return (
-        f"the {effects.event} was on average {middle.removeprefix('-')} {unit} {side} with {effects.treatment} than with "
-        f"{effects.control} (95 % interval of the difference {low} to {high})."
+        f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)} {side} with "
+        f"{effects.treatment} than with {effects.control} (95 % interval of the difference {low} to {high})."
     )
 
 
@@ -154,7 +156,7 @@ def _reading(one: Known, agrees: bool) -> str:
         return "Chance did not decide who got what, so the difference cannot be put down to ketamine."
     if one.effect.low <= 0 <= one.effect.high:
         return "That leaves it open: fewer abstinent, no difference and more abstinent all fit the data."
-    alone = " No other trial was found that could confirm it." if one.pooled.k == 1 else ""
+    alone = " It is one trial, not confirmed by another." if one.pooled.k == 1 else ""
     if agrees:
         return f"Chance alone is an unlikely explanation.{alone}"
     return f"Some methods of analysis rule out chance as the only explanation, others do not.{alone}"

@@ -18,8 +18,9 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.answering import registered
 from kapmeta.evidence import Evidence
-from kapmeta.findings import headline_of
+from kapmeta.findings import headline_of, randomised, tertiary
 from kapmeta.protocol import QUESTIONS
+from kapmeta.results import Pooled
 
 __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
 
@@ -64,11 +65,22 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
     """
     parts = []
     for name in QUESTIONS:
-        frame = headline_of(registered(evidence, name)).to_frame()
+        frame = _analyses(registered(evidence, name))
         frame.insert(0, "question", name)
         frame.insert(1, "title", f"{QUESTIONS[name].substance}: {QUESTIONS[name].title}")
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
+
+
+def _analyses(pooled: Pooled) -> pd.DataFrame:
+    """The analyses of a question. Nothing is a headline without random assignment, or with unconfirmed counts."""
+    frame = headline_of(pooled).to_frame()
+    if tertiary(pooled):
+        none = {"role": "withheld", "analysis": "none, until the primary report has been read", "conclusion": ""}
+        return frame.iloc[:1].assign(
+            **none, **dict.fromkeys(("estimate", "low", "high", "probability_above_null"), math.nan)
+        )
+    return frame if randomised(pooled) else frame.assign(role="not to be headlined")
 
 
 @dataclass(frozen=True)

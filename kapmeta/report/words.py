@@ -14,7 +14,7 @@ ASKED: Mapping[str, str] = {
     "opioids-sessions": "Are more people abstinent after three sessions of ketamine than after one?",
     "opioids-dose": "Are more people abstinent after a high dose of ketamine than after a low one?",
     "cocaine-end-of-trial": "Are more people abstinent with ketamine at the end of the trial?",
-    "cocaine-6-months": "And six months later?",
+    "cocaine-6-months": "Are more people abstinent with ketamine six months later?",
 }
 """Each registered question as a reader would ask it."""
 
@@ -26,16 +26,16 @@ EVIDENCE: Mapping[str, str] = {
     "secondary_summary": "somebody else's summary",
     "press_conflict": "press reports that disagree",
     "tertiary_only": "a summary of summaries",
-    "tertiary_only_conflict": "a summary of summaries, and they do not fit",
+    "tertiary_only_conflict": "conflicting summaries of summaries",
 }
 """Where a number was read, by evidence level."""
 
 ROLES: Mapping[str, str] = {
-    "main": "main analysis",
-    "provisional": "main analysis, until its report has been read",
+    "main": "main",
+    "provisional": "main, provisional",
     "sensitivity": "shown apart",
-    "separate": "a question of its own",
-    "alternative_time": "later time of the same trial",
+    "separate": "own question",
+    "alternative_time": "later time",
     "not_pooled": "not used",
 }
 """What is done with a comparison."""
@@ -55,6 +55,7 @@ NOT_AVERAGED: Mapping[int, str] = {
 """What is refused with few trials, in plain words."""
 
 GLOSSARY: Mapping[str, str] = {
+    "Adverse event (AE)": "Anything harmful that happened during a trial, whether the treatment caused it or not.",
     "Abstinence": "Not having used the substance over the time that was asked about. It is the event that is counted; "
     "more is better.",
     "Relapse": "Using again after having stopped. How much use counts as relapse differs between trials.",
@@ -64,8 +65,8 @@ GLOSSARY: Mapping[str, str] = {
     "Midazolam, saline": "What the other group got by infusion: a sedative, or salt water.",
     "Risk ratio (RR)": "The share who were abstinent in one group divided by the share in the other. 1 is no "
     "difference, 2 is twice as many.",
-    "Odds ratio (OR)": "The same with odds: those who were abstinent over those who were not. 1 is no difference. It is "
-    "further from 1 than the risk ratio.",
+    "Odds ratio (OR)": "The same with odds: those who were abstinent over those who were not. 1 is no difference. "
+    "It lies further from 1 than the risk ratio.",
     "Risk difference (RD)": "One share less the other. 0 is no difference.",
     "Mean difference (MD)": "One average less the other. 0 is no difference.",
     "Confidence interval (CI)": "The range of effects that fit the data. A method of making 95 % intervals misses the "
@@ -75,10 +76,10 @@ GLOSSARY: Mapping[str, str] = {
     "assumed before them (the prior).",
     "Score interval": "A confidence interval for counts that holds in small trials and with nobody in a cell.",
     "k": "The number of trials behind a number.",
-    "Evidence level": "How near to the trial a number was read: in its report or abstract (primary), in someone else's "
-    "table or summary (secondary), or in a summary of summaries (tertiary).",
-    "Certainty (GRADE)": "How sure one may be that the true effect is near the number shown: very low, low, moderate or "
-    "high. People judge it, with reasons; here it is provisional.",
+    "Evidence level": "How near to the trial a number was read: in its report or abstract (primary), in someone "
+    "else's table or summary (secondary), or in a summary of summaries (tertiary).",
+    "Certainty (GRADE)": "How sure one may be that the true effect is near the number shown: very low, low, "
+    "moderate or high. People judge it, with reasons; here it is provisional.",
     "Risk of bias": "How far the way a trial was done may have pushed its result to one side.",
     "Number needed (NNTB, NNTH)": "People to be treated for one more to benefit (NNTB) or to be harmed (NNTH). Through "
     "∞ means that both are possible.",
