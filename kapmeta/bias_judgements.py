@@ -11,14 +11,24 @@ import pandas as pd
 
 from kapmeta.checking import chosen
 from kapmeta.core.arrays import BoolArray
-from kapmeta.core.risk_of_bias import ANSWERS, DOMAINS, QUESTIONS, ROB2, ROBINS_I, overall
+from kapmeta.core.risk_of_bias import (
+    ANSWERS,
+    DOMAINS,
+    NO_INFORMATION,
+    QUESTIONS,
+    ROB2,
+    ROBINS_I,
+    ROBINS_I_DOMAINS,
+    overall,
+    overall_robins_i,
+)
 from kapmeta.evidence import Evidence
 from kapmeta.pooling import pool
 from kapmeta.results import Effects, Pooled, Sweep
 
 __all__ = ["bias_adjusted", "check_bias_judgements", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
-_AS_ROB2 = {"unclear": "some concerns", "serious": "high"}
+_AS_ROB2 = {"unclear": "some concerns"}
 
 
 def rob2_judgements(answers: pd.DataFrame) -> pd.DataFrame:
@@ -87,12 +97,16 @@ def _check_answers(answers: pd.DataFrame) -> None:
 
 
 def robins_i_overall(domains: Mapping[str, str]) -> str:
-    """Overall judgement of ROBINS-I: the worst of its seven domains [1]_.
+    """Overall judgement of ROBINS-I from its seven domains [1]_.
+
+    The worst domain counts; where none is serious or critical and one has no information, nor has the whole.
 
     Parameters
     ----------
     domains : mapping of str to str
-        Judgement of each domain: low, moderate, serious or critical.
+        Judgement of each domain, D1 to D7 (confounding, selection of participants, classification of interventions,
+        deviations, missing data, measurement, selection of the result): low, moderate, serious, critical or no
+        information.
 
     Returns
     -------
@@ -102,7 +116,7 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     Raises
     ------
     ValueError
-        If there is no domain, or a word is not known.
+        If a domain is missing or not one of the seven, or a word is not known.
 
     References
     ----------
@@ -112,20 +126,22 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     Examples
     --------
     >>> from kapmeta.bias_judgements import robins_i_overall
-    >>> robins_i_overall({"confounding": "serious", "selection": "moderate", "classification": "low"})
+    >>> judged = dict.fromkeys(("D2", "D3", "D4", "D5", "D6", "D7"), "moderate")
+    >>> robins_i_overall({"D1": "serious", **judged})
     'serious'
     """
-    if not domains:
-        raise ValueError("domains is empty: give the judgement of at least one domain")
     for name, word in domains.items():
-        chosen(word, ROBINS_I, f"judgement of {name}")
-    return overall(domains.values(), ROBINS_I)
+        chosen(word, (*ROBINS_I, NO_INFORMATION), f"judgement of {chosen(name, ROBINS_I_DOMAINS, 'domain')}")
+    missing = [f"{name} ({what})" for name, what in ROBINS_I_DOMAINS.items() if name not in domains]
+    if missing:
+        raise ValueError(f"domains lack {', '.join(missing)}: ROBINS-I is judged on all seven")
+    return overall_robins_i(domains.values())
 
 
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     """The overall judgement that the domains of each study give, beside the one that was entered.
 
-    Domains that depend on the time count with their worst time. "Unclear" is taken as some concerns, "serious" as high.
+    Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some concerns.
 
     Parameters
     ----------
@@ -135,7 +151,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a study with domains: `derived`, `entered`, `agree`; an entered judgement that is worse than the
+        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement that is worse than the
         derived one agrees, since an assessor may raise it.
 
     Examples
@@ -146,16 +162,26 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     True
     """
     table = evidence.risk_of_bias
-    words = table["judgement"].replace(_AS_ROB2)
     rows = []
-    for study, part in table.assign(word=words).groupby("study_id", sort=False):
-        domains = part[part["domain"] != "overall"]
+    for (study, tool), part in table.groupby(["study_id", "tool"], sort=False):
+        domains, whole = part[part["domain"] != "overall"]["judgement"], part[part["domain"] == "overall"]["judgement"]
         if domains.empty:
             continue
-        derived, entered = overall(domains["word"]), overall(part.loc[part["domain"] == "overall", "word"])
-        agree = ROB2.index(entered) >= ROB2.index(derived)
-        rows.append({"study": study, "derived": derived, "entered": entered, "agree": agree})
+        derived, entered, agree = (_robins_i if tool == "ROBINS-I" else _rob2)(domains, whole)
+        rows.append({"study": study, "tool": tool, "derived": derived, "entered": entered, "agree": agree})
     return pd.DataFrame(rows)
+
+
+def _rob2(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
+    derived, entered = overall(domains.replace(_AS_ROB2)), overall(whole.replace(_AS_ROB2))
+    return derived, entered, ROB2.index(entered) >= ROB2.index(derived)
+
+
+def _robins_i(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
+    derived, entered = overall_robins_i(domains), overall_robins_i(whole)
+    if NO_INFORMATION in (derived, entered):
+        return derived, entered, derived == entered
+    return derived, entered, ROBINS_I.index(entered) >= ROBINS_I.index(derived)
 
 
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:

@@ -17,6 +17,7 @@ from kapmeta.absolute_risks import Baseline, absolute_effects
 from kapmeta.answering import registered
 from kapmeta.core.conversions import ABSOLUTE
 from kapmeta.evidence import Evidence
+from kapmeta.evidence.rules import GRADE_LEVELS
 from kapmeta.headlines import Headline, headline
 from kapmeta.pooling import pool
 from kapmeta.posterior_results import Posterior
@@ -116,9 +117,6 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_LEVELS = {"not serious": 0, "serious": 1, "very serious": 2, "extremely serious": 3, "not assessed": 0}
-
-
 def _check_grade(grade: pd.DataFrame) -> None:
     missing = [column for column in _GRADE_COLUMNS if column not in grade]
     if missing:
@@ -127,9 +125,9 @@ def _check_grade(grade: pd.DataFrame) -> None:
         place = f'row {number} ("{row["question"]}", {row["domain"]})'
         if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
             raise ValueError(f"reason is empty in {place}: a judgement without a reason cannot stand; write it down")
-        expected = _LEVELS.get(row["judgement"])
+        expected = GRADE_LEVELS.get(row["judgement"])
         if expected is None:
-            known = ", ".join(_LEVELS)
+            known = ", ".join(GRADE_LEVELS)
             raise ValueError(f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of: {known}')
         if int(row["levels_down"]) != expected:
             raise ValueError(
@@ -319,7 +317,7 @@ def summary_of_findings(
     >>> from kapmeta.findings import summary_of_findings
     >>> table = summary_of_findings(km.load_evidence()).shown().set_index("Question")
     >>> table.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"]
-    '481 (171 to 1000, limit cut)'
+    '481 (171 to 1000), limit cut'
     """
     titles: Mapping[str, str] = {}
     if isinstance(results, Evidence):

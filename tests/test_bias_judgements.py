@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from kapmeta.bias_judgements import (
     robins_i_overall,
 )
 from kapmeta.core.risk_of_bias import DOMAINS, QUESTIONS, ROB2, overall
-from kapmeta.evidence import load_evidence
+from kapmeta.evidence import EvidenceError, load_evidence
 
 # One line a path of the published flow charts: domain, answers, judgement.
 PATHS = [
@@ -55,7 +57,7 @@ PATHS = [
     ("D5", "5.1 Y 5.2 NI 5.3 N", "some concerns"),
     ("D5", "5.1 Y 5.2 N 5.3 PY", "high"),
 ]
-SEVEN = ("confounding", "selection", "classification", "deviations", "missing data", "measurement", "reporting")
+SEVEN = tuple(f"D{number}" for number in range(1, 8))
 
 
 def answered(text: str) -> dict[str, str]:
@@ -121,11 +123,49 @@ def test_a_question_is_answered_once_and_columns_are_named() -> None:
 def test_robins_i_is_the_worst_domain() -> None:
     domains = dict.fromkeys(SEVEN, "low")
     assert robins_i_overall(domains) == "low"
-    assert robins_i_overall(domains | {"confounding": "critical", "selection": "serious"}) == "critical"
-    with pytest.raises(ValueError, match='unknown judgement of confounding "high"'):
-        robins_i_overall({"confounding": "high"})
-    with pytest.raises(ValueError, match="domains is empty"):
-        robins_i_overall({})
+    assert robins_i_overall(domains | {"D1": "critical", "D2": "serious"}) == "critical"
+    with pytest.raises(ValueError, match='unknown judgement of D1 "high"'):
+        robins_i_overall(domains | {"D1": "high"})
+    with pytest.raises(ValueError, match='unknown domain "D8"'):
+        robins_i_overall(domains | {"D8": "low"})
+    with pytest.raises(ValueError, match=r"domains lack D1 \(confounding\), D2"):
+        robins_i_overall(dict.fromkeys(SEVEN[2:], "low"))
+
+
+@pytest.mark.parametrize(
+    ("known", "overall_word"),
+    [("low", "no information"), ("moderate", "no information"), ("serious", "serious"), ("critical", "critical")],
+)
+def test_robins_i_without_information(known: str, overall_word: str) -> None:
+    domains = dict.fromkeys(SEVEN, "no information")
+    assert robins_i_overall(domains) == "no information"
+    assert robins_i_overall(domains | {"D3": known}) == overall_word
+
+
+def test_robins_i_can_be_entered_with_its_own_domains_and_words(tmp_path: Path) -> None:
+    """The one study that was not randomised may be judged so; its reason must stand with each judgement."""
+    folder = Path(shutil.copytree(Path(__file__).parents[1] / "data", tmp_path / "data"))
+    table = pd.read_csv(folder / "risk_of_bias.csv", dtype=str, keep_default_na=False)
+    row = table[table["study_id"] == "krupitsky1997"].iloc[0]
+    words = {**dict.fromkeys(SEVEN, "moderate"), "D1": "critical", "overall": "critical"}
+    entered = pd.DataFrame(
+        [
+            row.to_dict() | {"domain": d, "tool": "ROBINS-I", "judgement": w, "reason": "for the test"}
+            for d, w in words.items()
+        ]
+    )
+
+    def loaded(rows: pd.DataFrame) -> km.evidence.Evidence:
+        others = table[table["study_id"] != "krupitsky1997"]
+        pd.concat([rows, others]).to_csv(folder / "risk_of_bias.csv", index=False, lineterminator="\n")
+        return load_evidence(folder)
+
+    found = check_bias_judgements(loaded(entered)).set_index("study").loc["krupitsky1997"]
+    assert found.tolist() == ["ROBINS-I", "critical", "critical", True]
+    milder = entered.assign(judgement=[*entered["judgement"][:-1], "moderate"])
+    assert not check_bias_judgements(loaded(milder)).set_index("study").loc["krupitsky1997", "agree"]
+    with pytest.raises(EvidenceError, match=r"risk_of_bias.csv, row 2 .*reason is empty"):
+        loaded(entered.assign(reason=["", *entered["reason"][1:]]))
 
 
 def test_entered_judgements_are_no_milder_than_their_domains() -> None:

@@ -15,7 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["ANSWERS", "DOMAINS", "QUESTIONS", "ROB2", "ROBINS_I", "overall", "worst"]
+__all__ = [
+    "ANSWERS",
+    "DOMAINS",
+    "NO_INFORMATION",
+    "QUESTIONS",
+    "ROB2",
+    "ROBINS_I",
+    "ROBINS_I_DOMAINS",
+    "overall",
+    "overall_robins_i",
+    "worst",
+]
 
 ANSWERS = ("Y", "PY", "PN", "N", "NI", "NA")
 """Words an answer may be."""
@@ -25,6 +36,20 @@ ROB2 = ("low", "some concerns", "high")
 
 ROBINS_I = ("low", "moderate", "serious", "critical")
 """Judgements of ROBINS-I, best first."""
+
+NO_INFORMATION = "no information"
+"""What ROBINS-I says of a domain that nothing is known of."""
+
+ROBINS_I_DOMAINS: Mapping[str, str] = {
+    "D1": "confounding",
+    "D2": "selection of participants",
+    "D3": "classification of interventions",
+    "D4": "deviations from intended interventions",
+    "D5": "missing data",
+    "D6": "measurement of outcomes",
+    "D7": "selection of the reported result",
+}
+"""Domains of ROBINS-I [2]_."""
 
 Answers = Mapping[str, str]
 _PLAIN = {"Y": "yes", "PY": "yes", "PN": "no", "N": "no", "NI": "unknown", "NA": "unknown"}
@@ -151,3 +176,18 @@ def overall(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
     'some concerns'
     """
     return worst(judgements, words)
+
+
+def overall_robins_i(judgements: Iterable[str]) -> str:
+    """Overall judgement of ROBINS-I [2]_: serious or critical if a domain is, else no information if one has none.
+
+    Examples
+    --------
+    >>> overall_robins_i(["low", "no information", "moderate"])
+    'no information'
+    >>> overall_robins_i(["low", "no information", "serious"])
+    'serious'
+    """
+    words = list(judgements)
+    known = worst([word for word in words if word != NO_INFORMATION] or ["low"], ROBINS_I)
+    return known if known in ("serious", "critical") or NO_INFORMATION not in words else NO_INFORMATION

@@ -8,9 +8,25 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import NamedTuple
 
+from kapmeta.core.risk_of_bias import DOMAINS, NO_INFORMATION, ROB2, ROBINS_I, ROBINS_I_DOMAINS
 from kapmeta.evidence.description import Finding, Schema
 from kapmeta.evidence.tables import Row, Rows
 from kapmeta.protocol import WINDOWS
+
+GRADE_LEVELS: Mapping[str, int] = {
+    "not serious": 0,
+    "serious": 1,
+    "very serious": 2,
+    "extremely serious": 3,
+    "not assessed": 0,
+}
+"""Levels that a GRADE judgement takes off the certainty."""
+
+TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "RoB 2": (tuple(DOMAINS), (*ROB2, "unclear")),
+    "ROBINS-I": (tuple(ROBINS_I_DOMAINS), (*ROBINS_I, NO_INFORMATION)),
+}
+"""Domains and words of each tool of risk of bias."""
 
 
 class Remark(NamedTuple):
@@ -239,6 +255,30 @@ def _counted_once(tables: Rows) -> Iterator[Remark]:
             yield Remark("comparisons", row, "role", message)
 
 
+def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
+    for row in tables["grade"]:
+        takes = GRADE_LEVELS[row.text["judgement"]]
+        if row["levels_down"] != takes:
+            message = f'levels_down = {row["levels_down"]}, but judgement = "{row["judgement"]}" takes {takes}'
+            yield Remark("grade", row, "levels_down", message)
+
+
+def _judgement_of_the_tool(tables: Rows) -> Iterator[Remark]:
+    """Domains and words are those of the tool; a judgement by ROBINS-I has its reason with it."""
+    for row in tables["risk_of_bias"]:
+        if row["tool"] not in TOOLS:
+            continue
+        domains, words = TOOLS[row.text["tool"]]
+        for column, known in (("domain", (*domains, "overall")), ("judgement", words)):
+            if row[column] not in known:
+                message = f'{column} = "{row[column]}" is not one of {row["tool"]}; use one of: {", ".join(known)}'
+                yield Remark("risk_of_bias", row, column, message)
+        if row["tool"] == "ROBINS-I" and not row["reason"]:
+            yield Remark(
+                "risk_of_bias", row, "reason", "reason is empty: a judgement by ROBINS-I cannot stand without one"
+            )
+
+
 RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] = {
     "events within n": (("outcomes",), _events_within_n),
     "events or mean": (("outcomes",), _events_or_mean),
@@ -253,6 +293,8 @@ RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] 
     "window fits months": (("outcomes", "comparisons"), _window_fits_months),
     "randomised as in study": (("studies", "comparisons", "effects"), _randomised_as_in_study),
     "counted once": (("studies", "comparisons"), _counted_once),
+    "levels follow judgement": (("grade",), _levels_follow_judgement),
+    "judgement of the tool": (("risk_of_bias",), _judgement_of_the_tool),
 }
 """Every rule across columns, by name, with the tables it looks at. A new rule is one function and one row."""
 
