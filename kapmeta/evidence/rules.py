@@ -257,8 +257,8 @@ def _counted_once(tables: Rows) -> Iterator[Remark]:
 
 def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
     for row in tables["grade"]:
-        takes = GRADE_LEVELS[row.text["judgement"]]
-        if row["levels_down"] != takes:
+        takes = GRADE_LEVELS.get(row.text["judgement"])
+        if takes is not None and row["levels_down"] != takes:
             message = f'levels_down = {row["levels_down"]}, but judgement = "{row["judgement"]}" takes {takes}'
             yield Remark("grade", row, "levels_down", message)
 
