@@ -55,15 +55,16 @@ _NOT_RANDOMISED = "not given: not randomised"
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
-def certainty_table(grade: pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
+def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
     """Certainty of each question from the judgements a person entered; nothing is judged here.
 
     Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
 
     Parameters
     ----------
-    grade : DataFrame
-        One row a question and domain: question, domain, judgement, levels_down, reason, status.
+    grade : Evidence or DataFrame
+        Evidence gives the registered questions with their designs; else one row a question and domain: question,
+        domain, judgement, levels_down, reason, status.
     randomised : mapping of str to bool, optional
         Whether the evidence of a question is randomised; True for one that is not named.
 
@@ -81,10 +82,13 @@ def certainty_table(grade: pd.DataFrame, *, randomised: Mapping[str, bool] | Non
     --------
     >>> import kapmeta as km
     >>> from kapmeta.findings import certainty_table
-    >>> table = certainty_table(km.load_evidence().grade).set_index("question")
+    >>> table = certainty_table(km.load_evidence()).set_index("question")
     >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
     ['very low', 'provisional']
     """
+    if isinstance(grade, Evidence):
+        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(randomised or {})
+        grade = grade.grade
     _check_grade(grade)
     rows = []
     for question, part in grade.groupby("question", sort=False):

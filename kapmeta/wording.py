@@ -90,7 +90,7 @@ def interval_text(estimate: Any, low: Any, high: Any) -> str:
     return f"{number(estimate)} ({number(low)} to {number(high)})"
 
 
-def effect_text(short: str, estimate: float, low: float, high: float, unit: str = "") -> str:
+def effect_text(short: str, estimate: Any, low: Any, high: Any, unit: str = "") -> str:
     """``RR 2.74 (1.89 to 3.98)``; a ratio without an upper limit is told by its lower one."""
     if math.isinf(estimate) and math.isfinite(low):
         return f"{short} above {number(low)}, without an upper limit (no event in the control arm)"

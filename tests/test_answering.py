@@ -141,3 +141,17 @@ def test_substances_without_a_controlled_result_are_listed(evidence: Evidence) -
         assert table.loc[substance, "comparisons"] == 0
         assert table.loc[substance, "plan"] == "no controlled abstinence data"
     assert table.loc["methamphetamine", "without a result yet"] == 2
+
+
+def test_table_of_what_the_evidence_says_has_counts_and_misleads_nobody(evidence: Evidence) -> None:
+    table = km.evidence_table(evidence).set_index(["Substance", "Question"])
+    counts, effect = table["Abstinent, ketamine v other arm"], table["Effect (95 % interval)"]
+    end = ("cocaine", "ketamine v control, randomised, end of trial")
+    assert (counts[end], effect[end]) == ("13/27 v 3/28", "RR 4.49 (1.60 to 13.69)")
+    later = ("cocaine", "ketamine v control, randomised, 6 months")
+    assert (counts[later], effect[later].split(",")[0]) == ("12/27 v 0/28", "RR above 3.61")
+    assert "∞" not in " ".join(effect)
+    dose = ("opioids", "high v low dose of ketamine, randomised")
+    assert not any(character.isdigit() for character in effect[dose])
+    assert counts["alcohol", "ketamine v control, randomised, odds"] == "14/17 v 15/23; counts not known"
+    assert effect["alcohol", "percent of days abstinent, randomised"].endswith("percentage points")

@@ -108,7 +108,7 @@ def test_tables_sort_by_value_and_back(page: Any) -> None:
     head = page.locator("table[data-table=report-sensitivity] thead th", has_text="Estimate")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    values = """[...document.querySelectorAll('table[data-table=report-sensitivity] [data-column=estimate][data-value]')]
+    values = """[...document.querySelectorAll('[data-table=report-sensitivity] [data-column=estimate][data-value]')]
         .map((cell) => Number(cell.dataset.value.replace('inf', 'Infinity')))"""
     up = page.evaluate(values)
     assert up == sorted(up)

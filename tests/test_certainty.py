@@ -300,3 +300,24 @@ def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(evidenc
     text = headline_of(km.registered(evidence, "alcohol-days")).methods_text()
     assert "Beside it" not in text
     assert "one trial has no between-study variance" in text
+
+
+def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(evidence: Evidence) -> None:
+    table = certainty_table(evidence).set_index("question")
+    assert table["start"].to_dict() == {
+        name: "high" if asked.randomised else "low" for name, asked in km.protocol.QUESTIONS.items()
+    }
+    shown = summary_of_findings(evidence).to_frame().drop_duplicates("question").set_index("question")
+    assert (shown["certainty"] == table["certainty"]).all()
+
+
+def test_findings_carry_units_people_and_cut_limits(evidence: Evidence) -> None:
+    shown = summary_of_findings(evidence).shown().set_index("Question")
+    assert "percentage points" in shown.loc["alcohol: percent of days abstinent, randomised", "Effect"]
+    assert shown.loc["alcohol: percent of days abstinent, randomised", "Participants (trials)"] == "96 (1)"
+    assert shown.loc["alcohol: ketamine v control, randomised, odds", "Participants (trials)"] == "136 (2)"
+    later = shown.loc["cocaine: ketamine v control, randomised, 6 months"]
+    assert later["Effect"].startswith("RR above 3.61, without an upper limit (no event in the control arm)")
+    assert shown.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"].endswith("cut")
+    assert not later["Ketamine arm, per 1,000"].endswith("cut")
+    assert shown.loc["alcohol: ketamine v control, not randomised", "Number needed"] == "not given: not randomised"

@@ -11,7 +11,7 @@ from typing import Any
 import kapmeta
 from kapmeta import wording
 from kapmeta.answering import conclusion, registered, substances_table
-from kapmeta.claims import RULE, ClaimsAudit, audit_claims
+from kapmeta.claims import ClaimsAudit, audit_claims
 from kapmeta.evidence import Evidence
 from kapmeta.findings import (
     Result,
@@ -96,7 +96,6 @@ class Contents:
     tables: Mapping[str, Table]
     findings: SummaryOfFindings
     audit: ClaimsAudit
-    rule: str
     methods: tuple[str, ...]
     glossary: Mapping[str, str]
     versions: Mapping[str, str]
@@ -116,8 +115,7 @@ def gather(evidence: Evidence) -> Contents:
         tables={table.name: table for table in page_tables(evidence, findings, audit)},
         findings=findings,
         audit=audit,
-        rule=RULE,
-        methods=_methods(findings, audit),
+        methods=_methods(findings),
         glossary=GLOSSARY,
         versions={"kapmeta": kapmeta.__version__, **{name: metadata.version(name) for name in LIBRARIES}},
         data_hash=evidence.data_hash,
@@ -231,12 +229,11 @@ def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
     return pooled
 
 
-def _methods(findings: SummaryOfFindings, audit: ClaimsAudit) -> tuple[str, ...]:
+def _methods(findings: SummaryOfFindings) -> tuple[str, ...]:
     return (
         "Comparisons are pooled only with comparisons of the same kind: ketamine against control, numbers of sessions "
         "and doses apart; randomised and other evidence apart; each trial once. What is shown depends on the number of "
         "trials: one is shown as it is, two with a Bayesian interval, three or more pooled by REML with the hybrid "
         "Hartung-Knapp interval.",
         findings.methods_text(),
-        audit.methods_text(),
     )

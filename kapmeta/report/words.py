@@ -85,6 +85,7 @@ GLOSSARY: Mapping[str, str] = {
     "∞ means that both are possible.",
     "Heterogeneity (τ², I²)": "Differences between trials beyond chance: τ² (tau2) is their variance, I² (I2) their "
     "share in all that varies. One trial has none to see, two hardly any.",
+    "Information size": "The number of people that one trial would need to find a difference that matters.",
     "Diamond": "In a forest plot, the average over trials; its width is the interval.",
     "Prediction interval": "The range in which the effect in a new setting would lie. Few trials cannot give it.",
     "Bayesian, prior": "A calculation that starts from stated beliefs (the prior) and lets the data change them. "
