@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kapmeta import wording
 from kapmeta.checking import chosen
 from kapmeta.core.arrays import BoolArray
 from kapmeta.core.risk_of_bias import (
@@ -226,14 +227,14 @@ def bias_adjusted(
     effects: Effects,
     biased: Iterable[str],
     *,
-    shift: float,
+    shift: float | Iterable[float],
     inflation: Iterable[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
     **method: Any,
 ) -> Sweep:
     """The pooled effect with some studies shifted back by a suspected bias and made less certain of it [1]_.
 
-    A curve over the standard deviation of the bias: at the far end the suspected studies no longer count. Shift and
-    spread are beliefs from outside the data.
+    A curve over the standard deviation of the bias, one for each shift: at the far end the suspected studies no longer
+    count. Shift and spread are beliefs from outside the data.
 
     Parameters
     ----------
@@ -241,7 +242,7 @@ def bias_adjusted(
         What would be pooled.
     biased : iterable of str
         Labels of the studies under suspicion, e.g. one with a historical control.
-    shift : float
+    shift : float or iterable of float
         Bias to take off their estimates, on the analysis scale (log for ratios); positive where it favours the event.
     inflation : iterable of float
         Standard deviations of the bias, on the same scale; their squares are added to the variances.
@@ -251,7 +252,7 @@ def bias_adjusted(
     Returns
     -------
     Sweep
-        One row a standard deviation.
+        One row a shift and standard deviation.
 
     Raises
     ------
@@ -273,12 +274,13 @@ def bias_adjusted(
     [[1.41, 1.02, 1.96]]
     """
     suspected = _suspected(effects, biased)
-    spreads = [float(sd) for sd in inflation]
+    shifts, spreads = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(), [float(sd) for sd in inflation]
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
-    results = [pool(_moved(effects, suspected, shift, sd), mixed=True, **method) for sd in spreads]
-    table = pd.DataFrame([_sweep_row(sd, result) for sd, result in zip(spreads, results, strict=True)])
-    note = f"shift {shift:g} and spread of the bias are assumed, not estimated"
+    pairs = [(by, sd) for by in shifts for sd in spreads]
+    results = [pool(_moved(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
+    table = pd.DataFrame([_sweep_row(*pair, result) for pair, result in zip(pairs, results, strict=True)])
+    note = f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed, not estimated"
     return Sweep("bias adjustment", table, effects, pool(effects, mixed=True, **method), (note,))
 
 
@@ -294,9 +296,10 @@ def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> E
     return replace(effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald")
 
 
-def _sweep_row(sd: float, result: Pooled) -> dict[str, Any]:
+def _sweep_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
     return {
-        "analysis": f"standard deviation of the bias {sd:g}",
+        "analysis": f"bias {shift:.3g}, standard deviation {sd:g}",
+        "shift": shift,
         "inflation": sd,
         "k": result.k,
         "y": result.estimate,

@@ -3,7 +3,8 @@
 #
 # Everything in the other notebooks comes from the tables shown here. Each number carries its source, the place in that
 # source, an evidence level and its origin (printed, derived from a percentage, reconstructed). Nothing was filled in
-# from memory.
+# from memory, and no full report of a trial has been read yet: what follows comes from abstracts, registries, reviews
+# and other people's summaries.
 
 # %%
 import kapmeta as km
@@ -15,7 +16,9 @@ evidence
 # %% [markdown]
 # ## The comparisons with abstinence counts
 #
-# One row a comparison of two arms. `role` is what the registered plan does with it.
+# One row a comparison of two arms: `events_t` of `n_t` people were abstinent in the ketamine arm, `events_c` of `n_c`
+# in the other. Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the registered plan
+# does with the comparison.
 
 # %%
 trials = evidence.trials()
@@ -38,8 +41,10 @@ trials[counts]
 # %% [markdown]
 # ## How sure is each count?
 #
-# `primary_abstract`: printed by the authors. `secondary`: somebody else printing the trial's figure.
-# `tertiary_only`: seen only in a document whose claims this project examines.
+# `primary_abstract`: printed by the authors. `secondary_summary`: somebody else printing the trial's figure.
+# `tertiary_only_conflict`: seen only in a document whose claims this project examines, and the figure fits no count;
+# nothing is computed from it for the headline. A count "derived_from_percentage" is the only one that gives the
+# percentage printed.
 
 # %%
 trials[["label", "window", "evidence_level", "origin", "percent_t", "percent_c", "locator_t", "locator_c", "role"]]
@@ -56,7 +61,8 @@ save_table(evidence.flags, "evidence-flags")
 # %% [markdown]
 # ## Effects as reported
 #
-# Trials whose counts were not reached, or whose outcome is not a count.
+# Trials whose counts were not reached, or whose outcome is not a count. An odds ratio or a hazard ratio of relapse
+# below 1 is in favour of ketamine, unlike a ratio of abstinence.
 
 # %%
 reported = evidence.reported()
@@ -83,7 +89,9 @@ save_table(
 # %% [markdown]
 # ## Risk of bias
 #
-# Provisional judgements from partial text: no full paper has been read.
+# Provisional judgements from partial text: no full paper has been read. An empty reason means that none was written
+# down. The weak points are the same throughout: ketamine can be felt, so blinding fails, and who dropped out is mostly
+# unknown.
 
 # %%
 bias = evidence.risk_of_bias

@@ -3,15 +3,18 @@
 #
 # Readers of clinic pages and magazine articles meet figures such as "66 % against 24 %" or "a 162 % increase". Here
 # every quantitative claim of five documents is traced to the trial it is about and, where the tables allow,
-# recomputed by the library. A stated rule gives the verdict.
+# recomputed by the library. A stated rule gives the verdict. "Could not verify" means that nothing that was read
+# settles it: the claim may be true.
 
 # %%
+import numpy as np
+
 import kapmeta as km
 from kapmeta.bias_judgements import bias_adjusted, check_bias_judgements
-from kapmeta.certainty import absolute_effects, imprecision, information_size
+from kapmeta.certainty import absolute_effects, imprecision, information_size, probability_beyond
 from kapmeta.citing import cite
 from kapmeta.claims import audit_claims
-from kapmeta.findings import certainty_table, headline_effect, summary_of_findings
+from kapmeta.findings import certainty_table, headline_effect, headline_of, summary_of_findings
 from kapmeta.report import sensitivity_table, trials_table
 from kapmeta.reproduce import save_table, save_text
 
@@ -21,6 +24,9 @@ print(audit.summary())
 
 # %%
 save_table(audit.scorecard(), "claims-scorecard")
+
+# %% [markdown]
+# Each claim: what is stated, what the tables give, what the sources that were read say, and the verdict.
 
 # %%
 claims = save_table(audit.to_frame(), "claims-audit")
@@ -41,14 +47,20 @@ claims[claims["verdict"] != claims["verdict_entered"]][["claim_id", "verdict", "
 # %% [markdown]
 # ## Certainty
 #
-# Domains are judged by people, with a reason for each; nothing is judged by software. All judgements here are
-# provisional: they rest on abstracts and partial texts.
+# How sure may one be of each answer? GRADE starts high for randomised and low for other evidence and takes levels off,
+# domain by domain. People judge, each time with a reason; the software only adds up. All judgements here are
+# provisional: they rest on abstracts and partial texts, and no review team has agreed on them.
 
 # %%
-save_table(certainty_table(evidence.grade, randomised={"alcohol-not-randomised": False}), "certainty")
+save_table(certainty_table(evidence), "certainty")
 
 # %% [markdown]
 # ## Summary of findings
+#
+# The table that makers of guidelines use: each effect in numbers of people per 1,000, at the control risk of the trial.
+# "Limit cut" marks a limit that would be more than 1,000 of 1,000: there the ratio cannot hold. No number needed is
+# given where people were not randomised, and no effect where the counts are not confirmed. One small trial stands
+# behind most rows: read the interval and the certainty before the number.
 
 # %%
 findings = summary_of_findings(evidence)
@@ -62,7 +74,9 @@ print(findings.summary())
 # %% [markdown]
 # ## How much information there is
 #
-# For cocaine at the end of the trial: participants needed to find twice the control risk, and what there is.
+# For cocaine at the end of the trial: the people one trial would need to find twice the control risk, and those there
+# are. The boundary is what z would have to pass this early, if the looks at growing evidence are not to find by chance
+# what is not there.
 
 # %%
 cocaine = km.registered(evidence, "cocaine-end-of-trial")
@@ -71,28 +85,40 @@ save_table(size.to_frame(), "cocaine-information-size")
 print(size.summary())
 
 # %% [markdown]
-# A proposal for imprecision, with 50 per 1,000 as the threshold. It is a proposal with its numbers, not a decision:
-# no panel of patients has set a threshold.
+# A proposal for imprecision, with 50 more or fewer of 1,000 as the difference that would matter. It is a proposal with
+# its numbers, not a decision: no panel of patients has set that threshold.
 
 # %%
-imprecision(absolute_effects(headline_effect(cocaine)), thresholds=[50], information=size)
+absolute = absolute_effects(headline_effect(cocaine))
+(proposal,) = imprecision(absolute, thresholds=[50], information=size)
+print(f"{proposal.judgement}: {proposal.reason}")
+
+# %% [markdown]
+# The probability that the difference is more than 50 of 1,000, under a wide prior for the effect and the control risk
+# of the trial held fixed. It speaks of chance alone: bias, and numbers read second-hand, are not in it.
+
+# %%
+posterior = headline_of(cocaine)["Bayesian from the counts, under a wide prior"]
+print(f"{probability_beyond(posterior, 0.05, baseline=absolute.table['control'].item()):.2f}")
 
 # %% [markdown]
 # ## Risk of bias
 #
-# The overall judgements that were entered, against what their domains give.
+# The overall judgements that were entered, against what their domains give. The answers to the signalling questions of
+# RoB 2 were never written down, so the judgements cannot be derived from them; `km.rob2_judgements` does that once they
+# are, and `km.robins_i_overall` for the study that was not randomised.
 
 # %%
 save_table(check_bias_judgements(evidence), "bias-judgements")
 
 # %% [markdown]
 # What the two alcohol comparisons would give together if the one that was not randomised were believed to be biased by
-# a factor of 1.3 (log 0.26), with growing uncertainty about that. An assumption, not a result: the two are never
-# pooled in the main analysis.
+# a factor of 1.3 or of 2, with growing uncertainty about that. An assumption, not a result: the two are never pooled in
+# the main analysis.
 
 # %%
 alcohol = km.risk_ratio(evidence.trials(substance="alcohol"))
-curve = bias_adjusted(alcohol, ["Krupitsky 1997"], shift=0.2623642645, model="common")
+curve = bias_adjusted(alcohol, ["Krupitsky 1997"], shift=np.log([1.3, 2]), model="common")
 save_table(curve.to_frame(), "alcohol-bias-adjusted")
 
 # %% [markdown]
@@ -108,4 +134,4 @@ save_table(sensitivity_table(evidence), "report-sensitivity")
 # ## How to cite
 
 # %%
-print(cite(cocaine))
+print(cite(findings))

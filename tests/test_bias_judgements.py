@@ -191,6 +191,16 @@ def test_bias_adjustment_of_the_worked_example() -> None:
     assert base.to_frame()["y"][0] == base.base.estimate == pytest.approx(1.0096640, abs=1e-7)
 
 
+def test_several_shifts_give_the_rows_of_each() -> None:
+    effects = km.risk_ratio(load_evidence().trials("alcohol"))
+    options = {"inflation": [0, 0.5], "model": "common"}
+    both = bias_adjusted(effects, ["Krupitsky 1997"], shift=[0.1, 0.3], **options).to_frame()
+    assert both[["shift", "inflation"]].to_numpy().tolist() == [[0.1, 0], [0.1, 0.5], [0.3, 0], [0.3, 0.5]]
+    alone = [bias_adjusted(effects, ["Krupitsky 1997"], shift=by, **options).to_frame() for by in (0.1, 0.3)]
+    pd.testing.assert_frame_equal(both, pd.concat(alone, ignore_index=True))
+    assert (both["analysis"].value_counts() == 1).all()
+
+
 def test_bias_adjustment_refuses_what_makes_no_sense() -> None:
     effects = km.risk_ratio(load_evidence().trials("alcohol"))
     with pytest.raises(ValueError, match='unknown study "Nobody"'):
