@@ -122,7 +122,9 @@ def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = Fa
     """
     level = checking.proportion(level, "level")
     effects, _ = one_question(peto_odds_ratio(trials, **names), mixed)
-    return _pooled(effects, Method("Peto's one-step method", "none", "wald", "none", level), stratified.peto, None)
+    return _pooled(
+        effects, Method("Peto's one-step method", "none", "wald", "none", level), stratified.peto, None
+    )
 
 
 def _shares(measure: str) -> Callable[..., FloatArray]:

@@ -15,7 +15,7 @@ from kapmeta.certainty import absolute_effects, imprecision, information_size, p
 from kapmeta.citing import cite
 from kapmeta.claims import audit_claims
 from kapmeta.findings import certainty_table, headline_effect, headline_of, summary_of_findings
-from kapmeta.report import sensitivity_table, trials_table
+from kapmeta.report import in_short, sensitivity_table, trials_table
 from kapmeta.reproduce import save_table, save_text
 
 evidence = km.load_evidence()
@@ -129,6 +129,16 @@ save_table(trials_table(evidence), "report-trials")
 
 # %%
 save_table(sensitivity_table(evidence), "report-sensitivity")
+
+# %% [markdown]
+# ## The answer in short
+#
+# The first words of the page and of the README, made from the results.
+
+# %%
+answer = " ".join(in_short(evidence))
+save_text(answer, "readme-short.md")
+print(answer)
 
 # %% [markdown]
 # ## How to cite

@@ -17,12 +17,12 @@ import pytest
 import kapmeta as km
 from kapmeta.claims import audit_claims
 from kapmeta.evidence import load_evidence
-from kapmeta.findings import headline_effect, summary_of_findings, tertiary
+from kapmeta.findings import summary_of_findings, tertiary
 from kapmeta.report import sensitivity_table, trials_table, write
 from kapmeta.report.contents import Contents, gather
 from kapmeta.report.figures import inline_svg
 from kapmeta.report.pages import render, require_same
-from kapmeta.report.plain import Known, plain_result, short_answer, time_phrase
+from kapmeta.report.plain import in_short, known_of, plain_result, short_answer, time_phrase
 from kapmeta.report.tables import Table, differing, read_results
 from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
 from kapmeta.reproduce import save_table
@@ -235,16 +235,11 @@ def test_names_inside_figures_do_not_clash() -> None:
     )
 
 
-def known(evidence: km.evidence.Evidence, name: str, certainty: str = "very low") -> Known:
-    pooled = km.registered(evidence, name)
-    substance = km.protocol.QUESTIONS[name].substance
-    return Known(substance, pooled, headline_effect(pooled), certainty, tertiary(pooled))
-
-
 def test_first_words_answer_the_question(page: Reader, evidence: km.evidence.Evidence) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     start, end = text.index("become and stay abstinent?"), text.index("In short")
     answer = text[start:end]
+    assert " ".join(in_short(evidence)) in answer
     assert "It is not known. Three randomised trials with 191 people in all" in answer  # 40 + 96 + 55
     assert "2 for alcohol and 1 for cocaine; none for opioids" in answer
     people = dict(zip(evidence.studies["label"], evidence.studies["n_randomised"], strict=True))
@@ -253,7 +248,10 @@ def test_first_words_answer_the_question(page: Reader, evidence: km.evidence.Evi
 
 def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> None:
     people, substances = {"Dakwar 2019": 55, "Dakwar 2020": 40}, ("alcohol", "cocaine")
-    cocaine, alcohol = known(evidence, "cocaine-end-of-trial"), known(evidence, "alcohol-randomised")
+    cocaine, alcohol = (
+        known_of(evidence, "cocaine-end-of-trial", "very low"),
+        known_of(evidence, "alcohol-randomised", "very low"),
+    )
     assert cocaine.favourable
     assert not alcohol.favourable
     lead, text = short_answer([cocaine], people, substances)
@@ -264,9 +262,11 @@ def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> No
         "Some results favour ketamine, others leave it open." in short_answer([cocaine, alcohol], people, substances)[1]
     )
     assert "Their results leave it open." in short_answer([alcohol], people, substances)[1]
-    surer = known(evidence, "cocaine-end-of-trial", "moderate")
+    surer = known_of(evidence, "cocaine-end-of-trial", "moderate")
     assert short_answer([surer, alcohol], people, substances)[0] != "It is not known."
-    apart = [known(evidence, name) for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")]
+    apart = [
+        known_of(evidence, name, "very low") for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")
+    ]
     assert "No randomised trial" in short_answer(apart, people, substances)[1]
 
 
@@ -286,11 +286,11 @@ def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> No
 def test_plain_results_say_what_the_numbers_say(
     name: str, agrees: bool, told: str, evidence: km.evidence.Evidence
 ) -> None:
-    assert told in plain_result(known(evidence, name), agrees)
+    assert told in plain_result(known_of(evidence, name, "very low"), agrees)
 
 
 def test_numbers_that_are_not_confirmed_are_not_told(evidence: km.evidence.Evidence) -> None:
-    assert not re.search(r"\d", plain_result(known(evidence, "opioids-dose"), True))
+    assert not re.search(r"\d", plain_result(known_of(evidence, "opioids-dose", "very low"), True))
 
 
 def test_time_is_told_in_weeks_or_months() -> None:

@@ -452,7 +452,9 @@ def smd_from_log_odds_ratio(
     return Converted(y * factor, v * factor**2)
 
 
-def log_odds_ratio_from_smd(smd: npt.ArrayLike, v: npt.ArrayLike, *, method: str = "hasselblad-hedges") -> Converted:
+def log_odds_ratio_from_smd(
+    smd: npt.ArrayLike, v: npt.ArrayLike, *, method: str = "hasselblad-hedges"
+) -> Converted:
     """Log odds ratios from standardised mean differences, the inverse of `smd_from_log_odds_ratio`.
 
     Parameters

@@ -128,7 +128,9 @@ def _conditional_mle(offset: FloatArray, coefficients: FloatArray, widest: Float
     with np.errstate(divide="ignore"):
         weighted = coefficients + np.log(np.abs(offset))
 
-    has_above, has_below = (np.isfinite(np.where(side, coefficients, -np.inf)).any(-1) for side in (above, below))
+    has_above, has_below = (
+        np.isfinite(np.where(side, coefficients, -np.inf)).any(-1) for side in (above, below)
+    )
     between = has_above & has_below
 
     def balance(theta: FloatArray) -> FloatArray:
@@ -172,7 +174,9 @@ def _p_value(offset: FloatArray, coefficients: FloatArray) -> FloatArray:
     return np.asarray(np.exp(_log_sum(coefficients, unlikely) - _log_sum(coefficients, possible)))
 
 
-def _distribution(a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _distribution(
+    a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Outcomes of the sum over tables less the one observed, and log coefficients; shape (rows, outcomes)."""
     lowest = np.zeros(a.shape[0])
     product = np.zeros((a.shape[0], 1))
@@ -286,9 +290,12 @@ def common_odds_ratio(
     informative = np.count_nonzero(used & (a + c > 0) & (a + c < n1 + n2), axis=-1)
     invalid = (there & ~whole).any(-1)
     codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
-    status = np.select([k == 0, invalid, informative == 0, k == 1], [np.int_(code) for code in codes], np.int_(0))
+    status = np.select(
+        [k == 0, invalid, informative == 0, k == 1], [np.int_(code) for code in codes], np.int_(0)
+    )
     unknown = (k == 0) | invalid
     estimate, low, high, p_value = (
-        np.where(unknown, np.nan, x.reshape(shape)) for x in _in_blocks(rows, (1 - level) / 2, TAILS[interval])
+        np.where(unknown, np.nan, x.reshape(shape))
+        for x in _in_blocks(rows, (1 - level) / 2, TAILS[interval])
     )
     return ExactOddsRatio(estimate, low, high, p_value, k, informative, status)

@@ -87,7 +87,9 @@ def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
     return tau2
 
 
-def likelihood_ratio(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray, tau2: FloatArray) -> FloatArray:
+def likelihood_ratio(
+    y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray, tau2: FloatArray
+) -> FloatArray:
     """Twice the fall of the log-likelihood from its maximum to (`mean`, `tau2`); not negative."""
     at_best = _deviance(_squared_deviations(y, v, best.mean), v, best.tau2)
     return np.maximum(_deviance(_squared_deviations(y, v, mean), v, tau2) - at_best, 0.0)
@@ -154,7 +156,9 @@ def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
     return chi2_upper(ratio, 1)
 
 
-def skovgaard_statistic(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
+def skovgaard_statistic(
+    y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_; nan where tau2 is 0.
 
     With hats for the maximum and tildes for the maximum at the fixed mean, both informations are those of
@@ -183,7 +187,9 @@ def _curvature(w: FloatArray, e: FloatArray) -> FloatArray:
     return np.asarray((w**3 * e * e).sum(-1) - (w * w).sum(-1) / 2)
 
 
-def _inverted(y: FloatArray, v: FloatArray, statistic: Statistic, level: float) -> tuple[Maximum, Limits]:
+def _inverted(
+    y: FloatArray, v: FloatArray, statistic: Statistic, level: float
+) -> tuple[Maximum, Limits]:
     """The outermost means at which `statistic` equals the chi-squared quantile, in blocks of rows."""
     best = maximum(y, v)
     limit = normal_quantile((1 + level) / 2) ** 2

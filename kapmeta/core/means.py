@@ -260,7 +260,9 @@ def sd_from_standard_error(se: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
     return nonnegative(se) * np.sqrt(nonnegative(n))
 
 
-def sd_from_interval(low: npt.ArrayLike, high: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> FloatArray:
+def sd_from_interval(
+    low: npt.ArrayLike, high: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
+) -> FloatArray:
     """Standard deviation of an arm from the confidence interval of its mean, taken to use the t distribution.
 
     Parameters
@@ -359,7 +361,9 @@ def pooled_sd_from_interval(
     return pooled_sd_from_standard_error(se, n1, n2)
 
 
-def pooled_sd_from_t(difference: npt.ArrayLike, t: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike) -> FloatArray:
+def pooled_sd_from_t(
+    difference: npt.ArrayLike, t: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike
+) -> FloatArray:
     """Standard deviation common to both arms, from a difference in means and its t statistic.
 
     Parameters
@@ -427,7 +431,9 @@ def _ordered(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
     return tuple(np.where(usable, array, np.nan) for array in arrays)
 
 
-def from_extremes(minimum: npt.ArrayLike, median: npt.ArrayLike, maximum: npt.ArrayLike, n: npt.ArrayLike) -> MeanAndSd:
+def from_extremes(
+    minimum: npt.ArrayLike, median: npt.ArrayLike, maximum: npt.ArrayLike, n: npt.ArrayLike
+) -> MeanAndSd:
     """Mean [1]_ and standard deviation [2]_ from median and range, with the skewness screen of [3]_.
 
     The poorest of the three summaries: two of its numbers are single patients. Not for bounded, skewed
@@ -472,7 +478,9 @@ def from_extremes(minimum: npt.ArrayLike, median: npt.ArrayLike, maximum: npt.Ar
     return MeanAndSd(w * (a + b) / 2 + (1 - w) * m, sd, skewness >= critical, skewness, critical)
 
 
-def from_quartiles(q1: npt.ArrayLike, median: npt.ArrayLike, q3: npt.ArrayLike, n: npt.ArrayLike) -> MeanAndSd:
+def from_quartiles(
+    q1: npt.ArrayLike, median: npt.ArrayLike, q3: npt.ArrayLike, n: npt.ArrayLike
+) -> MeanAndSd:
     """Mean [1]_ and standard deviation [2]_ from median and quartiles, with the skewness screen of [3]_.
 
     Not for data that the screen calls skewed, as days abstinent mostly are.

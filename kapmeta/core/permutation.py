@@ -25,7 +25,9 @@ def sign_patterns(k: int) -> FloatArray:
     return np.concatenate([np.ones((len(bits), 1)), 1.0 - 2.0 * bits], axis=-1)
 
 
-def permutation_p_value(y: FloatArray, v: FloatArray, mean: float, patterns: FloatArray | None = None) -> float:
+def permutation_p_value(
+    y: FloatArray, v: FloatArray, mean: float, patterns: FloatArray | None = None
+) -> float:
     """Exact two-sided p-value for `mean`, one data set without absent studies.
 
     Under symmetry every sign pattern of ``y - mean`` is as likely as the observed one. The statistic is

@@ -312,7 +312,9 @@ def _rate(events: npt.ArrayLike, time: npt.ArrayLike) -> tuple[FloatArray, Float
     return np.where(unusable, np.nan, x), np.where(unusable, np.nan, t), absent
 
 
-def rate(events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5) -> Estimates:
+def rate(
+    events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
+) -> Estimates:
     """Events per unit of time, as they are.
 
     For showing. Not to pool when rates are near 0, where the weights follow the estimates: use `log_rate`.
@@ -347,7 +349,9 @@ def rate(events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any
     return estimates(x / t, (x + np.where(corrected, value, 0.0)) / t**2, corrected, absent)
 
 
-def log_rate(events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5) -> Estimates:
+def log_rate(
+    events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
+) -> Estimates:
     """Logarithms of rates of events.
 
     Not for few events, where the Poisson likelihood should be used.

@@ -40,7 +40,9 @@ class TrialInterval(NamedTuple):
     high: FloatArray
 
 
-def _cells(events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike) -> _Cells:
+def _cells(
+    events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
+) -> _Cells:
     a, b, c, d, _, _ = continuity_corrected(events_t, n_t, events_c, n_c, rule="none")
     return a, b, c, d
 
@@ -51,7 +53,9 @@ def _z(level: float) -> float:
     return float(normal_quantile((1 + level) / 2))
 
 
-def ratio_score(log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
+def ratio_score(
+    log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
+) -> FloatArray:
     """Koopman's score statistic of a log risk ratio: standard normal if that is the true one.
 
     The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They and their
@@ -71,7 +75,9 @@ def ratio_score(log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArr
         return np.where(difference == 0, 0.0, difference / np.sqrt(variance))
 
 
-def difference_score(difference: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
+def difference_score(
+    difference: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
+) -> FloatArray:
     """Miettinen and Nurminen's score statistic of a risk difference: standard normal if that is true."""
     n1, n2 = a + b, c + d
     p2 = _control_risk(difference, a, n1, c, n2)
@@ -82,7 +88,9 @@ def difference_score(difference: FloatArray, a: FloatArray, b: FloatArray, c: Fl
         return np.where(excess == 0, 0.0, excess / np.sqrt(variance))
 
 
-def _control_risk(delta: FloatArray, a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray) -> FloatArray:
+def _control_risk(
+    delta: FloatArray, a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
+) -> FloatArray:
     """Risk under control that fits best if the risk difference is `delta`: the middle root of a cubic."""
     n, m = n1 + n2, a + c
     l2, l1, l0 = (n1 + 2 * n2) * delta - n - m, (n2 * delta - n - 2 * c) * delta + m, c * delta * (1 - delta)
@@ -290,7 +298,9 @@ def miettinen_nurminen_difference(
 
     def lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
         observed = (a * d - b * c) / ((a + b) * (c + d))
-        limit = bracketed_root(lambda x: difference_score(x, a, b, c, d) - z, -np.ones_like(observed), observed)
+        limit = bracketed_root(
+            lambda x: difference_score(x, a, b, c, d) - z, -np.ones_like(observed), observed
+        )
         return np.where(observed == -1, -1.0, limit)
 
     a, b, c, d = cells

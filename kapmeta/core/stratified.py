@@ -172,7 +172,9 @@ def _sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray,
     return tuple(np.moveaxis((part[..., None] * columns).sum(-2), -1, 0))
 
 
-def _counted(part: FloatArray, tables: _Tables, informative: BoolArray) -> tuple[IntArray, IntArray, BoolArray]:
+def _counted(
+    part: FloatArray, tables: _Tables, informative: BoolArray
+) -> tuple[IntArray, IntArray, BoolArray]:
     """Tables present, informative tables, and whether a table is impossible."""
     k, said, impossible = _sums(part, tables.there, informative, tables.impossible)
     return k.astype(np.int_), said.astype(np.int_), impossible > 0
@@ -231,7 +233,9 @@ def _risk_difference_sato(cells: _Cells, exact: _Cells, part: FloatArray) -> tup
     return estimate, total / weight**2
 
 
-def _risk_difference_greenland_robins(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risk_difference_greenland_robins(
+    cells: _Cells, exact: _Cells, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Risk difference with the variance of [2], for tables that are not small."""
     estimate, weight = _risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
@@ -368,10 +372,16 @@ def mantel_haenszel(
     variance = default if variance is None else variance
     _check_word(variance, VARIANCES[measure], f"variance of {measure}")
     if compatibility is not None and zero is not None:
-        raise ValueError(f"zero={zero!r} has no part in compatibility={compatibility!r}; leave one of them out")
+        raise ValueError(
+            f"zero={zero!r} has no part in compatibility={compatibility!r}; leave one of them out"
+        )
     tables = _tables(events_t, n_t, events_c, n_c)
     cells = _filled(counts.continuity_corrected(*tables.counts, rule=rule))
-    y, v = _effects(tables, measure, zero or "drop") if compatibility is None else _own_effects(tables, measure, rule)
+    y, v = (
+        _effects(tables, measure, zero or "drop")
+        if compatibility is None
+        else _own_effects(tables, measure, rule)
+    )
     informative, estimator = _INFORMATIVE[measure](cells), VARIANCES[measure][variance]
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
@@ -642,6 +652,7 @@ def peto(
 
     back = np.argsort(tables.order, axis=-1)
     each, of_each = (
-        np.take_along_axis(np.where(tables.exact.used, term, np.nan), back, axis=-1) for term in (excess, variance)
+        np.take_along_axis(np.where(tables.exact.used, term, np.nan), back, axis=-1)
+        for term in (excess, variance)
     )
     return _over_masks(partial(Peto, excess=each, variance=of_each), pool, tables, mask)

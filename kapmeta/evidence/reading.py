@@ -260,7 +260,9 @@ class Evidence:
             }
         )
 
-    def _chosen(self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = "") -> pd.DataFrame:
+    def _chosen(
+        self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = ""
+    ) -> pd.DataFrame:
         """Rows whose `column` is one of the words `wanted`; a word outside the vocabulary is refused."""
         if wanted is None:
             return frame

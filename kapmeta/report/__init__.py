@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from kapmeta.report.pages import write
+from kapmeta.report.plain import in_short
 from kapmeta.report.tables import sensitivity_table, trials_table
 
-__all__ = ["sensitivity_table", "trials_table", "write"]
+__all__ = ["in_short", "sensitivity_table", "trials_table", "write"]

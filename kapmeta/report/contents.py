@@ -10,17 +10,15 @@ from typing import Any
 
 import kapmeta
 from kapmeta import wording
-from kapmeta.answering import conclusion, registered, substances_table
+from kapmeta.answering import conclusion, substances_table
 from kapmeta.claims import ClaimsAudit, audit_claims
 from kapmeta.evidence import Evidence
 from kapmeta.findings import (
     Result,
     SummaryOfFindings,
-    headline_effect,
     headline_of,
     randomised,
     summary_of_findings,
-    tertiary,
     unit_of,
 )
 from kapmeta.pooling import pool
@@ -28,7 +26,7 @@ from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS, SUBSTANCES
 from kapmeta.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.report.listing import page_tables
-from kapmeta.report.plain import Known, plain_result, short_answer
+from kapmeta.report.plain import Known, in_short, known_of, plain_result
 from kapmeta.report.tables import Table, trials_table
 from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
 from kapmeta.results import Pooled
@@ -106,10 +104,9 @@ class Contents:
 def gather(evidence: Evidence) -> Contents:
     """The contents of the page."""
     findings, audit = summary_of_findings(evidence), audit_claims(evidence)
-    substances = _substances(evidence, findings)
     return Contents(
-        short=_short(evidence, substances),
-        substances=substances,
+        short=in_short(evidence),
+        substances=_substances(evidence, findings),
         roles=_roles(evidence),
         risk_of_bias=_risk_of_bias(evidence),
         tables={table.name: table for table in page_tables(evidence, findings, audit)},
@@ -121,12 +118,6 @@ def gather(evidence: Evidence) -> Contents:
         data_hash=evidence.data_hash,
         flags=len(evidence.flags),
     )
-
-
-def _short(evidence: Evidence, substances: tuple[Substance, ...]) -> tuple[str, str]:
-    people = evidence.studies.dropna(subset=["n_randomised"]).set_index("label")["n_randomised"]
-    known = [answer.known for substance in substances for answer in substance.answers]
-    return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
 
 
 def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substance, ...]:
@@ -164,10 +155,9 @@ def _risk_of_bias(evidence: Evidence) -> str:
 
 
 def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
-    pooled = registered(evidence, question)
+    known = known_of(evidence, question, str(judged["certainty"]))
+    pooled, effect, withheld = known.pooled, known.effect, known.withheld
     told, found = conclusion(pooled), headline_of(pooled)
-    effect, withheld = headline_effect(pooled, found=found), tertiary(pooled)
-    known = Known(QUESTIONS[question].substance, pooled, effect, str(judged["certainty"]), withheld)
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
     return Answer(
         name=question,

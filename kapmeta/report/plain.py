@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.findings import CERTAINTY, Result, randomised, unit_of
+from kapmeta.answering import registered
+from kapmeta.evidence import Evidence
+from kapmeta.findings import CERTAINTY, Result, certainty_table, headline_effect, randomised, tertiary, unit_of
+from kapmeta.protocol import QUESTIONS, SUBSTANCES
 from kapmeta.results import Pooled
 
-__all__ = ["Known", "plain_result", "short_answer", "time_phrase"]
+__all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
 
 WEEKS = 52 / 12  # to a month
 _COUNTED = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -43,6 +46,38 @@ class Known:
     def favourable(self) -> bool:
         """Whether the interval shown lies wholly on the side of more abstinence."""
         return self.effect.low > 0 if self.pooled.effects.event_is_good else self.effect.high < 0
+
+
+def known_of(evidence: Evidence, question: str, certainty: str) -> Known:
+    """What is known of a registered question."""
+    pooled = registered(evidence, question)
+    return Known(QUESTIONS[question].substance, pooled, headline_effect(pooled), certainty, tertiary(pooled))
+
+
+def in_short(evidence: Evidence) -> tuple[str, str]:
+    """The short answer of all registered questions: in a few words, and what it rests on.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    tuple of str
+        The answer, and the sentences behind it.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.report import in_short
+    >>> in_short(km.load_evidence())[0]
+    'It is not known.'
+    """
+    certainty = certainty_table(evidence).set_index("question")["certainty"]
+    people = evidence.studies.dropna(subset=["n_randomised"]).set_index("label")["n_randomised"]
+    known = [known_of(evidence, name, str(certainty[name])) for name in QUESTIONS]
+    return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
 
 
 def short_answer(known: Iterable[Known], people: dict[str, int], substances: Iterable[str]) -> tuple[str, str]:
