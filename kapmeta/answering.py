@@ -235,7 +235,9 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
     verdict = f"which {_verdict(scale.null, low, high)}"
     if not counted:
-        return f"{scale.name} {wording.interval_text(estimate, low, high)} as reported, {verdict}"
+        unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
+        what = f"{scale.name} of {effects.event}" if unit else scale.name
+        return f"{what} {wording.interval_text(estimate, low, high)}{unit} as reported, {verdict}"
     told = f"{_counts_text(effects, row)}: {scale.name} "
     if not scored:
         return f"{told}{wording.interval_text(estimate, low, high)}, {verdict}"
@@ -327,7 +329,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
 def _headline(pooled: Pooled) -> str:
     """What the plan allows to be headlined, given the number of trials, their design and how sure their counts are."""
     table, there = pooled.effects.table, pooled.effects.present
-    if table["evidence_level"][there].str.startswith("tertiary").any():
+    if _tertiary(pooled.effects):
         return "nothing, until the primary report has been read"
     if not table["randomised"][there].all():
         return "nothing as an effect of ketamine: not randomised"
@@ -337,7 +339,7 @@ def _headline(pooled: Pooled) -> str:
 def _shown_effect(pooled: Pooled) -> str:
     """The pooled effect from three trials on, else each trial's own."""
     effects = pooled.effects
-    if effects.table["evidence_level"][effects.present].str.startswith("tertiary").any():
+    if _tertiary(effects):
         return "none given: the counts are not confirmed"
     if pooled.k > 2:
         return wording.estimate_text(pooled)
@@ -358,7 +360,14 @@ def _shown_counts(effects: Effects) -> str:
         "counts not known" if np.isnan([a, n1, c, n2]).any() else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
         for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
     ]
-    return "; ".join(texts) if effects.scale.key != "MD" else "an average, not a count"
+    if effects.scale.key == "MD":
+        return "an average, not a count"
+    return "; ".join(texts) + ", not confirmed" * _tertiary(effects)
+
+
+def _tertiary(effects: Effects) -> bool:
+    """Whether a number comes from a summary of summaries only."""
+    return bool(effects.table["evidence_level"][effects.present].str.startswith("tertiary").any())
 
 
 def substances_table(evidence: Evidence) -> pd.DataFrame:

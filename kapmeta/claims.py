@@ -20,7 +20,7 @@ __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", 
 VERDICTS = ("agrees", "could_not_verify", "imprecise", "not_supported", "contradicted")
 """Verdicts; of several the last one counts."""
 
-_IN_PROSE = ("agreeing", "not to be verified", "imprecise", "not supported", "contradicted")
+_IN_PROSE = ("in agreement", "that could not be verified", "imprecise", "not supported", "contradicted")
 
 SOURCES_SAY: Mapping[str, str] = {
     "support": "agrees",

@@ -238,7 +238,7 @@ def pooled_methods(pooled: Pooled) -> str:
     sentences = [f"We expressed effects as {e.scale.name}s of {e.event} ({e.treatment} against {e.control})."]
     if pooled.k < 2:
         interval = CI_NAMES.get(method.ci, method.ci)
-        sentences.append(f"One study was available; nothing was pooled ({percent(method.level)} {interval}).")
+        sentences.append(f"One study was available; nothing was pooled ({percent(method.level)} interval: {interval}).")
     elif method.model == "random":
         sentences.append(
             f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the between-study variance was "

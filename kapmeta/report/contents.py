@@ -67,6 +67,11 @@ class Answer:
         return self.known.pooled.k
 
     @property
+    def finite(self) -> bool:
+        """Whether the estimate can be drawn as a square."""
+        return math.isfinite(self.known.effect.estimate)
+
+    @property
     def withheld(self) -> bool:
         """Whether no effect is shown because its counts are not confirmed."""
         return self.known.withheld
@@ -168,12 +173,14 @@ def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Ans
         headline=_headline(pooled, effect, withheld),
         people="" if withheld or not randomised(pooled) else _people(judged, pooled),
         levels=wording.joined(EVIDENCE[level] for level in dict.fromkeys(levels)),
-        not_averaged=NOT_AVERAGED.get(pooled.k, ""),
+        not_averaged="No effect is shown: its counts are not confirmed."
+        if withheld
+        else NOT_AVERAGED.get(pooled.k, ""),
         refused=tuple(found.refused),
         disagreements=() if withheld else tuple(found.disagreements),
         may="Nothing, before the primary report has been read." if withheld else told.may,
         may_not=told.may_not,
-        methods="No effect was computed for display." if withheld else found.methods_text(),
+        methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
         meaning=CERTAINTY[judged["certainty"]],
         **{name: str(judged[name]) for name in ("symbols", "certainty", "status", "reasons")},

@@ -188,7 +188,7 @@ def _both_ketamine(pooled: Pooled) -> str:
 
 def _reading(one: Known, agrees: bool) -> str:
     if not randomised(one.pooled):
-        return "Chance did not decide who got what, so the difference cannot be put down to ketamine."
+        return "Nothing shows that chance decided who got what, so the difference cannot be put down to ketamine."
     if one.effect.low <= 0 <= one.effect.high:
         return "That leaves it open: fewer abstinent, no difference and more abstinent all fit the data."
     alone = " It is one trial, not confirmed by another." if one.pooled.k == 1 else ""

@@ -14,7 +14,7 @@ ASKED: Mapping[str, str] = {
     "opioids-sessions": "Are more people abstinent after three sessions of ketamine than after one?",
     "opioids-dose": "Are more people abstinent after a high dose of ketamine than after a low one?",
     "cocaine-end-of-trial": "Are more people abstinent with ketamine at the end of the trial?",
-    "cocaine-6-months": "Are more people abstinent with ketamine six months later?",
+    "cocaine-6-months": "Are more people abstinent with ketamine after six months?",
 }
 """Each registered question as a reader would ask it."""
 
@@ -59,8 +59,11 @@ GLOSSARY: Mapping[str, str] = {
     "Abstinence": "Not having used the substance over the time that was asked about. It is the event that is counted; "
     "more is better.",
     "Relapse": "Using again after having stopped. How much use counts as relapse differs between trials.",
-    "Randomised": "Chance decided who got what, so that the groups were alike except for the treatment. Without it a "
-    "difference may come from who was in which group.",
+    "AUD, SUD": "Alcohol use disorder; substance use disorder, of any substance.",
+    "KPT": "Ketamine psychedelic therapy: the name that the Russian trials gave to ketamine with psychotherapy.",
+    "IV, IM": "Into a vein, by drip; into a muscle, by injection.",
+    "Randomised (RCT)": "Chance decided who got what, so that the groups were alike except for the treatment. "
+    "Without it a difference may come from who was in which group.",
     "Blinding": "Not letting people know which treatment was given. With ketamine it rarely works: people feel it.",
     "Midazolam, saline": "What the other group got by infusion: a sedative, or salt water.",
     "Risk ratio (RR)": "The share who were abstinent in one group divided by the share in the other. 1 is no "
