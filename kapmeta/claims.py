@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.core.single_trial import koopman
-from kapmeta.evidence import Evidence, EvidenceError, counts_fitting
+from kapmeta.evidence import Evidence, EvidenceError
 from kapmeta.evidence.description import Finding
+from kapmeta.recomputing import RECOMPUTATIONS, Item, Rows
 
 __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
 
@@ -40,161 +38,6 @@ RULE = (
     "read decide. Of several verdicts the worst counts."
 )
 """The rule that gives every verdict."""
-
-
-class Item(NamedTuple):
-    """One stated item: what was recomputed for it, the verdict, and whether the number comes from elsewhere."""
-
-    recomputed: str
-    verdict: str
-    independent: bool = True
-
-
-Row = Mapping[str, Any]
-
-
-class _Rows:
-    """The evidence tables by the names of their rows; a name that is not there raises KeyError."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.studies = _by(evidence.studies, "study_id")
-        self.outcomes = _by(evidence.outcomes, "outcome_id")
-        self.effects = _by(evidence.effects, "effect_id")
-        self.sources = _by(evidence.sources, "source_id")
-        self.trials = _by(evidence.trials(), "comparison_id")
-        self.arms: dict[str, dict[str, Row]] = {}
-        for row in _records(evidence.arms):
-            self.arms.setdefault(row["study_id"], {})[row["arm_id"]] = row
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _by(frame: pd.DataFrame, name: str) -> dict[str, Row]:
-    return {row[name]: row for row in _records(frame)}
-
-
-def _same(stated: str, recomputed: str) -> Item:
-    return Item(recomputed, "agrees" if stated == recomputed else "contradicted")
-
-
-def _percent(rows: _Rows, stated: str, name: str) -> Item:
-    """A percentage against the count of an outcome, or against every count its denominator allows."""
-    row = rows.outcomes[name]
-    events, n = int(row["events"]), int(row["n"])
-    shown = f"{events}/{n} = {100 * events / n:.1f} %"
-    fitting = counts_fitting(stated, n)
-    if fitting:
-        independent = not str(row["evidence_level"]).startswith("tertiary")
-        return Item(shown, "agrees" if events in fitting else "contradicted", independent)
-    near = abs(100 * events / n - float(stated)) <= 10.0 ** -len(stated.partition(".")[2])
-    return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if near else "contradicted")
-
-
-def _participants(rows: _Rows, stated: str, name: str) -> Item:
-    return _same(stated, str(rows.studies[name]["n_randomised"]))
-
-
-def _arms(rows: _Rows, stated: str, name: str) -> Item:
-    return _same(stated, str(len(rows.arms[name])))
-
-
-def _sessions(rows: _Rows, stated: str, name: str) -> Item:
-    study, _, arm = name.partition("/")
-    return _same(stated, str(rows.arms[study][arm]["sessions"]))
-
-
-def _year(rows: _Rows, stated: str, name: str) -> Item:
-    return _same(stated, str(rows.studies[name]["year"]))
-
-
-def _source_year(rows: _Rows, stated: str, name: str) -> Item:
-    found = re.search(r"\b(19|20)\d\d\b", str(rows.sources[name]["citation"]))
-    return _same(stated, found[0] if found else "no year")
-
-
-def _pages(rows: _Rows, stated: str, name: str) -> Item:
-    found = re.search(r"\b(\d+)(?:\([^)]*\))?:(\d+-\d+)", str(rows.studies[name]["citation"]))
-    return _same(stated, f"{found[1]}:{found[2]}" if found else "no pages")
-
-
-def _control(rows: _Rows, stated: str, name: str) -> Item:
-    """The kind of the arm that is not the ketamine arm."""
-    roles = [arm["role"] for arm in rows.arms[name].values() if arm["role"] != "ketamine"]
-    return _same(stated, wording.joined(dict.fromkeys(roles)))
-
-
-def _substances(rows: _Rows, stated: str, name: str) -> Item:
-    return _same(stated, str(len(rows.studies[name]["substance"].split(";"))))
-
-
-def _more(stated: str, low: float, high: float, null: float) -> str:
-    """Verdict on a claim of more; the limits are such that more is better."""
-    if low > null:
-        return "agrees"
-    if high < null or stated.startswith("significantly"):
-        return "contradicted"
-    return "not_supported"
-
-
-def _interval(rows: _Rows, stated: str, name: str) -> Item:
-    """A claim of more against the interval of a reported effect."""
-    row = rows.effects[name]
-    null = 0.0 if row["measure"] == "MD" else 1.0
-    low, high = float(row["low"]), float(row["high"])
-    shown = f"{row['measure']} of {row['event']} {wording.interval_text(float(row['estimate']), low, high)}"
-    better = (low, high) if row["event_is_good"] else (2 * null - high, 2 * null - low)
-    return Item(shown, _more(stated, *better, null))
-
-
-def _ratio(rows: _Rows, stated: str, name: str) -> Item:
-    """A claim of more against the risk ratio of a comparison, with its score interval."""
-    row = rows.trials[name]
-    found = koopman(*(float(row[cell]) for cell in ("events_t", "n_t", "events_c", "n_c")))
-    estimate, low, high = (float(np.exp(x)) for x in (found.estimate, found.low, found.high))
-    independent = not str(row["evidence_level"]).startswith("tertiary")
-    shown = f"RR {wording.interval_text(estimate, low, high)}, score interval"
-    return Item(shown, _more(stated, low, high, 1.0), independent)
-
-
-def _increase(rows: _Rows, stated: str, name: str) -> Item:
-    """A percentage increase against that of a mean, in percent of its range, over the mean less a reported difference.
-
-    ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference in percent of days.
-    """
-    outcome, _, effect = name.partition("/")
-    row, difference = rows.outcomes[outcome], rows.effects[effect]
-    days = re.search(r"\d+", str(row["unit"]))
-    if days is None:
-        raise KeyError(name)
-    mean = 100 * float(row["mean"]) / float(days[0])
-    middle, low, high = (
-        100 * float(difference[c]) / (mean - float(difference[c])) for c in ("estimate", "low", "high")
-    )
-    shown = (
-        f"{middle:.0f} % ({low:.0f} to {high:.0f}): {mean:.0f} % of days against {difference['estimate']:g} points less"
-    )
-    if f"{middle:.0f}" == stated:
-        return Item(shown, "agrees")
-    return Item(shown, "imprecise" if low <= float(stated) <= high else "contradicted")
-
-
-RECOMPUTATIONS: Mapping[str, Callable[[_Rows, str, str], Item]] = {
-    "percent": _percent,
-    "participants": _participants,
-    "arms": _arms,
-    "sessions": _sessions,
-    "year": _year,
-    "source year": _source_year,
-    "pages": _pages,
-    "control": _control,
-    "substances": _substances,
-    "interval": _interval,
-    "ratio": _ratio,
-    "increase": _increase,
-}
-"""How a stated item is recomputed; the words before the colon in ``claims.csv``, column ``recomputed_from``."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,10 +121,10 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
     """
-    rows, names = _Rows(evidence), _documents(evidence)
+    rows, names = Rows(evidence), _documents(evidence)
     findings: list[Finding] = []
     audited = []
-    for line, claim in enumerate(_records(evidence.claims), start=2):
+    for line, claim in enumerate(wording.records(evidence.claims), start=2):
         try:
             items = _items(rows, claim)
         except (KeyError, ValueError, TypeError) as wrong:
@@ -298,11 +141,11 @@ def _documents(evidence: Evidence) -> dict[str, str]:
     """What each document is, by its id, with the id in front."""
     return {
         row["source_id"]: f"{row['source_id']}: {row['what_was_seen'].partition(':')[0]}"
-        for row in _records(evidence.sources)
+        for row in wording.records(evidence.sources)
     }
 
 
-def _items(rows: _Rows, claim: Mapping[str, str]) -> list[Item]:
+def _items(rows: Rows, claim: Mapping[str, str]) -> list[Item]:
     stated, recipes = (list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from"))
     if len(stated) != len(recipes):
         raise ValueError(f"{len(stated)} items are stated and {len(recipes)} recomputed; they go in pairs")
@@ -377,7 +220,7 @@ def check_claims(evidence: Evidence) -> ClaimsAudit:
             f'verdict = "{row["verdict_entered"]}", but the rule gives "{row["verdict"]}" ({row["decided_by"]}: '
             f"{row['recomputed'] or 'the sources ' + row['sources_say']}); correct one or the other",
         )
-        for line, row in enumerate(_records(audit.table), start=2)
+        for line, row in enumerate(wording.records(audit.table), start=2)
         if row["verdict"] != row["verdict_entered"]
     ]
     if findings:

@@ -17,7 +17,7 @@ from kapmeta.absolute_risks import Baseline, absolute_effects
 from kapmeta.answering import registered
 from kapmeta.core.conversions import ABSOLUTE
 from kapmeta.evidence import Evidence
-from kapmeta.evidence.rules import GRADE_LEVELS
+from kapmeta.grading import CERTAINTY, certainty_table
 from kapmeta.headlines import Headline, headline
 from kapmeta.pooling import pool
 from kapmeta.posterior_results import Posterior
@@ -38,10 +38,6 @@ __all__ = [
 
 Result = Pooled | Posterior
 
-CERTAINTY = ("very low", "low", "moderate", "high")
-"""GRADE certainty, lowest first."""
-
-_SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", "⊕⊕⊕⊕"), strict=True))
 _SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
 _PLAIN = {
     "high": "{event} is {more} with {treatment} than with {control}.",
@@ -52,91 +48,6 @@ _PLAIN = {
 }
 _REFUSED = "refused: the counts are known only from a tertiary source"
 _NOT_RANDOMISED = "not given: not randomised"
-_GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
-
-
-def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
-    """Certainty of each question from the judgements a person entered; nothing is judged here.
-
-    Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
-
-    Parameters
-    ----------
-    grade : Evidence or DataFrame
-        Evidence gives the registered questions with their designs; else one row a question and domain: question,
-        domain, judgement, levels_down, reason, status.
-    randomised : mapping of str to bool, optional
-        Whether the evidence of a question is randomised; True for one that is not named.
-
-    Returns
-    -------
-    DataFrame
-        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`, `not_assessed`, `status`.
-
-    Raises
-    ------
-    ValueError
-        If a judgement has no reason, or levels and judgement do not match; row and column are named.
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.findings import certainty_table
-    >>> table = certainty_table(km.load_evidence()).set_index("question")
-    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
-    ['very low', 'provisional']
-    """
-    if isinstance(grade, Evidence):
-        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(randomised or {})
-        grade = grade.grade
-    _check_grade(grade)
-    rows = []
-    for question, part in grade.groupby("question", sort=False):
-        start = "high" if (randomised or {}).get(str(question), True) else "low"
-        down = int(part["levels_down"].sum())
-        certainty = CERTAINTY[max(CERTAINTY.index(start) - down, 0)]
-        lowered = part[part["levels_down"] > 0]
-        rows.append(
-            {
-                "question": question,
-                "start": start,
-                "levels_down": down,
-                "certainty": certainty,
-                "symbols": _SYMBOLS[certainty],
-                "reasons": " ".join(
-                    f"{_capital(r['domain'])}, {r['judgement']}: {r['reason']}" for r in _records(lowered)
-                ),
-                "not_assessed": wording.joined(part.loc[part["judgement"] == "not assessed", "domain"]),
-                "status": "provisional" if (part["status"] == "provisional").any() else "agreed",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _check_grade(grade: pd.DataFrame) -> None:
-    missing = [column for column in _GRADE_COLUMNS if column not in grade]
-    if missing:
-        raise ValueError(f'grade has no column "{missing[0]}"; it needs: {", ".join(_GRADE_COLUMNS)}')
-    for number, row in enumerate(_records(grade), start=1):
-        place = f'row {number} ("{row["question"]}", {row["domain"]})'
-        if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
-            raise ValueError(f"reason is empty in {place}: a judgement without a reason cannot stand; write it down")
-        expected = GRADE_LEVELS.get(row["judgement"])
-        if expected is None:
-            known = ", ".join(GRADE_LEVELS)
-            raise ValueError(f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of: {known}')
-        if int(row["levels_down"]) != expected:
-            raise ValueError(
-                f'levels_down = {row["levels_down"]} in {place}, but judgement = "{row["judgement"]}" takes {expected}'
-            )
 
 
 def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
@@ -218,7 +129,7 @@ class SummaryOfFindings:
 
     def shown(self) -> pd.DataFrame:
         """The same as a reader sees it: numbers with their intervals as text."""
-        return pd.DataFrame([_shown_row(row) for row in _records(self.table)])
+        return pd.DataFrame([_shown_row(row) for row in wording.records(self.table)])
 
     def to_html(self) -> str:
         """The table in HTML, with a header cell for each row."""
@@ -234,7 +145,7 @@ class SummaryOfFindings:
     def summary(self) -> str:
         """One plain sentence a question."""
         first = self.table.drop_duplicates("question")
-        return "\n".join(f"{row['title']}: {row['in_plain_words']}" for row in _records(first))
+        return "\n".join(f"{row['title']}: {row['in_plain_words']}" for row in wording.records(first))
 
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
@@ -342,7 +253,7 @@ def _certainty_of(results: Mapping[str, Pooled], grade: pd.DataFrame | None) -> 
     if grade is None:
         return {}
     designs = {name: randomised(pooled) for name, pooled in results.items()}
-    return {row["question"]: row for row in _records(certainty_table(grade, randomised=designs))}
+    return {row["question"]: row for row in wording.records(certainty_table(grade, randomised=designs))}
 
 
 def randomised(pooled: Pooled) -> bool:
@@ -379,7 +290,7 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
     if tertiary(pooled):
         head |= {**dict.fromkeys(("estimate", "low", "high"), math.nan), "interval": _REFUSED}
     elif effect.measure in ABSOLUTE:
-        rows = _records(absolute_effects(effect, baseline=baseline).table)
+        rows = wording.records(absolute_effects(effect, baseline=baseline).table)
     if not randomised(pooled):
         rows = [row | {"nnt": _NOT_RANDOMISED} for row in rows]
     names = {"low": "treatment_low", "high": "treatment_high"}
@@ -417,7 +328,7 @@ def _plain(effect: Result, certainty: str) -> str:
         return "Nothing can be said before the primary report has been read."
     e = effect.effects
     more = "greater" if effect.estimate > 0 else "smaller"
-    return _capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
+    return wording.capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
 
 
 def tertiary(pooled: Result) -> bool:

@@ -113,6 +113,16 @@ def joined(items: Iterable[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter as a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by column, for sentences made from them."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def studies(k: int) -> str:
     """``1 study``, ``3 studies``."""
     return f"{k} {'study' if k == 1 else 'studies'}"

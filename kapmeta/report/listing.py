@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 
+from kapmeta import wording
 from kapmeta.claims import VERDICTS, ClaimsAudit
 from kapmeta.evidence import Evidence
 from kapmeta.findings import SummaryOfFindings
@@ -129,7 +130,7 @@ def _claims(audit: ClaimsAudit) -> list[Table]:
     """The audit with its reasons in one column, and the scorecard."""
     details = [f"Verdict in full: {detail}" if detail else "" for detail in audit.table["detail"]]
     parts = zip(audit.table["finding"], details, audit.table["notes"], strict=True)
-    reasons = [". ".join(text[0].upper() + text[1:] for text in part if text) for part in parts]
+    reasons = [". ".join(wording.capital(text) for text in part if text) for part in parts]
     return [
         Table(
             "claims-audit",

@@ -1,0 +1,96 @@
+"""Certainty of evidence by GRADE: the judgements that people entered, checked and added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.evidence import Evidence
+from kapmeta.evidence.rules import GRADE_LEVELS
+from kapmeta.protocol import QUESTIONS
+
+__all__ = ["CERTAINTY", "certainty_table"]
+
+CERTAINTY = ("very low", "low", "moderate", "high")
+"""GRADE certainty, lowest first."""
+
+_SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", "⊕⊕⊕⊕"), strict=True))
+_GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
+
+
+def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
+    """Certainty of each question from the judgements a person entered; nothing is judged here.
+
+    Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
+
+    Parameters
+    ----------
+    grade : Evidence or DataFrame
+        Evidence gives the registered questions with their designs; else one row a question and domain: question,
+        domain, judgement, levels_down, reason, status.
+    randomised : mapping of str to bool, optional
+        Whether the evidence of a question is randomised; True for one that is not named.
+
+    Returns
+    -------
+    DataFrame
+        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`, `not_assessed`, `status`.
+
+    Raises
+    ------
+    ValueError
+        If a judgement has no reason, or levels and judgement do not match; row and column are named.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.findings import certainty_table
+    >>> table = certainty_table(km.load_evidence()).set_index("question")
+    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
+    ['very low', 'provisional']
+    """
+    if isinstance(grade, Evidence):
+        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(randomised or {})
+        grade = grade.grade
+    _check_grade(grade)
+    rows = []
+    for question, part in grade.groupby("question", sort=False):
+        start = "high" if (randomised or {}).get(str(question), True) else "low"
+        down = int(part["levels_down"].sum())
+        certainty = CERTAINTY[max(CERTAINTY.index(start) - down, 0)]
+        lowered = part[part["levels_down"] > 0]
+        rows.append(
+            {
+                "question": question,
+                "start": start,
+                "levels_down": down,
+                "certainty": certainty,
+                "symbols": _SYMBOLS[certainty],
+                "reasons": " ".join(
+                    f"{wording.capital(r['domain'])}, {r['judgement']}: {r['reason']}" for r in wording.records(lowered)
+                ),
+                "not_assessed": wording.joined(part.loc[part["judgement"] == "not assessed", "domain"]),
+                "status": "provisional" if (part["status"] == "provisional").any() else "agreed",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _check_grade(grade: pd.DataFrame) -> None:
+    missing = [column for column in _GRADE_COLUMNS if column not in grade]
+    if missing:
+        raise ValueError(f'grade has no column "{missing[0]}"; it needs: {", ".join(_GRADE_COLUMNS)}')
+    for number, row in enumerate(wording.records(grade), start=1):
+        place = f'row {number} ("{row["question"]}", {row["domain"]})'
+        if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
+            raise ValueError(f"reason is empty in {place}: a judgement without a reason cannot stand; write it down")
+        expected = GRADE_LEVELS.get(row["judgement"])
+        if expected is None:
+            known = ", ".join(GRADE_LEVELS)
+            raise ValueError(f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of: {known}')
+        if int(row["levels_down"]) != expected:
+            raise ValueError(
+                f'levels_down = {row["levels_down"]} in {place}, but judgement = "{row["judgement"]}" takes {expected}'
+            )
