@@ -32,26 +32,30 @@ __all__ = ["bias_adjusted", "check_bias_judgements", "low_risk_only", "rob2_judg
 _AS_ROB2 = {"unclear": "some concerns"}
 
 
-def rob2_judgements(answers: pd.DataFrame) -> pd.DataFrame:
+def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None) -> pd.DataFrame:
     """RoB 2 judgements that the algorithm gives for answers to the signalling questions [1]_.
 
-    Not a substitute for judgement: where an assessor departs from the algorithm, that is written down with a reason.
+    Not a substitute for judgement: an assessor may depart from the algorithm, with a reason that stays in sight.
 
     Parameters
     ----------
     answers : DataFrame
         One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY, PN, N, NI or NA),
         `reason`. A question that is not answered counts as no information.
+    overrides : DataFrame, optional
+        One row a departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall is judged from the
+        domains after them, and may only be raised, as several "some concerns" may make it high.
 
     Returns
     -------
     DataFrame
-        One row a study: D1 to D5 and overall.
+        One row a study: D1 to D5, overall, and `overridden`, the departures with their reasons.
 
     Raises
     ------
     ValueError
-        For a question or answer that is not known, an answer without a reason, or a question answered twice.
+        For a question, answer, domain or judgement that is not known, an answer or departure without a reason, a
+        question answered twice, or an overall judgement milder than its domains.
 
     References
     ----------
@@ -71,12 +75,33 @@ def rob2_judgements(answers: pd.DataFrame) -> pd.DataFrame:
         if column not in answers:
             raise ValueError(f'answers has no column "{column}"; it needs: study, question, answer, reason')
     _check_answers(answers)
+    departures = _departures(overrides, {str(study) for study in answers["study"]})
     rows = []
     for study, part in answers.groupby("study", sort=False):
         given = dict(zip(part["question"].astype(str), part["answer"].astype(str), strict=True))
-        domains = {name: algorithm(given) for name, algorithm in DOMAINS.items()}
-        rows.append({"study": study, **domains, "overall": overall(domains.values())})
+        own = departures.get(str(study), {})
+        domains = {name: own.get(name, (algorithm(given),))[0] for name, algorithm in DOMAINS.items()}
+        whole = overall(domains.values())
+        raised = own.get("overall", (whole,))[0]
+        if ROB2.index(raised) < ROB2.index(whole):
+            raise ValueError(f'overall = "{raised}" of "{study}" is milder than its domains, which give "{whole}"')
+        told = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
+        rows.append({"study": study, **domains, "overall": raised, "overridden": told})
     return pd.DataFrame(rows)
+
+
+def _departures(overrides: pd.DataFrame | None, studies: set[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Judgement and reason of each departure from the algorithm, by study and domain."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for number, row in enumerate([] if overrides is None else wording.records(overrides), start=1):
+        place = f'overrides, row {number} ("{row["study"]}")'
+        chosen(str(row["study"]), sorted(studies), f"study in {place}:")
+        chosen(row["domain"], (*DOMAINS, "overall"), f"domain in {place}:")
+        chosen(row["judgement"], ROB2, f"judgement in {place}:")
+        if pd.isna(row["reason"]) or not str(row["reason"]).strip():
+            raise ValueError(f"reason is empty in {place}: a departure from the algorithm cannot stand without one")
+        found.setdefault(str(row["study"]), {})[row["domain"]] = (row["judgement"], str(row["reason"]))
+    return found
 
 
 def _check_answers(answers: pd.DataFrame) -> None:

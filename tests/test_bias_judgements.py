@@ -92,9 +92,36 @@ def test_judgements_of_a_frame_of_answers() -> None:
     best |= {"4.2": "N", "4.3": "N", "5.1": "Y", "5.2": "N", "5.3": "N"}
     rows = [{"study": "A", "question": q, "answer": word, "reason": "protocol"} for q, word in best.items()]
     found = rob2_judgements(pd.DataFrame(rows)).iloc[0]
-    assert found.tolist() == ["A", *["low"] * 6]
+    assert found.tolist() == ["A", *["low"] * 6, ""]
     rows[3]["answer"] = "Y"  # participants knew, and nothing is said of deviations
     assert rob2_judgements(pd.DataFrame(rows))[["D2", "overall"]].to_numpy().tolist() == [["some concerns"] * 2]
+
+
+def test_assessor_may_depart_with_a_reason_in_sight() -> None:
+    answers = pd.DataFrame({"study": ["A", "B"], "question": "1.1", "answer": "Y", "reason": "protocol"})
+    plain = rob2_judgements(answers)
+    assert plain["overall"].tolist() == ["high", "high"]  # nothing is known of missing data
+    rows = [
+        ("A", "D3", "low", "register linkage"),
+        ("A", "D2", "low", "blinding held"),
+        ("A", "D4", "some concerns", "self-report"),
+    ]
+    names = ["study", "domain", "judgement", "reason"]
+    changed = rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names)).set_index("study")
+    assert changed.loc["A", ["D2", "D3", "D4", "overall"]].tolist() == ["low", "low", "some concerns", "some concerns"]
+    assert "D3: register linkage" in changed.loc["A", "overridden"]
+    assert changed.loc["B"].drop("overridden").tolist() == plain.iloc[1].tolist()[1:-1]
+    rows.append(("A", "overall", "high", "several concerns together"))
+    assert rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names))["overall"][0] == "high"
+    for wrong, message in [
+        (("A", "overall", "low", "because"), 'overall = "low" of "A" is milder than its domains'),
+        (("A", "D1", "low", " "), r'reason is empty in overrides, row 4 \("A"\)'),
+        (("C", "D1", "low", "because"), r"unknown study in overrides, row 4"),
+        (("A", "D6", "low", "because"), r"unknown domain in overrides, row 4"),
+        (("A", "D1", "fine", "because"), r"unknown judgement in overrides, row 4"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            rob2_judgements(answers, overrides=pd.DataFrame([*rows[:3], wrong], columns=names))
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,26 @@ def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: Content
     assert "RR ∞" not in contents.findings.to_html()
     assert "risk ratio ∞" not in text
     assert "risk ratio above 3.61" in text
+
+
+def test_plain_words_have_the_counts_of_the_results(page: Reader, tree: Path, evidence: km.evidence.Evidence) -> None:
+    """The sentences are made from the analyses, the table from the data: both must tell the same counts."""
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    with (tree / "results" / "report-trials.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(evidence.trials())
+    for row in rows:
+        for arm, name in (("t", "treatment"), ("c", "control")):
+            told = f"{row['events_' + arm]} of {row['n_' + arm]} people ("
+            assert (told in text) == (row["role"] != "not_pooled"), (row["label"], name)
+
+
+def test_headlines_have_the_numbers_of_the_results(page: Reader, tree: Path) -> None:
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    with (tree / "results" / "summary-of-findings.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["estimate"]]
+    assert len(rows) > 5
+    for row in rows:
+        low, high = (km.wording.number(float(row[name])) for name in ("low", "high"))
+        finite = f"interval {low} to {high})" in text
+        assert finite or (high == "∞" and f"above {low}, the lower limit" in text), row["question"]
