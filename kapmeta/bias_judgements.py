@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -322,8 +323,10 @@ def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> E
 
 
 def _sweep_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
+    ratio = result.scale.ratio
     return {
-        "analysis": f"bias {shift:.3g}, standard deviation {sd:g}",
+        "analysis": f"bias {'by a factor of ' * ratio}{math.exp(shift) if ratio else shift:.3g}, "
+        f"standard deviation {sd:g}{' (log)' * ratio}",
         "shift": shift,
         "inflation": sd,
         "k": result.k,

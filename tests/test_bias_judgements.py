@@ -226,6 +226,7 @@ def test_several_shifts_give_the_rows_of_each() -> None:
     alone = [bias_adjusted(effects, ["Krupitsky 1997"], shift=by, **options).to_frame() for by in (0.1, 0.3)]
     pd.testing.assert_frame_equal(both, pd.concat(alone, ignore_index=True))
     assert (both["analysis"].value_counts() == 1).all()
+    assert both["analysis"][0] == "bias by a factor of 1.11, standard deviation 0 (log)"
 
 
 def test_bias_adjustment_refuses_what_makes_no_sense() -> None:

@@ -17,6 +17,7 @@ from kapmeta.results import Pooled
 
 __all__ = ["inline_forest", "inline_risk_of_bias", "inline_svg"]
 
+REM = 0.105  # width on the page of a point of the figure
 _ID = re.compile(r'\s+id="([^"]+)"')
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
@@ -51,4 +52,6 @@ def inline_svg(text: str, name: str) -> str:
     if spoken:
         labels = " ".join(f"{name}.{label}" for label in spoken[1].split())
         svg = svg.replace(spoken[0], f'aria-labelledby="{labels}"')
-    return re.sub(r"<svg\b", f'<svg id="{name}-figure"', svg, count=1)
+    box = re.search(r'viewBox="\S+ \S+ (\S+) ', svg)
+    wide = f' style="--wide: {REM * float(box[1]):.1f}rem"' if box else ""  # all figures with type of one size
+    return re.sub(r"<svg\b", f'<svg id="{name}-figure"{wide}', svg, count=1)
