@@ -1,4 +1,4 @@
-"""The named front of small-study effects: what it computes, what it refuses and how it says so; Henmi-Copas records."""
+"""The named front of small-study effects: what it computes, what it refuses and how it says so."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from numpy.testing import assert_allclose
 import kapmeta as km
 from kapmeta import small_study
 from kapmeta.core import asymmetry
-from kapmeta.core.henmi_copas import henmi_copas_limits
 from kapmeta.results import Effects
 from kapmeta.small_study import TESTS, asymmetry_test
-from tests.r_values import data_set, number, records
+from tests.r_values import data_set, records
 
 
 def effects_of(y: Any, v: Any, measure: str = "GEN") -> Effects:
@@ -38,23 +37,6 @@ def smoke() -> Effects:
 @pytest.fixture(scope="module")
 def few() -> Effects:
     return effects_of(*data_set("kap5"), measure="RR")
-
-
-def test_henmi_copas_records() -> None:
-    """metafor 5.1-12 ``hc``: every record; limits to R's root tolerance of 1.2e-4, the rest to 1e-8."""
-    seen = 0
-    for record in records("09_small_study"):
-        if record["settings"]["fun"] != "metafor::hc":
-            continue
-        y, v = (np.array(record["inputs"][key], dtype=float)[None] for key in ("yi", "vi"))
-        found, r = henmi_copas_limits(y, v, 0.95), record["results"]
-        assert_allclose(
-            [found.estimate[0], found.se[0]], [number(r["estimate"]), number(r["se"])], rtol=1e-8, atol=1e-14
-        )
-        limits = [number(r["ci_lb"]), number(r["ci_ub"])]
-        assert_allclose([found.low[0], found.high[0]], limits, rtol=0, atol=5e-4 * float(found.se[0]))
-        seen += 1
-    assert seen == 90
 
 
 def test_every_test_is_its_core_function(bcg: Effects) -> None:
@@ -230,6 +212,12 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: small_study.fail_safe_n(_one("RR"), method="orwin", target=-1.0), "target must be positive",
     ),
     "size": (lambda: small_study.fail_safe_n(_one(), size="huge"), 'unknown size "huge"'),
+    "idle": (
+        lambda: small_study.fail_safe_n(_one(), method="rosenthal", size=0.1, ci="wald"),
+        'size and ci would change nothing for method="rosenthal", which uses level',
+    ),
+    "copas order": (lambda: small_study.copas(_same_size(16), published=(0.995,)), "must not exceed published_smalles"),
+    "copas none": (lambda: small_study.copas(_same_size(16), published=()), "at least one probability"),
     "size 0": (lambda: small_study.fail_safe_n(_one(), size=0.0), "positive sampling variance"),
 }  # fmt: skip
 
@@ -269,6 +257,8 @@ def test_selection_input(smoke: Effects) -> None:
         model(smoke, delta=(0.5, 1))
     with pytest.raises(ValueError, match="unknown weight function"):
         model(smoke, weight="steps")
+    with pytest.raises(ValueError, match='steps would change nothing for weight="beta"'):
+        model(smoke, weight="beta", steps=(0.025,))
     extreme = effects_of([0.1] * 11 + [50.0], [0.1] * 12)
     with pytest.raises(ValueError, match=r'p-value is 0 in row 12 \("Trial 12"\): z = 158.1'):
         model(extreme, weight="beta")
@@ -314,3 +304,25 @@ def test_fail_safe_methods(bcg: Effects, method: str) -> None:
 def test_null_studies_for_one_trial() -> None:
     found = small_study.fail_safe_n(effects_of([0.9], [0.05]), size="median", tau2="REML", ci="wald")
     assert found["n"] >= 1
+
+
+def test_copas_does_not_depend_on_the_order_given(smoke: Effects) -> None:
+    one, other = (small_study.copas(smoke, published=p) for p in ((0.9, 0.5), (0.5, 0.9)))
+    assert one["published"] == other["published"]
+    assert one.to_frame()["published"].is_monotonic_decreasing
+
+
+def test_who_has_no_counts_is_named(bcg: Effects) -> None:
+    """Counts of some trials and reported effects of others: the first without is named."""
+    mixture = bcg + effects_of([0.1], [0.2], "OR")
+    with pytest.raises(ValueError, match=r'needs the counts of both arms of every trial .*; "Trial 1" has none'):
+        asymmetry_test(mixture, method="peters")
+    assert asymmetry_test(mixture).k == 14
+
+
+def test_power_is_told_whatever_else_is_noted(bcg: Effects) -> None:
+    table = bcg.table.assign(randomised=[True] * 12 + [False])
+    mixed = Effects(bcg.y, bcg.v, bcg.labels, "OR", table, zero="half-if-any", event_is_good=False)
+    notes = asymmetry_test(mixed).notes
+    assert "would be found in" in notes[0]
+    assert "set aside as not randomised" in notes[1]

@@ -25,7 +25,7 @@ from scipy import special
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.selection import Fit, maximise
+from kapmeta.core.maxima import Maximum, maximise
 from kapmeta.core.tau2 import ESTIMATORS
 
 LARGEST_RHO = 0.9999
@@ -123,7 +123,7 @@ def _point(
     )  # fmt: skip
 
 
-def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) -> Fit:
+def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) -> Maximum:
     """The best of searches from correlations of either sign; with `line` the mean has a slope on s instead.
 
     Where every study is sure to be published rho has no meaning and stays 0.

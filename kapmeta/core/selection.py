@@ -13,16 +13,11 @@ References
    Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
 .. [3] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight functions.
    Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
-.. [4] Citkowicz M, Vevea JL. A parsimonious weight function for modeling publication bias. Psychol Methods
-   2017;22:28-41. https://doi.org/10.1037/met0000119
-.. [5] Preston C, Ashby D, Smyth R. Adjusting for publication bias: modelling the selection process. J Eval Clin Pract
-   2004;10:313-322. https://doi.org/10.1111/j.1365-2753.2003.00457.x
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,128 +26,17 @@ from scipy import special
 
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.distributions import chi2_upper
+from kapmeta.core.maxima import Maximum, maximise
 from kapmeta.core.tau2 import ESTIMATORS
-
-LARGEST = 100.0
-"""Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""
-
-SMALLEST_P = 1e-5
-"""The beta and power functions are level below this p-value and above 1 minus it: without that the beta function has no
-finite integral where heterogeneity is large, and a single tiny p-value decides the fit."""
+from kapmeta.core.weight_functions import FAMILIES, LARGEST, Tail, Weight, level_beyond, level_tail, step_weight
 
 # panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
 _BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
 _DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
 _NEAR_ZERO = (1e-4, 1e-3, 1e-2, 0.1, 0.4)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
-_FAR = (
-    9.0  # parameters at which a study would be seen only if it is this many standard deviations off are not considered
-)
+_FAR = 9.0  # parameters at which a study would be seen only this many standard deviations off are not considered
 _NODES = 10
-_MOST_STEPS, _MOST_HALVINGS = 60, 25
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
-
-
-class Weight(NamedTuple):
-    """Logarithm of a weight function with its first and second derivatives in the parameters."""
-
-    log: FloatArray
-    first: list[FloatArray]
-    second: Mapping[tuple[int, int], FloatArray]
-
-
-class Tail(NamedTuple):
-    """p-values belonging to z statistics: one-sided (large z is small p) or two-sided."""
-
-    z: FloatArray
-    two_sided: bool
-
-    @property
-    def p(self) -> FloatArray:
-        """The p-value."""
-        return np.asarray(2 * special.ndtr(-np.abs(self.z)) if self.two_sided else special.ndtr(-self.z))
-
-    @property
-    def log_p(self) -> FloatArray:
-        """Its logarithm, without underflow."""
-        if self.two_sided:
-            return np.asarray(np.log(2) + special.log_ndtr(-np.abs(self.z)))
-        return np.asarray(special.log_ndtr(-self.z))
-
-    @property
-    def log_q(self) -> FloatArray:
-        """Logarithm of 1 - p, without cancellation."""
-        if self.two_sided:
-            with np.errstate(divide="ignore"):
-                return np.asarray(np.log(special.erf(np.abs(self.z) / np.sqrt(2))))
-        return np.asarray(special.log_ndtr(self.z))
-
-
-class Family(NamedTuple):
-    """A weight function of p: parameters without selection, starts, bounds, and the function itself.
-
-    `weight` takes the tail, the parameters and the precision of each study (1 where none is used). `level_ends`:
-    whether it is kept level beyond `SMALLEST_P`.
-    """
-
-    neutral: tuple[float, ...]
-    strong: tuple[float, ...]
-    lower: tuple[float, ...]
-    weight: Callable[[Tail, FloatArray, FloatArray], Weight]
-    uses_precision: bool = False
-    level_ends: bool = False
-
-
-def _beta(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """p^(d1 - 1) (1 - p)^(d2 - 1) [4]_."""
-    log_p, log_q = tail.log_p, tail.log_q
-    return Weight((d[0] - 1) * log_p + (d[1] - 1) * log_q, [log_p, log_q], {})
-
-
-def _half_normal(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d p^2) [5]_."""
-    slope = -precision * tail.p**2
-    return Weight(d[0] * slope, [slope], {})
-
-
-def _negative_exponential(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d p) [5]_."""
-    slope = -precision * tail.p
-    return Weight(d[0] * slope, [slope], {})
-
-
-def _logistic(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """2 exp(-d p) / (1 + exp(-d p)) [5]_."""
-    p = precision * tail.p
-    up = special.expit(d[0] * p)
-    return Weight(np.log(2) + special.log_expit(-d[0] * p), [-p * up], {(0, 0): -p * p * up * (1 - up)})
-
-
-def _power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """(1 - p)^d."""
-    slope = precision * tail.log_q
-    return Weight(d[0] * slope if d[0] > 0 else np.zeros_like(slope), [slope], {})
-
-
-def _negative_exponential_power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d1 p^(1 / d2)) [1]_."""
-    log_p = tail.log_p
-    root = np.exp(log_p / d[1])
-    bent = root * log_p / d[1] ** 2
-    curved = d[0] * (-bent * log_p / d[1] ** 2 - 2 * bent / d[1])
-    return Weight(-d[0] * root, [-root, d[0] * bent], {(0, 1): bent, (1, 1): curved})
-
-
-FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        "beta": Family((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta, level_ends=True),
-        "half-normal": Family((0.0,), (2.0,), (0.0,), _half_normal, True),
-        "negative-exponential": Family((0.0,), (2.0,), (0.0,), _negative_exponential, True),
-        "logistic": Family((0.0,), (2.0,), (0.0,), _logistic, True),
-        "power": Family((0.0,), (1.0,), (0.0,), _power, True, True),
-        "negative-exponential-power": Family((0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power),
-    }
-)
-"""Continuous weight functions by name; ``"step"`` is the other kind."""
 
 
 class Density(NamedTuple):
@@ -162,16 +46,6 @@ class Density(NamedTuple):
     se: FloatArray
     cuts: FloatArray
     weight: Callable[[FloatArray, FloatArray], Weight]
-
-
-class Fit(NamedTuple):
-    """A maximum of a likelihood: parameters, value, covariance (nan where not identified), and which lie on a bound."""
-
-    theta: FloatArray
-    log_likelihood: float
-    covariance: FloatArray
-    on_bound: BoolArray
-    converged: bool
 
 
 class Selection(NamedTuple):
@@ -238,7 +112,7 @@ def fit(
     y, v : array_like, shape (k,)
         Effects and sampling variances, all present.
     family : str
-        ``"step"`` or a word of `FAMILIES`.
+        ``"step"`` or a word of `kapmeta.core.weight_functions.FAMILIES`.
     steps : sequence of float
         For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the
         first.
@@ -281,14 +155,14 @@ def _density(
         cuts = -special.ndtri(ends / 2) if two_sided else -special.ndtri(ends)
         count = ends.size
         every = np.concatenate([cuts, -cuts]) if two_sided else cuts
-        weight = lambda x, d: _step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
+        weight = lambda x, d: step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
         return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
     kind = FAMILIES[family]
     row = precision[:, None]
-    cuts = _level_beyond(two_sided) if kind.level_ends else np.zeros(1)
+    cuts = level_beyond(two_sided) if kind.level_ends else np.zeros(1)
     if kind.level_ends and two_sided:
         cuts = np.append(cuts, _NEAR_ZERO)
-    tail = _level_tail if kind.level_ends else Tail
+    tail = level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
     return (
         Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight),
@@ -296,31 +170,6 @@ def _density(
         np.array(kind.strong),
         np.array(kind.lower),
     )
-
-
-def _level_beyond(two_sided: bool) -> FloatArray:
-    """Where, in |z|, the p-value reaches `SMALLEST_P` or 1 minus it."""
-    ends = (1 - SMALLEST_P, SMALLEST_P) if two_sided else (SMALLEST_P,)
-    return np.array([-special.ndtri(p / 2 if two_sided else p) for p in ends])
-
-
-def _level_tail(z: FloatArray, two_sided: bool) -> Tail:
-    """The tail with p kept between `SMALLEST_P` and 1 minus it."""
-    *low, high = _level_beyond(two_sided)
-    if two_sided:
-        z = np.maximum(np.abs(z), low[0])
-    return Tail(np.clip(z, -high, high), two_sided)
-
-
-def _step_weight(p: FloatArray, ends: FloatArray, d: FloatArray) -> Weight:
-    """Weight 1 up to the first step, `d` after it [2]_; derivatives only where the weight is positive."""
-    place = np.searchsorted(ends, p, side="left")
-    all_d = np.concatenate([[1.0], d])
-    with np.errstate(divide="ignore"):
-        log = np.log(all_d)[place]
-    rate = np.where(all_d > 0, 1 / np.where(all_d > 0, all_d, 1.0), 0.0)
-    first = [np.where(place == j, rate[j], 0.0) for j in range(1, all_d.size)]
-    return Weight(log, first, {(j, j): -g * g for j, g in enumerate(first)})
 
 
 def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -383,85 +232,6 @@ def _legendre() -> tuple[FloatArray, FloatArray]:
     return np.asarray(x), np.asarray(w)
 
 
-def maximise(
-    f: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
-    start: npt.ArrayLike,
-    lower: npt.ArrayLike,
-    upper: npt.ArrayLike,
-) -> Fit:
-    """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
-
-    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut
-    back until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no
-    unit, after one more full step that squares the error.
-    """
-    lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-    theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
-    value, gradient, hessian = f(theta)
-    settled = False
-    for _ in range(_MOST_STEPS):
-        stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0)) | (lower == upper)
-        direction = _newton_direction(gradient, hessian, ~stuck)
-        gain = float(gradient @ direction)
-        new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
-        settled = gain <= 2e-13 * max(1.0, abs(value))
-        if settled or new is theta:
-            if ahead[0] >= value:
-                theta, (value, gradient, hessian) = new, ahead
-            settled = settled or gain <= 1e-9 * max(1.0, abs(value))
-            break
-        theta, (value, gradient, hessian) = new, ahead
-    stuck = (theta <= lower) | (theta >= upper)
-    return Fit(theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled))
-
-
-def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Ascent direction over the free coordinates, from the Hessian with its eigenvalues made negative."""
-    direction = np.zeros_like(gradient)
-    if not free.any():
-        return direction
-    g, h = gradient[free], -hessian[np.ix_(free, free)]
-    scale = np.sqrt(np.maximum(np.abs(np.diag(h)), np.finfo(np.float64).tiny))
-    values, vectors = np.linalg.eigh(h / np.outer(scale, scale))
-    values = np.maximum(np.abs(values), 1e-10 * np.abs(values).max() + np.finfo(np.float64).tiny)
-    direction[free] = (vectors @ ((vectors.T @ (g / scale)) / values)) / scale
-    return direction
-
-
-def _climb(
-    f: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
-    theta: FloatArray,
-    value: float,
-    gradient: FloatArray,
-    direction: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-) -> tuple[FloatArray, tuple[float, FloatArray, FloatArray]]:
-    """The first of ever shorter steps, bent along the box, that climbs enough; `theta` itself if none does."""
-    length = 1.0
-    ahead = f(np.clip(theta + direction, lower, upper))
-    for _ in range(_MOST_HALVINGS):
-        new = np.clip(theta + length * direction, lower, upper)
-        if ahead[0] >= value + 1e-4 * float(gradient @ (new - theta)):
-            return new, ahead
-        length /= 2 if np.isfinite(ahead[0]) else 4
-        ahead = f(np.clip(theta + length * direction, lower, upper))
-    return theta, f(theta)
-
-
-def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Inverse of the observed information over the free coordinates; nan elsewhere and where it is not positive."""
-    covariance = np.full(hessian.shape, np.nan)
-    if free.any():
-        information = -hessian[np.ix_(free, free)]
-        scale = np.sqrt(np.abs(np.diag(information)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = information / np.outer(scale, scale)
-        if np.isfinite(scaled).all() and np.linalg.eigvalsh(scaled).min() > 1e-10:
-            covariance[np.ix_(free, free)] = np.linalg.inv(scaled) / np.outer(scale, scale)
-    return covariance
-
-
 def _best(
     density: Density,
     y: FloatArray,
@@ -471,7 +241,7 @@ def _best(
     neutral: FloatArray,
     strong: FloatArray,
     lowest: FloatArray,
-) -> Fit:
+) -> Maximum:
     """The best of several searches: from no selection, from strong selection with a smaller mean, and from far away."""
     tau2 = 0.0 if common else float(ESTIMATORS["ML"](y, v))
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
@@ -488,7 +258,7 @@ def _best(
 
 
 def _selection(
-    found: Fit,
+    found: Maximum,
     y: FloatArray,
     v: FloatArray,
     unit: float,

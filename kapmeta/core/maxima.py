@@ -1,0 +1,105 @@
+"""Maxima of smooth functions in a box, by damped Newton steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core.arrays import BoolArray, FloatArray
+
+_MOST_STEPS, _MOST_HALVINGS = 60, 25
+
+Derivatives = tuple[float, FloatArray, FloatArray]
+"""Value, gradient and Hessian."""
+
+
+class Maximum(NamedTuple):
+    """A maximum of a likelihood: parameters, value, covariance (nan where not identified), and which lie on a bound."""
+
+    theta: FloatArray
+    log_likelihood: float
+    covariance: FloatArray
+    on_bound: BoolArray
+    converged: bool
+
+
+def maximise(
+    f: Callable[[FloatArray], Derivatives],
+    start: npt.ArrayLike,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+) -> Maximum:
+    """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
+
+    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut
+    back until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no
+    unit, after one more full step that squares the error.
+    """
+    lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
+    value, gradient, hessian = f(theta)
+    settled = False
+    for _ in range(_MOST_STEPS):
+        stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0)) | (lower == upper)
+        direction = _newton_direction(gradient, hessian, ~stuck)
+        gain = float(gradient @ direction)
+        new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
+        settled = gain <= 2e-13 * max(1.0, abs(value))
+        if settled or new is theta:
+            if ahead[0] >= value:
+                theta, (value, gradient, hessian) = new, ahead
+            settled = settled or gain <= 1e-9 * max(1.0, abs(value))
+            break
+        theta, (value, gradient, hessian) = new, ahead
+    stuck = (theta <= lower) | (theta >= upper)
+    return Maximum(theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled))
+
+
+def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
+    """Ascent direction over the free coordinates, from the Hessian with its eigenvalues made negative."""
+    direction = np.zeros_like(gradient)
+    if not free.any():
+        return direction
+    g, h = gradient[free], -hessian[np.ix_(free, free)]
+    scale = np.sqrt(np.maximum(np.abs(np.diag(h)), np.finfo(np.float64).tiny))
+    values, vectors = np.linalg.eigh(h / np.outer(scale, scale))
+    values = np.maximum(np.abs(values), 1e-10 * np.abs(values).max() + np.finfo(np.float64).tiny)
+    direction[free] = (vectors @ ((vectors.T @ (g / scale)) / values)) / scale
+    return direction
+
+
+def _climb(
+    f: Callable[[FloatArray], Derivatives],
+    theta: FloatArray,
+    value: float,
+    gradient: FloatArray,
+    direction: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> tuple[FloatArray, Derivatives]:
+    """The first of ever shorter steps, bent along the box, that climbs enough; `theta` itself if none does."""
+    length = 1.0
+    ahead = f(np.clip(theta + direction, lower, upper))
+    for _ in range(_MOST_HALVINGS):
+        new = np.clip(theta + length * direction, lower, upper)
+        if ahead[0] >= value + 1e-4 * float(gradient @ (new - theta)):
+            return new, ahead
+        length /= 2 if np.isfinite(ahead[0]) else 4
+        ahead = f(np.clip(theta + length * direction, lower, upper))
+    return theta, f(theta)
+
+
+def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
+    """Inverse of the observed information over the free coordinates; nan elsewhere and where it is not positive."""
+    covariance = np.full(hessian.shape, np.nan)
+    if free.any():
+        information = -hessian[np.ix_(free, free)]
+        scale = np.sqrt(np.abs(np.diag(information)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = information / np.outer(scale, scale)
+        if np.isfinite(scaled).all() and np.linalg.eigvalsh(scaled).min() > 1e-10:
+            covariance[np.ix_(free, free)] = np.linalg.inv(scaled) / np.outer(scale, scale)
+    return covariance

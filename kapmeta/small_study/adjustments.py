@@ -1,0 +1,271 @@
+"""Pooled effects adjusted for small-study effects: trim and fill, PET-PEESE, limit meta-analysis."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking, wording
+from kapmeta.core import asymmetry
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.combining import combine
+from kapmeta.core.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.limit_meta_analysis import ADJUSTMENTS
+from kapmeta.core.limit_meta_analysis import limit_meta_analysis as limit_core
+from kapmeta.core.trim_and_fill import COUNTS, SIDES, FillStatus
+from kapmeta.core.trim_and_fill import trim_and_fill as fill_core
+from kapmeta.protocol import PRIMARY
+from kapmeta.results import Effects
+from kapmeta.small_study.admissions import (
+    Trials,
+    enough_trials,
+    favoured_sign,
+    require_trials,
+    study_rows,
+    trials_of,
+    unadjusted,
+)
+from kapmeta.small_study_results import AdjustedEffect
+
+__all__ = ["limit_meta_analysis", "pet_peese", "trim_and_fill"]
+
+
+_FILL_REFUSALS = {
+    FillStatus.NO_SIDE: "no side to fill: the slope of effect on standard error is 0 or has no estimate. Give side=",
+    FillStatus.NO_ESTIMATE: (
+        'no estimate: Q0 does not exist where the rank sum exceeds k^2/2 + 1/16, as it does here. Use count_by="L0"'
+    ),
+    FillStatus.NEVER_SETTLED: "no answer: the number of studies to trim never settles. Use another estimator",
+}
+
+
+def trim_and_fill(
+    effects: Effects,
+    *,
+    count_by: str = "L0",
+    side: str = "auto",
+    tau2: str = PRIMARY.tau2 if isinstance(PRIMARY.tau2, str) else "REML",
+    trim: str = "random",
+    ci: str = PRIMARY.ci,
+    level: float = PRIMARY.level,
+    force: bool = False,
+    mixed: bool = False,
+) -> AdjustedEffect:
+    """Add the mirror images of the studies that make the funnel plot asymmetric, and pool again.
+
+    An exploration of what asymmetry is worth, never a correction: with heterogeneity it fills in studies that never
+    were. Refused for fewer than ten trials unless forced.
+
+    Parameters
+    ----------
+    effects : Effects
+        Effects of at least three trials.
+    count_by : {"L0", "R0", "Q0"}
+        Duval and Tweedie's estimator of the number missing.
+    side : {"auto", "left", "right"}
+        Where they are missing; ``"auto"`` takes the side the slope of effect on standard error points away from.
+    tau2 : str
+        Between-study variance of the random-effects model.
+    trim : {"random", "common"}
+        Model that finds the centre while trimming: ``"random"`` is metafor's choice, ``"common"`` meta's.
+    ci : str
+        Interval of the filled estimate, as in `kapmeta.pool`.
+    level, force, mixed
+        As in `asymmetry_test` and `kapmeta.pool`.
+
+    Returns
+    -------
+    AdjustedEffect
+        `studies` holds the filled studies in rows ``"filled"``; `parameters` their number and its standard error.
+
+    References
+    ----------
+    .. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication
+       bias in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+    >>> km.trim_and_fill(smoke, tau2="DL", ci="wald")
+    AdjustedEffect(trim and fill, OR 1.19 (1.08 to 1.31), k=37)
+    """
+    checking.chosen(count_by, COUNTS, "estimator of the number missing")
+    checking.chosen(side, SIDES, "side")
+    checking.chosen(trim, ("random", "common"), "trimming model")
+    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    require_trials(data.k, 3, "trim and fill")
+    notes = enough_trials(data.k, "trim and fill", force) + data.notes
+    found = fill_core(
+        data.y, data.v, count_by=count_by, side=side, tau2=tau2, trim_tau2=tau2 if trim == "random" else 0.0
+    )
+    if found.status != FillStatus.OK:
+        raise ValueError(f"trim and fill gives {_FILL_REFUSALS[FillStatus(int(found.status))]}")
+    pooled = combine(found.y, found.v, tau2=tau2, ci=ci, level=level)
+    numbers = {name: float(getattr(pooled, name)) for name in ("estimate", "se", "low", "high")}
+    model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
+    definition = (
+        f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the {model}, average ranks "
+        f"for ties; filled studies pooled with tau2 {tau2}, {wording.CI_NAMES.get(ci, ci)}"
+    )
+    parameters = {"filled": float(found.k0), "filled_se": float(found.se_k0), "tau2": float(pooled.tau2)}
+    if count_by == "R0":
+        parameters["filled_p_value"] = float(found.p_value)
+    return AdjustedEffect(
+        "trim and fill", definition, k=data.k, level=level, effects=data.effects, parameters=parameters,
+        studies=_with_filled(data, found.y, found.v), notes=notes, **numbers,
+        **unadjusted(data, tau2=tau2, ci=ci, level=level),
+    )  # fmt: skip
+
+
+def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
+    """Rows of the studies, then of the mirror images that were added."""
+    mirrored, mirrored_v = y[data.k :], v[data.k :]
+    added = np.flatnonzero(mirrored_v < np.inf)
+    if not added.size:
+        return study_rows(data)
+    labels = [f"mirror image of {data.labels[i]}" for i in added]
+    filled = pd.DataFrame({"row": "filled", "study": labels, "y": mirrored[added], "v": mirrored_v[added]})
+    return pd.concat([study_rows(data), filled], ignore_index=True)
+
+
+def pet_peese(
+    effects: Effects,
+    *,
+    method: str = "pet-peese",
+    level: float = PRIMARY.level,
+    force: bool = False,
+    mixed: bool = False,
+) -> AdjustedEffect:
+    """Effect at standard error 0, from a line through effect on standard error (PET) or on variance (PEESE).
+
+    Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity, or where none is
+    large.
+
+    Parameters
+    ----------
+    effects : Effects
+        Effects of at least three trials.
+    method : {"pet-peese", "pet", "peese"}
+        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the direction of benefit (one-sided p < 0.1),
+        else PET.
+    level, force, mixed
+        As in `asymmetry_test` and `kapmeta.pool`.
+
+    Returns
+    -------
+    AdjustedEffect
+
+    References
+    ----------
+    .. [1] Stanley TD, Doucouliagos H. Meta-regression approximations to reduce publication selection bias. Res Synth
+       Methods 2014;5:60-78. https://doi.org/10.1002/jrsm.1095
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+    >>> km.pet_peese(smoke)
+    AdjustedEffect(PET, OR 1.01 (0.84 to 1.20), k=37)
+    """
+    checking.chosen(method, ("pet-peese", "pet", "peese"), "method")
+    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    require_trials(data.k, 3, "PET-PEESE")
+    notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
+    if 10 <= data.k < 20:
+        notes += ("with fewer than twenty trials the extrapolation is unreliable",)
+    lines = {
+        "PET": asymmetry.weighted_line(asymmetry.egger_points(data.y, data.v)),
+        "PEESE": asymmetry.weighted_line(asymmetry.peese_points(data.y, data.v)),
+    }
+    if not np.isfinite(lines["PET"].slope):
+        raise ValueError(
+            f"PET-PEESE is singular: all {data.k} trials have the standard error {math.sqrt(data.v[0]):.6g}"
+        )
+    one_sided = _benefit_p_value(lines["PET"], favoured_sign(data.effects, "treatment"))
+    name = {"pet": "PET", "peese": "PEESE"}.get(method, "PEESE" if one_sided < 0.1 else "PET")
+    line = lines[name]
+    half = float(t_quantile((1 + level) / 2, line.df) * line.intercept_se)
+    rule = "" if method != "pet-peese" else f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
+    return AdjustedEffect(
+        name,
+        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v, multiplicative "
+        f"dispersion, t with k - 2 degrees of freedom{rule}",
+        float(line.intercept), float(line.intercept_se), float(line.intercept) - half, float(line.intercept) + half,
+        k=data.k, level=level, effects=data.effects, studies=study_rows(data), notes=notes,
+        parameters={
+            "slope": float(line.slope), "slope_p_value": float(line.p_value), "pet_one_sided_p_value": one_sided,
+        },
+        **unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
+    )  # fmt: skip
+
+
+def _benefit_p_value(pet: asymmetry.Line, sign: float) -> float:
+    """One-sided p-value of PET's intercept in the direction of benefit."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = float(pet.intercept / pet.intercept_se) * sign
+    beyond = float(t_two_sided(t, pet.df)) / 2
+    return beyond if t > 0 else 1 - beyond
+
+
+def limit_meta_analysis(
+    effects: Effects,
+    *,
+    adjustment: str = "at-limit",
+    tau2: str = "REML",
+    level: float = PRIMARY.level,
+    force: bool = False,
+    mixed: bool = False,
+) -> AdjustedEffect:
+    """The effect that trials of ever greater precision would tend to, heterogeneity kept.
+
+    Parameters
+    ----------
+    effects : Effects
+        Effects of at least three trials.
+    adjustment : {"at-limit", "shrunken-line", "shrunken-mean"}
+        What is read off the generalised radial plot: metasens's beta0, betalim and mulim in this order.
+    tau2 : str
+        Between-study variance estimator.
+    level, force, mixed
+        As in `asymmetry_test` and `kapmeta.pool`.
+
+    Returns
+    -------
+    AdjustedEffect
+        `studies` has the shrunken effects in column `shrunken`.
+
+    References
+    ----------
+    .. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for
+       small-study effects via a limit meta-analysis. Biostatistics 2011;12:122-142.
+       https://doi.org/10.1093/biostatistics/kxq046
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+    >>> km.limit_meta_analysis(smoke)
+    AdjustedEffect(limit meta-analysis, OR 1.10 (0.94 to 1.29), k=37)
+    """
+    checking.chosen(adjustment, ADJUSTMENTS, "adjustment")
+    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    require_trials(data.k, 3, "limit meta-analysis")
+    notes = enough_trials(data.k, "limit meta-analysis", force) + data.notes
+    found = limit_core(data.y, data.v, adjustment=adjustment, tau2=tau2)
+    if not np.isfinite(found.estimate):
+        raise ValueError(f"limit meta-analysis is singular: all {data.k} trials have the same standard error")
+    half = float(normal_quantile((1 + level) / 2) * found.se)
+    names = {"alpha": found.intercept, "beta": found.slope, "tau2": found.tau2, "q_small": found.q_small,
+             "q_residual": found.q_residual, "g2": found.g2}  # fmt: skip
+    return AdjustedEffect(
+        "limit meta-analysis",
+        f'adjustment "{adjustment}", tau2 {tau2}, Wald interval',
+        float(found.estimate), float(found.se), float(found.estimate) - half, float(found.estimate) + half,
+        k=data.k, level=level, effects=data.effects, notes=notes,
+        studies=study_rows(data, shrunken=found.shrunken),
+        parameters={name: float(value) for name, value in names.items()},
+        **unadjusted(data, tau2=tau2, ci="wald", level=level),
+    )  # fmt: skip

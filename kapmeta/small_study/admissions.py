@@ -1,0 +1,127 @@
+"""Which trials a method of small-study effects takes, how many it needs, and which direction is favoured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import checking, wording
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.combining import combine
+from kapmeta.effects import odds_ratio
+from kapmeta.pooling import one_question
+from kapmeta.results import Effects
+
+LEAST = 10
+"""Fewest trials for which a test or an adjustment is worked out unasked [Sterne et al. 2011, the Cochrane Handbook]."""
+
+COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
+"""What the tests that work on counts read."""
+
+
+class Trials(NamedTuple):
+    """The trials that take part: effects as given, arrays, counts where all have them, else who has none."""
+
+    effects: Effects
+    y: FloatArray
+    v: FloatArray
+    labels: tuple[str, ...]
+    counts: tuple[FloatArray, ...] | None
+    uncounted: str
+    notes: tuple[str, ...]
+
+    @property
+    def k(self) -> int:
+        """How many take part."""
+        return int(self.y.size)
+
+
+def trials_of(effects: Effects | pd.DataFrame, *, mixed: bool) -> Trials:
+    """Trials that may be looked at together; a frame of trials is read as odds ratios."""
+    if isinstance(effects, pd.DataFrame):
+        effects = odds_ratio(effects)
+    if not isinstance(effects, Effects):
+        raise TypeError(f"effects must be Effects, e.g. from km.risk_ratio(trials): got {type(effects).__name__}")
+    effects, aside = one_question(effects, mixed)
+    there = effects.select(effects.present)
+    if there.k == 0:
+        raise ValueError("no study takes part: every one is excluded or carries no estimate")
+    return Trials(effects, there.y, there.v, there.labels, *_counts_of(there), aside)
+
+
+def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
+    """Counts of both arms of every trial; None, and who has none, if one lacks them."""
+    if not set(COUNT_COLUMNS) <= set(effects.table.columns):
+        return None, "these effects have none"
+    cells = effects.table[list(COUNT_COLUMNS)].to_numpy(dtype=np.float64)
+    lacking = np.flatnonzero(~np.isfinite(cells).all(axis=1))
+    if lacking.size:
+        return None, f'"{effects.labels[lacking[0]]}" has none'
+    return tuple(cells.T), ""
+
+
+def enough_trials(k: int, what: str, force: bool, detail: str = "", least: int = LEAST) -> tuple[str, ...]:
+    """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
+    if k >= least:
+        return ()
+    said = (
+        f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from differences between trials"
+    )
+    said += f"; {detail}" if detail else ""
+    if not force:
+        raise ValueError(
+            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and fail_safe_n say what it "
+            "would take; force=True computes it all the same"
+        )
+    return (f"forced: {said}",)
+
+
+def require_trials(k: int, least: int, what: str) -> None:
+    """Refuse fewer trials than the formulas can do with, forced or not."""
+    if k < least:
+        raise ValueError(f"{what} needs at least {least} trials: {k} given; there is no residual to judge it by")
+
+
+def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, float]:
+    """Fields of an `AdjustedEffect` that hold the same model without the adjustment."""
+    found = combine(data.y, data.v, tau2=tau2, ci=ci, level=level)
+    names = {"unadjusted": found.estimate, "unadjusted_low": found.low, "unadjusted_high": found.high}
+    return {name: float(value) for name, value in names.items()}
+
+
+def study_rows(data: Trials, **columns: Any) -> pd.DataFrame:
+    """The trials as rows of an `AdjustedEffect`, with further columns."""
+    return pd.DataFrame({"row": "study", "study": list(data.labels), "y": data.y, "v": data.v, **columns})
+
+
+FAVOURED: Mapping[str, str] = MappingProxyType(
+    {
+        "treatment": "results that favour the treatment, by `event_is_good`",
+        "positive": "results above no effect on the analysis scale",
+        "negative": "results below no effect on the analysis scale",
+    }
+)
+"""Which results are taken to be published more readily."""
+
+
+def favoured_sign(effects: Effects, favoured: str) -> float:
+    """+1 where larger effects are favoured, -1 where smaller ones are."""
+    checking.chosen(favoured, FAVOURED, "favoured direction")
+    return {"positive": 1.0, "negative": -1.0, "treatment": 1.0 if effects.event_is_good else -1.0}[favoured]
+
+
+def on_analysis_scale(effects: Effects, value: float, name: str) -> float:
+    """A value on the scale shown, taken to the analysis scale."""
+    scale = effects.scale
+    if scale.null is None:
+        raise ValueError(f"{name} has no meaning for a {scale.name}: there is no value of no effect")
+    if not scale.ratio:
+        return float(value)
+    if not value > 0:
+        raise ValueError(f"{name} must be positive for a {scale.name}: got {value:g}")
+    return math.log(value)

@@ -1,0 +1,35 @@
+"""Maxima in a box: inside it, on its bounds, and away from a saddle."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from kapmeta.core.arrays import FloatArray
+from kapmeta.core.maxima import maximise
+
+
+def test_maximise_finds_maxima_inside_and_on_the_bounds() -> None:
+    def bowl(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        return -float(((x - 3) ** 2).sum()), -2 * (x - 3), -2 * np.eye(2)
+
+    inside = maximise(bowl, [0.0, 0.0], [-9, -9], [9, 9])
+    edge = maximise(bowl, [0.0, 0.0], [-9, -9], [9, 1])
+    assert_allclose(inside.theta, [3, 3])
+    assert_allclose(inside.covariance, np.eye(2) / 2)
+    assert_allclose(edge.theta, [3, 1])
+    assert edge.on_bound.tolist() == [False, True]
+    assert np.isnan(edge.covariance[1]).all()
+    assert inside.converged
+    assert edge.converged
+
+
+def test_maximise_climbs_out_of_a_saddle() -> None:
+    """f = x^2 - x^4 - y^2 has its maxima at x = +-1/sqrt(2)."""
+
+    def saddle(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        value = x[0] ** 2 - x[0] ** 4 - x[1] ** 2
+        return float(value), np.array([2 * x[0] - 4 * x[0] ** 3, -2 * x[1]]), np.diag([2 - 12 * x[0] ** 2, -2.0])
+
+    found = maximise(saddle, [0.01, 2.0], [-5, -5], [5, 5])
+    assert_allclose(found.theta, [np.sqrt(0.5), 0], atol=1e-12)
