@@ -19,7 +19,7 @@ from tests.r_values import records
 from tests.test_asymmetry import meta_effects
 
 
-def _gamma(v: FloatArray, published: float, unpublished: float) -> tuple[float, float]:
+def selection_parameters(v: FloatArray, published: float, unpublished: float) -> tuple[float, float]:
     """Selection parameters from what metasens reports of them."""
     if published == 1:
         return np.inf, 0.0
@@ -41,7 +41,7 @@ def test_metasens() -> None:
     for record in curves:
         y, v = meta_effects(record)
         r = record["results"]
-        gammas = [_gamma(v, p, n) for p, n in zip(r["publprob"], r["N_unpubl"], strict=True)]
+        gammas = [selection_parameters(v, p, n) for p, n in zip(r["publprob"], r["N_unpubl"], strict=True)]
         found = copas(y, v, *np.array(gammas).T)
         assert found.converged.all()
         assert_allclose(found.unpublished, r["N_unpubl"], rtol=1e-8, atol=1e-12)

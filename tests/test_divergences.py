@@ -22,6 +22,7 @@ from kapmeta.core.prediction import PREDICTIONS
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import estimate
 from kapmeta.core.tau2_intervals import q_profile
+from tests import small_study_measures
 from tests.r_values import counted_effects, given_effects, number, records
 
 TABLE = Path(__file__).resolve().parent.parent / "kapmeta" / "reproduce" / "divergences.csv"
@@ -244,6 +245,7 @@ MEASURED: dict[tuple[str, str], Measure] = {
     (META, "standard error of the Mantel-Haenszel risk difference"): mantel_haenszel_variance,
     (META, "Q beside the Mantel-Haenszel odds ratio"): heterogeneity_beside_mantel_haenszel,
     (META, "Cochran-Mantel-Haenszel statistic"): cochran_statistic,
+    **small_study_measures.MEASURED,
 }
 
 

@@ -25,7 +25,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def _case(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+def arguments_of(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
     """Data and arguments of a record; truncation below 0 is a step at p = 0.5."""
     how = record["settings"]
     y, v = (np.array(record["inputs"][key], dtype=float) for key in ("yi", "vi"))
@@ -45,7 +45,7 @@ def _case(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any
     return y, v, arguments
 
 
-def _at(record: dict[str, Any], y: FloatArray, v: FloatArray, arguments: dict[str, Any]) -> float:
+def at_theirs(record: dict[str, Any], y: FloatArray, v: FloatArray, arguments: dict[str, Any]) -> float:
     """Our log-likelihood at R's estimates."""
     per_study = arguments.get("precision", np.ones_like(y))
     pieces = selection._density(y, v, arguments["family"], arguments["steps"], arguments["two_sided"], per_study)
@@ -55,9 +55,9 @@ def _at(record: dict[str, Any], y: FloatArray, v: FloatArray, arguments: dict[st
 
 
 def _compare(record: dict[str, Any]) -> str:
-    y, v, arguments = _case(record)
+    y, v, arguments = arguments_of(record)
     found, r = selection.fit(y, v, **arguments), record["results"]
-    there = _at(record, y, v, arguments)
+    there = at_theirs(record, y, v, arguments)
     assert found.converged
     assert found.log_likelihood >= there - 1e-8  # at or above the likelihood of R's estimates
     if found.log_likelihood > there + 1e-3:

@@ -164,6 +164,7 @@ def divergences() -> pd.DataFrame:
     """
     with resources.files("kapmeta.reproduce").joinpath("divergences.csv").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    size = frame["largest"] + frame["kind"].map({"relative": " (relative)", "absolute": ""}).fillna("")
+    units = {"absolute": "", "relative": " (relative)", "values without a number": " values"}
+    size = frame["largest"] + frame["kind"].map(units)
     shown = frame[["package", "quantity", "theirs", "ours", "cause"]].assign(largest=size)
     return shown.rename(columns={"theirs": "there", "ours": "here", "largest": "largest difference"})
