@@ -79,6 +79,19 @@ class FollowUp:
         band = f"Simultaneous {wording.percent(self.level)} band: {width} standard errors."
         return "\n".join([f"{self.study}: risk ratio of continuous abstinence over time.", *lines, band])
 
+    def methods_text(self) -> str:
+        """The paragraph for a methods section."""
+        times = wording.joined(f"{month:g}" for month in self.table["months"])
+        level = wording.percent(self.level)
+        return (
+            f"The risk ratio of continuous abstinence in {self.study} was followed over {times} months. Who is "
+            "abstinent at a later time was so before, so the covariance of two times is the variance at the earlier "
+            "one and no correlation was assumed (Greenwood M. The natural duration of cancer. London: His Majesty's "
+            f"Stationery Office; 1926). {level} limits at each time are Wald limits without continuity correction; the "
+            f"band, {wording.number(self.band_quantile)} standard errors wide on either side, holds the whole course "
+            f"with {level} confidence."
+        )
+
     def alt_text(self) -> str:
         """The course as a reader who cannot see the figure would want it told."""
         return self.summary()

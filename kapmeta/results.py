@@ -210,6 +210,10 @@ class Effects:
         """The effects in words: measure, number, continuity rule, and whatever was corrected or excluded."""
         return wording.effects_summary(self)
 
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes how these effects came to be."""
+        return wording.effects_methods(self)
+
     def _repr_html_(self) -> str:
         return wording.effects_html(self)
 
@@ -404,6 +408,10 @@ class Sweep:
     def summary(self) -> str:
         """How far the estimate moves and whether the conclusion holds throughout."""
         return wording.sweep_summary(self)
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section: what was varied, and what it starts from."""
+        return wording.sweep_methods(self)
 
     def alt_text(self) -> str:
         """The sweep as a reader who cannot see the figure would want it told."""

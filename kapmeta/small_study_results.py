@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -14,6 +14,22 @@ from kapmeta.results import Effects
 from kapmeta.scales import Measure
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
+
+
+LEAST = 10
+"""Fewest trials for which a test or an adjustment is worked out unasked [Sterne et al. 2011, the Cochrane Handbook]."""
+
+
+def _subject(effects: Effects, k: int) -> str:
+    """``the risk ratio of abstinence (ketamine against control) in 12 studies``."""
+    what = f"{effects.scale.name} of {effects.event} ({effects.treatment} against {effects.control})"
+    return f"the {what} in {wording.studies(k)}"
+
+
+def _paragraph(sentences: Iterable[str], references: tuple[str, ...]) -> str:
+    """Sentences with capitals and full stops, then the papers."""
+    told = " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in sentences if text)
+    return f"{told} References: {'; '.join(references)}." if references else told
 
 
 def _html(text: str, table: pd.DataFrame) -> str:
@@ -46,8 +62,8 @@ class AsymmetryTest:
         Number of trials tested.
     effects : Effects
         What was tested.
-    notes : tuple of str
-        What a reader must know before quoting it.
+    notes, references : tuple of str
+        What a reader must know before quoting it, and the papers to cite.
     """
 
     name: str
@@ -66,6 +82,7 @@ class AsymmetryTest:
     tau: float = math.nan
     tau2: float = math.nan
     notes: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row; numbers on the analysis scale."""
@@ -85,17 +102,32 @@ class AsymmetryTest:
         row = {"test": self.name, **{name: getattr(self, name) for name in names}, "definition": self.definition}
         return pd.DataFrame([row])
 
-    def summary(self) -> str:
-        """The test, its power, its definition and its notes, in words."""
+    def _found(self) -> str:
+        """Size, statistic and p-value."""
         kind = "Kendall's tau" if math.isfinite(self.tau) else "slope"
         size = self.tau if math.isfinite(self.tau) else self.slope
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
         found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:.2f}{reference}"
-        head = f"{self.name}, {wording.studies(self.k)}: {kind} {wording.number(size)}{found}, "
-        head += f"{wording.p_text(self.p_value)}."
+        return f"{kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}"
+
+    def summary(self) -> str:
+        """The test, its power, its definition and its notes, in words."""
+        head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         return "\n".join(
             [head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."]
         )
+
+    def methods_text(self) -> str:
+        """The paragraph for a paper: test and definition, result, power, what asymmetry may mean, references."""
+        sentences = (
+            f"We tested the funnel plot of {_subject(self.effects, self.k)} for asymmetry by {self.name}",
+            f"Definition followed: {self.definition}",
+            f"Result: {self._found()}",
+            *self.notes,
+            "Asymmetry may come from heterogeneity, from the conduct of small trials or from chance as well as from "
+            "publication bias",
+        )
+        return _paragraph(sentences, self.references)
 
     def __repr__(self) -> str:
         return f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power {self.power:.0%})"
@@ -125,8 +157,8 @@ class AdjustedEffect:
         Number of studies observed; confidence level.
     effects : Effects
         What was adjusted.
-    notes : tuple of str
-        What a reader must know before quoting it.
+    notes, references : tuple of str
+        What a reader must know before quoting it, and the papers to cite.
     """
 
     name: str
@@ -144,6 +176,7 @@ class AdjustedEffect:
     studies: pd.DataFrame
     parameters: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
     @property
     def scale(self) -> Measure:
@@ -167,21 +200,33 @@ class AdjustedEffect:
             ]
         )  # fmt: skip
 
-    def summary(self) -> str:
-        """Before and after, what else was estimated, the definition and the notes, in words."""
+    def _found(self) -> str:
+        """The effect after and before, with limits."""
         before, after = (
             wording.interval_text(*(float(self.scale.shown(x)) for x in numbers))
             for numbers in (
                 (self.unadjusted, self.unadjusted_low, self.unadjusted_high), (self.estimate, self.low, self.high),
             )
         )  # fmt: skip
-        head = (
-            f"{self.name}, {wording.studies(self.k)}: {self.scale.short} {after}, {wording.percent(self.level)} CI; "
-            f"unadjusted {before}."
-        )
+        return f"{self.scale.short} {after}, {wording.percent(self.level)} CI; unadjusted {before}"
+
+    def summary(self) -> str:
+        """Before and after, what else was estimated, the definition and the notes, in words."""
+        head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         more = ", ".join(f"{name} {wording.number(value)}" for name, value in self.parameters.items())
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
         return "\n".join([head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."])
+
+    def methods_text(self) -> str:
+        """The paragraph for a paper: adjustment and definition, effect after and before, caveats, references."""
+        sentences = (
+            f"We adjusted {_subject(self.effects, self.k)} for small-study effects by {self.name}",
+            f"Definition followed: {self.definition}",
+            f"Adjusted: {self._found()}",
+            *self.notes,
+            "An adjusted effect says what the asymmetry may be worth; it is no correction of the result",
+        )
+        return _paragraph(sentences, self.references)
 
     def __repr__(self) -> str:
         text = wording.interval_text(*(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)))
@@ -203,11 +248,11 @@ class BiasSensitivity:
         The numbers to quote, also as ``result["name"]``.
     table : DataFrame
         One row a scenario.
-    sentences, notes : tuple of str
-        The finding in words, and what a reader must know before quoting it.
+    sentences, notes, references : tuple of str
+        The finding in words, what a reader must know before quoting it, and the papers to cite.
     k : int
         Number of studies.
-    effects : Effects or None
+    effects : Effects
         What was analysed.
     """
 
@@ -217,8 +262,9 @@ class BiasSensitivity:
     table: pd.DataFrame
     sentences: tuple[str, ...]
     k: int
-    effects: Effects | None = None
+    effects: Effects
     notes: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         if name not in self.values:
@@ -235,6 +281,19 @@ class BiasSensitivity:
         return "\n".join(
             [f"{self.name}, {wording.studies(self.k)}.", *self.sentences, *notes, f"Definition: {self.definition}."]
         )
+
+    def methods_text(self) -> str:
+        """The paragraph for a paper: analysis and definition, finding, caveats, references."""
+        forced = any(note.startswith("forced") for note in self.notes)
+        few = f"With {wording.studies(self.k)} this says what bias it would take, not whether there is any"
+        sentences = (
+            f"We asked what bias would do to {_subject(self.effects, self.k)}. Analysis: {self.name}",
+            f"Definition followed: {self.definition}",
+            *self.sentences,
+            *self.notes,
+            few if self.k < LEAST and not forced else "",
+        )
+        return _paragraph(sentences, self.references)
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())

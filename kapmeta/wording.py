@@ -242,10 +242,24 @@ def pooled_summary(pooled: Pooled) -> str:
     return "\n".join(filter(None, lines))
 
 
+def _expressed(effects: Effects) -> str:
+    return (
+        f"We expressed effects as {effects.scale.name}s of {effects.event} ({effects.treatment} against "
+        f"{effects.control})."
+    )
+
+
+def effects_methods(effects: Effects) -> str:
+    """The paragraph for a methods section: measure, number, intervals of the rows, rule and exclusions."""
+    shown = f"One estimate from each of {studies(effects.k)} is given with its {CI_NAMES[effects.interval]}."
+    sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
+    return " ".join(filter(None, sentences))
+
+
 def pooled_methods(pooled: Pooled) -> str:
     """The paragraph for a methods section."""
     e, method = pooled.effects, pooled.method
-    sentences = [f"We expressed effects as {e.scale.name}s of {e.event} ({e.treatment} against {e.control})."]
+    sentences = [_expressed(e)]
     if pooled.k < 2:
         interval = CI_NAMES.get(method.ci, method.ci)
         sentences.append(f"One study was available; nothing was pooled ({percent(method.level)} interval: {interval}).")
@@ -337,6 +351,17 @@ def sweep_summary(sweep: Sweep) -> str:
         excludes = int(((frame["low"] > null) | (frame["high"] < null)).sum())
         text += f" The interval excludes {null:g} in {excludes} of {len(frame)}."
     return " ".join([text, *(f"Note: {note}." for note in sweep.notes)])
+
+
+def sweep_methods(sweep: Sweep) -> str:
+    """The paragraph for a methods section: what was repeated, and what the repetitions start from."""
+    e = sweep.effects
+    told = (
+        f"As a sensitivity analysis of the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) we repeated "
+        f"the analysis with one choice changed at a time: {sweep.kind}, {len(sweep.table)} analyses."
+    )
+    start = "" if sweep.base is None else f"They start from: {method_text(sweep.base.method)}."
+    return " ".join(filter(None, [told, start, *(f"Note: {note}." for note in sweep.notes)]))
 
 
 def sweep_html(sweep: Sweep) -> str:

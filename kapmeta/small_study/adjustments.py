@@ -27,6 +27,7 @@ from kapmeta.small_study.admissions import (
     trials_of,
     unadjusted,
 )
+from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import AdjustedEffect
 
 __all__ = ["limit_meta_analysis", "pet_peese", "trim_and_fill"]
@@ -115,7 +116,7 @@ def trim_and_fill(
         parameters["filled_p_value"] = float(found.p_value)
     return AdjustedEffect(
         "trim and fill", definition, k=data.k, level=level, effects=data.effects, parameters=parameters,
-        studies=_with_filled(data, found.y, found.v), notes=notes, **numbers,
+        studies=_with_filled(data, found.y, found.v), notes=notes, references=(PAPERS["trim and fill"],), **numbers,
         **unadjusted(data, tau2=tau2, ci=ci, level=level),
     )  # fmt: skip
 
@@ -195,6 +196,7 @@ def pet_peese(
         f"dispersion, t with k - 2 degrees of freedom{rule}",
         float(line.intercept), float(line.intercept_se), float(line.intercept) - half, float(line.intercept) + half,
         k=data.k, level=level, effects=data.effects, studies=study_rows(data), notes=notes,
+        references=(PAPERS["PET-PEESE"],),
         parameters={
             "slope": float(line.slope), "slope_p_value": float(line.p_value), "pet_one_sided_p_value": one_sided,
         },
@@ -265,7 +267,7 @@ def limit_meta_analysis(
         f'adjustment "{adjustment}", tau2 {tau2}, Wald interval',
         float(found.estimate), float(found.se), float(found.estimate) - half, float(found.estimate) + half,
         k=data.k, level=level, effects=data.effects, notes=notes,
-        studies=study_rows(data, shrunken=found.shrunken),
+        studies=study_rows(data, shrunken=found.shrunken), references=(PAPERS["limit"],),
         parameters={name: float(value) for name, value in names.items()},
         **unadjusted(data, tau2=tau2, ci="wald", level=level),
     )  # fmt: skip

@@ -16,9 +16,7 @@ from kapmeta.core.combining import combine
 from kapmeta.effects import odds_ratio
 from kapmeta.pooling import one_question
 from kapmeta.results import Effects
-
-LEAST = 10
-"""Fewest trials for which a test or an adjustment is worked out unasked [Sterne et al. 2011, the Cochrane Handbook]."""
+from kapmeta.small_study_results import LEAST
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 """What the tests that work on counts read."""

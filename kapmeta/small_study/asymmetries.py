@@ -15,6 +15,7 @@ from kapmeta.core import asymmetry, counts
 from kapmeta.core.arrays import FloatArray
 from kapmeta.results import Effects
 from kapmeta.small_study.admissions import COUNT_COLUMNS, Trials, enough_trials, require_trials, trials_of
+from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import AsymmetryTest
 
 __all__ = ["TESTS", "asymmetry_test"]
@@ -208,7 +209,10 @@ def asymmetry_test(
     found = _ranked(test, data) if test.rank else _regressed(test, data)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
         notes += ("the standard error of a log ratio depends on the ratio: false alarms are more frequent than 5 %",)
-    return AsymmetryTest(test.name, method, test.definition, power=power, effects=data.effects, notes=notes, **found)
+    return AsymmetryTest(
+        test.name, method, test.definition, power=power, effects=data.effects, notes=notes,
+        references=(PAPERS[method.partition("-")[0]], PAPERS["few trials"]), **found,
+    )  # fmt: skip
 
 
 def _power_text(power: float) -> str:

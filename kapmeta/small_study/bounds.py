@@ -15,6 +15,7 @@ from kapmeta.core.combining import combine
 from kapmeta.protocol import PRIMARY
 from kapmeta.results import Effects, Pooled
 from kapmeta.small_study.admissions import Trials, favoured_sign, on_analysis_scale, trials_of
+from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import BiasSensitivity
 
 __all__ = ["e_value", "publication_bias_sensitivity"]
@@ -97,7 +98,15 @@ def publication_bias_sensitivity(
     )
     sentences = _bias_sentences(data, values, target, level)
     return BiasSensitivity(
-        "Publication bias sensitivity", definition, values, table, sentences, data.k, data.effects, data.notes
+        "Publication bias sensitivity",
+        definition,
+        values,
+        table,
+        sentences,
+        data.k,
+        data.effects,
+        data.notes,
+        (PAPERS["S-value"],),
     )
 
 
@@ -220,7 +229,9 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     notes: tuple[str, ...] = ()
     if _any_randomised(pooled.effects):
         notes = ("randomised trials are among these: for them confounding is a matter of chance, not of bias",)
-    return BiasSensitivity("E-value", definition, values, table, (sentence,), pooled.k, pooled.effects, notes)
+    return BiasSensitivity(
+        "E-value", definition, values, table, (sentence,), pooled.k, pooled.effects, notes, (PAPERS["E-value"],)
+    )
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:

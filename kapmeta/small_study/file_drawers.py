@@ -17,6 +17,7 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.protocol import PRIMARY
 from kapmeta.results import Effects
 from kapmeta.small_study.admissions import Trials, enough_trials, on_analysis_scale, require_trials, trials_of
+from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import BiasSensitivity
 
 __all__ = ["FAIL_SAFE", "excess_significance", "fail_safe_n"]
@@ -154,6 +155,7 @@ def fail_safe_n(
     return BiasSensitivity(
         how.name, how.definition, values, pd.DataFrame([{"method": method, **values}]),
         (_count_sentence(data, method, n, null_v, negligible, level),), data.k, data.effects, data.notes,
+        (PAPERS["rosenthal" if method == "null-studies" else method],),
     )  # fmt: skip
 
 
@@ -272,5 +274,13 @@ def excess_significance(
         "trials; chi-squared above, given beside it)"
     )
     return BiasSensitivity(
-        "Test of excess significance", definition, values, table, (sentence,), data.k, data.effects, notes
+        "Test of excess significance",
+        definition,
+        values,
+        table,
+        (sentence,),
+        data.k,
+        data.effects,
+        notes,
+        (PAPERS["excess"],),
     )

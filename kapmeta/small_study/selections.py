@@ -18,7 +18,6 @@ from kapmeta.core.weight_functions import FAMILIES, LARGEST, Tail
 from kapmeta.protocol import PRIMARY
 from kapmeta.results import Effects
 from kapmeta.small_study.admissions import (
-    LEAST,
     Trials,
     enough_trials,
     favoured_sign,
@@ -27,7 +26,8 @@ from kapmeta.small_study.admissions import (
     trials_of,
     unadjusted,
 )
-from kapmeta.small_study_results import AdjustedEffect, BiasSensitivity
+from kapmeta.small_study.sources import PAPERS
+from kapmeta.small_study_results import LEAST, AdjustedEffect, BiasSensitivity
 
 __all__ = ["copas", "selection_model"]
 
@@ -126,7 +126,7 @@ def selection_model(
         f"{weight} selection model", _selection_definition(weight, steps, two_sided, delta is not None, model),
         estimate, found.se, estimate - half, estimate + half, k=data.k, level=level, effects=data.effects,
         studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p), notes=notes,
-        parameters=_selection_parameters(found),
+        parameters=_selection_parameters(found), references=_weight_papers(weight, delta is not None),
         **unadjusted(data, tau2=0.0 if model == "common" else "ML", ci="wald", level=level),
     )  # fmt: skip
 
@@ -138,6 +138,11 @@ def _selection_definition(weight: str, steps: Sequence[float], two_sided: bool, 
         f"{words} of the {'two' if two_sided else 'one'}-sided p-value{ends}, maximum likelihood"
         f"{', weights given' if given else ''}, {model}-effect{'s' if model == 'random' else ''} model, Wald interval"
     )
+
+
+def _weight_papers(weight: str, given: bool) -> tuple[str, ...]:
+    words = ["step" if weight == "step" else "beta" if weight == "beta" else "other weights"]
+    return tuple(PAPERS[word] for word in [*words, *(["given weights"] if given else [])])
 
 
 def _selection_parameters(found: selection.Selection) -> dict[str, float]:
@@ -265,7 +270,9 @@ def copas(
         f"with probability {top:g}; residual p-value against a meta-regression on the standard error (metasens's "
         "definition; its grid of gamma0 and gamma1 is another)"
     )
-    return BiasSensitivity("Copas selection model", definition, values, table, (sentence,), data.k, data.effects, notes)
+    return BiasSensitivity(
+        "Copas selection model", definition, values, table, (sentence,), data.k, data.effects, notes, (PAPERS["copas"],)
+    )
 
 
 def _least_precise(published: Sequence[float], top: float) -> list[float]:
