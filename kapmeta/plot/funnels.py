@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ from kapmeta.plot.notes import sentences, tied
 from kapmeta.plot.style import Theme, theme_named
 from kapmeta.plot.typesetting import text_width
 from kapmeta.results import Effects, Pooled
+from kapmeta.small_study_results import AdjustedEffect
 
 __all__ = ["funnel", "radial"]
 
@@ -36,6 +37,7 @@ def funnel(
     ax: Axes | None = None,
     contours: Sequence[float] = (0.9, 0.95, 0.99),
     test: Any = None,
+    adjusted: Iterable[AdjustedEffect] = (),
     names: bool = False,
     theme: str | Theme = "kapmeta",
     title: str = "",
@@ -59,7 +61,11 @@ def funnel(
     contours : sequence of float
         Levels of significance contours, as confidence levels; empty for none.
     test : optional
-        Result of an asymmetry test; the first line of its ``summary()`` stands in the notes.
+        Result of an asymmetry test; the first line of its ``summary()`` stands in the notes. The line of a test that
+        regresses the effect on the standard error is drawn.
+    adjusted : iterable of AdjustedEffect
+        Up to four results of `kapmeta.trim_and_fill`, `kapmeta.pet_peese`, `kapmeta.limit_meta_analysis` or
+        `kapmeta.selection_model`: a line at each adjusted effect, and the studies that trim and fill adds, hollow.
     names : bool
         Whether studies are named.
     theme : str or Theme
@@ -79,7 +85,7 @@ def funnel(
     Raises
     ------
     ValueError
-        If no study carries an estimate.
+        If no study carries an estimate, or adjusted effects are more than four or of another measure.
 
     References
     ----------
@@ -102,22 +108,27 @@ def funnel(
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     z = [float(normal_quantile((1 + level) / 2)) for level in contours] if effects.scale.null is not None else []
     deepest = 1.06 * float(se.max()) or 1.0
+    extra = _adjustments(adjusted, effects)
     filled = _filled(effects)
+    added_y, added_se = _added(extra)
     told = [] if test is None else [str(test.summary()).splitlines()[0]]
+    lines = _lines(look, test, extra, deepest)
     warning = [WARNING] if effects.k < FEWEST else []
     more = (*warning, *sentences(told), *texts_of(notes))
     middle = pooled.estimate if pooled else float("nan")
-    edges = [middle - 1.96 * se.max(), middle + 1.96 * se.max()] if pooled else []
+    reach = float(normal_quantile(0.975)) * float(se.max())
+    edges = [middle - reach, middle + reach] if pooled else []
+    edges += [*added_y, *(end for line in lines for end in line.effect)]
     frame = Frame(
         x=axis_of(np.append(shown, effects.scale.shown(edges)), log=effects.scale.ratio, null=effects.scale.null),
         y=axis_of([0.0, deepest], ends=(0.0, deepest)),
         x_label=measure_words(effects),
         y_label="Standard error" + (" (log scale)" if effects.scale.ratio else ""),
         name=f"Funnel plot: {effects.scale.name} of {effects.event}",
-        alt=_funnel_alt(effects, se, [*warning, *told]),
+        alt=_funnel_alt(effects, se, [*warning, *told, *(f"{_told(one)}." for one in extra)]),
         title=title,
         notes=tuple(map(tied, more)),
-        keys=tuple(_funnel_keys(look, z, contours, pooled, bool(filled.any()))),
+        keys=tuple(_funnel_keys(look, z, contours, pooled, lines, bool(filled.any()) or added_y.size > 0)),
         ratio=0.82,
         down=True,
         names=_names(effects, shown, se, *_sloping(effects, middle, deepest)) if names else None,
@@ -126,9 +137,69 @@ def funnel(
     _contours(panel, effects, z, deepest)
     if pooled:
         _funnel_lines(panel, effects, pooled.estimate, deepest)
-    for which, fill in ((~filled, look.square), (filled, look.paper)):
-        dots(panel, shown[which], se[which], np.full(int(which.sum()), DOT), fill, look.interval)
+    for line in lines:
+        panel.ax.plot(
+            ten(effects.scale.shown(line.effect)), ten(line.se), color=line.colour, ls=line.style,
+            lw=1.3 * panel.scale, zorder=2.1,
+        )  # fmt: skip
+    hollow = (np.append(shown[filled], effects.scale.shown(added_y)), np.append(se[filled], added_se))
+    for (x, y), fill in (((shown[~filled], se[~filled]), look.square), (hollow, look.paper)):
+        dots(panel, x, y, np.full(x.size, DOT), fill, look.interval)
     return panel.ax
+
+
+class _Line(NamedTuple):
+    """A line of the funnel: what it is, effects on the analysis scale at standard errors, how it is drawn."""
+
+    name: str
+    effect: FloatArray
+    se: FloatArray
+    style: str
+    colour: str
+
+
+def _adjustments(adjusted: Iterable[AdjustedEffect], effects: Effects) -> tuple[AdjustedEffect, ...]:
+    """Adjusted effects that can stand in this funnel."""
+    if isinstance(adjusted, AdjustedEffect):
+        raise TypeError("adjusted is one result; give a list of results")
+    given = tuple(adjusted)
+    for one in given:
+        if not isinstance(one, AdjustedEffect):
+            raise TypeError(f"adjusted holds results of trim_and_fill and its like: got {type(one).__name__}")
+        if one.effects.measure != effects.measure:
+            raise ValueError(f"an adjusted {one.scale.name} has no place in a funnel of the {effects.scale.name}")
+    if len(given) > len(_STYLES):
+        raise ValueError(f"a funnel holds up to {len(_STYLES)} adjusted effects: got {len(given)}")
+    return given
+
+
+def _added(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:
+    """Effects and standard errors of studies that an adjustment filled in."""
+    rows = [one.studies.loc[one.studies["row"] == "filled", ["y", "v"]].to_numpy(dtype=np.float64) for one in adjusted]
+    y, v = np.concatenate([np.zeros((0, 2)), *rows]).T
+    return y, np.sqrt(v)
+
+
+def _told(one: AdjustedEffect) -> str:
+    """``Trim and fill: RR 1.19 (1.08 to 1.31)``."""
+    numbers = (float(one.scale.shown(x)) for x in (one.estimate, one.low, one.high))
+    return f"{one.name[0].upper()}{one.name[1:]}: {one.scale.short} {wording.interval_text(*numbers)}"
+
+
+_STYLES = (":", "-.", ":", "-.")
+
+
+def _lines(theme: Theme, test: Any, adjusted: Sequence[AdjustedEffect], deepest: float) -> list[_Line]:
+    """Adjusted effects upright, and the line of a test that regresses the effect on the standard error."""
+    se = np.array([0.0, deepest])
+    colours = (theme.prediction, theme.prediction, theme.square, theme.square)
+    lines = [
+        _Line(_told(one), np.full(2, one.estimate), se, style, colour)
+        for one, style, colour in zip(adjusted, _STYLES, colours, strict=False)
+    ]
+    if getattr(test, "method", "") in ("egger", "egger-mixed", "thompson"):
+        lines.append(_Line(f"{test.name}: line", test.intercept + test.slope * se, se, "-", theme.prediction))
+    return lines
 
 
 def _names(effects: Effects, x: FloatArray, y: FloatArray, *lines: tuple[Any, Any]) -> Names:
@@ -157,8 +228,9 @@ def _funnel_alt(effects: Effects, se: FloatArray, told: Sequence[str]) -> str:
 
 
 def _funnel_keys(
-    theme: Theme, z: Sequence[float], contours: Sequence[float], pooled: Pooled | None, filled: bool
-) -> Iterable[Key]:
+    theme: Theme, z: Sequence[float], contours: Sequence[float], pooled: Pooled | None, lines: Sequence[_Line],
+    filled: bool,
+) -> Iterable[Key]:  # fmt: skip
     if z:
         levels = [f"{1 - level:.3g}" for level in sorted(contours)]
         bands = [f"p > {levels[0]}", *(f"{a} > p > {b}" for a, b in pairwise(levels))]
@@ -167,6 +239,8 @@ def _funnel_keys(
     if pooled:
         yield Key("-", theme.diamond, "Pooled estimate")
         yield Key("--", theme.diamond, tied("95 % limits without heterogeneity"))
+    for line in lines:
+        yield Key(line.style, line.colour, tied(line.name))
     if filled:
         yield Key("o", theme.paper, "Filled in by trim and fill", edge=theme.interval)
 
