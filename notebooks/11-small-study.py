@@ -1,10 +1,9 @@
 # %% [markdown]
 # # Small-study effects
 #
-# Do small trials show larger effects, and would that be a sign that others stayed unpublished? The tests need ten
-# trials or
-# more. They are shown here on two published sets that have enough, and the last section says why they cannot be used
-# on the ketamine trials.
+# Do small trials show larger effects, and would that be a sign that others stayed unpublished? The tests and
+# adjustments need ten trials or more. They are shown here on two published sets that have enough. Then come bounds that
+# hold for any number of trials, and one page on why the tests cannot be used on the ketamine trials.
 
 # %%
 import kapmeta as km
@@ -18,57 +17,140 @@ smoke = km.reported(km.load_example("passive_smoking"))
 main = km.pool(smoke)
 print(main.summary())
 
-# %%
-axes = km.plot.funnel(main)
-save_figure(axes, "small-study-funnel")
+# %% [markdown]
+# Is the funnel asymmetric? A regression of the effect on its standard error and a rank correlation ask the same question
+# in two ways and need not agree. Each says which definition it follows and what it could have found.
 
 # %%
-print(km.asymmetry_test(smoke, method="egger").summary())
+egger = km.asymmetry_test(smoke, method="egger")
+print(egger.summary())
+
+# %%
+print(km.asymmetry_test(smoke, method="begg").summary())
+
+# %% [markdown]
+# What may the asymmetry be worth? Five answers that rest on five different assumptions. Results that show harm from
+# smoke are taken to be published more readily (`favoured="positive"`).
 
 # %%
 filled = km.trim_and_fill(smoke)
+line = km.pet_peese(smoke, favoured="positive")
+limit = km.limit_meta_analysis(smoke)
+steps = km.selection_model(smoke, weight="step", steps=[0.025, 0.5], favoured="positive")
+print(filled.summary(), line.summary(), limit.summary(), steps.summary(), sep="\n\n")
+
+# %%
 save_table(filled.to_frame(), "small-study-trim-and-fill")
-print(filled.summary())
-
-# %%
-print(km.pet_peese(smoke).summary())
-
-# %%
-print(km.limit_meta_analysis(smoke).summary())
-
-# %%
-print(km.selection_model(smoke, weight="step", steps=[0.025, 0.5], favoured="positive").summary())
 
 # %% [markdown]
-# ## BCG: bounds instead of tests
-#
-# How strongly would studies have to be selected for the result to go away? This question has an answer for any
-# number of studies.
+# The fifth, by Copas and Shi, gives no point but a curve: nothing in the data says how strong the selection was, so the
+# effect is shown for ever stronger selection.
 
 # %%
-bcg = km.risk_ratio(km.load_example("bcg"))
-print(km.publication_bias_sensitivity(bcg).summary())
+copas = km.copas(smoke, favoured="positive")
+print(copas.summary())
 
 # %%
-print(km.fail_safe_n(bcg).summary())
+save_table(copas.to_frame(), "small-study-copas")
+
+# %%
+axes = km.plot.funnel(main, test=egger, adjusted=[filled, line, limit, steps])
+save_figure(axes, "small-study-funnel")
 
 # %% [markdown]
-# ## The ketamine trials
+# All of them shrink the odds ratio, from 1.24 to between 1.01 and 1.19. None of them knows whether unpublished studies
+# are the reason: small studies may also differ in whom they asked and how. The interval of Henmi and Copas needs no such
+# assumption; it trusts the large studies and widens for heterogeneity. And the test of excess significance asks another
+# question: are there more significant studies than their power allows?
+
+# %%
+print(km.pool(smoke, ci="henmi-copas", prediction="none").summary())
+
+# %%
+print(km.excess_significance(smoke).summary())
+
+# %% [markdown]
+# A paper that reports such a test can take its paragraph from the result.
+
+# %%
+print(egger.methods_text())
+
+# %% [markdown]
+# ## BCG: tests made for counts
 #
-# Refused: with one or two trials a question no test of asymmetry has any power, and a funnel has no shape.
+# For an odds ratio the standard error depends on the ratio itself, and Egger's test then finds asymmetry that is not
+# there. Tests that work on the counts avoid that.
+
+# %%
+bcg = km.odds_ratio(km.load_example("bcg"))
+print(km.asymmetry_test(bcg, method="harbord").summary())
+
+# %%
+print(km.asymmetry_test(bcg, method="peters").summary())
+
+# %%
+print(km.asymmetry_test(bcg, method="arcsine-thompson").summary())
+
+# %% [markdown]
+# ## Bounds instead of tests
+#
+# How strongly would studies have to be selected for the result to go away? That question has an answer for any number of
+# trials, because nothing about the selection is estimated: significant favourable results are assumed to be published so
+# many times as readily as others.
+
+# %%
+ratio = km.risk_ratio(km.load_example("bcg"))
+bounds = km.publication_bias_sensitivity(ratio)
+print(bounds.summary())
+
+# %%
+save_table(bounds.to_frame(), "small-study-selection-ratio")
+
+# %% [markdown]
+# Or: how many trials without effect, of the size of the median trial, would have to lie in drawers? A large number
+# proves nothing, since trials in drawers need be neither null nor of that size.
+
+# %%
+print(km.fail_safe_n(ratio).summary())
+
+# %% [markdown]
+# ## Why it cannot be done for the ketamine trials
+#
+# No registered question on ketamine has more than two trials. A test of asymmetry asks for the slope of a line through
+# the trials: through two points a line always fits, and nothing is left to judge it by. It is refused, forced or not.
 
 # %% tags=["raises-exception"]
 evidence = km.load_evidence()
-km.asymmetry_test(km.registered_effects(evidence, "alcohol-odds"))
+alcohol = km.registered_effects(evidence, "alcohol-odds")
+km.asymmetry_test(alcohol, force=True)
 
 # %% [markdown]
-# What can be said is what confounding it would take to explain away the study that was not randomised.
+# With a few more trials the arithmetic would go through and still say next to nothing. Five of the thirteen BCG trials,
+# each larger than any ketamine trial here, show it: forced, the test says how seldom it would have found a bias as large
+# as one standard error in every trial. A p-value above 0.05 from such a test is no sign that nothing is missing.
+
+# %%
+print(km.asymmetry_test(ratio.select([0, 1, 2, 3, 4]), force=True).summary())
+
+# %% [markdown]
+# The bounds are valid here, and say that selection for significance cannot have made these two results: neither is
+# significant, and the interval holds no effect already.
+
+# %%
+print(km.publication_bias_sensitivity(alcohol).summary())
+
+# %%
+print(km.fail_safe_n(alcohol).summary())
+
+# %% [markdown]
+# The alcohol trial that was not randomised has another weakness, confounding, and for that too there is a bound: how
+# strongly something else would have to be tied both to getting ketamine and to abstinence.
 
 # %%
 print(km.e_value(km.registered(evidence, "alcohol-not-randomised")).summary())
 
 # %% [markdown]
-# And how many registered trials have no result yet: the denominator that no statistic can replace.
+# What no statistic can replace is the list of registered trials that have no result yet: the drawer itself.
 
 # %%
 save_table(km.substances_table(evidence), "small-study-registered")

@@ -173,6 +173,14 @@ def test_passive_smoking(smoke: Effects) -> None:
     assert limit.estimate == pytest.approx(0.0965773297161, rel=3e-5)
 
 
+def test_pet_peese_goes_by_the_favoured_direction() -> None:
+    """A line through 0.5 at standard error 0: PEESE where positive results are favoured, PET where negative ones are."""
+    v = np.linspace(0.01, 0.4, 12)
+    data = effects_of(0.5 + 0.3 * np.sqrt(v) + 0.01 * np.cos(np.arange(12)), v)
+    names = {word: small_study.pet_peese(data, favoured=word).name for word in ("treatment", "positive", "negative")}
+    assert names == {"treatment": "PEESE", "positive": "PEESE", "negative": "PET"}
+
+
 def test_given_weights_work_at_any_k(few: Effects) -> None:
     found = small_study.selection_model(few, delta=(1.0, 0.5), model="common")
     assert found.estimate < found.unadjusted

@@ -136,6 +136,7 @@ def pet_peese(
     effects: Effects,
     *,
     method: str = "pet-peese",
+    favoured: str = "treatment",
     level: float = PRIMARY.level,
     force: bool = False,
     mixed: bool = False,
@@ -150,8 +151,10 @@ def pet_peese(
     effects : Effects
         Effects of at least three trials.
     method : {"pet-peese", "pet", "peese"}
-        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the direction of benefit (one-sided p < 0.1),
+        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the favoured direction (one-sided p < 0.1),
         else PET.
+    favoured : {"treatment", "positive", "negative"}
+        Direction of the results published more readily, as in `selection_model`.
     level, force, mixed
         As in `asymmetry_test` and `kapmeta.pool`.
 
@@ -185,7 +188,7 @@ def pet_peese(
         raise ValueError(
             f"PET-PEESE is singular: all {data.k} trials have the standard error {math.sqrt(data.v[0]):.6g}"
         )
-    one_sided = _benefit_p_value(lines["PET"], favoured_sign(data.effects, "treatment"))
+    one_sided = _one_sided(lines["PET"], favoured_sign(data.effects, favoured))
     name = {"pet": "PET", "peese": "PEESE"}.get(method, "PEESE" if one_sided < 0.1 else "PET")
     line = lines[name]
     half = float(t_quantile((1 + level) / 2, line.df) * line.intercept_se)
@@ -204,8 +207,8 @@ def pet_peese(
     )  # fmt: skip
 
 
-def _benefit_p_value(pet: asymmetry.Line, sign: float) -> float:
-    """One-sided p-value of PET's intercept in the direction of benefit."""
+def _one_sided(pet: asymmetry.Line, sign: float) -> float:
+    """One-sided p-value of PET's intercept in the favoured direction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign
     beyond = float(t_two_sided(t, pet.df)) / 2
