@@ -213,7 +213,8 @@ class AdjustedEffect:
     def summary(self) -> str:
         """Before and after, what else was estimated, the definition and the notes, in words."""
         head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
-        more = ", ".join(f"{name} {wording.number(value)}" for name, value in self.parameters.items())
+        known = [(name, value) for name, value in self.parameters.items() if not math.isnan(value)]
+        more = ", ".join(f"{name} {wording.number(value)}" for name, value in known)
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
         return "\n".join([head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."])
 

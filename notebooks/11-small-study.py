@@ -2,8 +2,8 @@
 # # Small-study effects
 #
 # Do small trials show larger effects, and would that be a sign that others stayed unpublished? The tests and
-# adjustments need ten trials or more. They are shown here on two published sets that have enough. Then come bounds that
-# hold for any number of trials, and one page on why the tests cannot be used on the ketamine trials.
+# adjustments need ten trials or more. They are shown here on two published sets that have enough. Then come bounds
+# that hold for any number of trials, and one page on why the tests cannot be used on the ketamine trials.
 
 # %%
 import kapmeta as km
@@ -18,8 +18,8 @@ main = km.pool(smoke)
 print(main.summary())
 
 # %% [markdown]
-# Is the funnel asymmetric? A regression of the effect on its standard error and a rank correlation ask the same question
-# in two ways and need not agree. Each says which definition it follows and what it could have found.
+# Is the funnel asymmetric? A regression of the effect on its standard error and a rank correlation ask the same
+# question in two ways and need not agree. Each says which definition it follows and what it could have found.
 
 # %%
 egger = km.asymmetry_test(smoke, method="egger")
@@ -43,8 +43,8 @@ print(filled.summary(), line.summary(), limit.summary(), steps.summary(), sep="\
 save_table(filled.to_frame(), "small-study-trim-and-fill")
 
 # %% [markdown]
-# The fifth, by Copas and Shi, gives no point but a curve: nothing in the data says how strong the selection was, so the
-# effect is shown for ever stronger selection.
+# The fifth, by Copas and Shi, gives no point but a curve: nothing in the data says how strong the selection was, so
+# the effect is shown for ever stronger selection.
 
 # %%
 copas = km.copas(smoke, favoured="positive")
@@ -58,10 +58,10 @@ axes = km.plot.funnel(main, test=egger, adjusted=[filled, line, limit, steps])
 save_figure(axes, "small-study-funnel")
 
 # %% [markdown]
-# All of them shrink the odds ratio, from 1.24 to between 1.01 and 1.19. None of them knows whether unpublished studies
-# are the reason: small studies may also differ in whom they asked and how. The interval of Henmi and Copas needs no such
-# assumption; it trusts the large studies and widens for heterogeneity. And the test of excess significance asks another
-# question: are there more significant studies than their power allows?
+# All of them shrink the odds ratio, from 1.24 to between 1.01 and 1.19. None of them knows whether unpublished
+# studies are the reason: small studies may also differ in whom they asked and how. The interval of Henmi and Copas
+# needs no such assumption; it trusts the large studies and widens for heterogeneity. And the test of excess
+# significance asks another question: are there more significant studies than their power allows?
 
 # %%
 print(km.pool(smoke, ci="henmi-copas", prediction="none").summary())
@@ -94,9 +94,9 @@ print(km.asymmetry_test(bcg, method="arcsine-thompson").summary())
 # %% [markdown]
 # ## Bounds instead of tests
 #
-# How strongly would studies have to be selected for the result to go away? That question has an answer for any number of
-# trials, because nothing about the selection is estimated: significant favourable results are assumed to be published so
-# many times as readily as others.
+# How strongly would studies have to be selected for the result to go away? That question has an answer for any number
+# of trials, because nothing about the selection is estimated: significant favourable results are assumed to be
+# published so many times as readily as others.
 
 # %%
 ratio = km.risk_ratio(km.load_example("bcg"))
@@ -116,8 +116,9 @@ print(km.fail_safe_n(ratio).summary())
 # %% [markdown]
 # ## Why it cannot be done for the ketamine trials
 #
-# No registered question on ketamine has more than two trials. A test of asymmetry asks for the slope of a line through
-# the trials: through two points a line always fits, and nothing is left to judge it by. It is refused, forced or not.
+# No registered question on ketamine has more than two trials. A test of asymmetry asks for the slope of a line
+# through the trials: through two points a line always fits, and nothing is left to judge it by. It is refused, forced
+# or not.
 
 # %% tags=["raises-exception"]
 evidence = km.load_evidence()
@@ -125,9 +126,10 @@ alcohol = km.registered_effects(evidence, "alcohol-odds")
 km.asymmetry_test(alcohol, force=True)
 
 # %% [markdown]
-# With a few more trials the arithmetic would go through and still say next to nothing. Five of the thirteen BCG trials,
-# each larger than any ketamine trial here, show it: forced, the test says how seldom it would have found a bias as large
-# as one standard error in every trial. A p-value above 0.05 from such a test is no sign that nothing is missing.
+# With a few more trials the arithmetic would go through and still say next to nothing. Five of the thirteen BCG
+# trials, each larger than any ketamine trial here, show it: forced, the test says how seldom it would have found a
+# bias as large as one standard error in every trial. A p-value above 0.05 from such a test is no sign that nothing is
+# missing.
 
 # %%
 print(km.asymmetry_test(ratio.select([0, 1, 2, 3, 4]), force=True).summary())

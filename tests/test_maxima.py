@@ -33,3 +33,15 @@ def test_maximise_climbs_out_of_a_saddle() -> None:
 
     found = maximise(saddle, [0.01, 2.0], [-5, -5], [5, 5])
     assert_allclose(found.theta, [np.sqrt(0.5), 0], atol=1e-12)
+
+
+def test_a_coordinate_without_effect_does_not_stop_the_search() -> None:
+    """A slope of 1e-16 across [0, 100] is worth less than the rounding of the value, here in the other direction."""
+
+    def plain(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        value = 1000 - (x[0] - 1) ** 2 - 1e-12 * (x[1] > 3)
+        return float(value), np.array([-2 * (x[0] - 1), 1e-16]), np.diag([-2.0, -1e-30])
+
+    found = maximise(plain, [1.0, 3.0], [-9, 0], [9, 100])
+    assert found.converged
+    assert_allclose(found.theta[0], 1)

@@ -217,3 +217,29 @@ def test_interval_without_studies_has_weight_zero() -> None:
     found = selection.fit(y, v, steps=(0.025, 0.5))
     assert_allclose(found.delta, [1, 0, 0])
     assert_allclose(found.counts, [4, 0, 0])
+
+
+@pytest.mark.parametrize("family", ["beta", "power"])
+def test_no_likelihood_is_gained_where_the_integral_would_miss_the_weight(family: str) -> None:
+    """Means so far off that the weight, not the density, decides where studies are seen.
+
+    Integrated about the mean alone such a likelihood came out near e^10000.
+    """
+    rng = np.random.default_rng(0)
+    y, v = rng.normal(0.3, 0.3, 12), np.full(12, 0.1)
+    density, *_ = selection._density(y, v, family, (), False, np.ones(12))
+    d = [100.0, 1e-5] if family == "beta" else [100.0]
+    for mu in (11.2, -11.2, 30.0, -30.0):
+        assert selection.log_likelihood(density, np.array([mu, 0.4837, *d]))[0] <= 50
+    found = selection.fit(y, v, family=family)
+    assert found.unselected - 1e-9 <= found.log_likelihood < found.unselected + 10
+
+
+def test_one_study_with_given_weights() -> None:
+    """One study, weight 1/2 above p = 0.5: the maximum by a grid."""
+    found = selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5), common=True)
+    density, *_ = selection._density(np.array([0.4]), np.array([0.1]), "step", [0.5], False, np.ones(1))
+    grid = [selection.log_likelihood(density, np.array([mu, 0.0, 0.5]))[0] for mu in np.linspace(-1, 1, 301)]
+    assert found.converged
+    assert found.log_likelihood >= max(grid) - 1e-12
+    assert selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5)).tau2 == 0

@@ -174,7 +174,7 @@ def test_passive_smoking(smoke: Effects) -> None:
 
 
 def test_pet_peese_goes_by_the_favoured_direction() -> None:
-    """A line through 0.5 at standard error 0: PEESE where positive results are favoured, PET where negative ones are."""
+    """A line through 0.5 at standard error 0: PEESE where positive results are favoured, else PET."""
     v = np.linspace(0.01, 0.4, 12)
     data = effects_of(0.5 + 0.3 * np.sqrt(v) + 0.01 * np.cos(np.arange(12)), v)
     names = {word: small_study.pet_peese(data, favoured=word).name for word in ("treatment", "positive", "negative")}
@@ -186,6 +186,22 @@ def test_given_weights_work_at_any_k(few: Effects) -> None:
     assert found.estimate < found.unadjusted
     none = small_study.selection_model(few, delta=(1.0, 1.0), model="common")
     assert none.estimate == pytest.approx(none.unadjusted, rel=1e-9)
+
+
+def test_one_trial_with_given_weights_has_no_between_study_variance() -> None:
+    found = small_study.selection_model(effects_of([0.4], [0.1]), steps=(0.025, 0.5), delta=(1, 0.5, 0.1))
+    assert found.parameters["tau2"] == 0
+    assert found.estimate < found.unadjusted == 0.4
+    assert "common-effect model" in found.definition
+    assert "not estimable" not in found.summary()
+
+
+def test_a_missing_standard_error_is_told() -> None:
+    """Effects far beyond significance, beta weights, no heterogeneity: mean and weights cannot be told apart."""
+    effects = effects_of(3 + np.linspace(-0.1, 0.1, 12), 0.01 * np.linspace(1.3, 1, 12))
+    found = small_study.selection_model(effects, weight="beta", model="common")
+    assert math.isnan(found.se)
+    assert any("no standard error" in note for note in found.notes)
 
 
 def _same_size(k: int) -> Effects:
@@ -208,6 +224,15 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "word": (lambda: asymmetry_test(_one(), method="Egger"), 'unknown asymmetry test "Egger"; use one of: egger'),
     "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must be Effects"),  # type: ignore[arg-type]
     "PET": (lambda: small_study.pet_peese(_same_size(11)), "all 11 trials have the standard error 0.5"),
+    "PET line": (
+        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS**2), method="pet"), "PET has no residual",
+    ),
+    "PEESE line": (
+        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS), method="peese"), "PEESE has no residual",
+    ),
+    "no mean": (
+        lambda: small_study.fail_safe_n(effects_of([0.0] * 3, [0.1, 0.2, 0.3]), method="orwin"), "no effect exactly",
+    ),
     "limit": (lambda: small_study.limit_meta_analysis(_same_size(11)), "is singular: all 11 trials"),
     "copas": (lambda: small_study.copas(_same_size(16)), "needs trials of different size"),
     "copas p": (lambda: small_study.copas(_same_size(16), published=(1.0,)), "published must lie between"),

@@ -40,11 +40,14 @@ def maximise(
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
+    width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
     value, gradient, hessian = f(theta)
     settled = False
     for _ in range(_MOST_STEPS):
         stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0)) | (lower == upper)
-        direction = _newton_direction(gradient, hessian, ~stuck)
+        with np.errstate(invalid="ignore"):
+            flat = np.abs(gradient) * width <= 2e-13 * max(1.0, abs(value))  # nothing to gain across the whole box
+        direction = _newton_direction(gradient, hessian, ~(stuck | flat))
         gain = float(gradient @ direction)
         new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
         settled = gain <= 2e-13 * max(1.0, abs(value))

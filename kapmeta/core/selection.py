@@ -40,12 +40,17 @@ _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
 
 
 class Density(NamedTuple):
-    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the weight function."""
+    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the weight function.
+
+    `steep`: z statistics up to this size are always integrated over, however far from the mean, because the weight may
+    change there by more than the normal density falls; -inf where it cannot.
+    """
 
     z: FloatArray
     se: FloatArray
     cuts: FloatArray
     weight: Callable[[FloatArray, FloatArray], Weight]
+    steep: float = -np.inf
 
 
 class Selection(NamedTuple):
@@ -164,8 +169,9 @@ def _density(
         cuts = np.append(cuts, _NEAR_ZERO)
     tail = level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
+    steep = float(cuts.max()) if kind.level_ends else -np.inf
     return (
-        Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight),
+        Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight, steep),
         np.array(kind.neutral),
         np.array(kind.strong),
         np.array(kind.lower),
@@ -176,7 +182,7 @@ def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArr
     """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where hardly anything is seen."""
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
-    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts)
+    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)
     inside = _log_density(nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d))
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
     far = np.abs(nodes - m[:, None]) > _FAR * np.sqrt(s2)[:, None]
@@ -213,13 +219,14 @@ def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w
     return Weight(log, first, second)
 
 
-def _nodes(m: FloatArray, s: FloatArray, cuts: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _nodes(m: FloatArray, s: FloatArray, cuts: FloatArray, steep: float) -> tuple[FloatArray, FloatArray]:
     """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at cuts and at standard deviations."""
     x, w = _legendre()
     fixed = np.broadcast_to(cuts, (m.size, cuts.size))
     ends = np.concatenate([fixed, m[:, None] + s[:, None] * _DEVIATIONS], axis=1)
     reach = s[:, None] * _DEVIATIONS[-1]
-    ends = np.sort(np.clip(ends, m[:, None] - reach, m[:, None] + reach), axis=1)
+    low, high = np.minimum(m[:, None] - reach, -steep), np.maximum(m[:, None] + reach, steep)
+    ends = np.sort(np.clip(ends, low, high), axis=1)
     half = np.diff(ends, axis=1) / 2
     used = (half > 0).any(axis=0)
     start, half = ends[:, :-1][:, used, None], half[:, used, None]
@@ -243,7 +250,7 @@ def _best(
     lowest: FloatArray,
 ) -> Maximum:
     """The best of several searches: from no selection, from strong selection with a smaller mean, and from far away."""
-    tau2 = 0.0 if common else float(ESTIMATORS["ML"](y, v))
+    tau2 = 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     lower = np.concatenate([[-np.inf, 0.0], np.where(free, lowest, neutral)])
     upper = np.concatenate([[np.inf, 0.0 if common else np.inf], np.where(free, LARGEST, neutral)])
@@ -287,6 +294,6 @@ def _selection(
 
 def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:
     """Largest log-likelihood without selection."""
-    total = v + (0.0 if common else float(ESTIMATORS["ML"](y, v)))
+    total = v + (0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v)))
     e = y - (y / total).sum() / (1 / total).sum()
     return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _HALF_LOG_2PI)

@@ -22,6 +22,7 @@ from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
     favoured_sign,
+    refuse_exact_line,
     require_trials,
     study_rows,
     trials_of,
@@ -180,14 +181,14 @@ def pet_peese(
     notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
     if 10 <= data.k < 20:
         notes += ("with fewer than twenty trials the extrapolation is unreliable",)
-    lines = {
-        "PET": asymmetry.weighted_line(asymmetry.egger_points(data.y, data.v)),
-        "PEESE": asymmetry.weighted_line(asymmetry.peese_points(data.y, data.v)),
-    }
+    points = {"PET": asymmetry.egger_points(data.y, data.v), "PEESE": asymmetry.peese_points(data.y, data.v)}
+    lines = {name: asymmetry.weighted_line(part) for name, part in points.items()}
     if not np.isfinite(lines["PET"].slope):
         raise ValueError(
             f"PET-PEESE is singular: all {data.k} trials have the standard error {math.sqrt(data.v[0]):.6g}"
         )
+    for name in ("PET", "PEESE") if method == "pet-peese" else (method.upper(),):
+        refuse_exact_line(points[name], lines[name], name)
     one_sided = _one_sided(lines["PET"], favoured_sign(data.effects, favoured))
     name = {"pet": "PET", "peese": "PEESE"}.get(method, "PEESE" if one_sided < 0.1 else "PET")
     line = lines[name]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.core.arrays import FloatArray
+from kapmeta.core.asymmetry import Line, Points
 from kapmeta.core.combining import combine
 from kapmeta.effects import odds_ratio
 from kapmeta.pooling import one_question
@@ -82,7 +83,16 @@ def enough_trials(k: int, what: str, force: bool, detail: str = "", least: int =
 def require_trials(k: int, least: int, what: str) -> None:
     """Refuse fewer trials than the formulas can do with, forced or not."""
     if k < least:
-        raise ValueError(f"{what} needs at least {least} trials: {k} given; there is no residual to judge it by")
+        raise ValueError(f"{what} needs at least {least} trials: {k} given; fewer leave nothing to judge it by")
+
+
+def refuse_exact_line(points: Points, line: Line, what: str) -> None:
+    """Refuse effects that lie on a line to the last digit: no residual, so no standard error."""
+    used = points.w > 0
+    rounding = (16 * np.finfo(np.float64).eps * np.abs(points.y[used]).max()) ** 2 * points.w.sum()
+    if line.dispersion * line.df <= rounding:
+        k = np.count_nonzero(used)
+        raise ValueError(f"{what} has no residual: the effects of all {k} trials lie on a straight line exactly")
 
 
 def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, float]:

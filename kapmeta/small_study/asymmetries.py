@@ -14,7 +14,14 @@ from kapmeta import checking
 from kapmeta.core import asymmetry, counts
 from kapmeta.core.arrays import FloatArray
 from kapmeta.results import Effects
-from kapmeta.small_study.admissions import COUNT_COLUMNS, Trials, enough_trials, require_trials, trials_of
+from kapmeta.small_study.admissions import (
+    COUNT_COLUMNS,
+    Trials,
+    enough_trials,
+    refuse_exact_line,
+    require_trials,
+    trials_of,
+)
 from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import AsymmetryTest
 
@@ -259,9 +266,8 @@ def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k:
             f"{test.name} is singular: its predictor is {points.x[used][0]:.6g} for all {k} trials, and there is no "
             "slope to test; trials that are equally precise cannot show a small-study effect"
         )
-    rounding = (16 * np.finfo(np.float64).eps * np.abs(points.y[used]).max()) ** 2 * points.w.sum()
-    if line.dispersion * line.df <= rounding and test.reference is None:
-        raise ValueError(f"{test.name} has no residual: the effects of all {k} trials lie on a straight line exactly")
+    if test.reference is None:
+        refuse_exact_line(points, line, test.name)
 
 
 def _ranked(test: _Test, data: Trials) -> dict[str, Any]:

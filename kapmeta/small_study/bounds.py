@@ -56,7 +56,7 @@ def publication_bias_sensitivity(
     BiasSensitivity
         One row a ratio and one for the worst case. ``result["s_value"]`` and ``result["s_value_limit"]`` are the ratios
         at which the estimate and the confidence limit nearest the target reach it: ``inf`` if none does, ``nan`` where
-        no trial, or every trial, is significant in the favoured direction.
+        no trial, or every trial, is significant in the favoured direction; in the latter case there is no worst case.
 
     References
     ----------

@@ -205,8 +205,10 @@ def _null_size(data: Trials, size: str | float) -> float:
 def _negligible(data: Trials, target: float | None) -> float:
     """Orwin's target on the analysis scale, positive."""
     if target is None:
-        w = 1 / data.v
-        return abs(float((w * data.y).sum() / w.sum())) / 2
+        half = abs(float(combine(data.y, data.v, tau2=0.0).estimate)) / 2
+        if half == 0:
+            raise ValueError("the mean is no effect exactly, and half of it no target; give target=")
+        return half
     value = abs(on_analysis_scale(data.effects, target, "target"))
     if value == 0:
         raise ValueError(
@@ -238,7 +240,7 @@ def excess_significance(
     -------
     BiasSensitivity
         One row a trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]`` (exact) and
-        ``["chi2_p_value"]``.
+        ``["chi2_p_value"]`` (nan where every trial is sure to be significant).
 
     References
     ----------

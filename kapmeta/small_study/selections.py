@@ -74,7 +74,9 @@ def selection_model(
     Returns
     -------
     AdjustedEffect
-        `parameters` holds tau2, the weights, the log-likelihoods and the likelihood ratio test of no selection.
+        `parameters` holds tau2, the weights, the log-likelihoods and the likelihood ratio test of no selection (nan
+        where the weights were given). One trial is given no between-study variance. A standard error of nan comes with
+        a note.
 
     Raises
     ------
@@ -105,6 +107,7 @@ def selection_model(
         raise ValueError(f'steps would change nothing for weight="{weight}"; leave them out, or use weight="step"')
     steps = tuple(steps) if steps is not None else (0.025,)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    model = model if data.k > 1 else "common"  # one trial has no between-study variance
     sign = favoured_sign(data.effects, favoured)
     _check_selection(data, sign, weight, steps, delta, two_sided)
     require_trials(data.k, 1 if delta is not None else 2, "a selection model")
@@ -118,6 +121,8 @@ def selection_model(
         raise ValueError(
             "the selection model did not converge: the likelihood has no maximum these data can find; give delta"
         )
+    if math.isnan(found.se):
+        notes += ("no standard error: the data do not tell the mean from the selection; give the weights (delta)",)
     if found.on_bound:
         notes += (f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do not fix it",)
     half = float(normal_quantile((1 + level) / 2)) * found.se
