@@ -353,6 +353,19 @@ def test_who_has_no_counts_is_named(bcg: Effects) -> None:
     assert asymmetry_test(mixture).k == 14
 
 
+@pytest.mark.parametrize("method", ["harbord", "peters", "schwarzer"])
+def test_tables_that_say_nothing_do_not_make_ten(method: str) -> None:
+    """Twelve trials, six of them without any event: too few for a test that cannot use those."""
+    frame = km.load_example("bcg").head(12).assign(
+        events_t=lambda t: t["events_t"].where(t.index < 6, 0), events_c=lambda t: t["events_c"].where(t.index < 6, 0)
+    )  # fmt: skip
+    effects = km.odds_ratio(frame)
+    assert asymmetry_test(effects).k == 12
+    with pytest.raises(ValueError, match="6 studies, and fewer than 10 cannot tell"):
+        asymmetry_test(effects, method=method)
+    assert asymmetry_test(effects, method=method, force=True).k == 6
+
+
 def test_power_is_told_whatever_else_is_noted(bcg: Effects) -> None:
     table = bcg.table.assign(randomised=[True] * 12 + [False])
     mixed = Effects(bcg.y, bcg.v, bcg.labels, "OR", table, zero="half-if-any", event_is_good=False)

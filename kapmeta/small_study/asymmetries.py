@@ -29,7 +29,7 @@ __all__ = ["TESTS", "asymmetry_test"]
 
 
 class _Test(NamedTuple):
-    """One asymmetry test: its name, what exactly it is, and how it is computed."""
+    """One asymmetry test: its name, what exactly it is, how it is computed, and how many trials say something to it."""
 
     name: str
     definition: str
@@ -39,6 +39,7 @@ class _Test(NamedTuple):
     exact: bool = False
     counts: bool = False
     measures: tuple[str, ...] | None = None
+    informed: Callable[[Trials], int] | None = None
 
 
 def _egger(data: Trials) -> asymmetry.Points:
@@ -53,6 +54,12 @@ def _cells(data: Trials) -> tuple[FloatArray, ...]:
 def _sizes(data: Trials) -> tuple[FloatArray, FloatArray]:
     _, n1, _, n2 = _cells(data)
     return n1, n2
+
+
+def _with_both(data: Trials) -> int:
+    """Trials with events and with people without one."""
+    a, n1, c, n2 = _cells(data)
+    return int(np.count_nonzero((a + c > 0) & (a + c < n1 + n2)))
 
 
 def _arcsine(data: Trials) -> tuple[FloatArray, FloatArray]:
@@ -134,6 +141,7 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
             "without correction (meta adds 0.5 to tables with a zero cell for that odds ratio), normal reference",
             rank=lambda d: asymmetry.schwarzer(*_cells(d)),
             counts=True,
+            informed=_with_both,
         ),
         "arcsine-egger": _Test(
             "Rücker's arcsine test, Egger",
@@ -209,15 +217,16 @@ def asymmetry_test(
     checking.chosen(method, TESTS, "asymmetry test")
     test, data = TESTS[method], trials_of(effects, mixed=mixed)
     _refuse_measure(test, data)
-    require_trials(data.k, 3, test.name)
+    k = _informed(test, data)
+    require_trials(k, 3, test.name)
     power = float(asymmetry.power((test.points or _egger)(data)))
     detail = _power_text(power) + ("; a rank test finds less than this, which is Egger's" if test.rank else "")
-    notes = (*(enough_trials(data.k, test.name, force, detail) or (detail,)), *data.notes)
-    found = _ranked(test, data) if test.rank else _regressed(test, data)
+    notes = (*(enough_trials(k, test.name, force, detail) or (detail,)), *data.notes)
+    found = _ranked(test, data) if test.rank else _regressed(test, data, k)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
         notes += ("the standard error of a log ratio depends on the ratio: false alarms are more frequent than 5 %",)
     return AsymmetryTest(
-        test.name, method, test.definition, power=power, effects=data.effects, notes=notes,
+        test.name, method, test.definition, power=power, effects=data.effects, notes=notes, k=k,
         references=(PAPERS[method.partition("-")[0]], PAPERS["few trials"]), **found,
     )  # fmt: skip
 
@@ -242,12 +251,17 @@ def _refuse_measure(test: _Test, data: Trials) -> None:
         raise ValueError(f"{test.name} is for {' or '.join(test.measures)}: these are {data.effects.measure}")
 
 
-def _regressed(test: _Test, data: Trials) -> dict[str, Any]:
+def _informed(test: _Test, data: Trials) -> int:
+    """How many trials say something to this test: tables without events or non-events may not."""
+    if test.points is not None:
+        return int(np.count_nonzero(test.points(data).w > 0))
+    return data.k if test.informed is None else test.informed(data)
+
+
+def _regressed(test: _Test, data: Trials, k: int) -> dict[str, Any]:
     """Fields of the result of a regression test, or an error that says why there is no line."""
     assert test.points is not None
     points = test.points(data)
-    k = int(np.count_nonzero(points.w > 0))
-    require_trials(k, 3, test.name)
     if test.reference is None:
         line = asymmetry.weighted_line(points)
     else:
@@ -255,7 +269,7 @@ def _regressed(test: _Test, data: Trials) -> dict[str, Any]:
     _refuse_line(test, points, line, k)
     fields = ("statistic", "df", "p_value", "slope", "slope_se", "intercept", "intercept_se")
     numbers = {name: float(getattr(line, name)) for name in fields}
-    return {**numbers, "k": k, "tau2": float(line.tau2) if test.reference else math.nan}
+    return {**numbers, "tau2": float(line.tau2) if test.reference else math.nan}
 
 
 def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k: int) -> None:
@@ -280,4 +294,4 @@ def _ranked(test: _Test, data: Trials) -> dict[str, Any]:
     p = float(found.exact_p_value if exact else found.p_value)
     statistic = math.nan if exact else float(found.statistic)
     df = math.nan if exact else math.inf
-    return {"statistic": statistic, "df": df, "p_value": p, "tau": float(found.tau), "k": data.k}
+    return {"statistic": statistic, "df": df, "p_value": p, "tau": float(found.tau)}
