@@ -80,34 +80,22 @@ def publication_bias_sensitivity(
     goal = 0.0 if target is None else sign * on_analysis_scale(data.effects, target, "target")
     tau2 = float(combine(data.y, data.v, tau2="REML").tau2) if model == "robust" and data.k > 1 else None
     y, v = sign * data.y, data.v
-    yes = bias_bounds.affirmative(y, v, level=level)
+    yes = float(bias_bounds.affirmative(y, v, level=level).sum())
     limit = bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level)
     s = float(bias_bounds.s_value(y, v, target=goal, tau2=None if tau2 is None else np.asarray(tau2), level=level))
     table = _bias_table(data, sign, [float(r) for r in ratios], tau2, level)
-    worst = table.iloc[-1]
-    values = {
-        "s_value": s, "s_value_limit": limit,
-        "affirmative": float(yes.sum()), "not_affirmative": float(data.k - yes.sum()),
-        "worst_case": float(worst["estimate"]), "worst_case_low": float(worst["low"]),
-        "worst_case_high": float(worst["high"]),
-    }  # fmt: skip
+    values = {"s_value": s, "s_value_limit": limit, "affirmative": yes, "not_affirmative": data.k - yes}
+    for name, column in (("worst_case", "estimate"), ("worst_case_low", "low"), ("worst_case_high", "high")):
+        values[name] = float(table[column].iloc[-1])
     definition = (
         f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; "
         + ("common-effect weights, normal limits" if tau2 is None else f"weights 1/(v + {tau2:.4g}), CR2 robust limits")
         + "; worst case: the trials that are not affirmative, alone"
     )
-    sentences = _bias_sentences(data, values, target, level)
     return BiasSensitivity(
-        "Publication bias sensitivity",
-        definition,
-        values,
-        table,
-        sentences,
-        data.k,
-        data.effects,
-        data.notes,
-        (PAPERS["S-value"],),
-    )
+        "Publication bias sensitivity", definition, values, table, _bias_sentences(data, values, target, level), data.k,
+        data.effects, data.notes, (PAPERS["S-value"],),
+    )  # fmt: skip
 
 
 def _bias_table(data: Trials, sign: float, ratios: list[float], tau2: float | None, level: float) -> pd.DataFrame:
@@ -201,16 +189,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     >>> round(found["estimate"], 2), round(found["limit"], 2)
     (4.92, 3.18)
     """
-    if not isinstance(pooled, Pooled):
-        raise TypeError(f"pooled must be Pooled, e.g. from km.pool(effects): got {type(pooled).__name__}")
-    offered = tuple(_AS_RISK_RATIO)
-    if pooled.measure not in offered:
-        raise ValueError(f"an E-value needs a ratio ({', '.join(offered)}): this is a {pooled.scale.name}")
-    if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
-        raise ValueError(
-            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the "
-            "outcome"
-        )
+    _refuse_no_ratio(pooled, common_outcome)
     estimate, limit = _risk_ratios(pooled, bool(common_outcome))
     values = {"estimate": float(bias_bounds.e_value(estimate)), "limit": float(bias_bounds.e_value(limit))}
     level = wording.percent(pooled.method.level)
@@ -232,6 +211,19 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     return BiasSensitivity(
         "E-value", definition, values, table, (sentence,), pooled.k, pooled.effects, notes, (PAPERS["E-value"],)
     )
+
+
+def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
+    """Refuse what is no risk ratio and cannot be turned into one."""
+    if not isinstance(pooled, Pooled):
+        raise TypeError(f"pooled must be Pooled, e.g. from km.pool(effects): got {type(pooled).__name__}")
+    if pooled.measure not in _AS_RISK_RATIO:
+        raise ValueError(f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}")
+    if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
+        raise ValueError(
+            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the "
+            "outcome"
+        )
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:

@@ -276,13 +276,6 @@ def excess_significance(
         "trials; chi-squared above, given beside it)"
     )
     return BiasSensitivity(
-        "Test of excess significance",
-        definition,
-        values,
-        table,
-        (sentence,),
-        data.k,
-        data.effects,
-        notes,
+        "Test of excess significance", definition, values, table, (sentence,), data.k, data.effects, notes,
         (PAPERS["excess"],),
-    )
+    )  # fmt: skip
