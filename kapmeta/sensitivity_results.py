@@ -318,8 +318,9 @@ class Multiverse:
     ----------
     table : DataFrame
         One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or ``"reference only"``),
-        `k`, `y`, `se`, `y_low`, `y_high` and `statistic`. Everything is oriented: positive says more events under
-        treatment.
+        `k`, `y`, `se`, `y_low`, `y_high`, `statistic` (estimate over standard error; of an exact model the normal
+        deviate of its p-value) and `reason`, empty where there is an answer. Everything is oriented: positive says more
+        events under treatment.
     effects : Effects
         The trials, for their words.
     explained : mapping of str to float
@@ -329,6 +330,10 @@ class Multiverse:
         Median statistic of all analyses in each shuffled data set; empty where none was asked for.
     notes : tuple of str
         What a reader must know before quoting it.
+    level : float
+        Confidence level, a proportion.
+    exact : tuple of str
+        Poolings of the table that are exact models: the null distribution leaves them out.
     """
 
     table: pd.DataFrame
@@ -336,6 +341,8 @@ class Multiverse:
     explained: Mapping[str, float]
     null: FloatArray
     notes: tuple[str, ...] = ()
+    level: float = 0.95
+    exact: tuple[str, ...] = ()
 
     @property
     def scale(self) -> Measure | None:
@@ -344,9 +351,15 @@ class Multiverse:
         return measure_named("RR" if first == OPPOSITE else first) if self.table["measure"].nunique() == 1 else None
 
     @property
+    def answered(self) -> pd.DataFrame:
+        """The rows with an answer."""
+        return self.table[self.table["reason"] == ""]
+
+    @property
     def median_statistic(self) -> float:
-        """Median of estimate over standard error."""
-        return float(self.table["statistic"].median())
+        """Median of estimate over standard error, of the analyses that the null distribution is made of."""
+        shuffled = ~self.answered["pooling"].isin(self.exact)
+        return float(self.answered.loc[shuffled, "statistic"].median())
 
     @property
     def p_value(self) -> float:
@@ -357,22 +370,30 @@ class Multiverse:
         return (1 + as_far) / (1 + self.null.size)
 
     def shares(self, by: str | None = None) -> pd.DataFrame:
-        """Share of analyses that favour treatment, and whose interval excludes no effect; for each word of a choice."""
+        """Share of analyses that favour treatment, and whose interval excludes no effect; for each word of a choice.
+
+        Shares are of those with an answer; `no answer` counts the others.
+        """
         groups = self.table.groupby(by, sort=False) if by else [("all", self.table)]
-        return pd.DataFrame(
-            {
-                by or "analyses": name,
-                "count": len(rows),
-                "more events under treatment": float((rows["y"] > 0).mean()),
-                "excludes no effect": float(((rows["y_low"] > 0) | (rows["y_high"] < 0)).mean()),
-            }
-            for name, rows in groups
-        )
+        found = []
+        for name, rows in groups:
+            known = rows[rows["reason"] == ""]
+            found.append(
+                {
+                    by or "analyses": name,
+                    "count": len(rows),
+                    "no answer": len(rows) - len(known),
+                    "more events under treatment": float((known["y"] > 0).mean()),
+                    "excludes no effect": float(((known["y_low"] > 0) | (known["y_high"] < 0)).mean()),
+                }
+            )
+        return pd.DataFrame(found)
 
     def vibration(self) -> float:
         """Ratio of the 99th to the 1st percentile of the risk ratios (of the first measure where there are several)."""
         first = self.table["measure"].iloc[0]
-        low, high = np.quantile(self.table.loc[self.table["measure"] == first, "y"], [0.01, 0.99])
+        estimates = self.answered.loc[self.answered["measure"] == first, "y"]
+        low, high = np.quantile(estimates[np.isfinite(estimates)], [0.01, 0.99])
         return float(np.exp(high - low))
 
     def to_frame(self) -> pd.DataFrame:
@@ -393,8 +414,9 @@ class Multiverse:
         share = self.shares().iloc[0]
         known = {axis: value for axis, value in self.explained.items() if value > 0}
         most = sorted(known, key=lambda axis: -known[axis])[:3]
+        unanswered = f", {share['no answer']} without an answer" if share["no answer"] else ""
         parts = [
-            f"{len(self.table)} analyses of {len(self.effects.labels)} studies: "
+            f"{len(self.table)} analyses of {len(self.effects.labels)} studies{unanswered}: "
             f"{100 * share['more events under treatment']:.0f} % have more events ({self.effects.event}) under "
             f"{self.effects.treatment}, the interval excludes no effect in {100 * share['excludes no effect']:.0f} %."
         ]

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
+from kapmeta.alternatives import CHOICES, MISSING, about_poolings, analyses_of, choices_asked, standings
 from kapmeta.choices import INCLUSIONS, at_time
 from kapmeta.core import masks, universes
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.counts import TRIGGERS
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.universes import COMMON, STRATIFIED, Analysis, Cells, Patients
+from kapmeta.core.universes import COMMON, Analysis, Cells, Patients
 from kapmeta.effects import Names, counts_of, risk_ratio, split_names
+from kapmeta.exact_universes import MODELS, ONE_TRIAL, ExactOutcomes, evaluate_exact
 from kapmeta.missing_counts import observed
 from kapmeta.pooling import one_question
 from kapmeta.protocol import PRIMARY
@@ -26,49 +25,8 @@ from kapmeta.sensitivity_results import Multiverse
 
 __all__ = ["CHOICES", "multiverse"]
 
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "time": ("as given",),
-    "missing": ("as counted",),
-    "measure": ("RR", universes.OPPOSITE, "OR"),
-    "zero": ("half-if-any", "treatment-arm"),
-    "pooling": ("REML", "PM", "DL", COMMON, STRATIFIED),
-    "ci": ("hksj-hybrid", "hksj-variance", "wald"),
-    "studies": ("all",),
-}
-"""The choices of the multiverse and what each may be by default; `kapmeta.multiverse` takes others."""
-
-MISSING: Mapping[str, tuple[bool, bool] | None] = {
-    "as counted": None,
-    "available": None,
-    "no event": (False, False),
-    "event": (True, True),
-    "best": (True, False),
-    "worst": (False, True),
-}
-"""What is done about the missing, by name; pairs say whether those of each arm are counted as events (where an event is
-good; the other way round, best and worst change places)."""
-
-STANDING: Mapping[str, str] = {
-    "DL": "arguable",
-    "ML": "arguable",
-    "HE": "arguable",
-    "HS": "arguable",
-    "HSk": "arguable",
-    "SJ": "arguable",
-    "wald": "arguable",
-    "hksj": "arguable",
-    "RD": "arguable",
-    "half-all": "arguable",
-    "half-if-any-study": "arguable",
-    "with non-randomised": "reference only",
-    "best": "reference only",
-    "worst": "reference only",
-    "event": "reference only",
-}
-"""Words that make an analysis less than defensible; an analysis has the weakest standing of its words."""
-
-_RANKS = ("defensible", "arguable", "reference only")
 _MOST = 500_000
+_MOST_EXACT = 5_000  # fits of some 30 ms each
 _DRAWS_AT_ONCE = 100
 
 
@@ -109,8 +67,10 @@ def multiverse(
         As in `kapmeta.risk_ratio`; several time points of a trial may be given, each a row with `months`.
     choices : mapping of str to sequence of str, optional
         Replaces the defaults `CHOICES`: ``time`` (``"as given"``, ``"longest"``, ``"earliest"``, ``"nearest 6"``),
-        ``missing`` (words of `MISSING`; needs the numbers missing), ``measure``, ``zero``, ``pooling`` (estimators of
-        tau2, ``"common"``, ``"mantel-haenszel"``), ``ci``, ``studies`` (words of `kapmeta.choices.INCLUSIONS`).
+        ``missing`` (words of `kapmeta.alternatives.MISSING`; needs the numbers missing), ``measure``, ``zero``,
+        ``pooling`` (estimators of tau2, ``"common"``, ``"mantel-haenszel"``, ``"peto"``, or models of
+        `kapmeta.pool_exact`, which are fitted one by one and take part in no permutation), ``ci`` (poolings of the
+        tables bring their own), ``studies`` (words of `kapmeta.choices.INCLUSIONS`).
     subsets : bool
         Whether every subset of at least `smallest` studies is analysed too.
     smallest : int
@@ -131,7 +91,8 @@ def multiverse(
     Returns
     -------
     Multiverse
-        One row an analysis; `summary`, the variance each choice explains, and the p-value of the whole.
+        One row an analysis, with its `reason` where it has no answer; `summary`, the variance each choice explains, and
+        the p-value of the whole.
 
     Raises
     ------
@@ -154,63 +115,37 @@ def multiverse(
     >>> multiverse(trials, choices={"measure": ["RR"], "pooling": ["REML", "common"]})
     Multiverse(208 analyses of 5 studies)
     """
-    asked = _choices(choices)
+    asked = choices_asked(choices)
     level = checking.proportion(level, "level")
     ready = _trials(trials, asked, totals, names)
-    analyses = _analyses(asked)
+    quick, exact = analyses_of(asked)
     sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
-    if len(analyses) * sets * len(ready.variants) > _MOST:
-        raise ValueError(
-            f"{len(ready.variants)} sets of tables x {len(analyses)} analyses x {sets} sets of studies are too many; "
-            f"at most {_MOST}: name fewer choices, or subsets=False"
-        )
+    _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
     named = _studies(ready, asked["studies"], subsets, smallest)
+    _refuse_too_many(len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,")
     which = np.array([mask for _, mask in named])
-    found = universes.evaluate(ready.cells, analyses, which, level=level)
-    table = _table(ready, analyses, [name for name, _ in named], found)
-    kept = table["usable"].to_numpy()
+    found = _with_reasons(universes.evaluate(ready.cells, quick, which, level=level), quick)
+    table = _table(ready, quick, [name for name, _ in named], found)
     null = np.zeros(0)
     if permutations:
         rng = np.random.default_rng(0) if rng is None else rng
-        null = _null(ready, analyses, which, kept, permutations, rng, _bar(progress))
-    table = table[kept].drop(columns="usable").reset_index(drop=True)
+        null = _null(ready, quick, which, found.reason.ravel() == "", permutations, rng, _bar(progress))
+    if exact:
+        fitted = evaluate_exact(ready.cells, exact, which, ready.labels, level=level)
+        table = pd.concat([table, _table(ready, exact, [name for name, _ in named], fitted)], ignore_index=True)
     effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
-    return Multiverse(table, effects, {axis: _explained(table, axis) for axis in asked}, null, _notes(ready))
+    fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
+    notes = (*_notes(ready), *about_poolings(asked, fitted_singly if permutations else ()))
+    shares = {axis: _explained(table, axis) for axis in asked}
+    return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
 
 
-def _choices(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """The choices asked for, checked word by word."""
-    given = dict(choices or {})
-    offered: dict[str, Sequence[str] | None] = {
-        "time": None,
-        "missing": tuple(MISSING),
-        "measure": tuple(universes.MEASURES),
-        "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
-        "pooling": (*ESTIMATORS, COMMON, STRATIFIED),
-        "ci": tuple(word for word in INTERVALS if word != "permutation"),
-        "studies": tuple(INCLUSIONS),
-    }
-    for axis, words in given.items():
-        checking.chosen(axis, CHOICES, "choice")
-        table = offered[axis]
-        if isinstance(words, str) or not len(words):
-            raise ValueError(f'choices["{axis}"] must list at least one word: got {words!r}')
-        if table is not None:
-            for word in words:
-                checking.chosen(word, table, axis)
-    return {axis: tuple(dict.fromkeys(given.get(axis, words))) for axis, words in CHOICES.items()}
-
-
-def _analyses(asked: Mapping[str, tuple[str, ...]]) -> list[Analysis]:
-    """The combinations that differ: Mantel-Haenszel has no zero rule, and like the common effect one interval."""
-    found: dict[Analysis, None] = {}
-    for measure, zero, pooling, ci in itertools.product(*(asked[x] for x in ("measure", "zero", "pooling", "ci"))):
-        if pooling == STRATIFIED:
-            zero, ci = "none", "wald"
-        elif pooling == COMMON:
-            ci = "wald"
-        found[Analysis(measure, zero, pooling, ci)] = None
-    return list(found)
+def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: str) -> None:
+    if variants * analyses * sets > most:
+        raise ValueError(
+            f"{variants} sets of tables x {analyses} {what} x {sets} sets of studies are too many; at most {most}: "
+            "name fewer choices, or subsets=False"
+        )
 
 
 def _trials(trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names) -> Trials:
@@ -317,9 +252,23 @@ def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) 
     return list(named.values())
 
 
-def _table(
-    ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: universes.Outcomes
-) -> pd.DataFrame:
+def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> ExactOutcomes:
+    """The same with the reason of each that has no answer; those have no numbers then."""
+    single = np.array([each.pooling != COMMON for each in analyses])[:, None] & (found.k == 1)
+    statistic = found.statistic
+    unanswered = ~np.isfinite(statistic) | ~np.isfinite(found.low)
+    reason = np.full(found.k.shape, "", dtype=object)
+    for j, each in enumerate(analyses):
+        reason[:, j][unanswered[:, j]] = f"the {each.ci} interval does not exist for these trials"
+    reason[single] = ONE_TRIAL
+    reason[found.k == 0] = "no trial has an effect"
+    estimate, se, low, high, statistic = (
+        np.where(reason == "", x, np.nan) for x in (found.estimate, found.se, found.low, found.high, statistic)
+    )
+    return ExactOutcomes(estimate, se, low, high, found.k, statistic, reason)
+
+
+def _table(ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes) -> pd.DataFrame:
     """One row an analysis, in the order variants x analyses x subsets."""
     index = pd.MultiIndex.from_product([range(len(ready.variants)), range(len(analyses)), range(len(studies))])
     variant, analysis, subset = (index.get_level_values(level).to_numpy() for level in range(3))
@@ -331,24 +280,10 @@ def _table(
         axes[field] = np.array([getattr(each, field) for each in analyses], dtype=object)[analysis]
     axes["studies"] = np.array(studies, dtype=object)[subset]
     table = pd.DataFrame(axes)
-    flat = {name: getattr(found, name).ravel() for name in ("k", "estimate", "se", "low", "high")}
-    table["standing"] = _standing(table)
-    table["k"], table["y"], table["se"] = flat["k"], flat["estimate"], flat["se"]
-    table["y_low"], table["y_high"] = flat["low"], flat["high"]
-    table["statistic"] = found.statistic.ravel()
-    single = (table["k"] == 1) & (table["pooling"] != COMMON)
-    return table.assign(usable=np.isfinite(table["statistic"]) & np.isfinite(table["y_low"]) & ~single)
-
-
-def _standing(table: pd.DataFrame) -> list[str]:
-    """The weakest standing of the words of each analysis; an interval of the common effect is its own."""
-    rank = np.zeros(len(table), dtype=int)
-    for axis in CHOICES:
-        words = table[axis].map(lambda word: _RANKS.index(STANDING.get(word, "defensible"))).to_numpy()
-        if axis == "ci":
-            words = np.where(table["pooling"].isin([COMMON, STRATIFIED]), 0, words)
-        rank = np.maximum(rank, words)
-    return [_RANKS[i] for i in rank]
+    table["standing"] = standings(table)
+    fields = {"y": "estimate", "se": "se", "y_low": "low", "y_high": "high"}
+    columns = {name: getattr(found, field).ravel() for name, field in fields.items()}
+    return table.assign(k=found.k.ravel(), **columns, statistic=found.statistic.ravel(), reason=found.reason.ravel())
 
 
 def _explained(table: pd.DataFrame, axis: str) -> float:

@@ -72,12 +72,16 @@ print(rounded.summary())
 # %% [markdown]
 # ## All choices at once
 #
-# There are too few ketamine trials for a pool worth multiplying out; the first five BCG trials show what the tool does.
+# There are too few ketamine trials for a pool worth multiplying out; the first five BCG trials show what the tool does:
+# five ways of pooling effects, Mantel-Haenszel, and two binomial likelihood models that need no continuity correction.
 
 # %%
 five = km.load_example("bcg").head(5)
+pooling = ["REML", "PM", "DL", "common", "mantel-haenszel", "binomial-normal", "binomial-common"]
 rng = np.random.default_rng(2026)
-universes = km.multiverse(five, choices={"measure": ["RR"]}, permutations=200, rng=rng, progress=False)
+universes = km.multiverse(
+    five, choices={"measure": ["RR"], "pooling": pooling}, permutations=200, rng=rng, progress=False
+)
 save_table(universes.to_frame().head(40), "sensitivity-multiverse-first-rows")
 print(universes.summary())
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import kapmeta as km
+from kapmeta import exact_universes
+from kapmeta.alternatives import CHOICES, OWN_INTERVAL
 from kapmeta.choices import at_time
 from kapmeta.core import universes
+from kapmeta.core.distributions import normal_cdf
 from kapmeta.core.universes import OPPOSITE, Analysis, Cells, Patients, evaluate, explained, shuffled
-from kapmeta.universes import CHOICES, multiverse
+from kapmeta.exact import Data
+from kapmeta.exact_universes import MODELS
+from kapmeta.universes import multiverse
 
 KAP5 = pd.DataFrame(
     {
@@ -39,25 +45,137 @@ def cells(frame: pd.DataFrame) -> Cells:
     return Cells(*(frame[name].to_numpy(dtype=float) for name in ("events_t", "n_t", "events_c", "n_c")))
 
 
+def analysed(row: Any) -> km.Pooled:
+    """The analysis of a row of the table, by the functions a user would call."""
+    names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
+    trials = PLAIN[PLAIN["study"].isin(names)]
+    measure = "RR" if row.measure == OPPOSITE else row.measure
+    told = km.complement(trials, "relapse") if row.measure == OPPOSITE else trials
+    if row.pooling == "mantel-haenszel":
+        return km.mantel_haenszel(told, measure=measure)
+    if row.pooling == "peto":
+        return km.peto(told)
+    if row.pooling in MODELS:
+        return km.pool_exact(told, model=row.pooling, measure=measure, ci=row.ci)
+    options = {"model": "common"} if row.pooling == "common" else {"tau2": row.pooling}
+    return km.pool(MEASURES[measure](told, zero=row.zero), ci=row.ci, **options)
+
+
+def assert_same(row: Any, rtol: float = 1e-9) -> None:
+    if row.reason:
+        with pytest.raises(ValueError, match="does not exist for these effects"):
+            analysed(row)
+        assert np.isnan([row.estimate, row.low, row.high, row.statistic]).all()
+        return
+    main = analysed(row)
+    shown = [float(main.scale.shown(x)) for x in (main.estimate, main.low, main.high)]
+    np.testing.assert_allclose([row.estimate, row.low, row.high], shown, rtol=rtol, err_msg=str(row))
+    assert row.k == main.k
+
+
 def test_every_analysis_is_the_one_pool_gives() -> None:
     found = multiverse(
         PLAIN, choices={"measure": ["RR", OPPOSITE, "OR", "RD"], "ci": ["hksj-hybrid", "wald", "kr"]}
     ).to_frame()
     rng = np.random.default_rng(4)
-    for row in found.iloc[rng.choice(len(found), 60, replace=False)].itertuples():
-        names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
-        trials = PLAIN[PLAIN["study"].isin(names)]
-        measure = "RR" if row.measure == OPPOSITE else row.measure
-        told = km.complement(trials, "relapse") if row.measure == OPPOSITE else trials
-        if row.pooling == "mantel-haenszel":
-            main = km.mantel_haenszel(told, measure=measure)
-        else:
-            effects = MEASURES[measure](told, zero=row.zero)
-            options = {"model": "common"} if row.pooling == "common" else {"tau2": row.pooling}
-            main = km.pool(effects, ci=row.ci, **options)
-        shown = [float(main.scale.shown(x)) for x in (main.estimate, main.low, main.high)]
-        np.testing.assert_allclose([row.estimate, row.low, row.high], shown, rtol=1e-9, err_msg=str(row))
-        assert row.k == len(names)
+    refused = found.index[found["reason"] != ""]
+    assert set(found.loc[refused, "reason"]) == {"the kr interval does not exist for these trials"}
+    for row in found.iloc[[*rng.choice(len(found), 60, replace=False), *refused[:5]]].itertuples():
+        assert_same(row)
+
+
+def test_models_of_the_tables_are_the_ones_their_functions_give() -> None:
+    words = ["peto", "binomial-normal", "binomial-common", "conditional", "beta-binomial", "firth"]
+    choices = {"measure": ["RR", OPPOSITE, "OR"], "pooling": words}
+    found = multiverse(PLAIN, choices=choices, smallest=3).to_frame()
+    subsets = 10 + 5 + 1
+    assert found["pooling"].value_counts().to_dict() == {
+        "peto": subsets, "binomial-normal": 3 * subsets, "binomial-common": 3 * subsets, "conditional": subsets,
+        "beta-binomial": 3 * subsets, "firth": subsets,
+    }  # fmt: skip
+    assert (found["zero"] == "none").all()
+    for word in words:
+        of_model = found[found["pooling"] == word]
+        assert set(of_model["ci"]) == {OWN_INTERVAL[word]}
+        for row in of_model.iloc[:: len(of_model) // 3].itertuples():
+            assert_same(row, rtol=1e-7)
+    everything = found.query("studies == 'all' and pooling == 'binomial-normal' and measure == 'OR'")
+    main = km.pool_exact(PLAIN, model="binomial-normal", measure="OR")
+    p_value = 2 * normal_cdf(-np.abs(everything["statistic"].item()))
+    assert p_value == pytest.approx(main.p_value, rel=1e-6)
+    assert np.sign(everything["statistic"].item()) == np.sign(main.estimate)
+
+
+SPARSE = pd.DataFrame(
+    {"study": ["A", "B", "C"], "events_t": [5, 0, 0], "n_t": [20, 15, 18], "events_c": [0, 0, 4], "n_c": [20, 16, 18]}
+)
+
+
+def test_an_analysis_without_an_answer_keeps_its_row_and_says_why() -> None:
+    choices = {"measure": ["RR"], "pooling": ["REML", "mantel-haenszel", "binomial-normal", "binomial-common"],
+               "zero": ["drop"], "ci": ["wald"]}  # fmt: skip
+    found = multiverse(SPARSE, choices=choices, smallest=1)
+    table = found.table.set_index(["pooling", "studies"])
+    assert len(table) == 4 * 7
+    assert table["reason"]["binomial-common", "B"].startswith("no table says anything about the RR")
+    assert table["reason"]["binomial-normal", "A"] == "one trial: nothing to pool"
+    assert table["reason"]["REML", "B"] == "no trial has an effect"
+    assert "contradict each other" in table["reason"]["binomial-normal", "A + C"]
+    assert table["reason"]["mantel-haenszel", "A + B"] == "the wald interval does not exist for these trials"
+    assert table["k"]["binomial-common", "A + B"] == 1  # the double zero is in neither arm's likelihood
+    alone = table.loc[("binomial-common", "A")]
+    own = km.pool_exact(SPARSE.iloc[:1], model="binomial-common", measure="RR")
+    assert alone["y"] == own.estimate == np.inf
+    assert alone["y_low"] == pytest.approx(own.low, rel=1e-9)
+    assert np.isfinite(alone["statistic"])
+    unanswered = found.table["reason"] != ""
+    assert found.table.loc[unanswered, ["y", "se", "y_low", "y_high", "statistic"]].isna().all(axis=None)
+    assert found.shares()["no answer"].item() == unanswered.sum()
+    assert found.summary().startswith(f"28 analyses of 3 studies, {unanswered.sum()} without an answer: ")
+    assert np.isfinite(found.vibration())
+
+
+def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    model = exact_universes.MODELS["binomial-common"]
+
+    def counting(data: Data) -> Any:
+        fits.append(data.labels)
+        return model.fit(data)
+
+    monkeypatch.setattr(exact_universes, "MODELS", {"binomial-common": model._replace(fit=counting)})
+    one = cells(PLAIN)
+    many = Cells(*(np.stack([x, x, np.where(np.arange(5) == 4, np.nan, x)]) for x in one))
+    masks = np.array([[True] * 5, [True, True, True, True, False], [False, True, False, True, True]])
+    analyses = [Analysis("RR", "none", "binomial-common", "profile")]
+    found = exact_universes.evaluate_exact(many, analyses, masks, list(PLAIN["study"]), level=0.95)
+    assert sorted(map(len, fits)) == [2, 3, 4, 5]  # of nine analyses: the third set of tables lacks a trial
+    np.testing.assert_array_equal(found.estimate[0], found.estimate[1])
+    assert found.estimate[2, 0, 0] == found.estimate[0, 0, 1]
+    assert found.k[:, 0].tolist() == [[5, 4, 3], [5, 4, 3], [4, 4, 2]]
+
+
+def test_exact_models_take_no_part_in_the_null_and_the_result_says_so() -> None:
+    choices = {"measure": ["OR"], "pooling": ["DL", "common"], "zero": ["half-if-any"], "ci": ["wald"]}
+    plain = multiverse(PLAIN, choices=choices, subsets=False, permutations=50)
+    with_exact = {**choices, "pooling": ["conditional", *choices["pooling"]]}
+    both = multiverse(PLAIN, choices=with_exact, subsets=False, permutations=50)
+    np.testing.assert_array_equal(plain.null, both.null)
+    assert both.median_statistic == plain.median_statistic
+    assert both.p_value == plain.p_value
+    assert "conditional" in set(both.table["pooling"])
+    assert "exact models (conditional) take no part in the null distribution" in both.summary()
+    assert "null distribution" not in multiverse(PLAIN, choices=with_exact, subsets=False).summary()
+
+
+def test_a_pooling_without_the_measure_is_refused_or_named() -> None:
+    with pytest.raises(ValueError, match=r'pooling "peto" gives none of the measures asked for \(RR\); it gives: OR'):
+        multiverse(PLAIN, choices={"measure": ["RR"], "pooling": ["REML", "peto"]})
+    found = multiverse(PLAIN, choices={"measure": ["RR", "OR"], "pooling": ["common", "conditional"]}, subsets=False)
+    assert "Note: conditional has no RR." in found.summary()
+    many = pd.concat([PLAIN] * 2, ignore_index=True).assign(study=[f"t{i}" for i in range(10)])
+    with pytest.raises(ValueError, match="x 6 exact models, fitted one by one, x 1023 sets of studies"):
+        multiverse(many, choices={"pooling": ["binomial-normal", "binomial-common"]}, smallest=1)
 
 
 def test_combinations_that_do_not_differ_come_once() -> None:

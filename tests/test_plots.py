@@ -225,6 +225,7 @@ def test_multiverse_sorts_and_marks_every_choice() -> None:
     ax = specifications.multiverse(frame, null=1.0, log=True)
     np.testing.assert_allclose(points(ax)[:, 1], [1.2, 1.6, 1.9])
     assert "The interval excludes 1 in 1 of 3 analyses." in texts(ax)
+    assert "Not drawn, without an answer: 1." in texts(ax)
     marks = [c for c in ax.collections if isinstance(c, PolyCollection)]
     assert sum(len(c.get_paths()) for c in marks) == 3
     assert "K" not in texts(ax)

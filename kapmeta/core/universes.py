@@ -25,7 +25,7 @@ from kapmeta.core.tau2 import ESTIMATORS
 from kapmeta.core.weighting import count, present
 
 OPPOSITE = "RR of the opposite"
-COMMON, STRATIFIED = "common", "mantel-haenszel"
+COMMON, STRATIFIED, PETO = "common", "mantel-haenszel", "peto"
 MEASURES: dict[str, Callable[..., counts.Estimates]] = {
     "RR": counts.risk_ratio,
     OPPOSITE: counts.risk_ratio,
@@ -105,8 +105,8 @@ def _evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, leve
     effects: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
     between: dict[tuple[str, str, str], FloatArray] = {}
     for position, each in enumerate(analyses):
-        if each.pooling == STRATIFIED:
-            found = _mantel_haenszel(cells, each.measure, masks, level)
+        if each.pooling in TABLES:
+            found = TABLES[each.pooling](cells, each.measure, masks, level)
         else:
             key = (each.measure, each.zero)
             if key not in effects:
@@ -123,12 +123,12 @@ def _evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, leve
 
 def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Oriented effects and variances."""
-    found = MEASURES[measure](*_told(cells, measure), zero=zero)
+    found = MEASURES[measure](*told(cells, measure), zero=zero)
     return (-found.y if measure == OPPOSITE else found.y), found.v
 
 
-def _told(cells: Cells, measure: str) -> Cells:
-    """The counts of the event, or of its opposite."""
+def told(cells: Cells, measure: str) -> Cells:
+    """The counts of the event, or of its opposite where that is what the measure is of."""
     if measure != OPPOSITE:
         return cells
     return Cells(cells.n_t - cells.events_t, cells.n_t, cells.n_c - cells.events_c, cells.n_c)
@@ -147,12 +147,34 @@ def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
 
 
 def _mantel_haenszel(cells: Cells, measure: str, masks: BoolArray, level: float) -> tuple[FloatArray | IntArray, ...]:
-    told = _told(cells, measure)
-    parts = [np.where(masks[None], x[:, None], np.nan) for x in told]
-    found = stratified.mantel_haenszel(*parts, measure="RR" if measure == OPPOSITE else measure)
-    estimate = np.where(np.isfinite(found.se), found.estimate, np.nan) * (-1.0 if measure == OPPOSITE else 1.0)
-    half = float(normal_quantile((1 + level) / 2)) * found.se
-    return estimate, found.se, estimate - half, estimate + half, found.k
+    found = stratified.mantel_haenszel(
+        *_each_mask(told(cells, measure), masks), measure="RR" if measure == OPPOSITE else measure
+    )
+    return _wald(found.estimate * (-1.0 if measure == OPPOSITE else 1.0), found.se, found.k, level)
+
+
+def _peto(cells: Cells, measure: str, masks: BoolArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+    found = stratified.peto(*_each_mask(cells, masks))
+    estimate = found.estimate if measure == "OR" else np.full(found.se.shape, np.nan)
+    return _wald(estimate, found.se, found.k, level)
+
+
+TABLES: dict[str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | IntArray, ...]]] = {
+    STRATIFIED: _mantel_haenszel,
+    PETO: _peto,
+}
+"""Poolings of the tables themselves, which need neither a zero-cell rule nor a between-study variance."""
+
+
+def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
+    """The tables with those absent that a mask leaves out, shape (rows, masks, k)."""
+    return [np.where(masks[None], x[:, None], np.nan) for x in cells]
+
+
+def _wald(estimate: FloatArray, se: FloatArray, k: IntArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+    estimate = np.where(np.isfinite(se), estimate, np.nan)
+    half = float(normal_quantile((1 + level) / 2)) * se
+    return estimate, se, estimate - half, estimate + half, k
 
 
 class Patients(NamedTuple):

@@ -93,6 +93,7 @@ def multiverse(
     scale: Measure | None = getattr(result, "scale", None)
     null = null if null is not None or scale is None else scale.null
     log = log if log is not None else bool(scale and scale.ratio)
+    whole = len(frame)
     frame = frame.dropna(subset=["estimate"]).sort_values("estimate", kind="stable", ignore_index=True)
     if frame.empty:
         raise ValueError("multiverse needs an analysis with an estimate; there is none")
@@ -106,6 +107,8 @@ def multiverse(
         [] if null is None
         else [f"The interval excludes {null:g} in {int(excludes.sum())} of {len(frame)} analyses."]
     )  # fmt: skip
+    if whole > len(frame):
+        told.append(f"Not drawn, without an answer: {whole - len(frame)}.")
     panel = framed(
         Frame(
             x=fixed_axis(-0.8, len(frame) - 0.2),
