@@ -40,7 +40,6 @@ STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
 
 _MOST_LISTED = 22  # 2^22 subsets and their results are 0.4 GB
 _MOST_NAMED = 62  # a subset is a whole number of 64 bits
-_FEWEST_FLAGGED = 5
 _DEFAULT_SAMPLE = 100_000
 
 
@@ -205,7 +204,8 @@ def influence(pooled: Pooled) -> Sweep:
     -------
     Sweep
         `leave_one_out` with the columns ``rstudent, dffits, cook, covariance_ratio, hat, dfbetas`` of
-        `kapmeta.core.influence.Influence`; `tau2` and `q` are those without the study.
+        `kapmeta.core.influence.Influence`; `tau2` and `q` are those without the study; `beyond` names the diagnostics
+        that lie beyond their cut-off, see `kapmeta.core.influence.CUT_OFFS`.
 
     Raises
     ------
@@ -230,9 +230,11 @@ def influence(pooled: Pooled) -> Sweep:
     shares = pooled.weights[pooled.effects.present]
     weighted = pooled.method.model in ("random", "common")
     found = diagnostics.influence(y, v, whole, without, shares, weighted=weighted)
-    table = sweep.table.assign(**found._asdict())
+    far = {name: diagnostics.beyond(name, values) for name, values in found._asdict().items()}
+    named = [", ".join(name for name, flags in far.items() if flags[i]) for i in range(y.size)]
+    table = sweep.table.assign(**found._asdict(), beyond=named)
     notes: tuple[str, ...] = ()
-    if pooled.k < _FEWEST_FLAGGED:
+    if pooled.k < diagnostics.FEWEST_FLAGGED:
         notes = (f"with {pooled.k} studies these are for display; no threshold applies",)
     return Sweep("influence", table, pooled.effects, pooled, (*notes, *_corrected_rows(pooled)))
 

@@ -94,8 +94,19 @@ bcg = km.pool(km.risk_ratio(km.load_example("bcg")))
 axes = km.plot.sweep(km.leave_one_out(bcg))
 save_figure(axes, "sensitivity-leave-one-out")
 
+# %% [markdown]
+# ## What single studies do to a result
+#
+# Each of the 13 BCG trials left out in turn: residuals, shifts of the estimate, precision, heterogeneity, weight.
+# Diamonds would lie beyond a customary cut-off.
+
 # %%
-save_table(km.influence(bcg).to_frame(), "sensitivity-influence")
+moved = km.influence(bcg)
+save_table(moved.to_frame(), "sensitivity-influence")
+axes = km.plot.influence(moved)
+save_figure(axes, "sensitivity-influence")
+
+# %%
 axes = km.plot.baujat(km.baujat(bcg))
 save_figure(axes, "sensitivity-baujat")
 

@@ -48,6 +48,10 @@ axes = km.plot.radial(main)
 save_figure(axes, "gallery-radial")
 
 # %%
+axes = km.plot.influence(km.influence(main))
+save_figure(axes, "gallery-influence")
+
+# %%
 axes = km.plot.bubble(km.meta_regression(effects, ["latitude"]))
 save_figure(axes, "gallery-bubble")
 

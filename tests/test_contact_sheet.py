@@ -29,10 +29,21 @@ from matplotlib.figure import Figure
 
 from kapmeta.effects import risk_ratio
 from kapmeta.moderators import meta_regression, subgroups
-from kapmeta.plot import curves, forests, funnels, judgements, scatters, specifications, subset_clouds, tipping_surfaces
+from kapmeta.plot import (
+    curves,
+    forests,
+    funnels,
+    influence_panels,
+    judgements,
+    scatters,
+    specifications,
+    subset_clouds,
+    tipping_surfaces,
+)
 from kapmeta.plot.saving import alt_text, root_of, save
 from kapmeta.pooling import pool
 from kapmeta.results import Effects, Pooled
+from kapmeta.sensitivity import influence as deletion
 
 matplotlib.use("Agg")
 
@@ -153,6 +164,7 @@ PLOTS: dict[str, tuple[Callable[[Effects], Axes], Callable[[Effects], bool]]] = 
     "radial": (lambda e: funnels.radial(pooled(e)), lambda e: e.k > 1),
     "labbe": (lambda e: scatters.labbe(pooled(e)), counted),
     "baujat": (lambda e: scatters.baujat(influence(e)), lambda e: True),
+    "influence": (lambda e: influence_panels.influence(deletion(pooled(e))), lambda e: e.k > 2),
     "bubble": (
         lambda e: scatters.bubble(meta_regression(e, "months", tau2="DL", ci="wald"), names=True),
         lambda e: e.k > 3 and not e.excluded,
@@ -242,6 +254,7 @@ def test_plot_keeps_to_the_ax_given(plot: str) -> None:
         "radial": lambda ax: funnels.radial(pooled(effects), ax=ax),
         "labbe": lambda ax: scatters.labbe(pooled(effects), ax=ax),
         "baujat": lambda ax: scatters.baujat(influence(effects), ax=ax),
+        "influence": lambda ax: influence_panels.influence(deletion(pooled(effects)), ax=ax),
         "bubble": lambda ax: scatters.bubble(meta_regression(effects, "months", tau2="DL", ci="wald"), ax=ax),
         "gosh": lambda ax: subset_clouds.gosh(cloud(effects), ax=ax),
         "drapery": lambda ax: curves.drapery(pooled(effects), ax=ax),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kapmeta.core import combine, masks
 from kapmeta.core.combining import Combined
-from kapmeta.core.influence import baujat, influence
+from kapmeta.core.influence import CUT_OFFS, baujat, beyond, influence
 from tests.r_values import data_set
 
 
@@ -68,3 +68,23 @@ def test_a_method_without_weights_has_no_factor() -> None:
     np.testing.assert_allclose(found.rstudent[:5], expected, rtol=1e-12)
     assert np.isnan(found.rstudent[5])
     assert np.isfinite(found.cook).all()
+
+
+def test_cut_offs_are_those_of_metafor() -> None:
+    # metafor 3.8.1, influence(rma(yi, vi, method="FE")) on yi = .1 .2 .15 .1 .2 .95, vi = .05: study 6 alone is marked
+    y, v = np.array([0.1, 0.2, 0.15, 0.1, 0.2, 0.95]), np.full(6, 0.05)
+    whole, without = both(y, v, 0.0)
+    found = influence(y, v, whole, without, shares(v, 0.0))
+    marked = {name: beyond(name, values).tolist() for name, values in found._asdict().items()}
+    only = [False] * 5 + [True]
+    never = [False] * 6
+    assert marked == {
+        "rstudent": only, "dffits": only, "cook": only, "covariance_ratio": never, "hat": never, "dfbetas": only
+    }  # fmt: skip
+    at = {name: cut.at(6) for name, cut in CUT_OFFS.items()}
+    assert at["dffits"] == pytest.approx(3 * np.sqrt(1 / 5), rel=1e-15)
+    assert at["cook"] == pytest.approx(0.454936423119572, rel=1e-12)  # R: qchisq(.5, 1)
+    assert at["rstudent"] == pytest.approx(1.959963984540054, rel=1e-12)
+    assert (at["hat"], at["dfbetas"]) == (0.5, 1.0)
+    assert not beyond("cook", np.full(4, 9.0)).any()
+    assert not beyond("cook", np.full(5, np.nan)).any()

@@ -10,12 +10,16 @@ References
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
+from kapmeta.core.distributions import chi2_quantile, normal_quantile
 from kapmeta.core.masks import leave_one_out
 from kapmeta.core.weighting import weights
 
@@ -45,6 +49,37 @@ class Influence(NamedTuple):
     covariance_ratio: FloatArray
     hat: FloatArray
     dfbetas: FloatArray
+
+
+class CutOff(NamedTuple):
+    """The size of a diagnostic of one of k studies beyond which it is marked, and its rule in words if it has one."""
+
+    at: Callable[[int], float]
+    rule: str
+
+
+FEWEST_FLAGGED = 5
+"""With fewer studies no cut-off applies."""
+
+CUT_OFFS: Mapping[str, CutOff] = MappingProxyType(
+    {
+        "rstudent": CutOff(lambda k: float(normal_quantile(0.975)), "two-sided 5 % of a normal residual"),
+        "dffits": CutOff(lambda k: 3 * math.sqrt(1 / (k - 1)), "3√(1/(k−1))"),
+        "cook": CutOff(lambda k: float(chi2_quantile(0.5, 1)), "median of χ² on 1 df"),
+        "hat": CutOff(lambda k: 3 / k, "3/k"),
+        "dfbetas": CutOff(lambda k: 1.0, ""),
+    }
+)
+"""Customary cut-offs [1]_, as in the R package metafor; those of the covariance ratio, tau2 and Q do not exist."""
+
+
+def beyond(name: str, values: FloatArray) -> BoolArray:
+    """Which of the k values of one diagnostic lie beyond its cut-off; none where no cut-off applies."""
+    k = values.size
+    if k < FEWEST_FLAGGED or name not in CUT_OFFS:
+        return np.zeros(k, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(values) > CUT_OFFS[name].at(k))
 
 
 def influence(

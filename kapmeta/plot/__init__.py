@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.forests import sweep as sweep
     from kapmeta.plot.funnels import funnel as funnel
     from kapmeta.plot.funnels import radial as radial
+    from kapmeta.plot.influence_panels import influence as influence
     from kapmeta.plot.judgements import risk_of_bias as risk_of_bias
     from kapmeta.plot.judgements import risk_of_bias_summary as risk_of_bias_summary
     from kapmeta.plot.paging import forest_pages as forest_pages
@@ -43,6 +44,7 @@ _HOME = {
     "forest_pages": "paging",
     "funnel": "funnels",
     "gosh": "subset_clouds",
+    "influence": "influence_panels",
     "labbe": "scatters",
     "multiverse": "specifications",
     "posterior": "curves",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kapmeta.core.arrays import FloatArray
 
-__all__ = ["EffectAxis", "effect_axis"]
+__all__ = ["EffectAxis", "effect_axis", "label_of", "linear_series"]
 
 Fits = Callable[[Sequence[float], Sequence[str]], bool]
 
@@ -86,11 +86,11 @@ def effect_axis(
     if ticks is not None:
         inside = [float(tick) for tick in ticks]
         bottom, top = (bottom, top) if ends is not None else (min(bottom, *inside), max(top, *inside))
-        return EffectAxis(bottom, top, tuple(inside), tuple(map(_label, inside)), log)
+        return EffectAxis(bottom, top, tuple(inside), tuple(map(label_of, inside)), log)
     for _ in range(60):
         axis = EffectAxis(bottom, top, (), (), log)
-        for series in _log_series(bottom, top) if log else _linear_series(bottom, top):
-            labels = [_label(tick) for tick in series]
+        for series in _log_series(bottom, top) if log else linear_series(bottom, top):
+            labels = [label_of(tick) for tick in series]
             if LEAST_LABELS <= len(series) <= MOST_LABELS and fits(list(axis.place(series)), labels):
                 return EffectAxis(bottom, top, tuple(series), tuple(labels), log)
         bottom, top = (float(x) for x in axis.at([-0.08, 1.08]))
@@ -128,10 +128,10 @@ def _log_series(low: float, high: float) -> Iterator[list[float]]:
     for step in range(2, max(3, (last - first) // 2)):
         yield _inside([float(f"1e{n}") for n in range(first, last + 1) if n % step == 0], low, high)
     if high / low < 10:
-        yield from _linear_series(low, high)
+        yield from linear_series(low, high)
 
 
-def _linear_series(low: float, high: float) -> Iterator[list[float]]:
+def linear_series(low: float, high: float) -> Iterator[list[float]]:
     """Even steps of 1, 2, 2.5 or 5 times a power of ten through 0, the finest first."""
     power = math.floor(math.log10(high - low)) - 1
     for exponent in (power, power + 1):
@@ -145,6 +145,7 @@ def _inside(values: list[float], low: float, high: float) -> list[float]:
     return [value for value in values if low * (1 - 1e-12) <= value <= high * (1 + 1e-12)]
 
 
-def _label(value: float) -> str:
+def label_of(value: float) -> str:
+    """A value as an axis shows it."""
     digits, _, power = f"{value:.6g}".partition("e")
     return (f"{digits}e{int(power)}" if power else digits).replace("-", "−")
