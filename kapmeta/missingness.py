@@ -136,7 +136,8 @@ def missing_outcomes(
     for split, arms in each_split(seen, base):
         analyses = {word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words}
         for pair in pairs:
-            analyses[_imor_text(pair)] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
+            told = _imor_text(pair, imor_sd, correlation, shared)
+            analyses[told] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
         if reasons:
             analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
         rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
@@ -228,8 +229,12 @@ def _pairs(imor: Sequence[float | tuple[float, float]] | None, good: bool) -> li
     return pairs
 
 
-def _imor_text(pair: tuple[float, float]) -> str:
-    return f"IMOR {pair[0]:.3g} treatment, {pair[1]:.3g} control"
+def _imor_text(pair: tuple[float, float], sd: float, correlation: float, shared: bool) -> str:
+    text = f"IMOR {pair[0]:.3g} treatment, {pair[1]:.3g} control"
+    if not sd:
+        return text
+    arms = f", correlation {correlation:g}" if correlation else ""
+    return f"{text}, SD {sd:g}{arms}{', shared by all trials' if shared else ''}"
 
 
 def _by_imor(

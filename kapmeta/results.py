@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking, wording
+from kapmeta import checking, sensitivity_wording, wording
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import normal_quantile
@@ -410,8 +410,8 @@ class Sweep:
         return wording.sweep_summary(self)
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section: what was varied, and what it starts from."""
-        return wording.sweep_methods(self)
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.sweep_methods(self)
 
     def alt_text(self) -> str:
         """The sweep as a reader who cannot see the figure would want it told."""

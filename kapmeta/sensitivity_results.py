@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import sensitivity_wording, wording
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import t_two_sided
@@ -127,6 +127,10 @@ class Subsets:
             text += f" The interval excludes {self.scale.null:g} in {excludes} of {self.codes.size}."
         return text
 
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.subsets_methods(self)
+
     def alt_text(self) -> str:
         """The subsets as a reader who cannot see the figure would want them told."""
         return self.summary()
@@ -226,6 +230,10 @@ class Tipping:
             f"among the missing over odds among the observed turn the result, {'; '.join(parts)}."
         )
 
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.tipping_methods(self)
+
     def alt_text(self) -> str:
         """The surface as a reader who cannot see the figure would want it told."""
         return self.summary()
@@ -302,6 +310,10 @@ class Fragility:
         if np.isnan(self.missing):
             return f"{text} How many are missing is not known."
         return f"{text} The outcomes of {self.missing:.0f} are missing."
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.fragility_methods(self)
 
     def __repr__(self) -> str:
         return f"Fragility({self.index:g} of {self.participants:g}, {self.method})"
@@ -430,6 +442,10 @@ class Multiverse:
             )
         return " ".join([*parts, *(f"Note: {note}." for note in self.notes)])
 
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.multiverse_methods(self)
+
     def alt_text(self) -> str:
         """The specification curve as a reader who cannot see the figure would want it told."""
         return self.summary()
@@ -488,6 +504,10 @@ class Calibration:
             f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'} {wording.percent(self.level)} "
             f"under all suppositions; the narrowest of them is {best}."
         )
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return sensitivity_wording.calibration_methods(self)
 
     def __repr__(self) -> str:
         suppositions = len(self.table[["effect", "tau"]].drop_duplicates())

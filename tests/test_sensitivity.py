@@ -234,7 +234,9 @@ def test_subset_sums_are_masks(seed: int, scale: float) -> None:
     np.testing.assert_allclose(fast.estimate, slow.estimate, rtol=1e-12)
     np.testing.assert_allclose(fast.se, slow.se, rtol=1e-12)
     np.testing.assert_allclose(fast.q, slow.q, rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(fast.status, slow.status)
+    np.testing.assert_allclose([fast.low, fast.high], [slow.low, slow.high], rtol=1e-12)
+    for name in ("df", "tau2", "k", "status"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name))
 
 
 def test_twenty_studies_in_all_subsets_take_a_moment() -> None:

@@ -8,7 +8,10 @@ References
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.combining import Combined
@@ -16,8 +19,10 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.status import Status
 from kapmeta.core.weighting import mean_and_residuals
 
+Number = TypeVar("Number", np.float64, np.int64)
 
-def subset_sums(x: FloatArray) -> FloatArray:
+
+def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Sum of `x` (k,) over each of the 2^k subsets, in the binary order of `kapmeta.core.masks.all_subsets`.
 
     The subsets with study j are those without it, each with ``x[j]`` added: one addition a subset.
@@ -27,7 +32,7 @@ def subset_sums(x: FloatArray) -> FloatArray:
     >>> subset_sums(np.array([1.0, 10.0, 100.0]))
     array([  0.,   1.,  10.,  11., 100., 101., 110., 111.])
     """
-    sums = np.zeros(2**x.size)
+    sums = np.zeros(2**x.size, dtype=x.dtype)
     for j, value in enumerate(x):
         np.add(sums[: 2**j], value, out=sums[2**j : 2 ** (j + 1)])
     return sums
@@ -45,14 +50,19 @@ def common_effects(y: FloatArray, v: FloatArray, *, level: float = 0.95) -> Comb
     """
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the sums lose no digits
-    s1, sy, syy = (subset_sums(x)[1:] for x in (w, w * e, w * e * e))
-    k = subset_sums(np.ones(y.size))[1:].astype(np.int64)
-    shift = sy / s1
-    se = 1 / np.sqrt(s1)
-    estimate = mean + shift
-    half = float(normal_quantile((1 + level) / 2)) * se
-    several = k > 1
-    q = np.where(several, np.maximum(syy - sy * shift, 0.0), np.nan)
-    status = np.where(several, int(Status.OK), int(Status.ONE_STUDY))
-    tau2 = np.where(several, 0.0, np.nan)
-    return Combined(estimate, se, estimate - half, estimate + half, np.full(se.shape, np.inf), tau2, q, k, status)
+    s1, sy, q = (subset_sums(x)[1:] for x in (w, w * e, w * e * e))
+    # each array is overwritten when it has done its work: fresh memory takes longer than the arithmetic
+    low, high = np.empty_like(s1), np.empty_like(s1)
+    shift = np.divide(sy, s1, out=low)
+    q -= np.multiply(sy, shift, out=high)
+    np.maximum(q, 0.0, out=q)
+    estimate = np.add(shift, mean, out=sy)
+    se = np.divide(1.0, np.sqrt(s1, out=s1), out=s1)
+    half = np.multiply(float(normal_quantile((1 + level) / 2)), se, out=low)
+    np.add(estimate, half, out=high)
+    np.subtract(estimate, half, out=low)
+    single = 2 ** np.arange(y.size) - 1
+    tau2, status = np.zeros(s1.size), np.zeros(s1.size, dtype=np.int64)  # Status.OK is 0
+    q[single], tau2[single], status[single] = np.nan, np.nan, int(Status.ONE_STUDY)
+    k = subset_sums(np.ones(y.size, dtype=np.int64))[1:]
+    return Combined(estimate, se, low, high, np.broadcast_to(np.inf, s1.shape), tau2, q, k, status)
