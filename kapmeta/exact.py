@@ -199,23 +199,24 @@ def _refit(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
     """The same model on subsets of the tables, one by one; nan where it gives no answer."""
     rows = np.asarray(mask, dtype=bool)
     flat = rows.reshape(-1, rows.shape[-1])
-    found = np.full((6, len(flat)), np.nan)
+    found = np.full((7, len(flat)), np.nan)
     for i, keep in enumerate(flat):
         some = data._replace(
             tables=type(data.tables)(*(cell[keep] for cell in data.tables)),
             labels=tuple(np.array(data.labels)[keep]),
             curves=[curve for curve, yes in zip(data.curves, keep, strict=True) if yes],
         )
+        if len(some.labels) < model.least:
+            continue
         try:
             fit = model.fit(some)
         except ValueError:
             continue
-        found[:, i] = fit.estimate, fit.se, fit.low, fit.high, fit.df, fit.tau2
-    estimate, se, low, high, df, tau2 = (part.reshape(rows.shape[:-1]) for part in found)
+        found[:, i] = fit.estimate, fit.se, fit.low, fit.high, fit.df, fit.tau2, _heterogeneity(some.curves)
+    estimate, se, low, high, df, tau2, q = (part.reshape(rows.shape[:-1]) for part in found)
     k = np.asarray(rows.sum(-1))
     status = np.where(np.isnan(estimate), Status.REFUSED, np.where(k > 1, Status.OK, Status.ONE_STUDY))
-    unknown = np.full(k.shape, np.nan)
-    return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), unknown, k, status)
+    return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), q, k, status)
 
 
 def _heterogeneity(curves: list[Tabulated]) -> float:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core import influence as diagnostics
 from kapmeta.core import masks, subsets
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.combining import Combined
+from kapmeta.exact import EXACT_MODELS
+from kapmeta.pooling import pool
 from kapmeta.results import Pooled, Sweep
 from kapmeta.sensitivity_results import Subsets, analyses_table, blocks, membership
 
@@ -41,6 +44,7 @@ STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
 _MOST_LISTED = 22  # 2^22 subsets and their results are 0.4 GB
 _MOST_NAMED = 62  # a subset is a whole number of 64 bits
 _DEFAULT_SAMPLE = 100_000
+_FITS_A_SECOND, _MOST_FITTED = 25, 10_000  # of exact models
 
 
 def leave_one_out(pooled: Pooled) -> Sweep:
@@ -77,8 +81,9 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     2  without C  2      1.85  0.05  62.11
     """
     labels, again = _again(pooled, 2, "leave-one-out")
-    found = again(masks.leave_one_out(len(labels)))
-    table = analyses_table([f"without {label}" for label in labels], found, left_out=labels)
+    masked = masks.leave_one_out(len(labels))
+    found = again(masked)
+    table = _alone(pooled, analyses_table([f"without {label}" for label in labels], found, left_out=labels), masked)
     notes = () if len(labels) > 2 else ("with two studies each row is the other trial's own result",)
     return Sweep("leave-one-out", table, pooled.effects, pooled, notes)
 
@@ -113,10 +118,11 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     labels, again = _again(pooled, 3, "leave-two-out")
     first, second = np.triu_indices(len(labels), 1)
     pairs = [(labels[i], labels[j]) for i, j in zip(first, second, strict=True)]
-    found = again(masks.leave_two_out(len(labels)))
+    masked = masks.leave_two_out(len(labels))
     names = [f"without {one} and {other}" for one, other in pairs]
     left_out = {"left_out": [one for one, _ in pairs], "left_out_too": [other for _, other in pairs]}
-    return Sweep("leave-two-out", analyses_table(names, found, **left_out), pooled.effects, pooled)
+    table = _alone(pooled, analyses_table(names, again(masked), **left_out), masked)
+    return Sweep("leave-two-out", table, pooled.effects, pooled)
 
 
 def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
@@ -157,10 +163,23 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     labels, again = _again(pooled, 2, "a cumulative analysis")
     order = _order(pooled, labels, by)
     joined = [labels[i] for i in order]
-    found = again(masks.cumulative(order))
+    masked = masks.cumulative(order)
     names = [joined[0], *(f"+ {label}" for label in joined[1:])]
     how = by if isinstance(by, str) else "the order given"
-    return Sweep(f"cumulative by {how}", analyses_table(names, found, joined=joined), pooled.effects, pooled)
+    table = _alone(pooled, analyses_table(names, again(masked), joined=joined), masked)
+    return Sweep(f"cumulative by {how}", table, pooled.effects, pooled)
+
+
+def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFrame:
+    """The rows of a single study with its own interval, where the effects are shown with another than Wald's."""
+    if pooled.effects.interval == "wald" or pooled.method.model not in ("random", "common"):
+        return table
+    there = np.flatnonzero(pooled.effects.present)
+    for row in np.flatnonzero(masked.sum(-1) == 1):
+        own = pool(pooled.effects.select(there[masked[row]]), level=pooled.method.level)
+        numbers = {"y": own.estimate, "se": own.se, "y_low": own.low, "y_high": own.high, "p_value": own.p_value}
+        table.loc[row, list(numbers)] = list(numbers.values())
+    return table
 
 
 def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArray:
@@ -326,7 +345,8 @@ def all_subsets(
     Raises
     ------
     ValueError
-        If there are too many subsets to hold, with the size they would take; if `smallest` exceeds the studies.
+        If there are too many subsets to hold, with the size they would take, or to fit one by one, with the time; if
+        `smallest` exceeds the studies.
 
     References
     ----------
@@ -349,6 +369,7 @@ def all_subsets(
         found = subsets.common_effects(pooled.effects.y[there], pooled.effects.v[there], level=pooled.method.level)
         return Subsets(np.arange(1, 2**k), found, pooled, tuple(labels))
     codes = _codes(k, smallest, sample, rng)
+    _refuse_slow(pooled, codes.size)
     parts = [again(membership(codes[rows], k)) for rows in blocks(codes.size)]
     fields = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     return Subsets(codes, Combined(*fields), pooled, tuple(labels), sample is not None)
@@ -356,6 +377,16 @@ def all_subsets(
 
 def _plain_common(pooled: Pooled) -> bool:
     return pooled.method.model == "common" and pooled.method.ci == "wald"
+
+
+def _refuse_slow(pooled: Pooled, subsets: int) -> None:
+    """Models that are fitted one by one are not fitted for hours."""
+    if subsets > _MOST_FITTED and pooled.method.model in {model.name for model in EXACT_MODELS.values()}:
+        raise ValueError(
+            f"{pooled.method.model} is fitted subset by subset, some {1 / _FITS_A_SECOND:g} s each: {subsets} subsets "
+            f"would take {subsets / _FITS_A_SECOND / 3600:.1g} hours; draw at most {_MOST_FITTED}, "
+            f"e.g. sample={_MOST_FITTED // 10}"
+        )
 
 
 def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator | None) -> IntArray:

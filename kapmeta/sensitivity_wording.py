@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kapmeta import wording
-from kapmeta.citing import REFERENCES
 from kapmeta.core.influence import CUT_OFFS, FEWEST_FLAGGED
 
 if TYPE_CHECKING:
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity_results import Calibration, Fragility, Multiverse, Subsets, Tipping
 
 PAPERS: Mapping[str, str] = {
-    **REFERENCES,
+    "tau2": "Veroniki AA, Jackson D, Viechtbauer W, et al. Methods to estimate the between-study variance and its "
+    "uncertainty in meta-analysis. Res Synth Methods 2016;7:55-79. https://doi.org/10.1002/jrsm.1164",
+    "intervals": "Röver C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for "
+    "random-effects meta-analysis with few studies. BMC Med Res Methodol 2015;15:99. https://doi.org/10.1186/s12874-015-0091-1",
     "zero cells": "Sweeting MJ, Sutton AJ, Lambert PC. What to add to nothing? Use and avoidance of continuity "
     "corrections in meta-analysis of sparse data. Stat Med 2004;23:1351-1375. https://doi.org/10.1002/sim.1761",
     "gamble-hollis": "Gamble C, Hollis S. Uncertainty method improved on best-worst case analysis in a binary "
@@ -116,12 +118,12 @@ def _estimators(sweep: Sweep) -> str:
     rows = sweep.table.iloc[:-1]  # the last is the common-effect model
     tau2 = [wording.TAU2_NAMES[word] for word in dict.fromkeys(rows["method"])]
     ci = [wording.CI_NAMES[word] for word in dict.fromkeys(rows["ci"])]
-    named = [*dict.fromkeys(rows["method"]), *(["hksj"] if rows["ci"].str.startswith("hksj").any() else [])]
     return _cited(
         f"{wording.studies(sweep.effects.k).capitalize()} were pooled under {len(rows)} combinations of an estimator "
         f"of the between-study variance ({wording.joined(tau2)}) and an interval ({wording.joined(ci)}), and with the "
         "common-effect model.",
-        *(word for word in named if word in PAPERS),
+        "tau2",
+        "intervals",
     )
 
 

@@ -226,7 +226,8 @@ def fragility_index(
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c` the index is set against those missing.
+        As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the index is set against
+        those missing.
     method : {"inverse-variance", "mantel-haenszel"}
         How several trials are pooled.
     measure : {"RR", "OR", "RD"}
@@ -277,11 +278,14 @@ def fragility_index(
         steps = fragility.pooled_fragility(cells, again)  # type: ignore[arg-type]
         name = wording.model_phrase(base.method)
     labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
-    lost = [f"missing_{side}" for side in ("t", "c")]
-    number_missing = (
-        float(table[lost].sum().sum()) if set(lost) <= set(table) and table[lost].notna().all(axis=None) else np.nan
-    )
-    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), number_missing)
+    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), _number_missing(table))
+
+
+def _number_missing(table: pd.DataFrame) -> float:
+    """How many are missing in all, by arm or by trial; nan where some trial does not say."""
+    empty = pd.Series(np.nan, index=table.index)
+    by_arm = table.get("missing_t", empty) + table.get("missing_c", empty)
+    return float(by_arm.fillna(table.get("missing", empty)).sum(skipna=False))
 
 
 def _by_inverse_variance(

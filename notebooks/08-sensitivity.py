@@ -50,12 +50,23 @@ save_table(missing.to_frame(), "sensitivity-missing")
 print(missing.summary())
 
 # %% [markdown]
+# Suppose that three of the six were in each arm, as nothing forbids. Each cell is one fate of them: how many of the
+# three had remained abstinent under three sessions, and how many under one.
+
+# %%
+tipping = km.tipping_point(sessions.assign(missing_t=3, missing_c=3), totals="observed")
+save_table(tipping.to_frame(), "sensitivity-tipping")
+axes = km.plot.tipping(tipping)
+save_figure(axes, "sensitivity-tipping")
+print(tipping.summary())
+
+# %% [markdown]
 # ## Fragility
 #
 # How many patients would have to have fared otherwise for the result to lose its significance.
 
 # %%
-print(km.fragility_index(sessions).summary())
+print(km.fragility_index(sessions.assign(missing=6)).summary())
 
 # %%
 print(km.fragility_index(evidence.trials(substance="cocaine", window="end of trial")).summary())

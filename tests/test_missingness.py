@@ -257,6 +257,11 @@ def test_fragility_of_one_trial_against_those_missing() -> None:
         found.summary()
         == "Fragility index by Fisher's exact test: 1 of 53 participants. The outcomes of 6 are missing."
     )
+    whole = fragility_index(KAP5.iloc[[2]].assign(missing=6))
+    assert (whole.index, whole.beyond_missing) == (1, -5)
+    several = KAP5.assign(missing_t=[1, 2, np.nan, 0, 0], missing_c=[1, 0, np.nan, 0, 0], missing=[np.nan, 2, 6, 0, 0])
+    assert fragility_index(several, model="common").missing == 10
+    assert np.isnan(fragility_index(several.assign(missing=np.nan), model="common").missing)
     reverse = fragility_index(KAP5.iloc[[3]])
     assert reverse.reverse
     assert reverse.index == 3

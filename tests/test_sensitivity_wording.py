@@ -58,7 +58,7 @@ def test_choices_list_their_words() -> None:
     text = km.estimator_table(effects).methods_text()
     assert text.startswith("5 studies were pooled under 7 combinations")
     assert "Sidik-Jonkman (SJ)" in text
-    assert "Viechtbauer W" in text
+    assert "Veroniki" in text
     every = km.estimator_table(effects, every=True)
     assert f"under {len(every.table) - 1} combinations" in every.methods_text()
     assert "Kenward-Roger" in every.methods_text()
