@@ -418,7 +418,7 @@ class Sweep:
         return wording.sweep_summary(self)
 
     def __repr__(self) -> str:
-        return f"Sweep({self.kind}, {len(self.table)} analyses, {self.scale.short})"
+        return f"Sweep({self.kind}, {wording.analyses(len(self.table))}, {self.scale.short})"
 
     def _repr_html_(self) -> str:
         return wording.sweep_html(self)

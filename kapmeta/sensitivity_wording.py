@@ -68,15 +68,11 @@ def _analysis(base: Pooled) -> str:
     return f"the analysis of the {what} ({wording.studies(base.k)}; {_how(base.method)})"
 
 
-def _analyses(n: int) -> str:
-    return f"{n:,} {'analysis' if n == 1 else 'analyses'}"
-
-
 def _repeated(sweep: Sweep, how: str) -> str:
     if sweep.base is None:
-        return f"We repeated the analysis {how} ({_analyses(len(sweep.table))})."
+        return f"We repeated the analysis {how} ({wording.analyses(len(sweep.table))})."
     anew = "; the between-study variance was estimated anew each time" if sweep.base.method.model == "random" else ""
-    return f"We repeated {_analysis(sweep.base)} {how} ({_analyses(len(sweep.table))}){anew}."
+    return f"We repeated {_analysis(sweep.base)} {how} ({wording.analyses(len(sweep.table))}){anew}."
 
 
 def _left_out(sweep: Sweep) -> str:

@@ -128,6 +128,11 @@ def studies(k: int) -> str:
     return f"{k} {'study' if k == 1 else 'studies'}"
 
 
+def analyses(n: int) -> str:
+    """``1 analysis``, ``3 analyses``."""
+    return f"{n:,} {'analysis' if n == 1 else 'analyses'}"
+
+
 def listed_excluded(effects: Effects) -> str:
     """``, 2 excluded`` or nothing."""
     return f", {len(effects.excluded)} excluded" if effects.excluded else ""
@@ -346,7 +351,7 @@ def sweep_summary(sweep: Sweep) -> str:
         return " ".join([f"{sweep.kind.capitalize()}: no analysis is possible.", *sweep.notes])
     null = sweep.scale.null
     ends = f"{sweep.scale.short} {number(frame['estimate'].min())} to {number(frame['estimate'].max())}"
-    text = f"{sweep.kind.capitalize()}, {len(frame)} analyses: {ends}."
+    text = f"{sweep.kind.capitalize()}, {analyses(len(frame))}: {ends}."
     if null is not None:
         excludes = int(((frame["low"] > null) | (frame["high"] < null)).sum())
         text += f" The interval excludes {null:g} in {excludes} of {len(frame)}."

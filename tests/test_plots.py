@@ -238,6 +238,9 @@ def test_multiverse_sorts_and_marks_every_choice() -> None:
     marks = [c for c in ax.collections if isinstance(c, PolyCollection)]
     assert sum(len(c.get_paths()) for c in marks) == 3
     assert "K" not in texts(ax)
+    named = specifications.multiverse(frame.rename(columns={"model": "ci"}), null=1.0, log=True)
+    assert "Interval" in texts(named)
+    assert "Ci" not in texts(named)
     with pytest.raises(ValueError, match='choices has "rule"'):
         specifications.multiverse(frame, choices=["rule"])
 
@@ -258,6 +261,10 @@ def test_tipping_numbers_are_those_of_the_frame() -> None:
     assert {f"{x:.2f}" for x in frame["estimate"]} <= set(texts(ax))
     cells = [len(c.get_paths()) for c in ax.collections if isinstance(c, PolyCollection)]
     assert cells == [3, 1, 2]  # above, below, includes
+    whole = pd.DataFrame([(a, b) for a in range(4) for b in range(30)], columns=["events_t", "events_c"])
+    counted = tipping_surfaces.tipping(whole.assign(estimate=1.5, low=1.2, high=2.0))
+    assert [label.get_text() for label in counted.get_xticklabels()] == ["0", "1", "2", "3"]
+    assert {float(label.get_text()) % 1 for label in counted.get_yticklabels()} == {0.0}
     with pytest.raises(ValueError, match="two values or more"):
         tipping_surfaces.tipping(frame.iloc[:1])
 

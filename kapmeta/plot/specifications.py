@@ -24,6 +24,8 @@ ROW, GROUP = 1.45, 0.5  # ems
 NUMBERS = frozenset(
     {"estimate", "low", "high", "y", "se", "y_low", "y_high", "p_value", "tau2", "q", "k", "analysis", "status", "i2"}
 )
+WORDS = {"ci": "interval", "zero": "zero cells"}
+"""Choices of `kapmeta.multiverse` whose columns have short names."""
 
 
 def multiverse(
@@ -150,12 +152,17 @@ def _choice_rows(
     at = 0.8
     for name in named:
         at += ROW / 2 + GROUP
-        rows.append((at, name.replace("_", " ").capitalize(), True, (name, None)))
+        rows.append((at, _words(name).capitalize(), True, (name, None)))
         for value in dict.fromkeys(frame[name]):
             at += ROW
             rows.append((at, " ".join(str(value).split()), False, (name, value)))
         at += ROW / 2
     return rows, at + 0.3
+
+
+def _words(name: str) -> str:
+    """A choice as a reader would call it."""
+    return WORDS.get(name, name.replace("_", " "))
 
 
 def _excludes(frame: pd.DataFrame, null: float | None) -> Any:
@@ -166,7 +173,7 @@ def _excludes(frame: pd.DataFrame, null: float | None) -> Any:
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], told: Sequence[str]) -> str:
     span = [wording.number(x) for x in (frame["estimate"].min(), frame["estimate"].max(), frame["estimate"].median())]
-    over = f" over the choices {wording.joined(name.replace('_', ' ') for name in named)}" if named else ""
+    over = f" over the choices {wording.joined(map(_words, named))}" if named else ""
     text = f"Specification curve of {len(frame)} analyses{over}: estimates {span[0]} to {span[1]}, median {span[2]}."
     return " ".join([text, *told])
 

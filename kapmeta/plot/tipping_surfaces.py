@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
-from kapmeta.plot.axis import effect_axis
-from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.axis import EffectAxis, Fits, effect_axis, label_of
+from kapmeta.plot.frames import AxisMaker, Frame, Key, axis_of, texts_of
 from kapmeta.plot.framing import Panel, framed
 from kapmeta.plot.marks import columns_of, ten
 from kapmeta.plot.style import Theme, theme_named
@@ -95,8 +95,8 @@ def tipping(
     own = result.alt_text() if hasattr(result, "alt_text") else ""
     panel = framed(
         Frame(
-            x=axis_of(levels[0], log=logs[0], ends=(edges[0][0], edges[0][-1])),
-            y=axis_of(levels[1], log=logs[1], ends=(edges[1][0], edges[1][-1])),
+            x=_axis(levels[0], logs[0], edges[0]),
+            y=_axis(levels[1], logs[1], edges[1]),
             x_label=labels[0],
             y_label=labels[1],
             name="Tipping surface",
@@ -133,6 +133,23 @@ def _axis_words(name: str, result: Any) -> str:
 
 def _words(name: str) -> str:
     return f"{name[:1].upper()}{name[1:]}".replace("_", " ")
+
+
+def _axis(levels: Any, log: bool, edges: Any) -> AxisMaker:
+    """An axis over the cells; where the assumptions are counts, whole numbers are labelled and nothing between."""
+    ends = (float(edges[0]), float(edges[-1]))
+    if log or (levels != np.floor(levels)).any():
+        return axis_of(levels, log=log, ends=ends)
+
+    def make(fits: Fits) -> EffectAxis:
+        ticks: list[float] = []
+        for step in (1, 2, 5, 10, 20, 50, 100, 200, 500):
+            ticks = [float(x) for x in range(int(levels[0]), int(levels[-1]) + 1, step)]
+            if fits(list(EffectAxis(*ends, (), (), False).place(ticks)), list(map(label_of, ticks))):
+                break
+        return EffectAxis(*ends, tuple(ticks), tuple(map(label_of, ticks)), False)
+
+    return make
 
 
 def _geometric(levels: Any) -> bool:
