@@ -13,7 +13,7 @@ from kapmeta.core.arrays import FloatArray
 from kapmeta.core.missing import Arm
 from kapmeta.effects import Names, counts_of, split_names
 
-__all__ = ["Observed", "observed"]
+__all__ = ["Observed", "number_missing", "observed"]
 
 
 class Observed(NamedTuple):
@@ -42,6 +42,13 @@ def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | Non
         _refuse_missing(labels, cells[f"events_{side}"], n, lost, side, totals)
         arms.append(Arm(cells[f"events_{side}"], n - lost if totals == "randomised" else n, some))
     return Observed(arms[0], arms[1], labels, frame, splits)
+
+
+def number_missing(trials: pd.DataFrame) -> float:
+    """How many are missing in all trials, by their arms or their totals; nan where some trial does not say."""
+    empty = pd.Series(np.nan, index=trials.index)
+    by_arm = trials.get("missing_t", empty) + trials.get("missing_c", empty)
+    return float(by_arm.fillna(trials.get("missing", empty)).sum(skipna=False))
 
 
 def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:

@@ -18,9 +18,11 @@ from kapmeta.choices import (
     rounded_counts,
 )
 from kapmeta.core.counts import TRIGGERS
+from kapmeta.core.missing import imputed
 from kapmeta.effects import Names, risk_ratio, split_names
 from kapmeta.exact import pool_exact
-from kapmeta.missingness import missing_outcomes
+from kapmeta.missing_counts import number_missing, observed
+from kapmeta.missingness import each_split, missing_outcomes
 from kapmeta.pooling import pool
 from kapmeta.protocol import PRIMARY
 from kapmeta.results import Pooled, Sweep
@@ -40,6 +42,7 @@ class Asked(NamedTuple):
     base: Pooled
     time: str
     opposite: str
+    totals: str
     level: float
     mixed: bool
     names: Names
@@ -50,6 +53,7 @@ def sensitivity_table(
     *,
     time: str = "as given",
     opposite: str = "relapse",
+    totals: str = "randomised",
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -63,20 +67,24 @@ def sensitivity_table(
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a study with `months`,
-        `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and `missing_c`, `percent_t` and `percent_c`.
+        `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and `missing_c` or their total `missing`,
+        `percent_t` and `percent_c`.
     time : str
         Which time of each trial is primary, see `kapmeta.choices.at_time`.
     opposite : str
         What the opposite of the event is called.
+    totals : {"randomised", "observed"}
+        As in `kapmeta.missing_outcomes`, where numbers missing are given.
     level, mixed, **names
         As in `kapmeta.pool`.
 
     Returns
     -------
     DataFrame
-        Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high` and `holds`: ``"yes"``, ``"no"``,
-        ``"no interval"`` where the choice gives none, ``"no trial"`` where it leaves none. The first row is the primary
-        analysis.
+        Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high`, `holds` and `reason`. Holds: ``"yes"``,
+        ``"no"``, ``"no interval"`` where the choice gives none, ``"no trial"`` where it leaves none, with the reason
+        then. The first row is the primary analysis. Where the arms of the missing are not known, the lowest and the
+        highest of all divisions stand for them.
 
     Raises
     ------
@@ -101,26 +109,27 @@ def sensitivity_table(
     columns, _ = split_names(names)
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
-    asked = Asked(trials, chosen, base, time, opposite, level, mixed, names)
+    asked = Asked(trials, chosen, base, time, opposite, totals, level, mixed, names)
     primary = _row("primary", "primary analysis", base)
     rows = [primary]
     for group in (_estimators, _models, _corrections, _measures, _deletion, _inclusions, _times, _missing, _rounding):
         rows.extend(group(asked))
     table = pd.DataFrame(rows)
-    side = table.pop("side")
+    side, reason = table.pop("side"), table.pop("reason")
     holds = np.where(side == side.iloc[0], "yes", "no")
     holds = np.where(table["low"].isna() | table["high"].isna(), "no interval", holds)
-    return table.assign(holds=np.where(table["k"] == 0, "no trial", holds))
+    return table.assign(holds=np.where(table["k"] == 0, "no trial", holds), reason=reason)
 
 
 def _row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
     shown = found.scale.shown
-    return _values(
-        group, choice, found.k, found.scale.short, *(float(shown(x)) for x in (found.estimate, found.low, found.high))
-    )
+    estimate, low, high = (float(shown(x)) for x in (found.estimate, found.low, found.high))
+    return _values(group, choice, found.k, found.scale.short, estimate, low, high)
 
 
-def _values(group: str, choice: str, k: int, measure: str, estimate: float, low: float, high: float) -> dict[str, Any]:
+def _values(
+    group: str, choice: str, k: int, measure: str, estimate: float, low: float, high: float, reason: str = ""
+) -> dict[str, Any]:
     """A row of ratios as shown, with the side of no effect on which the interval lies."""
     side = 1 if low > 1 else -1 if high < 1 else 0
     return {
@@ -132,21 +141,29 @@ def _values(group: str, choice: str, k: int, measure: str, estimate: float, low:
         "low": low,
         "high": high,
         "side": side,
+        "reason": reason,
     }
+
+
+def _nothing(group: str, choice: str, k: int, reason: str) -> dict[str, Any]:
+    """A row without an answer."""
+    return _values(group, choice, k, "RR", np.nan, np.nan, np.nan, reason)
 
 
 def _of_sweep(group: str, sweep: Sweep, rows: pd.DataFrame | None = None) -> Iterator[dict[str, Any]]:
     frame = sweep.to_frame() if rows is None else rows
     for row in frame.to_dict("records"):
-        yield _values(group, row["analysis"], row["k"], sweep.scale.short, row["estimate"], row["low"], row["high"])
+        reason = row.get("status", "") if np.isnan(row["low"]) else ""
+        ends = (row["estimate"], row["low"], row["high"])
+        yield _values(group, row["analysis"], row["k"], sweep.scale.short, *ends, reason)
 
 
 def _tried(group: str, choice: str, k: int, analysis: Callable[[], Pooled]) -> Iterator[dict[str, Any]]:
-    """One row; without an interval where the method refuses these trials."""
+    """One row; without an interval, and with the reason, where the method refuses these trials."""
     try:
         yield _row(group, choice, analysis())
-    except ValueError:
-        yield _values(group, choice, k, "RR", np.nan, np.nan, np.nan)
+    except ValueError as refusal:
+        yield _nothing(group, choice, k, str(refusal))
 
 
 def _estimators(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -210,7 +227,7 @@ def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
         if (keep == before).all():
             continue
         if not keep.any():
-            yield _values("studies", word, 0, "RR", np.nan, np.nan, np.nan)
+            yield _nothing("studies", word, 0, "no trial is of this kind")
             continue
         kept = asked.trials[keep]
         mixed = wider or asked.mixed
@@ -231,16 +248,48 @@ def _times(asked: Asked) -> Iterator[dict[str, Any]]:
 
 def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
     """Assumptions about the missing, where their numbers are known and some are missing."""
-    names = ["missing_t", "missing_c"]
-    if (
-        not set(names) <= set(asked.trials)
-        or asked.trials[names].isna().any(axis=None)
-        or not asked.trials[names].sum().sum()
-    ):
+    if not number_missing(asked.trials) > 0:
         return
-    words = ["available", "no event", "best", "worst", "gamble-hollis"]
-    sweep = missing_outcomes(asked.trials, strategies=words, level=asked.level, mixed=asked.mixed, **asked.names)
-    yield from _of_sweep("missing outcomes", sweep)
+    group = "missing outcomes"
+    try:
+        if asked.base.k == 1:
+            yield from _ends(list(_imputed(asked)))
+            return
+        words = ["available", "no event", "best", "worst", "gamble-hollis"]
+        options: dict[str, Any] = {"totals": asked.totals, "level": asked.level, "mixed": asked.mixed, **asked.names}
+        sweep = missing_outcomes(asked.trials, strategies=words, imor=None, **options)
+    except ValueError as refusal:
+        yield _nothing(group, "any assumption", asked.base.k, str(refusal))
+        return
+    yield from _ends(list(zip(sweep.table["assumption"], _of_sweep(group, sweep), strict=True)))
+
+
+def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One trial with its missing counted in, by the score interval of each table."""
+    effects = asked.base.effects
+    good, table = effects.event_is_good, effects.table[effects.present]
+    ways = {"available": None, "no event": (False, False), "best": (good, not good), "worst": (not good, good)}
+    story = ("event", "event_is_good", "treatment", "control")
+    names: Names = {key: value for key, value in asked.names.items() if key in story}  # type: ignore[assignment]
+    for split, arms in each_split(observed(asked.trials, asked.totals, None, asked.names), asked.base):
+        for word, events in ways.items():
+            (a, n_t), (c, n_c) = (
+                (arm.events, arm.observed) if events is None else imputed(arm, events[side])
+                for side, arm in enumerate(arms)
+            )
+            told = risk_ratio(table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names)
+            choice = f"{word}, {split}" if split else word
+            yield word, _row("missing outcomes", choice, pool(told, level=asked.level))
+
+
+def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Of each assumption the lowest and the highest estimate, where the missing can be divided in several ways."""
+    for assumption in dict.fromkeys(word for word, _ in rows):
+        same = sorted((row for word, row in rows if word == assumption), key=lambda row: float(row["estimate"]))
+        if same[0]["estimate"] == same[-1]["estimate"]:
+            yield same[0] | {"choice": assumption}
+        else:
+            yield from (same[0], same[-1])
 
 
 def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:

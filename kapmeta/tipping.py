@@ -17,7 +17,7 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.missing import Arm
 from kapmeta.core.roots import bracketed_root
 from kapmeta.effects import Names
-from kapmeta.missing_counts import observed
+from kapmeta.missing_counts import number_missing, observed
 from kapmeta.missingness import MEASURES, TABLES, available, each_split, pooled_again
 from kapmeta.pooling import pool
 from kapmeta.protocol import PRIMARY
@@ -278,14 +278,7 @@ def fragility_index(
         steps = fragility.pooled_fragility(cells, again)  # type: ignore[arg-type]
         name = wording.model_phrase(base.method)
     labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
-    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), _number_missing(table))
-
-
-def _number_missing(table: pd.DataFrame) -> float:
-    """How many are missing in all, by arm or by trial; nan where some trial does not say."""
-    empty = pd.Series(np.nan, index=table.index)
-    by_arm = table.get("missing_t", empty) + table.get("missing_c", empty)
-    return float(by_arm.fillna(table.get("missing", empty)).sum(skipna=False))
+    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), number_missing(table))
 
 
 def _by_inverse_variance(

@@ -27,7 +27,8 @@ save_table(km.sensitivity_table(cocaine, time="earliest"), "sensitivity-cocaine"
 
 # %%
 sessions = evidence.trials(substance="opioids", contrast="sessions")
-save_table(km.sensitivity_table(sessions), "sensitivity-opioids-sessions")
+unknown = sessions.assign(missing=6)
+save_table(km.sensitivity_table(unknown, totals="observed"), "sensitivity-opioids-sessions")
 
 # %% [markdown]
 # ## The direction of the event
@@ -45,7 +46,7 @@ save_table(km.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
 # them.
 
 # %%
-missing = km.missing_outcomes(sessions.assign(missing=6), totals="observed")
+missing = km.missing_outcomes(unknown, totals="observed")
 save_table(missing.to_frame(), "sensitivity-missing")
 print(missing.summary())
 
@@ -66,7 +67,7 @@ print(tipping.summary())
 # How many patients would have to have fared otherwise for the result to lose its significance.
 
 # %%
-print(km.fragility_index(sessions.assign(missing=6)).summary())
+print(km.fragility_index(unknown).summary())
 
 # %%
 print(km.fragility_index(evidence.trials(substance="cocaine", window="end of trial")).summary())

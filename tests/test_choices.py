@@ -127,7 +127,18 @@ def test_one_trial_is_judged_by_its_score_interval() -> None:
     assert np.isinf(table.iloc[0]["high"])
     by_choice = table.set_index("choice")
     assert by_choice.loc["Mantel-Haenszel", "holds"] == "no interval"
+    assert by_choice.loc["Mantel-Haenszel", "reason"].startswith("Mantel-Haenszel, no correction gives no")
     assert by_choice.loc["low risk of bias", "holds"] == "no trial"
+    assert by_choice.loc["low risk of bias", "reason"] == "no trial is of this kind"
+    assert (table.loc[table["holds"].isin(["yes", "no"]), "reason"] == "").all()
+    assert (table.loc[~table["holds"].isin(["yes", "no"]), "reason"] != "").all()
+    counted = table[table["group"] == "missing outcomes"].set_index("choice")
+    worst = RICH.iloc[[4]].assign(events_c=4)
+    score = km.pool(km.risk_ratio(worst, interval="koopman"))
+    expected = np.exp([score.estimate, score.low, score.high])
+    np.testing.assert_allclose(counted.loc["worst", ["estimate", "low", "high"]].astype(float), expected, rtol=1e-12)
+    bad = sensitivity_table(RICH.iloc[[4]], event_is_good=False).set_index("choice")
+    np.testing.assert_allclose(bad.loc["best", "low"], expected[1], rtol=1e-12)  # of a harm the roles change
     assert "leave one out" not in set(table["group"])
 
 
@@ -137,3 +148,24 @@ def test_times_are_compared() -> None:
     assert table.loc[table["group"] == "time", "choice"].tolist() == ["longest", "nearest 3", "nearest 6", "nearest 12"]
     with pytest.raises(ValueError, match="comes more than once; choose a time"):
         sensitivity_table(cocaine)
+
+
+def test_missing_of_unknown_arms_stand_for_their_extremes() -> None:
+    columns = ["missing_t", "missing_c"]
+    krupitsky = RICH.iloc[[2]].drop(columns=columns).assign(missing=6)
+    table = sensitivity_table(krupitsky, totals="observed")
+    choices = table.loc[table["group"] == "missing outcomes", "choice"].tolist()
+    assert choices == ["available", "no event, 6 + 0 missing", "no event, 0 + 6 missing", "best, 6 + 0 missing",
+                       "best, 2 + 4 missing", "worst, 0 + 6 missing", "worst, 6 + 0 missing"]  # fmt: skip
+    sweep = km.missing_outcomes(krupitsky, totals="observed", strategies=["no event"], imor=[]).to_frame()
+    ends = table.set_index("choice").loc[choices[1:3], "estimate"]
+    np.testing.assert_allclose(ends, [sweep["estimate"].min(), sweep["estimate"].max()], rtol=1e-12)
+    several = sensitivity_table(RICH.drop(columns=columns).assign(missing=[0, 1, 2, 0, 0]), totals="observed")
+    chosen = several.loc[several["group"] == "missing outcomes", "choice"]
+    assert {choice.partition(",")[0] for choice in chosen} >= {"available", "worst", "gamble-hollis"}
+    assert (chosen.str.partition(",")[0].value_counts() <= 2).all()
+    many = sensitivity_table(RICH.drop(columns=columns).assign(missing=20), totals="observed").iloc[-1]
+    assert (many["choice"], many["holds"]) == ("any assumption", "no interval")
+    assert "can be divided in" in many["reason"]
+    unknown = sensitivity_table(RICH.assign(missing_t=np.nan))
+    assert "missing outcomes" not in set(unknown["group"])
