@@ -40,6 +40,7 @@ from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
 from kapmeta.plot.typesetting import Font
 from kapmeta.pooling import pool
 from kapmeta.results import Pooled
+from kapmeta.stratification import mantel_haenszel
 
 matplotlib.use("Agg")
 
@@ -508,5 +509,7 @@ def test_influence_panel_refuses_what_it_cannot_draw(bcg: Pooled) -> None:
         plot.influence(frame.head(2))
     with pytest.raises(ValueError, match="8 panels have no room side by side"):
         plot.influence(frame, width="single")
+    stratified = plot.influence(influence(mantel_haenszel(BCG)))
+    assert tuple(stratified.get_xlim()) == (0.0, 7.0)  # no between-study variance, no panel
     gap = frame.assign(rstudent=[np.nan, *frame["rstudent"][1:]])
     assert "No mark where a diagnostic does not exist for a study: rstudent." in told(plot.influence(gap))

@@ -72,16 +72,10 @@ def influence(
     result : Sweep or DataFrame
         What `kapmeta.influence` returned, or its columns with `study` or `left_out`; a frame has no values with all
         studies.
-    ax : Axes, optional
-        Where to draw.
-    theme : str or Theme
-        A word of `kapmeta.plot.style.THEMES`.
-    title : str
-        Above the plot; wrapped.
-    notes : iterable of str
-        More lines below the plot; wrapped.
+    ax, theme, title, notes
+        As in `kapmeta.plot.labbe`.
     width : float or str, optional
-        Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`; ``"page"`` by default.
+        As in `kapmeta.plot.labbe`; ``"page"`` by default.
 
     Returns
     -------
