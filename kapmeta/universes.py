@@ -135,7 +135,8 @@ def multiverse(
         table = pd.concat([table, _table(ready, exact, [name for name, _ in named], fitted)], ignore_index=True)
     effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
-    notes = (*_notes(ready), *about_poolings(asked, fitted_singly if permutations else ()))
+    unshuffled = fitted_singly if permutations else ()
+    notes = (*_notes(ready), *_same_studies(ready, asked["studies"]), *about_poolings(asked, unshuffled))
     shares = {axis: _explained(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
 
@@ -240,8 +241,7 @@ def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) 
     named: dict[bytes, tuple[str, BoolArray]] = {}
     for word in words:
         mask = np.asarray(INCLUSIONS[word](ready.frame), dtype=bool)
-        if mask.any():
-            named.setdefault(mask.tobytes(), (word, mask))
+        named.setdefault(mask.tobytes(), (word, mask))
     if subsets and k > 1:
         mixed = "with non-randomised" in words
         allowed = np.asarray(INCLUSIONS["with non-randomised" if mixed else "all"](ready.frame), dtype=bool)
@@ -250,6 +250,18 @@ def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) 
                 name = " + ".join(label for label, yes in zip(ready.labels, mask, strict=True) if yes)
                 named.setdefault(mask.tobytes(), (name, mask))
     return list(named.values())
+
+
+def _same_studies(ready: Trials, words: Sequence[str]) -> tuple[str, ...]:
+    """Choices of studies that come to the same set as an earlier one, which stands for both."""
+    notes = []
+    first: dict[bytes, str] = {}
+    for word in words:
+        mask = np.asarray(INCLUSIONS[word](ready.frame), dtype=bool)
+        other = first.setdefault(mask.tobytes(), word)
+        if other != word:
+            notes.append(f'studies "{word}" are the same as "{other}"')
+    return tuple(notes)
 
 
 def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> ExactOutcomes:

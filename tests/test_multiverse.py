@@ -207,6 +207,15 @@ def test_studies_are_chosen_by_their_rows() -> None:
         "not tertiary": 4,
     }
     assert set(found.loc[found["studies"] == "with non-randomised", "standing"]) == {"reference only"}
+    assert 'Note: studies "randomised" are the same as "all".' in multiverse(
+        KAP5, choices={"studies": words}, subsets=False
+    ).summary()
+    none = {"studies": ["all", "low risk of bias"], "pooling": ["REML", "mantel-haenszel", "binomial-common", "common"]}
+    empty = multiverse(KAP5.assign(risk_of_bias="high"), choices=none, subsets=False).table
+    rows = empty[empty["studies"] == "low risk of bias"]
+    assert set(rows["k"]) == {0}
+    assert set(rows["reason"]) == {"no trial has an effect", "no trial takes part"}
+    assert len(rows) == (empty["studies"] == "all").sum()
     subsets = multiverse(KAP5).table
     assert not subsets["studies"].str.contains("S1").any()
     with pytest.raises(ValueError, match='no column "risk_of_bias", by which studies are to be chosen'):
