@@ -123,16 +123,17 @@ def multiverse(
     _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
     named = _studies(ready, asked["studies"], subsets, smallest)
     _refuse_too_many(len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,")
-    which = np.array([mask for _, mask in named])
-    found = _with_reasons(universes.evaluate(ready.cells, quick, which, level=level), quick)
-    table = _table(ready, quick, [name for name, _ in named], found)
+    if permutations and not quick:
+        raise ValueError(
+            "permutations leave exact models out, and there is nothing else here; name another pooling too, or "
+            "permutations=0"
+        )
+    table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
     if permutations:
         rng = np.random.default_rng(0) if rng is None else rng
-        null = _null(ready, quick, which, found.reason.ravel() == "", permutations, rng, _bar(progress))
-    if exact:
-        fitted = evaluate_exact(ready.cells, exact, which, ready.labels, level=level)
-        table = pd.concat([table, _table(ready, exact, [name for name, _ in named], fitted)], ignore_index=True)
+        which = np.array([mask for _, mask in named])
+        null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
     unshuffled = fitted_singly if permutations else ()
@@ -250,6 +251,26 @@ def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) 
                 name = " + ".join(label for label, yes in zip(ready.labels, mask, strict=True) if yes)
                 named.setdefault(mask.tobytes(), (name, mask))
     return list(named.values())
+
+
+def _analysed(
+    ready: Trials,
+    quick: Sequence[Analysis],
+    exact: Sequence[Analysis],
+    named: Sequence[tuple[str, BoolArray]],
+    level: float,
+) -> tuple[pd.DataFrame, BoolArray]:
+    """The table of all analyses, and which of those of the batch engine have an answer."""
+    names, which = [name for name, _ in named], np.array([mask for _, mask in named])
+    tables, answered = [], np.zeros(0, dtype=bool)
+    if quick:
+        found = _with_reasons(universes.evaluate(ready.cells, quick, which, level=level), quick)
+        tables.append(_table(ready, quick, names, found))
+        answered = np.asarray(found.reason.ravel() == "")
+    if exact:
+        fitted = evaluate_exact(ready.cells, exact, which, ready.labels, level=level)
+        tables.append(_table(ready, exact, names, fitted))
+    return pd.concat(tables, ignore_index=True), answered
 
 
 def _same_studies(ready: Trials, words: Sequence[str]) -> tuple[str, ...]:

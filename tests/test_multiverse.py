@@ -168,6 +168,14 @@ def test_exact_models_take_no_part_in_the_null_and_the_result_says_so() -> None:
     assert "null distribution" not in multiverse(PLAIN, choices=with_exact, subsets=False).summary()
 
 
+def test_exact_models_alone_are_a_multiverse_without_a_null() -> None:
+    choices = {"measure": ["OR"], "pooling": ["conditional"]}
+    found = multiverse(PLAIN, choices=choices, subsets=False)
+    assert found.table["y"].item() == pytest.approx(km.pool_exact(PLAIN, model="conditional").estimate, rel=1e-12)
+    with pytest.raises(ValueError, match="permutations leave exact models out, and there is nothing else here"):
+        multiverse(PLAIN, choices=choices, permutations=5)
+
+
 def test_a_pooling_without_the_measure_is_refused_or_named() -> None:
     with pytest.raises(ValueError, match=r'pooling "peto" gives none of the measures asked for \(RR\); it gives: OR'):
         multiverse(PLAIN, choices={"measure": ["RR"], "pooling": ["REML", "peto"]})
