@@ -99,6 +99,11 @@ def test_models_of_the_tables_are_the_ones_their_functions_give() -> None:
         assert set(of_model["ci"]) == {OWN_INTERVAL[word]}
         for row in of_model.iloc[:: len(of_model) // 3].itertuples():
             assert_same(row, rtol=1e-7)
+    assert (np.sign(found["statistic"]) == np.sign(found["y"])).all()
+    assert set(np.sign(found["y"])) == {1.0}
+    turned = PLAIN.rename(columns={"events_t": "events_c", "n_t": "n_c", "events_c": "events_t", "n_c": "n_t"})
+    harm = multiverse(turned, choices=choices, smallest=5).table
+    assert (harm[["y", "statistic"]] < 0).all(axis=None)
     everything = found.query("studies == 'all' and pooling == 'binomial-normal' and measure == 'OR'")
     main = km.pool_exact(PLAIN, model="binomial-normal", measure="OR")
     p_value = 2 * normal_cdf(-np.abs(everything["statistic"].item()))
@@ -156,12 +161,12 @@ def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_exact_models_take_no_part_in_the_null_and_the_result_says_so() -> None:
-    choices = {"measure": ["OR"], "pooling": ["DL", "common"], "zero": ["half-if-any"], "ci": ["wald"]}
+    choices = {"measure": ["OR"], "pooling": ["SJ", "common"], "zero": ["half-if-any"], "ci": ["wald"]}
     plain = multiverse(PLAIN, choices=choices, subsets=False, permutations=50)
     with_exact = {**choices, "pooling": ["conditional", *choices["pooling"]]}
     both = multiverse(PLAIN, choices=with_exact, subsets=False, permutations=50)
     np.testing.assert_array_equal(plain.null, both.null)
-    assert both.median_statistic == plain.median_statistic
+    assert both.median_statistic == plain.median_statistic != both.table["statistic"].median()
     assert both.p_value == plain.p_value
     assert "conditional" in set(both.table["pooling"])
     assert "exact models (conditional) take no part in the null distribution" in both.summary()
