@@ -21,6 +21,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from kapmeta import wording
 from kapmeta.effects import risk_difference, risk_ratio
@@ -575,6 +577,18 @@ def test_lines_fit_and_lose_nothing(text: str, limit: float) -> None:
     lines = wrapped(text, limit, font)
     assert all(text_width(line, font) <= limit or len(line) == 1 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@given(
+    st.lists(st.text("AVTLoyf fiflffi.,:;/−–0123456789[]()τ²χäéŁΠα≤→\u00a0\u2007\u200a", min_size=1), min_size=1),
+    st.booleans(),
+)
+def test_widths_added_up_are_those_that_are_measured(texts: list[str], bold: bool) -> None:
+    """Whatever was measured before: the advances that are kept are kerned, and no ligature hides in them."""
+    font = FontProperties(family=["DejaVu Sans"], weight="bold" if bold else "normal", size=100)
+    for text in texts:
+        measured = text_to_path.get_text_width_height_descent(text, font, False)[0] / 100
+        assert text_width(text, Font(("DejaVu Sans",), 1.0), bold) == pytest.approx(measured, abs=1e-9)
 
 
 def test_parts_of_a_cell_end_at_the_same_place() -> None:

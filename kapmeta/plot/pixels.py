@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 __all__ = ["png_bytes"]
 
+BAND = 32
 LEVEL = 3  # beyond it zlib takes twice the time for a tenth of the bytes
 
 
@@ -27,10 +28,16 @@ def png_bytes(pixels: npt.NDArray[np.uint8], dpi: float, texts: Mapping[str, str
     """
     height, width = pixels.shape[:2]
     channels = 3 if pixels[..., 3].min(initial=255) == 255 else 4
-    rows = np.zeros((height, 1 + channels * width), np.uint8)  # the first byte of a row: no filter
-    rows[:, 1:].reshape(height, width, channels)[:] = pixels[..., :channels]
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, 9)
-    data = packer.compress(rows.data) + packer.flush()
+    band = np.zeros((BAND, 1 + channels * width), np.uint8)  # the first byte of a row: no filter
+    inside = band[:, 1:].reshape(BAND, width, channels)
+    data = b""
+    for top in range(0, height, BAND):  # a few rows at a time stay in the cache
+        rows = pixels[top : top + BAND]
+        for channel in range(channels):  # three times as fast as all in one
+            inside[: len(rows), :, channel] = rows[..., channel]
+        data += packer.compress(band[: len(rows)])
+    data += packer.flush()
     colour = {3: 2, 4: 6}[channels]
     dots = round(dpi / 0.0254)  # a metre
     parts = [

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.font_manager import FontProperties, fontManager, get_font
-from matplotlib.textpath import text_to_path
+from matplotlib.ft2font import LoadFlags
+
+from kapmeta.core.arrays import FloatArray
 
 __all__ = ["Font", "aligned", "legible", "longest_piece", "text_width", "wrapped"]
 
@@ -36,6 +39,8 @@ FALLBACKS = (
 )
 """Families tried for characters that the first families cannot draw, where they are installed."""
 
+ALPHABETIC = re.compile("[\u0020-\u058f\u1e00-\u1fff\u2000-\u2bff]*")  # Latin, Greek, Cyrillic; signs
+UNIT = 6400  # steps of the grid on which a font of 100 points is set, to the type size
 FIGURE_SPACE, HAIR_SPACE, MISSING = "\u2007", "\u200a", "□"
 
 
@@ -51,20 +56,54 @@ def _properties(families: tuple[str, ...], bold: bool) -> FontProperties:
     return FontProperties(family=list(families), weight="bold" if bold else "normal", size=100)
 
 
+@lru_cache(maxsize=64)
+def _advances(families: tuple[str, ...], bold: bool) -> dict[tuple[str, str], float]:
+    """How far each letter goes on before the letter that follows it, as far as it has been seen."""
+    return {}
+
+
 @lru_cache(maxsize=16384)
-def _relative_width(text: str, families: tuple[str, ...], bold: bool) -> float:
-    return float(text_to_path.get_text_width_height_descent(text, _properties(families, bold), False)[0]) / 100
+def _steps(text: str, families: tuple[str, ...], bold: bool) -> float:
+    """Width in steps of `UNIT`: added up if each letter has been seen before its neighbour, or else measured.
+
+    To set a text costs far more than to add up what is known. Scripts that join their letters are always set.
+    """
+    known, pairs = _advances(families, bold), [*zip(text, [*text[1:], ""], strict=True)]
+    if len(text) > 1 and pairs[-1] not in known and all(pair in known for pair in pairs[:-1]):
+        known[pairs[-1]] = _steps(text[-1], families, bold)
+    if not all(pair in known for pair in pairs):
+        places, width = _set(text, families, bold)
+        if len(places) != len(text) or not ALPHABETIC.fullmatch(text):
+            return width
+        known.update(zip(pairs, np.diff([*places, width]).tolist(), strict=True))
+    return sum(known[pair] for pair in pairs)
+
+
+def _set(text: str, families: tuple[str, ...], bold: bool) -> tuple[FloatArray, float]:
+    """Where each glyph of `text` stands, in steps of `UNIT`, and where the text ends."""
+    font = get_font(_files(families, bold))
+    font.set_size(100, 72)
+    places = font.set_text(text, 0.0, flags=LoadFlags.NO_HINTING)[:, 0]
+    return places, font.get_width_height()[0]
+
+
+@lru_cache(maxsize=64)
+def _files(families: tuple[str, ...], bold: bool) -> list[str]:
+    return [fontManager.findfont(_properties((family,), bold)) for family in families]
 
 
 def text_width(text: str, font: Font, bold: bool = False) -> float:
     """Width of `text` in points, 0 for an empty text."""
-    return _relative_width(text, font.families, bold) * font.points if text else 0.0
+    return _steps(text, font.families, bold) / UNIT * font.points if text else 0.0
 
 
 def wrapped(text: str, limit: float, font: Font, bold: bool = False) -> list[str]:
     """`text` in lines of at most `limit` points, broken at spaces, and within words that are too long."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
+        if text_width(paragraph, font, bold) <= limit:
+            lines.append(paragraph)
+            continue
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
