@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from kapmeta import plot
+from kapmeta import plot, wording
 from kapmeta.bayes import pool_bayes
 from kapmeta.effects import generic, odds_ratio, risk_difference, risk_ratio
+from kapmeta.exact import pool_exact
 from kapmeta.examples import load_example
 from kapmeta.moderators import meta_regression, subgroups
 from kapmeta.plot import (
@@ -39,6 +41,7 @@ from kapmeta.plot.saving import alt_text, root_of
 from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
 from kapmeta.plot.typesetting import Font
 from kapmeta.pooling import pool
+from kapmeta.regression_results import Subgroups
 from kapmeta.results import Pooled
 from kapmeta.stratification import mantel_haenszel
 
@@ -334,7 +337,7 @@ def test_themes_and_widths_serve_other_plots(theme: str, bcg: Pooled) -> None:
 def test_subgroups_are_drawn_from_their_result_with_the_test_between_them() -> None:
     found = subgroups(risk_ratio(BCG), by="allocation")
     ax = forest(found)
-    assert {str(name) for name in found.groups} <= set(texts(ax))
+    assert {f"Allocation: {name}" for name in found.groups} <= set(texts(ax))
     line = next(text for text in told(ax).replace("\u00a0", " ").split("Between subgroups: ")[1:])
     assert line.startswith(f"Q = {found.q_between:.2f}, df = {found.df_between:g}, p = {found.p_between:.2f}")
     diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
@@ -513,3 +516,119 @@ def test_influence_panel_refuses_what_it_cannot_draw(bcg: Pooled) -> None:
     assert tuple(stratified.get_xlim()) == (0.0, 7.0)  # no between-study variance, no panel
     gap = frame.assign(rstudent=[np.nan, *frame["rstudent"][1:]])
     assert "No mark where a diagnostic does not exist for a study: rstudent." in told(plot.influence(gap))
+
+
+# Several models under subgroups, as R meta's forest() has them
+
+
+@pytest.fixture(scope="module")
+def by_allocation() -> list[Subgroups]:
+    effects = risk_ratio(BCG)
+    return [subgroups(effects, by="allocation", model=model) for model in ("common", "random")]
+
+
+def test_subgroups_stand_under_several_models_with_weights_of_all_together(by_allocation: list[Subgroups]) -> None:
+    """R 4.2.2, meta 8.4-0, metafor 3.8-1: metabin(method = "Inverse", subgroup = alloc, method.tau = "REML")."""
+    ax = forest(by_allocation)
+    shown = [text.replace("\u00a0", " ") for text in texts(ax)]
+    shares = [["55.0 %", "27.0 %", "18.1 %", "100.0 %"], ["50.5 %", "19.0 %", "30.5 %", "100.0 %"]]
+    bold = {text.get_text().replace("\u00a0", " ") for text in ax.texts if text.get_weight() == "bold"}
+    assert {share for column in shares for share in column} <= bold
+    for name, share in (("Common-effect model", shares[0]), ("Random-effects model", shares[1])):
+        heights = [text.get_position()[1] for text in ax.texts if text.get_text() == name]
+        cells = [t.get_text().replace("\u00a0", " ") for h in heights for t in ax.texts if t.get_position()[1] == h]
+        assert [cell for cell in cells if cell.endswith(" %")] == share[:3]
+    assert "Between subgroups, common-effect model: Q = 19.87, df = 2, p < 0.001" in " ".join(shown)
+    assert "Weights are shares of all subgroups together." in shown
+    diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
+    assert sum(len(c.get_paths()) for c in diamonds) == 8
+    assert alt_text(ax).count("Subgroups by allocation.") == 2
+
+
+def test_each_overall_estimate_is_a_line_of_its_own_down_to_its_diamond(by_allocation: list[Subgroups]) -> None:
+    ax = forest(by_allocation)
+    dashed = [c for c in ax.collections if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None]
+    ends = [c.get_paths()[-1].vertices[-1] for c in dashed]
+    estimates = [math.exp(item.overall.estimate) for item in by_allocation]
+    assert [x for x, _ in ends] == pytest.approx(estimates)
+    heights = [t.get_position()[1] for t in ax.texts if t.get_text() == "All 13 studies:"]
+    assert [abs(end[1] - height) < 12 for end, height in zip(ends, heights, strict=True)] == [True, True]
+    assert len({str(c.get_linestyles()) for c in dashed}) == 2
+    effects = risk_ratio(BCG)
+    many = forest([pool(effects, tau2=tau2) for tau2 in ("REML", "DL", "PM")])
+    assert not [c for c in many.collections if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None]
+
+
+def test_weights_stay_within_subgroups_where_nothing_is_pooled_over_them(by_allocation: list[Subgroups]) -> None:
+    ax = forest(by_allocation[1].groups)
+    assert "Weights are shares within each subgroup." in texts(ax)
+    assert texts(ax).count("100.0\u00a0%") == 3
+
+
+def test_models_that_do_not_match_are_refused(by_allocation: list[Subgroups]) -> None:
+    other = subgroups(risk_ratio(BCG.assign(era=BCG["year"] > 1960)), by="era")
+    with pytest.raises(ValueError, match="must have the same subgroups"):
+        forest([by_allocation[0], other])
+    with pytest.raises(ValueError, match='overall has 2 models, "random" has another number'):
+        forest(by_allocation[0].groups, overall=[item.overall for item in by_allocation])
+
+
+def test_heads_and_axis_say_what_the_layouts_of_journals_say(bcg: Pooled, by_allocation: list[Subgroups]) -> None:
+    heads = [text.replace("\u00a0", " ") for text in texts(forest(bcg, theme="revman"))]
+    assert heads.count("IV random, 95 % CI") == 2
+    assert "Favours no vaccine\u00a0→" in texts(forest(by_allocation, theme="revman"))
+    jama = forest(by_allocation[1], theme="jama")
+    label = next(text for text in jama.texts if text.get_text().startswith("Risk ratio"))
+    assert label.get_position()[1] > jama.get_ylim()[0]
+    sides = [text for text in jama.texts if "Favors" in text.get_text() or text.get_text() == "vaccine\u00a0→"]
+    assert len({text.get_position()[1] for text in sides if text.get_text() != "Favors no"}) == 1
+
+
+def test_footer_tests_the_effect_with_the_statistic_of_its_p_value(bcg: Pooled) -> None:
+    line = next(text for text in told(forest(bcg)).split("; ") if text.startswith("test for effect"))
+    assert line.startswith(
+        f"test for effect: t\u00a0=\u00a0−{abs(bcg.statistic):.2f}, df\u00a0=\u00a012, p\u00a0=\u00a00.002"
+    )
+    exact = pool_exact(few())
+    assert f"test for effect: {wording.p_text(exact.p_value)}." in told(forest(exact)).replace("\u00a0", " ")
+    flat = generic(pd.DataFrame({"study": list("AB"), "y": [-0.1, 0.1 + 1e-17], "v": [0.1, 0.1]}))
+    assert "z\u00a0=\u00a00.00, p\u00a0=\u00a01.00" in told(forest(pool(flat, ci="wald")))
+
+
+def test_density_of_a_subgroup_is_that_of_its_own_prediction(by_allocation: list[Subgroups]) -> None:
+    found = by_allocation[1]
+    ax = forest(found, prediction="density")
+    peaks = []
+    for shape in (c for c in ax.collections if c.get_zorder() == 2.6):
+        corners = shape.get_paths()[0].vertices
+        peaks.append(corners[np.argmin(corners[:, 1]), 0])
+    expected = [math.exp(r.estimate) for r in (found.groups["random"], found.overall)]
+    assert sorted(set(np.round(peaks, 3))) == pytest.approx(sorted(expected), abs=2e-3)
+
+
+def test_no_column_is_cut_off_at_the_panel(bcg: Pooled) -> None:
+    ax = forest(bcg)
+    assert not any(text.get_clip_on() for text in ax.texts)
+
+
+def test_names_are_kept_legible_where_lines_cross_them(bcg: Pooled) -> None:
+    ax = funnels.funnel(bcg, names=True)
+    named = [text for text in ax.texts if text.get_text().startswith("Aronson")]
+    assert named
+    assert all(isinstance(effect, withStroke) for text in named for effect in text.get_path_effects())
+
+
+def test_studies_of_the_traffic_light_stand_under_their_head() -> None:
+    frame = pd.DataFrame({"study": ["A", "A longer name"], "domain": "D1", "judgement": ["low", "high"]})
+    ax = judgements.risk_of_bias(frame)
+    left = [t.get_position()[0] for t in ax.texts if t.get_text() in ("Study", "A", "A longer name")]
+    assert len(left) == 3
+    assert {t.get_ha() for t in ax.texts if t.get_text() in ("A", "A longer name")} == {"left"}
+    assert len(set(left)) == 1
+
+
+def test_tipping_is_labelled_at_the_values_tried_and_not_beyond() -> None:
+    steps = [0.0, 0.5, 1.0]
+    rows = [(a, b, 1 + a, 0.5 + a, 2 + a) for a in steps for b in steps]
+    ax = tipping_surfaces.tipping(pd.DataFrame(rows, columns=["x", "y", "estimate", "low", "high"]))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.5", "1"]

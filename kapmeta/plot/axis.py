@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kapmeta.core.arrays import FloatArray
 
-__all__ = ["EffectAxis", "effect_axis", "label_of", "linear_series"]
+__all__ = ["EffectAxis", "Fits", "effect_axis", "label_of", "linear_series"]
 
 Fits = Callable[[Sequence[float], Sequence[str]], bool]
 

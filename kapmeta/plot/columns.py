@@ -49,12 +49,15 @@ class Row:
         The row of ``to_frame()`` it stands for, by column name.
     model : int
         Which of several pooled results a pooled row belongs to.
+    result : Pooled or Posterior, optional
+        What a pooled row was taken from.
     """
 
     kind: str
     label: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     model: int = 0
+    result: Any = None
 
     def number(self, name: str) -> float:
         """The number called `name`, nan if the row has none."""
@@ -230,8 +233,12 @@ def declared(
     arms: tuple[str, str],
     models: tuple[str, ...],
     rows: Sequence[Row],
+    method: str = "",
 ) -> list[Column]:
-    """The columns a forest plot knows of itself; others are taken from the trials frame by name."""
+    """The columns a forest plot knows of itself; others are taken from the trials frame by name.
+
+    The effect is headed by `method`, if that is given, or else by the form in which intervals are written.
+    """
     treatment, control = (arm[:1].upper() + arm[1:] for arm in arms)
     weights = [
         Column(f"weight_{i}" if i else "weight", f"Weight\n{name}".strip(), align="right", text=_weight(i))
@@ -246,7 +253,9 @@ def declared(
         Column("n_c", "Total", group=control),
         Column(
             "effect",
-            f"{scale.short} {bound(f'{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}')}",
+            f"{scale.short}\n{bound(method)}"
+            if method
+            else f"{scale.short} {bound(f'{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}')}",
             align="right",
             text=_effect(theme, scale, rows),
             width=math.inf,

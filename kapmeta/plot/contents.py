@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeGuard
 
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.plot.columns import (
-    Column,
-    Row,
-    columns_named,
-    declared,
-)
+from kapmeta.plot.columns import Column, Row, columns_named, declared
 from kapmeta.plot.enriching import enriched
+from kapmeta.plot.grouping import Forest, Overall, Story, pools, told
 from kapmeta.plot.notes import (
     CORRECTED,
     NOT_POOLED,
     NOT_RANDOMISED,
-    Block,
     Model,
-    between_text,
     correction,
     effects_of,
-    heterogeneity_line,
+    heterogeneity_lines,
     method_notes,
+    method_words,
     model_labels,
     reading_notes,
     sentences,
@@ -39,16 +32,17 @@ from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled, Sweep
 from kapmeta.scales import Measure
 
-__all__ = ["Contents", "Forest", "forest_contents", "sweep_contents"]
+__all__ = ["Contents", "Forest", "Overall", "forest_contents", "sweep_contents"]
 
-Forest = Effects | Model | Subgroups | Sequence[Model] | Mapping[str, Model]
+MOST_LINES = 2
+"""Most pooled estimates that are drawn down through the studies as lines."""
 
 
 @dataclass(frozen=True)
 class Contents:
     """Everything a forest plot shows, as text and numbers on the scale shown.
 
-    `reference` is the value of the dotted line (nan for none); `heading` stands above the plot.
+    `references` are the rows whose estimates are drawn through the plot as lines; `heading` stands above it.
     """
 
     rows: tuple[Row, ...]
@@ -58,7 +52,7 @@ class Contents:
     scale: Measure
     heading: str
     favours: tuple[str, ...]
-    reference: float
+    references: tuple[Row, ...]
     title: str
     notes: tuple[str, ...]
     name: str
@@ -68,7 +62,7 @@ class Contents:
 
 def forest_contents(
     result: Forest,
-    overall: Model | None,
+    overall: Overall,
     theme: Theme,
     *,
     left: Iterable[str | Column],
@@ -81,36 +75,37 @@ def forest_contents(
     shrunken: pd.DataFrame | None = None,
 ) -> Contents:
     """The contents of a forest plot of one result, of several models, or of subgroups."""
-    between: tuple[str, ...] = ()
-    given: Forest = result
-    if isinstance(result, Subgroups):
-        between = between_text(result)
-        notes = (*sentences(result.notes), *_texts(notes, "notes"))
-        overall = overall or result.overall
-        given = result.groups
-    blocks, models = _understood(given, overall)
-    rows = [*_rows(blocks, overall, studies), *(Row("remark", tied(text)) for text in between)]
-    rows, told = enriched(rows, effects_of(blocks[0][1][0]), models, prediction, shrunken)
-    effects = overall.effects if overall else effects_of(blocks[0][1][0])
+    story = told(result, overall)
+    rows, said = enriched(_rows(story, studies), effects_of(story.given[0]), prediction, shrunken)
+    effects, models = story.effects, story.models
     level = models[0].method.level if models else 0.95
-    known = declared(theme, effects.scale, level, (effects.treatment, effects.control), _weight_names(models), rows)
+    words = method_words(models, level) if theme.method_heads else ""
+    arms = (effects.treatment, effects.control)
+    known = declared(theme, effects.scale, level, arms, _weight_names(models), rows, words)
     columns = _columns(theme, known, rows, left, right, drop)
-    single = models[0] if len(models) == 1 and len(blocks) == 1 else overall
     return Contents(
         rows=tuple(rows),
         first=theme.study,
         left=columns[0],
         right=columns[1],
         scale=effects.scale,
-        heading=_heading(effects.scale),
+        heading=f"{_heading(effects.scale)}\n{words}".strip(),
         favours=_favours(effects, theme),
-        reference=float(effects.scale.shown(single.estimate)) if single and single.k > 1 else math.nan,
+        references=_references(story, rows),
         title=title,
-        notes=_all_notes(reading_notes(blocks, models, overall, rows, columns), told, notes),
+        notes=_all_notes(reading_notes(story, rows, columns), said, story.notes, notes),
         name=f"Forest plot: {effects.scale.name} of {effects.event}",
-        alt=_alt(result, overall),
+        alt=_alt(result, story),
         favours_on_top=theme.favours_on_top,
     )
+
+
+def _references(story: Story, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The last pooled rows, those over all studies, unless there are too many to tell apart as lines."""
+    pooled = [row for row in rows if row.kind == "pooled"]
+    if story.grouped:
+        pooled = pooled[len(pooled) - len(story.overall) :]
+    return tuple(pooled) if len(pooled) <= MOST_LINES else ()
 
 
 def sweep_contents(
@@ -126,8 +121,9 @@ def sweep_contents(
     """The contents of a forest plot whose rows are analyses."""
     frame, effects, base = sweep.to_frame(), sweep.effects, sweep.base
     rows = [Row("analysis", _one_line(record["analysis"]), record) for record in _records(frame)]
+    whole = _summary_rows(base, 0, f"All {wording.studies(base.k)}")[:1] if base is not None else []
     if base is not None and base.k > 1:
-        rows += [Row("gap"), _summary_rows(base, 0, f"All {wording.studies(base.k)}")[0]]
+        rows += [Row("gap"), *whole]
     bases = [base] if base is not None else []
     level = base.method.level if base is not None else 0.95
     known = declared(theme, effects.scale, level, (effects.treatment, effects.control), ("",), rows)
@@ -141,7 +137,7 @@ def sweep_contents(
         scale=effects.scale,
         heading=_heading(effects.scale),
         favours=_favours(effects, theme),
-        reference=float(effects.scale.shown(base.estimate)) if base is not None else math.nan,
+        references=tuple(whole),
         title=title,
         notes=tuple(map(tied, (*method_notes(bases), *sentences(sweep.notes), *_texts(notes, "notes")))),
         name=f"{sweep.kind.capitalize()}: {effects.scale.name} of {effects.event}",
@@ -150,62 +146,36 @@ def sweep_contents(
     )
 
 
-def _pools(item: Effects | Model | None) -> TypeGuard[Model]:
-    return isinstance(item, Model) and item.k > 1
-
-
-def _understood(result: Forest, overall: Model | None) -> tuple[list[Block], list[Model]]:
-    """The blocks, each a heading with the results drawn under it, and the models that were used."""
-    if isinstance(result, Mapping):
-        blocks: list[Block] = [(_one_line(label), [pooled]) for label, pooled in result.items()]
-    else:
-        several = isinstance(result, Sequence)
-        blocks = [("", list(result) if several else [result])]  # type: ignore[arg-type, list-item]
-    given = [item for _, results in blocks for item in results]
-    wrong = next((item for item in given if not isinstance(item, Effects | Model)), None)
-    if wrong is not None or not given:
-        what = "nothing" if not given else type(wrong).__name__
-        raise TypeError(
-            f"forest draws Effects, a Pooled, Subgroups, a list of Pooled, or a mapping of labels to Pooled; got {what}"
-        )
-    if any(item.measure != given[0].measure for item in given):
-        raise ValueError(f"results of different measures: {', '.join(dict.fromkeys(i.measure for i in given))}")
-    if len(blocks) == 1 and any(effects_of(item).labels != effects_of(given[0]).labels for item in given):
-        raise ValueError("several models in one plot must share their studies; give a mapping of labels for subgroups")
-    models = [item for item in blocks[0][1] if isinstance(item, Model)] if len(blocks) == 1 else []
-    return blocks, models or ([overall] if overall else [i for i in given if isinstance(i, Model)][:1])
-
-
-def _rows(blocks: list[Block], overall: Model | None, studies: bool) -> list[Row]:
-    grouped = len(blocks) > 1 or bool(blocks[0][0])
+def _rows(story: Story, studies: bool) -> list[Row]:
     rows: list[Row] = []
-    for heading, results in blocks:
+    for heading, results in story.blocks:
         rows += [Row("gap")] if rows and studies else []
-        rows += _block_rows(heading, results, grouped) if studies else _summary_block(heading, results)
-    if overall is not None:
-        label = f"All {wording.studies(overall.k)}: {wording.model_name(overall.method)}"
-        rows += [Row("gap"), *_summary_rows(overall, 0, label)]
-    return rows
+        rows += _block_rows(story, heading, results) if studies else _summary_block(heading, results)
+    for i, (item, label) in enumerate(zip(story.overall, model_labels(story.overall), strict=True)):
+        rows += [Row("gap")] if not i else []
+        rows += _summary_rows(item, i, f"All {wording.studies(item.k)}: {label}")
+    return [*rows, *(Row("remark", tied(text)) for text in story.between)]
 
 
-def _block_rows(heading: str, results: list[Effects | Model], grouped: bool) -> list[Row]:
+def _block_rows(story: Story, heading: str, results: list[Effects | Model]) -> list[Row]:
     """Studies, then what was pooled from them; subgroups have a heading and carry their heterogeneity."""
-    pooled = [item for item in results if _pools(item)]
-    rows = [Row("heading", heading)] if grouped else []
-    rows += _study_rows(results)
-    rows += [Row("gap")] if pooled and not grouped else []
+    pooled = [item for item in results if pools(item)]
+    before = f"{_one_line(story.by.replace('_', ' ')).capitalize()}: " if story.by else ""
+    rows = [Row("heading", before + heading)] if story.grouped else []
+    trials = _study_rows(results, story.overall if story.shares_overall else pooled)
+    rows += trials
+    rows += [Row("gap")] if pooled and not story.grouped else []
     for i, (item, label) in enumerate(zip(pooled, model_labels(pooled), strict=True)):
-        rows += _summary_rows(item, i, label)
-        rows += [Row("remark", tied(heterogeneity_line(item)))] if grouped else []
-    return rows
+        rows += _summary_rows(item, i, label, sum(row.number(f"weight_{i}") for row in trials if row.kind == "study"))
+    return [*rows, *(Row("remark", tied(line)) for line in heterogeneity_lines(pooled) if story.grouped)]
 
 
 def _summary_block(heading: str, results: list[Effects | Model]) -> list[Row]:
     """What was pooled, without its studies; a study that was pooled with nothing stands for itself."""
-    pooled = [item for item in results if _pools(item)]
+    pooled = [item for item in results if pools(item)]
     before = f"{heading}: " if heading else ""
     if not pooled:
-        return [replace(row, label=f"{before}{row.label}") for row in _study_rows(results)]
+        return [replace(row, label=f"{before}{row.label}") for row in _study_rows(results, [])]
     names = [heading] if heading and len(pooled) == 1 else [f"{before}{name}" for name in model_labels(pooled)]
     labelled = enumerate(zip(pooled, names, strict=True))
     return [row for i, (item, label) in labelled for row in _summary_rows(item, i, label)]
@@ -215,13 +185,18 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
 
 
-def _study_rows(results: list[Effects | Model]) -> list[Row]:
-    """One row a study, with its weight under each model as ``weight_0``, ``weight_1`` ..."""
+def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -> list[Row]:
+    """One row a study, with its weight under each model of `weighing` as ``weight_0``, ``weight_1`` ..."""
     effects = effects_of(results[0])
     level = results[0].method.level if isinstance(results[0], Model) else 0.95
     rows = []
     for i, (label, record) in enumerate(zip(effects.labels, _records(effects.to_frame(level=level)), strict=True)):
-        shares = {f"weight_{m}": item.weights[i] for m, item in enumerate(results) if _pools(item)}
+        shares = {
+            f"weight_{m}": item.weights[
+                i if item.effects.labels == effects.labels else item.effects.labels.index(label)
+            ]
+            for m, item in enumerate(weighing)
+        }
         row = Row(str(record["row"]), "", {**record, **shares})
         marks = NOT_RANDOMISED if _not_randomised(record) else ""
         marks += CORRECTED if row.kind == "study" and correction(row, results) else ""
@@ -237,11 +212,17 @@ def _not_randomised(record: Mapping[str, object]) -> bool:
     return value is not None and not pd.isna(value) and not value  # type: ignore[call-overload]
 
 
-def _summary_rows(pooled: Model, model: int, label: str) -> list[Row]:
+def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> list[Row]:
+    """The diamond, with its `share` of all weights, and the prediction interval."""
     frame = pooled.to_frame()
     records = _records(frame[frame["row"].isin(["pooled", "prediction"])])
     interval = tied(f"Prediction interval ({wording.percent(pooled.method.level)})")
-    return [Row(str(r["row"]), label if r["row"] == "pooled" else interval, r, model) for r in records]
+    return [
+        Row("pooled", label, {**record, "weight": share}, model, pooled)
+        if record["row"] == "pooled"
+        else Row("prediction", interval, record, model, pooled)
+        for record in records
+    ]
 
 
 def _weight_names(models: list[Model]) -> tuple[str, ...]:
@@ -319,19 +300,24 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _alt(result: Forest, overall: Model | None) -> str:
-    if isinstance(result, Mapping):
-        texts = [f"{label}: {pooled.alt_text()}" for label, pooled in result.items()]
-        return " ".join([*texts, *([f"Overall: {overall.alt_text()}"] if overall else [])])
+def _alt(result: Forest, story: Story) -> str:
     if isinstance(result, Subgroups):
         return f"Forest plot by subgroups. {result.alt_text()}"
     if isinstance(result, Effects):
         return f"Forest plot. {result.summary()}"
-    if isinstance(result, Model):
-        return result.alt_text()
-    first, *others = result
+    if isinstance(result, Mapping):
+        texts = [f"{label}: {_models_alt(items)}" for label, items in story.blocks]
+        return " ".join([*texts, *([f"Overall: {_models_alt(story.overall)}"] if story.overall else [])])
+    if isinstance(result, Sequence) and story.by:
+        return " ".join(["Forest plot by subgroups.", *(item.alt_text() for item in result)])
+    return _models_alt(story.given)
+
+
+def _models_alt(items: Sequence[Effects | Model]) -> str:
+    """The first result in full, of the others their estimates."""
+    models = [item for item in items if isinstance(item, Model)]
     more = [
         f"{label}: {wording.estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
-        for label, item in zip(model_labels([*result])[1:], others, strict=True)
+        for label, item in [*zip(model_labels(models), models, strict=True)][1:]
     ]
-    return " ".join([first.alt_text(), *more])
+    return " ".join([items[0].summary() if isinstance(items[0], Effects) else items[0].alt_text(), *more])

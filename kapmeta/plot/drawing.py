@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.font_manager import FontProperties
 from matplotlib.markers import CARETLEFT, CARETRIGHT
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from kapmeta.core.arrays import FloatArray
@@ -22,6 +25,7 @@ __all__ = ["draw"]
 # in ems
 DIAMOND, BAR = 0.48, 0.40  # half height of a diamond, thickness of a prediction interval
 SQUARE, LEAST_SQUARE, PLAIN_SQUARE = 1.15, 0.30, 0.60  # largest and smallest side, side without a weight
+REFERENCE_DASHES = ((0, (1.5, 2)), (0, (5, 3)))
 
 
 def draw(page: Page, ax: Axes, theme: Theme, scale: float = 1.0) -> None:
@@ -107,28 +111,34 @@ def _box(ends: Sequence[float], middle: float, half: float) -> list[tuple[float,
 def _texts(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     across = ax.get_yaxis_transform()
     colours = {"text": theme.text, "quiet": theme.quiet, "paper": theme.paper}
+    size, families = page.sheet.em * scale, list(page.sheet.font.families)
+    fonts = {bold: FontProperties(family=families, size=size, weight="bold" if bold else "normal") for bold in (0, 1)}
     for text in page.texts:
-        ax.text(
-            _fraction(page, text.x),
-            _ten(text.y),
-            text.text,
-            transform=across,
-            ha=text.align,
-            va="baseline",
-            family=list(page.sheet.font.families),
-            size=page.sheet.em * scale,
-            weight="bold" if text.bold else "normal",
-            color=colours[text.colour],
-            parse_math=False,
-            zorder=5,
+        ax.add_artist(  # in half the time of ax.text, which sets each font anew
+            Text(
+                _fraction(page, text.x),
+                _ten(text.y),
+                text.text,
+                transform=across,
+                ha=text.align,
+                va="baseline",
+                fontproperties=fonts[text.bold],
+                color=colours[text.colour],
+                parse_math=False,
+                clip_on=False,
+                zorder=5,
+            )
         )
 
 
-def vertical_lines(page: Page, null: float | None, reference: float, ax: Axes, theme: Theme, scale: float) -> None:
-    """The line of no effect, solid, and the pooled estimate, dotted from the first study to its diamond."""
-    pooled = [middle for row, middle, _ in page.rows if row.kind == "pooled"]
-    last = pooled[-1] if pooled else page.panel_height
-    lines = ((null, page.panel_height, theme.text, "-"), (reference, last, theme.quiet, (0, (1.5, 2))))
+def vertical_lines(
+    page: Page, null: float | None, references: Sequence[Row], ax: Axes, theme: Theme, scale: float
+) -> None:
+    """The line of no effect, solid, and each pooled estimate, dotted or dashed down to its own diamond."""
+    lines: list[tuple[float | None, float, str, Any]] = [(null, page.panel_height, theme.text, "-")]
+    for row, dashes in zip(references, REFERENCE_DASHES, strict=False):
+        end = next((middle for other, middle, _ in page.rows if other is row), page.panel_height)
+        lines.append((row.number("estimate"), end, theme.quiet, dashes))
     for x, end, colour, dashes in lines:
         if x is not None and page.axis.low <= x <= page.axis.high:
             pieces = [[(_ten(x), max(0.0, y0)), (_ten(x), min(end, y1))] for y0, y1 in _free(page) if y0 < end]

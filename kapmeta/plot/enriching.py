@@ -28,7 +28,6 @@ POINTS = 121
 def enriched(
     rows: Sequence[Row],
     effects: Effects,
-    models: Sequence[Model],
     prediction: str,
     shrunken: pd.DataFrame | None,
 ) -> tuple[list[Row], list[str]]:
@@ -37,19 +36,16 @@ def enriched(
         raise ValueError(f'prediction = "{prediction}" is not known; use one of: {", ".join(PREDICTION_SHAPES)}')
     found, notes = list(rows), []
     if prediction == "density":
-        found = [_with_density(row, models) if row.kind == "prediction" else row for row in found]
+        found = [_with_density(row) if row.kind == "prediction" else row for row in found]
     if shrunken is not None:
         found = _with_shrunken(found, effects, shrunken)
         notes.append("Open diamonds: estimates of the studies drawn towards the mean.")
     return found, notes
 
 
-def _with_density(row: Row, models: Sequence[Model]) -> Row:
-    model = models[row.model] if row.model < len(models) else None
-    if model is None or model.prediction_low != model.prediction_low:
-        return row
-    x, height = prediction_density(model)
-    return replace(row, values={**row.values, "density": (model.scale.shown(x), height)})
+def _with_density(row: Row) -> Row:
+    x, height = prediction_density(row.result)
+    return replace(row, values={**row.values, "density": (row.result.scale.shown(x), height)})
 
 
 def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from kapmeta.plot.columns import Column
-from kapmeta.plot.contents import Contents, Forest, forest_contents, sweep_contents
+from kapmeta.plot.contents import Contents, Forest, Overall, forest_contents, sweep_contents
 from kapmeta.plot.drawing import draw, vertical_lines
-from kapmeta.plot.notes import Model
 from kapmeta.plot.pages import Page, Request, page
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme, theme_named
@@ -29,7 +28,7 @@ def forest(
     result: Forest,
     *,
     ax: Axes | None = None,
-    overall: Model | None = None,
+    overall: Overall = None,
     theme: str | Theme = "kapmeta",
     left: Iterable[str | Column] = (),
     right: Iterable[str | Column] = (),
@@ -51,16 +50,16 @@ def forest(
 
     Parameters
     ----------
-    result : Effects, Pooled, Posterior, Subgroups, sequence of Pooled or mapping of str to Pooled
+    result : Effects, Pooled, Posterior, Subgroups, sequence of Pooled or Subgroups, or mapping of str to Pooled
         Effects alone are shown trial by trial. Several pooled results of the same effects give a diamond each
         under one set of trials. `Subgroups`, or a mapping, give subgroups, each with its trials, diamond and
-        heterogeneity.
+        heterogeneity; several `Subgroups`, or a mapping to lists of Pooled, give each subgroup a diamond a model.
     ax : Axes, optional
         Where to draw, also in subplots and subfigures. The columns take their room from it, and type
         shrinks, to 5 points at the least, if it is too small; `size` tells what would fit. Without it a
         figure is made.
-    overall : Pooled, optional
-        The result over all subgroups, below them.
+    overall : Pooled or sequence of Pooled, optional
+        The result over all subgroups, below them, for each model; weights are then shares in it.
     theme : str or Theme
         A word of `kapmeta.plot.style.THEMES`: ``kapmeta``, ``revman``, ``jama``, ``bmj``, ``minimal``.
     left, right : iterable of str or Column
@@ -175,7 +174,7 @@ def sweep(
 def size(
     result: Forest | Sweep,
     *,
-    overall: Model | None = None,
+    overall: Overall = None,
     theme: str | Theme = "kapmeta",
     left: Iterable[str | Column] = (),
     right: Iterable[str | Column] = (),
@@ -258,7 +257,7 @@ def _plotted(contents: Contents, theme: Theme, ax: Axes | None, width: float | s
 
 def _drawn(fitted: Page, contents: Contents, theme: Theme, ax: Axes, scale: float) -> Axes:
     draw(fitted, ax, theme, scale)
-    vertical_lines(fitted, contents.scale.null, contents.reference, ax, theme, scale)
+    vertical_lines(fitted, contents.scale.null, contents.references, ax, theme, scale)
     describe(ax, contents.title or contents.name, contents.alt)
     return ax
 

@@ -37,7 +37,8 @@ class Frame:
     """What surrounds a panel.
 
     `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at heights of the
-    y axis, in place of its ticks, `row_height` ems high each or more. The panel is `ratio` times as high as
+    y axis, in place of its ticks, `row_height` ems high each or more, flush with the panel unless they stand
+    under a head (`rows_headed`). The panel is `ratio` times as high as
     wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems from its lower edge.
     """
 
@@ -54,6 +55,7 @@ class Frame:
     height: float = math.nan
     rows: tuple[tuple[float, str], ...] = ()
     row_height: float = 2.0
+    rows_headed: bool = False
     below: float = 0.0
     below_rows: tuple[tuple[float, str, bool], ...] = ()
     down: bool = False

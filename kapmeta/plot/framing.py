@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from kapmeta.core.arrays import FloatArray
@@ -23,6 +24,7 @@ from kapmeta.plot.typesetting import Font, legible
 __all__ = ["Panel", "framed"]
 
 WIDTH = 4.8  # inches of a figure of its own
+HALO = 0.22  # ems
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,12 @@ class Panel:
         colour: str = "",
         order: float = 6,
         backing: str = "",
+        halo: bool = False,
     ) -> None:
-        """One line of text with its baseline at points from the lower left corner; `backing` is painted behind it."""
+        """One line of text with its baseline at points from the lower left corner.
+
+        `backing` is painted behind it, a `halo` around each letter where it may cross lines.
+        """
         self.ax.text(
             _ten(x / self.width),
             _ten(y / self.height),
@@ -75,6 +81,7 @@ class Panel:
             color=colour or self.theme.text,
             parse_math=False,
             zorder=order,
+            path_effects=[withStroke(linewidth=HALO * self.em, foreground=self.theme.paper)] if halo else None,
             bbox={"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale} if backing else None,
         )
 
@@ -93,7 +100,7 @@ def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | Non
         plan, scale = _in_slot(frame, font, boxes, ax)
     panel = Panel(ax, font, scale, plan.width, plan.height, plan.x, plan.y, frame.down, boxes, theme)
     _axes(panel, frame)
-    _surround(panel, plan)
+    _surround(panel, plan, frame.rows_headed)
     describe(ax, frame.title or frame.name, frame.alt)
     return panel
 
@@ -185,7 +192,7 @@ def _axes(panel: Panel, frame: Frame) -> None:
     ax.patch.set_visible(False)
 
 
-def _surround(panel: Panel, plan: Plan) -> None:
+def _surround(panel: Panel, plan: Plan, headed: bool) -> None:
     """Title, labels of axes and rows, legend and notes."""
     em, left = plan.font.points, MARGIN * plan.font.points - plan.left
     top = panel.height + GAP * em
@@ -213,20 +220,20 @@ def _surround(panel: Panel, plan: Plan) -> None:
                 color=panel.theme.quiet, lw=0.6 * panel.scale, zorder=2.5,
             )  # fmt: skip
         for n, line in enumerate(label.lines):
-            panel.write(label.x, label.y - n * LABEL_PITCH * em, line)
+            panel.write(label.x, label.y - n * LABEL_PITCH * em, line, halo=True)
     end = -(TICK + PAD) * em
     for y, lines in plan.rows:
         middle = float(panel.places(panel.x.low, y)[1])
-        _lines(panel, end, middle, lines)
+        _lines(panel, left if headed else end, middle, lines, "left" if headed else "right")
     for down, lines, bold in plan.below_rows:
-        _lines(panel, end, -down * em, lines, bold)
+        _lines(panel, end, -down * em, lines, "right", bold)
 
 
-def _lines(panel: Panel, x: float, middle: float, lines: Sequence[str], bold: bool = False) -> None:
+def _lines(panel: Panel, x: float, middle: float, lines: Sequence[str], align: str, bold: bool = False) -> None:
     em = panel.font.points
     first = middle + (len(lines) - 1) * PITCH * em / 2 - 0.36 * em
     for n, line in enumerate(lines):
-        panel.write(x, first - n * PITCH * em, line, "right", bold=bold)
+        panel.write(x, first - n * PITCH * em, line, align, bold=bold)
 
 
 def _swatch(panel: Panel, key: Key, x: float, y: float) -> None:

@@ -104,6 +104,7 @@ def risk_of_bias(
             keys=tuple(Key("o", RISK[w][1], w.capitalize(), edge=look.quiet, sign=RISK[w][0]) for w in used),
             height=2.0 * len(studies),
             rows=tuple((i + 0.0, shown[name]) for i, name in enumerate(studies)),
+            rows_headed=True,
             down=True,
             x_axis=False,
             ratio=1.0,

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kapmeta import wording
+from kapmeta.core.distributions import t_two_sided
 from kapmeta.plot.columns import Column, Row, evidence_words, is_risk, risk_judgement
 from kapmeta.plot.style import RISK
 from kapmeta.posterior_results import Posterior
 from kapmeta.regression_results import Subgroups
 from kapmeta.results import Effects, Pooled
+
+if TYPE_CHECKING:
+    from kapmeta.plot.grouping import Story
 
 __all__ = [
     "CORRECTED",
@@ -22,8 +27,9 @@ __all__ = [
     "between_text",
     "correction",
     "effects_of",
-    "heterogeneity_line",
+    "heterogeneity_lines",
     "method_notes",
+    "method_words",
     "model_labels",
     "plain",
     "reading_notes",
@@ -54,7 +60,7 @@ def model_labels(pooled: Sequence[Model]) -> list[str]:
 
 def tied(text: str) -> str:
     """`text` with numbers tied to their signs and units, so that no line ends between them."""
-    return re.sub(r" (?=[=<>%])|(?<=[=<>]) ", "\u00a0", text)
+    return re.sub(r" (?=[=<>%])|(?<=[=<>]) |(?<=I²) ", "\u00a0", text)
 
 
 def sentences(texts: Iterable[str]) -> list[str]:
@@ -65,18 +71,42 @@ def sentences(texts: Iterable[str]) -> list[str]:
 def method_notes(models: Sequence[Model]) -> list[str]:
     """How each model was fitted, and heterogeneity from the first that estimates it."""
     pooled = [model for model in models if model.k > 1]
-    lines = [method_line(model) for model in pooled]
-    classical = [model for model in pooled if isinstance(model, Pooled)]
-    random = [model for model in classical if not math.isnan(model.tau2)] or classical or pooled
-    lines += [f"{heterogeneity_line(model)}." for model in random[:1]]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys([*map(method_line, pooled), *(f"{line}." for line in heterogeneity_lines(pooled))]))
 
 
 def method_line(model: Model) -> str:
-    """How a model was fitted; for a posterior its name and priors."""
+    """How a model was fitted and the test of its effect; for a posterior its name and priors."""
     if isinstance(model, Pooled):
-        return f"{wording.method_text(model.method)}."
+        return f"{wording.method_text(model.method)}; {effect_test(model)}."
     return next(line for line in model.summary().splitlines() if "; priors: " in line)
+
+
+def effect_test(model: Pooled) -> str:
+    """The test of no effect: its p-value, and the statistic if it is that of the p-value."""
+    p = wording.p_text(model.p_value)
+    told = math.isclose(model.p_value, float(t_two_sided(model.statistic, model.df)), rel_tol=1e-6)
+    if not told:
+        return f"test for effect: {p}"
+    name, degrees = ("t", f"df = {model.df:.4g}, ") if math.isfinite(model.df) else ("z", "")
+    return f"test for effect: {name} = {model.statistic:z.2f}, {degrees}{p}".replace("= -", "= −")
+
+
+def method_words(models: Sequence[Model], level: float) -> str:
+    """How the effects were pooled, in a few words for a head: ``IV, random, 95 % CI``."""
+    words = [
+        INVERSE_VARIANCE.get(model.method.model, wording.model_name(model.method)) for model in models if model.k > 1
+    ]
+    return ", ".join([*dict.fromkeys(words), f"{wording.percent(level)} CI"])
+
+
+INVERSE_VARIANCE = {"common": "IV common", "random": "IV random"}
+
+
+def heterogeneity_lines(models: Sequence[Model]) -> list[str]:
+    """One line, of the first model that estimates heterogeneity; none without a model."""
+    classical = [model for model in models if isinstance(model, Pooled)]
+    random = [model for model in classical if not math.isnan(model.tau2)] or classical or models
+    return [heterogeneity_line(model) for model in random[:1]]
 
 
 def heterogeneity_line(model: Model) -> str:
@@ -95,44 +125,38 @@ def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
     for note in every:
         names = [name for name, item in results if note in item.notes]
         note = plain(note)
-        lines.append(note if len(names) == len(results) else f"{wording.joined(names)}: {note}")
+        lines.append(note if len(names) == len(results) else f"{wording.joined(dict.fromkeys(names))}: {note}")
     return sentences(lines)
 
 
-def reading_notes(
-    blocks: list[Block],
-    models: Sequence[Model],
-    overall: Model | None,
-    rows: list[Row],
-    columns: tuple[tuple[Column, ...], tuple[Column, ...]],
-) -> list[str]:
+def reading_notes(story: Story, rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]) -> list[str]:
     """What a reader must know: method, heterogeneity, marks, legends, and the results' own notes."""
-    lines = method_notes(models)
-    if len(blocks) > 1 and overall is None:
+    lines, blocks = method_notes(story.models), story.blocks
+    if len(blocks) > 1 and not story.overall:
         lines = lines[:1]  # each subgroup carries its own heterogeneity
     shown = {column.name for side in columns for column in side}
     if len(blocks) > 1 and "weight" in shown:
-        lines.append("Weights are shares within each subgroup.")
+        lines.append(
+            f"Weights are shares {'of all subgroups together' if story.shares_overall else 'within each subgroup'}."
+        )
     lines += _interval_notes(blocks, rows)
     lines += _aside(rows)
     lines += _correction_notes(blocks, rows)
     lines += _legends(rows, columns)
     named = [(label or name, item) for label, items in blocks for name, item in _named(items)]
-    return [*lines, *_own_notes([*named, *([("Overall", overall)] if overall else [])])]
+    return [*lines, *_own_notes([*named, *(("overall", item) for item in story.overall)])]
 
 
-def between_text(result: Subgroups) -> tuple[str, ...]:
-    """The tests between subgroups, one line each."""
+def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
+    """The tests between subgroups, one line each, with the name of the `model` if there are several."""
     if not result.df_between > 0:
         return ()
-    wald = (
-        f"Between subgroups: Q = {wording.number(result.q_between)}, df = {result.df_between:g}, "
-        f"{wording.p_text(result.p_between)}"
-    )
+    opening = f"Between subgroups, {model[:1].lower()}{model[1:]}" if model else "Between subgroups"
+    wald = f"{opening}: Q = {result.q_between:.2f}, df = {result.df_between:g}, {wording.p_text(result.p_between)}"
     if math.isnan(result.f_between):
         return (wald,)
     return wald, (
-        f"Between subgroups, Hartung-Knapp: F = {wording.number(result.f_between)}, df = {result.df_between:g} "
+        f"{opening}, Hartung-Knapp: F = {result.f_between:.2f}, df = {result.df_between:g} "
         f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
     )
 

@@ -16,14 +16,14 @@ from kapmeta.plot.columns import Row, is_risk, risk_judgement
 from kapmeta.plot.contents import Contents, part
 from kapmeta.plot.notes import reason
 from kapmeta.plot.style import Theme
-from kapmeta.plot.surrounds import foot, head
+from kapmeta.plot.surrounds import foot, head, side_width
 from kapmeta.plot.typesetting import Font, legible, text_width
 
 __all__ = ["Page", "Request", "page"]
 
 # lengths in ems of the type size
 ROW, GAP, PAD = 1.72, 0.5, 0.35
-PANEL, LEAST_PANEL, WIDEST_PANEL = 20.0, 7.5, 34.0
+PANEL, LEAST_PANEL, WIDEST_PANEL, OVERHANG = 20.0, 7.5, 34.0, 8.0
 SQUEEZES = (
     1.0,
     0.8,
@@ -124,6 +124,8 @@ def _set(
         contents = part(contents, first, last, last >= len(contents.rows))
     null = contents.scale.null
     null_x = panel_x + panel * (0.5 if null is None else float(np.clip(axis.place(null), 0.0, 1.0)))
+    if math.isnan(request.width):
+        width += _overhang(contents, font, width - request.margin - null_x)
     sheet = Sheet(font, boxes, request.margin, width - request.margin, panel_x, panel, null_x)
     right_x = panel_x + panel + COLUMN_GAP * font.points
     left = [block._replace(x=block.x + request.margin) for block in left]
@@ -144,6 +146,13 @@ def _set(
         cells=tuple(_cells(rows, [*left, *right])),
         heaviest=heaviest,
     )
+
+
+def _overhang(contents: Contents, font: Font, room: float) -> float:
+    """How far the right side of the axis goes beyond the `room` for it, as far as the page may be widened for it."""
+    if not contents.favours or contents.favours_on_top:
+        return 0.0
+    return min(max(side_width(contents.favours[1], font) - room, 0.0), OVERHANG * font.points)
 
 
 def _axis(contents: Contents, font: Font, panel: float, request: Request) -> EffectAxis:

@@ -9,9 +9,8 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from kapmeta.plot.columns import Column, Row
-from kapmeta.plot.contents import Forest, forest_contents
+from kapmeta.plot.contents import Forest, Overall, forest_contents
 from kapmeta.plot.forests import drawn_page, page_width
-from kapmeta.plot.notes import Model
 from kapmeta.plot.pages import Request
 from kapmeta.plot.style import Theme, theme_named
 
@@ -22,7 +21,7 @@ def forest_pages(
     result: Forest,
     *,
     rows: int = 60,
-    overall: Model | None = None,
+    overall: Overall = None,
     theme: str | Theme = "kapmeta",
     left: Iterable[str | Column] = (),
     right: Iterable[str | Column] = (),

@@ -36,7 +36,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8], dpi: float, texts: Mapping[str, str
         rows = pixels[top : top + BAND]
         for channel in range(channels):  # three times as fast as all in one
             inside[: len(rows), :, channel] = rows[..., channel]
-        data += packer.compress(band[: len(rows)])
+        data += packer.compress(band[: len(rows)].data)
     data += packer.flush()
     colour = {3: 2, 4: 6}[channels]
     dots = round(dpi / 0.0254)  # a metre

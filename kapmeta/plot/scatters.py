@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -296,50 +297,80 @@ def bubble(
     look, effects = theme_named(theme), result.effects
     name, others = _moderator(result, moderator, at or {})
     x = effects.table[name].to_numpy(dtype=float)[result.positions]
-    shown = effects.scale.shown(result.y)
-    pad = 0.04 * (x.max() - x.min()) or 0.5
-    grid = np.linspace(x.min() - pad, x.max() + pad, 81)
-    fitted = result.predict({name: grid, **{key: [value] * grid.size for key, value in others.items()}},
-                            prediction=prediction)  # fmt: skip
-    low, high, far, near = (fitted[c].to_numpy() for c in ("low", "high", "prediction_low", "prediction_high"))
-    sides = _diameters(1 / (result.v + result.tau2))
-    wide = np.isfinite(far).any()
-    null = effects.scale.null
-    lines: list[Line] = [(grid, fitted["estimate"].to_numpy())]
-    lines += [] if null is None else [(grid[[0, -1]], [null, null])]
-    level = wording.percent(result.method.level)
-    fixed = [f"{key} = {value}" for key, value in others.items()]
-    panel = framed(
-        Frame(
-            x=axis_of(x, ends=(float(grid[0]), float(grid[-1]))),
-            y=axis_of([*shown, *fitted["estimate"]], low=low, high=high, log=effects.scale.ratio,
-                      null=effects.scale.null),
-            x_label=name.replace("_", " ").capitalize(),
-            y_label=measure_words(effects),
-            name=f"Bubble plot: {effects.scale.name} of {effects.event} by {name}",
-            alt=f"Bubble plot. {result.alt_text()}",
-            title=title,
-            notes=tuple(map(tied, ([f"Line at {', '.join(fixed)}."] if fixed else []))) + tuple(sentences(result.notes))
-            + texts_of(notes),
-            keys=(
-                Key("-", look.diamond, "Meta-regression"),
-                Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
-                *((Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),) if wide else ()),
-            ),
-            names=Names(x, shown, sides, result.labels, lines) if names else None,
-        ),
-        look,
-        ax,
-        width,
-    )  # fmt: skip
-    if wide:
-        band(panel, grid, far, near, GREYS[1], 0.1)
-    band(panel, grid, low, high, GREYS[3], 0.2)
+    shown, sides = effects.scale.shown(result.y), _diameters(1 / (result.v + result.tau2))
+    fit = _fit(result, name, others, x, prediction)
+    frame = _bubble_frame(result, name, others, x, fit, look, title, notes)
+    if names:
+        frame = replace(frame, names=Names(x, shown, sides, result.labels, fit.lines(effects.scale.null)))
+    panel = framed(frame, look, ax, width)
+    if fit.predicts:
+        band(panel, fit.x, fit.far, fit.near, GREYS[1], 0.1)
+    band(panel, fit.x, fit.low, fit.high, GREYS[3], 0.2)
     if effects.scale.null is not None:
-        line(panel, grid[[0, -1]], [effects.scale.null] * 2, look.quiet, (0, (1.5, 2)), 1)
-    line(panel, grid, fitted["estimate"], look.diamond)
+        line(panel, fit.x[[0, -1]], [effects.scale.null] * 2, look.quiet, (0, (1.5, 2)), 1)
+    line(panel, fit.x, fit.estimate, look.diamond)
     dots(panel, x, shown, sides, look.square, look.interval)
     return panel.ax
+
+
+class _Fit(NamedTuple):
+    """The fitted line over the moderator, its confidence interval and the prediction interval."""
+
+    x: FloatArray
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+    far: FloatArray
+    near: FloatArray
+
+    @property
+    def predicts(self) -> bool:
+        return bool(np.isfinite(self.far).any())
+
+    def lines(self, null: float | None) -> list[Line]:
+        """The lines that names keep off."""
+        return [(self.x, self.estimate), *([] if null is None else [(self.x[[0, -1]], [null, null])])]
+
+
+def _fit(result: MetaRegression, name: str, others: Mapping[str, Any], x: FloatArray, prediction: str) -> _Fit:
+    pad = 0.04 * (x.max() - x.min()) or 0.5
+    grid = np.linspace(x.min() - pad, x.max() + pad, 81)
+    settings = {name: grid, **{key: [value] * grid.size for key, value in others.items()}}
+    fitted = result.predict(settings, prediction=prediction)
+    columns = ("estimate", "low", "high", "prediction_low", "prediction_high")
+    return _Fit(grid, *(fitted[column].to_numpy() for column in columns))
+
+
+def _bubble_frame(
+    result: MetaRegression,
+    name: str,
+    others: Mapping[str, Any],
+    x: FloatArray,
+    fit: _Fit,
+    look: Theme,
+    title: str,
+    notes: Iterable[str],
+) -> Frame:
+    effects, level = result.effects, wording.percent(result.method.level)
+    shown = effects.scale.shown(result.y)
+    held = [tied(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")] if others else []
+    return Frame(
+        x=axis_of(x, ends=(float(fit.x[0]), float(fit.x[-1]))),
+        y=axis_of(
+            [*shown, *fit.estimate], low=fit.low, high=fit.high, log=effects.scale.ratio, null=effects.scale.null
+        ),
+        x_label=name.replace("_", " ").capitalize(),
+        y_label=measure_words(effects),
+        name=f"Bubble plot: {effects.scale.name} of {effects.event} by {name}",
+        alt=f"Bubble plot. {result.alt_text()}",
+        title=title,
+        notes=(*held, *sentences(result.notes), *texts_of(notes)),
+        keys=(
+            Key("-", look.diamond, "Meta-regression"),
+            Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
+            *((Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),) if fit.predicts else ()),
+        ),
+    )
 
 
 def _moderator(result: MetaRegression, name: str | None, at: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

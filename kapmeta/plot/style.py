@@ -62,6 +62,8 @@ class Theme:
         Whether the two sides are named above the plot instead of below it.
     american : bool
         Whether to spell "Favors".
+    method_heads : bool
+        Whether the heads of effect and plot say how the effects were pooled.
     """
 
     families: tuple[str, ...] = ("DejaVu Sans",)
@@ -81,6 +83,7 @@ class Theme:
     limits: str = "[{low},\t{high}]"
     favours_on_top: bool = False
     american: bool = False
+    method_heads: bool = False
 
 
 THEMES: Mapping[str, Theme] = MappingProxyType(
@@ -93,6 +96,7 @@ THEMES: Mapping[str, Theme] = MappingProxyType(
             left=("events_t", "n_t", "events_c", "n_c", "weight", "effect"),
             right=("evidence_level", "risk_of_bias"),
             study="Study or subgroup",
+            method_heads=True,
         ),
         "jama": Theme(
             square="#2d6a8a",

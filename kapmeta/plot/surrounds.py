@@ -7,11 +7,11 @@ from itertools import groupby
 
 from kapmeta.plot.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text
 from kapmeta.plot.contents import Contents
-from kapmeta.plot.typesetting import text_width
+from kapmeta.plot.typesetting import Font, text_width
 
-__all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head"]
+__all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head", "side_width"]
 
-TICK_LENGTH, TICK_PAD, HEAD_GAP = 0.38, 0.34, 0.62  # ems
+TICK_LENGTH, TICK_PAD, HEAD_GAP, SIDE_GAP = 0.38, 0.34, 0.62, 0.7  # ems
 
 Words = list[tuple[list[str], float, str]]  # lines, where they stand, which end of a line stands there
 
@@ -76,6 +76,10 @@ def foot(contents: Contents, sheet: Sheet, bottom: float) -> tuple[list[Text], f
         y += PITCH * em
         texts += [text._replace(y=text.y + y) for text in sides]
         y += (count - 1) * PITCH * em
+    if contents.favours_on_top:  # where others have their heading, above the plot, stand the sides
+        for line in sheet.wrapped(contents.heading, sheet.panel + 2 * COLUMN_GAP * em):
+            y += PITCH * em
+            texts.append(Text(sheet.panel_x + sheet.panel / 2, y, line, "center"))
     y += 0.55 * em if contents.notes else 0.0
     for note in contents.notes:
         for line in sheet.wrapped(note, sheet.line):
@@ -84,12 +88,17 @@ def foot(contents: Contents, sheet: Sheet, bottom: float) -> tuple[list[Text], f
     return texts, y + 0.4 * em
 
 
+def side_width(words: str, font: Font) -> float:
+    """How far the words of a side reach from the null line, with their arrow."""
+    return text_width(f"{words}\u00a0→", font) + SIDE_GAP * font.points + 1e-6
+
+
 def _sides(contents: Contents, sheet: Sheet, left: float, right: float) -> tuple[list[Text], int]:
     """The two sides of the null line with arrows, first baseline at 0, and the number of lines used.
 
     A side without room for its longest word stands against the edge, below the other side.
     """
-    gap = 0.7 * sheet.em
+    gap = SIDE_GAP * sheet.em
     words = [f"←\u00a0{contents.favours[0]}", f"{contents.favours[1]}\u00a0→"]
     rooms = [sheet.null_x - gap - left, right - sheet.null_x - gap]
     longest = [max(text_width(word, sheet.font) for word in side.split(" ")) for side in words]
@@ -101,6 +110,8 @@ def _sides(contents: Contents, sheet: Sheet, left: float, right: float) -> tuple
         (right, "right") if cramped[1] else (sheet.null_x + gap, "left"),
     ]
     first = [len(lines[1]) if cramped[0] else 0, len(lines[0]) if cramped[1] and not cramped[0] else 0]
+    if contents.favours_on_top and not any(cramped):  # their last lines stand with those of the heads
+        first = [max(map(len, lines)) - len(side) for side in lines]
     texts = [
         Text(x, (first[i] + n) * PITCH * sheet.em, line, align)
         for i, (x, align) in enumerate(stands)

@@ -22,6 +22,9 @@ from kapmeta.scales import MEASURES, Measure
 
 __all__ = ["tipping"]
 
+LONGEST_TICK = 5  # letters
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # between the counts labelled
+
 
 def tipping(
     result: Any,
@@ -95,8 +98,8 @@ def tipping(
     own = result.alt_text() if hasattr(result, "alt_text") else ""
     panel = framed(
         Frame(
-            x=_axis(levels[0], logs[0], edges[0]),
-            y=_axis(levels[1], logs[1], edges[1]),
+            x=_axis(levels[0], edges[0], logs[0]),
+            y=_axis(levels[1], edges[1], logs[1]),
             x_label=labels[0],
             y_label=labels[1],
             name="Tipping surface",
@@ -135,23 +138,6 @@ def _words(name: str) -> str:
     return f"{name[:1].upper()}{name[1:]}".replace("_", " ")
 
 
-def _axis(levels: Any, log: bool, edges: Any) -> AxisMaker:
-    """An axis over the cells; where the assumptions are counts, whole numbers are labelled and nothing between."""
-    ends = (float(edges[0]), float(edges[-1]))
-    if log or (levels != np.floor(levels)).any():
-        return axis_of(levels, log=log, ends=ends)
-
-    def make(fits: Fits) -> EffectAxis:
-        ticks: list[float] = []
-        for step in (1, 2, 5, 10, 20, 50, 100, 200, 500):
-            ticks = [float(x) for x in range(int(levels[0]), int(levels[-1]) + 1, step)]
-            if fits(list(EffectAxis(*ends, (), (), False).place(ticks)), list(map(label_of, ticks))):
-                break
-        return EffectAxis(*ends, tuple(ticks), tuple(map(label_of, ticks)), False)
-
-    return make
-
-
 def _geometric(levels: Any) -> bool:
     """Whether values grow by a constant factor."""
     if len(levels) < 3 or not levels[0] > 0:
@@ -168,6 +154,26 @@ def _edges(levels: Any, log: bool) -> Any:
     middle = (at[1:] + at[:-1]) / 2
     ends = np.array([at[0] - (middle[0] - at[0]), *middle, at[-1] + (at[-1] - middle[-1])])
     return ten(np.exp(ends) if log else ends)
+
+
+def _axis(levels: Any, edges: Any, log: bool) -> AxisMaker:
+    """An axis over the cells: a tick at each value tried if they are short and have room; of counts, whole numbers."""
+    ends = (float(edges[0]), float(edges[-1]))
+    counts = not log and bool((levels == np.floor(levels)).all())
+
+    def make(fits: Fits) -> EffectAxis:
+        for ticks in (list(map(float, levels)), *(_every(step, levels) for step in _STEPS if counts)):
+            labels = list(map(label_of, ticks))
+            axis = EffectAxis(*ends, tuple(ticks), tuple(labels), log)
+            if max(map(len, labels)) <= LONGEST_TICK and fits(list(axis.place(ticks)), labels):
+                return axis
+        return axis_of(levels, log=log, ends=ends)(fits)
+
+    return make
+
+
+def _every(step: int, levels: Any) -> list[float]:
+    return [float(x) for x in range(int(levels[0]), int(levels[-1]) + 1, step)]
 
 
 def _cells(
