@@ -43,6 +43,7 @@ from kapmeta.plot.typesetting import Font
 from kapmeta.pooling import pool
 from kapmeta.regression_results import Subgroups
 from kapmeta.results import Pooled
+from kapmeta.small_study import asymmetry_test
 from kapmeta.stratification import mantel_haenszel
 
 matplotlib.use("Agg")
@@ -111,7 +112,7 @@ def test_funnel_names_the_test_it_is_given(bcg: Pooled) -> None:
             return "Egger's test: t = -1.40 on 11 df, p = 0.19.\nAnd more"
 
     ax = funnels.funnel(bcg, test=Test())
-    assert "Egger's test: t = -1.40 on 11 df, p = 0.19." in told(ax).replace("\u00a0", " ")
+    assert "Egger's test: t = −1.40 on 11 df, p = 0.19." in told(ax).replace("\u00a0", " ")
     assert "And more" not in told(ax)
 
 
@@ -540,6 +541,7 @@ def test_subgroups_stand_under_several_models_with_weights_of_all_together(by_al
         assert [cell for cell in cells if cell.endswith(" %")] == share[:3]
     assert "Between subgroups, common-effect model: Q = 19.87, df = 2, p < 0.001" in " ".join(shown)
     assert "Weights are shares of all subgroups together." in shown
+    assert "Alternate: a random-effects interval from two studies is unreliable; do not headline it." in shown
     diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
     assert sum(len(c.get_paths()) for c in diamonds) == 8
     assert alt_text(ax).count("Subgroups by allocation.") == 2
@@ -632,3 +634,21 @@ def test_tipping_is_labelled_at_the_values_tried_and_not_beyond() -> None:
     rows = [(a, b, 1 + a, 0.5 + a, 2 + a) for a in steps for b in steps]
     ax = tipping_surfaces.tipping(pd.DataFrame(rows, columns=["x", "y", "estimate", "low", "high"]))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.5", "1"]
+
+
+def test_no_probability_is_written_as_nought_or_one() -> None:
+    ax = curves.posterior(pool_bayes(risk_ratio(BCG), tau_prior=0.5))
+    assert "P(RR > 1) < 0.001" in told(ax).replace("\u00a0", " ")
+    scale = told(curves.prior_scale(pool_bayes(risk_ratio(BCG), tau_prior=0.5))).replace("\u00a0", " ")
+    assert "Probability above 1: < 0.001 at 0.25" in scale
+
+
+def test_weights_of_other_models_are_headed_by_their_whole_name() -> None:
+    ax = forest([pool(risk_ratio(BCG)), mantel_haenszel(BCG)])
+    assert {"random", "Mantel-", "Haenszel"} <= set(texts(ax))
+
+
+def test_minus_of_the_funnel_test_is_a_minus() -> None:
+    effects = risk_ratio(BCG)
+    ax = funnels.funnel(effects, test=asymmetry_test(effects))
+    assert "statistic −" in told(ax)

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from kapmeta.reproduce import save_figure, save_table, save_text
+from kapmeta.plot.saving import describe
+from kapmeta.reproduce import save_figure, save_readme_thumbnails, save_table, save_text
 from kapmeta.reproduce.comparing import built, differences, unlocked
 from kapmeta.reproduce.running import Failure, update_readme
 
@@ -243,6 +244,19 @@ def test_a_figure_is_saved_with_its_text_alternative(output):
     save_figure(Figure().subplots(), "drawn", alt="An empty frame.")
     assert "An empty frame." in (output / "figures" / "drawn.svg").read_text()
     assert (output / "figures" / "drawn.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_thumbnails_carry_a_link_a_caption_and_the_text_of_the_plot(output):
+    axes = [Figure().subplots() for _ in range(3)]
+    for ax in axes:
+        describe(ax, "Drawn", 'Two studies: "A" & B.\nNothing more.')
+    save_readme_thumbnails({f"figure-{i}": (f"Kind {i}", ax) for i, ax in enumerate(axes)}, columns=2)
+    written = (output / "results" / "readme-kinds.md").read_text()
+    assert written.count("<tr>") == 2
+    assert written.count('alt="Two studies: &quot;A&quot; &amp; B. Nothing more."') == 3
+    for i in range(3):
+        assert f'<a href="figures/figure-{i}.svg"><img src="figures/figure-{i}.svg"' in written
+        assert f"<sub>Kind {i}</sub>" in written
 
 
 @pytest.mark.parametrize("name", ["../elsewhere.md", "Forest.md", "two words.md", "no-suffix", "a--b.md"])

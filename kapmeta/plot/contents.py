@@ -227,15 +227,17 @@ def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> 
 
 def _weight_names(models: list[Model]) -> tuple[str, ...]:
     """Short names of models over their columns of weights; none for a single model."""
-    short = [
-        "Bayesian" if isinstance(model, Posterior) else wording.model_name(model.method).split("-")[0].lower()
-        for model in models
-    ]
+    short = ["Bayesian" if isinstance(model, Posterior) else _short_name(model) for model in models]
     names = [
         f"{name} {model.method.tau2}" if short.count(name) > 1 else name
         for name, model in zip(short, models, strict=True)
     ]
     return tuple(names) if len(names) > 1 else ("",)
+
+
+def _short_name(model: Pooled) -> str:
+    known = model.method.model in ("common", "random")
+    return model.method.model if known else wording.model_name(model.method).partition(",")[0]
 
 
 def _columns(

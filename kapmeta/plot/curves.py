@@ -85,7 +85,11 @@ def posterior(
     top = 1.08 * float(max(mean.max(), new.max()))
     level = wording.percent(result.method.level)
     unit = f"log {scale.short}" if scale.ratio else scale.short
-    above = f"; P({scale.short} > {scale.null:g}) = {result.probability_above():.3f}" if scale.null is not None else ""
+    above = (
+        f"; P({scale.short} > {scale.null:g}) {_probability(result.probability_above())}"
+        if scale.null is not None
+        else ""
+    )
     limits = wording.interval_text(*(float(scale.shown(v)) for v in (result.estimate, low, high)))
     panel = framed(
         Frame(
@@ -124,6 +128,11 @@ def _wide(centre: float, low: float, high: float, factor: float) -> tuple[float,
 
 def _pair(values: FloatArray) -> tuple[float, float]:
     return float(values[0]), float(values[1])
+
+
+def _probability(p: float) -> str:
+    """A probability with its relation: never as 0 or 1, which it is not."""
+    return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else f"= {p:.3f}"
 
 
 def prior_scale(
@@ -170,7 +179,10 @@ def prior_scale(
     tips = result.tipping_scale() if scale.null is not None else math.nan
     told = []
     if scale.null is not None:
-        each = [f"{wording.number(p)} at {s:g}" for s, p in zip(marks["scale"], marks["probability"], strict=True)]
+        each = [
+            f"{_probability(p).removeprefix('= ')} at {s:g}"
+            for s, p in zip(marks["scale"], marks["probability"], strict=True)
+        ]
         told.append(f"Probability above {scale.null:g}: {wording.joined(each)}.")
         where = "at no scale up to 64" if math.isinf(tips) else f"at a scale of {wording.number(tips)}"
         told.append(f"The interval first includes {scale.null:g} {where}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ def funnel(
     extra = _adjustments(adjusted, effects)
     filled = _filled(effects)
     added_y, added_se = _added(extra)
-    told = [] if test is None else [str(test.summary()).splitlines()[0]]
+    told = [] if test is None else [re.sub(r"(?<!\w)-(?=\d)", "−", str(test.summary()).splitlines()[0])]
     lines = _lines(look, test, extra, deepest)
     warning = [WARNING] if effects.k < FEWEST else []
     more = (*warning, *sentences(told), *texts_of(notes))

@@ -10,6 +10,20 @@ Notebooks save through `save_table`, `save_figure` and `save_text`: one name is 
 
 from __future__ import annotations
 
-from kapmeta.reproduce.saving import save_figure, save_readme_gallery, save_readme_table, save_table, save_text
+from kapmeta.reproduce.saving import (
+    save_figure,
+    save_readme_gallery,
+    save_readme_table,
+    save_readme_thumbnails,
+    save_table,
+    save_text,
+)
 
-__all__ = ["save_figure", "save_readme_gallery", "save_readme_table", "save_table", "save_text"]
+__all__ = [
+    "save_figure",
+    "save_readme_gallery",
+    "save_readme_table",
+    "save_readme_thumbnails",
+    "save_table",
+    "save_text",
+]

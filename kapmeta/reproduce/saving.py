@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import os
 import re
@@ -132,6 +133,37 @@ def save_readme_gallery(results: Mapping[str, Pooled], part: str = "gallery") ->
     """
     lines = [f"![{result.alt_text()}](figures/{name}.svg)" for name, result in results.items()]
     save_text("\n\n".join(lines), f"readme-{part}.md")
+
+
+def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = "kinds", columns: int = 4) -> None:
+    """Write small figures, each with its caption, its text alternative and a link, as a generated part of README.md.
+
+    Parameters
+    ----------
+    figures : mapping of str to tuple of str and Axes
+        Name of a saved figure to its caption and the plot, which tells what it shows.
+    part : str
+        The part's name.
+    columns : int
+        How many stand side by side.
+    """
+    from kapmeta.plot.saving import alt_text
+
+    width = f"{100 // columns}%"
+    cells = [
+        f'<td align="center" valign="bottom" width="{width}"><a href="figures/{name}.svg">'
+        f'<img src="figures/{name}.svg" width="200" alt="{_attribute(alt_text(axes))}"></a>'
+        f"<br><sub>{html.escape(caption)}</sub></td>"
+        for name, (caption, axes) in figures.items()
+    ]
+    rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
+    save_text(
+        "\n".join(["<table>", *(f"<tr>\n{chr(10).join(row)}\n</tr>" for row in rows), "</table>"]), f"readme-{part}.md"
+    )
+
+
+def _attribute(text: str) -> str:
+    return html.escape(" ".join(text.split()))
 
 
 def _destination(folder: str, filename: str) -> Path:
