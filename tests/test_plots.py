@@ -216,7 +216,9 @@ def test_prior_scale_tells_where_it_tips() -> None:
     curve = found.prior_scale_curve()
     line = max(ax.lines, key=lambda line: len(line.get_xdata()))
     np.testing.assert_allclose(np.asarray(line.get_ydata()), curve["estimate"], rtol=1e-8)
-    assert "The interval first includes 1" in told(ax)
+    assert "The interval first includes 1 at" in told(ax)
+    ax = curves.prior_scale(pool_bayes(risk_ratio(few().assign(events_t=[6, 6, 11])), tau_prior=0.5))
+    assert "The interval includes 1 even without heterogeneity." in told(ax)
     assert len(points(ax)) == 3
 
 
@@ -652,3 +654,19 @@ def test_minus_of_the_funnel_test_is_a_minus() -> None:
     effects = risk_ratio(BCG)
     ax = funnels.funnel(effects, test=asymmetry_test(effects))
     assert "statistic −" in told(ax)
+
+
+def test_sides_move_together_rather_than_break() -> None:
+    rows = pd.DataFrame({"study": ["Grabski 2022"], "y": [10.1], "low": [1.1], "high": [19.0]})
+    effects = generic(rows.assign(v=20.9), event="days", treatment="ketamine", control="placebo")
+    ax = forest(effects, drop=["weight"])
+    left, right = (next(t for t in ax.texts if arrow in t.get_text()) for arrow in "←→")
+    assert left.get_text() == "←\u00a0Favours placebo"
+    assert left.get_position()[1] == right.get_position()[1]
+
+
+def test_choices_are_headed_by_words() -> None:
+    rows = [("wald", 1.5, 1.1, 2.0), ("t", 1.5, 0.9, 2.6)]
+    ax = specifications.multiverse(pd.DataFrame(rows, columns=["ci", "estimate", "low", "high"]))
+    assert "Interval" in texts(ax)
+    assert "Ci" not in texts(ax)

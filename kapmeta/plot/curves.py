@@ -130,6 +130,14 @@ def _pair(values: FloatArray) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
+def _tipping(scale: float, null: str) -> str:
+    """From which scale of the prior on an interval includes no effect."""
+    if not scale > 0:
+        return f"includes {null} even without heterogeneity"
+    where = "no scale up to 64" if math.isinf(scale) else f"a scale of {wording.number(scale)}"
+    return f"first includes {null} at {where}"
+
+
 def _probability(p: float) -> str:
     """A probability with its relation: never as 0 or 1, which it is not."""
     return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else f"= {p:.3f}"
@@ -184,8 +192,7 @@ def prior_scale(
             for s, p in zip(marks["scale"], marks["probability"], strict=True)
         ]
         told.append(f"Probability above {scale.null:g}: {wording.joined(each)}.")
-        where = "at no scale up to 64" if math.isinf(tips) else f"at a scale of {wording.number(tips)}"
-        told.append(f"The interval first includes {scale.null:g} {where}.")
+        told.append(f"The interval {_tipping(tips, f'{scale.null:g}')}.")
     level = wording.percent(result.method.level)
     panel = framed(
         Frame(
@@ -208,7 +215,7 @@ def prior_scale(
     line(panel, x, frame["estimate"], look.diamond)
     if scale.null is not None:
         line(panel, x[[0, -1]], [scale.null] * 2, look.text, order=1.5)
-        if tips <= x.max():
+        if 0 < tips <= x.max():
             line(panel, [tips] * 2, [panel.y.low, panel.y.high], look.prediction, (0, (4, 2.5)), 1.6)
     dots(panel, marks["scale"].to_numpy(), marks["estimate"].to_numpy(), np.full(3, 0.7), look.square, look.interval)
     return panel.ax

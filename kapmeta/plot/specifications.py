@@ -24,9 +24,8 @@ ROW, GROUP = 1.45, 0.5  # ems
 NUMBERS = frozenset(
     {"estimate", "low", "high", "y", "se", "y_low", "y_high", "p_value", "tau2", "q", "k", "analysis", "status", "i2"}
 )
-WORDS = {"ci": "interval", "zero": "zero cells"}
+WORDS = {"ci": "interval", "tau2": "τ²", "zero": "zero cells"}
 """Choices of `kapmeta.multiverse` whose columns have short names."""
-
 
 def multiverse(
     result: Any,
@@ -152,7 +151,7 @@ def _choice_rows(
     at = 0.8
     for name in named:
         at += ROW / 2 + GROUP
-        rows.append((at, _words(name).capitalize(), True, (name, None)))
+        rows.append((at, _head(name), True, (name, None)))
         for value in dict.fromkeys(frame[name]):
             at += ROW
             rows.append((at, " ".join(str(value).split()), False, (name, value)))
@@ -163,6 +162,12 @@ def _choice_rows(
 def _words(name: str) -> str:
     """A choice as a reader would call it."""
     return WORDS.get(name, name.replace("_", " "))
+
+
+def _head(name: str) -> str:
+    """The words of a choice as a heading; a Greek letter stays small."""
+    words = _words(name)
+    return words.capitalize() if words.isascii() else words
 
 
 def _excludes(frame: pd.DataFrame, null: float | None) -> Any:

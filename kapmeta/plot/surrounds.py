@@ -11,7 +11,7 @@ from kapmeta.plot.typesetting import Font, text_width
 
 __all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head", "side_width"]
 
-TICK_LENGTH, TICK_PAD, HEAD_GAP, SIDE_GAP = 0.38, 0.34, 0.62, 0.7  # ems
+TICK_LENGTH, TICK_PAD, HEAD_GAP, SIDE_GAP, SIDE_SHIFT = 0.38, 0.34, 0.62, 0.7, 3.0  # ems
 
 Words = list[tuple[list[str], float, str]]  # lines, where they stand, which end of a line stands there
 
@@ -88,6 +88,15 @@ def foot(contents: Contents, sheet: Sheet, bottom: float) -> tuple[list[Text], f
     return texts, y + 0.4 * em
 
 
+def _aside(words: Sequence[str], sheet: Sheet, left: float, right: float) -> float:
+    """How far to move the place where the sides meet, so that each stands on one line; 0 if it would be too far."""
+    widths = [text_width(word, sheet.font) + 1e-6 for word in words]
+    lacking = [widths[0] - (sheet.null_x - left), widths[1] - (right - sheet.null_x)]
+    shift = max(lacking[0], 0.0) - max(lacking[1], 0.0)
+    fits = min(lacking) <= 0 and sum(lacking) <= 0
+    return shift if fits and abs(shift) <= SIDE_SHIFT * sheet.em else 0.0
+
+
 def side_width(words: str, font: Font) -> float:
     """How far the words of a side reach from the null line, with their arrow."""
     return text_width(f"{words}\u00a0→", font) + SIDE_GAP * font.points + 1e-6
@@ -100,14 +109,15 @@ def _sides(contents: Contents, sheet: Sheet, left: float, right: float) -> tuple
     """
     gap = SIDE_GAP * sheet.em
     words = [f"←\u00a0{contents.favours[0]}", f"{contents.favours[1]}\u00a0→"]
-    rooms = [sheet.null_x - gap - left, right - sheet.null_x - gap]
+    null_x = sheet.null_x + _aside(words, sheet, left + gap, right - gap)
+    rooms = [null_x - gap - left, right - null_x - gap]
     longest = [max(text_width(word, sheet.font) for word in side.split(" ")) for side in words]
     cramped = [room < long for room, long in zip(rooms, longest, strict=True)]
     limits = [right - left if tight else room for tight, room in zip(cramped, rooms, strict=True)]
     lines = [sheet.wrapped(word, limit) for word, limit in zip(words, limits, strict=True)]
     stands = [
-        (left, "left") if cramped[0] else (sheet.null_x - gap, "right"),
-        (right, "right") if cramped[1] else (sheet.null_x + gap, "left"),
+        (left, "left") if cramped[0] else (null_x - gap, "right"),
+        (right, "right") if cramped[1] else (null_x + gap, "left"),
     ]
     first = [len(lines[1]) if cramped[0] else 0, len(lines[0]) if cramped[1] and not cramped[0] else 0]
     if contents.favours_on_top and not any(cramped):  # their last lines stand with those of the heads
