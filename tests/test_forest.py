@@ -26,6 +26,7 @@ from matplotlib.textpath import text_to_path
 
 from kapmeta import wording
 from kapmeta.effects import risk_difference, risk_ratio
+from kapmeta.moderators import subgroups
 from kapmeta.plot.axis import effect_axis
 from kapmeta.plot.columns import Column, Row, declared, evidence_words, risk_judgement
 from kapmeta.plot.forests import forest, size, sweep
@@ -116,6 +117,9 @@ CASES: dict[str, Callable[[], object]] = {
         "Opioids": pooled(TRIALS.iloc[2:4]),
         "Cocaine": pooled(TRIALS.iloc[4:]),
     },
+    "subgroups under two models": lambda: [
+        subgroups(risk_ratio(BCG), by=[*"ABC" * 4, "A"], model=model) for model in ("common", "random")
+    ],
 }
 
 
@@ -175,7 +179,8 @@ def test_texts_keep_apart_and_on_the_page(case: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("case", ["one", "five", "thirteen", "differences", "long labels", "subgroups", "models"])
+@pytest.mark.parametrize("case", ["one", "five", "thirteen", "differences", "long labels", "subgroups", "models",
+                                  "subgroups under two models"])  # fmt: skip
 def test_every_theme_keeps_texts_apart(theme: str, case: str) -> None:
     ax = forest(CASES[case](), theme=theme, title="Title " * 30, notes=["Note " * 60])  # type: ignore[arg-type]
     assert_tidy(ax)
