@@ -18,6 +18,7 @@ from kapmeta.plot.framing import Panel, framed
 from kapmeta.plot.marks import GREYS, band, columns_of, dots, effects_of, line, measure_words, ten
 from kapmeta.plot.notes import plain, sentences, tied
 from kapmeta.plot.style import CATEGORICAL, Theme, light, theme_named
+from kapmeta.posterior_results import Posterior
 from kapmeta.results import Effects, Pooled
 
 __all__ = ["drapery", "follow_up", "posterior", "prior_scale"]
@@ -73,13 +74,7 @@ def posterior(
     if not callable(getattr(result, "density", None)):
         raise TypeError(f"posterior draws a Posterior with its density, got {type(result).__name__}")
     look, effects, scale = theme_named(theme), result.effects, result.scale
-    low, high, far, near = result.low, result.high, result.prediction_low, result.prediction_high
-    ends = _wide(result.estimate, low, high, 1.5), _wide(result.estimate, far, near, 1.25)
-    # tails of a new study's effect may go on for ever: three times the reach of the mean is enough to see them
-    left = max(min(ends[0][0], ends[1][0]), result.estimate - 3.0 * (result.estimate - low))
-    right = min(max(ends[0][1], ends[1][1]), result.estimate + 3.0 * (high - result.estimate))
-    null = 0.0 if scale.null is not None else result.estimate
-    left, right = min(left, null - 0.05 * (right - left)), max(right, null + 0.05 * (right - left))
+    left, right = _reach(result)
     x = np.linspace(left, right, POINTS)
     mean, new = (np.asarray(result.density(x, new_study=which), dtype=float) for which in (False, True))
     top = 1.08 * float(max(mean.max(), new.max()))
@@ -90,7 +85,7 @@ def posterior(
         if scale.null is not None
         else ""
     )
-    limits = wording.interval_text(*(float(scale.shown(v)) for v in (result.estimate, low, high)))
+    limits = wording.interval_text(*(float(scale.shown(v)) for v in (result.estimate, result.low, result.high)))
     panel = framed(
         Frame(
             x=axis_of(scale.shown(x), log=scale.ratio, ends=_pair(scale.shown([left, right]))),
@@ -112,7 +107,7 @@ def posterior(
         ax,
         width,
     )
-    inside = np.linspace(max(low, left), min(high, right), POINTS)
+    inside = np.linspace(max(result.low, left), min(result.high, right), POINTS)
     held = np.asarray(result.density(inside), dtype=float)
     band(panel, scale.shown(inside), np.zeros(POINTS), held, light(look.square), 1)
     line(panel, scale.shown(x), mean, look.diamond, order=3)
@@ -120,6 +115,17 @@ def posterior(
     if scale.null is not None:
         line(panel, [scale.null] * 2, [0, top], look.text, order=1.5)
     return panel.ax
+
+
+def _reach(result: Posterior) -> tuple[float, float]:
+    """Ends of the axis on the analysis scale: both densities, and no effect."""
+    low, high, far, near = result.low, result.high, result.prediction_low, result.prediction_high
+    ends = _wide(result.estimate, low, high, 1.5), _wide(result.estimate, far, near, 1.25)
+    # tails of a new study's effect may go on for ever: three times the reach of the mean is enough to see them
+    left = max(min(ends[0][0], ends[1][0]), result.estimate - 3.0 * (result.estimate - low))
+    right = min(max(ends[0][1], ends[1][1]), result.estimate + 3.0 * (high - result.estimate))
+    null = 0.0 if result.scale.null is not None else result.estimate
+    return min(left, null - 0.05 * (right - left)), max(right, null + 0.05 * (right - left))
 
 
 def _wide(centre: float, low: float, high: float, factor: float) -> tuple[float, float]:
