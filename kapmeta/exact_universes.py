@@ -11,7 +11,7 @@ from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.likelihood_curves import Tables, Tabulated, tabulated
 from kapmeta.core.universes import OPPOSITE, Analysis, Cells, told
-from kapmeta.exact import EXACT_MODELS, Data, ExactModel, nothing_said
+from kapmeta.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
 
 __all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 

@@ -12,7 +12,7 @@ from kapmeta.core import influence as diagnostics
 from kapmeta.core import masks, subsets
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.combining import Combined
-from kapmeta.exact import EXACT_MODELS
+from kapmeta.exact_models import EXACT_MODELS
 from kapmeta.pooling import pool
 from kapmeta.results import Pooled, Sweep
 from kapmeta.sensitivity_results import Subsets, analyses_table, blocks, membership

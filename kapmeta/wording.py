@@ -358,17 +358,6 @@ def sweep_summary(sweep: Sweep) -> str:
     return " ".join([text, *(f"Note: {note}." for note in sweep.notes)])
 
 
-def sweep_methods(sweep: Sweep) -> str:
-    """The paragraph for a methods section: what was repeated, and what the repetitions start from."""
-    e = sweep.effects
-    told = (
-        f"As a sensitivity analysis of the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) we repeated "
-        f"the analysis with one choice changed at a time: {sweep.kind}, {len(sweep.table)} analyses."
-    )
-    start = "" if sweep.base is None else f"They start from: {method_text(sweep.base.method)}."
-    return " ".join(filter(None, [told, start, *(f"Note: {note}." for note in sweep.notes)]))
-
-
 def sweep_html(sweep: Sweep) -> str:
     """A sentence and a table for notebooks."""
     frame = sweep.to_frame().drop(columns=["y", "se", "y_low", "y_high"], errors="ignore")
