@@ -15,7 +15,7 @@ from scipy import integrate, special, stats
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_quantile, normal_quantile, t_quantile
 from kapmeta.core.henmi_copas import _Moments
-from kapmeta.core.intervals import INTERVALS, MeanInterval, hartung_knapp_factor, kenward_roger
+from kapmeta.core.intervals import INTERVALS, MeanInterval, classic, hartung_knapp_factor, kenward_roger
 from kapmeta.core.likelihood_intervals import (
     Maximum,
     likelihood_ratio,
@@ -439,6 +439,14 @@ def test_kenward_roger_is_classic_with_equal_variances() -> None:
     assert_allclose([se, df], [np.sqrt(0.5 / 7), 6.0], rtol=1e-14)
 
 
+def test_two_trials_of_equal_variance_have_one_degree_of_freedom_whatever_rounding_makes_of_it() -> None:
+    v, tau2 = np.random.default_rng(1).uniform(0.01, 2, (2, 500))
+    interval = INTERVALS["kr"](np.array([0.2, 1.4]), np.stack([v, v], axis=-1), tau2, 0.95)
+    assert (interval.status == Status.OK).all()
+    assert_allclose(interval.df, 1.0, rtol=1e-14)
+    assert INTERVALS["kr"]([0.2, 1.4], [0.3, 0.4], 0.2, 0.95).status == Status.REFUSED  # df is 0.97
+
+
 def test_iqwig_takes_t_where_hartung_knapp_is_shorter_than_dl_wald() -> None:
     y, v = data_set("alcohol2")
     assert_array_equal(INTERVALS["hksj-iqwig"](y, v, 0.0, 0.95), INTERVALS["t"](y, v, 0.0, 0.95))
@@ -523,6 +531,41 @@ def test_no_rows_and_no_columns(word: str) -> None:
     nothing = INTERVALS[word](np.empty(0), np.empty(0), 0.0, 0.95)
     assert nothing.status == Status.NO_STUDIES
     assert np.isnan(nothing.low)
+
+
+@pytest.mark.parametrize("word", INTERVALS)
+def test_the_level_is_95_percent_if_nothing_is_said(six: dict[str, MeanInterval], word: str) -> None:
+    assert_array_equal(INTERVALS[word](Y6, V6, estimate(Y6, V6, "REML")), six[word])
+
+
+@pytest.mark.parametrize("y", [0.1, 0.7, 1 / 3])
+def test_equal_estimates_are_refused_by_hartung_knapp_beside_an_absent_study(y: float) -> None:
+    v = np.random.default_rng(2).uniform(0.01, 2, (200, 4))
+    v[:, 3] = np.inf
+    interval = INTERVALS["hksj"](np.full(4, y), v, 0.0, 0.95)
+    assert (interval.status == Status.REFUSED).all()
+    assert np.isnan(interval.low).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_estimates_that_differ_in_the_tenth_digit_are_not_equal(scale: float) -> None:
+    """Two trials: Q is the squared difference over the sum of the variances."""
+    y, v = np.array([1.0, 1.0 + 2.0**-33]) * scale, np.array([0.5, 1.5]) * scale**2
+    assert_allclose(hartung_knapp_factor(y, v, 0.0), 2.0**-67, rtol=1e-5)
+    assert INTERVALS["hksj"](y, v, 0.0, 0.95).status == Status.OK
+
+
+def test_permutation_lists_the_patterns_of_the_most_studies_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert INTERVALS["permutation"](np.linspace(0.2, 0.9, 17), np.full(17, 0.1), 0.0, 0.95).status == Status.REFUSED
+    monkeypatch.setattr("kapmeta.core.intervals.MOST_STUDIES", 6)  # 16 take seconds
+    assert INTERVALS["permutation"](Y6, V6, 0.0, 0.95).status == Status.OK
+    y, v = np.append(Y6, [0.3, 0.1]), np.append(V6, [0.2, np.inf])
+    assert INTERVALS["permutation"](y, v, 0.0, 0.95).status == Status.REFUSED
+
+
+def test_classic_takes_one_data_set_as_well_as_rows() -> None:
+    rows = classic(Y6[None], V6[None], np.array([0.1]))
+    assert_allclose(classic(Y6, V6, 0.1), [part[0] for part in rows], rtol=1e-15)
 
 
 @pytest.mark.parametrize("word", FAST)

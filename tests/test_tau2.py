@@ -287,6 +287,14 @@ def test_an_absent_study_is_a_deleted_study(word: str, problem: tuple[FloatArray
 
 
 @pytest.mark.parametrize("word", tau2.ESTIMATORS)
+def test_standard_error_passes_over_an_absent_study(word: str) -> None:
+    y, v = data_set("bcg")
+    here = tau2.estimate(y, v, word)
+    padded = tau2.standard_error(np.append(y, 99.0), np.append(v, np.inf), here, word)
+    assert_allclose(padded, tau2.standard_error(y, v, here, word), rtol=1e-14)
+
+
+@pytest.mark.parametrize("word", tau2.ESTIMATORS)
 def test_a_batch_is_a_loop(word: str) -> None:
     rng = np.random.default_rng(7)
     y, v = rng.normal(0, 1, (3, 40, 5)), rng.uniform(0.01, 2, (3, 40, 5))
@@ -341,6 +349,13 @@ def test_a_million_small_problems_are_solved_globally(k: int, restricted: bool) 
         assert_grid_does_not_beat(y, v, restricted, 300)
 
 
+@pytest.mark.parametrize("word", ["PM", "EB", "DL", "HE", "REML"])
+def test_the_edge_of_heterogeneity_is_0(word: str) -> None:
+    """Two effects 1 apart with variances 1/2: Q is 1 to the last digit, its degrees of freedom."""
+    assert q_statistic(np.array([0.0, 1.0]), np.array([0.5, 0.5])) == 1
+    assert tau2.estimate([0.0, 1.0], [0.5, 0.5], word) == 0
+
+
 # --- degenerate input
 
 
@@ -365,6 +380,26 @@ def test_only_an_empty_set_is_called_empty() -> None:
 def test_one_study_has_no_interval() -> None:
     assert np.isnan(profile_likelihood([0.3], [0.1]).low)
     assert np.isnan(generalised_q_interval([0.3], [0.1]).low)
+
+
+INTERVALS = (q_profile, profile_likelihood, generalised_q_interval)
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_intervals_pass_over_an_absent_study(interval: Any) -> None:
+    y, v = data_set("bcg")
+    assert_allclose(interval(np.append(y, np.nan), np.append(v, np.inf)), interval(y, v), rtol=1e-12)
+    assert np.isnan(interval([0.3, 0.0], [0.1, np.inf])[:2]).all()
+
+
+@pytest.mark.parametrize("interval", [q_profile, profile_likelihood])
+def test_intervals_of_a_batch_are_those_of_a_loop(interval: Any) -> None:
+    rng = np.random.default_rng(3)
+    y, v = rng.normal(0, 1, (2, 3, 5)), rng.uniform(0.01, 2, (2, 3, 5))
+    v[1, 2, 1:] = np.inf
+    batch = interval(y, v)
+    loop = [[interval(y[i, j], v[i, j]) for j in range(3)] for i in range(2)]
+    assert_allclose(batch, np.moveaxis(np.array(loop, dtype=float), -1, 0), rtol=1e-12)
 
 
 def test_a_variance_a_thousand_million_times_another() -> None:

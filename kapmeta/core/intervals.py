@@ -260,7 +260,7 @@ def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInte
     """
     estimate, _ = classic(y, v, tau2)
     se, df = kenward_roger(v, tau2)
-    refused = (tau2 == 0) | (df < 1)
+    refused = (tau2 == 0) | (df < 1 - 8 * _EPSILON)  # two trials of equal variance have df = 1 but for rounding
     interval = _symmetric(estimate, np.where(refused, np.nan, se), np.where(refused, np.nan, df), level)
     return interval._replace(status=np.where(refused, Status.REFUSED, Status.OK))
 

@@ -1,4 +1,4 @@
-"""Mutants of a module: its source with one arithmetic, comparison, logical or numeric detail changed."""
+"""Mutants of a module: its source with one operator, comparison, number or name changed, or one step left out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ OPERATORS: dict[type, type] = {
     ast.Pow: ast.Mult,
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
 }
 COMPARISONS: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -25,7 +27,8 @@ COMPARISONS: dict[type, tuple[type, ...]] = {
     ast.Eq: (ast.NotEq,),
     ast.NotEq: (ast.Eq,),
 }
-NAMES = {"maximum": "minimum", "minimum": "maximum", "fmax": "fmin", "max": "min", "min": "max"}
+PAIRS = (("maximum", "minimum"), ("max", "min"), ("fmax", "fmin"), ("all", "any"))
+NAMES = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 
 
 class Mutant(NamedTuple):
@@ -44,20 +47,31 @@ def mutants(source: str) -> Iterator[Mutant]:
             other = copy.deepcopy(tree)
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
             setattr(target, field, value)
-            change = f"{ast.unparse(node)}  ->  {ast.unparse(target)}"
-            yield Mutant(getattr(node, "lineno", 0), change, ast.unparse(other))
+            yield Mutant(getattr(node, "lineno", 0), f"{_line(node)}  ->  {_line(target)}", ast.unparse(other))
+        for field, place, step in _steps(node):
+            other = copy.deepcopy(tree)
+            target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
+            getattr(target, field)[place] = ast.Pass()
+            yield Mutant(step.lineno, f"{_line(step)}  ->  left out", ast.unparse(other))
+
+
+def _line(node: ast.AST) -> str:
+    return ast.unparse(node).splitlines()[0]
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
     """Every change of one node: which of its fields becomes what."""
-    if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS and not _text(node):
+    if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in OPERATORS and not _text(node):
         yield "op", OPERATORS[type(node.op)]()
     elif isinstance(node, ast.Compare):
-        for new in COMPARISONS.get(type(node.ops[0]), ()):
-            yield "ops", [new(), *node.ops[1:]]
+        for i, op in enumerate(node.ops):
+            for new in COMPARISONS.get(type(op), ()):
+                yield "ops", [*node.ops[:i], new(), *node.ops[i + 1 :]]
+    elif isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield "test", ast.UnaryOp(ast.Not(), node.test)
     elif isinstance(node, ast.Attribute) and node.attr in NAMES:
         yield "attr", NAMES[node.attr]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.USub):
+    elif isinstance(node, ast.UnaryOp):
         yield "op", ast.UAdd()
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield "value", not node.value
@@ -65,7 +79,18 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield "value", node.value + 1
 
 
-def _text(node: ast.BinOp | ast.AugAssign) -> bool:
+def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
+    """The statements of a block that change something in place and can be left out: which, of what field of `node`."""
+    for field in ("body", "orelse"):
+        block = getattr(node, field, None)
+        for place, step in enumerate(block if isinstance(block, list) else ()):
+            call = isinstance(step, ast.Expr) and isinstance(step.value, ast.Call)
+            into = isinstance(step, ast.Assign) and any(isinstance(n, ast.Subscript) for n in step.targets)
+            if call or into or isinstance(step, ast.AugAssign):
+                yield field, place, step
+
+
+def _text(node: ast.BinOp | ast.AugAssign | ast.BoolOp) -> bool:
     """Whether the operator joins texts or types, which are no numbers."""
     texts = (
         isinstance(n, ast.JoinedStr) or (isinstance(n, ast.Constant) and (n.value is None or isinstance(n.value, str)))
