@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import conversions, counts
+from kapmeta.core import counts, reported_effects
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.results import Effects
@@ -510,15 +510,15 @@ def _refuse_outside(value: FloatArray, given: Mapping[str, FloatArray], labels: 
 
 def _most_informative(
     value: FloatArray, given: Mapping[str, FloatArray], level: float, ratio: bool
-) -> conversions.Reported:
+) -> reported_effects.Reported:
     """Row by row from the limits, else the standard error, else the p-value."""
-    best = conversions.from_interval(value, given["low"], given["high"], ratio=ratio, level=level)
+    best = reported_effects.from_interval(value, given["low"], given["high"], ratio=ratio, level=level)
     for other in (
-        conversions.from_standard_error(value, given["se"], ratio=ratio),
-        conversions.from_p_value(value, given["p_value"], ratio=ratio),
+        reported_effects.from_standard_error(value, given["se"], ratio=ratio),
+        reported_effects.from_p_value(value, given["p_value"], ratio=ratio),
     ):
         pairs = zip(best, other, strict=True)
-        best = conversions.Reported(*(np.where(best.absent, second, first) for first, second in pairs))
+        best = reported_effects.Reported(*(np.where(best.absent, second, first) for first, second in pairs))
     return best
 
 

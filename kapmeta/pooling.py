@@ -20,7 +20,8 @@ from kapmeta.core.intervals import INTERVALS, MeanInterval
 from kapmeta.core.likelihood_intervals import no_effect_p_value
 from kapmeta.core.permutation import permutation_p_value
 from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS, ratio_score
+from kapmeta.core.score_statistics import ratio_score
+from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import Estimator, estimator_named
 from kapmeta.core.tau2_intervals import q_profile

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kapmeta.core import counts, stratified
+from kapmeta.core import counts, stratified, stratified_tests
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.heterogeneity import cochran_q, h2_test_based
 from kapmeta.core.intervals import INTERVALS
@@ -217,7 +217,7 @@ def heterogeneity_beside_mantel_haenszel() -> Iterator[float]:
 
 def cochran_statistic() -> Iterator[float]:
     for record, table in tables("03_metabin", "OR", method="MH"):
-        ours = stratified.cochran_mantel_haenszel(*table, correction=False).statistic
+        ours = stratified_tests.cochran_mantel_haenszel(*table, correction=False).statistic
         yield apart(ours, record["results"].get("Q_CMH"), relative=True)
 
 

@@ -13,22 +13,21 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import xlog1py, xlogy
 
-from kapmeta.core import single_trial
+from kapmeta.core import score_statistics
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.roots import bracketed_root
+from kapmeta.core.score_statistics import difference_score, ratio_score
 from kapmeta.core.single_trial import (
     PROPORTION_INTERVALS,
     SINGLE_TRIAL_INTERVALS,
     SINGLE_TRIAL_MEASURES,
     clopper_pearson,
-    difference_score,
     exact_odds_ratio,
     koopman,
     mid_p_odds_ratio,
     miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
     newcombe,
-    ratio_score,
     wilson,
 )
 
@@ -74,7 +73,7 @@ def test_worked_differences() -> None:
         [0.274554605605, 0.628397579061], abs=1e-12
     )
     a, b, c, d = cells(S3)
-    risk = single_trial._control_risk(np.array(0.2), a, a + b, c, c + d)
+    risk = score_statistics._control_risk(np.array(0.2), a, a + b, c, c + d)
     assert risk == pytest.approx(0.255252390723, abs=1e-12)
 
 
@@ -100,7 +99,7 @@ def test_newcombe_1998_table_two() -> None:
 @given(TRIAL, LEVELS)
 def test_ratio_limits_solve_the_score_equation(trial: tuple[int, ...], level: float) -> None:
     z, table = z_of(level), cells(trial)
-    for function, inflation in ((koopman, 1.0), (miettinen_nurminen_ratio, single_trial._inflation(*table))):
+    for function, inflation in ((koopman, 1.0), (miettinen_nurminen_ratio, score_statistics.inflation(*table))):
         found = function(*trial, level=level)
         for limit, sign in ((found.low, 1), (found.high, -1)):
             if np.isfinite(limit):
@@ -167,7 +166,7 @@ def test_the_difference_score_is_taken_at_the_best_fitting_risks(
 ) -> None:
     a, b, c, d = cells(trial)
     n1, n2 = a + b, c + d
-    found = float(single_trial._control_risk(np.asarray(delta), a, n1, c, n2))
+    found = float(score_statistics._control_risk(np.asarray(delta), a, n1, c, n2))
     least, most = max(0.0, -delta), min(1.0, 1 - delta)
     assert least <= found <= most
 

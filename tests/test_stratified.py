@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.core import combining, counts, masks, stratified
+from kapmeta.core import combining, counts, masks, strata, stratified, stratified_tests
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.distributions import chi2_upper, normal_quantile
 from kapmeta.core.status import Status
-from kapmeta.core.stratified import breslow_day, cochran_mantel_haenszel, mantel_haenszel, peto
+from kapmeta.core.stratified import mantel_haenszel, peto
+from kapmeta.core.stratified_tests import breslow_day, cochran_mantel_haenszel
 from tests.r_values import number, records
 
 RTOL = 1e-12
@@ -453,11 +454,11 @@ def test_q_is_smallest_about_the_inverse_variance_mean(table: FloatArray, measur
 
 @given(TRIALS)
 def test_fitted_tables_have_the_common_odds_ratio(table: FloatArray) -> None:
-    cells = stratified._tables(*table).exact
+    cells = strata.tables_of(*table).exact
     estimate = mantel_haenszel(*table, measure="OR").estimate
     if np.isfinite(estimate):
         with np.errstate(divide="ignore", invalid="ignore"):
-            e, variance = stratified._fitted(cells, np.exp(estimate))
+            e, variance = stratified_tests._fitted(cells, np.exp(estimate))
         a, b, c, d, _ = cells
         inside = (a + c > 0) & (b + d > 0)
         n1, n2, m = a + b, c + d, a + c
@@ -478,9 +479,9 @@ def test_the_fitted_table_is_right_where_one_form_of_the_root_cancels(
         psi, n1, n2, m = Decimal(odds_ratio), a + b, c + d, a + c
         half = psi * (n1 + m) + (n2 - m)
         exact = (half - (half * half - 4 * n1 * m * psi * (psi - 1)).sqrt()) / (2 * (psi - 1))
-    cells = stratified._Cells(*(np.array([float(x)]) for x in table), np.array([True]))
+    cells = strata.Cells(*(np.array([float(x)]) for x in table), np.array([True]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        e, _ = stratified._fitted(cells, np.array([float(odds_ratio)]))
+        e, _ = stratified_tests._fitted(cells, np.array([float(odds_ratio)]))
     assert e[0] == pytest.approx(float(exact), rel=1e-14)
 
 
@@ -595,7 +596,7 @@ def test_the_correction_never_takes_more_than_there_is() -> None:
 def test_many_masks_are_worked_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     subsets = masks.all_subsets(5)
     whole = everything(KAP5, subsets)
-    monkeypatch.setattr(stratified, "_ELEMENTS_AT_ONCE", 17)
+    monkeypatch.setattr(strata, "_ELEMENTS_AT_ONCE", 17)
     for x, y in zip(whole, everything(KAP5, subsets), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)
     assert mantel_haenszel(*KAP5, mask=subsets.reshape(31, 1, 5)).estimate.shape == (31, 1)

@@ -77,6 +77,12 @@ def nonnegative(value: npt.ArrayLike) -> FloatArray:
     return np.where(value >= 0, value, np.nan)
 
 
+def proportion(value: npt.ArrayLike) -> FloatArray:
+    """`value` as floats, nan outside [0, 1]."""
+    value = np.asarray(value, dtype=np.float64)
+    return np.where((value >= 0) & (value <= 1), value, np.nan)
+
+
 def _where_zero(zero: BoolArray) -> BoolArray:
     return zero
 
@@ -406,7 +412,7 @@ def arcsine_difference(
 
     The variance depends on the sizes of the arms only, so nothing is ever corrected or left out. A scale for
     sensitivity analyses and small-study tests; not for readers, who cannot make a risk of it without a risk
-    to start from (`kapmeta.core.conversions.absolute_risk`).
+    to start from (`kapmeta.core.absolute_risks.absolute_risk`).
 
     Parameters
     ----------

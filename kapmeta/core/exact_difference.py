@@ -28,7 +28,7 @@ from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.hypergeometric import log_coefficients
 from kapmeta.core.likelihood_curves import Tables
 from kapmeta.core.roots import bracketed_root
-from kapmeta.core.single_trial import difference_score
+from kapmeta.core.score_statistics import difference_score
 
 _TIE = 1e-9  # results as extreme as the one observed, to rounding
 _RISKS = 101  # control risks over which the p-value is made as large as it can be

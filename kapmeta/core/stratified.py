@@ -1,5 +1,4 @@
-"""Two-by-two tables of several trials pooled as strata: Mantel-Haenszel, Peto, and the tests that go with
-them.
+"""One effect common to the two-by-two tables of several trials, by Mantel and Haenszel or by Peto.
 
 The cells of a trial are named as in the papers::
 
@@ -8,27 +7,22 @@ The cells of a trial are named as in the papers::
     control       c        d        n2
 
 with ``n = n1 + n2`` and ``m = a + c``. Nothing is ever added to a cell unless `compatibility` asks for it.
-All sums are linear in the studies that take part, so any number of subsets of one data set is a matrix
-product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core import counts
 from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.status import Status
+from kapmeta.core.strata import Cells, Tables, check_word, counted, filled, over_masks, status, sums, tables_of
 from kapmeta.core.weighting import trace_p
 
-_Result = TypeVar("_Result")
-_ELEMENTS_AT_ONCE = 1 << 20
 _ROUNDING = 1e-14  # of the size of its terms: a sum of signed terms below that is 0
 
 
@@ -65,20 +59,6 @@ class Stratified(NamedTuple):
     status: IntArray
 
 
-class StratifiedTest(NamedTuple):
-    """A chi-squared test over tables; each field has the leading shape (...) of the input.
-
-    `statistic` and `p_value` are nan where `df` is 0; `status` is a code of `kapmeta.core.status.Status`.
-    """
-
-    statistic: FloatArray
-    df: IntArray
-    p_value: FloatArray
-    k: IntArray
-    k_informative: IntArray
-    status: IntArray
-
-
 class Peto(NamedTuple):
     """Peto's common log odds ratio, and what each trial brings to it.
 
@@ -99,157 +79,64 @@ class Peto(NamedTuple):
     variance: FloatArray
 
 
-class _Cells(NamedTuple):
-    """Cells, with 1 where they must not count so that terms stay finite; `used` tells the two apart."""
-
-    a: FloatArray
-    b: FloatArray
-    c: FloatArray
-    d: FloatArray
-    used: BoolArray
-
-
-class _Tables(NamedTuple):
-    """Tables of each row in a fixed order, so that the order in which they are given changes no digit.
-
-    `counts` are events and participants; `exact` their cells; `there` says which tables are present,
-    `impossible` which of those cannot be (more events than participants).
-    """
-
-    counts: tuple[FloatArray, ...]
-    order: IntArray
-    exact: _Cells
-    there: BoolArray
-    impossible: BoolArray
-
-
-def _tables(*events_and_totals: npt.ArrayLike) -> _Tables:
-    given = counts.broadcast_floats(*(np.atleast_1d(x) for x in events_and_totals))
-    order = np.lexsort(given, axis=-1)
-    a, n1, c, n2 = (np.take_along_axis(x, order, axis=-1) for x in given)
-    cells = counts.continuity_corrected(a, n1, c, n2, rule="none")
-    return _Tables((a, n1, c, n2), order, _filled(cells), ~cells.absent, np.isnan(cells.a) & ~cells.absent)
-
-
-def _filled(tables: counts.Tables) -> _Cells:
-    used = ~np.isnan(tables.a)
-    a, b, c, d = (np.where(used, cell, 1.0) for cell in tables[:4])
-    return _Cells(a, b, c, d, used)
-
-
-def _over_masks(
-    result: Callable[..., _Result],
-    pool: Callable[[FloatArray], tuple[npt.NDArray[np.generic], ...]],
-    tables: _Tables,
-    mask: npt.ArrayLike | None,
-) -> _Result:
-    """`result` of `pool`, which takes 1.0 for each table that takes part.
-
-    Many masks of one data set go in blocks, so that memory stays bounded.
-    """
-    if mask is None:
-        return result(*pool(tables.there.astype(np.float64)))
-    mask, k = np.asarray(mask, dtype=bool), tables.order.shape[-1]
-    if mask.shape[-1:] != (k,):
-        raise ValueError(f"mask needs a last axis of {k}, one place for each table: got shape {mask.shape}")
-    if tables.order.ndim > 1 or mask.ndim == 1:
-        mask, order = np.broadcast_arrays(mask, tables.order)
-        chosen = np.take_along_axis(mask, order, axis=-1)
-        return result(*pool((chosen & tables.there).astype(np.float64)))
-    rows, size = mask.reshape(int(np.prod(mask.shape[:-1])), k), max(1, _ELEMENTS_AT_ONCE // max(k, 1))
-    blocks = [
-        pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
-        for start in range(0, max(len(rows), 1), size)
-    ]
-    return result(*(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True)))
-
-
-def _sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, ...]:
-    """Sums of each of `terms` over the tables that take part."""
-    columns = np.stack([np.asarray(term, dtype=np.float64) for term in terms], axis=-1)
-    if columns.ndim == 2:
-        return tuple(np.moveaxis(part @ columns, -1, 0))
-    return tuple(np.moveaxis((part[..., None] * columns).sum(-2), -1, 0))
-
-
-def _counted(
-    part: FloatArray, tables: _Tables, informative: BoolArray
-) -> tuple[IntArray, IntArray, BoolArray]:
-    """Tables present, informative tables, and whether a table is impossible."""
-    k, said, impossible = _sums(part, tables.there, informative, tables.impossible)
-    return k.astype(np.int_), said.astype(np.int_), impossible > 0
-
-
-def _status(k: IntArray, impossible: BoolArray, usable: BoolArray) -> IntArray:
-    conditions = [k == 0, impossible, ~usable, k == 1]
-    codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
-    return np.select(conditions, [np.int_(code) for code in codes], np.int_(Status.OK))
-
-
-def _check_word(word: object, offered: Collection[object], what: str) -> None:
-    if word not in offered:
-        raise ValueError(f"unknown {what} {word!r}; use one of: {', '.join(map(repr, offered))}")
-
-
-def _risk_ratio(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risk_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log risk ratio of Mantel-Haenszel form and its variance [2]."""
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
     # n1 n2 m - a c n, written so that nothing cancels
-    r, s, p = _sums(part, a * n2 / n, c * n1 / n, (b * c * n2 + a * d * n1) / (n * n))
+    r, s, p = sums(part, a * n2 / n, c * n1 / n, (b * c * n2 + a * d * n1) / (n * n))
     return np.log(r / s), p / (r * s)
 
 
-def _odds_ratio(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def log_odds_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mantel-Haenszel log odds ratio [1] with the variance of [3]."""
     a, b, c, d, _ = cells
     n = a + b + c + d
     p, q, r, s = (a + d) / n, (b + c) / n, a * d / n, b * c / n
-    sum_r, sum_s, pr, ps_qr, qs = _sums(part, r, s, p * r, p * s + q * r, q * s)
+    sum_r, sum_s, pr, ps_qr, qs = sums(part, r, s, p * r, p * s + q * r, q * s)
     variance = (pr / sum_r**2 + ps_qr / (sum_r * sum_s) + qs / sum_s**2) / 2
     return np.log(sum_r / sum_s), variance
 
 
-def _risk_difference(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risk_difference(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Risk difference with Mantel-Haenszel weights, and the sum of the weights."""
     weight = (cells.a + cells.b) / (cells.a + cells.b + cells.c + cells.d) * (cells.c + cells.d)
     a, b, c, d, _ = exact
     difference = (a * d - b * c) / ((a + b) * (c + d))
-    top, bottom = _sums(part, weight * difference, weight)
+    top, bottom = sums(part, weight * difference, weight)
     return top / bottom, bottom
 
 
-def _risk_difference_sato(cells: _Cells, exact: _Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risk_difference_sato(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Risk difference with the variance of [4], consistent for few large and for many small tables."""
     estimate, weight = _risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
     p_terms = (c * n1**2 - a * n2**2 + n1 * n2 * (n2 - n1) / 2) / n**2
-    p, size_p, q = _sums(part, p_terms, np.abs(p_terms), (a * d + b * c) / (2 * n))
+    p, size_p, q = sums(part, p_terms, np.abs(p_terms), (a * d + b * c) / (2 * n))
     total = estimate * p + q
     total = np.where(np.abs(total) <= _ROUNDING * (np.abs(estimate) * size_p + q), 0.0, total)
     return estimate, total / weight**2
 
 
 def _risk_difference_greenland_robins(
-    cells: _Cells, exact: _Cells, part: FloatArray
+    cells: Cells, exact: Cells, part: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Risk difference with the variance of [2], for tables that are not small."""
     estimate, weight = _risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
-    (total,) = _sums(part, a * b * n2**2 / (n1 * n**2) + c * d * n1**2 / (n2 * n**2))
+    (total,) = sums(part, a * b * n2**2 / (n1 * n**2) + c * d * n1**2 / (n2 * n**2))
     return estimate, total / weight**2
 
 
-_Estimator: TypeAlias = Callable[[_Cells, _Cells, FloatArray], tuple[FloatArray, FloatArray]]
-
+_Estimator: TypeAlias = Callable[[Cells, Cells, FloatArray], tuple[FloatArray, FloatArray]]
 VARIANCES: dict[str, dict[str, _Estimator]] = {
     "RR": {"greenland-robins": _risk_ratio},
-    "OR": {"robins-breslow-greenland": _odds_ratio},
+    "OR": {"robins-breslow-greenland": log_odds_ratio},
     "RD": {"sato": _risk_difference_sato, "greenland-robins": _risk_difference_greenland_robins},
 }
 """Variance estimators by measure and name."""
@@ -269,8 +156,7 @@ COMPATIBILITY: dict[str | None, dict[str, tuple[str, str]]] = {
 """By mode and measure: the zero-cell rule of `counts.TRIGGERS` for what is pooled, and the default variance."""
 
 _EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
-
-_INFORMATIVE: dict[str, Callable[[_Cells], BoolArray]] = {
+INFORMATIVE: dict[str, Callable[[Cells], BoolArray]] = {
     "RR": lambda cells: cells.used & (cells.a + cells.c > 0),
     "OR": lambda cells: cells.used & (cells.a + cells.c > 0) & (cells.b + cells.d > 0),
     "RD": lambda cells: cells.used,
@@ -366,48 +252,48 @@ def mantel_haenszel(
     >>> float(mantel_haenszel([73, 14, 12], [111, 17, 27], [24, 15, 0], [100, 23, 28]).estimate.round(4))
     0.9424
     """
-    _check_word(measure, VARIANCES, "measure")
-    _check_word(compatibility, COMPATIBILITY, "compatibility")
+    check_word(measure, VARIANCES, "measure")
+    check_word(compatibility, COMPATIBILITY, "compatibility")
     rule, default = COMPATIBILITY[compatibility][measure]
     variance = default if variance is None else variance
-    _check_word(variance, VARIANCES[measure], f"variance of {measure}")
+    check_word(variance, VARIANCES[measure], f"variance of {measure}")
     if compatibility is not None and zero is not None:
         raise ValueError(
             f"zero={zero!r} has no part in compatibility={compatibility!r}; leave one of them out"
         )
-    tables = _tables(events_t, n_t, events_c, n_c)
-    cells = _filled(counts.continuity_corrected(*tables.counts, rule=rule))
+    tables = tables_of(events_t, n_t, events_c, n_c)
+    cells = filled(counts.continuity_corrected(*tables.counts, rule=rule))
     y, v = (
         _effects(tables, measure, zero or "drop")
         if compatibility is None
         else _own_effects(tables, measure, rule)
     )
-    informative, estimator = _INFORMATIVE[measure](cells), VARIANCES[measure][variance]
+    informative, estimator = INFORMATIVE[measure](cells), VARIANCES[measure][variance]
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = _counted(part, tables, informative)
+        k, said, impossible = counted(part, tables, informative)
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, squared = estimator(cells, tables.exact, part * cells.used)
             estimate = np.where(impossible, np.nan, estimate)
             se = np.where((squared > 0) & np.isfinite(estimate), np.sqrt(squared), np.nan)
             q, q_df, tau2 = _about(estimate, y, v, part)
-        return estimate, se, k, said, q, q_df, tau2, _status(k, impossible, np.isfinite(se))
+        return estimate, se, k, said, q, q_df, tau2, status(k, impossible, np.isfinite(se))
 
-    return _over_masks(Stratified, pool, tables, mask)
+    return over_masks(Stratified, pool, tables, mask)
 
 
-def _effects(tables: _Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+def _effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Effects of the raised cells for Q, as metafor takes them: a risk difference moves with its cells."""
     a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
     return _where_estimable(_EFFECTS[measure](a, a + b, c, c + d, zero="none"), tables)
 
 
-def _own_effects(tables: _Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+def _own_effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Effects of the trials for Q, as meta takes them: a risk difference stays that of the counts."""
     return _where_estimable(_EFFECTS[measure](*tables.counts, zero=zero), tables)
 
 
-def _where_estimable(effects: counts.Estimates, tables: _Tables) -> tuple[FloatArray, FloatArray]:
+def _where_estimable(effects: counts.Estimates, tables: Tables) -> tuple[FloatArray, FloatArray]:
     absent = effects.absent | tables.impossible
     return np.where(absent, 0.0, effects.y), np.where(absent, np.inf, effects.v)
 
@@ -424,7 +310,7 @@ def _about(
     return q, df, tau2
 
 
-def _observed_less_expected(cells: _Cells) -> tuple[FloatArray, FloatArray, BoolArray]:
+def observed_less_expected(cells: Cells) -> tuple[FloatArray, FloatArray, BoolArray]:
     """a - E(a) and V(a) of the central hypergeometric distribution, and where V is above 0."""
     a, b, c, d, used = cells
     n1, n2, m = a + b, c + d, a + c
@@ -432,153 +318,6 @@ def _observed_less_expected(cells: _Cells) -> tuple[FloatArray, FloatArray, Bool
     excess = (a * d - b * c) / n  # a - n1 m / n, exact in integers
     variance = (n1 / n) * (n2 / n) * m * ((n - m) / (n - 1))
     return np.where(used, excess, 0.0), np.where(used, variance, 0.0), used & (m > 0) & (m < n)
-
-
-def cochran_mantel_haenszel(
-    events_t: npt.ArrayLike,
-    n_t: npt.ArrayLike,
-    events_c: npt.ArrayLike,
-    n_c: npt.ArrayLike,
-    *,
-    correction: bool = False,
-    mask: npt.ArrayLike | None = None,
-) -> StratifiedTest:
-    """Test that no trial has an effect, against a common odds ratio [1]_.
-
-    Valid for many small tables as for few large ones. Not a test of whether effects agree (`breslow_day`),
-    and for very few events less to be trusted than the exact p-value of
-    `kapmeta.core.hypergeometric.common_odds_ratio`.
-
-    Parameters
-    ----------
-    events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, shape (..., k).
-    correction : bool
-        Whether 0.5 is taken from the absolute difference (down to 0) before squaring, as R does by default.
-    mask : array_like of bool, shape (..., k), optional
-        Which tables take part.
-
-    Returns
-    -------
-    StratifiedTest
-        ``statistic, df, p_value, k, k_informative, status``; `df` is 1, or 0 where no table has both events
-        and non-events.
-
-    Raises
-    ------
-    ValueError
-        If `mask` does not fit.
-
-    References
-    ----------
-    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective studies of
-       disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
-
-    Examples
-    --------
-    Krupitsky 1997 and Dakwar 2020, abstinence from alcohol:
-
-    >>> test = cochran_mantel_haenszel([73, 14], [111, 17], [24, 15], [100, 23])
-    >>> float(test.statistic.round(2)), int(test.df)
-    (36.96, 1)
-    """
-    tables = _tables(events_t, n_t, events_c, n_c)
-    excess, variance, informative = _observed_less_expected(tables.exact)
-
-    def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = _counted(part, tables, informative)
-        total, v = _sums(part, excess, variance)
-        distance = np.maximum(np.abs(total) - (0.5 if correction else 0.0), 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = np.where(impossible | (said == 0), np.nan, distance * distance / v)
-        df = np.minimum(said, 1)
-        return statistic, df, chi2_upper(statistic, 1), k, said, _status(k, impossible, df > 0)
-
-    return _over_masks(StratifiedTest, pool, tables, mask)
-
-
-def _fitted(cells: _Cells, odds_ratio: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Events under treatment expected at an odds ratio given the margins, and their asymptotic variance."""
-    a, b, c, d, _ = cells
-    n1, n2, m = a + b, c + d, a + c
-    excess = odds_ratio - 1
-    half = odds_ratio * (n1 + m) + (n2 - m)
-    root = np.sqrt(half * half - 4 * n1 * m * odds_ratio * excess)
-    # the two forms of the root that lies within the margins; each where it does not cancel
-    e = np.where(half > 0, 2 * n1 * m * odds_ratio / (half + root), (half - root) / (2 * excess))
-    return e, 1 / (1 / e + 1 / (n1 - e) + 1 / (m - e) + 1 / (n2 - m + e))
-
-
-def breslow_day(
-    events_t: npt.ArrayLike,
-    n_t: npt.ArrayLike,
-    events_c: npt.ArrayLike,
-    n_c: npt.ArrayLike,
-    *,
-    tarone: bool = False,
-    mask: npt.ArrayLike | None = None,
-) -> StratifiedTest:
-    """Test that the trials share one odds ratio, from the counts [1]_.
-
-    Needs no correction of empty cells, as Cochran's Q does. Not for many tables of few events each (the
-    expected counts must not be small), and a large p-value from few trials does not show that they agree.
-
-    Parameters
-    ----------
-    events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, shape (..., k).
-    tarone : bool
-        Whether to apply Tarone's correction [2]_, with which the statistic is chi-squared although the
-        Mantel-Haenszel odds ratio is not fully efficient. The difference is nearly always small.
-    mask : array_like of bool, shape (..., k), optional
-        Which tables take part.
-
-    Returns
-    -------
-    StratifiedTest
-        ``statistic, df, p_value, k, k_informative, status``; `df` is the number of informative tables less
-        one. nan where that is 0, and where the common odds ratio is 0 or infinite.
-
-    Raises
-    ------
-    ValueError
-        If `mask` does not fit.
-
-    References
-    ----------
-    .. [1] Breslow NE, Day NE. Statistical methods in cancer research, volume 1: the analysis of case-control
-       studies. Lyon: International Agency for Research on Cancer, 1980.
-    .. [2] Tarone RE. On heterogeneity tests based on efficient scores. Biometrika 1985;72:91-95.
-
-    Examples
-    --------
-    Krupitsky 1997 and Dakwar 2020, abstinence from alcohol:
-
-    >>> test = breslow_day([73, 14], [111, 17], [24, 15], [100, 23], tarone=True)
-    >>> float(test.statistic.round(3)), int(test.df), float(test.p_value.round(3))
-    (1.18, 1, 0.277)
-    """
-    tables = _tables(events_t, n_t, events_c, n_c)
-    cells = tables.exact
-    informative = _INFORMATIVE["OR"](cells)
-
-    def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = _counted(part, tables, informative)
-        used = part * informative
-        with np.errstate(divide="ignore", invalid="ignore"):
-            estimate, _ = _odds_ratio(cells, cells, used)
-            odds_ratio = np.where(np.isfinite(estimate) & ~impossible & (said > 1), np.exp(estimate), np.nan)
-            e, v = _fitted(cells, odds_ratio[..., None])
-            statistic = np.where(used > 0, (cells.a - e) ** 2 / v, 0.0).sum(-1)
-            if tarone:
-                total, spread = (np.where(used > 0, term, 0.0).sum(-1) for term in (cells.a - e, v))
-                statistic = np.maximum(statistic - total * total / spread, 0.0)
-        df = np.maximum(said - 1, 0)
-        statistic = np.where(np.isnan(odds_ratio), np.nan, statistic)
-        p_value = np.where(df > 0, chi2_upper(statistic, np.maximum(df, 1)), np.nan)
-        return statistic, df, p_value, k, said, _status(k, impossible, ~np.isnan(statistic) | (k == 1))
-
-    return _over_masks(StratifiedTest, pool, tables, mask)
 
 
 def peto(
@@ -628,12 +367,12 @@ def peto(
     >>> float(pooled.estimate.round(4)), float(pooled.se.round(4)), pooled.excess.round(3)
     (1.6988, 0.2389, array([21.972,  1.675,  6.109]))
     """
-    tables = _tables(events_t, n_t, events_c, n_c)
-    excess, variance, informative = _observed_less_expected(tables.exact)
+    tables = tables_of(events_t, n_t, events_c, n_c)
+    excess, variance, informative = observed_less_expected(tables.exact)
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = _counted(part, tables, informative)
-        total, v = _sums(part, excess, variance)
+        k, said, impossible = counted(part, tables, informative)
+        total, v = sums(part, excess, variance)
         usable = ~impossible & (said > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, se = (np.where(usable, value, np.nan) for value in (total / v, 1 / np.sqrt(v)))
@@ -647,7 +386,7 @@ def peto(
             said,
             np.where(usable & (df > 0), q, np.nan),
             df,
-            _status(k, impossible, usable),
+            status(k, impossible, usable),
         )
 
     back = np.argsort(tables.order, axis=-1)
@@ -655,4 +394,4 @@ def peto(
         np.take_along_axis(np.where(tables.exact.used, term, np.nan), back, axis=-1)
         for term in (excess, variance)
     )
-    return _over_masks(partial(Peto, excess=each, variance=of_each), pool, tables, mask)
+    return over_masks(partial(Peto, excess=each, variance=of_each), pool, tables, mask)

@@ -1,0 +1,122 @@
+"""Two-by-two tables of several trials as strata: sums over any number of subsets of them.
+
+The cells of a trial are named as in the papers::
+
+                event   no event   total
+    treatment     a        b        n1
+    control       c        d        n2
+
+with ``n = n1 + n2`` and ``m = a + c``. All sums are linear in the studies that take part, so any number of subsets of
+one data set is a matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from kapmeta.core import counts
+from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.status import Status
+
+_Result = TypeVar("_Result")
+_ELEMENTS_AT_ONCE = 1 << 20
+
+
+class Cells(NamedTuple):
+    """Cells, with 1 where they must not count so that terms stay finite; `used` tells the two apart."""
+
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
+    d: FloatArray
+    used: BoolArray
+
+
+class Tables(NamedTuple):
+    """Tables of each row in a fixed order, so that the order in which they are given changes no digit.
+
+    `counts` are events and participants; `exact` their cells; `there` says which tables are present,
+    `impossible` which of those cannot be (more events than participants).
+    """
+
+    counts: tuple[FloatArray, ...]
+    order: IntArray
+    exact: Cells
+    there: BoolArray
+    impossible: BoolArray
+
+
+def tables_of(*events_and_totals: npt.ArrayLike) -> Tables:
+    """Events and participants, broadcast together, as tables in a fixed order."""
+    given = counts.broadcast_floats(*(np.atleast_1d(x) for x in events_and_totals))
+    order = np.lexsort(given, axis=-1)
+    a, n1, c, n2 = (np.take_along_axis(x, order, axis=-1) for x in given)
+    cells = counts.continuity_corrected(a, n1, c, n2, rule="none")
+    return Tables((a, n1, c, n2), order, filled(cells), ~cells.absent, np.isnan(cells.a) & ~cells.absent)
+
+
+def filled(tables: counts.Tables) -> Cells:
+    """The cells with 1 in place of those that are absent or impossible."""
+    used = ~np.isnan(tables.a)
+    a, b, c, d = (np.where(used, cell, 1.0) for cell in tables[:4])
+    return Cells(a, b, c, d, used)
+
+
+def over_masks(
+    result: Callable[..., _Result],
+    pool: Callable[[FloatArray], tuple[npt.NDArray[np.generic], ...]],
+    tables: Tables,
+    mask: npt.ArrayLike | None,
+) -> _Result:
+    """`result` of `pool`, which takes 1.0 for each table that takes part.
+
+    Many masks of one data set go in blocks, so that memory stays bounded.
+    """
+    if mask is None:
+        return result(*pool(tables.there.astype(np.float64)))
+    mask, k = np.asarray(mask, dtype=bool), tables.order.shape[-1]
+    if mask.shape[-1:] != (k,):
+        raise ValueError(f"mask needs a last axis of {k}, one place for each table: got shape {mask.shape}")
+    if tables.order.ndim > 1 or mask.ndim == 1:
+        mask, order = np.broadcast_arrays(mask, tables.order)
+        chosen = np.take_along_axis(mask, order, axis=-1)
+        return result(*pool((chosen & tables.there).astype(np.float64)))
+    rows, size = mask.reshape(int(np.prod(mask.shape[:-1])), k), max(1, _ELEMENTS_AT_ONCE // max(k, 1))
+    blocks = [
+        pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
+        for start in range(0, max(len(rows), 1), size)
+    ]
+    return result(*(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True)))
+
+
+def sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, ...]:
+    """Sums of each of `terms` over the tables that take part."""
+    columns = np.stack([np.asarray(term, dtype=np.float64) for term in terms], axis=-1)
+    if columns.ndim == 2:
+        return tuple(np.moveaxis(part @ columns, -1, 0))
+    return tuple(np.moveaxis((part[..., None] * columns).sum(-2), -1, 0))
+
+
+def counted(
+    part: FloatArray, tables: Tables, informative: BoolArray
+) -> tuple[IntArray, IntArray, BoolArray]:
+    """Tables present, informative tables, and whether a table is impossible."""
+    k, said, impossible = sums(part, tables.there, informative, tables.impossible)
+    return k.astype(np.int_), said.astype(np.int_), impossible > 0
+
+
+def status(k: IntArray, impossible: BoolArray, usable: BoolArray) -> IntArray:
+    """A code of `kapmeta.core.status.Status` for each row."""
+    conditions = [k == 0, impossible, ~usable, k == 1]
+    codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
+    return np.select(conditions, [np.int_(code) for code in codes], np.int_(Status.OK))
+
+
+def check_word(word: object, offered: Collection[object], what: str) -> None:
+    """Refuse a word that is not offered, and name those that are."""
+    if word not in offered:
+        raise ValueError(f"unknown {what} {word!r}; use one of: {', '.join(map(repr, offered))}")
