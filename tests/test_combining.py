@@ -127,6 +127,15 @@ def test_one_study_is_its_own_result() -> None:
     assert np.isnan(by_mask.df[1])
 
 
+@pytest.mark.parametrize("tau2", [*ESTIMATORS, 0.0])
+def test_no_study_at_all_is_said_and_no_row_at_all_gives_no_row(tau2: str | float) -> None:
+    for absent in (combine([], [], tau2=tau2), combine([[0.1, 0.2]], [[np.inf, np.inf]], tau2=tau2)):
+        assert (absent.status == Status.NO_STUDIES).all()
+        assert np.isnan([absent.estimate, absent.se, absent.low, absent.high, absent.tau2, absent.q]).all()
+        assert (absent.k == 0).all()
+    assert combine(np.empty((0, 3)), np.empty((0, 3)), tau2=tau2).estimate.shape == (0,)
+
+
 def test_an_absent_study_may_hold_anything() -> None:
     found = combine([0.1, np.nan, 0.3], [0.1, np.inf, 0.2])
     there = combine([0.1, 0.3], [0.1, 0.2])

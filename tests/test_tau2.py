@@ -365,6 +365,8 @@ def test_degenerate_rows(word: str) -> None:
     y = np.array([[0.3, 0.0, 0.0], [0.0, 0.0, 0.0], [0.7, 0.7, 0.7]])
     v = np.array([[0.1, inf, inf], [inf, inf, inf], [0.1, 0.2, 0.4]])
     assert_array_equal(tau2.estimate(y, v, word), [np.nan, np.nan, 0.0])
+    assert np.isnan(tau2.estimate(np.empty((2, 0)), np.empty((2, 0)), word)).all()
+    assert tau2.estimate(np.empty((0, 3)), np.empty((0, 3)), word).shape == (0,)
     limits = q_profile(y, v)
     assert_array_equal(limits.low, [np.nan, np.nan, 0.0])
     assert_array_equal(limits.empty, [False, False, True])
@@ -390,6 +392,7 @@ def test_intervals_pass_over_an_absent_study(interval: Any) -> None:
     y, v = data_set("bcg")
     assert_allclose(interval(np.append(y, np.nan), np.append(v, np.inf)), interval(y, v), rtol=1e-12)
     assert np.isnan(interval([0.3, 0.0], [0.1, np.inf])[:2]).all()
+    assert np.isnan(interval([], [])[:2]).all()
 
 
 @pytest.mark.parametrize("interval", [q_profile, profile_likelihood])

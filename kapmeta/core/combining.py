@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -110,9 +111,9 @@ def combine(
         return _combine_subsets(y, v, np.asarray(mask, dtype=bool), tau2, ci, level)
     y, v = np.broadcast_arrays(y, v)
     effects, variances = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
-    k = variances.shape[-1]
-    effects, flat = effects.reshape(-1, k), variances.reshape(-1, k)
-    return _in_blocks(variances.shape[:-1], k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level))
+    *shape, k = variances.shape
+    effects, flat = effects.reshape(math.prod(shape), k), variances.reshape(math.prod(shape), k)
+    return _in_blocks(tuple(shape), k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level))
 
 
 def _combine_subsets(
@@ -142,7 +143,7 @@ def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArra
 
 def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
     """`block` over slices of rows small enough to hold, put together in the leading `shape`."""
-    rows = int(np.prod(shape, dtype=int))
+    rows = math.prod(shape)
     size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
     parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
     fields: list[Any] = [np.concatenate(pieces).reshape(shape) for pieces in zip(*parts, strict=True)]

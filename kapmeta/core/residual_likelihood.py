@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -154,14 +155,15 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
         other.
     """
     (k, p), shape = x.shape[-2:], v.shape[:-1]
-    y, v = np.broadcast_to(y, v.shape).reshape(-1, k), v.reshape(-1, k)
-    x = x[None] if x.ndim == 2 else np.broadcast_to(x, (*shape, k, p)).reshape(-1, k, p)
-    tau2 = np.full(len(v), np.nan)
+    rows = math.prod(shape)
+    y, v = np.broadcast_to(y, v.shape).reshape(rows, k), v.reshape(rows, k)
+    x = x[None] if x.ndim == 2 else np.broadcast_to(x, (*shape, k, p)).reshape(rows, k, p)
+    tau2 = np.full(rows, np.nan)
     usable = np.flatnonzero((count(v) > p) & (v > 0).all(-1) & np.isfinite(y).all(-1))
     size = max(1, ELEMENTS_AT_ONCE // max(k * p, 1))
     for start in range(0, usable.size, size):
-        rows = usable[start : start + size]
-        tau2[rows] = highest_maxima(_likelihood(y[rows], v[rows], x if len(x) == 1 else x[rows], restricted))
+        part = usable[start : start + size]
+        tau2[part] = highest_maxima(_likelihood(y[part], v[part], x if len(x) == 1 else x[part], restricted))
     return tau2.reshape(shape)
 
 

@@ -20,6 +20,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
@@ -121,8 +122,9 @@ def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
     variances the first is exact. They stop when a step no longer moves the last digit, or goes back.
     """
     shape, k = v.shape[:-1], v.shape[-1]
-    target = np.broadcast_to(np.asarray(target, dtype=np.float64), shape).reshape(-1)
-    y, v = np.broadcast_to(y, v.shape).reshape(-1, k), v.reshape(-1, k)
+    rows = math.prod(shape)
+    target = np.broadcast_to(np.asarray(target, dtype=np.float64), shape).reshape(rows)
+    y, v = np.broadcast_to(y, v.shape).reshape(rows, k), v.reshape(rows, k)
     t = _left_of_root(y, v, target)
     active = np.arange(t.size)
     with np.errstate(divide="ignore", invalid="ignore"):  # effects all equal, or impossible

@@ -10,6 +10,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -176,8 +177,9 @@ def profile_likelihood(
     y, v = present(y, v)
     y = np.broadcast_to(y, v.shape)
     shape, k = v.shape[:-1], v.shape[-1]
-    low, high = np.full((2, int(np.prod(shape, dtype=int))), np.nan)
-    for i, (yi, vi) in enumerate(zip(y.reshape(-1, k), v.reshape(-1, k), strict=True)):
+    rows = math.prod(shape)
+    low, high = np.full((2, rows), np.nan)
+    for i, (yi, vi) in enumerate(zip(y.reshape(rows, k), v.reshape(rows, k), strict=True)):
         if count(vi) > 1:
             low[i], high[i] = _likelihood_limits(yi, vi, level, restricted)
     return VarianceInterval(low.reshape(shape), high.reshape(shape), np.zeros(shape, dtype=bool))

@@ -15,6 +15,8 @@ References
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kapmeta.core import likelihood_search
@@ -99,13 +101,14 @@ def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatAr
         Restricted (REML) or full (ML) likelihood.
     """
     shape, k = v.shape[:-1], v.shape[-1]
-    y, v = y.reshape(-1, k), v.reshape(-1, k)
-    tau2 = np.full(len(v), np.nan)
+    rows = math.prod(shape)
+    y, v = y.reshape(rows, k), v.reshape(rows, k)
+    tau2 = np.full(rows, np.nan)
     usable = np.flatnonzero((count(v) > 1) & (v > 0).all(-1) & np.isfinite(y).all(-1))
     size = max(1, ELEMENTS_AT_ONCE // max(k, 1))
     for start in range(0, usable.size, size):
-        rows = usable[start : start + size]
-        tau2[rows] = highest_maxima(_likelihood(y[rows], v[rows], restricted))
+        part = usable[start : start + size]
+        tau2[part] = highest_maxima(_likelihood(y[part], v[part], restricted))
     return tau2.reshape(shape)
 
 
