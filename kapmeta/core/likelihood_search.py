@@ -213,7 +213,7 @@ def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
         at_root = np.abs(a - b) <= 2 * _EPSILON * (a + b)
         t[active] = np.where(at_root & ~inside, now, after)
         closed = high[active] - low[active] <= 2 * _EPSILON * now
-        active = active[~(at_root | closed | (np.abs(after - now) <= _LAST_STEP * now))]
+        active = active[~(at_root | closed | (inside & (np.abs(after - now) <= _LAST_STEP * now)))]
     return t
 
 

@@ -42,7 +42,10 @@ class Mutant(NamedTuple):
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of `source`; texts and types are left alone."""
     tree = ast.parse(source)
+    skipped = _annotations(tree)
     for i, node in enumerate(ast.walk(tree)):
+        if node in skipped:
+            continue
         for field, value in _changes(node):
             other = copy.deepcopy(tree)
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
@@ -53,6 +56,12 @@ def mutants(source: str) -> Iterator[Mutant]:
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
             getattr(target, field)[place] = ast.Pass()
             yield Mutant(step.lineno, f"{_line(step)}  ->  left out", ast.unparse(other))
+
+
+def _annotations(tree: ast.AST) -> set[ast.AST]:
+    """Every node of an annotation: none is ever evaluated."""
+    roots = (getattr(n, name, None) for n in ast.walk(tree) for name in ("annotation", "returns"))
+    return {part for root in roots if isinstance(root, ast.AST) for part in ast.walk(root)}
 
 
 def _line(node: ast.AST) -> str:
@@ -91,10 +100,9 @@ def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
 
 
 def _text(node: ast.BinOp | ast.AugAssign | ast.BoolOp) -> bool:
-    """Whether the operator joins texts or types, which are no numbers."""
+    """Whether the operator joins texts, which are no numbers."""
     texts = (
         isinstance(n, ast.JoinedStr) or (isinstance(n, ast.Constant) and (n.value is None or isinstance(n.value, str)))
         for n in ast.walk(node)
     )
-    types = (isinstance(n, ast.Name) and n.id in ("str", "float", "int", "Estimator") for n in ast.walk(node))
-    return any(texts) or (isinstance(node.op, ast.BitOr) and any(types))
+    return any(texts)
