@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from kapmeta.core import combine, masks
 from kapmeta.core.arrays import FloatArray
@@ -207,6 +208,34 @@ def test_the_core_says_what_it_does_not_have() -> None:
 
     with pytest.raises(AttributeError, match='kapmeta.core has no "nothing"'):
         core.nothing  # noqa: B018
+
+
+def test_a_bca_bootstrap_is_a_call_on_a_batch() -> None:
+    """SciPy's bootstrap over studies, all samples in one call, against its percentile, z0 and a written out here [1]_.
+
+    .. [1] Efron B. Better bootstrap confidence intervals. J Am Stat Assoc 1987;82:171-185.
+       https://doi.org/10.1080/01621459.1987.10478410
+    """
+    y, v = data_set("bcg")
+    found = stats.bootstrap(
+        (y, v),
+        lambda y, v, axis: combine(y, v).estimate,
+        paired=True,
+        vectorized=True,
+        n_resamples=4000,
+        method="BCa",
+        random_state=np.random.default_rng(11),
+    )
+    estimate, means = float(combine(y, v).estimate), found.bootstrap_distribution
+    jackknife = combine(y, v, mask=masks.leave_one_out(13)).estimate
+    u = jackknife.mean() - jackknife
+    acceleration = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+    z0 = stats.norm.ppf(((means < estimate).mean() + (means <= estimate).mean()) / 2)
+    for limit, z in zip(found.confidence_interval, stats.norm.ppf([0.025, 0.975]), strict=True):
+        share = stats.norm.cdf(z0 + (z0 + z) / (1 - acceleration * (z0 + z)))
+        assert_allclose(limit, np.quantile(means, share), rtol=1e-10)
+    pooled = combine(y, v, ci="hksj")
+    assert_allclose(found.confidence_interval, [pooled.low, pooled.high], atol=0.15)
 
 
 def test_a_permutation_interval_exists_at_the_very_level_its_smallest_p_value_allows() -> None:

@@ -100,6 +100,16 @@ def combine(
     1.0259
     >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
     array([1.6555, 1.6917, 0.973 ])
+
+    Resampling hands over its samples as one batch, here the bias-corrected and accelerated bootstrap of SciPy over
+    studies, of which it wants more than these:
+
+    >>> from scipy.stats import bootstrap
+    >>> y, v = np.linspace(-0.4, 1.1, 16), np.linspace(0.05, 0.2, 16)
+    >>> found = bootstrap((y, v), lambda y, v, axis: combine(y, v, tau2="DL").estimate, paired=True, vectorized=True,
+    ...                   method="BCa", n_resamples=2000, random_state=np.random.default_rng(1))
+    >>> np.round([found.confidence_interval.low, found.confidence_interval.high], 1)
+    array([0. , 0.5])
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
