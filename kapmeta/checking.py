@@ -126,7 +126,7 @@ def numbers(frame: pd.DataFrame, column: str, labels: tuple[str, ...], *, missin
         (given & ~np.isfinite(values)) | is_flag,
         labels,
         lambda i: f"{column} is not a number",
-        lambda i: f"{column} = {frame[column].iloc[i]!r}; give a number",
+        lambda i: f"{column} = {frame[column].tolist()[i]!r}; give a number",
     )
     if not missing:
         refuse_first(

@@ -15,6 +15,8 @@ from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS
+from kapmeta.core.tau2 import quadratic_moment
+from kapmeta.core.weighting import weights
 from kapmeta.protocol import Method
 from kapmeta.scales import Measure, measure_named
 
@@ -290,6 +292,18 @@ class Pooled:
     def scale(self) -> Measure:
         """The measure with its names and its way back to the scale shown."""
         return self.effects.scale
+
+    @property
+    def tau2_truncated(self) -> bool:
+        """Whether `tau2` stands at its bound of 0: the studies differ no more than their own errors let expect."""
+        return self.tau2 == 0
+
+    @property
+    def tau2_moment(self) -> float:
+        """DerSimonian and Laird's estimate before it is truncated at 0, to tell how far below; nan for one study."""
+        there = self.effects.present
+        y, v = self.effects.y[there], self.effects.v[there]
+        return float(quadratic_moment(y, v, weights(v))) if self.k > 1 else math.nan
 
     def to_frame(self) -> pd.DataFrame:
         """One row a study, then the pooled row and, where there is one, the prediction row.

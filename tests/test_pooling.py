@@ -253,6 +253,27 @@ def test_variances_far_apart_warn() -> None:
         km.pool(km.generic(rows))
 
 
+def test_a_variance_of_0_at_its_bound_is_told_with_how_far_below_it_would_be() -> None:
+    """The moment estimate is (Q - df) / (S1 - S2 / S1) whatever its sign."""
+    for y, v, truncated in (([0.1, 0.2, 0.25], [0.1, 0.2, 0.3], True), ([0.1, 1.2, 2.5], [0.1, 0.2, 0.3], False)):
+        main = km.pool(km.generic(pd.DataFrame({"study": list("abc"), "y": y, "v": v})))
+        w = 1 / np.array(v)
+        moment = (main.q - 2) / (w.sum() - (w**2).sum() / w.sum())
+        assert main.tau2_truncated is truncated
+        assert bool(moment < 0) is truncated
+        assert main.tau2_moment == pytest.approx(moment, rel=1e-12)
+    alone = km.pool(km.generic(pd.DataFrame({"study": ["a"], "y": [0.1], "v": [0.2]})))
+    assert np.isnan(alone.tau2_moment)
+    assert not alone.tau2_truncated
+
+
+@pytest.mark.parametrize("given", [np.inf, -np.inf])
+def test_an_infinite_variance_is_named_with_its_study(given: float) -> None:
+    rows = pd.DataFrame({"study": list("ab"), "y": [0.1, 0.2], "v": [0.1, given]})
+    with pytest.raises(ValueError, match=rf'v is not a number in row 2 \("b"\): v = {given}; give a number'):
+        km.generic(rows)
+
+
 def test_a_function_as_estimator_is_named() -> None:
     def half(y: Any, v: Any) -> Any:
         return np.full(np.shape(v)[:-1], 0.5)

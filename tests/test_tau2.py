@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kapmeta.core import tau2
+from kapmeta.core import combine, tau2
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_quantile
 from kapmeta.core.tau2_intervals import generalised_q_interval, profile_likelihood, q_profile
@@ -148,6 +148,9 @@ HAZARDS = [  # data on which metafor 5.1-12 ends at another mode, stops, or warn
 ]
 
 
+OTHER_MODES = {3: 0.603328348071, 4: 0.083919068387, 7: 0.156617075}  # by place in the table above
+
+
 @pytest.mark.parametrize(("y", "v", "there", "modes"), HAZARDS)
 def test_hazards(y: tuple[float, ...], v: tuple[float, ...], there: float, modes: int) -> None:
     here = tau2.estimate(y, v, "REML")
@@ -156,6 +159,21 @@ def test_hazards(y: tuple[float, ...], v: tuple[float, ...], there: float, modes
     assert found.size == modes
     assert_allclose(found[0], here, rtol=1e-14)
     assert (np.diff(loglik) < 0).all()
+
+
+@pytest.mark.parametrize(("place", "there"), OTHER_MODES.items())
+def test_the_modes_that_are_not_global(place: int, there: float) -> None:
+    y, v, _, _ = HAZARDS[place]
+    assert_allclose(local_maxima(np.array(y, dtype=float), np.array(v), restricted=True)[0][1], there, rtol=1e-8)
+
+
+def test_the_global_mode_moves_the_mean() -> None:
+    """Where metafor ends at the other mode it prints means of .5783 and .0873."""
+    for (y, v, there, _), mean in zip(HAZARDS[:2], (-0.0692201321, -0.3721821106), strict=True):
+        w = 1 / (np.array(v) + there)
+        assert_allclose((w @ y) / w.sum(), mean, rtol=1e-9)
+        assert_allclose(combine(y, v).estimate, mean, rtol=1e-9)
+    assert_allclose(combine(*HAZARDS[0][:2]).se, 0.2445311933, rtol=1e-9)
 
 
 TIES = [  # the third effect at which two modes are equally high, found by bisection; likelihood, modes
