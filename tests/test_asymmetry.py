@@ -347,3 +347,8 @@ def test_tables_without_information_weigh_nothing_in_harbord() -> None:
     without = asymmetry.harbord_points([3, 5, 9], [20, 30, 40], [6, 8, 4], [22, 29, 41])
     assert told.w[-1] == 0
     assert_array_equal(asymmetry.weighted_line(told).statistic, asymmetry.weighted_line(without).statistic)
+
+
+def test_one_study_has_no_rank_correlation() -> None:
+    found = asymmetry.kendall(np.array([0.4, np.nan]), np.array([1.0, 2.0]))
+    assert np.isnan([found.tau, *(float(np.asarray(part)) for part in found[2:])]).all()

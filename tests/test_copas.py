@@ -136,3 +136,13 @@ def test_derivatives() -> None:
         assert gradient[i] == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-5, abs=1e-6)
         assert_allclose(hessian[i], (up[1] - down[1]) / 2e-5, rtol=1e-4, atol=1e-4)
     assert np.isfinite(value)
+
+
+def test_outside_its_domain_the_likelihood_is_minus_infinity() -> None:
+    """So that a search turns back there: a variance below minus every sampling variance, a correlation above 1."""
+    y, v = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.2, 0.3])
+    for theta in ([0.2, -1.0, 0.3, 0.0], [0.2, 0.0, 1.5, 0.0]):
+        value, gradient, hessian = model._derivatives(np.array(theta), y, v, -0.2 + 0.3 / np.sqrt(v))
+        assert value == -np.inf
+        assert not gradient.any()
+        assert not hessian.any()

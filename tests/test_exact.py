@@ -193,3 +193,20 @@ def test_order_of_rows_and_direction():
     turned = pool_exact(km.complement(trials, "relapse"), measure="OR")
     found = pool_exact(trials, measure="OR")
     np.testing.assert_allclose([turned.estimate, turned.low], [-found.estimate, -found.high], atol=1e-7)
+
+
+def test_a_table_that_says_nothing_has_no_part_in_a_combination():
+    told, silent = [(13, 26, 6, 27), (5, 20, 3, 21)], [(0, 12, 0, 9), (4, 4, 6, 6)]
+    with_them = exact_difference.odds_ratio_combination(tables_of([told[0], *silent, told[1]]), np.ones(2))
+    assert with_them == exact_difference.odds_ratio_combination(tables_of(told), np.ones(2))
+
+
+def test_trials_that_all_speak_on_one_side_combine_to_a_limit_on_the_other():
+    up = [(5, 10, 0, 12), (3, 20, 0, 20), (9, 20, 0, 21)]
+    down = [(c, n2, a, n1) for a, n1, c, n2 in up]
+    found, mirrored = (exact_difference.odds_ratio_combination(tables_of(rows), np.ones(3)) for rows in (up, down))
+    assert found.high == math.inf
+    assert math.isfinite(found.low)
+    turned = [-found.estimate, -found.high, -found.low]
+    np.testing.assert_allclose([mirrored.estimate, mirrored.low, mirrored.high], turned, rtol=1e-9)
+    assert mirrored.p_value == pytest.approx(found.p_value, rel=1e-9)

@@ -69,3 +69,18 @@ def test_finite_whatever_is_zero_and_antisymmetric(rows):
     assert fit.low < fit.estimate < fit.high
     swapped = firth(tables_of([(c, n2, a, n1) for a, n1, c, n2 in rows]))
     assert swapped.estimate == pytest.approx(-fit.estimate, abs=1e-7)
+
+
+def test_where_risks_round_to_certainty_there_is_no_information_and_no_height():
+    x, events, n = module._design(tables("kap5"))
+    assert module._penalised(x, events, n, np.full(6, 1000.0)) == -math.inf
+
+
+def test_every_step_of_the_search_climbs(monkeypatch):
+    """However early it is stopped."""
+    x, events, n = module._design(tables("kap5"))
+    heights = []
+    for most in range(5):
+        monkeypatch.setattr(module, "_MOST_STEPS", most)
+        heights.append(module._penalised(x, events, n, module._maximised(x, events, n, np.zeros(6), 6)))
+    assert (np.diff(heights) > 0).all()

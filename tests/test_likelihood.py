@@ -287,6 +287,61 @@ def test_arms_that_are_all_events_bend_the_likelihood_at_no_effect():
         assert fit.low < 0 < fit.high
 
 
+@pytest.mark.parametrize("random", [True, False])
+@pytest.mark.parametrize("factor", [1e-3, 0.1, 30, 1000])
+def test_limits_do_not_depend_on_how_far_is_looked_at_first(random, factor):
+    studies = tabulated("OR", tables("k3_S1S3S5"))
+    fit = likelihood_models.maximum(studies, random=random)
+    target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
+    mode = (fit.mu, fit.tau, fit.loglik)
+    low, high = (likelihood_models._mean_limit(studies, mode, fit.se * factor, target, s, random) for s in (-1.0, 1.0))
+    np.testing.assert_allclose([low, high], [fit.low, fit.high], rtol=1e-12)
+
+
+@pytest.mark.parametrize("first", [0.01, 1.0, 5.0])
+def test_bisection_finds_the_limits_of_newton(first):
+    """Wherever the first looks are, inside the interval or far beyond."""
+    studies = tabulated("OR", tables("k3_S1S3S5"))
+    fit = likelihood_models.maximum(studies, random=False)
+    target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
+    for side, limit in ((-1, fit.low), (1, fit.high)):
+        found = likelihood_models._crossing_by_bisection(studies, fit.mu, fit.mu + side * first, target, False)
+        assert found == pytest.approx(limit, rel=1e-10)
+
+
+def test_where_the_likelihood_never_falls_there_is_no_limit():
+    """One trial without events under control: to the right its curve is a plateau."""
+    one = tabulated("RR", tables("cocaine1"))
+    target = one[0].top - 2
+    assert likelihood_models._mean_limit(one, (3.0, 0.0, one[0].top), 1.0, target, 1.0, False) == math.inf
+    assert math.isnan(likelihood_models._crossing_by_bisection(one, 3.0, 5.0, target, False))
+    assert likelihood_models._best_means(one, np.zeros(1))[0] > 20  # the mean of highest likelihood lies on it
+
+
+def test_weak_trials_on_opposite_sides_leave_everything_possible():
+    """A finite maximum, and an infinite tau within the drop of the interval: no limit of mean or tau."""
+    studies = tabulated("OR", tables_of([(0, 11, 1, 9), (1, 18, 0, 12), (2, 15, 0, 6)]))
+    fit = likelihood_models.maximum(studies)
+    assert math.isfinite(fit.mu)
+    assert (fit.low, fit.high, fit.tau_low, fit.tau_high) == (-math.inf, math.inf, 0.0, math.inf)
+    far = likelihood_models.log_likelihood(studies, np.array([0.43e6]), np.array([1e6]))[0]  # two thirds of the area
+    assert fit.loglik - stats.chi2.ppf(0.95, 1) / 2 < far < fit.loglik
+
+
+def test_a_search_that_is_cut_short_stays_where_it_may(monkeypatch):
+    studies = tabulated("OR", tables("kap5"))
+    full = likelihood_models._refined_mode(studies, 1.0, 0.8)
+    start = likelihood_models.log_likelihood(studies, np.array([1.0]), np.array([0.8]))[0]
+    monkeypatch.setattr(likelihood_models, "_MOST_STEPS", 1)
+    assert start < likelihood_models._refined_mode(studies, 1.0, 0.8)[2] < full[2]
+    low, high = np.array([-1.0, 0.0]), np.array([3.0, 9.0])
+    found = likelihood_models._newton_root(lambda x: (-np.arctan(x), -1 / (1 + x * x)), low, high)
+    assert ((found >= low) & (found <= high)).all()
+    assert math.isnan(likelihood_models._crossing(studies, (4.0, 0.1), 1, start - 2))
+    rising = tabulated("RR", tables("cocaine1"))  # the first bracket holds no maximum
+    assert likelihood_models._best_means(rising, np.zeros(1))[0] > math.log(12 / 27 * 28 / 0.5)
+
+
 # ---- R
 
 
@@ -440,6 +495,31 @@ def test_profile_limits_of_a_logistic_model_are_on_the_level():
         assert fall == pytest.approx(stats.chi2.ppf(0.95, 1), abs=1e-5)
 
 
+@pytest.mark.parametrize("factor", [0.01, 3])
+def test_logistic_limits_do_not_depend_on_how_far_is_looked_at_first(factor):
+    model = logistic_models.Model(tables("opioid2"), False)
+    fit = logistic_models.maximum(model)
+    found = [
+        logistic_models._limit(model, fit.parameters, fit.loglik, fit.se * factor, side, 0.95, True) for side in (-1, 1)
+    ]
+    np.testing.assert_allclose(found, [fit.low, fit.high], rtol=1e-10)
+
+
+def test_random_terms_climb_with_every_step(monkeypatch):
+    model = logistic_models.Model(tables("kap5"), False)
+    p = logistic_models.maximum(model, profile=False).parameters
+    base, loadings = logistic_models._predictor(model, np.concatenate([[p[0], 2.0], p[2:]]))
+    a, n = np.stack([model.tables.a, model.tables.c], -1), np.stack([model.tables.n1, model.tables.n2], -1)
+    heights = []
+    for most in range(3):
+        monkeypatch.setattr(logistic_models, "_MOST_STEPS", most)
+        z, _ = logistic_models._modes(model, base, loadings)
+        eta = base + np.einsum("kjq,kq->kj", loadings, z)
+        heights.append((a * eta - n * np.logaddexp(0, eta)).sum(-1) - (z * z).sum(-1) / 2)
+    assert (np.diff(heights, axis=0) >= 0).all()
+    assert (heights[1] > heights[0]).any()
+
+
 # ---- the posterior on curves
 
 
@@ -480,16 +560,32 @@ def test_posterior_of_the_zero_cell_trial_by_brute_integration():
     )
 
 
-def test_posterior_without_heterogeneity_is_the_product_of_the_curves():
-    studies = tabulated("OR", tables("kap5"))
+@pytest.mark.parametrize(
+    ("name", "mu_prior", "far"),
+    [("kap5", (0.0, 2.82), 9), ("alcohol2", None, 9), ("cocaine1", (0.0, 10.0), 120)],  # narrow, flat, wide
+)
+def test_posterior_without_heterogeneity_is_the_product_of_the_curves(name, mu_prior, far):
+    studies = tabulated("OR", tables(name))
     mean = binomial_posterior.mean_effect(
-        binomial_posterior.binomial_normal(studies, priors.half_normal(1e-7), (0.0, 2.82))
+        binomial_posterior.binomial_normal(studies, priors.half_normal(1e-7), mu_prior)
     )
-    mu = np.linspace(-3, 6, 4001)
-    log_density = likelihood_models.log_likelihood(studies, mu, np.zeros(mu.size)) - 0.5 * (mu / 2.82) ** 2
+    mu = np.linspace(-far, far, 400 * far + 1)
+    log_density = likelihood_models.log_likelihood(studies, mu, np.zeros(mu.size))
+    if mu_prior is not None:
+        log_density = log_density - 0.5 * (mu / mu_prior[1]) ** 2
     density = np.exp(log_density - log_density.max())
     density /= density.sum()
-    assert mean.expectation() == pytest.approx((mu * density).sum(), abs=1e-8)
+    assert mean.expectation() == pytest.approx((mu * density).sum(), abs=1e-8, rel=1e-5)
+
+
+def test_effects_of_large_trials_far_apart_are_their_own():
+    """Where tau is many times what the trials leave open about themselves, nothing is drawn to the mean."""
+    t = tables_of([(900, 1000, 100, 1000), (100, 1000, 900, 1000), (800, 1000, 200, 1000), (150, 1000, 850, 1000)])
+    studies = tabulated("OR", t)
+    fit = binomial_posterior.binomial_normal(studies, priors.half_normal(5.0), (0.0, 10.0))
+    own = np.log(t.a * t.d / (t.b * t.c))
+    places = [binomial_posterior.study_effect(fit, studies, i).expectation() for i in range(4)]
+    np.testing.assert_allclose(places, own, atol=0.02)
 
 
 def test_shrunken_effects_average_to_the_curve_posterior():

@@ -45,3 +45,16 @@ def test_a_coordinate_without_effect_does_not_stop_the_search() -> None:
     found = maximise(plain, [1.0, 3.0], [-9, 0], [9, 100])
     assert found.converged
     assert_allclose(found.theta[0], 1)
+
+
+def test_a_search_with_nothing_free_stays_and_has_no_covariance() -> None:
+    fit = maximise(lambda x: (-float(x @ x), -2 * x, -2 * np.eye(2)), [1.0, 2.0], [1.0, 2.0], [1.0, 2.0])
+    assert_allclose(fit.theta, [1.0, 2.0])
+    assert np.isnan(fit.covariance).all()
+
+
+def test_a_search_that_climbs_without_end_does_not_claim_to_have_settled() -> None:
+    """Slope 1 and curvature 1 all the way: every step is of length 1, and the box ends far away."""
+    fit = maximise(lambda x: (float(x[0]), np.ones(1), -np.eye(1)), [0.0], [-1e6], [1e6])
+    assert fit.theta[0] > 10
+    assert not fit.converged

@@ -201,6 +201,17 @@ def test_quantiles_are_where_the_area_says(rows, p):
         assert of(fit).cdf(of(fit).quantile([p])[0]) == pytest.approx(p, rel=1e-12)
 
 
+def test_every_step_towards_a_quantile_is_kept_in_its_bracket(monkeypatch):
+    mixture, p = posterior.Mixture(*(np.array(x) for x in ([0.9, 0.1], [0.0, 40.0], [1.0, 0.01]))), [0.3, 0.9, 0.95]
+    exact = mixture.quantile(p)
+    errors = []
+    for most in (1, 3, 30):
+        monkeypatch.setattr(posterior, "_MOST_STEPS", most)
+        errors.append(np.abs(mixture.quantile(p) - exact).max())
+    assert errors[0] < 100
+    assert errors[2] <= errors[1] <= errors[0]
+
+
 def test_improper_posterior_is_nan():
     y, v = log_risk_ratios("alcohol2")
     assert np.isnan(posterior.normal_normal(y, v, priors.flat()).weight).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from kapmeta.core.arrays import FloatArray
-from kapmeta.core.trim_and_fill import COUNTS, FillStatus, pooled, trim_and_fill
+from kapmeta.core.trim_and_fill import COUNTS, FillStatus, _places, _trimmed, pooled, trim_and_fill
 from kapmeta.examples import load_example
 from tests.r_values import number, records
 from tests.test_asymmetry import meta_effects
@@ -202,3 +203,12 @@ def test_symmetric_and_identical_effects() -> None:
     assert same.k0 == 0
     assert float(same.estimate) == pytest.approx(0.4, rel=1e-14)
     assert trim_and_fill([0.4, 0.6, 0.1], [0.2] * 3, tau2=0.0).status == FillStatus.NO_SIDE
+
+
+def test_counts_that_go_to_and_fro_are_told_from_counts_that_settle() -> None:
+    y, v = np.array([0.1, 0.3, 0.6, 1.2]), np.array([0.1, 0.1, 0.2, 0.3])
+    for turns, expected in (([1, 2], FillStatus.NEVER_SETTLED), ([1, 1], FillStatus.OK)):
+        calls = itertools.cycle(turns)
+        count_by = lambda positive, rightmost, k, calls=calls: np.asarray(float(next(calls)))  # noqa: E731
+        _, _, _, status = _trimmed(y, v, _places(y, v), count_by, 0.0)
+        assert status == expected

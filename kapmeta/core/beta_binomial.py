@@ -127,6 +127,11 @@ def _log_likelihood(arms: _Arms, link: Link, p: FloatArray) -> tuple[float, Floa
     return value, gradient, hessian
 
 
+def _moved(p: FloatArray, step: FloatArray) -> FloatArray:
+    """`p` after a step in (b0, b1) or (b0, b1, log r)."""
+    return np.append(p[:2] + step[:2], p[2] * np.exp(step[2:].sum()))
+
+
 def _climb(arms: _Arms, link: Link, p: FloatArray, *, binomial: bool) -> tuple[FloatArray, float]:
     """Damped Newton steps; r moves on the log scale, or is held at 0."""
     value, gradient, hessian = _log_likelihood(arms, link, p)
@@ -140,17 +145,10 @@ def _climb(arms: _Arms, link: Link, p: FloatArray, *, binomial: bool) -> tuple[F
         values, vectors = np.linalg.eigh(h)
         step = vectors @ (vectors.T @ g / np.maximum(np.abs(values), 1e-10))
         step *= min(1.0, 3 / max(float(np.abs(step).max()), 1e-300))
-        for _ in range(50):
-            after = p.copy()
-            after[:2] += step[:2]
-            if not binomial:
-                after[2] = p[2] * math.exp(step[2])
-            there = _log_likelihood(arms, link, after)
-            if there[0] >= value - 1e-13 * abs(value):
-                break
-            step = step / 2
-        else:
-            break
+        after = _moved(p, step)
+        while (there := _log_likelihood(arms, link, after))[0] < value - 1e-13 * abs(value):
+            step = step / 2  # a short enough step climbs, or changes nothing
+            after = _moved(p, step)
         p, (value, gradient, hessian) = after, there
         if np.abs(step).max() <= 1e-12 or not 1e-12 < p[2] + binomial < _LARGEST:
             break
@@ -171,7 +169,8 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     -------
     BetaBinomialFit
         Log scale for ratios; the standard error is that of the observed information. Infinite estimate and standard
-        error where one arm has no event in any trial, or nothing but events (log odds ratio, log risk ratio).
+        error where one arm has no event in any trial, or nothing but events (log odds ratio); nan where a log
+        risk ratio or a risk difference lies at the edge of what there is.
 
     References
     ----------

@@ -93,8 +93,9 @@ class Scattered(NamedTuple):
             while (outside := side * (self.cdf(ends) - p) > 0).any():
                 ends[outside] -= side * reach
                 reach *= 2
-        x = rough
-        for _ in range(80):
+        x, settled, rounds = rough, False, 0
+        while not settled and rounds < 80:
+            rounds += 1
             excess = self.cdf(x) - p
             low, high = np.where(excess < 0, x, low), np.where(excess < 0, high, x)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -102,8 +103,7 @@ class Scattered(NamedTuple):
             after = np.where((after > low) & (after < high), after, 0.5 * (low + high))
             done = np.abs(excess) <= 1e-14
             after = np.where(done, x, after)
-            if (done | (np.abs(after - x) <= 8 * _EPSILON * (np.abs(x) + step))).all():
-                return np.asarray(after)
+            settled = bool((done | (np.abs(after - x) <= 8 * _EPSILON * (np.abs(x) + step))).all())
             x = after
         return np.asarray(x)
 

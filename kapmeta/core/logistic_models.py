@@ -119,12 +119,8 @@ def _modes(model: Model, base: FloatArray, loadings: FloatArray) -> tuple[FloatA
         bend = np.einsum("kj,kjq,kjr->kqr", sizes * risk * (1 - risk), loadings, loadings) + unit
         step = np.linalg.solve(bend, gradient[:, :, None])[:, :, 0]
         size = np.ones((base.shape[0], 1))
-        for _ in range(30):  # concave: a short enough step climbs
-            after = height(z + size * step)
-            short = after < level - 1e-12 * np.abs(level)
-            if not short.any():
-                break
-            size = np.where(short[:, None], size / 2, size)
+        while (short := (after := height(z + size * step)) < level - 1e-12 * np.abs(level)).any():
+            size = np.where(short[:, None], size / 2, size)  # concave: a short enough step climbs
         z, level = z + size * step, after
         if (np.abs(step) <= 1e-12 * (1 + np.abs(z))).all():
             break
@@ -207,8 +203,6 @@ def _climb(model: Model, p: FloatArray, fixed: npt.NDArray[np.bool_]) -> tuple[F
         there = evaluate(model, after)
         if not there.value >= here.value - 1e-12 * abs(here.value):
             damping = max(4 * damping, 1e-3)
-            if damping > 1e12:
-                break
             continue
         damping = damping / 10 if damping > 1e-6 else 0.0
         p, here = after, there
