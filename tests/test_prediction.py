@@ -344,3 +344,10 @@ def test_nnf_holds_the_pooled_mean(y: FloatArray, v: FloatArray) -> None:
     if np.isfinite(found[0]):
         pooled = INTERVALS["wald"](y, v, float(estimate(y, v, "PM")), 0.95)
         assert found[0] < pooled.estimate < found[1]
+
+
+@pytest.mark.parametrize("apart", [1e-74, 1e-20, 1e-8, 1e-6])
+def test_nnf_of_estimates_alike_beyond_chance_is_the_interval_of_the_mean_without_heterogeneity(apart: float) -> None:
+    y, v = np.array([apart, 0.0, 0.0, 0.0, 0.0]), np.ones(5)
+    mean = INTERVALS["hksj"](y, v, 0.0, 0.95)
+    assert_allclose(limits("nnf", y, v, 0.0), [mean.low, mean.high], rtol=1e-9, atol=1e-50)

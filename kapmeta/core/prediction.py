@@ -219,11 +219,14 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
     slopes = cochran_q_slopes(v)
 
     def log_survival(tau2: FloatArray) -> FloatArray:
-        return np.log(quadratic_form_cdf(q, 1 + tau2[:, None] * slopes))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(quadratic_form_cdf(q, 1 + tau2[:, None] * slopes)))
 
     at_zero = log_survival(np.zeros(1))[0]  # of the chance that tau2 is above 0
     nodes, weight = special.roots_legendre(_NODES)
     first = max(-float(normal_quantile(np.exp(at_zero))), _LOWEST)
+    if first >= _HIGHEST:  # estimates so alike that tau2 is above 0 with a chance that no digit shows
+        return np.zeros(1), np.ones(1)
     half = (_HIGHEST - first) / 2
     score = first + half * (nodes + 1)
     weight = half * weight * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)

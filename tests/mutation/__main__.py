@@ -31,7 +31,7 @@ SUITES = {
     "intervals": ("tests/test_intervals.py", "tests/test_combining.py"),
     "weighting": ("tests/test_weighting.py", "tests/test_tau2.py"),
     "variance_likelihood": ("tests/test_variance_likelihood.py", "tests/test_tau2.py"),
-    "likelihood_search": ("tests/test_likelihood_search.py", "tests/test_tau2.py"),
+    "likelihood_search": ("tests/test_likelihood_search.py", "tests/test_variance_likelihood.py", "tests/test_tau2.py"),
 }
 REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is imported before pytest starts
 # Few examples, always the same ones, and no shrinking: a failure is wanted, not the smallest one.
