@@ -12,9 +12,9 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.checking import proportion
-from kapmeta.core import conversions
+from kapmeta.core import absolute_risks as core_risks
+from kapmeta.core.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.arrays import FloatArray
-from kapmeta.core.conversions import ABSOLUTE, absolute_risk
 from kapmeta.core.single_trial import newcombe
 from kapmeta.posterior_results import Posterior
 from kapmeta.results import Pooled
@@ -191,7 +191,7 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
     """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
-    needed = conversions.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
+    needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
     shown = {name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
     side = "NNTB" if needed.benefit else "NNTH"
@@ -233,7 +233,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     'NNTB 2.7 (1.1 to 15.6)'
     """
     table = absolute_effects(pooled, baseline=baseline).table
-    needed = conversions.number_needed_to_treat(
+    needed = core_risks.number_needed_to_treat(
         table["difference_low"],
         table["difference"],
         table["difference_high"],

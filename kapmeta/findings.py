@@ -15,7 +15,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.absolute_risks import Baseline, absolute_effects
 from kapmeta.answering import registered
-from kapmeta.core.conversions import ABSOLUTE
+from kapmeta.core.absolute_risks import ABSOLUTE
 from kapmeta.evidence import Evidence
 from kapmeta.grading import CERTAINTY, certainty_table
 from kapmeta.headlines import Headline, headline
