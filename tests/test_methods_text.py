@@ -110,14 +110,6 @@ def test_effects() -> None:
     assert "it changed no table" not in text
 
 
-def test_sweep() -> None:
-    main = km.pool(BCG)
-    text = km.leave_one_out(main).methods_text()
-    assert "leave-one-out, 13 analyses." in text
-    assert "They start from: Random-effects model" in text
-    assert "They start from" not in km.zero_rules(km.load_example("bcg")).methods_text()
-
-
 def test_follow_up() -> None:
     rows = pd.DataFrame(
         {"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3, "events_t": [18, 14, 10],
