@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.checking import chosen
 from kapmeta.core.arrays import BoolArray
 from kapmeta.core.risk_of_bias import (
@@ -24,9 +24,9 @@ from kapmeta.core.risk_of_bias import (
     overall,
     overall_robins_i,
 )
-from kapmeta.evidence import Evidence
+from kapmeta.evidence import Evidence, evidence_given
 from kapmeta.pooling import pool
-from kapmeta.results import Effects, Pooled, Sweep
+from kapmeta.results import Effects, Pooled, Sweep, effects_given
 
 __all__ = ["bias_adjusted", "check_bias_judgements", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
@@ -72,6 +72,7 @@ def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = N
     >>> rob2_judgements(answers)["D1"].item()
     'low'
     """
+    checking.refuse_no_table(answers, "answers", "signalling question")
     for column in ("study", "question", "answer", "reason"):
         if column not in answers:
             raise ValueError(f'answers has no column "{column}"; it needs: study, question, answer, reason')
@@ -188,7 +189,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     >>> bool(check_bias_judgements(km.load_evidence())["agree"].all())
     True
     """
-    table = evidence.risk_of_bias
+    table = evidence_given(evidence).risk_of_bias
     rows = []
     for (study, tool), part in table.groupby(["study_id", "tool"], sort=False):
         domains, whole = part[part["domain"] != "overall"]["judgement"], part[part["domain"] == "overall"]["judgement"]
@@ -238,7 +239,7 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     >>> low_risk_only(km.risk_ratio(km.load_evidence().trials("alcohol")))
     Effects(RR, k=1, 1 excluded)
     """
-    if "risk_of_bias" not in effects.table:
+    if "risk_of_bias" not in effects_given(effects).table:
         raise ValueError("effects has no column risk_of_bias; add it to the trials")
     keep = set(words)
     risk = [str(word) for word in effects.table["risk_of_bias"]]
@@ -299,7 +300,7 @@ def bias_adjusted(
     >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()
     [[1.41, 1.02, 1.96]]
     """
-    suspected = _suspected(effects, biased)
+    suspected = _suspected(effects_given(effects), biased)
     shifts, spreads = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(), [float(sd) for sd in inflation]
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")

@@ -17,6 +17,7 @@ __all__ = [
     "numbers",
     "proportion",
     "refuse_first",
+    "refuse_no_table",
     "split_keywords",
     "study_labels",
 ]
@@ -39,6 +40,11 @@ def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:
     return value
 
 
+def refuse_no_table(value: Any, name: str = "trials", row: str = "study") -> None:
+    """An error that says what a row of it is, if `value` is no DataFrame."""
+    instance(value, pd.DataFrame, name, f"be a pandas DataFrame with one row a {row}")
+
+
 def proportion(value: float, name: str) -> float:
     """`value` if it lies strictly between 0 and 1."""
     if not isinstance(value, int | float | np.number) or isinstance(value, bool):
@@ -59,7 +65,7 @@ def split_keywords(
     return {name: str(given.get(name, name)) for name in columns}, {name: given.get(name) for name in words}
 
 
-def columns_of(frame: Any, columns: Mapping[str, str], name: str = "trials") -> pd.DataFrame:
+def columns_of(frame: pd.DataFrame, columns: Mapping[str, str], name: str = "trials") -> pd.DataFrame:
     """`frame` as a new DataFrame with the named columns under their default names, other columns kept.
 
     Parameters
@@ -71,8 +77,7 @@ def columns_of(frame: Any, columns: Mapping[str, str], name: str = "trials") -> 
     name : str
         What the argument is called in errors.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"{name} must be a pandas DataFrame with one row a study: got {type(frame).__name__}")
+    refuse_no_table(frame, name)
     if frame.empty:
         raise ValueError(f"{name} has no rows: there is nothing to compute")
     missing = [user for user in columns.values() if user not in frame.columns]

@@ -31,7 +31,7 @@ from kapmeta.effects import (
 from kapmeta.evidence.rules import counts_fitting
 from kapmeta.pooling import one_question, pool
 from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Pooled, Sweep
+from kapmeta.results import Effects, Pooled, Sweep, effects_given
 from kapmeta.sensitivity_results import analyses_table, one_row
 
 __all__ = ["at_time", "estimator_table", "pooled_measures", "rounded_counts", "zero_rules"]
@@ -86,7 +86,7 @@ def estimator_table(
     >>> print(km.estimator_table(km.risk_ratio(trials)).summary())
     Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
     """
-    effects, aside = one_question(effects, mixed)
+    effects, aside = one_question(effects_given(effects), mixed)
     level = checking.proportion(level, "level")
     present = np.flatnonzero(effects.present)
     if present.size < 2:
@@ -231,6 +231,7 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     >>> [at_time(trials, rule)["months"].item() for rule in ("earliest", "longest", "nearest 3")]
     [1.2, 6.0, 1.2]
     """
+    checking.refuse_no_table(trials, row="comparison")
     if study not in trials:
         raise ValueError(f'trials has no column "{study}"; it has: {", ".join(map(str, trials.columns))}')
     nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.evidence import Evidence, EvidenceError
+from kapmeta.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.evidence.description import Finding
 from kapmeta.recomputing import RECOMPUTATIONS, Item, Rows
 
@@ -121,7 +121,7 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
     """
-    rows, names = Rows(evidence), _documents(evidence)
+    rows, names = Rows(evidence_given(evidence)), _documents(evidence)
     findings: list[Finding] = []
     audited = []
     for line, claim in enumerate(wording.records(evidence.claims), start=2):

@@ -22,7 +22,7 @@ from kapmeta.headlines import Headline, headline
 from kapmeta.pooling import pool
 from kapmeta.posterior_results import Posterior
 from kapmeta.protocol import QUESTIONS
-from kapmeta.results import Pooled
+from kapmeta.results import Pooled, pooled_given
 
 __all__ = [
     "CERTAINTY",
@@ -75,7 +75,7 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     >>> headline_effect(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
     Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
     """
-    if pooled.k > 2:
+    if pooled_given(pooled).k > 2:
         return pooled
     results = (found or headline_of(pooled)).results
     return results[0] if results else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)

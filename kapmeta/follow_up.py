@@ -283,9 +283,9 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
     >>> round(float(found.y[0]), 3), round(float(found.se[0]), 3)
     (1.405, 0.568)
     """
+    frame = _ordered(trials, months)
     if not horizon > 0:
         raise ValueError(f"horizon must be above 0, in months: got {horizon:g}")
-    frame = _ordered(trials, months)
     found = []
     for study, part in frame.groupby("study", sort=False):
         time = part["months"].to_numpy(dtype=np.float64)

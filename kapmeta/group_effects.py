@@ -170,7 +170,7 @@ def rate_ratio(
     Effects(IRR, k=1)
     """
     columns = {"study": study, "events_t": events_t, "time_t": time_t, "events_c": events_c, "time_c": time_c}
-    rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"))
+    rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"), name="trials")
     for name in ("time_t", "time_c"):
         _refuse(
             cells[name] == 0, labels, f"{name} is 0", "an arm that was not followed tells nothing; leave the row out"
@@ -181,17 +181,22 @@ def rate_ratio(
 
 
 def _cells(
-    frame: Any, columns: Mapping[str, str], *, whole: tuple[str, ...], signed: tuple[str, ...] = ()
+    frame: Any,
+    columns: Mapping[str, str],
+    *,
+    whole: tuple[str, ...],
+    signed: tuple[str, ...] = (),
+    name: str = "frame",
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
     """Rows, labels and checked numbers of the columns named."""
-    rows = checking.columns_of(frame, columns, "frame")
-    labels = checking.study_labels(rows, "frame")
-    cells = {name: checking.numbers(rows, name, labels) for name in columns if name != "study"}
-    for name, values in cells.items():
-        if name not in signed:
-            _refuse(values < 0, labels, f"{name} is negative", "counts and times start at 0")
-        if name in whole:
-            _refuse(values != np.floor(values), labels, f"{name} is not a whole number", "give the count")
+    rows = checking.columns_of(frame, columns, name)
+    labels = checking.study_labels(rows, name)
+    cells = {column: checking.numbers(rows, column, labels) for column in columns if column != "study"}
+    for column, values in cells.items():
+        if column not in signed:
+            _refuse(values < 0, labels, f"{column} is negative", "counts and times start at 0")
+        if column in whole:
+            _refuse(values != np.floor(values), labels, f"{column} is not a whole number", "give the count")
     return rows, labels, cells
 
 

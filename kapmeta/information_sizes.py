@@ -14,7 +14,7 @@ from kapmeta.checking import proportion
 from kapmeta.core import masks
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.information import diversity, obrien_fleming_boundaries, required_information_size
-from kapmeta.results import Pooled
+from kapmeta.results import Pooled, pooled_given
 
 __all__ = ["InformationSize", "information_size"]
 
@@ -131,6 +131,7 @@ def information_size(
     >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
     InformationSize(369 needed, 55 there)
     """
+    pooled_given(pooled)
     if (risk_ratio is None) == (difference is None):
         raise ValueError("give the effect that would matter: either risk_ratio= or difference=")
     for name, value in (("alpha", alpha), ("power", power)):

@@ -14,7 +14,7 @@ from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.combining import Combined
 from kapmeta.exact_models import EXACT_MODELS
 from kapmeta.pooling import pool
-from kapmeta.results import Pooled, Sweep
+from kapmeta.results import Pooled, Sweep, pooled_given
 from kapmeta.sensitivity_results import Subsets, analyses_table, blocks, membership
 
 __all__ = [
@@ -414,9 +414,8 @@ def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator |
 
 def _again(pooled: Pooled, fewest: int, what: str) -> tuple[list[str], Callable[[BoolArray], Combined]]:
     """Labels of the studies pooled, and the same analysis of subsets of them."""
-    if not isinstance(pooled, Pooled):
-        raise TypeError(f"pooled must be a result of pool or another pooling function: got {type(pooled).__name__}")
-    labels = [label for label, yes in zip(pooled.effects.labels, pooled.effects.present, strict=True) if yes]
+    effects = pooled_given(pooled).effects
+    labels = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
     if len(labels) < fewest:
         words = {2: "two", 3: "three"}
         left = "with one there is nothing left" if fewest == 2 else f"{len(labels)} were pooled"

@@ -186,8 +186,7 @@ def _trials(trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: 
 
 def _told_apart(trials: pd.DataFrame, study: str) -> pd.DataFrame:
     """Rows numbered anew, with a `comparison_id` where a study has several."""
-    if not isinstance(trials, pd.DataFrame):
-        raise TypeError(f"trials must be a pandas DataFrame with one row a comparison: got {type(trials).__name__}")
+    checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)
     if study in rowed and rowed[study].duplicated().any() and "comparison_id" not in rowed and "months" in rowed:
         return rowed.assign(comparison_id=rowed[study].astype(str) + ", " + rowed["months"].astype(str))

@@ -149,7 +149,7 @@ def test_e_value_of_worked_examples() -> None:
         small_study.e_value(odds)
     with pytest.raises(ValueError, match="an E-value needs a ratio"):
         small_study.e_value(km.pool(effects_of([0.2], [0.4], "RD")))
-    with pytest.raises(TypeError, match="pooled must be Pooled"):
+    with pytest.raises(TypeError, match="pooled must be a result of pool"):
         small_study.e_value(2.7)  # type: ignore[arg-type]
 
 
@@ -222,7 +222,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "same": (lambda: asymmetry_test(effects_of([0.3] * 11, TENTHS), method="begg"), "nothing to rank"),
     "no counts": (lambda: asymmetry_test(_same_size(11), method="peters"), "needs the counts of both arms"),
     "word": (lambda: asymmetry_test(_one(), method="Egger"), 'unknown asymmetry test "Egger"; use one of: egger'),
-    "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must be Effects"),  # type: ignore[arg-type]
+    "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must come from risk_ratio"),  # type: ignore[arg-type]
     "PET": (lambda: small_study.pet_peese(_same_size(11)), "all 11 trials have the standard error 0.5"),
     "PET line": (
         lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS**2), method="pet"), "PET has no residual",

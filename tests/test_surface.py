@@ -84,3 +84,27 @@ def test_no_module_bears_the_name_of_a_public_function() -> None:
 
     modules = {module.name for module in pkgutil.iter_modules(km.__path__)}
     assert not modules & set(FUNCTIONS)
+
+
+GIVERS = {
+    "Effects": "come from risk_ratio",
+    "Pooled": "be a result of pool",
+    "Evidence": "come from load_evidence",
+    "pd.DataFrame": "be a pandas DataFrame",
+}
+
+
+def first_parameter(name: str) -> inspect.Parameter:
+    return next(iter(inspect.signature(getattr(km, name)).parameters.values()))
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS])
+def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -> None:
+    """A newcomer passes the table where the effects belong: the error says what to pass, not which attribute lacks."""
+    function, first = getattr(km, name), first_parameter(name)
+    _, *rest = inspect.signature(function).parameters.values()
+    others = {p.name: "x" for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    for wrong in (object(), "x", None):
+        told = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
+        with pytest.raises(TypeError, match=told):
+            function(wrong, **others)

@@ -16,7 +16,7 @@ from kapmeta.core.asymmetry import Line, Points
 from kapmeta.core.combining import combine
 from kapmeta.effects import odds_ratio
 from kapmeta.pooling import one_question
-from kapmeta.results import Effects
+from kapmeta.results import Effects, effects_given
 from kapmeta.small_study_results import LEAST
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
@@ -44,9 +44,7 @@ def trials_of(effects: Effects | pd.DataFrame, *, mixed: bool) -> Trials:
     """Trials that may be looked at together; a frame of trials is read as odds ratios."""
     if isinstance(effects, pd.DataFrame):
         effects = odds_ratio(effects)
-    if not isinstance(effects, Effects):
-        raise TypeError(f"effects must be Effects, e.g. from km.risk_ratio(trials): got {type(effects).__name__}")
-    effects, aside = one_question(effects, mixed)
+    effects, aside = one_question(effects_given(effects), mixed)
     there = effects.select(effects.present)
     if there.k == 0:
         raise ValueError("no study takes part: every one is excluded or carries no estimate")

@@ -13,7 +13,7 @@ from kapmeta import checking, wording
 from kapmeta.core import bias_bounds
 from kapmeta.core.combining import combine
 from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Pooled
+from kapmeta.results import Effects, Pooled, pooled_given
 from kapmeta.small_study.admissions import Trials, favoured_sign, on_analysis_scale, trials_of
 from kapmeta.small_study.sources import PAPERS
 from kapmeta.small_study_results import BiasSensitivity
@@ -215,9 +215,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
 
 def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
     """Refuse what is no risk ratio and cannot be turned into one."""
-    if not isinstance(pooled, Pooled):
-        raise TypeError(f"pooled must be Pooled, e.g. from km.pool(effects): got {type(pooled).__name__}")
-    if pooled.measure not in _AS_RISK_RATIO:
+    if pooled_given(pooled).measure not in _AS_RISK_RATIO:
         raise ValueError(f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}")
     if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
         raise ValueError(
