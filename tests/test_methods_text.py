@@ -6,13 +6,17 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import kapmeta as km
+from kapmeta.citing import REFERENCES
+from kapmeta.core.intervals import INTERVALS
+from kapmeta.core.prediction import PREDICTIONS
+from kapmeta.core.tau2 import ESTIMATORS
 from kapmeta.results import Effects
 from kapmeta.small_study import TESTS
 
@@ -118,3 +122,39 @@ def test_follow_up() -> None:
     text = km.abstinence_curve(rows).methods_text()
     assert "in A was followed over 1, 3 and 6 months" in text
     assert "no correlation was assumed" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        (ESTIMATORS, set()),
+        (INTERVALS, {"wald", "t"}),
+        ({f"prediction {word}" for word in PREDICTIONS}, {"prediction none"}),
+    ],
+    ids=["tau2", "ci", "prediction"],
+)
+def test_every_method_of_a_table_has_a_paper(words: Iterable[str], without: set[str]) -> None:
+    assert {word for word in words if word not in REFERENCES and word.partition("-")[0] not in REFERENCES} == without
+
+
+CITED: dict[str, tuple[Call, set[str]]] = {
+    "defaults": (km.pool, {"Viechtbauer", "Knapp", "Higgins"}),
+    "others": (lambda e: km.pool(e, tau2="SJ", ci="skovgaard", prediction="nnf"), {"Veroniki", "Guolo", "Nagashima"}),
+    "regression": (lambda e: km.meta_regression(e, ["latitude"]), {"Thompson", "Viechtbauer", "Knapp"}),
+    "subgroups": (lambda e: km.subgroups(e, "allocation"), {"Borenstein", "Viechtbauer"}),
+    "Bayes": (lambda e: km.pool_bayes(e, tau_prior=0.5), {"Röver"}),
+    "left out": (lambda e: km.leave_one_out(km.pool(e)), {"Viechtbauer", "Knapp"}),
+    "influence": (lambda e: km.influence(km.pool(e)), {"Viechtbauer", "Knapp", "Cheung"}),
+    "subsets": (lambda e: km.all_subsets(km.pool(e.select(slice(0, 6)))), {"Olkin"}),
+    "Egger": (km.asymmetry_test, {"Egger", "Sterne"}),
+    "strata": (lambda e: km.mantel_haenszel(km.load_example("bcg")), {"Mantel"}),
+    "exact": (lambda e: km.pool_exact(km.load_example("bcg").head(3)), {"Stijnen", "Hardy"}),
+}
+
+
+@pytest.mark.parametrize(("call", "authors"), CITED.values(), ids=list(CITED))
+def test_a_result_is_cited_with_all_its_methods(call: Call, authors: set[str]) -> None:
+    references = km.cite(call(BCG)).splitlines()[1:]
+    assert authors <= {author for author in authors for line in references if author in line}
+    assert len(set(references)) == len(references)
+    assert not any("Koopman" in line for line in references)
