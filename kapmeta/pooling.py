@@ -20,8 +20,7 @@ from kapmeta.core.intervals import INTERVALS, MeanInterval
 from kapmeta.core.likelihood_intervals import no_effect_p_value
 from kapmeta.core.permutation import permutation_p_value
 from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.score_statistics import ratio_score
-from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS
+from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS, no_effect_score
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import Estimator, estimator_named
 from kapmeta.core.tau2_intervals import q_profile
@@ -342,13 +341,13 @@ def _prediction_notes(method: Method, k: int, tau2: float, undefined: bool) -> t
 def _single(effects: Effects, order: IntArray, method: Method) -> Pooled:
     """One trial: the interval its row is shown with, and nothing that needs two."""
     estimate, low, high = (float(x[order[0]]) for x in effects.limits(method.level))
-    wald = effects.interval not in SINGLE_TRIAL_INTERVALS
-    se = float(effects.se[order[0]]) if wald else math.nan
-    statistic = estimate / se if wald else math.nan
-    if effects.interval == "koopman":  # the test that goes with the score interval
-        names = ("events_t", "n_t", "events_c", "n_c")
-        a, n1, c, n2 = (effects.table[name].to_numpy(float)[order[:1]] for name in names)
-        statistic = float(ratio_score(np.zeros(1), a, n1 - a, c, n2 - c)[0])
+    se = math.nan
+    if effects.interval in SINGLE_TRIAL_INTERVALS:
+        counts = effects.table[["events_t", "n_t", "events_c", "n_c"]].iloc[order[0]].to_numpy(dtype=np.float64)
+        statistic = float(no_effect_score(effects.interval, *counts))
+    else:
+        se = float(effects.se[order[0]])
+        statistic = estimate / se
     return Pooled(
         effects,
         Method("single", "none", effects.interval, "none", method.level),

@@ -28,6 +28,7 @@ from kapmeta.core.single_trial import (
     miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
     newcombe,
+    no_effect_score,
     wilson,
 )
 
@@ -206,6 +207,21 @@ def test_intervals_nest_and_contain_the_estimate(word: str, trial: tuple[int, ..
     if not np.isnan(narrow.estimate):
         assert narrow.low <= narrow.estimate + slack
         assert narrow.estimate <= narrow.high + slack
+
+
+@given(st.sampled_from(["koopman", "miettinen-nurminen-rr", "miettinen-nurminen-rd"]), TRIAL, LEVELS)
+def test_the_test_of_no_effect_is_the_one_its_interval_inverts(word: str, trial: tuple[int, ...], level: float) -> None:
+    z, found = float(no_effect_score(word, *trial)), SINGLE_TRIAL_INTERVALS[word](*trial, level=level)
+    quantile = float(normal_quantile((1 + level) / 2))
+    if abs(abs(z) - quantile) > 1e-9:
+        assert (abs(z) > quantile) == bool(found.low > 0 or found.high < 0)
+    if z:
+        assert np.sign(z) == np.sign(found.estimate)
+
+
+@pytest.mark.parametrize("word", ["newcombe", "exact", "mid-p"])
+def test_intervals_that_invert_no_score_test_have_none(word: str) -> None:
+    assert np.isnan(no_effect_score(word, 13, 27, 3, 28))
 
 
 @given(TRIAL)

@@ -504,6 +504,47 @@ SINGLE_TRIAL_INTERVALS: dict[str, Callable[..., TrialInterval]] = {
 }
 """Intervals of one two-armed trial by name, each a function of ``events_t, n_t, events_c, n_c, *, level``."""
 
+def no_effect_score(
+    interval: str, events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
+) -> FloatArray:
+    """Standard normal deviate of no effect in the score test that an interval inverts; nan for the other intervals.
+
+    Parameters
+    ----------
+    interval : str
+        A word of `SINGLE_TRIAL_INTERVALS`.
+    events_t, n_t, events_c, n_c : array_like
+        As for the interval.
+
+    Returns
+    -------
+    ndarray
+        Beyond the normal quantile of a level exactly where the interval of that level leaves out no effect.
+
+    Examples
+    --------
+    >>> float(no_effect_score("koopman", 13, 27, 3, 28).round(4))
+    3.0557
+    """
+    cells = _cells(events_t, n_t, events_c, n_c)
+    score = _SCORES.get(interval, _no_score)
+    return score(np.zeros(cells[0].shape), *cells)
+
+
+def _raised_ratio_score(log_ratio: FloatArray, *cells: FloatArray) -> FloatArray:
+    return ratio_score(log_ratio, *cells) / np.sqrt(inflation(*cells))
+
+
+def _no_score(effect: FloatArray, *cells: FloatArray) -> FloatArray:
+    return np.full(effect.shape, np.nan)
+
+
+_SCORES: dict[str, Callable[..., FloatArray]] = {
+    "koopman": ratio_score,
+    "miettinen-nurminen-rr": _raised_ratio_score,
+    "miettinen-nurminen-rd": difference_score,
+}
+
 SINGLE_TRIAL_MEASURES: dict[str, str] = {
     "koopman": "RR",
     "miettinen-nurminen-rr": "RR",
