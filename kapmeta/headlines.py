@@ -89,16 +89,18 @@ class Headline:
 
     def summary(self) -> str:
         """Headline first, then what stands beside it, what is refused, and the disagreements."""
+        openings = {_SHOWN: "Headline", _BESIDE: "Beside it", _NOT: "Not to be headlined"}
+        analyses = [line for role, opening in openings.items() for line in self._told(role, opening)]
+        return "\n".join([*analyses, *self._caveats()])
+
+    def _told(self, role: str, opening: str) -> list[str]:
         frame = self.to_frame()
-        lines = []
-        for role, opening in ((_SHOWN, "Headline"), (_BESIDE, "Beside it"), (_NOT, "Not to be headlined")):
-            part = frame[frame["role"] == role]
-            lines += [f"{opening}: {_sentence(row)}" for _, row in part.iterrows()]
-        lines += [f"Refused: {reason}." for reason in self.refused]
-        lines += [f"Methods disagree: {text}." for text in self.disagreements]
-        if self.agrees:
-            lines.append("No defensible method contradicts another.")
-        return "\n".join(lines)
+        return [f"{opening}: {_sentence(row)}" for _, row in frame[frame["role"] == role].iterrows()]
+
+    def _caveats(self) -> list[str]:
+        agreed = ["No defensible method contradicts another."] if self.agrees else []
+        refused = [f"Refused: {reason}." for reason in self.refused]
+        return [*refused, *(f"Methods disagree: {text}." for text in self.disagreements), *agreed]
 
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
@@ -119,8 +121,8 @@ class Headline:
         return f"Headline({told}; {n} disagreement{'' if n == 1 else 's'})"
 
     def _repr_html_(self) -> str:
-        text = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
-        return text + wording.html_table(self.to_frame())
+        lines = [*self._told(_SHOWN, "Headline"), *self._caveats()]  # the table tells the rest
+        return "".join(f"<p>{html.escape(line)}</p>" for line in lines) + wording.html_table(self.to_frame())
 
 
 def headline(

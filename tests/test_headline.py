@@ -134,3 +134,13 @@ def test_double_zeros_are_not_counted():
     found = headline(more)
     assert found.k == 2
     assert found.results[0].low == pytest.approx(headline(STRESS).results[0].low)
+
+
+def test_a_notebook_shows_each_analysis_once() -> None:
+    found = km.headline(km.registered_effects(km.load_evidence(), "alcohol-odds"))
+    page = found._repr_html_()
+    for entry in found.entries:
+        assert page.count(f"<td>{entry.name}</td>") == 1
+        assert (f"Headline: {entry.name}" in page) == (entry.role == "headline")
+    assert "Beside it" not in page
+    assert f"Refused: {found.refused[0][:20]}" in page
