@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import binomial_posterior, likelihood_models, posterior
+from kapmeta.core import binomial_posterior, posterior
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.binomial_posterior import Scattered
 from kapmeta.core.likelihood_curves import Tabulated
+from kapmeta.core.marginal_likelihood import marginal
 from kapmeta.core.posterior import Mixture
 from kapmeta.core.priors import TauPrior, half_normal
 from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
@@ -296,7 +297,7 @@ def _from_counts(
     low, median, high = (float(x) for x in mean.quantile([tail, 0.5, 1 - tail]))
     tau_mean, tau_sd, tau = _tau_of(fit, tail)
     at = np.array([median]), np.array([tau[1]])
-    shares = np.array([-float(likelihood_models.marginal([curve], *at).hessian[0, 0, 0]) for curve in used])
+    shares = np.array([-float(marginal([curve], *at).hessian[0, 0, 0]) for curve in used])
     shares = np.maximum(shares, 0.0)
     return Posterior(
         effects,

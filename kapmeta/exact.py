@@ -17,6 +17,7 @@ from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import chi2_upper
 from kapmeta.core.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.marginal_likelihood import marginal
 from kapmeta.core.status import Status
 from kapmeta.effects import Names, arcsine_difference, odds_ratio, risk_difference, risk_ratio
 from kapmeta.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, nothing_said
@@ -234,7 +235,7 @@ def _shares(effects: Effects, taking_part: BoolArray, data: Data, found: Estimat
     each = np.zeros(len(data.curves))
     if math.isfinite(found.estimate):
         at = np.array([found.estimate]), np.array([tau])
-        each = np.array([-float(likelihood_models.marginal([curve], *at).hessian[0, 0, 0]) for curve in data.curves])
+        each = np.array([-float(marginal([curve], *at).hessian[0, 0, 0]) for curve in data.curves])
     each = np.maximum(each, 0.0)
     if not each.sum() > 0:
         each = np.array([float(curve.informative) for curve in data.curves])

@@ -23,6 +23,7 @@ from kapmeta.core import (
     likelihood_intervals,
     likelihood_models,
     logistic_models,
+    marginal_likelihood,
     posterior,
     priors,
 )
@@ -132,7 +133,7 @@ def test_interpolation_between_points():
             theta = np.linspace(study.theta[0], study.theta[-1], 2001)
             exact = study.curve(study.table, theta[None]).loglik[0] - study.top
             near = exact > -30
-            found = likelihood_models.between_points(study, theta).loglik
+            found = marginal_likelihood.between_points(study, theta).loglik
             np.testing.assert_allclose(found[near], exact[near], atol=3e-6)
 
 
@@ -155,17 +156,17 @@ def test_marginal_likelihood_meets_brute_integration(measure, mu, tau):
     studies = tabulated(measure, tables("kap5"))
     at = np.array([mu]), np.array([tau])
     brute = _brute(measure, "kap5", mu, tau)
-    assert likelihood_models.log_likelihood(studies, *at)[0] == pytest.approx(brute, abs=1e-7)
-    assert likelihood_models.marginal(studies, *at).value[0] == pytest.approx(brute, abs=1e-7)
+    assert marginal_likelihood.log_likelihood(studies, *at)[0] == pytest.approx(brute, abs=1e-7)
+    assert marginal_likelihood.marginal(studies, *at).value[0] == pytest.approx(brute, abs=1e-7)
 
 
 @pytest.mark.parametrize("measure", ["OR", "RR"])
 def test_derivatives_of_the_marginal_likelihood(measure):
     studies, h = tabulated(measure, tables("kap5")), 1e-5
     mu, tau = np.array([0.3, 1.2, 2.5]), np.array([0.15, 0.5, 2.0])
-    here = likelihood_models.marginal(studies, mu, tau)
+    here = marginal_likelihood.marginal(studies, mu, tau)
     for i, (dm, dt) in enumerate(((h, 0), (0, h))):
-        up, down = (likelihood_models.marginal(studies, mu + s * dm, tau + s * dt) for s in (1, -1))
+        up, down = (marginal_likelihood.marginal(studies, mu + s * dm, tau + s * dt) for s in (1, -1))
         np.testing.assert_allclose(here.gradient[:, i], (up.value - down.value) / (2 * h), atol=1e-5)
         np.testing.assert_allclose(here.hessian[:, i], (up.gradient - down.gradient) / (2 * h), atol=1e-4)
 
@@ -216,7 +217,7 @@ def test_no_point_of_a_grid_beats_the_maximum_and_the_limits_are_on_the_level(ro
         return  # arms that are all events bend the curves: see the test of those
     fit = likelihood_models.maximum(studies)
     mu, tau = np.meshgrid(np.linspace(-6, 6, 25), np.geomspace(0.01, 8, 12))
-    best = likelihood_models.log_likelihood(studies, mu, tau).max()
+    best = marginal_likelihood.log_likelihood(studies, mu, tau).max()
     assert fit.loglik >= best - 1e-9
     for limit in (fit.low, fit.high):
         if math.isfinite(limit):
@@ -272,7 +273,7 @@ def test_trials_with_zero_cells_on_opposite_sides_have_no_finite_maximum():
     fit = likelihood_models.maximum(tabulated("RR", tables_of([(9, 12, 0, 15), (0, 14, 8, 13)])))
     assert math.isnan(fit.mu)
     assert (fit.tau, fit.tau_high, fit.low, fit.high) == (math.inf, math.inf, -math.inf, math.inf)
-    far = likelihood_models.log_likelihood(
+    far = marginal_likelihood.log_likelihood(
         tabulated("RR", tables_of([(9, 12, 0, 15), (0, 14, 8, 13)])), np.zeros(1), np.array([1e6])
     )
     assert fit.loglik == pytest.approx(far[0], abs=1e-4)
@@ -324,14 +325,14 @@ def test_weak_trials_on_opposite_sides_leave_everything_possible():
     fit = likelihood_models.maximum(studies)
     assert math.isfinite(fit.mu)
     assert (fit.low, fit.high, fit.tau_low, fit.tau_high) == (-math.inf, math.inf, 0.0, math.inf)
-    far = likelihood_models.log_likelihood(studies, np.array([0.43e6]), np.array([1e6]))[0]  # two thirds of the area
+    far = marginal_likelihood.log_likelihood(studies, np.array([0.43e6]), np.array([1e6]))[0]  # two thirds of the area
     assert fit.loglik - stats.chi2.ppf(0.95, 1) / 2 < far < fit.loglik
 
 
 def test_a_search_that_is_cut_short_stays_where_it_may(monkeypatch):
     studies = tabulated("OR", tables("kap5"))
     full = likelihood_models._refined_mode(studies, 1.0, 0.8)
-    start = likelihood_models.log_likelihood(studies, np.array([1.0]), np.array([0.8]))[0]
+    start = marginal_likelihood.log_likelihood(studies, np.array([1.0]), np.array([0.8]))[0]
     monkeypatch.setattr(likelihood_models, "_MOST_STEPS", 1)
     assert start < likelihood_models._refined_mode(studies, 1.0, 0.8)[2] < full[2]
     low, high = np.array([-1.0, 0.0]), np.array([3.0, 9.0])
@@ -570,7 +571,7 @@ def test_posterior_without_heterogeneity_is_the_product_of_the_curves(name, mu_p
         binomial_posterior.binomial_normal(studies, priors.half_normal(1e-7), mu_prior)
     )
     mu = np.linspace(-far, far, 400 * far + 1)
-    log_density = likelihood_models.log_likelihood(studies, mu, np.zeros(mu.size))
+    log_density = marginal_likelihood.log_likelihood(studies, mu, np.zeros(mu.size))
     if mu_prior is not None:
         log_density = log_density - 0.5 * (mu / mu_prior[1]) ** 2
     density = np.exp(log_density - log_density.max())

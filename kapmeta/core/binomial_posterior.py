@@ -23,7 +23,8 @@ from scipy import special
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.likelihood_curves import Tabulated, extended
-from kapmeta.core.likelihood_models import scale_of, sides, study_log_likelihood
+from kapmeta.core.likelihood_models import scale_of, sides
+from kapmeta.core.marginal_likelihood import study_log_likelihood
 from kapmeta.core.posterior import sinc_step
 from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
 

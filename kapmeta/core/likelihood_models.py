@@ -1,14 +1,6 @@
-"""Random effects on likelihood curves: the marginal likelihood of mean and tau, its maximum and profile intervals.
+"""Maximum likelihood with random effects on likelihood curves: every mode, the highest, and profile intervals.
 
-With the effect of study i normal about mu, ``theta_i = mu + tau x``, the likelihood of a study is the average of
-its curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain sum over its
-points, whose error falls exponentially; where it is narrow the curve is taken at Gauss-Hermite points of x. The
-derivatives are averages over the same points [1]_, so that maxima are found by Newton's method.
-
-References
-----------
-.. [1] Louis TA. Finding the observed information matrix when using the EM algorithm. J R Stat Soc B 1982;44:226-233.
-.. [2] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+The likelihood is that of `kapmeta.core.marginal_likelihood`, whose derivatives let maxima be found by Newton's method.
 """
 
 from __future__ import annotations
@@ -22,170 +14,15 @@ from scipy import special
 
 from kapmeta.core.arrays import FloatArray
 from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.likelihood_curves import Tabulated, Values, extended, risk_difference_profile
+from kapmeta.core.likelihood_curves import Tabulated, risk_difference_profile
+from kapmeta.core.marginal_likelihood import log_likelihood, marginal
 from kapmeta.core.roots import bracketed_root
 
-_NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
 _TAUS = 25  # values of tau at which the profile is looked at
 _FAR = 40.0  # log units beyond which a plateau is reached
 _LOOKS = 41  # values of the mean, or of tau, looked at on the way to a limit
 _MOST_STEPS = 60
 _SMOOTH = 10  # Newton steps after which a slope is taken to bend, and every second step halves the bracket
-_FEW_POINTS = 64
-_HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(16)
-_HERMITE_WEIGHT = _HERMITE_WEIGHT / _HERMITE_WEIGHT.sum()
-# the narrower tau against the curve, the fewer points do
-_RULES = tuple((ratio, *special.roots_hermitenorm(n)) for ratio, n in ((1e-5, 1), (0.03, 4), (0.15, 8), (math.inf, 16)))
-
-
-class Marginal(NamedTuple):
-    """Log-likelihood at points (mu, tau), its gradient (..., 2) and Hessian (..., 2, 2)."""
-
-    value: FloatArray
-    gradient: FloatArray
-    hessian: FloatArray
-
-
-def _log_total(log_terms: FloatArray) -> FloatArray:
-    """Logarithm of the sum over the last axis."""
-    top = log_terms.max(-1)
-    top = np.where(np.isfinite(top), top, 0.0)
-    with np.errstate(divide="ignore", under="ignore"):
-        return np.asarray(np.log(np.exp(log_terms - top[..., None]).sum(-1)) + top)
-
-
-def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """Log-likelihood of one study, relative to the top of its curve, at equally shaped arrays `mu` and `tau`."""
-    out: FloatArray = np.empty(mu.shape)
-    wide = tau > _NARROW * study.step
-    if wide.any():
-        out[wide] = _over_points(study, mu[wide], tau[wide])
-    done = wide
-    for ratio, x, weight in _RULES:
-        rows = ~done & (tau <= ratio * study.width)
-        done = done | rows
-        if rows.any():
-            values = _values_at(study, mu[rows][:, None] + tau[rows][:, None] * x)
-            out[rows] = _log_total(values.loglik + np.log(weight / weight.sum()))
-    return out
-
-
-def _over_points(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """The sum over the points of the curve, and what lies beyond them where the curve has a plateau."""
-    inverse = 1 / (tau * math.sqrt(2))
-    z = study.theta * inverse[:, None] - (mu * inverse)[:, None]
-    np.multiply(z, z, out=z)
-    np.subtract(study.relative, z, out=z)
-    with np.errstate(under="ignore"):
-        total = np.exp(z, out=z).sum(-1) * inverse * (study.step / math.sqrt(math.pi))
-    for end, sign, level in ((0, -1.0, study.plateau[0]), (-1, 1.0, study.plateau[1])):
-        if level:
-            x = (study.theta[end] - mu) / tau
-            density = np.exp(-x * x / 2) / (tau * math.sqrt(2 * math.pi))
-            # half of the last point belongs to the tail; then the first term of Euler and Maclaurin
-            total += level * (special.ndtr(-sign * x) - 0.5 * study.step * density)
-            total += level * study.step**2 / 12 * sign * x / tau * density
-    with np.errstate(divide="ignore"):
-        found = np.asarray(np.log(total))
-    lost = np.flatnonzero(~(total > 1e-290))
-    if lost.size:  # far from the curve: once more on the logarithmic scale
-        found[lost] = _far_out(study, mu[lost], tau[lost])
-    return found
-
-
-def _far_out(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    exponent = study.relative - 0.5 * ((study.theta - mu[:, None]) / tau[:, None]) ** 2
-    return np.asarray(_log_total(exponent) + np.log(study.step / (tau * math.sqrt(2 * math.pi))))
-
-
-def _at_hermite(study: Tabulated, mu: FloatArray, tau: FloatArray) -> Values:
-    """The curve at the Gauss-Hermite points of each (mu, tau), relative to its top."""
-    if not tau.any():
-        found = _values_at(study, mu[:, None])
-        return Values(*(np.broadcast_to(part, (mu.size, _HERMITE.size)) for part in found))
-    return _values_at(study, mu[:, None] + tau[:, None] * _HERMITE)
-
-
-def _values_at(study: Tabulated, theta: FloatArray) -> Values:
-    """The curve relative to its top: between its points where that is cheaper, at few points always as it is."""
-    if study.smooth and theta.size > _FEW_POINTS:
-        return between_points(study, theta)
-    found = study.curve(study.table, theta.reshape(1, -1))
-    values = Values(*(part.reshape(theta.shape) for part in found))
-    return values._replace(loglik=values.loglik - study.top)
-
-
-def between_points(study: Tabulated, theta: FloatArray) -> Values:
-    """The curve between its points, as the quintic that meets value, slope and curvature at both; parabolas beyond."""
-    place = (np.clip(theta, study.theta[0], study.theta[-1]) - study.theta[0]) / study.step
-    i = np.clip(place.astype(np.int64), 0, study.theta.size - 2)
-    u, h = place - i, study.step
-    f0, f1 = study.relative[i], study.relative[i + 1]
-    g0, g1 = h * study.slope[i], h * study.slope[i + 1]
-    c0, c1 = 0.5 * h * h * study.curvature[i], 0.5 * h * h * study.curvature[i + 1]
-    p, q, r = f1 - f0 - g0 - c0, g1 - g0 - 2 * c0, c1 - c0
-    c3, c4, c5 = 10 * p - 4 * q + r, -15 * p + 7 * q - 2 * r, 6 * p - 3 * q + r
-    value = f0 + u * (g0 + u * (c0 + u * (c3 + u * (c4 + u * c5))))
-    slope = g0 + u * (2 * c0 + u * (3 * c3 + u * (4 * c4 + u * 5 * c5)))
-    curvature = 2 * c0 + u * (6 * c3 + u * (12 * c4 + u * 20 * c5))
-    beyond = (theta - np.clip(theta, study.theta[0], study.theta[-1])) / h
-    value, slope = value + beyond * (slope + beyond * curvature / 2), slope + beyond * curvature
-    return Values(value, slope / h, curvature / (h * h))
-
-
-def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """Log-likelihood of all studies at equally shaped arrays `mu` and `tau`."""
-    mu, tau = np.broadcast_arrays(np.asarray(mu, dtype=np.float64), np.asarray(tau, dtype=np.float64))
-    flat_mu, flat_tau = mu.ravel(), tau.ravel()
-    total = np.zeros(flat_mu.size)
-    for study in studies:
-        total += study_log_likelihood(study, flat_mu, flat_tau) + study.top
-    return total.reshape(mu.shape)
-
-
-def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> Marginal:
-    """Log-likelihood with its derivatives in (mu, tau); `mu` and `tau` of shape (points,)."""
-    value = np.zeros(mu.size)
-    gradient = np.zeros((mu.size, 2))
-    hessian = np.zeros((mu.size, 2, 2))
-    for study in studies:
-        wide = tau > _NARROW * study.step
-        for rows, points in ((np.flatnonzero(wide), _grid_terms), (np.flatnonzero(~wide), _hermite_terms)):
-            if rows.size:
-                x, log_weight, slope, bend = points(study, mu[rows], tau[rows])
-                total = _log_total(log_weight)
-                weight = np.exp(log_weight - total[:, None])
-                value[rows] += total + study.top
-                g, h = _louis(weight, x, slope, bend)
-                gradient[rows] += g
-                hessian[rows] += h
-    return Marginal(value, gradient, hessian)
-
-
-def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
-    """Standardised deviations, log weights, slopes and curvatures at the points of the curve and along its plateaus."""
-    reach = 9 * float(tau.max())
-    theta, values = extended(study, float(mu.min()) - reach, float(mu.max()) + reach)
-    x = (theta - mu[:, None]) / tau[:, None]
-    log_weight = values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
-    return x, log_weight, values.slope, values.curvature
-
-
-def _hermite_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
-    values = _at_hermite(study, mu, tau)
-    x = np.broadcast_to(_HERMITE, values.loglik.shape)
-    return x, values.loglik + np.log(_HERMITE_WEIGHT), values.slope, values.curvature
-
-
-def _louis(w: FloatArray, x: FloatArray, slope: FloatArray, bend: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gradient and Hessian in (mu, tau) as averages of the complete-data derivatives, [1] eq. (3.1)."""
-    first = w * slope
-    by_mu, by_tau = first.sum(-1), (first * x).sum(-1)
-    second = first * slope + w * bend
-    across = (second * x).sum(-1)
-    gradient = np.stack([by_mu, by_tau], axis=-1)
-    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(-1, 2, 2)
-    return gradient, along - gradient[:, :, None] * gradient[:, None, :]
 
 
 class Fit(NamedTuple):
@@ -249,7 +86,7 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
 
     References
     ----------
-    .. [2] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+    .. [1] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
     """
     falls_left, falls_right = sides(studies)
     if not (falls_left and falls_right):
