@@ -120,7 +120,7 @@ def missing_outcomes(
 
     >>> import kapmeta as km
     >>> from kapmeta.missingness import missing_outcomes
-    >>> trials = km.load_evidence().trials(substance="opioids").query("contrast == 'sessions'").assign(missing=6)
+    >>> trials = km.load_evidence().trials(substance="opioids", contrast="sessions")
     >>> sweep = missing_outcomes(trials, totals="observed", strategies=["no event", "worst"], imor=[])
     >>> sweep.to_frame().groupby("assumption")["estimate"].agg(["min", "max"]).round(2).to_dict("index")
     {'no event': {'min': 1.83, 'max': 2.75}, 'worst': {'min': 1.38, 'max': 1.83}}

@@ -102,6 +102,7 @@ def test_numbers_that_are_not_known_stay_empty(evidence: Evidence) -> None:
     assert (
         trials.loc[["krupitsky1997", "krupitsky2007"], ["randomised_t", "randomised_c"]].isna().all(axis=None)
     )
+    assert trials["missing"].dropna().to_dict() == {"krupitsky2007": 6, "dakwar2019-end": 0, "dakwar2019-6mo": 0}
     study = evidence.studies.set_index("study_id").loc["krupitsky2007"]
     assert (study["n_randomised"], study["n_analysed"], study["n_missing"]) == (59, 53, 6)
     assert not study["missing_split_known"]

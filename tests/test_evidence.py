@@ -343,17 +343,26 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
     add(folder, "comparisons", **comparison)
     after = load_evidence(folder)
     row = after.trials("alcohol", role="main").iloc[0]
-    assert row[["label", "events_t", "n_t", "events_c", "n_c", "missing_t"]].tolist() == [
+    assert row[["label", "events_t", "n_t", "events_c", "n_c", "missing_t", "missing"]].tolist() == [
         "Doe 2027",
         15,
         28,
         9,
         28,
         2,
+        4,
     ]
     assert row["risk_of_bias"] == ""
     assert len(after.trials()) == len(before.trials()) + 1
     assert after.data_hash != before.data_hash
+
+
+def test_missing_of_a_study_are_those_of_a_comparison_only_if_nobody_else_was_analysed(folder: Path) -> None:
+    """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 analysed the six could be of another arm."""
+    assert load_evidence(folder).trials("opioids", contrast="sessions")["missing"].item() == 6
+    put(folder, "studies", 5, "n_randomised", "69")
+    put(folder, "studies", 5, "n_analysed", "63")
+    assert load_evidence(folder).trials("opioids", contrast="sessions")["missing"].isna().all()
 
 
 @given(st.data())

@@ -127,8 +127,10 @@ class Evidence:
         -------
         DataFrame
             One row a comparison, by substance, year and months; without rows where nothing answers. Counts
-            are participants; ``missing_t`` and ``missing_c`` are nan where the source does not tell. The
-            evidence level and the origin are those of the weaker arm.
+            are participants. ``missing_t`` and ``missing_c`` were randomised and are outside ``n_t`` and ``n_c``
+            (``totals="observed"`` for the functions that ask); they are nan where the source does not tell, and
+            ``missing`` is their sum also where only that is known. The evidence level and the origin are those of
+            the weaker arm.
 
         Raises
         ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from kapmeta.evidence.description import Schema
@@ -36,6 +37,7 @@ COLUMNS = (
     "randomised_c",
     "missing_t",
     "missing_c",
+    "missing",
     "evidence_level",
     "origin",
     "role",
@@ -142,6 +144,14 @@ def _with_study(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     return named.assign(study=named["study_id"])
 
 
+def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
+    """People missing from both arms: by arm, else those of a study in which nobody else was analysed."""
+    counted = studies.set_index("study_id")[["n_analysed", "n_missing"]].reindex(frame["study_id"])
+    alone = counted["n_analysed"].to_numpy("float64", na_value=np.nan) == frame["n_t"] + frame["n_c"]
+    whole = pd.Series(counted["n_missing"].array, index=frame.index)
+    return (frame["missing_t"] + frame["missing_c"]).fillna(whole.where(alone))
+
+
 def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
     """Every comparison with the counts of its two arms, one row each; the columns are `COLUMNS`."""
     outcomes = tables["outcomes"]
@@ -159,6 +169,7 @@ def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
             origin=_weaker(frame, "origin", words["origin"]),
             source_ids=[_joined(*pair) for pair in sources],
             risk_of_bias=_overall_risk(tables["risk_of_bias"], frame),
+            missing=_missing_in_both(frame, tables["studies"]),
         ),
         described,
         COLUMNS,
