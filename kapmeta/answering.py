@@ -199,6 +199,9 @@ def conclusion(pooled: Pooled) -> Conclusion:
 def _may(pooled: Pooled, effects: Effects) -> str:
     scale = effects.scale
     present = np.flatnonzero(effects.present)
+    if _tertiary(effects):
+        seen = wording.joined(wording.unconfirmed_labels(effects))
+        return f"Nothing, until the primary report has been read: the numbers of {seen} are not confirmed."
     design = _design(effects)
     told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
@@ -367,7 +370,7 @@ def _shown_counts(effects: Effects) -> str:
 
 def _tertiary(effects: Effects) -> bool:
     """Whether a number comes from a summary of summaries only."""
-    return bool(effects.table["evidence_level"][effects.present].str.startswith("tertiary").any())
+    return bool(wording.unconfirmed_labels(effects))
 
 
 def substances_table(evidence: Evidence) -> pd.DataFrame:

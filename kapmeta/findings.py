@@ -333,5 +333,4 @@ def _plain(effect: Result, certainty: str) -> str:
 
 def tertiary(pooled: Result) -> bool:
     """Whether a number comes from a summary of summaries only."""
-    table, there = pooled.effects.table, pooled.effects.present
-    return "evidence_level" in table and bool(table["evidence_level"][there].str.startswith("tertiary").any())
+    return bool(wording.unconfirmed_labels(pooled.effects))

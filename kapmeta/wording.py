@@ -156,6 +156,28 @@ def excluded_sentences(effects: Effects) -> list[str]:
     return told
 
 
+def unconfirmed(level: object) -> bool:
+    """Whether an evidence level says that the numbers were seen in a summary of summaries only."""
+    return isinstance(level, str) and level.startswith("tertiary")
+
+
+def unconfirmed_labels(effects: Effects) -> list[str]:
+    """The studies that take part with numbers that are not confirmed."""
+    levels = effects.table.get("evidence_level", [None] * len(effects.labels))
+    each = zip(effects.labels, effects.present, levels, strict=True)
+    return [label for label, present, level in each if present and unconfirmed(level)]
+
+
+def unconfirmed_sentences(effects: Effects) -> list[str]:
+    """What must be said of the numbers that are not confirmed."""
+    labels = unconfirmed_labels(effects)
+    return [f"Not confirmed: {joined(labels)}. {NOT_CONFIRMED}."] if labels else []
+
+
+NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has been read"
+"""What follows from counts known from a summary of summaries only."""
+
+
 def effects_summary(effects: Effects) -> str:
     """Headline, rule and exclusions of a set of effects, then the table."""
     head = f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v {effects.control}: "
@@ -297,7 +319,7 @@ def pooled_alt(pooled: Pooled) -> str:
     opening = f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control}, {studies(e.k)}: "
     finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
     rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
-    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest, *excluded_sentences(e)]))
+    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest, *unconfirmed_sentences(e), *excluded_sentences(e)]))
 
 
 def html_table(frame: pd.DataFrame) -> str:

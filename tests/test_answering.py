@@ -78,6 +78,15 @@ def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
     assert "not randomised" in table.loc["Krupitsky 1997", "May be headlined"]
 
 
+def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
+    """The sentence once gave the risk ratio of counts that the table beside it calls not confirmed."""
+    dose = km.registered(evidence, "opioids-dose")
+    expected = "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not confirmed."
+    assert km.conclusion(dose).may == expected
+    assert "Not confirmed: Krupitsky 2002. Nothing may be concluded" in dose.alt_text()
+    assert "ot confirmed" not in km.registered(evidence, "opioids-sessions").alt_text()
+
+
 def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
     open_question = km.conclusion(km.registered(evidence, "alcohol-randomised"))
     assert "which includes no difference" in open_question.may

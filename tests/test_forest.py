@@ -276,6 +276,14 @@ def test_study_set_aside_keeps_a_mark_and_a_reason() -> None:
     assert not any(text.startswith("Krupitsky 2007") and "†" in text for text in words(ax))
 
 
+def test_counts_that_are_not_confirmed_are_marked_and_nothing_may_be_concluded() -> None:
+    shown = words(forest(pooled(TRIALS)))
+    assert [text for text in shown if "¶" in text] == [
+        "Krupitsky 2002 ¶",
+        f"¶ Not confirmed. {wording.NOT_CONFIRMED}.",
+    ]
+
+
 def test_zero_cell_is_marked_and_explained() -> None:
     ax = forest(pooled(TRIALS))
     assert [text for text in words(ax) if "‡" in text] == [

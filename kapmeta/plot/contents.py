@@ -13,6 +13,7 @@ from kapmeta.plot.enriching import enriched
 from kapmeta.plot.grouping import Forest, Overall, Story, pools, told
 from kapmeta.plot.notes import (
     CORRECTED,
+    NOT_CONFIRMED,
     NOT_POOLED,
     NOT_RANDOMISED,
     Model,
@@ -201,6 +202,7 @@ def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -
         marks = NOT_RANDOMISED if _not_randomised(record) else ""
         marks += CORRECTED if row.kind == "study" and correction(row, results) else ""
         marks += NOT_POOLED if row.kind == "excluded" and row.shown and not marks else ""
+        marks += NOT_CONFIRMED if wording.unconfirmed(record.get("evidence_level")) else ""
         rows.append(replace(row, label=f"{_one_line(label)} {marks}".strip()))
     return rows
 

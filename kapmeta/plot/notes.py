@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRECTED",
+    "NOT_CONFIRMED",
     "NOT_POOLED",
     "NOT_RANDOMISED",
     "Block",
@@ -38,7 +39,7 @@ __all__ = [
     "tied",
 ]
 
-NOT_RANDOMISED, CORRECTED, NOT_POOLED = "†", "‡", "§"
+NOT_RANDOMISED, CORRECTED, NOT_POOLED, NOT_CONFIRMED = "†", "‡", "§", "¶"
 
 Model = Pooled | Posterior
 """What may be drawn as a diamond."""
@@ -141,6 +142,8 @@ def reading_notes(story: Story, rows: list[Row], columns: tuple[tuple[Column, ..
         )
     lines += _interval_notes(blocks, rows)
     lines += _aside(rows)
+    if any(NOT_CONFIRMED in row.label for row in rows):
+        lines.append(f"{NOT_CONFIRMED} Not confirmed. {wording.NOT_CONFIRMED}.")
     lines += _correction_notes(blocks, rows)
     lines += _legends(rows, columns)
     named = [(label or name, item) for label, items in blocks for name, item in _named(items)]
