@@ -2,14 +2,16 @@
 # # The evidence: what is known, from where, how sure
 #
 # Everything in the other notebooks comes from the tables shown here. Each number carries its source, the place in that
-# source, an evidence level and its origin (printed, derived from a percentage, reconstructed). Nothing was filled in
-# from memory, and no full report of a trial has been read yet: what follows comes from abstracts, registries, reviews
-# and other people's summaries.
+# source, an evidence level (read in the trial's report, in its abstract, or only in somebody else's summary) and an
+# origin (printed, derived from a percentage, reconstructed). Nothing was filled in from memory.
 
 # %%
+import pandas as pd
+
 import kapmeta as km
 from kapmeta.reproduce import save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 evidence
 
@@ -17,26 +19,22 @@ evidence
 # ## The comparisons with abstinence counts
 #
 # One row a comparison of two arms: `events_t` of `n_t` people were abstinent in the ketamine arm, `events_c` of `n_c`
-# in the other. Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the registered plan
-# does with the comparison.
+# in the other.
 
 # %%
 trials = evidence.trials()
-counts = [
-    "label",
-    "substance",
-    "contrast",
-    "randomised",
-    "window",
-    "treatment",
-    "control",
-    "events_t",
-    "n_t",
-    "events_c",
-    "n_c",
-]
-save_table(trials[["comparison_id", *counts, "evidence_level", "origin", "role"]], "evidence-comparisons")
-trials[counts]
+arms = ["substance", "randomised", "window", "treatment", "control", "events_t", "n_t", "events_c", "n_c"]
+save_table(
+    trials[["comparison_id", "label", *arms, "contrast", "evidence_level", "origin", "role"]], "evidence-comparisons"
+)
+trials.set_index("label")[arms]
+
+# %% [markdown]
+# Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the registered plan does with the
+# comparison.
+
+# %%
+trials[["label", "window", "contrast", "role"]]
 
 # %% [markdown]
 # ## How sure is each count?
@@ -47,7 +45,13 @@ trials[counts]
 # percentage printed.
 
 # %%
-trials[["label", "window", "evidence_level", "origin", "percent_t", "percent_c", "locator_t", "locator_c", "role"]]
+trials.set_index("label")[["window", "evidence_level", "origin", "percent_t", "percent_c"]]
+
+# %% [markdown]
+# Where each count stands in its sources, which are listed below.
+
+# %%
+trials.set_index("label")[["window", "locator_t", "locator_c"]]
 
 # %% [markdown]
 # ## Percentages that no count can give
@@ -71,7 +75,7 @@ save_table(
         ["label", "substance", "contrast", "event", "measure", "estimate", "low", "high", "evidence_level", "role"]
     ],
     "evidence-reported-effects",
-)
+).drop(columns="substance")
 
 # %% [markdown]
 # ## Every study that was looked at
@@ -84,14 +88,13 @@ studies = evidence.studies
 save_table(
     studies[["study_id", "substance", "design", "randomised", "n_randomised", "n_analysed", "n_missing"]],
     "evidence-studies",
-)
+).drop(columns="randomised").set_index("study_id")
 
 # %% [markdown]
 # ## Risk of bias
 #
-# Provisional judgements from partial text: no full paper has been read. An empty reason means that none was written
-# down. The weak points are the same throughout: ketamine can be felt, so blinding fails, and who dropped out is mostly
-# unknown.
+# Provisional judgements, made from what of each report was read. An empty reason means that none was written down. The
+# weak points recur: ketamine can be felt, so blinding fails, and who dropped out is mostly unknown.
 
 # %%
 bias = evidence.risk_of_bias

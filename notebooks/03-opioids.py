@@ -17,7 +17,6 @@ trials = evidence.trials(substance="opioids")
 trials[
     [
         "label",
-        "contrast",
         "window",
         "treatment",
         "control",
@@ -32,6 +31,9 @@ trials[
 
 # %% [markdown]
 # ## Each trial on every scale
+#
+# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval, which holds its level
+# in small trials.
 
 # %%
 save_table(km.every_measure(trials, opposite="relapse"), "opioids-measures")
@@ -59,8 +61,8 @@ headline
 # %% [markdown]
 # ## High dose against low dose
 #
-# Known from a tertiary source only, with a printed percentage that no count of its arm gives (01-evidence lists it).
-# Shown, and out of every main pool.
+# Counts known only from a summary of summaries are marked ¶; 01-evidence says where they were seen and which printed
+# percentages no count gives. They are shown, they enter no main pool, and nothing is concluded from them.
 
 # %%
 dose = km.registered(evidence, "opioids-dose")
@@ -90,8 +92,8 @@ save_table(rules.to_frame(), "opioids-zero-rules")
 rules
 
 # %%
-six_missing = evidence.trials(substance="opioids", contrast="sessions").assign(missing=6)
-save_table(km.sensitivity_table(six_missing, totals="observed"), "opioids-sensitivity")
+observed = evidence.trials(substance="opioids", contrast="sessions")
+save_table(km.sensitivity_table(observed, totals="observed"), "opioids-sensitivity")
 
 # %% [markdown]
 # ## What is not in here

@@ -31,6 +31,9 @@ trials[
 
 # %% [markdown]
 # ## Both times on every scale
+#
+# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval, which holds its level
+# in small trials.
 
 # %%
 save_table(km.every_measure(trials, opposite="relapse"), "cocaine-measures")

@@ -26,7 +26,7 @@ save_readme_table(save_table(km.evidence_table(evidence), "evidence-now"), "evid
 
 # %%
 randomised = evidence.trials(contrast="ketamine_v_control", randomised=True, role=["main", "provisional"])
-effects = km.risk_ratio(randomised)
+effects = km.risk_ratio(randomised, interval="koopman")
 by_substance = km.subgroups(effects, "substance")
 save_table(by_substance.to_frame(), "across-subgroups")
 by_substance
@@ -62,7 +62,8 @@ km.meta_regression(effects, ["months"])
 # ## Not randomised
 
 # %%
-apart = km.pool(km.risk_ratio(evidence.trials(contrast="ketamine_v_control", randomised=False)))
+others = evidence.trials(contrast="ketamine_v_control", randomised=False)
+apart = km.pool(km.risk_ratio(others, interval="koopman"))
 save_table(apart.to_frame(), "across-not-randomised")
 axes = km.plot.forest(apart)
 save_figure(axes, "across-not-randomised")
@@ -82,7 +83,7 @@ save_table(km.substances_table(evidence), "across-substances")
 # %%
 save_readme_gallery(
     {
-        "alcohol-forest": km.pool(km.risk_ratio(evidence.trials(substance="alcohol"))),
+        "alcohol-forest": km.pool(km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")),
         "opioids-sessions": km.registered(evidence, "opioids-sessions"),
         "cocaine-end-of-trial": km.registered(evidence, "cocaine-end-of-trial"),
         "cocaine-6-months": km.registered(evidence, "cocaine-6-months"),

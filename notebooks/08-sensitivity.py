@@ -1,15 +1,18 @@
 # %% [markdown]
 # # Sensitivity: what the conclusions hang on
 #
-# In this field drop-outs are counted as relapse, times of follow-up differ, and half of the numbers come from secondary
+# In this field drop-outs are counted as relapse, times of follow-up differ, and many numbers come from secondary
 # reports. Here every choice is changed in turn, then all at once.
 
 # %%
 import numpy as np
+import pandas as pd
+from IPython.display import Markdown
 
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 
 # %% [markdown]
@@ -27,39 +30,42 @@ save_table(km.sensitivity_table(cocaine, time="earliest"), "sensitivity-cocaine"
 
 # %%
 sessions = evidence.trials(substance="opioids", contrast="sessions")
-unknown = sessions.assign(missing=6)
-save_table(km.sensitivity_table(unknown, totals="observed"), "sensitivity-opioids-sessions")
+save_table(km.sensitivity_table(sessions, totals="observed"), "sensitivity-opioids-sessions")
 
 # %% [markdown]
 # ## The direction of the event
 #
-# The two alcohol studies together (one of them not randomised, hence asked for by name): the risk ratio of
-# abstinence looks heterogeneous, the risk ratio of relapse does not. The same tables.
+# The alcohol studies with counts, taken together by name since not all were randomised. Whether they look alike may
+# depend on which event is counted, abstinence or relapse: see `q_p_value`. The tables are the same.
 
 # %%
-save_table(km.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
+measures = save_table(km.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
+measures.drop(columns="flag")
+
+# %%
+Markdown("; ".join(measures["flag"].unique()))
 
 # %% [markdown]
-# ## Krupitsky 2007: six patients whose arm is not known
+# ## Krupitsky 2007: patients whose arm is not known
 #
-# 53 of 59 are in the percentages. Every split of the six over the two arms, under assumptions about what became of
-# them.
+# Some of those randomised are outside the percentages (`missing` of `evidence.trials()`), from which arm is not known.
+# Every split of them over the two arms, under assumptions about what became of them.
 
 # %%
-missing = km.missing_outcomes(unknown, totals="observed")
+missing = km.missing_outcomes(sessions, totals="observed")
 save_table(missing.to_frame(), "sensitivity-missing")
-print(missing.summary())
+Markdown(missing.summary())
 
 # %% [markdown]
-# Suppose that three of the six were in each arm, as nothing forbids. Each cell is one fate of them: how many of the
-# three had remained abstinent under three sessions, and how many under one.
+# Suppose that three of them were in each arm, as nothing forbids. Each cell is one fate of them: how many had remained
+# abstinent under three sessions, and how many under one.
 
 # %%
 tipping = km.tipping_point(sessions.assign(missing_t=3, missing_c=3), totals="observed")
 save_table(tipping.to_frame(), "sensitivity-tipping")
 axes = km.plot.tipping(tipping)
 save_figure(axes, "sensitivity-tipping")
-print(tipping.summary())
+tipping
 
 # %% [markdown]
 # ## Fragility
@@ -67,10 +73,10 @@ print(tipping.summary())
 # How many patients would have to have fared otherwise for the result to lose its significance.
 
 # %%
-print(km.fragility_index(unknown).summary())
+km.fragility_index(sessions)
 
 # %%
-print(km.fragility_index(evidence.trials(substance="cocaine", window="end of trial")).summary())
+km.fragility_index(evidence.trials(substance="cocaine", window="end of trial"))
 
 # %% [markdown]
 # ## Counts read from percentages
@@ -78,14 +84,13 @@ print(km.fragility_index(evidence.trials(substance="cocaine", window="end of tri
 # Every count the printed percentages allow.
 
 # %%
-rounded = km.rounded_counts(evidence.trials(substance="cocaine", window="end of trial"))
-print(rounded.summary())
+km.rounded_counts(evidence.trials(substance="cocaine", window="end of trial"))
 
 # %% [markdown]
 # ## All choices at once
 #
-# There are too few ketamine trials for a pool worth multiplying out; the first five BCG trials show what the tool does:
-# five ways of pooling effects, Mantel-Haenszel, and two binomial likelihood models that need no continuity correction.
+# The first five BCG trials show what the tool does, since it takes a pool worth multiplying out: four ways of pooling
+# effects, Mantel-Haenszel, and two binomial likelihood models that need no continuity correction.
 
 # %%
 five = km.load_example("bcg").head(5)
@@ -95,7 +100,7 @@ universes = km.multiverse(
     five, choices={"measure": ["RR"], "pooling": pooling}, permutations=200, rng=rng, progress=False
 )
 save_table(universes.to_frame().head(40), "sensitivity-multiverse-first-rows")
-print(universes.summary())
+Markdown(universes.summary())
 
 # %%
 axes = km.plot.multiverse(universes)
@@ -129,10 +134,10 @@ save_figure(axes, "sensitivity-all-subsets")
 # %% [markdown]
 # ## Which interval can be trusted for trials of this size?
 #
-# Simulated at the arm sizes and control risks of the two alcohol studies: how often each interval holds the true
+# Simulated at the arm sizes and control risks of the alcohol studies: how often each interval holds the true
 # mean, and how often it would find an effect.
 
 # %%
 card = km.calibration(alcohol, draws=2000, rng=np.random.default_rng(2026), mixed=True)
 save_table(card.to_frame(), "sensitivity-calibration")
-print(card.summary())
+card

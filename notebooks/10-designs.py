@@ -56,9 +56,8 @@ together
 # ## Two factors crossed: Grabski 2022
 #
 # Ketamine or saline, therapy or education. The two strata of ketamine (with therapy, with education) share nobody;
-# "both
-# against neither" shares patients with each. Of the reported differences in days abstinent, the pooled one stands for
-# the trial and the others may not join it.
+# "both against neither" shares patients with each. Of the reported differences in days abstinent, the pooled one stands
+# for the trial and the others may not join it.
 
 # %%
 permitted.query("study == 'grabski2022'")[["treatment_arm", "control_arm", "question", "package", "shares_arms_with"]]

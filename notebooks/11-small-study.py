@@ -3,9 +3,11 @@
 #
 # Do small trials show larger effects, and would that be a sign that others stayed unpublished? The tests and
 # adjustments need ten trials or more. They are shown here on two published sets that have enough. Then come bounds
-# that hold for any number of trials, and one page on why the tests cannot be used on the ketamine trials.
+# that hold for any number of trials, and a section on why the tests cannot be used on the ketamine trials.
 
 # %%
+from IPython.display import Markdown
+
 import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
@@ -15,7 +17,7 @@ from kapmeta.reproduce import save_figure, save_table
 # %%
 smoke = km.reported(km.load_example("passive_smoking"))
 main = km.pool(smoke)
-print(main.summary())
+Markdown(main.summary())
 
 # %% [markdown]
 # Is the funnel asymmetric? A regression of the effect on its standard error and a rank correlation ask the same
@@ -23,10 +25,10 @@ print(main.summary())
 
 # %%
 egger = km.asymmetry_test(smoke, method="egger")
-print(egger.summary())
+egger
 
 # %%
-print(km.asymmetry_test(smoke, method="begg").summary())
+km.asymmetry_test(smoke, method="begg")
 
 # %% [markdown]
 # What may the asymmetry be worth? Five answers that rest on five different assumptions. Results that show harm from
@@ -34,13 +36,20 @@ print(km.asymmetry_test(smoke, method="begg").summary())
 
 # %%
 filled = km.trim_and_fill(smoke)
-line = km.pet_peese(smoke, favoured="positive")
-limit = km.limit_meta_analysis(smoke)
-steps = km.selection_model(smoke, weight="step", steps=[0.025, 0.5], favoured="positive")
-print(filled.summary(), line.summary(), limit.summary(), steps.summary(), sep="\n\n")
+save_table(filled.to_frame(), "small-study-trim-and-fill")
+filled
 
 # %%
-save_table(filled.to_frame(), "small-study-trim-and-fill")
+line = km.pet_peese(smoke, favoured="positive")
+line
+
+# %%
+limit = km.limit_meta_analysis(smoke)
+limit
+
+# %%
+steps = km.selection_model(smoke, weight="step", steps=[0.025, 0.5], favoured="positive")
+steps
 
 # %% [markdown]
 # The fifth, by Copas and Shi, gives no point but a curve: nothing in the data says how strong the selection was, so
@@ -48,32 +57,30 @@ save_table(filled.to_frame(), "small-study-trim-and-fill")
 
 # %%
 copas = km.copas(smoke, favoured="positive")
-print(copas.summary())
-
-# %%
 save_table(copas.to_frame(), "small-study-copas")
+copas
 
 # %%
 axes = km.plot.funnel(main, test=egger, adjusted=[filled, line, limit, steps])
 save_figure(axes, "small-study-funnel")
 
 # %% [markdown]
-# All of them shrink the odds ratio, from 1.24 to between 1.01 and 1.19. None of them knows whether unpublished
-# studies are the reason: small studies may also differ in whom they asked and how. The interval of Henmi and Copas
-# needs no such assumption; it trusts the large studies and widens for heterogeneity. And the test of excess
-# significance asks another question: are there more significant studies than their power allows?
+# All of them shrink the odds ratio, some of them almost to 1. None of them knows whether unpublished studies are the
+# reason: small studies may also differ in whom they asked and how. The interval of Henmi and Copas needs no such
+# assumption; it trusts the large studies and widens for heterogeneity. And the test of excess significance asks another
+# question: are there more significant studies than their power allows?
 
 # %%
-print(km.pool(smoke, ci="henmi-copas", prediction="none").summary())
+Markdown(km.pool(smoke, ci="henmi-copas", prediction="none").summary())
 
 # %%
-print(km.excess_significance(smoke).summary())
+km.excess_significance(smoke)
 
 # %% [markdown]
 # A paper that reports such a test can take its paragraph from the result.
 
 # %%
-print(egger.methods_text())
+Markdown(egger.methods_text())
 
 # %% [markdown]
 # ## BCG: tests made for counts
@@ -83,13 +90,13 @@ print(egger.methods_text())
 
 # %%
 bcg = km.odds_ratio(km.load_example("bcg"))
-print(km.asymmetry_test(bcg, method="harbord").summary())
+km.asymmetry_test(bcg, method="harbord")
 
 # %%
-print(km.asymmetry_test(bcg, method="peters").summary())
+km.asymmetry_test(bcg, method="peters")
 
 # %%
-print(km.asymmetry_test(bcg, method="arcsine-thompson").summary())
+km.asymmetry_test(bcg, method="arcsine-thompson")
 
 # %% [markdown]
 # ## Bounds instead of tests
@@ -101,24 +108,21 @@ print(km.asymmetry_test(bcg, method="arcsine-thompson").summary())
 # %%
 ratio = km.risk_ratio(km.load_example("bcg"))
 bounds = km.publication_bias_sensitivity(ratio)
-print(bounds.summary())
-
-# %%
 save_table(bounds.to_frame(), "small-study-selection-ratio")
+bounds
 
 # %% [markdown]
 # Or: how many trials without effect, of the size of the median trial, would have to lie in drawers? A large number
 # proves nothing, since trials in drawers need be neither null nor of that size.
 
 # %%
-print(km.fail_safe_n(ratio).summary())
+km.fail_safe_n(ratio)
 
 # %% [markdown]
 # ## Why it cannot be done for the ketamine trials
 #
-# No registered question on ketamine has more than two trials. A test of asymmetry asks for the slope of a line
-# through the trials: through two points a line always fits, and nothing is left to judge it by. It is refused, forced
-# or not.
+# A test of asymmetry asks for the slope of a line through the trials: through two points a line always fits, and
+# nothing is left to judge it by. From two trials it is refused, forced or not.
 
 # %% tags=["raises-exception"]
 evidence = km.load_evidence()
@@ -127,29 +131,28 @@ km.asymmetry_test(alcohol, force=True)
 
 # %% [markdown]
 # With a few more trials the arithmetic would go through and still say next to nothing. Five of the thirteen BCG
-# trials, each larger than any ketamine trial here, show it: forced, the test says how seldom it would have found a
-# bias as large as one standard error in every trial. A p-value above 0.05 from such a test is no sign that nothing is
-# missing.
+# trials show it: forced, the test says how seldom it would have found a bias as large as one standard error in every
+# trial. A p-value above 0.05 from such a test is no sign that nothing is missing.
 
 # %%
-print(km.asymmetry_test(ratio.select([0, 1, 2, 3, 4]), force=True).summary())
+km.asymmetry_test(ratio.select([0, 1, 2, 3, 4]), force=True)
 
 # %% [markdown]
-# The bounds are valid here, and say that selection for significance cannot have made these two results: neither is
-# significant, and the interval holds no effect already.
+# The bounds are valid here too. Selection for significance can only have made a result that is significant: where the
+# interval holds no effect already, there is nothing for it to explain.
 
 # %%
-print(km.publication_bias_sensitivity(alcohol).summary())
+km.publication_bias_sensitivity(alcohol)
 
 # %%
-print(km.fail_safe_n(alcohol).summary())
+km.fail_safe_n(alcohol)
 
 # %% [markdown]
-# The alcohol trial that was not randomised has another weakness, confounding, and for that too there is a bound: how
-# strongly something else would have to be tied both to getting ketamine and to abstinence.
+# The alcohol comparison that was not randomised has another weakness, confounding, and for that too there is a bound:
+# how strongly something else would have to be tied both to getting ketamine and to abstinence.
 
 # %%
-print(km.e_value(km.registered(evidence, "alcohol-not-randomised")).summary())
+km.e_value(km.registered(evidence, "alcohol-not-randomised"))
 
 # %% [markdown]
 # What no statistic can replace is the list of registered trials that have no result yet: the drawer itself.

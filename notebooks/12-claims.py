@@ -2,12 +2,14 @@
 # # Claims, certainty and the summary of findings
 #
 # Readers of clinic pages and magazine articles meet figures such as "66 % against 24 %" or "a 162 % increase". Here
-# every quantitative claim of five documents is traced to the trial it is about and, where the tables allow,
+# every quantitative claim of the documents named below is traced to the trial it is about and, where the tables allow,
 # recomputed by the library. A stated rule gives the verdict. "Could not verify" means that nothing that was read
 # settles it: the claim may be true.
 
 # %%
 import numpy as np
+import pandas as pd
+from IPython.display import Markdown
 
 import kapmeta as km
 from kapmeta.bias_judgements import bias_adjusted, check_bias_judgements
@@ -18,12 +20,11 @@ from kapmeta.findings import certainty_table, headline_effect, headline_of, summ
 from kapmeta.report import in_short, sensitivity_table, trials_table
 from kapmeta.reproduce import save_table, save_text
 
+pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 audit = audit_claims(evidence)
-print(audit.summary())
-
-# %%
 save_table(audit.scorecard(), "claims-scorecard")
+audit
 
 # %% [markdown]
 # Each claim: what is stated, what the tables give, what the sources that were read say, and the verdict.
@@ -36,7 +37,7 @@ claims[["claim_id", "claim", "stated", "recomputed", "sources_say", "verdict", "
 # ## The rule
 
 # %%
-print(audit.methods_text())
+Markdown(audit.methods_text())
 
 # %% [markdown]
 # Verdicts entered by hand that the rule does not give; there should be none.
@@ -59,8 +60,8 @@ save_table(certainty_table(evidence), "certainty")
 #
 # The table that makers of guidelines use: each effect in numbers of people per 1,000, at the control risk of the trial.
 # "Limit cut" marks a limit that would be more than 1,000 of 1,000: there the ratio cannot hold. No number needed is
-# given where people were not randomised, and no effect where the counts are not confirmed. One small trial stands
-# behind most rows: read the interval and the certainty before the number.
+# given where people were not randomised, and no effect where the counts are not confirmed. Few and small trials stand
+# behind a row: read the interval and the certainty before the number.
 
 # %%
 findings = summary_of_findings(evidence)
@@ -69,7 +70,7 @@ save_text(findings.to_text(), "summary-of-findings.txt")
 findings
 
 # %%
-print(findings.summary())
+Markdown("\n\n".join(findings.summary().splitlines()))
 
 # %% [markdown]
 # ## How much information there is
@@ -82,7 +83,7 @@ print(findings.summary())
 cocaine = km.registered(evidence, "cocaine-end-of-trial")
 size = information_size(cocaine, risk_ratio=2)
 save_table(size.to_frame(), "cocaine-information-size")
-print(size.summary())
+size
 
 # %% [markdown]
 # A proposal for imprecision, with 50 more or fewer of 1,000 as the difference that would matter. It is a proposal with
@@ -91,7 +92,7 @@ print(size.summary())
 # %%
 absolute = absolute_effects(headline_effect(cocaine))
 (proposal,) = imprecision(absolute, thresholds=[50], information=size)
-print(f"{proposal.judgement}: {proposal.reason}")
+Markdown(f"{proposal.judgement}: {proposal.reason}")
 
 # %% [markdown]
 # The probability that the difference is more than 50 of 1,000, under a wide prior for the effect and the control risk
@@ -112,8 +113,8 @@ print(f"{probability_beyond(posterior, 0.05, baseline=absolute.table['control'].
 save_table(check_bias_judgements(evidence), "bias-judgements")
 
 # %% [markdown]
-# What the two alcohol comparisons would give together if the one that was not randomised were believed to be biased by
-# a factor of 1.3 or of 2, with growing uncertainty about that. An assumption, not a result: the two are never pooled in
+# What the alcohol comparisons would give together if the one that was not randomised were believed to be biased by
+# a factor of 1.3 or of 2, with growing uncertainty about that. An assumption, not a result: they are never pooled in
 # the main analysis.
 
 # %%
@@ -138,10 +139,10 @@ save_table(sensitivity_table(evidence), "report-sensitivity")
 # %%
 answer = " ".join(in_short(evidence))
 save_text(answer, "readme-short.md")
-print(answer)
+Markdown(answer)
 
 # %% [markdown]
 # ## How to cite
 
 # %%
-print(cite(findings))
+Markdown("\n\n".join(cite(findings).splitlines()))
