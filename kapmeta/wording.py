@@ -319,7 +319,8 @@ def pooled_alt(pooled: Pooled) -> str:
     opening = f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control}, {studies(e.k)}: "
     finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
     rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
-    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest, *unconfirmed_sentences(e), *excluded_sentences(e)]))
+    rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
+    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
 
 
 def html_table(frame: pd.DataFrame) -> str:
