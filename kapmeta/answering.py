@@ -190,7 +190,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     >>> import kapmeta as km
     >>> print(km.conclusion(km.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
     In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
-    the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes no difference.
+    the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
     """
     effects = pooled_given(pooled).effects
     return Conclusion(_may(pooled, effects), _may_not(pooled, effects))
@@ -226,7 +226,8 @@ def _design(effects: Effects) -> str:
 
 
 def _verdict(null: float | None, low: float, high: float) -> str:
-    return "includes no difference" if null is None or low <= null <= high else "excludes no difference"
+    # in quotation marks: "excludes no difference" alone can be read as excluding nothing
+    return 'includes "no difference"' if null is None or low <= null <= high else 'excludes "no difference"'
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
@@ -322,11 +323,16 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "k": pooled.k,
                 "Abstinent, ketamine v other arm": _shown_counts(effects),
                 "Effect (95 % interval)": _shown_effect(pooled),
-                "Evidence": wording.joined(level.replace("_", " ") for level in dict.fromkeys(levels)),
+                "Evidence": wording.joined(_level_words(level) for level in dict.fromkeys(levels)),
                 "May be headlined": _headline(pooled),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _level_words(level: str) -> str:
+    """An evidence level as a table shows it: ``secondary summary``, ``tertiary, in conflict``."""
+    return level.replace("_only", "").replace("_conflict", ", in conflict").replace("_", " ")
 
 
 def _headline(pooled: Pooled) -> str:

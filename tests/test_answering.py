@@ -89,17 +89,17 @@ def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
 
 def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
     open_question = km.conclusion(km.registered(evidence, "alcohol-randomised"))
-    assert "which includes no difference" in open_question.may
+    assert 'which includes "no difference"' in open_question.may
     assert "known only second-hand" in open_question.may_not
     later = km.conclusion(km.registered(evidence, "cocaine-6-months"))
-    assert "without an upper bound (score interval 3.61 to ∞), which excludes no difference" in later.may
+    assert 'without an upper bound (score interval 3.61 to ∞), which excludes "no difference"' in later.may
     sessions = km.conclusion(km.registered(evidence, "opioids-sessions"))
     assert "both arms had ketamine" in sessions.may_not
     pair = km.conclusion(km.registered(evidence, "alcohol-odds"))
     assert pair.may.startswith("Two randomised trials: Dakwar 2020, ")
     assert "If there were no heterogeneity between them" in pair.may
     three = km.conclusion(km.pool(km.risk_ratio(km.load_example("bcg"))))
-    assert "the interval excludes no difference" in three.may
+    assert 'the interval excludes "no difference"' in three.may
     assert str(three) == f"{three.may}\n{three.may_not}"
     assert "<strong>What may not.</strong>" in three._repr_html_()
 

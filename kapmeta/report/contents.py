@@ -178,7 +178,7 @@ def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Ans
         else NOT_AVERAGED.get(pooled.k, ""),
         refused=tuple(found.refused),
         disagreements=() if withheld else tuple(found.disagreements),
-        may="Nothing, before the primary report has been read." if withheld else told.may,
+        may=told.may,
         may_not=told.may_not,
         methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),

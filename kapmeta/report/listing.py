@@ -135,7 +135,7 @@ def _claims(audit: ClaimsAudit) -> list[Table]:
         Table(
             "claims-audit",
             audit.table.assign(why=reasons),
-            "Claims of five documents, held against the evidence",
+            "Claims of these documents, held against the evidence",
             {"claim_id": "No.", "claim": "Claim, in our words", "verdict": "Verdict", "why": "Why"}
             | {"stated": "Stated", "recomputed": "Recomputed", "document": "Document", "source_ids": "Sources"},
             _cell,
