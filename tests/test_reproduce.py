@@ -246,14 +246,14 @@ def test_a_figure_is_saved_with_its_text_alternative(output):
     assert (output / "figures" / "drawn.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_thumbnails_carry_a_link_a_caption_and_the_text_of_the_plot(output):
+def test_thumbnails_carry_a_link_a_caption_and_what_the_plot_is(output):
     axes = [Figure().subplots() for _ in range(3)]
     for ax in axes:
-        describe(ax, "Drawn", 'Two studies: "A" & B.\nNothing more.')
+        describe(ax, "Drawn", 'Two studies,\n"A" & B: 1.5 and 2.\nNothing more.')
     save_readme_thumbnails({f"figure-{i}": (f"Kind {i}", ax) for i, ax in enumerate(axes)}, columns=2)
     written = (output / "results" / "readme-kinds.md").read_text()
     assert written.count("<tr>") == 2
-    assert written.count('alt="Two studies: &quot;A&quot; &amp; B. Nothing more."') == 3
+    assert written.count('alt="Two studies, &quot;A&quot; &amp; B"') == 3
     for i in range(3):
         assert f'<a href="figures/figure-{i}.svg"><img src="figures/figure-{i}.svg"' in written
         assert f"<sub>Kind {i}</sub>" in written

@@ -136,7 +136,9 @@ def save_readme_gallery(results: Mapping[str, Pooled], part: str = "gallery") ->
 
 
 def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = "kinds", columns: int = 4) -> None:
-    """Write small figures, each with its caption, its text alternative and a link, as a generated part of README.md.
+    """Write small figures, each with its caption, what it is and a link, as a generated part of README.md.
+
+    A small figure is described by the first clause of its text alternative; the file it links to carries the whole.
 
     Parameters
     ----------
@@ -152,7 +154,7 @@ def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = 
     width = f"{100 // columns}%"
     cells = [
         f'<td align="center" valign="bottom" width="{width}"><a href="figures/{name}.svg">'
-        f'<img src="figures/{name}.svg" width="200" alt="{_attribute(alt_text(axes))}"></a>'
+        f'<img src="figures/{name}.svg" width="200" alt="{_attribute(_first_clause(alt_text(axes)))}"></a>'
         f"<br><sub>{html.escape(caption)}</sub></td>"
         for name, (caption, axes) in figures.items()
     ]
@@ -160,6 +162,10 @@ def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = 
     save_text(
         "\n".join(["<table>", *(f"<tr>\n{chr(10).join(row)}\n</tr>" for row in rows), "</table>"]), f"readme-{part}.md"
     )
+
+
+def _first_clause(text: str) -> str:
+    return re.split(r"[:;.](?=\s|$)", text.strip(), maxsplit=1)[0]
 
 
 def _attribute(text: str) -> str:
