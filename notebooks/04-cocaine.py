@@ -24,7 +24,6 @@ trials[
         "events_c",
         "n_c",
         "evidence_level",
-        "origin",
         "role",
     ]
 ]

@@ -140,4 +140,4 @@ save_figure(axes, "sensitivity-all-subsets")
 # %%
 card = km.calibration(alcohol, draws=2000, rng=np.random.default_rng(2026), mixed=True)
 save_table(card.to_frame(), "sensitivity-calibration")
-card
+Markdown(card.summary())
