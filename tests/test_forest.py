@@ -25,7 +25,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from kapmeta import wording
-from kapmeta.effects import risk_difference, risk_ratio
+from kapmeta.effects import reported, risk_difference, risk_ratio
 from kapmeta.moderators import subgroups
 from kapmeta.plot.axis import effect_axis
 from kapmeta.plot.columns import Column, Row, declared, evidence_words, risk_judgement
@@ -282,6 +282,14 @@ def test_counts_that_are_not_confirmed_are_marked_and_nothing_may_be_concluded()
         "Krupitsky 2002 ¶",
         f"¶ Not confirmed. {wording.NOT_CONFIRMED}.",
     ]
+
+
+def test_a_difference_is_headed_by_its_unit() -> None:
+    row: dict[str, object] = {"study": "One", "measure": "MD", "estimate": 10.1, "low": 1.1, "high": 19.0}
+    row |= {"event": "days", "event_is_good": True}
+    days = reported(pd.DataFrame([row | {"unit": "percentage points"}]))
+    assert "(percentage points)" in words(forest(pool(days)))
+    assert "(percentage points)" not in words(forest(pool(reported(pd.DataFrame([row])))))
 
 
 def test_zero_cell_is_marked_and_explained() -> None:

@@ -90,7 +90,7 @@ def forest_contents(
         left=columns[0],
         right=columns[1],
         scale=effects.scale,
-        heading=f"{_heading(effects.scale)}\n{words}".strip(),
+        heading=f"{_heading(effects)}\n{words}".strip(),
         favours=_favours(effects, theme),
         references=_references(story, rows),
         title=title,
@@ -136,7 +136,7 @@ def sweep_contents(
         left=columns[0],
         right=columns[1],
         scale=effects.scale,
-        heading=_heading(effects.scale),
+        heading=_heading(effects),
         favours=_favours(effects, theme),
         references=tuple(whole),
         title=title,
@@ -273,9 +273,17 @@ def _columns(
     return tuple(dict.fromkeys(sides[0])), tuple(dict.fromkeys(sides[1]))
 
 
-def _heading(scale: Measure) -> str:
-    name = scale.name.split(" (")[0]
-    return f"{name[:1].upper()}{name[1:]}" + (" (log\u00a0scale)" if scale.ratio else "")
+def _heading(effects: Effects) -> str:
+    """The measure, and below it the unit of a difference if all studies have the same."""
+    scale = effects.scale
+    if scale.ratio:
+        return f"{_measure(scale)} (log\u00a0scale)"
+    units = {str(unit) for unit in effects.table.get("unit", ()) if not pd.isna(unit) and unit}
+    return f"{_measure(scale)}\n({units.pop()})" if len(units) == 1 else _measure(scale)
+
+
+def _measure(scale: Measure) -> str:
+    return wording.capital(scale.name.split(" (")[0])
 
 
 def _favours(effects: Effects, theme: Theme) -> tuple[str, ...]:
