@@ -375,7 +375,7 @@ def _conclusion(result: Result) -> str:
     low_side, high_side = e.favours
     if result.low > 0:
         return high_side.replace("Favours", "favours", 1)
-    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "includes no effect"
+    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "leaves it open"
 
 
 def _sentence(row: pd.Series[Any]) -> str:
@@ -401,7 +401,7 @@ def _disagreements(entries: tuple[Entry, ...]) -> tuple[str, ...]:
         scale = bayes.tipping_scale()
         if 0 < scale < 2:
             found.append(
-                "the Bayesian conclusion depends on the prior of tau: the interval first includes no effect at a "
+                "the Bayesian conclusion depends on the prior of tau: the interval first reaches no effect at a "
                 f"half-normal scale of {scale:.2f}"
             )
     return tuple(found)

@@ -114,7 +114,7 @@ save_figure(axes, "sensitivity-leave-one-out")
 # %% [markdown]
 # ## What single studies do to a result
 #
-# Each of the 13 BCG trials left out in turn: residuals, shifts of the estimate, precision, heterogeneity, weight.
+# Each of the BCG trials left out in turn: residuals, shifts of the estimate, precision, heterogeneity, weight.
 # Diamonds would lie beyond a customary cut-off.
 
 # %%

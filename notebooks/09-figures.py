@@ -120,7 +120,8 @@ tipping = km.plot.tipping(km.tipping_point(trial.assign(missing_t=4, missing_c=9
 save_figure(tipping, "gallery-tipping")
 
 # %%
-times = pd.concat([trial] * 3).assign(months=[1, 3, 6], events_t=[18, 14, 10], events_c=[10, 6, 4])
+months = trial.merge(pd.DataFrame({"months": [1, 3, 6]}), how="cross")
+times = months.assign(events_t=[18, 14, 10], events_c=[10, 6, 4])
 follow_up = km.plot.follow_up(km.abstinence_curve(times))
 save_figure(follow_up, "gallery-follow-up")
 

@@ -12,7 +12,7 @@ import kapmeta as km
 from kapmeta.reproduce import save_figure, save_table
 
 # %% [markdown]
-# ## Lung cancer and passive smoking: 37 studies
+# ## Lung cancer and passive smoking
 
 # %%
 smoke = km.reported(km.load_example("passive_smoking"))

@@ -86,8 +86,8 @@ save_table(size.to_frame(), "cocaine-information-size")
 size
 
 # %% [markdown]
-# A proposal for imprecision, with 50 more or fewer of 1,000 as the difference that would matter. It is a proposal with
-# its numbers, not a decision: no panel of patients has set that threshold.
+# A proposal for imprecision, at the difference per 1,000 people that is taken to matter (`thresholds`). It is a
+# proposal with its numbers, not a decision: no panel of patients has set that threshold.
 
 # %%
 absolute = absolute_effects(headline_effect(cocaine))
@@ -95,8 +95,8 @@ absolute = absolute_effects(headline_effect(cocaine))
 Markdown(f"{proposal.judgement}: {proposal.reason}")
 
 # %% [markdown]
-# The probability that the difference is more than 50 of 1,000, under a wide prior for the effect and the control risk
-# of the trial held fixed. It speaks of chance alone: bias, and numbers read second-hand, are not in it.
+# The probability that the difference is larger than that, under a wide prior for the effect and the control risk of the
+# trial held fixed. It speaks of chance alone: bias, and numbers read second-hand, are not in it.
 
 # %%
 posterior = headline_of(cocaine)["Bayesian from the counts, under a wide prior"]
@@ -113,9 +113,9 @@ print(f"{probability_beyond(posterior, 0.05, baseline=absolute.table['control'].
 save_table(check_bias_judgements(evidence), "bias-judgements")
 
 # %% [markdown]
-# What the alcohol comparisons would give together if the one that was not randomised were believed to be biased by
-# a factor of 1.3 or of 2, with growing uncertainty about that. An assumption, not a result: they are never pooled in
-# the main analysis.
+# What the alcohol comparisons would give together if the one that was not randomised were believed to be biased by the
+# factors tried, with growing uncertainty about them. An assumption, not a result: they are never pooled in the main
+# analysis.
 
 # %%
 alcohol = km.risk_ratio(evidence.trials(substance="alcohol"))

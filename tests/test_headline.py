@@ -76,7 +76,7 @@ def test_three_trials_have_two_headlines():
         "beta-binomial",
     ):
         assert name in beside
-    assert any("PM, hybrid Hartung-Knapp (includes no effect)" in text for text in found.disagreements)
+    assert any("PM, hybrid Hartung-Knapp (leaves it open)" in text for text in found.disagreements)
 
 
 def test_five_trials_have_the_registered_headline():
@@ -105,7 +105,7 @@ def test_views():
     table = found.to_frame()
     assert table["role"].iloc[0] == "headline"
     assert set(table["measure"]) == {"RR"}
-    assert table["conclusion"].iloc[0] == "includes no effect"
+    assert table["conclusion"].iloc[0] == "leaves it open"
     assert found.summary().startswith("Headline: Bayesian")
     assert "Refused: " in found.summary()
     assert "Beside it we show" in found.methods_text()
