@@ -58,3 +58,15 @@ def test_a_search_that_climbs_without_end_does_not_claim_to_have_settled() -> No
     fit = maximise(lambda x: (float(x[0]), np.ones(1), -np.eye(1)), [0.0], [-1e6], [1e6])
     assert fit.theta[0] > 10
     assert not fit.converged
+
+
+def test_a_step_that_the_box_bends_down_is_not_taken() -> None:
+    """The direction, (2, 1), points up; cut at x = 0 it points down, along slopes that no step ever finds."""
+
+    def misled(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        return -1e-5 * min(1.0, abs(x[1])), np.array([1.0, -1.0]), np.array([[-1.5, 2.0], [2.0, -3.0]])
+
+    fit = maximise(misled, [-1e-4, 0.0], [-1.0, -1.0], [0.0, 1.0])
+    assert fit.log_likelihood == 0
+    assert fit.theta.tolist() == [-1e-4, 0.0]
+    assert not fit.converged

@@ -50,13 +50,11 @@ def maximise(
         direction = _newton_direction(gradient, hessian, ~(stuck | flat))
         gain = float(gradient @ direction)
         new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
-        settled = gain <= 2e-13 * max(1.0, abs(value))
-        if settled or new is theta:
-            if ahead[0] >= value:
-                theta, (value, gradient, hessian) = new, ahead
-            settled = settled or gain <= 1e-9 * max(1.0, abs(value))
-            break
+        stays = new is theta
+        settled = gain <= (1e-9 if stays else 2e-13) * max(1.0, abs(value))
         theta, (value, gradient, hessian) = new, ahead
+        if settled or stays:
+            break
     stuck = (theta <= lower) | (theta >= upper)
     return Maximum(theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled))
 
@@ -83,12 +81,15 @@ def _climb(
     lower: FloatArray,
     upper: FloatArray,
 ) -> tuple[FloatArray, Derivatives]:
-    """The first of ever shorter steps, bent along the box, that climbs enough; `theta` itself if none does."""
+    """The first of ever shorter steps that climbs enough; `theta` itself if none does.
+
+    Bent along the box, a step may point down though its direction points up: it must not lead down all the same.
+    """
     length = 1.0
     ahead = f(np.clip(theta + direction, lower, upper))
     for _ in range(_MOST_HALVINGS):
         new = np.clip(theta + length * direction, lower, upper)
-        if ahead[0] >= value + 1e-4 * float(gradient @ (new - theta)):
+        if ahead[0] >= value + 1e-4 * max(0.0, float(gradient @ (new - theta))):
             return new, ahead
         length /= 2 if np.isfinite(ahead[0]) else 4
         ahead = f(np.clip(theta + length * direction, lower, upper))
