@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from kapmeta.core import (
     binomial_posterior,
@@ -559,6 +559,36 @@ def test_posterior_of_the_zero_cell_trial_by_brute_integration():
     np.testing.assert_allclose(
         mean.quantile([0.025, 0.5, 0.975]), np.interp([0.025, 0.5, 0.975], cumulative, mu), atol=3e-4
     )
+
+
+@pytest.mark.parametrize("sd", [2.82, 5.0, 20.0, 100.0])
+@pytest.mark.parametrize(
+    ("measure", "row"), [("OR", (7, 12, 0, 11)), ("RR", (7, 12, 0, 11)), ("OR", (60, 400, 0, 500))]
+)
+def test_posterior_of_one_zero_cell_trial_under_a_wide_prior(measure, row, sd):
+    """Brute integration over the trial's own effect and tau: given both, the mean is normal, in closed form.
+
+    The prior sees far along the plateau, where points of the mean as wide apart as the prior miss the rise to it."""
+    studies = tabulated(measure, tables_of([row]))
+    mean = binomial_posterior.mean_effect(
+        binomial_posterior.binomial_normal(studies, priors.half_normal(0.5), (0.0, sd))
+    )
+    theta = np.arange(-50.0, 10 * sd + 40, 0.03)
+    curve = np.exp(studies[0].curve(studies[0].table, np.minimum(theta, 60.0)[None]).loglik[0] - studies[0].top)
+    x, w = np.polynomial.legendre.leggauss(40)
+    tau = 2 * (x[:, None] + 1)
+    variance = sd**2 + tau**2
+    weight = w[:, None] * np.exp(-2 * tau**2 - theta**2 / (2 * variance)) / np.sqrt(variance) * curve
+    weight /= weight.sum()
+    drawn = sd**2 / variance * theta
+    expected = (weight * drawn).sum()
+    spread = math.sqrt((weight * ((drawn - expected) ** 2 + sd**2 * tau**2 / variance)).sum())
+    assert mean.expectation() == pytest.approx(expected, rel=1e-8)
+    assert mean.spread() == pytest.approx(spread, rel=1e-8)
+    places = mean.quantile([0.025, 0.5, 0.975])
+    area = [(weight * special.ndtr((place - drawn) / (sd * tau / np.sqrt(variance)))).sum() for place in places]
+    # at small tau these areas are steps in the trial's effect, cut no finer than its points lie
+    np.testing.assert_allclose(area, [0.025, 0.5, 0.975], atol=5e-5)
 
 
 @pytest.mark.parametrize(

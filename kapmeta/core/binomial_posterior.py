@@ -28,7 +28,8 @@ from kapmeta.core.marginal_likelihood import study_log_likelihood
 from kapmeta.core.posterior import sinc_step
 from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
 
-_POINTS = 72  # of the mean at each tau
+_POINTS = 72  # of the mean at each tau, or more where
+_COARSEST = 0.65  # they would lie further apart than this, in units of max(1, tau): log ratios rise in steps of 1
 _LOOKS = np.sinh(np.linspace(-4.5, 4.5, 37)) / 1.5  # where the mean is first looked for, in units of its rough sd
 _THINNED = 3  # of the points in tau, one in so many is looked at first
 _DEEPEST = 30.0  # what lies this far below the top, in log units, is left out
@@ -157,8 +158,10 @@ def binomial_normal(
     points = nodes(prior, np.asarray(finest), len(studies))
     tau = points.tau
     keep, low, high = _reach(informative, points, mu_prior)
-    mu = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _POINTS)
-    step = (high - low) / (_POINTS - 1)
+    finer = math.ceil(((high - low) / (_COARSEST * np.maximum(1.0, tau[keep]))).max())
+    intervals = max(_POINTS - 1, finer)
+    mu = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, intervals + 1)
+    step = (high - low) / intervals
     at_tau = np.broadcast_to(tau[keep][:, None], mu.shape)
     each = tuple(_study_surface(s, mu, at_tau) for s in informative)
     log_weight = sum(each, np.zeros(mu.shape)) + _log_mu_prior(mu, mu_prior)
