@@ -16,6 +16,7 @@ from kapmeta.core.combining import combine
 from kapmeta.core.counts import TRIGGERS
 from kapmeta.core.distributions import normal_quantile
 from kapmeta.core.intervals import INTERVALS
+from kapmeta.core.printed_counts import candidate_counts
 from kapmeta.core.status import Status
 from kapmeta.core.tau2 import ESTIMATORS
 from kapmeta.effects import (
@@ -28,7 +29,6 @@ from kapmeta.effects import (
     risk_ratio,
     split_names,
 )
-from kapmeta.evidence.rules import counts_fitting
 from kapmeta.pooling import one_question, pool
 from kapmeta.protocol import PRIMARY
 from kapmeta.results import Effects, Pooled, Sweep, effects_given
@@ -458,14 +458,13 @@ def _fitting(
     if printed is None or pd.isna(printed):
         return [given], ""
     text = printed.strip() if isinstance(printed, str) else f"{printed:g}"
-    fitting = list(counts_fitting(text, n))
+    fitting, consistent = candidate_counts(text, n)
     arm = "treatment" if side == "t" else "control"
-    if fitting:
+    if consistent:
         odd = f'{given} of {n} is not the {text} % printed for "{labels[i]}", {arm}: counts that are it are taken'
-        return fitting, "" if given in fitting else odd
-    unit = 10.0 ** -len(text.partition(".")[2])
-    near = [x for x in range(n + 1) if abs(100 * x / n - float(text)) <= unit * (1 + 1e-9)]
-    return near or [given], f'no count of {n} gives the {text} % printed for "{labels[i]}", {arm}: neighbours are taken'
+        return list(fitting), "" if given in fitting else odd
+    none = f'no count of {n} gives the {text} % printed for "{labels[i]}", {arm}: neighbours are taken'
+    return list(fitting) or [given], none
 
 
 def _combination(row: Any, cells: Mapping[str, Any], there: Any) -> str:

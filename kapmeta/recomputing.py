@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.core.printed_counts import candidate_counts
 from kapmeta.core.single_trial import koopman
-from kapmeta.evidence import Evidence, counts_fitting
+from kapmeta.evidence import Evidence
 
 __all__ = ["RECOMPUTATIONS", "Item", "Rows"]
 
@@ -54,12 +55,11 @@ def _percent(rows: Rows, stated: str, name: str) -> Item:
     row = rows.outcomes[name]
     events, n = int(row["events"]), int(row["n"])
     shown = f"{events}/{n} = {100 * events / n:.1f} %"
-    fitting = counts_fitting(stated, n)
-    if fitting:
+    fitting, consistent = candidate_counts(stated, n)
+    if consistent:
         independent = not str(row["evidence_level"]).startswith("tertiary")
         return Item(shown, "agrees" if events in fitting else "contradicted", independent)
-    near = abs(100 * events / n - float(stated)) <= 10.0 ** -len(stated.partition(".")[2])
-    return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if near else "contradicted")
+    return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if events in fitting else "contradicted")
 
 
 def _participants(rows: Rows, stated: str, name: str) -> Item:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import shutil
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
-from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.evidence import Evidence, EvidenceError, counts_fitting, load_evidence, reading, rules, tables
+from kapmeta.evidence import Evidence, EvidenceError, load_evidence, reading, rules, tables
 from kapmeta.evidence.rules import RULES
 from kapmeta.evidence.trials import COLUMNS, REPORTED_COLUMNS
 
@@ -504,38 +502,3 @@ def test_folder_without_tables_is_refused(tmp_path: Path) -> None:
         load_evidence(tmp_path)
     with pytest.raises(TypeError, match="path must name a folder, as text or Path, not int"):
         load_evidence(3)  # type: ignore[arg-type]
-
-
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(0, 3))
-def test_a_count_fits_its_own_rounded_percentage(count: tuple[int, int], decimals: int) -> None:
-    events, n = count
-    for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN):
-        percent = (Decimal(100 * events) / Decimal(n)).quantize(Decimal(1).scaleb(-decimals), rounding)
-        assert events in counts_fitting(str(percent), n)
-
-
-@given(st.integers(0, 1000), st.integers(1, 120))
-def test_counts_fitting_are_those_within_half_a_unit(tenths: int, n: int) -> None:
-    percent = f"{tenths // 10}.{tenths % 10}"
-    within = [x for x in range(n + 1) if abs(Fraction(100 * x, n) - Fraction(tenths, 10)) <= Fraction(1, 20)]
-    assert list(counts_fitting(percent, n)) == within
-
-
-@pytest.mark.parametrize(
-    ("percent", "n", "counts"),
-    [
-        ("65.8", 111, [73]),
-        ("44", 27, [12]),
-        ("10.7", 28, [3]),
-        ("48.2", 27, []),
-        ("2", 35, []),
-        ("17", 35, [6]),
-    ],
-)
-def test_counts_fitting_the_trials(percent: str, n: int, counts: list[int]) -> None:
-    assert list(counts_fitting(percent, n)) == counts
-
-
-def test_counts_of_nobody_are_refused() -> None:
-    with pytest.raises(ValueError, match="n must be at least 1: n = 0"):
-        counts_fitting("50", 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.arrays import FloatArray
 from kapmeta.core.counts import broadcast_floats, nonnegative
 from kapmeta.core.distributions import normal_quantile
 
@@ -17,14 +19,14 @@ class Candidates(NamedTuple):
 
     Attributes
     ----------
-    counts : ndarray of int
+    counts : range
         All of them, ascending; empty if there is none.
     consistent : bool
         False if no count rounds to the percentage as printed, so that `counts` are those one unit in the last
         place away (a percentage cut off, or rounded twice).
     """
 
-    counts: IntArray
+    counts: range
     consistent: bool
 
 
@@ -45,40 +47,41 @@ class RebuiltTable(NamedTuple):
     unrounded: FloatArray
 
 
-def _counts_within(units: int, n: int, decimals: int, width: int) -> IntArray:
-    """Counts x of n with ``|100 x / n - percent|`` at most `width` halves of the last place printed."""
-    per_count = 200 * 10**decimals
-    lowest = -((width * n - 2 * units * n) // per_count)
-    highest = (2 * units * n + width * n) // per_count
-    return np.arange(max(0, lowest), min(n, highest) + 1)
+def last_place(percent: str) -> Fraction:
+    """One unit in the last place of a number as printed."""
+    return Fraction(1, 10 ** len(percent.partition(".")[2]))
 
 
-def candidate_counts(percent: float, n: int, decimals: int) -> Candidates:
-    """Counts out of `n` that round to a printed percentage [1]_.
+def _counts_within(percent: str, n: int, distance: Fraction) -> range:
+    """Counts x of n with ``|100 x / n - percent|`` at most `distance`."""
+    low, high = (Fraction(percent) - distance) * n / 100, (Fraction(percent) + distance) * n / 100
+    return range(max(0, ceil(low)), min(n, floor(high)) + 1)
 
-    One count: use it. Several: the percentage does not settle it; analyse the lowest and the highest. None as
-    printed: the counts one unit in the last place away come back with ``consistent`` False; try the other
-    denominators of the paper (completers, per protocol) too.
+
+def candidate_counts(percent: str, n: int) -> Candidates:
+    """Counts out of `n` that round to a percentage as printed (GRIM) [1]_.
+
+    For reading a count from a percentage, or checking it against one. One count: use it. Several: the percentage
+    does not settle it; analyse the lowest and the highest. None: the counts one unit in the last place away come
+    back with ``consistent`` False; try the other denominators of the paper (completers, per protocol) too.
 
     Parameters
     ----------
-    percent : float
-        As printed, in per cent.
+    percent : str
+        In per cent, with the decimals as printed: ``"44"``, ``"48.0"``.
     n : int
-        The denominator.
-    decimals : int
-        Decimals printed; 0 for "44%".
+        The denominator, at least 1.
 
     Returns
     -------
     Candidates
-        ``counts, consistent``. Halves may have been rounded up or down. The comparison is exact, in whole
-        numbers.
+        ``counts, consistent``. Halves may have been rounded up, down or to even; a percentage cut off is not
+        rounded. The comparison is exact, in fractions.
 
     Raises
     ------
     ValueError
-        If `percent` has more decimals than `decimals`.
+        If `percent` is not a decimal number or `n` is below 1.
 
     References
     ----------
@@ -90,18 +93,17 @@ def candidate_counts(percent: float, n: int, decimals: int) -> Candidates:
     --------
     Krupitsky 1997, 65.8% of 111; Dakwar 2019, 48.2% of 27, which no count rounds to:
 
-    >>> candidate_counts(65.8, 111, 1)
-    Candidates(counts=array([73]), consistent=True)
-    >>> candidate_counts(48.2, 27, 1)
-    Candidates(counts=array([13]), consistent=False)
+    >>> candidate_counts("65.8", 111)
+    Candidates(counts=range(73, 74), consistent=True)
+    >>> candidate_counts("48.2", 27)
+    Candidates(counts=range(13, 14), consistent=False)
     """
-    if round(percent, decimals) != percent:
-        raise ValueError(f"percent = {percent} has more than decimals = {decimals}")
-    units = round(percent * 10**decimals)
-    rounded = _counts_within(units, n, decimals, 1)
-    if rounded.size:
+    if n < 1:
+        raise ValueError(f"n must be at least 1: n = {n}")
+    rounded = _counts_within(percent, n, last_place(percent) / 2)
+    if rounded:
         return Candidates(rounded, True)
-    return Candidates(_counts_within(units, n, decimals, 2), False)
+    return Candidates(_counts_within(percent, n, last_place(percent)), False)
 
 
 def _rebuilt(events_t: FloatArray, n_t: FloatArray, n_c: FloatArray, events: FloatArray) -> RebuiltTable:

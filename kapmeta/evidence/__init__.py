@@ -2,6 +2,5 @@
 
 from kapmeta.evidence.description import EvidenceError
 from kapmeta.evidence.reading import Evidence, evidence_given, load_evidence
-from kapmeta.evidence.rules import counts_fitting
 
-__all__ = ["Evidence", "EvidenceError", "counts_fitting", "evidence_given", "load_evidence"]
+__all__ = ["Evidence", "EvidenceError", "evidence_given", "load_evidence"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from math import ceil, floor
 from typing import NamedTuple
 
+from kapmeta.core.printed_counts import candidate_counts, last_place
 from kapmeta.core.risk_of_bias import DOMAINS, NO_INFORMATION, ROB2, ROBINS_I, ROBINS_I_DOMAINS
 from kapmeta.evidence.description import Finding, Schema
 from kapmeta.evidence.tables import Row, Rows
@@ -39,61 +39,12 @@ class Remark(NamedTuple):
     may_stand: bool = False
 
 
-def counts_fitting(percent: str, n: int) -> range:
-    """Counts of `n` whose percentage rounds to `percent` as printed; empty where there is none (GRIM) [1]_.
-
-    For checking a count against the percentage of its source, or reading the count from it. An empty result
-    means that the printed figure is no percentage of `n`: another denominator, a rounding of a rounding, or a
-    misprint. Rounding half up and half to even are both allowed; truncation is not.
-
-    Parameters
-    ----------
-    percent : str
-        The percentage with the decimals as printed, e.g. ``"48.2"``.
-    n : int
-        Denominator, at least 1.
-
-    Returns
-    -------
-    range
-        The admissible counts.
-
-    Raises
-    ------
-    ValueError
-        If `percent` is not a decimal number or `n` is below 1.
-
-    References
-    ----------
-    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the
-       reporting of results in psychology. Soc Psychol Personal Sci 2017;8:363-369.
-       https://doi.org/10.1177/1948550616673876
-
-    Examples
-    --------
-    >>> list(counts_fitting("65.8", 111))
-    [73]
-    >>> list(counts_fitting("48.2", 27))
-    []
-    """
-    if n < 1:
-        raise ValueError(f"n must be at least 1: n = {n}")
-    half = _last_place(percent) / 2
-    low, high = (Fraction(percent) - half) * n / 100, (Fraction(percent) + half) * n / 100
-    return range(max(0, ceil(low)), min(n, floor(high)) + 1)
-
-
-def _last_place(percent: str) -> Fraction:
-    """One unit in the last place printed."""
-    return Fraction(1, 10 ** len(percent.partition(".")[2]))
-
-
 def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
     for row in tables["outcomes"]:
         events, n, text = row["events"], row["n"], row.text["percent_printed"]
-        if None in (events, n, row["percent_printed"]) or events > n or events in counts_fitting(text, n):
+        if None in (events, n, row["percent_printed"]) or events > n or events in _fitting(text, n):
             continue
-        near = abs(Fraction(100 * events, n) - Fraction(text)) <= _last_place(text)
+        near = abs(Fraction(100 * events, n) - Fraction(text)) <= last_place(text)
         note = row.text["percent_note"]
         wrong = (
             "within one unit of the last place"
@@ -104,8 +55,13 @@ def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
         yield Remark("outcomes", row, "percent_printed", f"{_misfit(text, events, n)}; {note or wrong}", True)
 
 
+def _fitting(percent: str, n: int) -> range:
+    candidates = candidate_counts(percent, n)
+    return candidates.counts if candidates.consistent else range(0)
+
+
 def _misfit(percent: str, events: int, n: int) -> str:
-    fitting = ", ".join(map(str, counts_fitting(percent, n)))
+    fitting = ", ".join(map(str, _fitting(percent, n)))
     fits = f"counts that fit: {fitting}" if fitting else f"no count of {n} fits (GRIM)"
     return f"{percent} % is printed, but {events} of {n} is {100 * events / n:.4g} %; {fits}"
 
