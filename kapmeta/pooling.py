@@ -116,7 +116,7 @@ def pool(
     y, v = effects.y[order], effects.v[order]
     if order.size == 1:
         return _single(effects, order, method)
-    _warn_of_ratio(v)
+    warn_of_ratio(v)
     between = _between(y, v, method)
     interval = INTERVALS[method.ci](y, v, np.asarray(between.value), method.level)
     _refuse(interval, method, between.value)
@@ -183,12 +183,13 @@ def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[
     return [str(value) for value, yes in zip(values, there, strict=True) if yes and value == value]
 
 
-def _warn_of_ratio(v: FloatArray) -> None:
+def warn_of_ratio(v: FloatArray, stacklevel: int = 3) -> None:
+    """Warn, where the caller of the named front stands, if variances lie further apart than units explain."""
     if v.max() / v.min() > 1e7:
         warnings.warn(
             f"the largest variance is {v.max() / v.min():.2g} times the smallest; the studies with small variances "
             "decide everything. Check the units of the effects",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import kapmeta as km
 from kapmeta.core.intervals import INTERVALS
 from kapmeta.core.prediction import PREDICTIONS
 from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.results import Effects
 
 BCG = km.load_example("bcg")
 THREE = pd.DataFrame(
@@ -247,10 +250,27 @@ def test_an_interval_that_does_not_exist_is_refused() -> None:
         km.pool(km.risk_ratio(THREE), ci="kr")
 
 
-def test_variances_far_apart_warn() -> None:
-    rows = pd.DataFrame({"study": list("ab"), "y": [0.1, 0.2], "v": [1e-9, 1.0]})
-    with pytest.warns(UserWarning, match="times the smallest"):
-        km.pool(km.generic(rows))
+@pytest.mark.parametrize(
+    "front",
+    [
+        km.pool,
+        lambda effects: km.meta_regression(effects, ["x"]),
+        lambda effects: km.subgroups(effects, "half"),
+        lambda effects: km.multilevel(effects, levels=("half", "effect"), rho=0.5),
+        lambda effects: km.aggregate(effects, "half", rho=0.5),
+        km.robust,
+        lambda effects: km.pool_bayes(effects, tau_prior=km.half_normal(0.5)),
+    ],
+    ids=["pool", "meta_regression", "subgroups", "multilevel", "aggregate", "robust", "pool_bayes"],
+)
+@pytest.mark.parametrize(("smallest", "warned"), [(0.9e-7, True), (1.1e-7, False)])
+def test_variances_far_apart_warn(front: Callable[[Effects], Any], smallest: float, warned: bool) -> None:
+    rows = pd.DataFrame({"study": list("abcd"), "y": [0.1, 0.2, 0.4, 0.3], "v": [smallest, 1.0, 0.5, 0.2]})
+    effects = km.generic(rows.assign(x=[1, 2, 3, 5], half=list("ppqq")), y="y", v="v")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        front(effects)
+    assert any("times the smallest" in str(one.message) for one in caught) is warned
 
 
 def test_a_variance_of_0_at_its_bound_is_told_with_how_far_below_it_would_be() -> None:
