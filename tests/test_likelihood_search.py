@@ -75,3 +75,14 @@ def test_brackets_close_by_bisection_where_the_slopes_mislead(factor: float) -> 
     assert expected > 0
     assert_allclose(highest_maxima(lost), expected, rtol=1e-13)
     assert_allclose(every_maximum(lost)[0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_maxima_have_no_unit(restricted: bool) -> None:
+    """A margin for rounding that has a unit ends the search early, or late, in another one."""
+    rng = np.random.default_rng(5)
+    y, v = rng.standard_t(2, (1000, 5)), 10 ** rng.uniform(-2.5, 1, (1000, 5))
+    here = global_maximum(y, v, restricted=restricted)
+    for c in (1e-5, 1e5):
+        there = global_maximum(c * y, c * c * v, restricted=restricted) / c**2
+        assert_allclose(there, here, rtol=1e-12, atol=1e-13)
