@@ -86,3 +86,18 @@ def test_maxima_have_no_unit(restricted: bool) -> None:
     for c in (1e-5, 1e5):
         there = global_maximum(c * y, c * c * v, restricted=restricted) / c**2
         assert_allclose(there, here, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_zero_is_a_mode_where_the_likelihood_falls_from_it_and_nowhere_else(restricted: bool) -> None:
+    rng = np.random.default_rng(2)
+    seen = []
+    for _ in range(150):
+        y, v = rng.standard_t(2, 4), 10 ** rng.uniform(-2.5, 1, 4)
+        modes, _ = local_maxima(y, v, restricted=restricted)
+        steps = np.array([0.0, 1e-6 * v.min()])
+        here, next_to_it = log_likelihood(y, np.tile(v, (2, 1)), steps, restricted=restricted)
+        assert (0 in modes) == (next_to_it < here)
+        seen.append(0 in modes)
+    assert any(seen)
+    assert not all(seen)

@@ -196,6 +196,15 @@ def test_one_trial_with_given_weights_has_no_between_study_variance() -> None:
     assert "not estimable" not in found.summary()
 
 
+def test_weights_that_equal_effects_do_not_fix_are_refused_with_where_the_search_ended() -> None:
+    """Twelve effects of 0.3: ever stronger selection of ever lower effects fits them ever better."""
+    equal = effects_of(np.full(12, 0.3), np.linspace(0.02, 0.4, 12))
+    with pytest.raises(ValueError, match=r"^the power selection model did not converge: .* mean of -\d.* \(delta\)"):
+        small_study.selection_model(equal, weight="power", favoured="positive")
+    held = small_study.selection_model(equal, weight="power", delta=(1.0,), favoured="positive")
+    assert held.estimate < 0.3
+
+
 def test_a_missing_standard_error_is_told() -> None:
     """Effects far beyond significance, beta weights, no heterogeneity: mean and weights cannot be told apart."""
     effects = effects_of(3 + np.linspace(-0.1, 0.1, 12), 0.01 * np.linspace(1.3, 1, 12))

@@ -82,7 +82,7 @@ def selection_model(
     ------
     ValueError
         If an interval between steps holds no study, a step is not a p-value, steps are given to another function,
-        weights do not fit the function, or a p-value cannot be told from 0 or 1.
+        weights do not fit the function, a p-value cannot be told from 0 or 1, or the likelihood rises without end.
 
     References
     ----------
@@ -119,7 +119,9 @@ def selection_model(
     )  # fmt: skip
     if not found.converged:
         raise ValueError(
-            "the selection model did not converge: the likelihood has no maximum these data can find; give delta"
+            f"the {weight} selection model did not converge: its likelihood was still rising, at a mean of "
+            f"{sign * found.mu:.3g}, so these data do not fix its weights; give them (delta), or take another "
+            "weight function"
         )
     if math.isnan(found.se):
         notes += ("no standard error: the data do not tell the mean from the selection; give the weights (delta)",)
