@@ -310,6 +310,21 @@ def test_bisection_finds_the_limits_of_newton(first):
         assert found == pytest.approx(limit, rel=1e-10)
 
 
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_a_limit_of_tau_far_beyond_the_first_looks_is_where_the_profile_has_fallen(level):
+    """Two small trials far apart, one with a zero cell: limits at 16 and 66 times the estimate."""
+    studies = tabulated("OR", tables_of([(0, 21, 19, 26), (21, 30, 19, 21)]))
+    fit = likelihood_models.maximum(studies, level=level)
+    assert fit.tau_high > 10 * fit.tau
+
+    def lack(mu):
+        return -likelihood_models.log_likelihood(studies, np.array([mu]), np.array([fit.tau_high]))[0]
+
+    around = fit.mu + np.array([-3, 3]) * fit.tau_high
+    best = -optimize.minimize_scalar(lack, bounds=around, method="bounded", options={"xatol": 1e-9}).fun
+    assert fit.loglik - best == pytest.approx(stats.chi2.ppf(level, 1) / 2, rel=1e-7)
+
+
 def test_where_the_likelihood_never_falls_there_is_no_limit():
     """One trial without events under control: to the right its curve is a plateau."""
     one = tabulated("RR", tables("cocaine1"))
