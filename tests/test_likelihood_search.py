@@ -36,6 +36,8 @@ def test_a_mode_hidden_between_the_first_nodes_is_found(
     rivals = log_likelihood(np.array(y), np.tile(v, (grid.size, 1)), grid, restricted=restricted)
     assert rivals.max() <= top + 1e-13
     assert_allclose(here, global_maximum(np.array(y), np.array(v), restricted=restricted), rtol=1e-10)
+    small = global_maximum(1e-5 * effects, 1e-10 * variances, restricted=restricted)
+    assert_allclose(1e10 * small, here, rtol=1e-10)
 
 
 @pytest.mark.parametrize(("y", "v", "restricted"), HIDDEN)
