@@ -24,6 +24,7 @@ class Observed(NamedTuple):
     labels: tuple[str, ...]
     frame: pd.DataFrame
     splits: list[tuple[tuple[float, float], ...]]
+    inside: bool  # whether the totals given count the missing too
 
 
 def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names) -> Observed:
@@ -41,7 +42,7 @@ def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | Non
         n, lost = cells[f"n_{side}"], some.sum(0)
         _refuse_missing(labels, cells[f"events_{side}"], n, lost, side, totals)
         arms.append(Arm(cells[f"events_{side}"], n - lost if totals == "randomised" else n, some))
-    return Observed(arms[0], arms[1], labels, frame, splits)
+    return Observed(arms[0], arms[1], labels, frame, splits, totals == "randomised")
 
 
 def number_missing(trials: pd.DataFrame) -> float:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core import counts, missing
+from kapmeta.core.arrays import FloatArray
 from kapmeta.core.combining import Combined, combine
 from kapmeta.core.counts import Estimates
 from kapmeta.core.missing import Arm
@@ -168,15 +169,21 @@ def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]
         )
     arms = [Arm(a.events[there], a.observed[there], a.missing[:, there]) for a in (seen.treatment, seen.control)]
     ways = [ways for ways, yes in zip(seen.splits, there, strict=True) if yes]
-    if all(len(way) == 1 for way in ways):
+    if all(np.isnan(way[0][0]) for way in ways):  # given by arm and reason: nothing is divided
         return [("", (arms[0], arms[1]))]
     out = []
     for choice in itertools.product(*ways):
         lost_t, lost_c = (np.array([pair[side] for pair in choice]) for side in (0, 1))
         open_ones = [pair for pair, way in zip(choice, ways, strict=True) if len(way) > 1]
         name = "; ".join(f"{x:g} + {y:g} missing" for x, y in open_ones)
-        out.append((name, (arms[0]._replace(missing=lost_t[None]), arms[1]._replace(missing=lost_c[None]))))
+        out.append((name, (_losing(arms[0], lost_t, seen.inside), _losing(arms[1], lost_c, seen.inside))))
     return out
+
+
+def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
+    """The arm with so many missing; those not known to be missing before are no longer observed."""
+    found = lost - arm.missing.sum(0)
+    return arm._replace(observed=arm.observed - found if inside else arm.observed, missing=lost[None])
 
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
@@ -295,8 +302,7 @@ def _about_splits(seen: Observed) -> tuple[str, ...]:
     open_ones = [
         f"{label} ({len(ways)} ways)" for label, ways in zip(seen.labels, seen.splits, strict=True) if len(ways) > 1
     ]
-    return (
-        (f"the arms of the missing are not known in {', '.join(open_ones)}: every division is shown",)
-        if open_ones
-        else ()
-    )
+    if not open_ones:
+        return ()
+    inside = ", of those observed too, since the totals count the missing" if seen.inside else ""
+    return (f"the arms of the missing are not known in {', '.join(open_ones)}: every division is shown{inside}",)

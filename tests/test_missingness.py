@@ -115,6 +115,20 @@ def test_unknown_arms_are_gone_through() -> None:
     assert len(half.table) == len(STRATEGIES)
 
 
+@pytest.mark.parametrize("totals", ["randomised", "observed"])
+def test_a_division_of_the_missing_is_as_if_it_had_been_known(totals: str) -> None:
+    """Totals that count the missing lose them when they are divided; those without a known arm stayed observed."""
+    unknown = TRIALS.assign(missing_t=[4, 0, np.nan], missing_c=[9, 3, np.nan], missing=[13, np.nan, 4])
+    known = TRIALS.assign(missing_t=[4, 0, 1], missing_c=[9, 3, 3])
+    divided = missing_outcomes(unknown, totals=totals).table
+    expected = missing_outcomes(known, totals=totals).table
+    found = divided[divided["split"] == "1 + 3 missing"].reset_index(drop=True)
+    columns = ["assumption", "k", "y", "se", "y_low", "y_high"]
+    pd.testing.assert_frame_equal(found[columns], expected[columns], rtol=1e-12)
+    half = missing_outcomes(known.drop(columns="missing_c").assign(missing=[13, 3, 4]), totals=totals).table
+    pd.testing.assert_frame_equal(half[columns], expected[columns], rtol=1e-12)
+
+
 def test_differential_drop_out_is_told() -> None:
     assert (
         "A: drop-out is differential, 10 % under treatment and 22 % under control" in missing_outcomes(TRIALS).summary()
