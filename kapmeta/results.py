@@ -30,6 +30,20 @@ def read_only(values: Any, dtype: type = np.float64) -> Any:
     return array
 
 
+_LARGEST = 1e50  # of a variance and its reciprocal: sums of their cubes stay within the floating-point numbers
+
+
+def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None:
+    """An error for effects in a unit so large or small that arithmetic with them overflows."""
+    beyond = ((v < 1 / _LARGEST) | (v > _LARGEST) | (np.abs(y) > _LARGEST)) & (v > 0) & (v < np.inf)
+    checking.refuse_first(
+        beyond,
+        labels,
+        lambda i: "effect or variance is too large or too small to compute with",
+        lambda i: f"effect {y[i]:g} with variance {v[i]:g}; give the effects in another unit",
+    )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Effects:
     """One effect estimate a study, on the analysis scale, with all that is needed to read it.
@@ -83,6 +97,7 @@ class Effects:
         measure_named(self.measure)
         object.__setattr__(self, "y", read_only(self.y))
         object.__setattr__(self, "v", read_only(self.v))
+        _refuse_units(self.y, self.v, self.labels)
         corrected = self.corrected if np.size(self.corrected) else np.zeros(self.y.size)
         object.__setattr__(self, "corrected", read_only(corrected, bool))
 

@@ -86,6 +86,13 @@ def test_bad_rows_are_named(function: Any, frame: pd.DataFrame, message: str) ->
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(("y", "v"), [(1.0, 1e-300), (1.0, 1e300), (-1e60, 1.0)])
+def test_units_in_which_intervals_overflowed_are_refused_by_row(y: float, v: float) -> None:
+    frame = pd.DataFrame({"study": ["A", "B"], "y": [0.1, y], "v": [0.2, v]})
+    with pytest.raises(ValueError, match=r'too large or too small.*in row 2 \("B"\).*another unit'):
+        km.generic(frame)
+
+
 def test_unknown_words() -> None:
     with pytest.raises(ValueError, match='unknown transform "probit"; use one of: logit'):
         km.proportion(ARMS, transform="probit")
