@@ -225,7 +225,7 @@ def combine_arms(
     0  high + low        18   48         4   25
     """
     columns = {"study": study, "control": control, "treatment": treatment, **{name: name for name in _COUNTS}}
-    frame = checking.columns_of(trials, columns)
+    frame = effect_functions.counts_as_numbers(checking.columns_of(trials, columns))
     rows = []
     for (name, arm), part in frame.groupby(["study", "control"], sort=False):
         if part[["events_c", "n_c"]].drop_duplicates().shape[0] > 1:

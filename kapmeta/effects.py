@@ -85,19 +85,29 @@ def counts_of(trials: Any, columns: Mapping[str, str]) -> tuple[pd.DataFrame, tu
     return frame.assign(**cells), labels, cells
 
 
+def counts_as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of trials with counts to reckon with, however they were stored; text is refused, gaps are kept."""
+    labels = tuple(frame["study"].astype(str))
+    for name in _COLUMNS[1:]:
+        checking.numbers(frame, name, labels, missing=True)
+    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in _COLUMNS[1:]})
+
+
 def story_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is counted and in which arms: keyword, else a column that says the same in all rows, else a plain word."""
     story = {}
     for name, default in _STORY.items():
         value = given.get(name)
         if value is None and name in frame:
-            said = frame[name].dropna().unique()
+            said = frame[name].dropna().unique().tolist()
             if name in ("event", "event_is_good") and len(said) > 1:
                 raise ValueError(
                     f"{name} differs between rows: {', '.join(map(repr, said))}; analyse one outcome at a time"
                 )
             value = said[0] if len(said) == 1 else None
-        story[name] = default if value is None else value
+        story[name] = default if value is None or str(value).strip() == "" else value
+    if story["event_is_good"] not in (True, False):
+        raise ValueError(f"event_is_good must be True or False: got {story['event_is_good']!r}")
     story["event_is_good"] = bool(story["event_is_good"])
     return story
 
@@ -378,12 +388,13 @@ def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
     """
     names = ("study", "events_t", "n_t", "events_c", "n_c")
     frame = checking.columns_of(trials, {name: name for name in names})
-    good = frame["event_is_good"] if "event_is_good" in frame else pd.Series(True, index=frame.index)
+    frame = counts_as_numbers(frame)
+    good = story_of(frame[[name for name in ("event_is_good",) if name in frame]], {})["event_is_good"]
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
         event=event,
-        event_is_good=~good.astype(bool),
+        event_is_good=not good,
     )
 
 

@@ -174,8 +174,8 @@ def _ordered(trials: pd.DataFrame, months: str) -> pd.DataFrame:
 
 def _refuse_course(frame: pd.DataFrame) -> None:
     """Refuse rows in order of trial and time that cannot be continuous abstinence of the same patients."""
-    same = frame["study"].eq(frame["study"].shift()).to_numpy()
     names = tuple(frame["study"].astype(str))
+    same = np.array([i > 0 and name == names[i - 1] for i, name in enumerate(names)])
     checking.refuse_first(
         same & frame["months"].diff().eq(0).to_numpy(), names, lambda i: "a time comes twice",
         lambda i: f"months = {frame['months'].iloc[i]:g} has two rows; keep one outcome",

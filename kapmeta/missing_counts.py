@@ -48,8 +48,12 @@ def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | Non
 def number_missing(trials: pd.DataFrame) -> float:
     """How many are missing in all trials, by their arms or their totals; nan where some trial does not say."""
     empty = pd.Series(np.nan, index=trials.index)
-    by_arm = trials.get("missing_t", empty) + trials.get("missing_c", empty)
-    return float(by_arm.fillna(trials.get("missing", empty)).sum(skipna=False))
+    by_treatment, by_control, total = (
+        pd.to_numeric(trials.get(name, empty), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        for name in ("missing_t", "missing_c", "missing")
+    )
+    by_arm = by_treatment + by_control
+    return float(np.where(np.isnan(by_arm), total, by_arm).sum())
 
 
 def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:

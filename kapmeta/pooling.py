@@ -180,7 +180,7 @@ def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[
     if column not in table:
         return []
     values = table[column].tolist()
-    return [str(value) for value, yes in zip(values, there, strict=True) if yes and value == value]
+    return [str(value) for value, yes in zip(values, there, strict=True) if yes and pd.notna(value)]
 
 
 def warn_of_ratio(v: FloatArray, stacklevel: int = 3) -> None:

@@ -35,7 +35,7 @@ _LARGEST = 1e50  # of a variance and its reciprocal: sums of their cubes stay wi
 
 def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None:
     """An error for effects in a unit so large or small that arithmetic with them overflows."""
-    beyond = ((v < 1 / _LARGEST) | (v > _LARGEST) | (np.abs(y) > _LARGEST)) & (v > 0) & (v < np.inf)
+    beyond = ((v < 1 / _LARGEST) | (v > _LARGEST) | np.isfinite(y) & (np.abs(y) > _LARGEST)) & (v > 0) & (v < np.inf)
     checking.refuse_first(
         beyond,
         labels,
@@ -131,7 +131,7 @@ class Effects:
 
     def to_frame(self, *, level: float = 0.95) -> pd.DataFrame:
         """One row a study: counts as given, and the estimate with its interval on the scale shown."""
-        frame = self.table.copy()
+        frame = self.table.drop(columns="row", errors="ignore")  # ours; whatever the user's meant stays in `table`
         frame.insert(0, "row", np.where(self.present, "study", "excluded"))
         for name, value in zip(("estimate", "low", "high"), self.limits(level), strict=True):
             frame[name] = self.scale.shown(value)

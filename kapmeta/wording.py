@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -128,6 +130,11 @@ def studies(k: int) -> str:
     return f"{k} {'study' if k == 1 else 'studies'}"
 
 
+def plural(name: str) -> str:
+    """The name of a measure for more than one: ``risk ratios``, ``ratios of means``, ``proportions (log)``."""
+    return re.sub(r"(?= of | \(|$)", "s", name, count=1)
+
+
 def analyses(n: int) -> str:
     """``1 analysis``, ``3 analyses``."""
     return f"{n:,} {'analysis' if n == 1 else 'analyses'}"
@@ -213,7 +220,7 @@ def heterogeneity_text(pooled: Pooled) -> str:
         parts.append(f"I² ({basis}-based) = {100 * pooled.i2:.0f} %")
     if not math.isnan(pooled.q):
         parts.append(f"Q = {number(pooled.q)}, df = {pooled.q_df:g}, {p_text(pooled.q_p_value)}")
-    return "Heterogeneity: " + "; ".join(parts)
+    return "Heterogeneity: " + ("; ".join(parts) or "not estimable, too few of the studies tell of the effect")
 
 
 def prediction_text(pooled: Pooled) -> str:
@@ -271,7 +278,7 @@ def pooled_summary(pooled: Pooled) -> str:
 
 def _expressed(effects: Effects) -> str:
     return (
-        f"We expressed effects as {effects.scale.name}s of {effects.event} ({effects.treatment} against "
+        f"We expressed effects as {plural(effects.scale.name)} of {effects.event} ({effects.treatment} against "
         f"{effects.control})."
     )
 
@@ -349,7 +356,7 @@ def effects_table(effects: Effects) -> pd.DataFrame:
     levels = [c for c in ("evidence_level",) if c in frame]
     table = frame[[*counts, "estimate", "low", "high", *levels]].copy()
     for column in counts:
-        table[column] = [f"{x:g}" if pd.notna(x) else "" for x in table[column]]
+        table[column] = [f"{x:g}" if isinstance(x, Real) and not math.isnan(x) else "" for x in table[column]]
     table.insert(0, "study", list(effects.labels))
     return table.rename(columns={"estimate": effects.scale.short})
 

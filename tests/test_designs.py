@@ -125,3 +125,11 @@ def test_factorial_trial() -> None:
         factorial(rows, measure="HR")
     with pytest.raises(ValueError, match="a stratum carries no estimate"):
         factorial(rows.assign(events_t=[14, 0], events_c=[9, 0]), zero="none")
+
+
+def test_arms_with_counts_held_as_categories_are_summed() -> None:
+    rows = pd.DataFrame(
+        {"study": ["A", "A"], "treatment": ["high", "low"], "control": ["placebo"] * 2,
+         "events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]}
+    ).astype({"events_t": "category", "n_t": "category"})  # fmt: skip
+    assert combine_arms(rows)[["events_t", "n_t"]].to_numpy().tolist() == [[18, 48]]

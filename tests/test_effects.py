@@ -223,3 +223,43 @@ def test_arrays_of_a_result_are_read_only() -> None:
 def test_two_times_of_a_trial_are_told_apart_by_their_labels() -> None:
     effects = km.risk_ratio(km.load_evidence().trials(substance="cocaine"))
     assert effects.labels == ("Dakwar 2019, end of trial", "Dakwar 2019, 6 months")
+
+
+def test_a_column_called_row_does_not_stop_the_tables() -> None:
+    effects = km.risk_ratio(TRIALS.assign(row="theirs"))
+    assert set(effects.to_frame()["row"]) == {"study"}
+    assert set(effects.table["row"]) == {"theirs"}
+    assert "theirs" not in km.pool(effects)._repr_html_()
+
+
+def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
+    kept = TRIALS.astype({name: "category" for name in ("events_t", "n_t", "events_c", "n_c")})
+    assert_array_equal(km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"])
+    with pytest.raises(ValueError, match="events_t is not a number in row 1"):
+        km.complement(TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse")
+
+
+def test_whether_an_event_is_good_may_be_missing_in_some_rows_and_is_never_text() -> None:
+    gap = TRIALS.assign(event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean"))
+    assert not km.risk_ratio(gap).event_is_good
+    assert km.complement(gap, "abstinence")["event_is_good"].all()
+    with pytest.raises(ValueError, match="event_is_good must be True or False: got 'no'"):
+        km.risk_ratio(TRIALS.assign(event_is_good="no"))
+
+
+def test_an_empty_event_is_called_event_in_sentences() -> None:
+    assert "Risk ratio of event, " in km.risk_ratio(TRIALS.assign(event=" ")).summary()
+
+
+@pytest.mark.parametrize(
+    ("measure", "phrase"),
+    [("ROM", "ratios of means of"), ("ZCOR", "correlations (Fisher z) of"), ("SMD", "mean differences of")],
+)
+def test_measures_are_named_in_a_plural_that_exists(measure: str, phrase: str) -> None:
+    effects = km.generic(pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2]}), measure=measure)
+    assert phrase in effects.methods_text()
+
+
+def test_notebook_table_shows_effects_whose_table_holds_counts_as_text() -> None:
+    frame = pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2], "events_t": ["12 of 30"], "n_t": [pd.NA]})
+    assert "<td>A</td>" in km.generic(frame)._repr_html_()

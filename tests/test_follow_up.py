@@ -77,3 +77,11 @@ def test_a_horizon_that_is_no_time_is_refused(horizon: float) -> None:
     rows = pd.DataFrame({"study": ["A"], "months": [3], "events_t": [8], "n_t": [20], "events_c": [5], "n_c": [20]})
     with pytest.raises(ValueError, match="horizon must be above 0, in months"):
         km.time_abstinent(rows, horizon=horizon)
+
+
+def test_trials_named_in_a_nullable_text_column_have_curves() -> None:
+    rows = pd.DataFrame(
+        {"study": pd.array(["A"] * 2, dtype="string"), "months": [1, 3], "n_t": [30] * 2, "n_c": [31] * 2,
+         "events_t": [18, 14], "events_c": [10, 6]}
+    )  # fmt: skip
+    assert abstinence_curve(rows).to_frame()["estimate"].notna().all()

@@ -285,3 +285,8 @@ def test_fragility_of_one_trial_against_those_missing() -> None:
         fragility_index(KAP5, method="mantel-haenszel", tau2="DL")
     with pytest.raises(ValueError, match='unknown method "exact"; use one of: inverse-variance, mantel-haenszel'):
         fragility_index(KAP5, method="exact")
+
+
+def test_fragility_beside_missing_counts_in_a_nullable_column_with_gaps() -> None:
+    gap = TRIALS.assign(missing_t=pd.array([1] + [pd.NA] * (len(TRIALS) - 1), dtype="Int64"), missing_c=0)
+    assert km.fragility_index(gap).summary()

@@ -382,3 +382,15 @@ def test_zero_rules() -> None:
     assert math.isnan(frame.loc["none", "estimate"])
     odds = km.zero_rules(trials, measure=km.odds_ratio).to_frame().set_index("rule")
     assert_allclose(odds.loc["treatment-arm", "y"], 3.81009945613, rtol=1e-10)
+
+
+def test_a_gap_in_the_nullable_column_contrast_does_not_stop_pooling() -> None:
+    frame = THREE.assign(contrast=pd.array(["drug", pd.NA, "drug"], dtype="string"))
+    assert km.pool(km.risk_ratio(frame)).estimate == km.pool(km.risk_ratio(THREE)).estimate
+
+
+def test_heterogeneity_that_no_pair_of_tables_can_tell_is_said_to_be_missing() -> None:
+    tables = pd.DataFrame(
+        {"study": ["A", "B"], "events_t": [5, 0], "n_t": [20, 30], "events_c": [2, 0], "n_c": [20, 31]}
+    )
+    assert "Heterogeneity: not estimable" in km.mantel_haenszel(tables).summary()
