@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.arrays import FloatArray
 
 __all__ = ["Design", "check_design", "design_of"]
@@ -94,6 +94,12 @@ def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -
             lambda i, name=name: f"moderator {name} is missing",  # type: ignore[misc]
             lambda i: "give its value, or leave the study out with effects.select and say why",
         )
+        checking.refuse_first(
+            table[name].isin([np.inf, -np.inf]).to_numpy(dtype=bool),
+            labels,
+            lambda i, name=name: f"moderator {name} is infinite",  # type: ignore[misc]
+            lambda i: "give its value, or leave the study out with effects.select and say why",
+        )
 
 
 def _levels(column: pd.Series) -> list[Any] | None:
@@ -101,7 +107,7 @@ def _levels(column: pd.Series) -> list[Any] | None:
     if isinstance(column.dtype, pd.CategoricalDtype):
         present = set(column.dropna())
         return [level for level in column.cat.categories if level in present]
-    if pd.api.types.is_numeric_dtype(column.dtype):
+    if pd.api.types.is_numeric_dtype(column.infer_objects().dtype):
         return None
     return sorted(column.dropna().unique(), key=str)
 
@@ -220,8 +226,8 @@ def check_design(design: Design, labels: tuple[str, ...]) -> None:
     for j, name in enumerate(names):
         if j != design.intercept and (x[:, j] == x[0, j]).all() and (design.intercept is not None or x[0, j] == 0):
             raise ValueError(
-                f'moderator "{name}" is constant: it is {x[0, j]:g} in all {k} studies and explains nothing; '
-                f"leave it out"
+                f'moderator "{name}" is constant: it is {x[0, j]:g} in all {wording.studies(k)} and explains '
+                "nothing; leave it out"
             )
     if k <= p:
         raise ValueError(

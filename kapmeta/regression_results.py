@@ -303,6 +303,8 @@ class MetaRegression:
         if self.omnibus is None:
             return "No moderator is tested jointly."
         joint = self.omnibus
+        if math.isnan(float(joint.statistic)):
+            return "All moderators together: the test does not exist for these effects."
         normal = math.isinf(float(joint.df2))
         name = f"χ² on {joint.df1} df" if normal else f"F on {joint.df1} and {float(joint.df2):g} df"
         value = wording.number(float(joint.statistic))

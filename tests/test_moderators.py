@@ -460,3 +460,16 @@ def test_modes_of_the_likelihood_are_named() -> None:
     frame = pd.DataFrame({"study": list("ABC"), "y": [0.1, -0.3, 4.2], "v": [0.07, 0.01, 3.27]})
     found = meta_regression(km.generic(frame, y="y", v="v"), np.ones((3, 1)))
     assert "the likelihood has 2 modes in tau2; 0.08875 is the global one" in found.summary()
+
+
+SIX = pd.DataFrame({"study": list("ABCDEF"), "y": [0.1, 0.5, 0.2, 0.4, 0.9, 0.3], "v": [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]})
+
+
+def test_numbers_in_an_object_column_are_a_slope_not_levels() -> None:
+    dose = SIX.assign(dose=np.array([1, 2, 3, 4, 5, 6], dtype=object))
+    assert meta_regression(km.generic(dose), "dose").names == ("intercept", "dose")
+
+
+def test_an_infinite_moderator_is_refused_by_row() -> None:
+    with pytest.raises(ValueError, match=r'moderator dose is infinite in row 2 \("B"\)'):
+        meta_regression(km.generic(SIX.assign(dose=[1, np.inf, 3, 4, 5, 6])), "dose")

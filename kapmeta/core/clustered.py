@@ -181,7 +181,9 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])
     se = np.sqrt(np.diagonal(covariance))
-    half, statistic = t_quantile((1 + level) / 2, df) * se, beta / se
+    half = t_quantile((1 + level) / 2, df) * se
+    with np.errstate(invalid="ignore"):  # effects of 0 throughout leave 0 / 0: no test
+        statistic = beta / se
     return Robust(
         beta,
         se,
