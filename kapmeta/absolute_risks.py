@@ -191,6 +191,8 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
     """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
+    if low == difference == high == 0:
+        return "no difference"  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
     shown = {name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)

@@ -285,6 +285,8 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
         counted = table.loc[there & table["n_t"].notna().to_numpy(), ["n_t", "n_c"]]
         of = "" if len(counted) == pooled.k else f"known of {len(counted)} of {pooled.k} trials only and "
         reasons.append(f"the counts are {of}of {float(counted.sum().sum()):.0f} people in all")
+    else:
+        reasons.append("how many people were counted is not known")
     return f"It does not settle the question: {'; '.join(reasons)}."
 
 

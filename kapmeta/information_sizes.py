@@ -62,8 +62,8 @@ class InformationSize:
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
             f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are "
-            f"there ({100 * self.fraction:.0f} %). z = {last['z']:.2f}; the boundary, {last['boundary']:.2f}, "
-            f"{crossed}. "
+            f"there ({100 * self.fraction:.0f} %). z = {last['z']:z.2f}; the boundary, "
+            f"{wording.number(last['boundary'])}, {crossed}. "
             "Sequential boundaries were made for monitoring; a diversity of 0 from few trials is no evidence that they "
             "agree."
         )

@@ -107,7 +107,7 @@ class AsymmetryTest:
         kind = "Kendall's tau" if math.isfinite(self.tau) else "slope"
         size = self.tau if math.isfinite(self.tau) else self.slope
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
-        found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:.2f}{reference}"
+        found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:z.2f}{reference}"
         return f"{kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}"
 
     def summary(self) -> str:

@@ -164,3 +164,8 @@ def test_table_of_what_the_evidence_says_has_counts_and_misleads_nobody(evidence
     assert not any(character.isdigit() for character in effect[dose])
     assert counts["alcohol", "ketamine v control, randomised, odds"] == "14/17 v 15/23; counts not known"
     assert effect["alcohol", "percent of days abstinent, randomised"].endswith("percentage points")
+
+
+def test_a_conclusion_from_effects_without_counts_says_that_the_people_are_not_known() -> None:
+    five = pd.DataFrame({"study": list("ABCDE"), "y": [0.2] * 5, "v": [0.1] * 5})
+    assert "how many people were counted is not known" in km.conclusion(km.pool(km.generic(five))).may_not

@@ -321,3 +321,16 @@ def test_findings_carry_units_people_and_cut_limits(evidence: Evidence) -> None:
     assert shown.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"].endswith("cut")
     assert not later["Ketamine arm, per 1,000"].endswith("cut")
     assert shown.loc["alcohol: ketamine v control, not randomised", "Number needed"] == "not given: not randomised"
+
+
+def test_a_ratio_of_a_risk_that_nobody_has_makes_no_difference_and_no_nan() -> None:
+    nobody = pd.DataFrame({"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [0], "n_c": [20]})
+    told = absolute_effects(km.pool(km.odds_ratio(nobody))).summary()
+    assert "no difference" in told
+    assert "nan" not in told
+
+
+def test_a_boundary_beyond_every_z_is_printed_as_infinite() -> None:
+    one = pd.DataFrame({"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [2], "n_c": [20]})
+    told = km.information_size(km.pool(km.risk_ratio(one)), risk_ratio=1.5).summary()
+    assert "the boundary, ∞, is not crossed" in told

@@ -381,3 +381,15 @@ def test_power_is_told_whatever_else_is_noted(bcg: Effects) -> None:
     notes = asymmetry_test(mixed).notes
     assert "would be found in" in notes[0]
     assert "set aside as not randomised" in notes[1]
+
+
+def test_one_trial_is_not_one_trials_and_a_slope_of_nothing_has_no_minus() -> None:
+    one = km.generic(pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2]}), measure="RR")
+    assert "0 of 1 trial is significant" in km.publication_bias_sensitivity(one).summary()
+    tables = pd.DataFrame(
+        {"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
+         "events_c": [5, 6, 11], "n_c": [41, 33, 60]}
+    )  # fmt: skip
+    found = asymmetry_test(km.risk_ratio(tables), method="harbord", force=True)
+    assert -0.005 < found.statistic < 0
+    assert "statistic 0.00" in found.summary()

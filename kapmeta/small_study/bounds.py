@@ -122,7 +122,8 @@ def _bias_table(data: Trials, sign: float, ratios: list[float], tau2: float | No
 def _bias_sentences(data: Trials, values: Mapping[str, float], target: float | None, level: float) -> tuple[str, ...]:
     """What the S-values and the worst case say."""
     k, yes = data.k, int(values["affirmative"])
-    head = f"{yes} of {k} trials {'is' if yes == 1 else 'are'} significant in the favoured direction."
+    counted = f"{yes} of {k} {'trial' if k == 1 else 'trials'} {'is' if 1 in (yes, k) else 'are'}"
+    head = f"{counted} significant in the favoured direction."
     if yes == 0:
         return (head, "So there is nothing that such selection could have let through more readily: no S-value.")
     if yes == k:
@@ -193,10 +194,10 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     estimate, limit = _risk_ratios(pooled, bool(common_outcome))
     values = {"estimate": float(bias_bounds.e_value(estimate)), "limit": float(bias_bounds.e_value(limit))}
     level = wording.percent(pooled.method.level)
+    explain, move = (wording.number(x) for x in values.values())
     sentence = (
-        f"A confounder tied to both treatment and outcome by a risk ratio of {values['estimate']:.2f} could explain "
-        f"the estimate away, one of {values['limit']:.2f} could move the {level} CI to no effect; weaker ones could "
-        "not."
+        f"A confounder tied to both treatment and outcome by a risk ratio of {explain} could explain the estimate "
+        f"away, one of {move} could move the {level} CI to no effect; weaker ones could not."
     )
     table = pd.DataFrame(
         {"what": ["estimate", "limit"], "risk_ratio": [estimate, limit], "e_value": list(values.values())}
