@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import stratified
+from kapmeta.core import counts, stratified
 from kapmeta.core.arrays import BoolArray, FloatArray
 from kapmeta.core.combining import Combined
 from kapmeta.core.distributions import chi2_upper, normal_quantile, t_two_sided
@@ -84,7 +84,8 @@ def mantel_haenszel(
     effects, _ = one_question(MEASURES[measure](trials, **names), mixed)
     kernel = partial(stratified.mantel_haenszel, measure=measure, compatibility=compatibility)
     name = "Mantel-Haenszel, no correction" if compatibility is None else f"Mantel-Haenszel, {compatibility} mode"
-    return _pooled(effects, Method(name, "none", "wald", "none", level), kernel, _shares(measure))
+    method = Method(name, "none", "wald", "none", level)
+    return _pooled(effects, method, kernel, partial(_shares, measure, compatibility))
 
 
 def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = False, **names: Unpack[Names]) -> Pooled:
@@ -127,13 +128,12 @@ def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = Fa
     )
 
 
-def _shares(measure: str) -> Callable[..., FloatArray]:
-    """Weights of the tables in the Mantel-Haenszel sums."""
-    return {
-        "RR": lambda a, n1, c, n2: c * n1 / (n1 + n2),
-        "OR": lambda a, n1, c, n2: (n1 - a) * c / (n1 + n2),
-        "RD": lambda a, n1, c, n2: n1 * n2 / (n1 + n2),
-    }[measure]
+def _shares(measure: str, compatibility: str | None, *given: FloatArray) -> FloatArray:
+    """Weights of the tables in the Mantel-Haenszel sums, whose cells are raised where the estimate raises them."""
+    rule, _ = stratified.COMPATIBILITY[compatibility][measure]
+    a, b, c, d, _, absent = counts.continuity_corrected(*given, rule=rule)
+    product = {"RR": c * (a + b), "OR": b * c, "RD": (a + b) * (c + d)}[measure]
+    return np.where(absent, 0.0, product / (a + b + c + d))
 
 
 def _pooled(

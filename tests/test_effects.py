@@ -233,7 +233,7 @@ def test_a_column_called_row_does_not_stop_the_tables() -> None:
 
 
 def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
-    kept = TRIALS.astype({name: "category" for name in ("events_t", "n_t", "events_c", "n_c")})
+    kept = TRIALS.astype(dict.fromkeys(("events_t", "n_t", "events_c", "n_c"), "category"))
     assert_array_equal(km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"])
     with pytest.raises(ValueError, match="events_t is not a number in row 1"):
         km.complement(TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse")

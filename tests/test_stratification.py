@@ -99,3 +99,14 @@ def test_refusals() -> None:
         km.mantel_haenszel(KAP5, measure="SMD")
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         km.peto(KAP5, level=95)
+
+
+def test_weights_of_the_printed_reviews_are_those_of_the_raised_cells() -> None:
+    tables = pd.DataFrame(
+        {"study": ["A", "B"], "events_t": [5, 6], "n_t": [20, 30], "events_c": [0, 3], "n_c": [20, 30]}
+    )
+    weights = km.mantel_haenszel(tables, compatibility="revman5").weights
+    raised = np.array([0.5 * 21 / 42, 3 * 30 / 60])  # control events times treated over all, 0.5 in the cells of A
+    np.testing.assert_allclose(weights, raised / raised.sum())
+    alone = km.mantel_haenszel(tables[:1], compatibility="revman5")
+    assert alone.weights.tolist() == [1.0]
