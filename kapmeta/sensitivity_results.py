@@ -116,9 +116,9 @@ class Subsets:
 
     def summary(self) -> str:
         """How far the estimate moves over the subsets, and how often the interval excludes no effect."""
-        low, middle, high = (
-            wording.number(float(self.scale.shown(x))) for x in np.nanquantile(self.found.estimate, [0.0, 0.5, 1.0])
-        )
+        known = self.found.estimate[~np.isnan(self.found.estimate)]
+        ends = known.min(), np.median(known), known.max()  # an infinite ratio has its place among them
+        low, middle, high = (wording.number(float(self.scale.shown(x))) for x in ends)
         which = "a random sample of the subsets" if self.sampled else "all subsets"
         text = f"Subsets of {len(self.labels)} studies ({which}, {self.codes.size}): "
         text += f"{self.scale.short} {low} to {high}, median {middle}."
@@ -316,7 +316,8 @@ class Fragility:
         return sensitivity_wording.fragility_methods(self)
 
     def __repr__(self) -> str:
-        return f"Fragility({self.index:g} of {self.participants:g}, {self.method})"
+        index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
+        return f"Fragility({index}, {self.method})"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
@@ -428,7 +429,7 @@ class Multiverse:
         most = sorted(known, key=lambda axis: -known[axis])[:3]
         unanswered = f", {share['no answer']} without an answer" if share["no answer"] else ""
         parts = [
-            f"{len(self.table)} analyses of {len(self.effects.labels)} studies{unanswered}: "
+            f"{len(self.table)} analyses of {wording.studies(len(self.effects.labels))}{unanswered}: "
             f"{100 * share['more events under treatment']:.0f} % have more events ({self.effects.event}) under "
             f"{self.effects.treatment}, the interval excludes no effect in {100 * share['excludes no effect']:.0f} %."
         ]
@@ -451,7 +452,7 @@ class Multiverse:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"Multiverse({len(self.table)} analyses of {len(self.effects.labels)} studies)"
+        return f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))

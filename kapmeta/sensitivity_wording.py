@@ -221,11 +221,11 @@ def multiverse_methods(multiverse: Multiverse) -> str:
     table = multiverse.table
     axes = {axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"}
     told = "; ".join(f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1)
-    unanswered = len(table) - len(multiverse.answered)
+    unanswered, sets = len(table) - len(multiverse.answered), table["studies"].nunique()
     text = (
         f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; "
-        f"{table['studies'].nunique()} sets of the {len(multiverse.effects.labels)} studies) were analysed, intervals "
-        f"at {wording.percent(multiverse.level)}."
+        f"{sets} {'set' if sets == 1 else 'sets'} of the {wording.studies(len(multiverse.effects.labels))}) were "
+        f"analysed, intervals at {wording.percent(multiverse.level)}."
     )
     text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
     if not multiverse.null.size:

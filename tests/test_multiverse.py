@@ -415,3 +415,11 @@ def test_bad_input() -> None:
         multiverse(many.assign(study=[f"t{i}" for i in range(20)]))
     with pytest.raises(TypeError, match="trials must be a pandas DataFrame"):
         multiverse([1])  # type: ignore[arg-type]
+
+
+def test_a_multiverse_of_one_study_is_not_of_1_studies() -> None:
+    one = pd.DataFrame({"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [2], "n_c": [20]})
+    found = km.multiverse(one, progress=False)
+    for told in (repr(found), found.summary(), found.methods_text()):
+        assert "1 study" in told
+        assert "1 sets" not in told

@@ -337,3 +337,11 @@ def test_models_fitted_one_by_one_are_not_fitted_for_hours() -> None:
     with pytest.raises(ValueError, match="fitted subset by subset, some 0.04 s each: 32767 subsets would take 0.4"):
         all_subsets(main)
     assert all_subsets(main, sample=5).codes.size == 5
+
+
+def test_subsets_with_an_infinite_ratio_are_summarised() -> None:
+    apart = pd.DataFrame(
+        {"study": ["A", "B"], "events_t": [20, 0], "n_t": [20, 30], "events_c": [0, 30], "n_c": [20, 30]}
+    )
+    told = km.all_subsets(km.mantel_haenszel(apart)).summary()
+    assert "RR 0.00 to ∞, median 0.67" in told
