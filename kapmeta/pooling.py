@@ -184,11 +184,17 @@ def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[
 
 
 def warn_of_ratio(v: FloatArray, stacklevel: int = 3) -> None:
-    """Warn, where the caller of the named front stands, if variances lie further apart than units explain."""
-    if v.max() / v.min() > 1e7:
+    """Warn, where the caller of the named front stands, if variances lie further apart than units explain.
+
+    Refuses those beside which the others are lost to rounding.
+    """
+    ratio = v.max() / v.min()
+    told = f"the largest variance is {ratio:.2g} times the smallest; "
+    if ratio > 1e15:
+        raise ValueError(f"{told}beside it the other studies are lost to rounding. Check the units of the effects")
+    if ratio > 1e7:
         warnings.warn(
-            f"the largest variance is {v.max() / v.min():.2g} times the smallest; the studies with small variances "
-            "decide everything. Check the units of the effects",
+            f"{told}the studies with small variances decide everything. Check the units of the effects",
             stacklevel=stacklevel,
         )
 

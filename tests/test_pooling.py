@@ -394,3 +394,9 @@ def test_heterogeneity_that_no_pair_of_tables_can_tell_is_said_to_be_missing() -
         {"study": ["A", "B"], "events_t": [5, 0], "n_t": [20, 30], "events_c": [2, 0], "n_c": [20, 31]}
     )
     assert "Heterogeneity: not estimable" in km.mantel_haenszel(tables).summary()
+
+
+def test_variances_further_apart_than_arithmetic_reaches_are_refused_not_an_index_error() -> None:
+    frame = pd.DataFrame({"study": ["A", "B"], "y": [0.1, 0.9], "v": [1e-10, 1e8]})
+    with pytest.raises(ValueError, match=r"1e\+18 times the smallest.*lost to rounding"):
+        km.pool(km.generic(frame))
