@@ -6,9 +6,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.text import Text
 from numpy.testing import assert_allclose
 
 import kapmeta as km
@@ -87,3 +89,13 @@ def test_bad_adjustments_are_named(smoke: Effects, main: Pooled) -> None:
         funnels.funnel(main, adjusted=[main])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="an adjusted odds ratio has no place in a funnel of the risk ratio"):
         funnels.funnel(km.pool(km.risk_ratio(km.load_example("bcg"))), adjusted=[filled])
+
+
+def test_labels_of_differences_in_steps_of_0_025_stay_on_the_radial_plot() -> None:
+    frame = pd.DataFrame({"study": list("ABCD"), "y": [-0.27, 0.2, 0.0, 0.01], "v": [0.02, 0.02, 0.006, 0.003]})
+    ax = km.plot.radial(km.pool(km.generic(frame, measure="RD")))
+    figure = ax.figure
+    figure.canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert any(text.get_text().endswith("025") for text in texts)
+    assert max(text.get_window_extent().x1 for text in texts) <= figure.bbox.x1

@@ -373,7 +373,8 @@ def radial(
 def _right_room(effects: Effects, heights: FloatArray, reach: float) -> float:
     """Ems for labels of effects on the right edge, by the longest that may be needed."""
     shown = effects.scale.shown(np.array(_padded(heights)) / reach)
-    words = [f"{10.0 ** math.floor(math.log10(abs(x))):.6g}" for x in shown if x]
+    step = 1.0 if effects.scale.ratio else 0.25  # differences are labelled in steps as fine as 0.025 up to 0.1
+    words = [f"{step * 10.0 ** math.floor(math.log10(abs(x))):.6g}" for x in shown if x]
     return max(3.4, *(1.2 + 0.64 * (len(word) + (not effects.scale.ratio)) for word in words))
 
 
