@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from kapmeta.core.arrays import FloatArray
 
@@ -35,3 +36,10 @@ def simulated(*shape: int, seed: int = 2026) -> Studies:
     rng = np.random.default_rng(seed)
     v = rng.uniform(0.02, 0.5, shape)
     return Studies(rng.normal(0.4, 0.3, shape) + rng.normal(size=shape) * np.sqrt(v), v)
+
+
+def counted(k: int, seed: int = 2026) -> pd.DataFrame:
+    """Two-by-two tables of k trials of 30 to 200 people an arm."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(30, 200, k)
+    return pd.DataFrame({"events_t": rng.binomial(n, 0.3), "n_t": n, "events_c": rng.binomial(n, 0.4), "n_c": n})

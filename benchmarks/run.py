@@ -12,6 +12,7 @@ import datetime
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import kapmeta as km
 from benchmarks import peers
-from benchmarks.inputs import BCG, Studies, bcg, simulated
+from benchmarks.inputs import BCG, Studies, bcg, counted, simulated
 from benchmarks.timing import Taken, fresh_process, peak_memory, timed
 from kapmeta.core import combine, masks
 
@@ -142,6 +143,22 @@ def processes(found: dict[str, peers.Fit]) -> list[Task]:
     ]
 
 
+def figures() -> list[Task]:
+    """A forest plot drawn and written as PNG at 300 dots an inch."""
+    tasks = []
+    for frame, target in ((pd.DataFrame(BCG), 0.15), (counted(100), 0.6)):
+        main = km.pool(km.risk_ratio(frame.assign(study=[f"Study {i} {1950 + i % 70}" for i in range(len(frame))])))
+        with tempfile.TemporaryDirectory() as folder:
+            ours = timed(partial(drawn, main, Path(folder, "forest")), most=6)
+        tasks.append(Task(f"forest plot to PNG, k = {len(frame)}", target, ours, {}, "most of it is setting type"))
+    return tasks
+
+
+def drawn(main: km.Pooled, stem: Path) -> None:
+    """Draw and save once."""
+    km.plot.save(km.plot.forest(main), stem, formats=["png"])
+
+
 METAFOR_TASKS = {
     "one analysis, k = 13": "pool_13",
     "one analysis, k = 1,000": "pool_1000",
@@ -199,7 +216,7 @@ def report() -> str:
     installed = peers.installed()
     found = {name: fit for name, (_, fit) in installed.items()}
     data = data_sets()
-    tasks = [*single_fits(data, found), *batches(data, found), *processes(found)]
+    tasks = [*single_fits(data, found), *batches(data, found), *processes(found), *figures()]
     measured = peers.metafor(data)
     if measured:
         add_metafor(tasks, measured)
