@@ -25,7 +25,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from kapmeta import wording
+from kapmeta.answering import registered_effects
 from kapmeta.effects import reported, risk_difference, risk_ratio
+from kapmeta.evidence import load_evidence
 from kapmeta.moderators import subgroups
 from kapmeta.plot.axis import effect_axis
 from kapmeta.plot.columns import Column, Row, declared, evidence_words, risk_judgement
@@ -626,3 +628,13 @@ def test_declared_columns_read_the_row() -> None:
     assert known["treatment"].heading == "New drug\nevents/total"
     assert known["effect"].cell(row).replace("\t", " ") == "0.41 (0.13 to 1.26)"
     assert known["control"].cell(row) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [("alcohol-odds", "interval as reported and Wald interval"), ("alcohol-days", "interval as reported")],
+)
+def test_reported_effects_beside_counts_are_said_to_have_both_intervals(question: str, told: str) -> None:
+    """The note gave Wald limits worked out from counts for limits as printed."""
+    drawn = forest(registered_effects(load_evidence(), question))
+    assert f"Single trials: {told}." in [text.get_text() for text in drawn.texts]

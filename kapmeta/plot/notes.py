@@ -192,10 +192,16 @@ def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
     """What the intervals of single trials are, where they are not those of Wald."""
     if not any(row.kind in ("study", "excluded") and row.shown for row in rows):
         return []
-    words = list(dict.fromkeys(effects_of(item).interval for _, items in blocks for item in items))
+    words = list(dict.fromkeys(word for _, items in blocks for item in items for word in _intervals(effects_of(item))))
     if words == ["wald"]:
         return []
     return [f"Single trials: {wording.joined(wording.CI_NAMES.get(word, word) for word in words)}."]
+
+
+def _intervals(effects: Effects) -> list[str]:
+    """The intervals of its rows: beside reported effects, trials with counts have Wald's."""
+    counted = "events_t" in effects.table and effects.table["events_t"].notna().any()
+    return [effects.interval, "wald"] if effects.interval == "as reported" and counted else [effects.interval]
 
 
 def _aside(rows: list[Row]) -> list[str]:
