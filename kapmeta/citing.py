@@ -37,8 +37,7 @@ _PAPERS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("PMM", "EB", "HSk", "SJ"),
-        "Veroniki AA, Jackson D, Viechtbauer W, et al. Methods to estimate the between-study variance and its "
-        "uncertainty in meta-analysis. Res Synth Methods 2016;7:55-79. https://doi.org/10.1002/jrsm.1164",
+        SENSITIVITY_PAPERS["tau2"],
     ),
     (
         ("hksj",),
@@ -170,8 +169,7 @@ _PAPERS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("GRIM",),
-        "Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of "
-        "results in psychology. Soc Psychol Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876",
+        SENSITIVITY_PAPERS["percentages"],
     ),
 )
 """The words of a method, and its reference."""
