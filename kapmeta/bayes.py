@@ -23,7 +23,7 @@ from kapmeta.core.weighting import q_statistic
 from kapmeta.effects import Names
 from kapmeta.exact import counts_and_curves
 from kapmeta.exact_models import nothing_said
-from kapmeta.pooling import one_question, warn_of_ratio
+from kapmeta.pooling import check_variances, one_question
 from kapmeta.posterior_results import Distribution, Posterior, density_of
 from kapmeta.protocol import PRIMARY, Method
 from kapmeta.results import Effects
@@ -190,7 +190,7 @@ def _from_effects(
         np.lexsort((effects.v[there], effects.y[there]))
     ]  # the order of the rows never changes the last digits
     y, v = effects.y[order], effects.v[order]
-    warn_of_ratio(v, stacklevel=4)
+    check_variances(v, stacklevel=4)
     prior, mean_prior = _tau_prior(tau_prior, effects.measure), _mu_prior(mu_prior, None)
     _refuse_one(order.size, mean_prior)
     _refuse_improper(order.size, prior, mean_prior)

@@ -13,7 +13,7 @@ from kapmeta.core.arrays import IntArray
 from kapmeta.dependence_results import FEWEST_DF, Multilevel, RobustTests
 from kapmeta.dependent_effects import Entering, entering_design, entering_effects, group_codes
 from kapmeta.design_matrix import Design
-from kapmeta.pooling import warn_of_ratio
+from kapmeta.pooling import check_variances
 from kapmeta.protocol import PRIMARY
 from kapmeta.regression_results import MetaRegression
 from kapmeta.results import Effects
@@ -92,7 +92,7 @@ def robust(
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
         entering = entering_effects(fitted, mixed)
-        warn_of_ratio(entering.effects.v[entering.positions])
+        check_variances(entering.effects.v[entering.positions])
         design = entering_design(moderators, entering, intercept)
     elif isinstance(fitted, MetaRegression | Multilevel):
         if moderators is not None:

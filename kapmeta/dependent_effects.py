@@ -18,7 +18,7 @@ from kapmeta.core.distributions import chi2_upper
 from kapmeta.core.regression import Joint, joint_test
 from kapmeta.dependence_results import Multilevel
 from kapmeta.design_matrix import Design, check_design, design_of
-from kapmeta.pooling import one_question, warn_of_ratio
+from kapmeta.pooling import check_variances, one_question
 from kapmeta.protocol import PRIMARY, Method
 from kapmeta.results import Effects, effects_given
 
@@ -115,7 +115,7 @@ def multilevel(
     """
     checking.chosen(ci, INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
-    warn_of_ratio(entering.effects.v[entering.positions])
+    check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
     codes = group_codes(names, entering)
     sampling = _sampling(entering, codes[0], rho, time, covariance)
@@ -437,7 +437,7 @@ def aggregate(
     (('A', 'B'), array([0.0593, 0.2   ]))
     """
     entering = entering_effects(effects, mixed)
-    warn_of_ratio(entering.effects.v[entering.positions])
+    check_variances(entering.effects.v[entering.positions])
     groups = _column(by, entering)
     code, words = pd.factorize(groups)
     if rho is None and covariance is None and code.size > len(words):

@@ -19,7 +19,7 @@ from kapmeta.core.intervals import classic
 from kapmeta.core.regression import Joint, Regression
 from kapmeta.core.status import Status
 from kapmeta.design_matrix import Design, check_design, design_of
-from kapmeta.pooling import MODELS, one_question, pool, warn_of_ratio
+from kapmeta.pooling import MODELS, check_variances, one_question, pool
 from kapmeta.protocol import PRIMARY, Method
 from kapmeta.regression_results import MetaRegression, Subgroups
 from kapmeta.results import Effects, Pooled, effects_given
@@ -111,7 +111,7 @@ def meta_regression(
         moderators = moderators.iloc[positions] if isinstance(moderators, pd.DataFrame) else moderators[positions]
     design = design_of(moderators, table, labels, intercept=intercept)
     check_design(design, labels)
-    warn_of_ratio(effects.v[positions])
+    check_variances(effects.v[positions])
     return _regressed(effects, positions, design, method, aside)
 
 

@@ -116,7 +116,7 @@ def pool(
     y, v = effects.y[order], effects.v[order]
     if order.size == 1:
         return _single(effects, order, method)
-    warn_of_ratio(v)
+    check_variances(v)
     between = _between(y, v, method)
     interval = INTERVALS[method.ci](y, v, np.asarray(between.value), method.level)
     _refuse(interval, method, between.value)
@@ -183,7 +183,7 @@ def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[
     return [str(value) for value, yes in zip(values, there, strict=True) if yes and pd.notna(value)]
 
 
-def warn_of_ratio(v: FloatArray, stacklevel: int = 3) -> None:
+def check_variances(v: FloatArray, stacklevel: int = 3) -> None:
     """Warn, where the caller of the named front stands, if variances lie further apart than units explain.
 
     Refuses those beside which the others are lost to rounding.
