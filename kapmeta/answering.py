@@ -202,19 +202,19 @@ def _may(pooled: Pooled, effects: Effects) -> str:
     if _tertiary(effects):
         seen = wording.joined(wording.unconfirmed_labels(effects))
         return f"Nothing, until the primary report has been read: the numbers of {seen} are not confirmed."
+    if pooled.k > 2:
+        shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
+        return f"{wording.pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
     design = _design(effects)
     told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
         return f"In the one {design} ({effects.labels[present[0]]}), {told[0]}."
-    if pooled.k == 2:
-        common = pool(effects, model="common", mixed=True)
-        each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
-        return (
-            f"Two {design}s: {each}. If there were no heterogeneity between them, the common {scale.name} would be "
-            f"{wording.estimate_text(common)}."
-        )
-    shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-    return f"{wording.pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
+    common = pool(effects, model="common", mixed=True)
+    each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
+    return (
+        f"Two {design}s: {each}. If there were no heterogeneity between them, the common {scale.name} would be "
+        f"{wording.estimate_text(common)}."
+    )
 
 
 def _design(effects: Effects) -> str:

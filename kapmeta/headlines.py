@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,13 +88,10 @@ class Headline:
 
     def summary(self) -> str:
         """Headline first, then what stands beside it, what is refused, and the disagreements."""
-        openings = {_SHOWN: "Headline", _BESIDE: "Beside it", _NOT: "Not to be headlined"}
-        analyses = [line for role, opening in openings.items() for line in self._told(role, opening)]
-        return "\n".join([*analyses, *self._caveats()])
-
-    def _told(self, role: str, opening: str) -> list[str]:
         frame = self.to_frame()
-        return [f"{opening}: {_sentence(row)}" for _, row in frame[frame["role"] == role].iterrows()]
+        openings = {_SHOWN: "Headline", _BESIDE: "Beside it", _NOT: "Not to be headlined"}
+        analyses = [line for role, opening in openings.items() for line in _told(frame, role, opening)]
+        return "\n".join([*analyses, *self._caveats()])
 
     def _caveats(self) -> list[str]:
         agreed = ["No defensible method contradicts another."] if self.agrees else []
@@ -121,8 +117,9 @@ class Headline:
         return f"Headline({told}; {n} disagreement{'' if n == 1 else 's'})"
 
     def _repr_html_(self) -> str:
-        lines = [*self._told(_SHOWN, "Headline"), *self._caveats()]  # the table tells the rest
-        return "".join(f"<p>{html.escape(line)}</p>" for line in lines) + wording.html_table(self.to_frame())
+        frame = self.to_frame()
+        lines = [*_told(frame, _SHOWN, "Headline"), *self._caveats()]  # the table tells the rest
+        return wording.page("\n".join(lines), frame)
 
 
 def headline(
@@ -376,6 +373,11 @@ def _conclusion(result: Result) -> str:
     if result.low > 0:
         return high_side.replace("Favours", "favours", 1)
     return low_side.replace("Favours", "favours", 1) if result.high < 0 else "leaves it open"
+
+
+def _told(frame: pd.DataFrame, role: str, opening: str) -> list[str]:
+    """A sentence for each analysis of that role."""
+    return [f"{opening}: {_sentence(row)}" for _, row in frame[frame["role"] == role].iterrows()]
 
 
 def _sentence(row: pd.Series[Any]) -> str:
