@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +38,6 @@ _COLUMNS = {"estimate": "y", "low": "y_low", "high": "y_high"}
 def _shown(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
     """A mean alone goes to the scale shown; coefficients become ratios of ratios or differences."""
     return scale.shown(x) if design.names == ("intercept",) else shown_coefficients(scale, x)
-
-
-def _page(text: str, frame: pd.DataFrame) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + wording.html_table(frame)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,7 +219,7 @@ class Multilevel:
         return f"Multilevel({self.effects.measure}, {self.k} effects, {', '.join(self.names_of_components)})"
 
     def _repr_html_(self) -> str:
-        return _page(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -335,7 +330,7 @@ class RobustTests:
         return f"RobustTests({self.kind}, {self.clusters} clusters by {self.cluster})"
 
     def _repr_html_(self) -> str:
-        return _page(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 FEWEST_DF = 4.0

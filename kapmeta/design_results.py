@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +26,6 @@ def _limits(scale: Measure, y: float, se: float, level: float, *, difference: bo
     shown = (np.exp if scale.ratio else np.asarray) if difference else scale.shown
     ends = (("estimate", y), ("low", y - half), ("high", y + half))
     return {**{name: float(shown(x)) for name, x in ends}, "y": y, "se": se}
-
-
-def _page(text: str, frame: pd.DataFrame) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + wording.html_table(frame)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,7 +132,7 @@ class Factorial:
         return f"Factorial({self.study}, {self.strata.scale.short} {wording.number(estimate)} combined)"
 
     def _repr_html_(self) -> str:
-        return _page(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 _ARMS = ("treatment", "control")
@@ -235,4 +230,4 @@ class DoseTrend:
         return f"DoseTrend({self.effects.measure}, {self.k} contrasts, {self.doses} doses)"
 
     def _repr_html_(self) -> str:
-        return _page(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,8 +99,7 @@ class FollowUp:
         return f"FollowUp({self.study}, {len(self.table)} times)"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
-        return head + wording.html_table(self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 def abstinence_curve(trials: pd.DataFrame, *, months: str = "months", level: float = 0.95) -> FollowUp:

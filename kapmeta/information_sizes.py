@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -83,7 +82,7 @@ class InformationSize:
         return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>{wording.html_table(self.table)}"
+        return wording.page(self.summary(), self.table)
 
 
 def information_size(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -317,6 +316,4 @@ class Posterior:
         return f"Posterior({self._text()}, k={self.k}, tau {self.tau_prior.name})"
 
     def _repr_html_(self) -> str:
-        table = wording.effects_table(self.effects)
-        text = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
-        return text + wording.html_table(table)
+        return wording.page(self.summary(), wording.effects_table(self.effects))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -340,8 +339,7 @@ class MetaRegression:
         return f"MetaRegression({self.effects.measure} {self.design.described}, k={self.k})"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<p>{html.escape(line)}</p>" for line in (self.summary().splitlines()))
-        return head + wording.html_table(self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
@@ -464,5 +462,4 @@ class Subgroups:
         return f"Subgroups({self.by}: {sizes})"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary().splitlines())
-        return head + wording.html_table(self.to_frame())
+        return wording.page(self.summary(), self.to_frame())

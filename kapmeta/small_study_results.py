@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,10 +29,6 @@ def _paragraph(sentences: Iterable[str], references: tuple[str, ...]) -> str:
     """Sentences with capitals and full stops, then the papers."""
     told = " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in sentences if text)
     return f"{told} References: {'; '.join(references)}." if references else told
-
-
-def _html(text: str, table: pd.DataFrame) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + wording.html_table(table)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,7 +128,7 @@ class AsymmetryTest:
         return f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power {self.power:.0%})"
 
     def _repr_html_(self) -> str:
-        return _html(self.summary(), self.to_frame().drop(columns="definition"))
+        return wording.page(self.summary(), self.to_frame().drop(columns="definition"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -234,7 +229,7 @@ class AdjustedEffect:
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
     def _repr_html_(self) -> str:
-        return _html(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -301,4 +296,4 @@ class BiasSensitivity:
         return f"BiasSensitivity({self.name}, {told}, k={self.k})"
 
     def _repr_html_(self) -> str:
-        return _html(self.summary(), self.to_frame())
+        return wording.page(self.summary(), self.to_frame())

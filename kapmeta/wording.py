@@ -339,14 +339,15 @@ def html_table(frame: pd.DataFrame) -> str:
     return str(shown.to_html(index=False, border=0, na_rep=""))
 
 
-def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
+def page(text: str, frame: pd.DataFrame) -> str:
+    """What a notebook shows of a result: its sentences, a paragraph each, and a table."""
+    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + html_table(frame)
 
 
 def effects_html(effects: Effects) -> str:
     """A sentence and a table for notebooks."""
     head = "\n".join(line for line in effects_summary(effects).splitlines() if not line.startswith("  "))
-    return _paragraphs(head) + html_table(effects_table(effects))
+    return page(head, effects_table(effects))
 
 
 def effects_table(effects: Effects) -> pd.DataFrame:
@@ -371,7 +372,7 @@ def pooled_html(pooled: Pooled) -> str:
         table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {"study": model_name(pooled.method)}
         for column in row:
             table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
-    return _paragraphs(pooled_summary(pooled)) + html_table(table)
+    return page(pooled_summary(pooled), table)
 
 
 def sweep_summary(sweep: Sweep) -> str:
@@ -393,4 +394,4 @@ def sweep_html(sweep: Sweep) -> str:
     frame = sweep.to_frame().drop(columns=["y", "se", "y_low", "y_high"], errors="ignore")
     if "status" in frame and (frame["status"] == Status.OK.meaning).all():
         frame = frame.drop(columns="status")
-    return _paragraphs(sweep_summary(sweep)) + html_table(frame)
+    return page(sweep_summary(sweep), frame)

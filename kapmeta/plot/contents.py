@@ -121,7 +121,7 @@ def sweep_contents(
 ) -> Contents:
     """The contents of a forest plot whose rows are analyses."""
     frame, effects, base = sweep.to_frame(), sweep.effects, sweep.base
-    rows = [Row("analysis", _one_line(record["analysis"]), record) for record in _records(frame)]
+    rows = [Row("analysis", _one_line(record["analysis"]), record) for record in wording.records(frame)]
     whole = _summary_rows(base, 0, f"All {wording.studies(base.k)}")[:1] if base is not None else []
     if base is not None and base.k > 1:
         rows += [Row("gap"), *whole]
@@ -182,16 +182,13 @@ def _summary_block(heading: str, results: list[Effects | Model]) -> list[Row]:
     return [row for i, (item, label) in labelled for row in _summary_rows(item, i, label)]
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
-
-
 def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -> list[Row]:
     """One row a study, with its weight under each model of `weighing` as ``weight_0``, ``weight_1`` ..."""
     effects = effects_of(results[0])
     level = results[0].method.level if isinstance(results[0], Model) else 0.95
     rows = []
-    for i, (label, record) in enumerate(zip(effects.labels, _records(effects.to_frame(level=level)), strict=True)):
+    records = wording.records(effects.to_frame(level=level))
+    for i, (label, record) in enumerate(zip(effects.labels, records, strict=True)):
         shares = {
             f"weight_{m}": item.weights[
                 i if item.effects.labels == effects.labels else item.effects.labels.index(label)
@@ -217,7 +214,7 @@ def _not_randomised(record: Mapping[str, object]) -> bool:
 def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> list[Row]:
     """The diamond, with its `share` of all weights, and the prediction interval."""
     frame = pooled.to_frame()
-    records = _records(frame[frame["row"].isin(["pooled", "prediction"])])
+    records = wording.records(frame[frame["row"].isin(["pooled", "prediction"])])
     interval = tied(f"Prediction interval ({wording.percent(pooled.method.level)})")
     return [
         Row("pooled", label, {**record, "weight": share}, model, pooled)
