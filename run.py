@@ -242,11 +242,11 @@ def set_up_lab(venv: Path) -> None:
 
 
 def reproduce(venv: Path, rest: list[str]) -> int:
-    return run(venv, ["-m", "kapmeta.reproduce", *rest])
+    return run(venv, ["-m", "kapmeta.review.reproduce", *rest])
 
 
 def check(venv: Path, rest: list[str]) -> int:
-    return run(venv, ["-m", "kapmeta.reproduce", "--check", *rest])
+    return run(venv, ["-m", "kapmeta.review.reproduce", "--check", *rest])
 
 
 def test(venv: Path, rest: list[str]) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 # BCG vaccine against tuberculosis (Colditz and others, JAMA 1994;271:698-702): events and totals, treated and control.
 BCG = {

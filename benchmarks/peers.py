@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.inputs import Studies
 from benchmarks.timing import Taken, looped
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 Fit = Callable[[FloatArray, FloatArray], float]  # effects and variances to tau2
 

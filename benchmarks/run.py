@@ -28,7 +28,8 @@ import kapmeta as km
 from benchmarks import peers
 from benchmarks.inputs import BCG, Studies, bcg, counted, simulated
 from benchmarks.timing import Taken, fresh_process, peak_memory, timed
-from kapmeta.core import combine, masks
+from kapmeta.core import combine
+from kapmeta.core.numerics import masks
 
 RESULTS = Path(__file__).with_name("results.md")
 EXACT_TAU2 = 0.31324325813648085  # BCG, REML: metafor 5.1-12 with threshold 1e-13

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 __all__ = [
     "chosen",

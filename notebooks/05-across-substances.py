@@ -8,7 +8,7 @@
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_readme_gallery, save_readme_table, save_table
+from kapmeta.review.reproduce import save_figure, save_readme_gallery, save_readme_table, save_table
 
 pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()

@@ -8,7 +8,7 @@
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_readme_table, save_table, witness
+from kapmeta.review.reproduce import save_figure, save_readme_table, save_table, witness
 
 pd.set_option("display.max_colwidth", None)
 

@@ -6,7 +6,7 @@
 
 # %%
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_table
+from kapmeta.review.reproduce import save_figure, save_table
 
 evidence = km.load_evidence()
 

@@ -8,7 +8,7 @@
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_readme_thumbnails
+from kapmeta.review.reproduce import save_figure, save_readme_thumbnails
 
 evidence = km.load_evidence()
 bcg = km.load_example("bcg")

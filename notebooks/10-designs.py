@@ -8,7 +8,7 @@
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.reproduce import save_table
+from kapmeta.review.reproduce import save_table
 
 evidence = km.load_evidence()
 

@@ -9,7 +9,7 @@
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_table
+from kapmeta.review.reproduce import save_figure, save_table
 
 # %% [markdown]
 # ## Lung cancer and passive smoking

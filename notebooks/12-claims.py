@@ -12,13 +12,18 @@ import pandas as pd
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.bias_judgements import bias_adjusted, check_bias_judgements
-from kapmeta.certainty import absolute_effects, imprecision, information_size, probability_beyond
+from kapmeta.certainty.absolute_risks import absolute_effects
+from kapmeta.certainty.findings import summary_of_findings
+from kapmeta.certainty.grading import certainty_table
+from kapmeta.certainty.imprecisions import imprecision, probability_beyond
+from kapmeta.certainty.information_sizes import information_size
+from kapmeta.certainty.risk_of_bias import bias_adjusted
 from kapmeta.citing import cite
-from kapmeta.claims import audit_claims
-from kapmeta.findings import certainty_table, headline_effect, headline_of, summary_of_findings
-from kapmeta.report import in_short, sensitivity_table, trials_table
-from kapmeta.reproduce import save_table, save_text
+from kapmeta.pooling.headlines import headline_effect, headline_of
+from kapmeta.review.claims import audit_claims
+from kapmeta.review.report import in_short, sensitivity_table, trials_table
+from kapmeta.review.reproduce import save_table, save_text
+from kapmeta.review.risk_of_bias import check_bias_judgements
 
 pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()

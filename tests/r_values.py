@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 REFERENCE = Path(__file__).parent / "reference"
 

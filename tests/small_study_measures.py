@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.core import asymmetry, copas, fail_safe, selection
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.henmi_copas import henmi_copas_limits
-from kapmeta.core.limit_meta_analysis import limit_meta_analysis
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.trim_and_fill import Filled, FillStatus, trim_and_fill
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
+from kapmeta.core.small_study import asymmetry, copas, fail_safe, selection
+from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis
+from kapmeta.core.small_study.trim_and_fill import Filled, FillStatus, trim_and_fill
 from tests.r_values import given_effects, number, records
 from tests.test_asymmetry import meta_effects, table_of
 from tests.test_copas import selection_parameters

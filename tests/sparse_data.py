@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_curves import Tables
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray
 
 # KAP5 of the method specification: for testing only, S2 and S4 are invented
 ROWS = {

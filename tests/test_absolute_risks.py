@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import absolute_risks as to
-from kapmeta.core import counts
+from kapmeta.core.certainty import absolute_risks as to
+from kapmeta.core.effects import counts
 
 
 def test_worked_examples_of_absolute_effects() -> None:

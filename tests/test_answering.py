@@ -11,8 +11,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import kapmeta as km
-from kapmeta.evidence import Evidence
-from kapmeta.protocol import HEADLINE, QUESTIONS, headline_rule
+from kapmeta.pooling.headlines import HEADLINE, headline_rule
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.protocol import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 WALD = {  # dossier section 1

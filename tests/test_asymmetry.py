@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.special import gammaln
 
-from kapmeta.core import asymmetry
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study import asymmetry
 from kapmeta.examples import load_example
 from tests.r_values import counted_effects, number, records
 

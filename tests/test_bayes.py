@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.bayes import borrow, heterogeneity_surprise, pool_bayes
-from kapmeta.core.posterior import Mixture, updated
-from kapmeta.core.priors import flat, half_cauchy, half_normal, rhodes, turner, uniform
+from kapmeta.core.bayes.posterior import Mixture, updated
+from kapmeta.core.bayes.priors import flat, half_cauchy, half_normal, rhodes, turner, uniform
+from kapmeta.pooling.bayes import borrow, heterogeneity_surprise, pool_bayes
 from tests.sparse_data import COLUMNS, STRESS, expected, frame
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kapmeta.core import beta_binomial as module
-from kapmeta.core.beta_binomial import beta_binomial
+from kapmeta.core.exact import beta_binomial as module
+from kapmeta.core.exact.beta_binomial import beta_binomial
 from tests.r_values import records
 from tests.sparse_data import expected, r_tables, tables, tables_of
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from kapmeta.core import bias_bounds
-from kapmeta.core.combining import combine
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study import bias_bounds
 from tests.r_values import data_set
 
 

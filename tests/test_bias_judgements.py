@@ -12,15 +12,10 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.bias_judgements import (
-    bias_adjusted,
-    check_bias_judgements,
-    low_risk_only,
-    rob2_judgements,
-    robins_i_overall,
-)
-from kapmeta.core.risk_of_bias import DOMAINS, QUESTIONS, ROB2, overall
-from kapmeta.evidence import EvidenceError, load_evidence
+from kapmeta.certainty.risk_of_bias import bias_adjusted, low_risk_only, rob2_judgements, robins_i_overall
+from kapmeta.core.certainty.risk_of_bias import DOMAINS, QUESTIONS, ROB2, overall
+from kapmeta.review.evidence import EvidenceError, load_evidence
+from kapmeta.review.risk_of_bias import check_bias_judgements
 
 # One line a path of the published flow charts: domain, answers, judgement.
 PATHS = [
@@ -182,7 +177,7 @@ def test_robins_i_can_be_entered_with_its_own_domains_and_words(tmp_path: Path) 
         ]
     )
 
-    def loaded(rows: pd.DataFrame) -> km.evidence.Evidence:
+    def loaded(rows: pd.DataFrame) -> km.review.evidence.Evidence:
         others = table[table["study_id"] != "krupitsky1997"]
         pd.concat([rows, others]).to_csv(folder / "risk_of_bias.csv", index=False, lineterminator="\n")
         return load_evidence(folder)

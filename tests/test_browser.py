@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kapmeta.evidence import load_evidence
-from kapmeta.report import write
+from kapmeta.review.evidence import load_evidence
+from kapmeta.review.report import write
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:

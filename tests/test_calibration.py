@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kapmeta.calibration_card import CARD, calibration
-from kapmeta.core.calibration import RISKS, performance, simulated
-from kapmeta.core.universes import Analysis
+from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
+from kapmeta.core.sensitivity.universes import Analysis
+from kapmeta.sensitivity.coverage import CARD, calibration
 
 KAP5 = pd.DataFrame(
     {

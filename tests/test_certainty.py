@@ -12,18 +12,16 @@ import pytest
 from scipy.stats import norm
 
 import kapmeta as km
-from kapmeta.bayes import pool_bayes
-from kapmeta.certainty import (
-    absolute_effects,
-    imprecision,
-    information_size,
-    number_needed_to_treat,
-    probability_beyond,
-)
+from kapmeta.certainty.absolute_risks import absolute_effects, number_needed_to_treat
+from kapmeta.certainty.findings import summary_of_findings
+from kapmeta.certainty.grading import certainty_table
+from kapmeta.certainty.imprecisions import imprecision, probability_beyond
+from kapmeta.certainty.information_sizes import information_size
 from kapmeta.citing import cite
-from kapmeta.core.posterior import Mixture
-from kapmeta.evidence import Evidence, load_evidence
-from kapmeta.findings import certainty_table, headline_effect, headline_of, summary_of_findings
+from kapmeta.core.bayes.posterior import Mixture
+from kapmeta.pooling.bayes import pool_bayes
+from kapmeta.pooling.headlines import headline_effect, headline_of
+from kapmeta.review.evidence import Evidence, load_evidence
 
 # Five invented tables for tests only; the expected values beside the assertions were made by an independent program.
 FIVE = pd.DataFrame(

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.choices import pooled_measures, rounded_counts
-from kapmeta.robustness import sensitivity_table
+from kapmeta.sensitivity.choices import pooled_measures
+from kapmeta.sensitivity.overview import sensitivity_table
+from kapmeta.sensitivity.percentages import rounded_counts
 
 KAP5 = pd.DataFrame(
     {

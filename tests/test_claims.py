@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kapmeta.claims import RECOMPUTATIONS, VERDICTS, audit_claims, check_claims
-from kapmeta.evidence import Evidence, EvidenceError, load_evidence
+from kapmeta.review.claims import VERDICTS, audit_claims, check_claims
+from kapmeta.review.evidence import Evidence, EvidenceError, load_evidence
+from kapmeta.review.recomputing import RECOMPUTATIONS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

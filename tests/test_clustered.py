@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kapmeta.core import clustered, multivariate, residual_variance
-from kapmeta.core.distributions import t_two_sided
+from kapmeta.core.moderators import clustered, multivariate, residual_variance
+from kapmeta.core.numerics.distributions import t_two_sided
 
 # metafor 5.1.12 and clubSandwich 0.5.8 on R 4.2.2: tests/reference/13_rma_mv_rve.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "13_rma_mv_rve.json.gz"

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from kapmeta.core import combine, masks
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.core import combine
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.core.pooling.intervals import INTERVALS
 from tests.r_values import data_set
 
 FLOATS = ("estimate", "se", "low", "high", "df", "tau2", "q")

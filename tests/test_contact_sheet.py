@@ -27,8 +27,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kapmeta.effects import risk_ratio
-from kapmeta.moderators import meta_regression, subgroups
+from kapmeta.effects.counts import risk_ratio
+from kapmeta.moderators.regression import meta_regression
+from kapmeta.moderators.subgroup_pooling import subgroups
 from kapmeta.plot import (
     curves,
     forests,
@@ -41,9 +42,10 @@ from kapmeta.plot import (
     tipping_surfaces,
 )
 from kapmeta.plot.saving import alt_text, root_of, save
-from kapmeta.pooling import pool
-from kapmeta.results import Effects, Pooled
-from kapmeta.sensitivity import influence as deletion
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
+from kapmeta.sensitivity.deletion import influence as deletion
 
 matplotlib.use("Agg")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import conversions as to
+from kapmeta.core.effects import conversions as to
 
 ratios = st.floats(0.05, 20)
 risks = st.floats(0.01, 0.99)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import optimize, special
 
-from kapmeta.core import copas as model
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.copas import copas, selection_line, squeezed
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study import copas as model
+from kapmeta.core.small_study.copas import copas, selection_line, squeezed
 from kapmeta.examples import load_example
 from tests.r_values import records
 from tests.test_asymmetry import meta_effects

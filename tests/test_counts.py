@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import counts
-from kapmeta.core.counts import (
+from kapmeta.core.effects import counts
+from kapmeta.core.effects.counts import (
     TRIGGERS,
     Estimates,
     arcsine_difference,

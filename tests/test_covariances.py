@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.covariances import sampling_covariance
-from kapmeta.dependent_effects import aggregate
-from kapmeta.designs import combine_arms
+from kapmeta.effects.covariances import sampling_covariance
+from kapmeta.effects.designs import combine_arms
+from kapmeta.moderators.dependence import aggregate
 from tests.design_data import close, shared_rows, times
 
 

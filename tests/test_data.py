@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kapmeta.evidence import Evidence, load_evidence
-from kapmeta.protocol import SUBSTANCES, WINDOWS
+from kapmeta.review.evidence import Evidence, load_evidence
+from kapmeta.review.protocol import SUBSTANCES, WINDOWS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 TABLES = [

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.cluster_robust import robust
-from kapmeta.core import dependence, survival
-from kapmeta.dependent_effects import aggregate, multilevel, multivariate
-from kapmeta.moderators import meta_regression
+from kapmeta.core.effects import dependence, survival
+from kapmeta.moderators.cluster_robust import robust
+from kapmeta.moderators.dependence import aggregate, multilevel, multivariate
+from kapmeta.moderators.regression import meta_regression
 
 # metafor 5.1.12 and clubSandwich 0.5.8 on R 4.2.2: tests/reference/13_rma_mv_rve.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "13_rma_mv_rve.json.gz"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.designs import combine_arms, contrasts, factorial, refuse_double_counting
+from kapmeta.effects.designs import combine_arms, contrasts, factorial, refuse_double_counting
 from tests.design_data import close, shared_rows
 
 ARMS = pd.DataFrame(

@@ -1,4 +1,5 @@
-"""Every divergence from metafor and meta in kapmeta/reproduce/divergences.csv, measured again from tests/reference.
+"""Every divergence from metafor and meta in kapmeta/review/reproduce/divergences.csv, measured again from
+tests/reference.
 
 Each line of the table has a function here that measures it: the largest difference over all reference records in which
 it shows, absolute or relative as the line says; or, where one side gives no number at all, in how many values.
@@ -14,18 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kapmeta.core import counts, stratified, stratified_tests
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.heterogeneity import cochran_q, h2_test_based
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import estimate
-from kapmeta.core.tau2_intervals import q_profile
+from kapmeta.core.effects import counts
+from kapmeta.core.exact import stratified, stratified_tests
+from kapmeta.core.heterogeneity.heterogeneity import cochran_q, h2_test_based
+from kapmeta.core.heterogeneity.tau2 import estimate
+from kapmeta.core.heterogeneity.tau2_intervals import q_profile
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.pooling.intervals import INTERVALS
+from kapmeta.core.pooling.prediction import PREDICTIONS
 from tests import small_study_measures
 from tests.r_values import counted_effects, given_effects, number, records
 
-TABLE = Path(__file__).resolve().parent.parent / "kapmeta" / "reproduce" / "divergences.csv"
+TABLE = Path(__file__).resolve().parent.parent / "kapmeta" / "review" / "reproduce" / "divergences.csv"
 COLUMNS = ["package", "quantity", "theirs", "ours", "cause", "kind", "largest"]
 KINDS = ("absolute", "relative", "values without a number")
 

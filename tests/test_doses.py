@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.covariances import sampling_covariance
-from kapmeta.doses import dose_trend
+from kapmeta.effects.covariances import sampling_covariance
+from kapmeta.moderators.doses import dose_trend
 from tests.design_data import close
 
 

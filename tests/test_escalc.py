@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from kapmeta.core import conversions, counts, means, proportions
-from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.effects import conversions, counts, means, proportions
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 REFERENCE = Path(__file__).parent / "reference" / "01_escalc.json.gz"
 RTOL = 1e-12

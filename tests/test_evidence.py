@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.evidence import Evidence, EvidenceError, load_evidence, reading, rules, tables
-from kapmeta.evidence.rules import RULES
-from kapmeta.evidence.trials import COLUMNS, REPORTED_COLUMNS
+from kapmeta.review.evidence import Evidence, EvidenceError, load_evidence, reading, rules, tables
+from kapmeta.review.evidence.rules import RULES
+from kapmeta.review.evidence.trials import COLUMNS, REPORTED_COLUMNS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 import kapmeta as km
-from kapmeta.core import exact_difference
-from kapmeta.exact import pool_exact
-from kapmeta.exact_models import EXACT_MODELS
+from kapmeta.core.exact import exact_difference
+from kapmeta.pooling.exact import pool_exact
+from kapmeta.pooling.exact_models import EXACT_MODELS
 from tests.sparse_data import COLUMNS, expected, frame, log_risk_ratios, tables, tables_of
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from kapmeta.core import fail_safe
-from kapmeta.core.combining import combine
-from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study import fail_safe
 from tests.r_values import data_set, number, records
 
 

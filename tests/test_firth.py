@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kapmeta.core import firth as module
-from kapmeta.core.firth import firth
-from kapmeta.core.logistic_models import Model, maximum
+from kapmeta.core.exact import firth as module
+from kapmeta.core.exact.firth import firth
+from kapmeta.core.exact.logistic_models import Model, maximum
 from tests.r_values import records
 from tests.sparse_data import expected, r_tables, tables, tables_of
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.follow_up import abstinence_curve, relapse_hazard_ratio, time_abstinent
+from kapmeta.effects.follow_up import abstinence_curve, relapse_hazard_ratio, time_abstinent
 from tests.design_data import close, times
 
 

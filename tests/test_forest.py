@@ -25,19 +25,23 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from kapmeta import wording
-from kapmeta.answering import registered_effects
-from kapmeta.effects import reported, risk_difference, risk_ratio
-from kapmeta.evidence import load_evidence
-from kapmeta.moderators import subgroups
-from kapmeta.plot.axis import effect_axis
-from kapmeta.plot.columns import Column, Row, declared, evidence_words, risk_judgement
+from kapmeta.effects.counts import risk_difference, risk_ratio
+from kapmeta.effects.estimates import reported
+from kapmeta.methods import ZERO_NAMES
+from kapmeta.moderators.subgroup_pooling import subgroups
+from kapmeta.plot.forest_page.columns import Column, Row, declared, evidence_words, risk_judgement
 from kapmeta.plot.forests import forest, size, sweep
+from kapmeta.plot.panel.axis import effect_axis
+from kapmeta.plot.panel.typesetting import Font, aligned, text_width, wrapped
 from kapmeta.plot.saving import alt_text, root_of
 from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
-from kapmeta.plot.typesetting import Font, aligned, text_width, wrapped
-from kapmeta.pooling import pool
-from kapmeta.results import Effects, Pooled, Sweep
-from kapmeta.sensitivity import leave_one_out
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import NOT_CONFIRMED, Effects
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.sweeps import Sweep
+from kapmeta.review.answering import registered_effects
+from kapmeta.review.evidence import load_evidence
+from kapmeta.sensitivity.deletion import leave_one_out
 
 matplotlib.use("Agg")
 
@@ -282,7 +286,7 @@ def test_counts_that_are_not_confirmed_are_marked_and_nothing_may_be_concluded()
     shown = words(forest(pooled(TRIALS)))
     assert [text for text in shown if "¶" in text] == [
         "Krupitsky 2002 ¶",
-        f"¶ Not confirmed. {wording.NOT_CONFIRMED}.",
+        f"¶ Not confirmed. {NOT_CONFIRMED}.",
     ]
 
 
@@ -298,7 +302,7 @@ def test_zero_cell_is_marked_and_explained() -> None:
     ax = forest(pooled(TRIALS))
     assert [text for text in words(ax) if "‡" in text] == [
         "Dakwar 2019 ‡",
-        f"‡ Zero cell: {wording.ZERO_NAMES['half-if-any']}.",
+        f"‡ Zero cell: {ZERO_NAMES['half-if-any']}.",
     ]
 
 
@@ -543,7 +547,7 @@ import sys
 import kapmeta.plot
 assert "matplotlib" not in sys.modules
 from matplotlib.figure import Figure
-from kapmeta.results import Effects
+from kapmeta.results.effects import Effects
 import pandas as pd
 effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
 ax = Figure(figsize=kapmeta.plot.size(effects)).subplots()

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kapmeta.core import combine, counts, stratified
-from kapmeta.core.fragility import fisher_p_value, pooled_fragility, trial_fragility
+from kapmeta.core import combine
+from kapmeta.core.effects import counts
+from kapmeta.core.exact import stratified
+from kapmeta.core.sensitivity.fragility import fisher_p_value, pooled_fragility, trial_fragility
 
 # Methods 0.4: two of the trials are invented for tests.
 KAP5 = tuple(

@@ -16,7 +16,8 @@ from numpy.testing import assert_allclose
 import kapmeta as km
 from kapmeta.plot import funnels, style
 from kapmeta.plot.saving import alt_text
-from kapmeta.results import Effects, Pooled
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
 
 matplotlib.use("Agg")
 

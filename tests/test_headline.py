@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.bayes import pool_bayes
-from kapmeta.headlines import headline
-from kapmeta.posterior_results import Posterior
-from kapmeta.results import Pooled
+from kapmeta.pooling.bayes import pool_bayes
+from kapmeta.pooling.headlines import headline
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Posterior
 from tests.sparse_data import COLUMNS, STRESS, expected, frame
 
 

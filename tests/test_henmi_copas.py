@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_allclose
 
-from kapmeta.core.henmi_copas import henmi_copas_limits
+from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
 from tests.r_values import number, records
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.heterogeneity import (
+from kapmeta.core.heterogeneity.heterogeneity import (
     between_share,
     cochran_q,
     h2_from_q,
@@ -24,7 +23,8 @@ from kapmeta.core.heterogeneity import (
     i2_from_tau2,
     typical_variance,
 )
-from kapmeta.core.tau2 import estimate
+from kapmeta.core.heterogeneity.tau2 import estimate
+from kapmeta.core.numerics.arrays import FloatArray
 from tests.r_values import counted_effects, data_set, given_effects, method_values, number, records
 
 

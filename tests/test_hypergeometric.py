@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import gammaln
 
-from kapmeta.core import hypergeometric, masks
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.hypergeometric import common_odds_ratio, log_coefficients
-from kapmeta.core.status import Status
+from kapmeta.core.effects import hypergeometric
+from kapmeta.core.effects.hypergeometric import common_odds_ratio, log_coefficients
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.status import Status
 
 KAP5 = np.array([[73, 111, 24, 100], [6, 17, 3, 23], [13, 26, 6, 27], [6, 35, 2, 35], [12, 27, 0, 28]]).T
 ALCOHOL2, OPIOID2 = KAP5[:, :2], KAP5[:, 2:4]

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import combine, masks
-from kapmeta.core.combining import Combined
-from kapmeta.core.influence import CUT_OFFS, baujat, beyond, influence
+from kapmeta.core import combine
+from kapmeta.core.numerics import masks
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.core.sensitivity.influence import CUT_OFFS, baujat, beyond, influence
 from tests.r_values import data_set
 
 

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.information import alpha_spent, diversity, obrien_fleming_boundaries, required_information_size
+from kapmeta.core.certainty.information import (
+    alpha_spent,
+    diversity,
+    obrien_fleming_boundaries,
+    required_information_size,
+)
+from kapmeta.core.numerics.distributions import normal_quantile
 
 # Boundaries of Lan and DeMets, O'Brien-Fleming type, two-sided 0.05, to the digits of the standard tables; made with an
 # independent 2001-point trapezoid recursion.

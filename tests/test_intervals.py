@@ -12,21 +12,15 @@ from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, special, stats
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile, normal_quantile, t_quantile
-from kapmeta.core.henmi_copas import _Moments
-from kapmeta.core.intervals import INTERVALS, MeanInterval, classic, hartung_knapp_factor, kenward_roger
-from kapmeta.core.likelihood_intervals import (
-    Maximum,
-    likelihood_ratio,
-    maximum,
-    skovgaard_statistic,
-    tau2_at,
-)
-from kapmeta.core.permutation import permutation_p_value, sign_patterns
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import dersimonian_laird, estimate
-from kapmeta.core.weighting import mean_and_residuals, weights
+from kapmeta.core.heterogeneity.tau2 import dersimonian_laird, estimate
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile, normal_quantile, t_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import mean_and_residuals, weights
+from kapmeta.core.pooling.henmi_copas import _Moments
+from kapmeta.core.pooling.intervals import INTERVALS, MeanInterval, classic, hartung_knapp_factor, kenward_roger
+from kapmeta.core.pooling.likelihood_intervals import Maximum, likelihood_ratio, maximum, skovgaard_statistic, tau2_at
+from kapmeta.core.pooling.permutation import permutation_p_value, sign_patterns
 from tests.r_values import counted_effects, data_set, given_effects, method_values, number, records
 
 METAFOR = {"z": "wald", "t": "t", "knha": "hksj", "adhoc": "hksj-variance"}
@@ -557,7 +551,7 @@ def test_estimates_that_differ_in_the_tenth_digit_are_not_equal(scale: float) ->
 
 def test_permutation_lists_the_patterns_of_the_most_studies_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert INTERVALS["permutation"](np.linspace(0.2, 0.9, 17), np.full(17, 0.1), 0.0, 0.95).status == Status.REFUSED
-    monkeypatch.setattr("kapmeta.core.intervals.MOST_STUDIES", 6)  # 16 take seconds
+    monkeypatch.setattr("kapmeta.core.pooling.intervals.MOST_STUDIES", 6)  # 16 take seconds
     assert INTERVALS["permutation"](Y6, V6, 0.0, 0.95).status == Status.OK
     y, v = np.append(Y6, [0.3, 0.1]), np.append(V6, [0.2, np.inf])
     assert INTERVALS["permutation"](y, v, 0.0, 0.95).status == Status.REFUSED

@@ -16,18 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
-from kapmeta.core import (
-    binomial_posterior,
-    hypergeometric,
-    likelihood_curves,
-    likelihood_intervals,
-    likelihood_models,
-    logistic_models,
-    marginal_likelihood,
-    posterior,
-    priors,
-)
-from kapmeta.core.likelihood_curves import CURVES, Tables, tabulated
+from kapmeta.core.bayes import binomial_posterior, posterior, priors
+from kapmeta.core.effects import hypergeometric
+from kapmeta.core.exact import likelihood_curves, likelihood_models, logistic_models, marginal_likelihood
+from kapmeta.core.exact.likelihood_curves import CURVES, Tables, tabulated
+from kapmeta.core.pooling import likelihood_intervals
 from tests.r_values import records
 from tests.sparse_data import SETS, expected, log_risk_ratios, r_tables, tables, tables_of
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from kapmeta.core import variance_likelihood
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.likelihood_search import Likelihood, Slopes, every_maximum, highest_maxima
-from kapmeta.core.variance_likelihood import global_maximum, local_maxima, log_likelihood
+from kapmeta.core.heterogeneity import variance_likelihood
+from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, local_maxima, log_likelihood
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.likelihood_search import Likelihood, Slopes, every_maximum, highest_maxima
 
 # Two modes between neighbours of six first nodes, the score having one sign at both: found among some million random
 # problems. Effects, variances, restricted.

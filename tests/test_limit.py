@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.limit_meta_analysis import ADJUSTMENTS, limit_meta_analysis
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS, limit_meta_analysis
 from kapmeta.examples import load_example
 from tests.r_values import number, records
 from tests.test_asymmetry import meta_effects

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_allclose
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.maxima import maximise
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.maxima import maximise
 
 
 def test_maximise_finds_maxima_inside_and_on_the_bounds() -> None:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import means
-from kapmeta.core.counts import Estimates
-from kapmeta.core.distributions import t_quantile, t_two_sided
+from kapmeta.core.effects import means
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 
 PDA = (86.2, 20.1, 24, 75.9, 24.7, 23)  # percentage of days abstinent, as in Grabski 2022
 MEASURES: dict[str, Callable[..., Estimates]] = {

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.citing import REFERENCES
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.results import Effects
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.pooling.intervals import INTERVALS
+from kapmeta.core.pooling.prediction import PREDICTIONS
+from kapmeta.references import REFERENCES
+from kapmeta.results.effects import Effects
 from kapmeta.small_study import TESTS
 
 

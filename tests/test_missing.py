@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import combine, counts
-from kapmeta.core.counts import Estimates
-from kapmeta.core.missing import (
+from kapmeta.core import combine
+from kapmeta.core.effects import counts
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.sensitivity.missing import (
     Arm,
     at_nodes,
     averaged,

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.core import single_trial
-from kapmeta.missingness import STRATEGIES, missing_outcomes
-from kapmeta.tipping import fragility_index, tipping_point
+from kapmeta.core.effects import single_trial
+from kapmeta.sensitivity.fragility import fragility_index
+from kapmeta.sensitivity.missingness import STRATEGIES, missing_outcomes
+from kapmeta.sensitivity.tipping import tipping_point
 
 TRIALS = pd.DataFrame(
     {

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.design_matrix import design_of
-from kapmeta.moderators import likelihood_ratio, meta_regression, subgroups
+from kapmeta.moderators.design_matrix import design_of
+from kapmeta.moderators.regression import likelihood_ratio, meta_regression
+from kapmeta.moderators.subgroup_pooling import subgroups
 
 # metafor 5.1.12 and meta 8.4.0 on R 4.2.2: tests/reference/08_metareg_subgroup.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "08_metareg_subgroup.json.gz"

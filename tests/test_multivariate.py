@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.core import dependence, multivariate, residual_variance
+from kapmeta.core.effects import dependence
+from kapmeta.core.moderators import multivariate, residual_variance
 
 # metafor 5.1.12 on R 4.2.2, nlminb at its tightest tolerance: tests/reference/13_rma_mv_rve.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "13_rma_mv_rve.json.gz"

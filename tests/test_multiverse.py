@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta import exact_universes
-from kapmeta.alternatives import CHOICES, OWN_INTERVAL
-from kapmeta.choices import at_time
-from kapmeta.core import universes
-from kapmeta.core.distributions import normal_cdf
-from kapmeta.core.universes import OPPOSITE, Analysis, Cells, Patients, evaluate, explained, shuffled
-from kapmeta.exact import Data
-from kapmeta.exact_universes import MODELS
-from kapmeta.universes import multiverse
+from kapmeta.core.numerics.distributions import normal_cdf
+from kapmeta.core.sensitivity import universes
+from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, Patients, evaluate, explained, shuffled
+from kapmeta.pooling.exact_models import Data
+from kapmeta.sensitivity import multiverse_exact as exact_universes
+from kapmeta.sensitivity.choices import at_time
+from kapmeta.sensitivity.multiverse_choices import CHOICES, OWN_INTERVAL
+from kapmeta.sensitivity.multiverse_exact import MODELS
+from kapmeta.sensitivity.multiverses import multiverse
 
 KAP5 = pd.DataFrame(
     {

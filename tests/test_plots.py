@@ -17,11 +17,11 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from kapmeta import plot, wording
-from kapmeta.bayes import pool_bayes
-from kapmeta.effects import generic, odds_ratio, risk_difference, risk_ratio
-from kapmeta.exact import pool_exact
+from kapmeta.effects.counts import odds_ratio, risk_difference, risk_ratio
+from kapmeta.effects.estimates import generic
 from kapmeta.examples import load_example
-from kapmeta.moderators import meta_regression, subgroups
+from kapmeta.moderators.regression import meta_regression
+from kapmeta.moderators.subgroup_pooling import subgroups
 from kapmeta.plot import (
     curves,
     funnels,
@@ -32,19 +32,21 @@ from kapmeta.plot import (
     subset_clouds,
     tipping_surfaces,
 )
-from kapmeta.plot.enriching import prediction_density
+from kapmeta.plot.forest_page.enriching import prediction_density
 from kapmeta.plot.forests import forest, size
-from kapmeta.plot.labelling import labelled
 from kapmeta.plot.paging import forest_pages
+from kapmeta.plot.panel.labelling import labelled
+from kapmeta.plot.panel.typesetting import Font
 from kapmeta.plot.pixels import png_bytes
 from kapmeta.plot.saving import alt_text, root_of
 from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
-from kapmeta.plot.typesetting import Font
-from kapmeta.pooling import pool
-from kapmeta.regression_results import Subgroups
-from kapmeta.results import Pooled
+from kapmeta.pooling.bayes import pool_bayes
+from kapmeta.pooling.exact import pool_exact
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.regressions import Subgroups
 from kapmeta.small_study import asymmetry_test
-from kapmeta.stratification import mantel_haenszel
 
 matplotlib.use("Agg")
 
@@ -92,7 +94,7 @@ def test_funnel_stands_at_effects_and_standard_errors(bcg: Pooled) -> None:
 
 
 def test_funnel_contours_are_where_the_p_value_is_that_of_the_contour(bcg: Pooled) -> None:
-    from kapmeta.core.distributions import normal_cdf
+    from kapmeta.core.numerics.distributions import normal_cdf
 
     ax = funnels.funnel(bcg, contours=(0.95,))
     inner = [c for c in ax.collections if isinstance(c, PolyCollection)][1].get_paths()[0].vertices
@@ -223,7 +225,7 @@ def test_prior_scale_tells_where_it_tips() -> None:
 
 
 def test_follow_up_draws_each_arm_and_knows_a_follow_up() -> None:
-    from kapmeta.follow_up import abstinence_curve
+    from kapmeta.effects.follow_up import abstinence_curve
 
     rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
                          "events_t": [18, 14, 10], "events_c": [10, 6, 4]})  # fmt: skip
@@ -277,8 +279,8 @@ def test_tipping_numbers_are_those_of_the_frame() -> None:
 
 
 def test_tipping_and_baujat_take_the_results_of_their_analyses(bcg: Pooled) -> None:
-    from kapmeta.sensitivity import baujat, cumulative
-    from kapmeta.sensitivity_results import Tipping
+    from kapmeta.results.tipping import Tipping
+    from kapmeta.sensitivity.deletion import baujat, cumulative
 
     ratios = np.geomspace(0.25, 4, 5)
     table = pd.DataFrame([(a, b, 0.4 * a / b) for a in ratios for b in ratios], columns=["imor_t", "imor_c", "y"])
@@ -426,7 +428,7 @@ def test_names_keep_apart_from_names_and_marks(places: list[tuple[float, float]]
     found, left = labelled(at, np.full(len(at), 5.0), [f"Study {i}" for i in range(len(at))], font, (300, 200),
                            np.empty((0, 2)))  # fmt: skip
     assert len(found) + left == len(at)
-    from kapmeta.plot.typesetting import text_width
+    from kapmeta.plot.panel.typesetting import text_width
 
     box = np.array([[n.x, n.y, n.x + text_width(n.lines[0], font), n.y + 0.75 * 9] for n in found]).reshape(-1, 4)
     for i in range(len(box)):
@@ -463,8 +465,8 @@ def test_no_module_of_plots_bears_the_name_of_a_plot() -> None:
 
 
 def test_influence_panel_draws_every_number_of_the_frame_on_a_scale_of_its_own(bcg: Pooled) -> None:
-    from kapmeta.core.influence import CUT_OFFS
-    from kapmeta.sensitivity import influence
+    from kapmeta.core.sensitivity.influence import CUT_OFFS
+    from kapmeta.sensitivity.deletion import influence
 
     sweep = influence(bcg)
     ax, frame = plot.influence(sweep), sweep.to_frame()
@@ -489,7 +491,7 @@ def test_influence_panel_draws_every_number_of_the_frame_on_a_scale_of_its_own(b
 
 
 def test_influence_panel_marks_what_lies_beyond_a_cut_off_by_shape() -> None:
-    from kapmeta.sensitivity import influence
+    from kapmeta.sensitivity.deletion import influence
 
     far = pd.DataFrame({"study": list("ABCDEF"), "y": [0.1, 0.2, 0.15, 0.1, 0.2, 0.95], "v": [0.05] * 6})
     sweep = influence(pool(generic(far, y="y", v="v"), model="common"))
@@ -506,7 +508,7 @@ def test_influence_panel_marks_what_lies_beyond_a_cut_off_by_shape() -> None:
 
 
 def test_influence_panel_refuses_what_it_cannot_draw(bcg: Pooled) -> None:
-    from kapmeta.sensitivity import influence, leave_one_out
+    from kapmeta.sensitivity.deletion import influence, leave_one_out
 
     with pytest.raises(ValueError, match='influence needs the column "rstudent"'):
         plot.influence(leave_one_out(bcg))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import kapmeta as km
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.results import Effects
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.pooling.intervals import INTERVALS
+from kapmeta.core.pooling.prediction import PREDICTIONS
+from kapmeta.results.effects import Effects
 
 BCG = km.load_example("bcg")
 THREE = pd.DataFrame(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from kapmeta.core import posterior, priors
+from kapmeta.core.bayes import posterior, priors
 from tests.sparse_data import expected, log_risk_ratios
 
 PRIORS = {"HN0.5": priors.half_normal(0.5), "HN1": priors.half_normal(1.0), "HC0.5": priors.half_cauchy(0.5)}

@@ -12,19 +12,19 @@ from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import t_quantile
-from kapmeta.core.intervals import INTERVALS, hartung_knapp_factor, kenward_roger
-from kapmeta.core.prediction import (
+from kapmeta.core.heterogeneity.tau2 import estimate
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import t_quantile
+from kapmeta.core.numerics.quadratic_forms import q_eigenvalues, quadratic_form_cdf
+from kapmeta.core.numerics.weighting import q_statistic
+from kapmeta.core.pooling.intervals import INTERVALS, hartung_knapp_factor, kenward_roger
+from kapmeta.core.pooling.prediction import (
     PREDICTIONS,
     Limits,
     _confidence_distribution,
     _normal_minus_t,
     ensemble_limits,
 )
-from kapmeta.core.quadratic_forms import q_eigenvalues, quadratic_form_cdf
-from kapmeta.core.tau2 import estimate
-from kapmeta.core.weighting import q_statistic
 from tests.r_values import counted_effects, data_set, given_effects, method_values, number, records
 
 META = {"V": "t", "HTS": "hts", "HK": "hk", "HK-PR": "hk-pr", "KR": "kr", "KR-PR": "kr-pr"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import printed_counts as to
-from kapmeta.core.distributions import chi2_upper
+from kapmeta.core.effects import printed_counts as to
+from kapmeta.core.numerics.distributions import chi2_upper
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapmeta.core import counts, proportions
-from kapmeta.core.counts import Estimates
-from kapmeta.core.proportions import PROPORTION_RULES, RATE_RULES
+from kapmeta.core.effects import counts, proportions
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.effects.proportions import PROPORTION_RULES, RATE_RULES
 
 GROUPS: dict[str, Callable[..., Estimates]] = {
     "PR": proportions.raw_proportion,

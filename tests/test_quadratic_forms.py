@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.quadratic_forms import cochran_q_slopes, q_eigenvalues, quadratic_form_cdf
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, q_eigenvalues, quadratic_form_cdf
 from tests.r_values import data_set
 
 POSITIVE = st.floats(1e-3, 1e3)

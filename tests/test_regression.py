@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.core import intervals, regression, residual_likelihood, residual_variance, tau2
-from kapmeta.core import moderator_permutation as permutation
-from kapmeta.core import regression_diagnostics as diagnostics
-from kapmeta.core.combining import combine
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.status import Status
+from kapmeta.core.heterogeneity import tau2
+from kapmeta.core.moderators import moderator_permutation as permutation
+from kapmeta.core.moderators import regression, residual_likelihood, residual_variance
+from kapmeta.core.moderators import regression_diagnostics as diagnostics
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.pooling import intervals
+from kapmeta.core.pooling.combining import combine
 
 # metafor 5.1.12 and meta 8.4.0 on R 4.2.2, threshold 1e-13: tests/reference/08_metareg_subgroup.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "08_metareg_subgroup.json.gz"

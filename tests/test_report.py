@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.claims import audit_claims
-from kapmeta.evidence import load_evidence
-from kapmeta.findings import summary_of_findings, tertiary
-from kapmeta.report import sensitivity_table, trials_table, write
-from kapmeta.report.contents import Contents, gather
-from kapmeta.report.figures import inline_svg
-from kapmeta.report.pages import render, require_same
-from kapmeta.report.plain import in_short, known_of, plain_result, short_answer, time_phrase
-from kapmeta.report.tables import Table, differing, read_results
-from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
-from kapmeta.reproduce import save_table
+from kapmeta.certainty.findings import summary_of_findings
+from kapmeta.pooling.headlines import tertiary
+from kapmeta.review.claims import audit_claims
+from kapmeta.review.evidence import load_evidence
+from kapmeta.review.report import sensitivity_table, trials_table, write
+from kapmeta.review.report.contents import Contents, gather
+from kapmeta.review.report.figures import inline_svg
+from kapmeta.review.report.pages import render, require_same
+from kapmeta.review.report.plain import in_short, known_of, plain_result, short_answer, time_phrase
+from kapmeta.review.report.tables import Table, differing, read_results
+from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
+from kapmeta.review.reproduce import save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ("report-trials", "summary-of-findings", "report-sensitivity", "claims-audit", "claims-scorecard")
@@ -90,12 +91,12 @@ def numbers_are_equal(page: Reader, results: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def evidence() -> km.evidence.Evidence:
+def evidence() -> km.review.evidence.Evidence:
     return load_evidence()
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.evidence.Evidence) -> Path:
+def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.Evidence) -> Path:
     """A folder with the saved tables and the page made beside them."""
     root = tmp_path_factory.mktemp("tree")
     audit = audit_claims(evidence)
@@ -109,7 +110,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.evidence.Evidenc
 
 
 @pytest.fixture(scope="module")
-def contents(evidence: km.evidence.Evidence) -> Contents:
+def contents(evidence: km.review.evidence.Evidence) -> Contents:
     return gather(evidence)
 
 
@@ -166,7 +167,9 @@ def test_ids_are_unique_and_links_lead_somewhere(page: Reader) -> None:
         assert link.startswith("http") or link[1:] in page.ids, link
 
 
-def test_figures_speak_and_headings_are_in_order(page: Reader, tree: Path, evidence: km.evidence.Evidence) -> None:
+def test_figures_speak_and_headings_are_in_order(
+    page: Reader, tree: Path, evidence: km.review.evidence.Evidence
+) -> None:
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
     shown = [name for name in km.protocol.QUESTIONS if not tertiary(km.registered(evidence, name))]
@@ -181,7 +184,7 @@ def test_figures_speak_and_headings_are_in_order(page: Reader, tree: Path, evide
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
-def test_page_says_what_it_must(page: Reader, evidence: km.evidence.Evidence) -> None:
+def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evidence) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     assert text.count("Not medical advice.") == 2
     assert evidence.data_hash in text
@@ -235,7 +238,7 @@ def test_names_inside_figures_do_not_clash() -> None:
     )
 
 
-def test_first_words_answer_the_question(page: Reader, evidence: km.evidence.Evidence) -> None:
+def test_first_words_answer_the_question(page: Reader, evidence: km.review.evidence.Evidence) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     start, end = text.index("become and stay abstinent?"), text.index("In short")
     answer = text[start:end]
@@ -246,7 +249,7 @@ def test_first_words_answer_the_question(page: Reader, evidence: km.evidence.Evi
     assert [people[label] for label in ("Dakwar 2020", "Grabski 2022", "Dakwar 2019")] == [40, 96, 55]
 
 
-def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> None:
+def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence) -> None:
     people, substances = {"Dakwar 2019": 55, "Dakwar 2020": 40}, ("alcohol", "cocaine")
     cocaine, alcohol = (
         known_of(evidence, "cocaine-end-of-trial", "very low"),
@@ -284,12 +287,12 @@ def test_short_answer_follows_the_evidence(evidence: km.evidence.Evidence) -> No
     ],
 )
 def test_plain_results_say_what_the_numbers_say(
-    name: str, agrees: bool, told: str, evidence: km.evidence.Evidence
+    name: str, agrees: bool, told: str, evidence: km.review.evidence.Evidence
 ) -> None:
     assert told in plain_result(known_of(evidence, name, "very low"), agrees)
 
 
-def test_numbers_that_are_not_confirmed_are_not_told(evidence: km.evidence.Evidence) -> None:
+def test_numbers_that_are_not_confirmed_are_not_told(evidence: km.review.evidence.Evidence) -> None:
     assert not re.search(r"\d", plain_result(known_of(evidence, "opioids-dose", "very low"), True))
 
 
@@ -302,7 +305,7 @@ def test_time_is_told_in_weeks_or_months() -> None:
     ]
 
 
-def test_every_code_has_its_words(evidence: km.evidence.Evidence) -> None:
+def test_every_code_has_its_words(evidence: km.review.evidence.Evidence) -> None:
     """A new question, level or role in the plan or the data needs words on the page."""
     assert set(ASKED) == set(km.protocol.QUESTIONS)
     package = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="utf-8"))
@@ -313,10 +316,10 @@ def test_every_code_has_its_words(evidence: km.evidence.Evidence) -> None:
     }
     assert set(words["outcomes", "evidence_level"]) <= set(EVIDENCE)
     assert set(words["comparisons", "role"]) <= set(ROLES)
-    assert set(CERTAINTY) == set(km.findings.CERTAINTY)
+    assert set(CERTAINTY) == set(km.certainty.findings.CERTAINTY)
 
 
-def test_harms_are_told_and_not_judged(page: Reader, evidence: km.evidence.Evidence) -> None:
+def test_harms_are_told_and_not_judged(page: Reader, evidence: km.review.evidence.Evidence) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     assert "no conclusion is drawn about them" in text
     told = evidence.studies.loc[evidence.studies["adverse_events"] != "", "adverse_events"]
@@ -331,7 +334,9 @@ def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: Content
     assert "risk ratio above 3.61" in text
 
 
-def test_plain_words_have_the_counts_of_the_results(page: Reader, tree: Path, evidence: km.evidence.Evidence) -> None:
+def test_plain_words_have_the_counts_of_the_results(
+    page: Reader, tree: Path, evidence: km.review.evidence.Evidence
+) -> None:
     """The sentences are made from the analyses, the table from the data: both must tell the same counts."""
     text = re.sub(r"\s+", " ", " ".join(page.text))
     with (tree / "results" / "report-trials.csv").open(encoding="utf-8", newline="") as stream:

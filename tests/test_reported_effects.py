@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kapmeta.core import reported_effects as to
-from kapmeta.core.distributions import t_quantile, t_two_sided
+from kapmeta.core.effects import reported_effects as to
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 
 ratios = st.floats(0.05, 20)
 

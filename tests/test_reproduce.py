@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 import kapmeta as km
 from kapmeta.plot.saving import describe
-from kapmeta.reproduce import save_figure, save_readme_thumbnails, save_table, save_text, witness
-from kapmeta.reproduce.comparing import built, differences, unlocked
-from kapmeta.reproduce.running import Failure, update_readme
+from kapmeta.review.reproduce import save_figure, save_readme_thumbnails, save_table, save_text, witness
+from kapmeta.review.reproduce.comparing import built, differences, unlocked
+from kapmeta.review.reproduce.running import Failure, update_readme
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ POOLED = """\
 
 # %%
 import pandas as pd
-from kapmeta.reproduce import save_table, save_text
+from kapmeta.review.reproduce import save_table, save_text
 
 trials = pd.read_csv("../data/trials.csv")
 print("three trials,")
@@ -46,7 +46,7 @@ DRAWN = """\
 import matplotlib.pyplot as plt
 import pandas as pd
 import kapmeta as km
-from kapmeta.reproduce import save_figure, save_table
+from kapmeta.review.reproduce import save_figure, save_table
 
 # %%
 figure, ax = plt.subplots()
@@ -77,7 +77,7 @@ def tree(folder: Path, **notebooks: str) -> Path:
 def command(root: Path, *options: str) -> tuple[int, list[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
     done = subprocess.run(
-        [sys.executable, "-m", "kapmeta.reproduce", "--root", root, *options],
+        [sys.executable, "-m", "kapmeta.review.reproduce", "--root", root, *options],
         capture_output=True, text=True, env=environment, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.stderr == ""
@@ -178,7 +178,7 @@ FAILING = {
     "address": ("# %%\nobject()", "its output names what differs at each run"),
     "path": ("# %%\nimport os\n\nprint(os.getcwd())", "its output names what differs at each run"),
     "twice": (
-        "# %%\nfrom kapmeta.reproduce import save_text\n\nsave_text('a', 'one.md')\nsave_text('b', 'one.md')",
+        "# %%\nfrom kapmeta.review.reproduce import save_text\n\nsave_text('a', 'one.md')\nsave_text('b', 'one.md')",
         "results/one.md is written twice",
     ),
 }
@@ -328,7 +328,7 @@ def test_what_differs_in_a_notebook_or_a_figure_is_named_where_bytes_count(tmp_p
 
 def test_an_environment_that_is_not_the_locked_one_says_how(tmp_path, monkeypatch):
     here = (platform.system(), platform.machine())
-    monkeypatch.setattr("kapmeta.reproduce.comparing.HOME_PLATFORM", here)
+    monkeypatch.setattr("kapmeta.review.reproduce.comparing.HOME_PLATFORM", here)
     lock = tmp_path / "requirements.lock"
     pin = f"pandas=={pd.__version__} \\\n    --hash=sha256:0==\n"
     lock.write_text(f"# a==1\n{pin}none==1 ; sys_platform == 'none'\n")
@@ -338,5 +338,5 @@ def test_an_environment_that_is_not_the_locked_one_says_how(tmp_path, monkeypatc
     lock.write_text("no-such-package==1.0\n")
     assert unlocked(lock) == "no-such-package not installed, locked ==1.0"
     assert unlocked(tmp_path / "none.lock") == "no none.lock"
-    monkeypatch.setattr("kapmeta.reproduce.comparing.HOME_PLATFORM", ("Plan 9", "mips"))
+    monkeypatch.setattr("kapmeta.review.reproduce.comparing.HOME_PLATFORM", ("Plan 9", "mips"))
     assert "not Plan 9 on mips" in str(unlocked(lock))

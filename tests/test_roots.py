@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.numerics.roots import bracketed_root
 
 
 @given(st.floats(-5, 5), st.sampled_from([1e-12, 1e-6, 1.0, 1e6, 1e12]))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
-from kapmeta.core import selection
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study import selection
 from kapmeta.examples import load_example
 from tests.r_values import records
 

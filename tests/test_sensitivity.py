@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kapmeta as km
-from kapmeta.core import combine, masks, subsets
-from kapmeta.sensitivity import all_subsets, baujat, cumulative, influence, leave_one_out, leave_two_out
+from kapmeta.core import combine
+from kapmeta.core.numerics import masks
+from kapmeta.core.sensitivity import subsets
+from kapmeta.sensitivity.deletion import baujat, cumulative, influence, leave_one_out, leave_two_out
+from kapmeta.sensitivity.subsets import all_subsets
 from tests.r_values import number, records
 
 # metafor 5.1.12 on R 4.2.2, control=list(threshold=1e-15, tol=1e-14, maxiter=1e5): see the headers of the files.

@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import xlog1py, xlogy
 
-from kapmeta.core import score_statistics
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.score_statistics import difference_score, ratio_score
-from kapmeta.core.single_trial import (
+from kapmeta.core.effects import score_statistics
+from kapmeta.core.effects.score_statistics import difference_score, ratio_score
+from kapmeta.core.effects.single_trial import (
     PROPORTION_INTERVALS,
     SINGLE_TRIAL_INTERVALS,
     SINGLE_TRIAL_MEASURES,
@@ -31,6 +29,8 @@ from kapmeta.core.single_trial import (
     no_effect_score,
     wilson,
 )
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 S2, S3, S5 = (6, 17, 3, 23), (13, 26, 6, 27), (12, 27, 0, 28)
 Z = float(normal_quantile(0.975))

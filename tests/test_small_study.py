@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 
 import kapmeta as km
 from kapmeta import small_study
-from kapmeta.core import asymmetry
-from kapmeta.results import Effects
+from kapmeta.core.small_study import asymmetry
+from kapmeta.results.effects import Effects
 from kapmeta.small_study import TESTS, asymmetry_test
 from tests.r_values import data_set, records
 

@@ -15,12 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapmeta.core import combining, counts, masks, strata, stratified, stratified_tests
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import chi2_upper, normal_quantile
-from kapmeta.core.status import Status
-from kapmeta.core.stratified import mantel_haenszel, peto
-from kapmeta.core.stratified_tests import breslow_day, cochran_mantel_haenszel
+from kapmeta.core.effects import counts
+from kapmeta.core.exact import strata, stratified, stratified_tests
+from kapmeta.core.exact.stratified import mantel_haenszel, peto
+from kapmeta.core.exact.stratified_tests import breslow_day, cochran_mantel_haenszel
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.pooling import combining
 from tests.r_values import number, records
 
 RTOL = 1e-12

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from kapmeta.plot import style
 from kapmeta.plot.forests import forest
 from kapmeta.plot.saving import DPI
-from kapmeta.results import Effects
+from kapmeta.results.effects import Effects
 
 matplotlib.use("Agg")
 

@@ -17,17 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kapmeta.core import combine, tau2
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.tau2_intervals import generalised_q_interval, profile_likelihood, q_profile
-from kapmeta.core.variance_likelihood import (
-    global_maximum,
-    local_maxima,
-    log_likelihood,
-    search_limit,
-)
-from kapmeta.core.weighting import q_statistic
+from kapmeta.core import combine
+from kapmeta.core.heterogeneity import tau2
+from kapmeta.core.heterogeneity.tau2_intervals import generalised_q_interval, profile_likelihood, q_profile
+from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, local_maxima, log_likelihood, search_limit
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.weighting import q_statistic
 from tests.r_values import data_set, given_effects, method_values, records
 
 WEIGHTS = {"1/sqrt(vi)": lambda v: 1 / np.sqrt(v), "1/vi": lambda v: 1 / v}

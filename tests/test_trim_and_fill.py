@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.trim_and_fill import COUNTS, FillStatus, _places, _trimmed, pooled, trim_and_fill
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study.trim_and_fill import COUNTS, FillStatus, _places, _trimmed, pooled, trim_and_fill
 from kapmeta.examples import load_example
 from tests.r_values import number, records
 from tests.test_asymmetry import meta_effects

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kapmeta.core import residual_likelihood, variance_likelihood
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_search import Likelihood
-from kapmeta.core.variance_likelihood import log_likelihood
+from kapmeta.core.heterogeneity import variance_likelihood
+from kapmeta.core.heterogeneity.variance_likelihood import log_likelihood
+from kapmeta.core.moderators import residual_likelihood
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.likelihood_search import Likelihood
 
 Y = np.array([0.3, -0.4, 1.7, 0.9, 5.0])
 V = np.array([0.04, 0.5, 1.2, 0.09, np.inf])  # the last study is absent

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kapmeta.core import weighting
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics import weighting
+from kapmeta.core.numerics.arrays import FloatArray
 
 Y = np.array([0.3, -0.4, 1.7, 0.9])
 V = np.array([0.04, 0.5, 1.2, 0.09])

@@ -12,12 +12,12 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.checking import proportion
-from kapmeta.core import absolute_risks as core_risks
-from kapmeta.core.absolute_risks import ABSOLUTE, absolute_risk
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.single_trial import newcombe
-from kapmeta.posterior_results import Posterior
-from kapmeta.results import Pooled
+from kapmeta.core.certainty import absolute_risks as core_risks
+from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
+from kapmeta.core.effects.single_trial import newcombe
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Posterior
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
@@ -106,7 +106,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.certainty import absolute_effects
+    >>> from kapmeta.certainty.absolute_risks import absolute_effects
     >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
@@ -229,7 +229,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.certainty import number_needed_to_treat
+    >>> from kapmeta.certainty.absolute_risks import number_needed_to_treat
     >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
     'NNTB 2.7 (1.1 to 15.6)'

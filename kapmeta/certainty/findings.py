@@ -13,30 +13,18 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.absolute_risks import Baseline, absolute_effects
-from kapmeta.answering import registered
-from kapmeta.core.absolute_risks import ABSOLUTE
-from kapmeta.evidence import Evidence
-from kapmeta.grading import CERTAINTY, certainty_table
-from kapmeta.headlines import Headline, headline
-from kapmeta.pooling import pool
-from kapmeta.posterior_results import Posterior
-from kapmeta.protocol import QUESTIONS
-from kapmeta.results import Pooled, pooled_given
+from kapmeta.certainty.absolute_risks import Baseline, absolute_effects
+from kapmeta.certainty.grading import CERTAINTY, certainty_table
+from kapmeta.core.certainty.absolute_risks import ABSOLUTE
+from kapmeta.methods import CI_NAMES
+from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.review.answering import registered
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.protocol import QUESTIONS
 
-__all__ = [
-    "CERTAINTY",
-    "SummaryOfFindings",
-    "certainty_table",
-    "headline_effect",
-    "headline_of",
-    "randomised",
-    "summary_of_findings",
-    "tertiary",
-    "unit_of",
-]
-
-Result = Pooled | Posterior
+__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
 
 _SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
 _PLAIN = {
@@ -48,66 +36,6 @@ _PLAIN = {
 }
 _REFUSED = "refused: the counts are known only from a tertiary source"
 _NOT_RANDOMISED = "not given: not randomised"
-
-
-def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
-    """The one effect that the plan lets be headlined, by the number of trials.
-
-    One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or more: the result
-    itself.
-
-    Parameters
-    ----------
-    pooled : Pooled
-        From `kapmeta.registered` or `kapmeta.pool`.
-    found : Headline, optional
-        What `headline_of` gives for it, if that is known already.
-
-    Returns
-    -------
-    Pooled or Posterior
-        The effect to show.
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.findings import headline_effect
-    >>> headline_effect(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
-    Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
-    """
-    if pooled_given(pooled).k > 2:
-        return pooled
-    results = (found or headline_of(pooled)).results
-    return results[0] if results else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
-
-
-def headline_of(pooled: Pooled) -> Headline:
-    """Everything the plan shows of a result: headline, what stands beside it, what is refused, disagreements.
-
-    Parameters
-    ----------
-    pooled : Pooled
-        From `kapmeta.registered` or `kapmeta.pool`.
-
-    Returns
-    -------
-    Headline
-        From the counts where there are counts of every trial, which allows more; else from the effects.
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.findings import headline_of
-    >>> len(headline_of(km.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
-    5
-    """
-    effects, level = pooled.effects, pooled.method.level
-    cells = ["events_t", "n_t", "events_c", "n_c"]
-    counted = set(cells) <= set(effects.table.columns) and bool(effects.table[cells].notna().all(axis=None))
-    if pooled.measure == "RR" and counted and not effects.excluded:
-        opposite = "relapse" if effects.event == "abstinence" else "the opposite event"
-        return headline(effects.table, opposite=opposite, level=level, mixed=True)
-    return headline(effects, level=level, mixed=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,7 +157,7 @@ def summary_of_findings(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.findings import summary_of_findings
+    >>> from kapmeta.certainty.findings import summary_of_findings
     >>> table = summary_of_findings(km.load_evidence()).shown().set_index("Question")
     >>> table.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"]
     '481 (171 to 1000), limit cut'
@@ -254,12 +182,6 @@ def _certainty_of(results: Mapping[str, Pooled], grade: pd.DataFrame | None) -> 
         return {}
     designs = {name: randomised(pooled) for name, pooled in results.items()}
     return {row["question"]: row for row in wording.records(certainty_table(grade, randomised=designs))}
-
-
-def randomised(pooled: Pooled) -> bool:
-    """Whether every trial that takes part was randomised; True where nothing is said of it."""
-    table, there = pooled.effects.table, pooled.effects.present
-    return "randomised" not in table or bool(table["randomised"][there].all())
 
 
 _NO_RISKS = {
@@ -320,7 +242,7 @@ def _interval_name(effect: Result) -> str:
     if isinstance(effect, Posterior):
         return f"Bayesian credible interval, tau {effect.tau_prior.name}"
     names = {"koopman": "score interval", "as reported": "interval as reported", "wald": "Wald interval"}
-    return names.get(effect.method.ci, wording.CI_NAMES.get(effect.method.ci, effect.method.ci))
+    return names.get(effect.method.ci, CI_NAMES.get(effect.method.ci, effect.method.ci))
 
 
 def _plain(effect: Result, certainty: str) -> str:
@@ -329,8 +251,3 @@ def _plain(effect: Result, certainty: str) -> str:
     e = effect.effects
     more = "greater" if effect.estimate > 0 else "smaller"
     return wording.capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
-
-
-def tertiary(pooled: Result) -> bool:
-    """Whether a number comes from a summary of summaries only."""
-    return bool(wording.unconfirmed_labels(pooled.effects))

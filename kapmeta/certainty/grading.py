@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.evidence import Evidence
-from kapmeta.evidence.rules import GRADE_LEVELS
-from kapmeta.protocol import QUESTIONS
 
-__all__ = ["CERTAINTY", "certainty_table"]
+if TYPE_CHECKING:
+    from kapmeta.review.evidence import Evidence
+
+__all__ = ["CERTAINTY", "GRADE_LEVELS", "certainty_table"]
 
 CERTAINTY = ("very low", "low", "moderate", "high")
 """GRADE certainty, lowest first."""
@@ -46,11 +47,14 @@ def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, 
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.findings import certainty_table
+    >>> from kapmeta.certainty.grading import certainty_table
     >>> table = certainty_table(km.load_evidence()).set_index("question")
     >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
     ['very low', 'provisional']
     """
+    from kapmeta.review.evidence import Evidence
+    from kapmeta.review.protocol import QUESTIONS
+
     if isinstance(grade, Evidence):
         randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(randomised or {})
         grade = grade.grade
@@ -94,3 +98,13 @@ def _check_grade(grade: pd.DataFrame) -> None:
             raise ValueError(
                 f'levels_down = {row["levels_down"]} in {place}, but judgement = "{row["judgement"]}" takes {expected}'
             )
+
+
+GRADE_LEVELS: Mapping[str, int] = {
+    "not serious": 0,
+    "serious": 1,
+    "very serious": 2,
+    "extremely serious": 3,
+    "not assessed": 0,
+}
+"""Levels that a GRADE judgement takes off the certainty."""

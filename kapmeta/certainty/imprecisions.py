@@ -1,7 +1,7 @@
 """How sure one may be of an effect: a proposal for imprecision, and the probability of an effect that would matter.
 
-What an effect means in people is in `kapmeta.absolute_risks`, how much information there is in
-`kapmeta.information_sizes`; their names are here too.
+What an effect means in people is in `kapmeta.certainty.absolute_risks`, how much information there is in
+`kapmeta.certainty.information_sizes`; their names are here too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta import wording
-from kapmeta.absolute_risks import AbsoluteEffects, absolute_effects, number_needed_to_treat
+from kapmeta.certainty.absolute_risks import AbsoluteEffects, absolute_effects, number_needed_to_treat
+from kapmeta.certainty.information_sizes import InformationSize, information_size
 from kapmeta.checking import proportion
-from kapmeta.core.arrays import FloatArray
-from kapmeta.information_sizes import InformationSize, information_size
-from kapmeta.posterior_results import Posterior
-from kapmeta.results import Pooled
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Posterior
 
 __all__ = [
     "AbsoluteEffects",
@@ -90,7 +90,8 @@ def imprecision(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.certainty import absolute_effects, imprecision
+    >>> from kapmeta.certainty.absolute_risks import absolute_effects
+    >>> from kapmeta.certainty.imprecisions import imprecision
     >>> absolute = absolute_effects(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
     'difference 64 to 893 per 1,000; no threshold is crossed'
@@ -129,7 +130,7 @@ def _ratio_of_limits(pooled: Result) -> float:
 
 
 class EffectDistribution(Protocol):
-    """A distribution of the effect on the analysis scale, such as `kapmeta.core.posterior.mean_effect` gives."""
+    """A distribution of the effect on the analysis scale, such as `kapmeta.core.bayes.posterior.mean_effect` gives."""
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
         """Lower-tail area at `x`."""
@@ -158,8 +159,8 @@ def probability_beyond(
 
     Examples
     --------
-    >>> from kapmeta.certainty import probability_beyond
-    >>> from kapmeta.core.posterior import Mixture
+    >>> from kapmeta.certainty.imprecisions import probability_beyond
+    >>> from kapmeta.core.bayes.posterior import Mixture
     >>> import numpy as np
     >>> posterior = Mixture(np.array([1.0]), np.array([np.log(2)]), np.array([0.3]))
     >>> round(probability_beyond(posterior, 0.05, baseline=0.2), 3)

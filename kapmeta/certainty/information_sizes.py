@@ -11,10 +11,10 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.checking import proportion
-from kapmeta.core import masks
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.information import diversity, obrien_fleming_boundaries, required_information_size
-from kapmeta.results import Pooled, pooled_given
+from kapmeta.core.certainty.information import diversity, obrien_fleming_boundaries, required_information_size
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.results.pooled import Pooled, pooled_given
 
 __all__ = ["InformationSize", "information_size"]
 
@@ -127,7 +127,7 @@ def information_size(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.certainty import information_size
+    >>> from kapmeta.certainty.information_sizes import information_size
     >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
     InformationSize(369 needed, 55 there)
     """

@@ -12,8 +12,7 @@ import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.checking import chosen
-from kapmeta.core.arrays import BoolArray
-from kapmeta.core.risk_of_bias import (
+from kapmeta.core.certainty.risk_of_bias import (
     ANSWERS,
     DOMAINS,
     NO_INFORMATION,
@@ -24,11 +23,13 @@ from kapmeta.core.risk_of_bias import (
     overall,
     overall_robins_i,
 )
-from kapmeta.evidence import Evidence, evidence_given
-from kapmeta.pooling import pool
-from kapmeta.results import Effects, Pooled, Sweep, effects_given
+from kapmeta.core.numerics.arrays import BoolArray
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.sweeps import Sweep
 
-__all__ = ["bias_adjusted", "check_bias_judgements", "low_risk_only", "rob2_judgements", "robins_i_overall"]
+__all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
 _AS_ROB2 = {"unclear": "some concerns"}
 
@@ -66,7 +67,7 @@ def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = N
     Examples
     --------
     >>> import pandas as pd
-    >>> from kapmeta.bias_judgements import rob2_judgements
+    >>> from kapmeta.certainty.risk_of_bias import rob2_judgements
     >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"], "answer": ["Y", "PY", "N"],
     ...                         "reason": ["computer", "pharmacy", "balanced"]})
     >>> rob2_judgements(answers)["D1"].item()
@@ -153,7 +154,7 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
 
     Examples
     --------
-    >>> from kapmeta.bias_judgements import robins_i_overall
+    >>> from kapmeta.certainty.risk_of_bias import robins_i_overall
     >>> judged = dict.fromkeys(("D2", "D3", "D4", "D5", "D6", "D7"), "moderate")
     >>> robins_i_overall({"D1": "serious", **judged})
     'serious'
@@ -164,52 +165,6 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     if missing:
         raise ValueError(f"domains lack {', '.join(missing)}: ROBINS-I is judged on all seven")
     return overall_robins_i(domains.values())
-
-
-def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
-    """The overall judgement that the domains of each study give, beside the one that was entered.
-
-    Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some concerns.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        From `kapmeta.load_evidence`.
-
-    Returns
-    -------
-    DataFrame
-        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement that is worse than the
-        derived one agrees, since an assessor may raise it.
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.bias_judgements import check_bias_judgements
-    >>> bool(check_bias_judgements(km.load_evidence())["agree"].all())
-    True
-    """
-    table = evidence_given(evidence).risk_of_bias
-    rows = []
-    for (study, tool), part in table.groupby(["study_id", "tool"], sort=False):
-        domains, whole = part[part["domain"] != "overall"]["judgement"], part[part["domain"] == "overall"]["judgement"]
-        if domains.empty:
-            continue
-        derived, entered, agree = (_robins_i if tool == "ROBINS-I" else _rob2)(domains, whole)
-        rows.append({"study": study, "tool": tool, "derived": derived, "entered": entered, "agree": agree})
-    return pd.DataFrame(rows)
-
-
-def _rob2(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
-    derived, entered = overall(domains.replace(_AS_ROB2)), overall(whole.replace(_AS_ROB2))
-    return derived, entered, ROB2.index(entered) >= ROB2.index(derived)
-
-
-def _robins_i(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
-    derived, entered = overall_robins_i(domains), overall_robins_i(whole)
-    if NO_INFORMATION in (derived, entered):
-        return derived, entered, derived == entered
-    return derived, entered, ROBINS_I.index(entered) >= ROBINS_I.index(derived)
 
 
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
@@ -235,7 +190,7 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.bias_judgements import low_risk_only
+    >>> from kapmeta.certainty.risk_of_bias import low_risk_only
     >>> low_risk_only(km.risk_ratio(km.load_evidence().trials("alcohol")))
     Effects(RR, k=1, 1 excluded)
     """
@@ -294,7 +249,7 @@ def bias_adjusted(
     Examples
     --------
     >>> import numpy as np, kapmeta as km
-    >>> from kapmeta.bias_judgements import bias_adjusted
+    >>> from kapmeta.certainty.risk_of_bias import bias_adjusted
     >>> effects = km.risk_ratio(km.load_evidence().trials("alcohol"))
     >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3], model="common")
     >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()

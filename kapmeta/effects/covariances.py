@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import dependence
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.dependence import SHARED_CONTROL, Control
-from kapmeta.results import Effects, effects_given
+from kapmeta.core.effects import dependence
+from kapmeta.core.effects.dependence import SHARED_CONTROL, Control
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.results.effects import Effects, effects_given
 
 __all__ = ["sampling_covariance"]
 

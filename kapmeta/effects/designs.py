@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta import effects as effect_functions
-from kapmeta.core import dependence, stratified
-from kapmeta.design_results import Factorial
-from kapmeta.protocol import PRIMARY
+from kapmeta.core.effects import dependence
+from kapmeta.core.exact import stratified
+from kapmeta.effects import counts as effect_functions
+from kapmeta.methods import PRIMARY
+from kapmeta.results.designs import Factorial
 
 __all__ = ["combine_arms", "contrasts", "factorial", "refuse_double_counting"]
 

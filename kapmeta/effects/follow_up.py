@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import counts, dependence, survival
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.effects import counts_of, story_of
-from kapmeta.results import Effects
+from kapmeta.core.effects import counts, dependence, survival
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.effects.counts import counts_of, story_of
+from kapmeta.results.effects import Effects
 
 __all__ = ["FollowUp", "abstinence_curve", "relapse_hazard_ratio", "time_abstinent"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import proportions
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.counts import Estimates
-from kapmeta.effects import story_of
-from kapmeta.results import Effects
+from kapmeta.core.effects import proportions
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.effects.counts import story_of
+from kapmeta.results.effects import Effects
 
 __all__ = ["correlation", "proportion", "rate_ratio"]
 

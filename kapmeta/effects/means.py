@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import means
-from kapmeta.core.counts import Estimates
-from kapmeta.effects import story_of
-from kapmeta.results import Effects
+from kapmeta.core.effects import means
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.effects.counts import story_of
+from kapmeta.results.effects import Effects
 
 __all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
 

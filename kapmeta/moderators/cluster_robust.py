@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from kapmeta import checking
-from kapmeta.core import clustered
-from kapmeta.core.arrays import IntArray
-from kapmeta.dependence_results import FEWEST_DF, Multilevel, RobustTests
-from kapmeta.dependent_effects import Entering, entering_design, entering_effects, group_codes
-from kapmeta.design_matrix import Design
-from kapmeta.pooling import check_variances
-from kapmeta.protocol import PRIMARY
-from kapmeta.regression_results import MetaRegression
-from kapmeta.results import Effects
+from kapmeta.core.moderators import clustered
+from kapmeta.core.numerics.arrays import IntArray
+from kapmeta.methods import PRIMARY
+from kapmeta.moderators.dependence import Entering, entering_design, entering_effects, group_codes
+from kapmeta.pooling.inverse_variance import check_variances
+from kapmeta.results.dependence import FEWEST_DF, Multilevel, RobustTests
+from kapmeta.results.effects import Effects
+from kapmeta.results.regressions import Design, MetaRegression
 
 __all__ = ["robust"]
 
@@ -48,7 +47,7 @@ def robust(
     cluster : str
         Column that says which effects belong together.
     kind : str
-        Type of covariance, a word of `kapmeta.core.clustered.TYPES`; CR2 is the one for few clusters.
+        Type of covariance, a word of `kapmeta.core.moderators.clustered.TYPES`; CR2 is the one for few clusters.
     moderators, intercept, mixed
         With effects, as for `kapmeta.meta_regression`.
     rho : float
@@ -83,7 +82,7 @@ def robust(
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
     ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
-    >>> from kapmeta.dependent_effects import multilevel
+    >>> from kapmeta.moderators.dependence import multilevel
     >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
     >>> found.se.round(6), found.df.round(4)
     (array([0.26582]), array([2.7584]))

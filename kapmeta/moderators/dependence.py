@@ -11,16 +11,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import dependence
-from kapmeta.core import multivariate as components
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.regression import Joint, joint_test
-from kapmeta.dependence_results import Multilevel
-from kapmeta.design_matrix import Design, check_design, design_of
-from kapmeta.pooling import check_variances, one_question
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects, effects_given
+from kapmeta.core.effects import dependence
+from kapmeta.core.moderators import multivariate as components
+from kapmeta.core.moderators.regression import Joint, joint_test
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.moderators.design_matrix import check_design, design_of
+from kapmeta.pooling.inverse_variance import check_variances, one_question
+from kapmeta.results.dependence import Multilevel
+from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.regressions import Design
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.results.regressions import Design
 
-__all__ = ["Design", "check_design", "design_of"]
+__all__ = ["check_design", "design_of"]
 
 _DEPENDENT = 1e-10  # share of a column left by the others, relative to its length, below which it depends on them
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Moderators as numbers.
-
-    Attributes
-    ----------
-    matrix : ndarray, shape (k, p)
-        One row a study, the column of ones included where there is one.
-    names : tuple of str
-        What the columns are called.
-    intercept : int or None
-        Position of the column of ones.
-    described : str
-        The moderators as a formula, for sentences.
-    variables : tuple of str
-        Columns of the studies' table the moderators were made from.
-    encode : callable
-        Takes a DataFrame with these columns to rows of the matrix.
-    """
-
-    matrix: FloatArray
-    names: tuple[str, ...]
-    intercept: int | None
-    described: str
-    variables: tuple[str, ...]
-    encode: Callable[[pd.DataFrame], FloatArray]
-
-    def rows(self, data: Any) -> FloatArray:
-        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-        absent = [name for name in self.variables if name not in frame]
-        if absent:
-            raise ValueError(
-                f'data has no column "{absent[0]}"; the moderators are made from {", ".join(self.variables)}'
-            )
-        return self.encode(frame)
 
 
 def design_of(moderators: Any, table: pd.DataFrame, labels: tuple[str, ...], *, intercept: bool = True) -> Design:

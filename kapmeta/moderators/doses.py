@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import multivariate
-from kapmeta.core.arrays import FloatArray
-from kapmeta.design_results import DoseTrend
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, effects_given
+from kapmeta.core.moderators import multivariate
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.methods import PRIMARY
+from kapmeta.results.designs import DoseTrend
+from kapmeta.results.effects import Effects, effects_given
 
 __all__ = ["dose_trend"]
 

@@ -12,19 +12,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import regression, residual_likelihood, residual_variance
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.intervals import classic
-from kapmeta.core.regression import Joint, Regression
-from kapmeta.core.status import Status
-from kapmeta.design_matrix import Design, check_design, design_of
-from kapmeta.pooling import MODELS, check_variances, one_question, pool
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.regression_results import MetaRegression, Subgroups
-from kapmeta.results import Effects, Pooled, effects_given
+from kapmeta.core.moderators import regression, residual_likelihood, residual_variance
+from kapmeta.core.moderators.regression import Joint, Regression
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper
+from kapmeta.core.numerics.status import Status
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.moderators.design_matrix import check_design, design_of
+from kapmeta.pooling.inverse_variance import MODELS, check_variances, one_question
+from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.regressions import Design, MetaRegression
 
-__all__ = ["likelihood_ratio", "meta_regression", "subgroups"]
+__all__ = ["likelihood_ratio", "meta_regression"]
 
 _STUDIES_PER_MODERATOR = 10
 
@@ -58,11 +57,11 @@ def meta_regression(
         Random effects for what the moderators leave, or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
-        `kapmeta.core.residual_variance.ESTIMATORS` or a function of effects, variances and moderators; REML
+        `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances and moderators; REML
         by default.
     ci : str
-        Test and interval of the coefficients, a word of `kapmeta.core.regression.INTERVALS`: ``wald``, ``t``,
-        ``hksj``, ``hksj-variance``, ``hksj-hybrid``, ``kr``.
+        Test and interval of the coefficients, a word of `kapmeta.core.moderators.regression.INTERVALS`: ``wald``,
+        ``t``, ``hksj``, ``hksj-variance``, ``hksj-hybrid``, ``kr``.
     level : float
         Confidence level, a proportion.
     intercept : bool
@@ -264,181 +263,3 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     statistic = max(0.0, 2 * (full.loglik - reduced.loglik))
     r2 = max(0.0, 1 - full.tau2 / reduced.tau2) if reduced.tau2 > 0 else math.nan
     return pd.Series({"statistic": statistic, "df": df, "p_value": float(chi2_upper(statistic, df)), "r2": r2})
-
-
-def subgroups(
-    effects: Effects,
-    by: str | Sequence[Any],
-    *,
-    common_tau2: bool = True,
-    model: str = "random",
-    tau2: str = "REML",
-    ci: str | None = None,
-    prediction: str = "auto",
-    level: float = PRIMARY.level,
-    mixed: bool = False,
-) -> Subgroups:
-    """Pool each subgroup of the trials and test whether the subgroups differ.
-
-    With few trials the test has next to no power: a large p-value says that the data cannot distinguish the
-    subgroups, never that they are alike.
-
-    Parameters
-    ----------
-    effects : Effects
-        One effect a trial.
-    by : str or sequence
-        Column of the trials, or the subgroup of each.
-    common_tau2 : bool
-        One between-study variance for all subgroups, estimated from what is left within them (the default: a
-        subgroup of few trials cannot estimate its own); False gives each its own.
-    model, ci, prediction, level, mixed
-        As for `kapmeta.pool`.
-    tau2 : str
-        Estimator of the between-study variance, a word of `kapmeta.core.tau2.ESTIMATORS`.
-
-    Returns
-    -------
-    Subgroups
-        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use model-based
-        standard errors: those scaled by Hartung and Knapp collapse where two trials agree.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, a trial has no subgroup, or all trials are in one.
-
-    References
-    ----------
-    .. [1] Borenstein M, Higgins JPT. Meta-analysis and subgroups. Prev Sci 2013;14:134-143.
-       https://doi.org/10.1007/s11121-013-0377-7
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": list("ABCDE"), "y": [1.01, 1.00, 0.81, 1.10, 3.25],
-    ...                        "v": [0.036, 0.398, 0.168, 0.610, 2.010],
-    ...                        "substance": ["alcohol", "alcohol", "opioids", "opioids", "cocaine"]})
-    >>> found = subgroups(km.generic(trials, y="y", v="v"), "substance")
-    >>> found
-    Subgroups(substance: alcohol k=2, opioids k=2, cocaine k=1)
-    >>> round(found.q_between, 2), round(found.p_between, 2)
-    (2.64, 0.27)
-    """
-    checking.chosen(model, MODELS, "model")
-    effects, positions, aside = _entering(effects, by if isinstance(by, str) else "", mixed)
-    name, group = _groups(effects, by, positions)
-    codes, words = pd.factorize(group)
-    if len(words) < 2:
-        raise ValueError(f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare')
-    options: dict[str, Any] = {
-        "model": model,
-        "ci": ci,
-        "prediction": prediction,
-        "level": level,
-        "mixed": True,
-    }
-    if model == "random":
-        residual_variance.estimator_named(tau2)
-    sharing = common_tau2 and model == "random" and positions.size > len(words)
-    shared = _shared(effects, positions, codes, tau2, level) if sharing else None
-    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(words)}
-    pooled = {word: _pool_group(part, shared, tau2, options) for word, part in members.items()}
-    overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
-    return _compared(effects, name, positions, codes, pooled, overall, shared, aside)
-
-
-class _Shared:
-    """A between-study variance common to subgroups, with its limits; called like an estimator."""
-
-    def __init__(self, value: float, low: float, high: float, estimator: str) -> None:
-        self.value, self.low, self.high, self.estimator = value, low, high, estimator
-
-    def __call__(self, y: FloatArray, v: FloatArray) -> FloatArray:
-        return np.full(v.shape[:-1], self.value)
-
-
-def _groups(effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]) -> tuple[str, pd.Series]:
-    """Name and values of the grouping, of the studies that enter, none missing."""
-    if isinstance(by, str):
-        if by not in effects.table:
-            raise ValueError(
-                f'no column "{by}" among the trials; there are: {", ".join(map(str, effects.table.columns))}'
-            )
-        name, values = by, effects.table[by]
-    else:
-        name, values = "subgroup", pd.Series(list(by))
-        if len(values) != len(effects):
-            raise ValueError(f"by must have one value a study: got {len(values)} values for {len(effects)} studies")
-    group = values.iloc[positions].reset_index(drop=True)
-    checking.refuse_first(
-        group.isna().to_numpy(dtype=bool),
-        tuple(effects.labels[i] for i in positions),
-        lambda i: f"{name} is missing",
-        lambda i: "every study needs a subgroup; give it, or leave the study out with effects.select and say why",
-    )
-    return name, group
-
-
-def _shared(
-    effects: Effects, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_], tau2: str, level: float
-) -> _Shared:
-    """Residual variance of the regression on subgroup indicators."""
-    y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
-    low, high = residual_variance.q_profile(y, v, x, level=level)
-    value = float(residual_variance.estimator_named(tau2)(y, v, x))
-    return _Shared(value, float(low), float(high), tau2)
-
-
-def _pool_group(part: Effects, shared: _Shared | None, tau2: str, options: dict[str, Any]) -> Pooled:
-    if shared is None:
-        return pool(part, **options, tau2=tau2 if options["model"] == "random" else None)
-    pooled = pool(part, **options, tau2=shared)
-    if pooled.k < 2:
-        return pooled
-    return replace(
-        pooled, method=replace(pooled.method, tau2=shared.estimator),
-        tau2_low=shared.low, tau2_high=shared.high,
-        notes=(*pooled.notes, "the between-study variance is common to all subgroups"),
-    )  # fmt: skip
-
-
-def _compared(
-    effects: Effects, name: str, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_],
-    pooled: dict[str, Pooled], overall: Pooled, shared: _Shared | None, aside: tuple[str, ...],
-) -> Subgroups:  # fmt: skip
-    """The subgroups with the tests between them."""
-    y, v = effects.y[positions], effects.v[positions]
-    own = [p.tau2 if p.k > 1 and p.method.model == "random" else 0.0 for p in pooled.values()]
-    between = np.full(len(pooled), shared.value) if shared else np.array(own)
-    found = [classic(y[codes == i], v[codes == i], between[i]) for i in range(len(pooled))]
-    estimate, se = (np.array([float(pair[j]) for pair in found]) for j in (0, 1))
-    weight = 1 / se**2
-    df = len(pooled) - 1
-    q = float((weight * (estimate - (weight * estimate).sum() / weight.sum()) ** 2).sum())
-    f, f_df, f_p = math.nan, math.nan, math.nan
-    if shared is not None:
-        x = np.eye(len(pooled))[codes]
-        fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
-        rows = np.eye(len(pooled))[1:] - np.eye(len(pooled))[:1]
-        joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
-        f, f_df, f_p = float(joint.statistic), float(joint.df2), float(joint.p_value)
-    return Subgroups(
-        effects, name, pooled, overall, shared is not None, shared.value if shared else math.nan, se,
-        q, float(df), float(chi2_upper(q, df)), f, f_df, f_p, (*aside, *_limits_of_test(pooled, codes.size)),
-    )  # fmt: skip
-
-
-def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
-    """What the test between subgroups cannot tell with so few studies."""
-    notes = []
-    if k < _STUDIES_PER_MODERATOR * (len(pooled) - 1):
-        notes.append(
-            f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a large "
-            f"p-value means that the data cannot distinguish the subgroups, not that there is no difference"
-        )
-    single = [name for name, p in pooled.items() if p.k == 1]
-    if single:
-        notes.append(f"{', '.join(single)}: one trial, shown as it is")
-    return notes

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kapmeta.plot import style as style
-    from kapmeta.plot.columns import Column as Column
     from kapmeta.plot.curves import drapery as drapery
     from kapmeta.plot.curves import follow_up as follow_up
     from kapmeta.plot.curves import posterior as posterior
     from kapmeta.plot.curves import prior_scale as prior_scale
+    from kapmeta.plot.forest_page.columns import Column as Column
     from kapmeta.plot.forests import forest as forest
     from kapmeta.plot.forests import size as size
     from kapmeta.plot.forests import sweep as sweep
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.tipping_surfaces import tipping as tipping
 
 _HOME = {
-    "Column": "columns",
+    "Column": "forest_page.columns",
     "alt_text": "saving",
     "baujat": "scatters",
     "bubble": "scatters",

@@ -11,15 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kapmeta import wording
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_cdf, t_quantile, t_two_sided
-from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.marks import GREYS, band, columns_of, dots, effects_of, line, measure_words, ten
-from kapmeta.plot.notes import plain, sentences, tied
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
+from kapmeta.plot.forest_page.notes import plain, sentences, tied
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.marks import GREYS, band, columns_of, dots, effects_of, line, measure_words, ten
 from kapmeta.plot.style import CATEGORICAL, Theme, light, theme_named
-from kapmeta.posterior_results import Posterior
-from kapmeta.results import Effects, Pooled
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
+from kapmeta.results.posteriors import Posterior
 
 __all__ = ["drapery", "follow_up", "posterior", "prior_scale"]
 
@@ -64,7 +65,7 @@ def posterior(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> from kapmeta.bayes import pool_bayes
+    >>> from kapmeta.pooling.bayes import pool_bayes
     >>> from kapmeta.plot.curves import posterior
     >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [13, 6], "n_t": [26, 35],
     ...                        "events_c": [6, 2], "n_c": [27, 35]})
@@ -179,7 +180,7 @@ def prior_scale(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> from kapmeta.bayes import pool_bayes
+    >>> from kapmeta.pooling.bayes import pool_bayes
     >>> from kapmeta.plot.curves import prior_scale
     >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [13, 6], "n_t": [26, 35],
     ...                        "events_c": [6, 2], "n_c": [27, 35]})
@@ -284,7 +285,7 @@ def drapery(
     x = np.linspace(min(low, -pad), max(high, pad), 2 * POINTS)
     level = 0.95 if pooled is None else pooled.method.level
     keys = [Key("-", look.quiet, wording.studies(effects.k).capitalize())]
-    keys += [Key("-", look.diamond, f"Pooled {tied(wording.estimate_text(pooled))}")] if pooled else []
+    keys += [Key("-", look.diamond, f"Pooled {tied(estimate_text(pooled))}")] if pooled else []
     panel = framed(
         Frame(
             x=axis_of(scale.shown(x), log=scale.ratio, ends=_pair(scale.shown(x[[0, -1]]))),
@@ -293,7 +294,7 @@ def drapery(
             y_label="p-value (two-sided)",
             name=f"Drapery plot: {scale.name} of {effects.event}",
             alt=f"Drapery plot of {wording.studies(effects.k)}: p-values of every possible {scale.name}. "
-            + (wording.pooled_sentence(pooled) if pooled else ""),
+            + (pooled_sentence(pooled) if pooled else ""),
             title=title,
             notes=texts_of(notes),
             keys=(*keys, Key("--", look.quiet, tied(f"p = {1 - level:.3g}: ends of the {wording.percent(level)} CI"))),

@@ -10,13 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from kapmeta.plot.columns import Column
-from kapmeta.plot.contents import Contents, Forest, Overall, forest_contents, sweep_contents
-from kapmeta.plot.drawing import draw, vertical_lines
-from kapmeta.plot.pages import Page, Request, page
+from kapmeta.plot.forest_page.columns import Column
+from kapmeta.plot.forest_page.contents import Contents, forest_contents, sweep_contents
+from kapmeta.plot.forest_page.drawing import draw, vertical_lines
+from kapmeta.plot.forest_page.grouping import Forest, Overall
+from kapmeta.plot.forest_page.pages import Page, Request, page
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme, theme_named
-from kapmeta.results import Sweep
+from kapmeta.results.sweeps import Sweep
 
 __all__ = ["drawn_page", "forest", "page_width", "size", "sweep"]
 
@@ -100,7 +101,7 @@ def forest(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.forests import forest
-    >>> from kapmeta.results import Effects
+    >>> from kapmeta.results.effects import Effects
     >>> trials = pd.DataFrame({"events_t": [13], "n_t": [26], "events_c": [6], "n_c": [27]})
     >>> effects = Effects([0.81093], [0.16809], ("Krupitsky 2007",), "RR", trials, event="abstinence")
     >>> ax = forest(effects)
@@ -155,7 +156,8 @@ def sweep(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.forests import sweep
-    >>> from kapmeta.results import Effects, Sweep
+    >>> from kapmeta.results.effects import Effects
+    >>> from kapmeta.results.sweeps import Sweep
     >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
     >>> names = ["analysis", "k", "y", "se", "y_low", "y_high", "p_value"]
     >>> rows = [("without A", 1, 1.0, 0.2, 0.6, 1.4, 0.001), ("without B", 1, 0.8, 0.4, 0.0, 1.6, 0.05)]
@@ -200,7 +202,7 @@ def size(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.forests import size
-    >>> from kapmeta.results import Effects
+    >>> from kapmeta.results.effects import Effects
     >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
     >>> wide, high = size(effects)
     >>> 3 < wide < 7 and 1 < high < 3

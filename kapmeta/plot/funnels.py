@@ -13,18 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.plot.axis import EffectAxis, Fits, effect_axis
-from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.labelling import Names
-from kapmeta.plot.marks import DOT, GREYS, dots, effects_of, measure_words, ten
-from kapmeta.plot.notes import sentences, tied
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.plot.forest_page.notes import sentences, tied
+from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.labelling import Names
+from kapmeta.plot.panel.marks import DOT, GREYS, dots, effects_of, measure_words, ten
+from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.plot.typesetting import text_width
-from kapmeta.results import Effects, Pooled
-from kapmeta.small_study_results import AdjustedEffect
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
+from kapmeta.results.small_study import AdjustedEffect
 
 __all__ = ["funnel", "radial"]
 
@@ -98,7 +99,7 @@ def funnel(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.funnels import funnel
-    >>> from kapmeta.results import Effects
+    >>> from kapmeta.results.effects import Effects
     >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
     >>> ax = funnel(effects)
     >>> ax.get_xscale(), bool(ax.yaxis_inverted())
@@ -350,11 +351,11 @@ def radial(
         x_label=f"Precision (1 / {error})",
         y_label=f"Effect / {error}" + (", log scale" if effects.scale.ratio else ""),
         name=f"Radial plot: {effects.scale.name} of {effects.event}",
-        alt=f"Radial plot of {wording.studies(result.k)}. {wording.pooled_sentence(result)}",
+        alt=f"Radial plot of {wording.studies(result.k)}. {pooled_sentence(result)}",
         title=title,
         notes=texts_of(notes),
         keys=(
-            Key("-", look.diamond, f"Pooled: {tied(wording.estimate_text(result))}"),
+            Key("-", look.diamond, f"Pooled: {tied(estimate_text(result))}"),
             Key("patch", GREYS[1], tied("95 % of studies that share that effect"), edge=look.quiet),
         ),
         ratio=0.8,

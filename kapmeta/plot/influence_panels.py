@@ -12,16 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from kapmeta import wording
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
-from kapmeta.plot.axis import EffectAxis, Fits, label_of, linear_series
-from kapmeta.plot.frames import AxisMaker, Frame, Key, fixed_axis, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.marks import DOT, GREYS, columns_of, ten
-from kapmeta.plot.notes import sentences
-from kapmeta.plot.plans import PAD, PITCH, TICK
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
+from kapmeta.plot.forest_page.notes import sentences
+from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series
+from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, fixed_axis, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.marks import DOT, GREYS, columns_of, ten
+from kapmeta.plot.panel.plans import PAD, PITCH, TICK
+from kapmeta.plot.panel.typesetting import text_width, wrapped
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.plot.typesetting import text_width, wrapped
 
 __all__ = ["influence"]
 

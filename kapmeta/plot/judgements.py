@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from kapmeta.plot.columns import risk_judgement
-from kapmeta.plot.frames import Frame, Key, axis_of, fixed_axis, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.marks import columns_of
+from kapmeta.plot.forest_page.columns import risk_judgement
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.marks import columns_of
+from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import RISK, Theme, theme_named
-from kapmeta.plot.typesetting import text_width
 
 __all__ = ["DOMAINS", "risk_of_bias", "risk_of_bias_summary"]
 

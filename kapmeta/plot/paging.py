@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 
-from kapmeta.plot.columns import Column, Row
-from kapmeta.plot.contents import Forest, Overall, forest_contents
+from kapmeta.plot.forest_page.columns import Column, Row
+from kapmeta.plot.forest_page.contents import forest_contents
+from kapmeta.plot.forest_page.grouping import Forest, Overall
+from kapmeta.plot.forest_page.pages import Request
 from kapmeta.plot.forests import drawn_page, page_width
-from kapmeta.plot.pages import Request
 from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["forest_pages"]
@@ -58,7 +59,7 @@ def forest_pages(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.paging import forest_pages
-    >>> from kapmeta.results import Effects
+    >>> from kapmeta.results.effects import Effects
     >>> labels = tuple(f"Trial {i}" for i in range(12))
     >>> effects = Effects([0.5] * 12, [0.1] * 12, labels, "RR", pd.DataFrame({"study": labels}))
     >>> len(forest_pages(effects, rows=6))

@@ -10,15 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kapmeta import wording
-from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
-from kapmeta.plot.framing import framed
-from kapmeta.plot.labelling import Line, Names
-from kapmeta.plot.marks import DOT, GREYS, band, columns_of, dots, effects_of, line, measure_words
-from kapmeta.plot.notes import sentences, tied
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.forest_page.notes import sentences, tied
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.framing import framed
+from kapmeta.plot.panel.labelling import Line, Names
+from kapmeta.plot.panel.marks import DOT, GREYS, band, columns_of, dots, effects_of, line, measure_words
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.regression_results import MetaRegression
-from kapmeta.results import Effects, Pooled
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
+from kapmeta.results.regressions import MetaRegression
 
 __all__ = ["baujat", "bubble", "labbe"]
 
@@ -147,7 +148,7 @@ def _pooled_curve(pooled: Pooled, top: float) -> tuple[FloatArray, FloatArray] |
 def _labbe_keys(theme: Theme, effects: Effects, pooled: Pooled | None, curve: bool, hollow: bool) -> Iterable[Key]:
     yield Key("-", theme.quiet, "Equal risks")
     if pooled and curve:
-        yield Key("--", theme.diamond, f"Pooled {tied(wording.estimate_text(pooled))}")
+        yield Key("--", theme.diamond, f"Pooled {tied(estimate_text(pooled))}")
     if hollow:
         yield Key("o", theme.paper, "Not pooled", edge=theme.quiet)
 
@@ -159,7 +160,7 @@ def _labbe_alt(effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | 
         if np.isfinite(a + b)
     ]
     head = f"L'Abbé plot of {effects.event}, {effects.treatment} against {effects.control}: {'; '.join(each)}."
-    return f"{head} {wording.pooled_sentence(pooled)}" if pooled else head
+    return f"{head} {pooled_sentence(pooled)}" if pooled else head
 
 
 def baujat(

@@ -12,11 +12,11 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
-from kapmeta.plot.frames import Frame, Key, axis_of, fixed_axis, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.marks import columns_of, line, ten
+from kapmeta.measures import Measure
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.marks import columns_of, line, ten
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.scales import Measure
 
 __all__ = ["multiverse"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kapmeta import wording
-from kapmeta.plot.frames import Frame, Key, axis_of, texts_of
-from kapmeta.plot.framing import framed
-from kapmeta.plot.marks import columns_of, ten
+from kapmeta.measures import MEASURES, Measure
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.framing import framed
+from kapmeta.plot.panel.marks import columns_of, ten
 from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
-from kapmeta.scales import MEASURES, Measure
 
 __all__ = ["gosh"]
 

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
-from kapmeta.plot.axis import EffectAxis, Fits, effect_axis, label_of
-from kapmeta.plot.frames import AxisMaker, Frame, Key, axis_of, texts_of
-from kapmeta.plot.framing import Panel, framed
-from kapmeta.plot.marks import columns_of, ten
+from kapmeta.measures import MEASURES, Measure
+from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of
+from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.framing import Panel, framed
+from kapmeta.plot.panel.marks import columns_of, ten
+from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.plot.typesetting import text_width
-from kapmeta.scales import MEASURES, Measure
 
 __all__ = ["tipping"]
 

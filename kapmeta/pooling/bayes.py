@@ -11,22 +11,22 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import binomial_posterior, posterior
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.binomial_posterior import Scattered
-from kapmeta.core.likelihood_curves import Tabulated
-from kapmeta.core.marginal_likelihood import marginal
-from kapmeta.core.posterior import Mixture
-from kapmeta.core.priors import TauPrior, half_normal
-from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
-from kapmeta.core.weighting import q_statistic
-from kapmeta.effects import Names
-from kapmeta.exact import counts_and_curves
-from kapmeta.exact_models import nothing_said
-from kapmeta.pooling import check_variances, one_question
-from kapmeta.posterior_results import Distribution, Posterior, density_of
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects
+from kapmeta.core.bayes import binomial_posterior, posterior
+from kapmeta.core.bayes.binomial_posterior import Scattered
+from kapmeta.core.bayes.posterior import Mixture
+from kapmeta.core.bayes.priors import TauPrior, half_normal
+from kapmeta.core.exact.likelihood_curves import Tabulated
+from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
+from kapmeta.core.numerics.weighting import q_statistic
+from kapmeta.effects.counts import Names
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.pooling.exact import counts_and_curves
+from kapmeta.pooling.exact_models import nothing_said
+from kapmeta.pooling.inverse_variance import check_variances, one_question
+from kapmeta.results.effects import Effects
+from kapmeta.results.posteriors import Distribution, Posterior, density_of
 
 __all__ = ["WIDE", "borrow", "heterogeneity_surprise", "pool_bayes"]
 
@@ -59,7 +59,7 @@ def pool_bayes(
     effects_or_trials : Effects or DataFrame
         From `kapmeta.risk_ratio` or another effect function; or rows of counts as in `kapmeta.risk_ratio`.
     tau_prior : TauPrior or float, optional
-        From `kapmeta.core.priors`; a number is the scale of a half-normal. Half-normal(0.5) for log ratios and
+        From `kapmeta.core.bayes.priors`; a number is the scale of a half-normal. Half-normal(0.5) for log ratios and
         standardised mean differences; for effects with a unit it must be given.
     mu_prior : (mean, sd) or "flat", optional
         Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for counts.
@@ -113,7 +113,9 @@ def pool_bayes(
 def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
     if isinstance(prior, TauPrior):
         if any(np.ndim(p) for p in prior.parameters):
-            raise ValueError("tau_prior must have single numbers as parameters; for many, call kapmeta.core.posterior")
+            raise ValueError(
+                "tau_prior must have single numbers as parameters; for many, call kapmeta.core.bayes.posterior"
+            )
         return prior
     if prior is None and measure not in _FREE_OF_UNITS:
         raise ValueError(
@@ -123,7 +125,7 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
     scale = _SCALE if prior is None else prior
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.number):
         raise TypeError(
-            f"tau_prior must be a prior of kapmeta.core.priors or the scale of a half-normal: got {scale!r}"
+            f"tau_prior must be a prior of kapmeta.core.bayes.priors or the scale of a half-normal: got {scale!r}"
         )
     if not 0 <= scale < math.inf:
         raise ValueError(f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}")

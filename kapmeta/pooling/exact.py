@@ -12,18 +12,19 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import likelihood_models
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.likelihood_curves import Tables, Tabulated, tabulated
-from kapmeta.core.marginal_likelihood import marginal
-from kapmeta.core.status import Status
-from kapmeta.effects import Names, arcsine_difference, odds_ratio, risk_difference, risk_ratio
-from kapmeta.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, nothing_said
-from kapmeta.pooling import one_question, pool
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects, Pooled
+from kapmeta.core.exact import likelihood_models
+from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.effects.counts import Names, arcsine_difference, odds_ratio, risk_difference, risk_ratio
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.pooling.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, nothing_said
+from kapmeta.pooling.inverse_variance import one_question, pool
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["counts_and_curves", "pool_exact"]
 
@@ -47,15 +48,15 @@ def pool_exact(
     """Pool two-by-two tables by their own likelihoods, zero cells as they are.
 
     For few trials with few events, where a continuity correction would decide the answer. Not for effects that were
-    reported without counts. Which model: see `kapmeta.exact_models.EXACT_MODELS`, each of which says what it is for
-    and refuses what it is not for.
+    reported without counts. Which model: see `kapmeta.pooling.exact_models.EXACT_MODELS`, each of which says what it is
+    for and refuses what it is not for.
 
     Parameters
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`.
     model : str
-        A word of `kapmeta.exact_models.EXACT_MODELS`.
+        A word of `kapmeta.pooling.exact_models.EXACT_MODELS`.
     measure : {"RR", "OR", "RD"}, optional
         The first that the model offers by default.
     ci : str, optional

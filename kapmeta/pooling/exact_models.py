@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kapmeta import checking
-from kapmeta.core import beta_binomial, exact_difference, firth, hypergeometric, likelihood_models, logistic_models
-from kapmeta.core.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
-from kapmeta.core.likelihood_curves import Tables, Tabulated, odds_ratio_conditional, tabulated
+from kapmeta.core.effects import hypergeometric
+from kapmeta.core.exact import beta_binomial, exact_difference, firth, likelihood_models, logistic_models
+from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, odds_ratio_conditional, tabulated
+from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
 
 __all__ = ["EXACT_MODELS", "Data", "Estimate", "ExactModel", "nothing_said"]
 

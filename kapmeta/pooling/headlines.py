@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.bayes import WIDE, pool_bayes
-from kapmeta.core.priors import turner
-from kapmeta.effects import Names, complement, odds_ratio, risk_difference, risk_ratio
-from kapmeta.exact import pool_exact
-from kapmeta.pooling import pool
-from kapmeta.posterior_results import Posterior
-from kapmeta.protocol import PRIMARY, Rule, headline_rule
-from kapmeta.results import Effects, Pooled
-from kapmeta.stratification import mantel_haenszel
+from kapmeta.core.bayes.priors import turner
+from kapmeta.effects.counts import Names, complement, odds_ratio, risk_difference, risk_ratio
+from kapmeta.methods import PRIMARY
+from kapmeta.pooling.bayes import WIDE, pool_bayes
+from kapmeta.pooling.exact import pool_exact
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.results.effects import Effects, unconfirmed_labels
+from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.posteriors import Posterior, Result
 
-__all__ = ["Headline", "headline"]
-
-Result = Pooled | Posterior
+__all__ = [
+    "HEADLINE",
+    "Headline",
+    "Rule",
+    "headline",
+    "headline_effect",
+    "headline_of",
+    "headline_rule",
+    "randomised",
+    "tertiary",
+]
 
 _LINE = ("PM", "DL", "SJ")  # estimators of the sensitivity line
 _SHOWN, _BESIDE, _NOT = "headline", "beside", "not to be headlined"
@@ -424,3 +434,117 @@ def _directions(study: _Study, k: int) -> tuple[str, ...]:
         f"heterogeneity depends on the direction: Q = {told[0]} for the risk ratio of {study.effects.event}, "
         f"{told[1]} for that of {study.opposite}",
     )
+
+
+def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
+    """The one effect that the plan lets be headlined, by the number of trials.
+
+    One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or more: the result
+    itself.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        From `kapmeta.registered` or `kapmeta.pool`.
+    found : Headline, optional
+        What `headline_of` gives for it, if that is known already.
+
+    Returns
+    -------
+    Pooled or Posterior
+        The effect to show.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.pooling.headlines import headline_effect
+    >>> headline_effect(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
+    """
+    if pooled_given(pooled).k > 2:
+        return pooled
+    results = (found or headline_of(pooled)).results
+    return results[0] if results else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
+
+
+def headline_of(pooled: Pooled) -> Headline:
+    """Everything the plan shows of a result: headline, what stands beside it, what is refused, disagreements.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        From `kapmeta.registered` or `kapmeta.pool`.
+
+    Returns
+    -------
+    Headline
+        From the counts where there are counts of every trial, which allows more; else from the effects.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.pooling.headlines import headline_of
+    >>> len(headline_of(km.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
+    5
+    """
+    effects, level = pooled.effects, pooled.method.level
+    cells = ["events_t", "n_t", "events_c", "n_c"]
+    counted = set(cells) <= set(effects.table.columns) and bool(effects.table[cells].notna().all(axis=None))
+    if pooled.measure == "RR" and counted and not effects.excluded:
+        opposite = "relapse" if effects.event == "abstinence" else "the opposite event"
+        return headline(effects.table, opposite=opposite, level=level, mixed=True)
+    return headline(effects, level=level, mixed=True)
+
+
+def randomised(pooled: Pooled) -> bool:
+    """Whether every trial that takes part was randomised; True where nothing is said of it."""
+    table, there = pooled.effects.table, pooled.effects.present
+    return "randomised" not in table or bool(table["randomised"][there].all())
+
+
+def tertiary(pooled: Result) -> bool:
+    """Whether a number comes from a summary of summaries only."""
+    return bool(unconfirmed_labels(pooled.effects))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What may be headlined with `k` studies, what is shown beside it and what is refused."""
+
+    headline: str
+    beside: str
+    refused: str
+
+
+HEADLINE: Mapping[str, Rule] = MappingProxyType(
+    {
+        "0": Rule("nothing", "the trials that exist and what is missing", "any number"),
+        "1": Rule(
+            "the trial's own estimate with its score interval",
+            "its absolute effect",
+            "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study variance",
+        ),
+        "2": Rule(
+            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side by side",
+            'other prior scales, and the common-effect estimate, named "if no heterogeneity"',
+            "a random-effects interval as headline (from two trials it is either absurdly narrow or more than "
+            "12 standard errors wide), I2 and a prediction interval",
+        ),
+        "3-4": Rule(
+            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
+            "the estimator line",
+            "a DerSimonian-Laird Wald interval as the only result, and any test of funnel asymmetry",
+        ),
+        "5+": Rule(
+            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
+            "the prediction interval and the estimator line",
+            "tests of funnel asymmetry below ten studies",
+        ),
+    }
+)
+"""Headline policy by number of studies."""
+
+
+def headline_rule(k: int) -> Rule:
+    """The headline rule that holds for `k` studies."""
+    return HEADLINE[str(k) if k < 3 else "3-4" if k < 5 else "5+"]

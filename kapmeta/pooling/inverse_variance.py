@@ -12,22 +12,23 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import heterogeneity
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.combining import Combined, combine
-from kapmeta.core.distributions import chi2_upper, t_two_sided
-from kapmeta.core.intervals import INTERVALS, MeanInterval
-from kapmeta.core.likelihood_intervals import no_effect_p_value
-from kapmeta.core.permutation import permutation_p_value
-from kapmeta.core.prediction import PREDICTIONS
-from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS, no_effect_score
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import Estimator, estimator_named
-from kapmeta.core.tau2_intervals import q_profile
-from kapmeta.core.variance_likelihood import local_maxima
-from kapmeta.core.weighting import mean_and_residuals, q_statistic, weights
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects, Pooled, effects_given
+from kapmeta.core.effects.single_trial import SINGLE_TRIAL_INTERVALS, no_effect_score
+from kapmeta.core.heterogeneity import heterogeneity
+from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
+from kapmeta.core.heterogeneity.tau2_intervals import q_profile
+from kapmeta.core.heterogeneity.variance_likelihood import local_maxima
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper, t_two_sided
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import mean_and_residuals, q_statistic, weights
+from kapmeta.core.pooling.combining import Combined, combine
+from kapmeta.core.pooling.intervals import INTERVALS, MeanInterval
+from kapmeta.core.pooling.likelihood_intervals import no_effect_p_value
+from kapmeta.core.pooling.permutation import permutation_p_value
+from kapmeta.core.pooling.prediction import PREDICTIONS
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["pool"]
 
@@ -61,14 +62,14 @@ def pool(
     model : {"random", "common"}
         Random effects, or one common effect ("if no heterogeneity").
     tau2 : str or callable, optional
-        Estimator of the between-study variance, a word of `kapmeta.core.tau2.ESTIMATORS` or a function of effects and
-        variances; REML by default. Not with the common-effect model.
+        Estimator of the between-study variance, a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS` or a function of
+        effects and variances; REML by default. Not with the common-effect model.
     ci : str, optional
-        Interval of the mean, a word of `kapmeta.core.intervals.INTERVALS`; ``"hksj-hybrid"`` by default, ``"wald"``
-        with the common-effect model.
+        Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`; ``"hksj-hybrid"`` by default,
+        ``"wald"`` with the common-effect model.
     prediction : str
-        Prediction interval, a word of `kapmeta.core.prediction.PREDICTIONS`, or ``"auto"``: none below five studies,
-        from five on ``"t"``.
+        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``: none below five
+        studies, from five on ``"t"``.
     level : float
         Confidence level, a proportion.
     mixed : bool

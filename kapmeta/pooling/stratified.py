@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import counts, stratified
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import chi2_upper, normal_quantile, t_two_sided
-from kapmeta.core.heterogeneity import h2_from_q, i2_from_q
-from kapmeta.effects import Names, odds_ratio, peto_odds_ratio, risk_difference, risk_ratio
-from kapmeta.pooling import one_question
-from kapmeta.protocol import PRIMARY, Method
-from kapmeta.results import Effects, Pooled
+from kapmeta.core.effects import counts
+from kapmeta.core.exact import stratified
+from kapmeta.core.heterogeneity.heterogeneity import h2_from_q, i2_from_q
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_two_sided
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.effects.counts import Names, odds_ratio, peto_odds_ratio, risk_difference, risk_ratio
+from kapmeta.methods import PRIMARY, Method
+from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["mantel_haenszel", "peto"]
 

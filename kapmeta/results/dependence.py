@@ -11,17 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.core import multivariate
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.clustered import Robust, Working
-from kapmeta.core.distributions import t_quantile, t_two_sided
-from kapmeta.core.multivariate import Components, Terms
-from kapmeta.core.regression import Joint
-from kapmeta.design_matrix import Design
-from kapmeta.protocol import Method
-from kapmeta.regression_results import lock, shown_coefficients, terms_text
-from kapmeta.results import Effects
-from kapmeta.scales import Measure
+from kapmeta.core.moderators import multivariate
+from kapmeta.core.moderators.clustered import Robust, Working
+from kapmeta.core.moderators.multivariate import Components, Terms
+from kapmeta.core.moderators.regression import Joint
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
+from kapmeta.measures import Measure
+from kapmeta.methods import TAU2_NAMES, Method
+from kapmeta.results.effects import Effects
+from kapmeta.results.regressions import Design, lock, shown_coefficients, terms_text
 
 __all__ = ["Multilevel", "RobustTests"]
 
@@ -54,9 +53,9 @@ class Multilevel:
         Likelihood (in `tau2`), interval, level.
     design : Design
         Moderators; an intercept alone where effects were pooled.
-    fit : kapmeta.core.multivariate.Components
+    fit : kapmeta.core.moderators.multivariate.Components
         The numbers behind the properties.
-    terms : kapmeta.core.multivariate.Terms
+    terms : kapmeta.core.moderators.multivariate.Terms
         The random effects.
     names_of_components : tuple of str
         What the variances (and covariances) belong to.
@@ -207,7 +206,7 @@ class Multilevel:
         return (
             f"{self.k} dependent effects were analysed with random effects for "
             f"{wording.joined(self.names_of_components)}, variances by "
-            f"{wording.TAU2_NAMES[str(self.method.tau2)]}; tests by {self.method.ci}, "
+            f"{TAU2_NAMES[str(self.method.tau2)]}; tests by {self.method.ci}, "
             f"{wording.percent(self.method.level)} intervals."
         )
 
@@ -239,10 +238,10 @@ class RobustTests:
     cluster : str
         What the clusters are.
     kind : str
-        Type of the covariance, a word of `kapmeta.core.clustered.TYPES`.
+        Type of the covariance, a word of `kapmeta.core.moderators.clustered.TYPES`.
     level : float
         Confidence level, a proportion.
-    tests : kapmeta.core.clustered.Robust
+    tests : kapmeta.core.moderators.clustered.Robust
         The numbers behind the properties.
     tau2 : float
         Between-study variance of the correlated-effects working model; nan for others.

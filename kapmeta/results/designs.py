@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.core.distributions import normal_quantile, t_two_sided
-from kapmeta.results import Effects
-from kapmeta.scales import Measure
+from kapmeta.core.numerics.distributions import normal_quantile, t_two_sided
+from kapmeta.measures import Measure
+from kapmeta.results.effects import Effects
 
 __all__ = ["DoseTrend", "Factorial"]
 

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking, sensitivity_wording, wording
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.single_trial import SINGLE_TRIAL_INTERVALS
-from kapmeta.core.tau2 import quadratic_moment
-from kapmeta.core.weighting import weights
-from kapmeta.protocol import Method
-from kapmeta.scales import Measure, measure_named
+from kapmeta import checking
+from kapmeta.core.effects.single_trial import SINGLE_TRIAL_INTERVALS
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.measures import Measure, measure_named
+from kapmeta.methods import CI_NAMES, ZERO_NAMES
+from kapmeta.wording import interval_text, joined, page, plural, studies
 
-__all__ = ["Effects", "Pooled", "Sweep"]
+__all__ = [
+    "NOT_CONFIRMED",
+    "Effects",
+    "effects_html",
+    "effects_methods",
+    "effects_summary",
+    "effects_table",
+    "excluded_sentences",
+    "listed_excluded",
+    "unconfirmed",
+    "unconfirmed_labels",
+    "unconfirmed_sentences",
+    "zero_sentence",
+]
 
 
 def read_only(values: Any, dtype: type = np.float64) -> Any:
@@ -59,7 +71,7 @@ class Effects:
     labels : tuple of str
         Study labels, in the order given; duplicates are kept.
     measure : str
-        Key in `kapmeta.scales.MEASURES`.
+        Key in `kapmeta.measures.MEASURES`.
     table : DataFrame
         The rows the effects were computed from, one a study.
     zero : str or None
@@ -75,8 +87,8 @@ class Effects:
         Whether more events are better for the patient.
     interval : str
         What the rows of single trials are shown with: ``"wald"``, or a word of
-        `kapmeta.core.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity correction, or ``"as reported"``.
-        Pooling is not touched.
+        `kapmeta.core.effects.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity correction, or
+        ``"as reported"``. Pooling is not touched.
     """
 
     y: FloatArray
@@ -221,236 +233,18 @@ class Effects:
         return int(self.y.size)
 
     def __repr__(self) -> str:
-        return f"Effects({self.measure}, k={self.k}{wording.listed_excluded(self)})"
+        return f"Effects({self.measure}, k={self.k}{listed_excluded(self)})"
 
     def summary(self) -> str:
         """The effects in words: measure, number, continuity rule, and whatever was corrected or excluded."""
-        return wording.effects_summary(self)
+        return effects_summary(self)
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes how these effects came to be."""
-        return wording.effects_methods(self)
+        return effects_methods(self)
 
     def _repr_html_(self) -> str:
-        return wording.effects_html(self)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Pooled:
-    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what was set aside.
-
-    Attributes
-    ----------
-    effects : Effects
-        What was pooled, excluded studies included.
-    method : Method
-        Model, between-study variance estimator, interval, prediction interval, level.
-    estimate, se, low, high : float
-        Pooled effect, its standard error and its confidence limits on the analysis scale (log for ratios).
-    statistic, p_value, df : float
-        Test of no effect in the way of the interval; `df` is infinite for a normal reference.
-    k : int
-        Number of studies that carry an estimate.
-    tau2, tau2_low, tau2_high : float
-        Between-study variance with its Q-profile interval; nan where it does not exist.
-    q, q_df, q_p_value : float
-        Cochran's Q about the common-effect mean, and its test.
-    i2, h2 : float
-        tau2-based I2 as a proportion, and H2; nan for fewer than two studies.
-    weights : ndarray, shape (studies,)
-        Shares of the pooled estimate; they sum to 1, absent studies have 0.
-    prediction_low, prediction_high : float
-        Prediction limits on the analysis scale; nan where none is given.
-    modes : tuple of float
-        Every local maximum of the (restricted) likelihood in tau2, the global one first; empty for other estimators.
-    notes : tuple of str
-        What a reader must know before quoting the result.
-    refit : callable or None
-        The same analysis of subsets: takes masks (analyses, studies present), returns a
-        `kapmeta.core.combining.Combined`. Leave-one-out, cumulative and subset analyses call it.
-    """
-
-    effects: Effects
-    method: Method
-    estimate: float
-    se: float
-    low: float
-    high: float
-    statistic: float
-    p_value: float
-    df: float
-    k: int
-    weights: FloatArray
-    tau2: float = math.nan
-    tau2_low: float = math.nan
-    tau2_high: float = math.nan
-    q: float = math.nan
-    q_df: float = math.nan
-    q_p_value: float = math.nan
-    i2: float = math.nan
-    h2: float = math.nan
-    prediction_low: float = math.nan
-    prediction_high: float = math.nan
-    modes: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
-    refit: Callable[[BoolArray], Combined] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", read_only(self.weights))
-
-    @property
-    def measure(self) -> str:
-        """Key of the measure in `kapmeta.scales.MEASURES`."""
-        return self.effects.measure
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
-
-    @property
-    def tau2_truncated(self) -> bool:
-        """Whether `tau2` stands at its bound of 0: the studies differ no more than their own errors let expect."""
-        return self.tau2 == 0
-
-    @property
-    def tau2_moment(self) -> float:
-        """DerSimonian and Laird's estimate before it is truncated at 0, to tell how far below; nan for one study."""
-        there = self.effects.present
-        y, v = self.effects.y[there], self.effects.v[there]
-        return float(quadratic_moment(y, v, weights(v))) if self.k > 1 else math.nan
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a study, then the pooled row and, where there is one, the prediction row.
-
-        The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``). `estimate`, `low` and
-        `high` are on the scale shown (exponentiated for ratios), `y` and `v` on the analysis scale.
-        """
-        frame = self.effects.to_frame(level=self.method.level)
-        frame["weight"] = self.weights
-        rows = [self._pooled_row()]
-        if math.isfinite(self.prediction_low):
-            rows.append(self._prediction_row())
-        summary = pd.DataFrame(rows)
-        columns = [*frame.columns, *(name for name in summary.columns if name not in frame.columns)]
-        stacked = {
-            name: [
-                *(frame[name] if name in frame else [None] * len(frame)),
-                *(summary[name] if name in summary else [None] * len(summary)),
-            ]
-            for name in columns
-        }
-        return pd.DataFrame(stacked)
-
-    def _pooled_row(self) -> dict[str, Any]:
-        shown = self.scale.shown
-        names = ["k", "p_value"]
-        if self.k > 1:
-            names += ["df", "tau2", "tau2_low", "tau2_high", "q", "q_df", "q_p_value", "i2", "h2"]
-        return {
-            "row": "pooled",
-            "study": wording.model_name(self.method),
-            **self._totals(),
-            "estimate": float(shown(self.estimate)),
-            "low": float(shown(self.low)),
-            "high": float(shown(self.high)),
-            "y": self.estimate,
-            "v": self.se**2,
-            "weight": 1.0,
-            **{name: getattr(self, name) for name in names},
-        }
-
-    def _totals(self) -> dict[str, Any]:
-        """Events and participants of the studies pooled, where all are counted."""
-        names = ("events_t", "n_t", "events_c", "n_c")
-        if self.k < 2 or not set(names) <= set(self.effects.table.columns):
-            return {}
-        counted = self.effects.table.loc[self.effects.present, list(names)]
-        return {} if counted.isna().any(axis=None) else {name: float(counted[name].sum()) for name in names}
-
-    def _prediction_row(self) -> dict[str, Any]:
-        shown = self.scale.shown
-        return {
-            "row": "prediction",
-            "study": "Prediction interval",
-            "low": float(shown(self.prediction_low)),
-            "high": float(shown(self.prediction_high)),
-        }
-
-    def summary(self) -> str:
-        """The result in words and numbers, with its method, its heterogeneity and its notes."""
-        return wording.pooled_summary(self)
-
-    def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here."""
-        return wording.pooled_methods(self)
-
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see the figure would want it told."""
-        return wording.pooled_alt(self)
-
-    def __repr__(self) -> str:
-        return f"Pooled({wording.estimate_text(self)}, k={self.k}, {wording.model_phrase(self.method)})"
-
-    def _repr_html_(self) -> str:
-        return wording.pooled_html(self)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Sweep:
-    """The same analysis many times over, one choice changed at a time.
-
-    Attributes
-    ----------
-    kind : str
-        What was varied, e.g. ``"leave-one-out"``.
-    table : DataFrame
-        One row an analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis scale), `p_value`,
-        `tau2`, `q`.
-    effects : Effects
-        What the analyses started from.
-    base : Pooled or None
-        The analysis with nothing changed.
-    notes : tuple of str
-        What a reader must know before quoting it.
-    """
-
-    kind: str
-    table: pd.DataFrame
-    effects: Effects
-    base: Pooled | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row an analysis; `estimate`, `low` and `high` on the scale shown."""
-        frame = self.table.copy()
-        first = list(frame.columns).index("y")
-        for position, (name, column) in enumerate((("estimate", "y"), ("low", "y_low"), ("high", "y_high"))):
-            frame.insert(first + position, name, self.scale.shown(frame[column].to_numpy(dtype=float)))
-        return frame
-
-    def summary(self) -> str:
-        """How far the estimate moves and whether the conclusion holds throughout."""
-        return wording.sweep_summary(self)
-
-    def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return sensitivity_wording.sweep_methods(self)
-
-    def alt_text(self) -> str:
-        """The sweep as a reader who cannot see the figure would want it told."""
-        return wording.sweep_summary(self)
-
-    def __repr__(self) -> str:
-        return f"Sweep({self.kind}, {wording.analyses(len(self.table))}, {self.scale.short})"
-
-    def _repr_html_(self) -> str:
-        return wording.sweep_html(self)
+        return effects_html(self)
 
 
 def effects_given(value: Any, name: str = "effects") -> Effects:
@@ -460,6 +254,89 @@ def effects_given(value: Any, name: str = "effects") -> Effects:
     )
 
 
-def pooled_given(value: Any, name: str = "pooled") -> Pooled:
-    """`value` if it is a `Pooled`; otherwise an error that says where one comes from."""
-    return checking.instance(value, Pooled, name, "be a result of pool or another pooling function")
+def listed_excluded(effects: Effects) -> str:
+    """``, 2 excluded`` or nothing."""
+    return f", {len(effects.excluded)} excluded" if effects.excluded else ""
+
+
+def zero_sentence(effects: Effects) -> str:
+    """What the continuity rule did, study by study; empty for measures without counts."""
+    if effects.zero is None:
+        return ""
+    touched = [label for label, yes in zip(effects.labels, effects.corrected, strict=True) if yes]
+    changed = f"it changed {joined(touched)}" if touched else "it changed no table"
+    return f'Zero-cell rule "{effects.zero}" ({ZERO_NAMES[effects.zero]}): {changed}.'
+
+
+def excluded_sentences(effects: Effects) -> list[str]:
+    """One sentence for each study that takes no part."""
+    told = []
+    for i, why in sorted(effects.excluded.items()):
+        verb = "is set aside" if effects.v[i] < math.inf else "carries no estimate"
+        told.append(f"{effects.labels[i]} {verb}: {why}.")
+    return told
+
+
+def unconfirmed(level: object) -> bool:
+    """Whether an evidence level says that the numbers were seen in a summary of summaries only."""
+    return isinstance(level, str) and level.startswith("tertiary")
+
+
+def unconfirmed_labels(effects: Effects) -> list[str]:
+    """The studies that take part with numbers that are not confirmed."""
+    levels = effects.table.get("evidence_level", [None] * len(effects.labels))
+    each = zip(effects.labels, effects.present, levels, strict=True)
+    return [label for label, present, level in each if present and unconfirmed(level)]
+
+
+def unconfirmed_sentences(effects: Effects) -> list[str]:
+    """What must be said of the numbers that are not confirmed."""
+    labels = unconfirmed_labels(effects)
+    return [f"Not confirmed: {joined(labels)}. {NOT_CONFIRMED}."] if labels else []
+
+
+NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has been read"
+"""What follows from counts known from a summary of summaries only."""
+
+
+def effects_summary(effects: Effects) -> str:
+    """Headline, rule and exclusions of a set of effects, then the table."""
+    head = f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v {effects.control}: "
+    lines = [head + f"{studies(effects.k)}.", zero_sentence(effects), *excluded_sentences(effects)]
+    frame = effects.to_frame()
+    for label, row in zip(effects.labels, frame.itertuples(), strict=True):
+        if row.row == "study":
+            lines.append(f"  {label}: {effects.scale.short} {interval_text(row.estimate, row.low, row.high)}")
+    return "\n".join(filter(None, lines))
+
+
+def _expressed(effects: Effects) -> str:
+    return (
+        f"We expressed effects as {plural(effects.scale.name)} of {effects.event} ({effects.treatment} against "
+        f"{effects.control})."
+    )
+
+
+def effects_methods(effects: Effects) -> str:
+    """The paragraph for a methods section: measure, number, intervals of the rows, rule and exclusions."""
+    shown = f"One estimate from each of {studies(effects.k)} is given with its {CI_NAMES[effects.interval]}."
+    sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
+    return " ".join(filter(None, sentences))
+
+
+def effects_html(effects: Effects) -> str:
+    """A sentence and a table for notebooks."""
+    head = "\n".join(line for line in effects_summary(effects).splitlines() if not line.startswith("  "))
+    return page(head, effects_table(effects))
+
+
+def effects_table(effects: Effects) -> pd.DataFrame:
+    """The columns of a set of effects a reader needs, labels first."""
+    frame = effects.to_frame()
+    counts = [c for c in ("events_t", "n_t", "events_c", "n_c") if c in frame]
+    levels = [c for c in ("evidence_level",) if c in frame]
+    table = frame[[*counts, "estimate", "low", "high", *levels]].copy()
+    for column in counts:
+        table[column] = [f"{x:g}" if isinstance(x, Real) and not math.isnan(x) else "" for x in table[column]]
+    table.insert(0, "study", list(effects.labels))
+    return table.rename(columns={"estimate": effects.scale.short})

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.priors import TauPrior
-from kapmeta.core.roots import bracketed_root
-from kapmeta.protocol import Method
-from kapmeta.results import Effects, read_only
-from kapmeta.scales import Measure
+from kapmeta.core.bayes.priors import TauPrior
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.measures import Measure
+from kapmeta.methods import Method
+from kapmeta.results.effects import Effects, effects_table, excluded_sentences, read_only
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["Distribution", "Posterior", "density_of"]
 
@@ -124,7 +125,7 @@ class Posterior:
 
     @property
     def measure(self) -> str:
-        """Key of the measure in `kapmeta.scales.MEASURES`."""
+        """Key of the measure in `kapmeta.measures.MEASURES`."""
         return self.effects.measure
 
     @property
@@ -169,7 +170,7 @@ class Posterior:
         >>> import kapmeta as km
         >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [13, 6], "n_t": [26, 35],
         ...                        "events_c": [6, 2], "n_c": [27, 35]})
-        >>> from kapmeta.bayes import pool_bayes
+        >>> from kapmeta.pooling.bayes import pool_bayes
         >>> found = pool_bayes(km.risk_ratio(trials), tau_prior=0.5)
         >>> round(found.probability_above(), 4), round(found.probability_above(1.25), 4)
         (0.9665, 0.9225)
@@ -288,7 +289,7 @@ class Posterior:
                 f"{self.method.model}; priors: {self._priors()}.",
                 f"Heterogeneity: tau = {tau[0]} ({level} CrI {tau[1]} to {tau[2]}).",
                 f"Effect in a new study: {level} CrI {new[0]} to {new[1]}.",
-                *wording.excluded_sentences(self.effects),
+                *excluded_sentences(self.effects),
                 *(f"Note: {note}." for note in self.notes),
             ]
         )
@@ -316,4 +317,7 @@ class Posterior:
         return f"Posterior({self._text()}, k={self.k}, tau {self.tau_prior.name})"
 
     def _repr_html_(self) -> str:
-        return wording.page(self.summary(), wording.effects_table(self.effects))
+        return wording.page(self.summary(), effects_table(self.effects))
+
+
+Result = Pooled | Posterior

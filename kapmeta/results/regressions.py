@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -13,17 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import moderator_permutation, regression, regression_diagnostics
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_quantile, t_quantile, t_two_sided
-from kapmeta.core.moderator_permutation import Permuted
-from kapmeta.core.regression import Joint, Regression
-from kapmeta.design_matrix import Design
-from kapmeta.protocol import Method
-from kapmeta.results import Effects, Pooled
-from kapmeta.scales import Measure
+from kapmeta.core.moderators import moderator_permutation, regression, regression_diagnostics
+from kapmeta.core.moderators.moderator_permutation import Permuted
+from kapmeta.core.moderators.regression import Joint, Regression
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.measures import Measure
+from kapmeta.methods import CI_NAMES, Method, method_text, tau2_name
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, pooled_sentence
 
-__all__ = ["MetaRegression", "Subgroups"]
+__all__ = ["Design", "MetaRegression", "Subgroups"]
 
 
 def lock(values: Iterable[Any]) -> None:
@@ -60,7 +60,7 @@ class MetaRegression:
         Between-study variance estimator, test and interval, level.
     design : Design
         Moderators as numbers, one row a study that entered, and their names.
-    fit : kapmeta.core.regression.Regression
+    fit : kapmeta.core.moderators.regression.Regression
         The numbers behind the properties.
     omnibus : Joint or None
         Test of all moderators together; None where there is none.
@@ -321,14 +321,12 @@ class MetaRegression:
     def methods_text(self) -> str:
         """The sentence for a methods section."""
         between = (
-            ""
-            if self.method.model == "common"
-            else f", residual between-study variance by {wording.tau2_name(self.method)}"
+            "" if self.method.model == "common" else f", residual between-study variance by {tau2_name(self.method)}"
         )
         return (
             f"{wording.studies(self.k).capitalize()} were regressed on {self.design.described} by weighted "
             f"least squares{between}; tests and {wording.percent(self.method.level)} intervals: "
-            f"{wording.CI_NAMES[self.method.ci]}."
+            f"{CI_NAMES[self.method.ci]}."
         )
 
     def alt_text(self) -> str:
@@ -425,7 +423,7 @@ class Subgroups:
 
     def summary(self) -> str:
         """The subgroups in words, the tests by name, and what they can and cannot tell."""
-        each = [f"{name}: {wording.pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
+        each = [f"{name}: {pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
         variance = (
             f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
             if self.common_tau2 else "Each subgroup has its own between-study variance."
@@ -450,7 +448,7 @@ class Subgroups:
         )
         return (
             f"Subgroups by {self.by} were pooled with {variance} "
-            f"({wording.method_text(self.overall.method)}) and compared with model-based standard errors."
+            f"({method_text(self.overall.method)}) and compared with model-based standard errors."
         )
 
     def alt_text(self) -> str:
@@ -463,3 +461,41 @@ class Subgroups:
 
     def _repr_html_(self) -> str:
         return wording.page(self.summary(), self.to_frame())
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Moderators as numbers.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (k, p)
+        One row a study, the column of ones included where there is one.
+    names : tuple of str
+        What the columns are called.
+    intercept : int or None
+        Position of the column of ones.
+    described : str
+        The moderators as a formula, for sentences.
+    variables : tuple of str
+        Columns of the studies' table the moderators were made from.
+    encode : callable
+        Takes a DataFrame with these columns to rows of the matrix.
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    intercept: int | None
+    described: str
+    variables: tuple[str, ...]
+    encode: Callable[[pd.DataFrame], FloatArray]
+
+    def rows(self, data: Any) -> FloatArray:
+        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+        absent = [name for name in self.variables if name not in frame]
+        if absent:
+            raise ValueError(
+                f'data has no column "{absent[0]}"; the moderators are made from {", ".join(self.variables)}'
+            )
+        return self.encode(frame)

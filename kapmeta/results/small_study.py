@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.results import Effects
-from kapmeta.scales import Measure
+from kapmeta.measures import Measure
+from kapmeta.results.effects import Effects
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.evidence import Evidence, EvidenceError, evidence_given
-from kapmeta.evidence.description import Finding
-from kapmeta.recomputing import RECOMPUTATIONS, Item, Rows
+from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
+from kapmeta.review.evidence.description import Finding
+from kapmeta.review.recomputing import RECOMPUTATIONS, Item, Rows
 
 __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
 
@@ -116,7 +116,7 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.claims import audit_claims
+    >>> from kapmeta.review.claims import audit_claims
     >>> table = audit_claims(km.load_evidence()).to_frame().set_index("claim_id")
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
@@ -205,7 +205,7 @@ def check_claims(evidence: Evidence) -> ClaimsAudit:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.claims import check_claims
+    >>> from kapmeta.review.claims import check_claims
     >>> check_claims(km.load_evidence())
     ClaimsAudit(35 claims)
     """

@@ -6,39 +6,11 @@ it and none of them can quietly choose for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-__all__ = ["HEADLINE", "PRIMARY", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Method", "Question", "Rule", "headline_rule"]
-
-
-@dataclass(frozen=True)
-class Method:
-    """How effects are pooled.
-
-    Attributes
-    ----------
-    model : str
-        ``"random"`` or ``"common"``; other pooling functions put their own name here.
-    tau2, ci, prediction : str
-        Words of `kapmeta.core.tau2.ESTIMATORS`, `kapmeta.core.intervals.INTERVALS` and
-        `kapmeta.core.prediction.PREDICTIONS`; `tau2` may be a function. ``prediction="auto"`` follows the plan: none
-        below five studies, from five on the t interval with the standard error of the confidence interval.
-    level : float
-        Confidence level, a proportion.
-    """
-
-    model: str = "random"
-    tau2: str | Callable[..., Any] = "REML"
-    ci: str = "hksj-hybrid"
-    prediction: str = "auto"
-    level: float = 0.95
-
-
-PRIMARY = Method()
-"""The primary method: REML at its global maximum, Hartung-Knapp interval no narrower than the Wald interval."""
+__all__ = ["QUESTIONS", "SUBSTANCES", "WINDOWS", "Question"]
 
 SUBSTANCES: Mapping[str, str] = MappingProxyType(
     {
@@ -115,46 +87,3 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
     }
 )
 """The registered questions. New trials in `data/` join by their contrast, design and role, not by name."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What may be headlined with `k` studies, what is shown beside it and what is refused."""
-
-    headline: str
-    beside: str
-    refused: str
-
-
-HEADLINE: Mapping[str, Rule] = MappingProxyType(
-    {
-        "0": Rule("nothing", "the trials that exist and what is missing", "any number"),
-        "1": Rule(
-            "the trial's own estimate with its score interval",
-            "its absolute effect",
-            "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study variance",
-        ),
-        "2": Rule(
-            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side by side",
-            'other prior scales, and the common-effect estimate, named "if no heterogeneity"',
-            "a random-effects interval as headline (from two trials it is either absurdly narrow or more than "
-            "12 standard errors wide), I2 and a prediction interval",
-        ),
-        "3-4": Rule(
-            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
-            "the estimator line",
-            "a DerSimonian-Laird Wald interval as the only result, and any test of funnel asymmetry",
-        ),
-        "5+": Rule(
-            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
-            "the prediction interval and the estimator line",
-            "tests of funnel asymmetry below ten studies",
-        ),
-    }
-)
-"""Headline policy by number of studies."""
-
-
-def headline_rule(k: int) -> Rule:
-    """The headline rule that holds for `k` studies."""
-    return HEADLINE[str(k) if k < 3 else "3-4" if k < 5 else "5+"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.core.printed_counts import candidate_counts
-from kapmeta.core.single_trial import koopman
-from kapmeta.evidence import Evidence
+from kapmeta.core.effects.printed_counts import candidate_counts
+from kapmeta.core.effects.single_trial import koopman
+from kapmeta.review.evidence import Evidence
 
 __all__ = ["RECOMPUTATIONS", "Item", "Rows"]
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.calibration import RISKS, performance, simulated
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.universes import COMMON, STRATIFIED, Analysis
-from kapmeta.effects import Names, odds_ratio, risk_ratio
-from kapmeta.pooling import one_question
-from kapmeta.protocol import PRIMARY
-from kapmeta.scales import measure_named
-from kapmeta.sensitivity_results import Calibration
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.pooling.intervals import INTERVALS
+from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
+from kapmeta.core.sensitivity.universes import COMMON, STRATIFIED, Analysis
+from kapmeta.effects.counts import Names, odds_ratio, risk_ratio
+from kapmeta.measures import measure_named
+from kapmeta.methods import PRIMARY
+from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.results.sensitivity import Calibration
 
 __all__ = ["CARD", "calibration"]
 
@@ -99,7 +99,7 @@ def calibration(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.calibration_card import calibration
+    >>> from kapmeta.sensitivity.coverage import calibration
     >>> card = calibration(km.load_example("bcg").head(3), draws=200, tau=[0.5], true_effects=[1.0])
     >>> card
     Calibration(8 intervals, 1 suppositions, 200 draws)

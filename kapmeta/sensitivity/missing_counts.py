@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.missing import Arm
-from kapmeta.effects import Names, counts_of, split_names
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.sensitivity.missing import Arm
+from kapmeta.effects.counts import Names, counts_of, split_names
 
 __all__ = ["Observed", "number_missing", "observed"]
 

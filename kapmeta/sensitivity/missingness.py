@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import counts, missing
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.combining import Combined, combine
-from kapmeta.core.counts import Estimates
-from kapmeta.core.missing import Arm
-from kapmeta.effects import Names, odds_ratio, risk_difference, risk_ratio
-from kapmeta.missing_counts import Observed, observed
-from kapmeta.pooling import pool
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Pooled, Sweep
-from kapmeta.sensitivity_results import analyses_table, one_row
+from kapmeta.core.effects import counts
+from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.pooling.combining import Combined, combine
+from kapmeta.core.sensitivity import missing
+from kapmeta.core.sensitivity.missing import Arm
+from kapmeta.effects.counts import Names, odds_ratio, risk_difference, risk_ratio
+from kapmeta.methods import PRIMARY
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.sweeps import Sweep, analyses_table, one_row
+from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
 
@@ -120,7 +122,7 @@ def missing_outcomes(
     Six of the 59 patients of Krupitsky 2007 are outside its percentages, in unknown arms: seven splits.
 
     >>> import kapmeta as km
-    >>> from kapmeta.missingness import missing_outcomes
+    >>> from kapmeta.sensitivity.missingness import missing_outcomes
     >>> trials = km.load_evidence().trials(substance="opioids", contrast="sessions")
     >>> sweep = missing_outcomes(trials, totals="observed", strategies=["no event", "worst"], imor=[])
     >>> sweep.to_frame().groupby("assumption")["estimate"].agg(["min", "max"]).round(2).to_dict("index")

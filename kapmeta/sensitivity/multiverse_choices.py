@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.choices import INCLUSIONS
-from kapmeta.core import universes
-from kapmeta.core.counts import TRIGGERS
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.universes import COMMON, PETO, STRATIFIED, Analysis
-from kapmeta.exact_universes import MODELS, offers
+from kapmeta.core.effects.counts import TRIGGERS
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.pooling.intervals import INTERVALS
+from kapmeta.core.sensitivity import universes
+from kapmeta.core.sensitivity.universes import COMMON, PETO, STRATIFIED, Analysis
+from kapmeta.sensitivity.choices import INCLUSIONS
+from kapmeta.sensitivity.multiverse_exact import MODELS, offers
 
 __all__ = [
     "CHOICES",

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.likelihood_curves import Tables, Tabulated, tabulated
-from kapmeta.core.universes import OPPOSITE, Analysis, Cells, told
-from kapmeta.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
+from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, told
+from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
 
 __all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 
@@ -23,7 +23,7 @@ _COMMON = ("binomial-common", "conditional", "firth", "combination")  # of these
 
 
 class ExactOutcomes(NamedTuple):
-    """As `kapmeta.core.universes.Outcomes`, shape (variants, analyses, masks), and why where there is no answer.
+    """As `universes.Outcomes` of the core, shape (variants, analyses, masks), and why where there is no answer.
 
     `statistic` is the normal deviate of the model's own p-value with the sign of the estimate: an infinite estimate has
     one too.

@@ -11,17 +11,25 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.alternatives import CHOICES, MISSING, about_poolings, analyses_of, choices_asked, standings
-from kapmeta.choices import INCLUSIONS, at_time
-from kapmeta.core import masks, universes
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.universes import COMMON, Analysis, Cells, Patients
-from kapmeta.effects import Names, counts_of, risk_ratio, split_names
-from kapmeta.exact_universes import MODELS, ONE_TRIAL, ExactOutcomes, evaluate_exact
-from kapmeta.missing_counts import observed
-from kapmeta.pooling import one_question
-from kapmeta.protocol import PRIMARY
-from kapmeta.sensitivity_results import Multiverse
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.sensitivity import universes
+from kapmeta.core.sensitivity.universes import COMMON, Analysis, Cells, Patients
+from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names
+from kapmeta.methods import PRIMARY
+from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.results.multiverses import Multiverse
+from kapmeta.sensitivity.choices import INCLUSIONS, at_time
+from kapmeta.sensitivity.missing_counts import observed
+from kapmeta.sensitivity.multiverse_choices import (
+    CHOICES,
+    MISSING,
+    about_poolings,
+    analyses_of,
+    choices_asked,
+    standings,
+)
+from kapmeta.sensitivity.multiverse_exact import MODELS, ONE_TRIAL, ExactOutcomes, evaluate_exact
 
 __all__ = ["CHOICES", "multiverse"]
 
@@ -67,10 +75,10 @@ def multiverse(
         As in `kapmeta.risk_ratio`; several time points of a trial may be given, each a row with `months`.
     choices : mapping of str to sequence of str, optional
         Replaces the defaults `CHOICES`: ``time`` (``"as given"``, ``"longest"``, ``"earliest"``, ``"nearest 6"``),
-        ``missing`` (words of `kapmeta.alternatives.MISSING`; needs the numbers missing), ``measure``, ``zero``,
-        ``pooling`` (estimators of tau2, ``"common"``, ``"mantel-haenszel"``, ``"peto"``, or models of
+        ``missing`` (words of `kapmeta.sensitivity.multiverse_choices.MISSING`; needs the numbers missing), ``measure``,
+        ``zero``, ``pooling`` (estimators of tau2, ``"common"``, ``"mantel-haenszel"``, ``"peto"``, or models of
         `kapmeta.pool_exact`, which are fitted one by one and take part in no permutation), ``ci`` (poolings of the
-        tables bring their own), ``studies`` (words of `kapmeta.choices.INCLUSIONS`).
+        tables bring their own), ``studies`` (words of `kapmeta.sensitivity.choices.INCLUSIONS`).
     subsets : bool
         Whether every subset of at least `smallest` studies is analysed too.
     smallest : int
@@ -110,7 +118,7 @@ def multiverse(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.universes import multiverse
+    >>> from kapmeta.sensitivity.multiverses import multiverse
     >>> trials = km.load_example("bcg").head(5)
     >>> multiverse(trials, choices={"measure": ["RR"], "pooling": ["REML", "common"]})
     Multiverse(208 analyses of 5 studies)

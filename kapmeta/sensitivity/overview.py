@@ -9,25 +9,20 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.choices import (
-    ESTIMATOR_LINE,
-    INCLUSIONS,
-    at_time,
-    estimator_table,
-    pooled_measures,
-    rounded_counts,
-)
-from kapmeta.core.counts import TRIGGERS
-from kapmeta.core.missing import imputed
-from kapmeta.effects import Names, risk_ratio, split_names
-from kapmeta.exact import pool_exact
-from kapmeta.missing_counts import number_missing, observed
-from kapmeta.missingness import each_split, missing_outcomes
-from kapmeta.pooling import pool
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Pooled, Sweep
-from kapmeta.sensitivity import leave_one_out
-from kapmeta.stratification import mantel_haenszel
+from kapmeta.core.effects.counts import TRIGGERS
+from kapmeta.core.sensitivity.missing import imputed
+from kapmeta.effects.counts import Names, risk_ratio, split_names
+from kapmeta.methods import PRIMARY
+from kapmeta.pooling.exact import pool_exact
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.sweeps import Sweep
+from kapmeta.sensitivity.choices import ESTIMATOR_LINE, INCLUSIONS, at_time, estimator_table, pooled_measures
+from kapmeta.sensitivity.deletion import leave_one_out
+from kapmeta.sensitivity.missing_counts import number_missing, observed
+from kapmeta.sensitivity.missingness import each_split, missing_outcomes
+from kapmeta.sensitivity.percentages import rounded_counts
 
 __all__ = ["sensitivity_table"]
 
@@ -70,7 +65,7 @@ def sensitivity_table(
         `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and `missing_c` or their total `missing`,
         `percent_t` and `percent_c`.
     time : str
-        Which time of each trial is primary, see `kapmeta.choices.at_time`.
+        Which time of each trial is primary, see `kapmeta.sensitivity.choices.at_time`.
     opposite : str
         What the opposite of the event is called.
     totals : {"randomised", "observed"}
@@ -94,7 +89,7 @@ def sensitivity_table(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.robustness import sensitivity_table
+    >>> from kapmeta.sensitivity.overview import sensitivity_table
     >>> cocaine = km.load_evidence().trials(substance="cocaine")
     >>> table = sensitivity_table(cocaine, time="earliest")
     >>> table.loc[table["group"].isin(["primary", "time"]), ["choice", "estimate", "low", "high", "holds"]].round(1)

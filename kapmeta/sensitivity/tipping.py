@@ -9,23 +9,21 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking, wording
-from kapmeta.core import fragility, missing, single_trial, stratified
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.missing import Arm
-from kapmeta.core.roots import bracketed_root
-from kapmeta.effects import Names
-from kapmeta.missing_counts import number_missing, observed
-from kapmeta.missingness import MEASURES, TABLES, available, each_split, pooled_again
-from kapmeta.pooling import pool
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Pooled
-from kapmeta.sensitivity_results import Fragility, Tipping
-from kapmeta.stratification import mantel_haenszel
+from kapmeta import checking
+from kapmeta.core.effects import single_trial
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.core.sensitivity import missing
+from kapmeta.core.sensitivity.missing import Arm
+from kapmeta.effects.counts import Names
+from kapmeta.methods import PRIMARY
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.tipping import Tipping
+from kapmeta.sensitivity.missing_counts import observed
+from kapmeta.sensitivity.missingness import MEASURES, available, each_split, pooled_again
 
-__all__ = ["fragility_index", "tipping_point"]
+__all__ = ["tipping_point"]
 
 _OWN_INTERVALS = {
     "RR": single_trial.koopman,
@@ -76,7 +74,7 @@ def tipping_point(
     Examples
     --------
     >>> import pandas as pd
-    >>> from kapmeta.tipping import tipping_point
+    >>> from kapmeta.sensitivity.tipping import tipping_point
     >>> trial = pd.DataFrame({"study": ["A"], "events_t": [20], "n_t": [40], "events_c": [8], "n_c": [40],
     ...                       "missing_t": [4], "missing_c": [9]})
     >>> tipping_point(trial).points
@@ -204,115 +202,3 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
 def _start(along: Callable[[FloatArray], Combined]) -> tuple[float, float, float]:
     found = along(np.zeros(1))
     return float(found.low[0]), float(found.high[0]), float(found.estimate[0])
-
-
-def fragility_index(
-    trials: pd.DataFrame,
-    *,
-    method: str = "inverse-variance",
-    measure: str = "RR",
-    model: str = "random",
-    tau2: str | None = None,
-    ci: str | None = None,
-    level: float = PRIMARY.level,
-    mixed: bool = False,
-    **names: Unpack[Names],
-) -> Fragility:
-    """How many patients would have to have fared otherwise for the conclusion to change.
-
-    One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an upper bound. The
-    index hangs on the method as much as on the data, and grows with the trials; set it against the number missing.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the index is set against
-        those missing.
-    method : {"inverse-variance", "mantel-haenszel"}
-        How several trials are pooled.
-    measure : {"RR", "OR", "RD"}
-        Effect measure.
-    model, tau2, ci, level, mixed
-        As in `kapmeta.pool`; only `level` and `mixed` with ``"mantel-haenszel"``.
-    **names
-        As in `kapmeta.risk_ratio`.
-
-    Returns
-    -------
-    Fragility
-        The index, the steps that lead there, and what it is set against.
-
-    Raises
-    ------
-    ValueError
-        As in `kapmeta.risk_ratio` and `kapmeta.pool`.
-
-    References
-    ----------
-    .. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial
-       results is frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
-       https://doi.org/10.1016/j.jclinepi.2013.10.019
-    .. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is frequently fragile:
-       definition of a fragility index for meta-analyses. J Clin Epidemiol 2019;111:32-40.
-       https://doi.org/10.1016/j.jclinepi.2019.03.012
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.tipping import fragility_index
-    >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> fragility_index(trials)
-    Fragility(4 of 55, Fisher's exact test)
-    """
-    checking.chosen(method, _FRAGILE, "method")
-    checking.chosen(measure, MEASURES, "measure")
-    base = _FRAGILE[method](trials, measure, model, tau2, ci, level, mixed, names)
-    there = base.effects.present
-    table = base.effects.table[there]
-    cells = tuple(table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c"))
-    if base.k == 1:
-        steps = fragility.trial_fragility(*(int(x[0]) for x in cells), alpha=1 - level)
-        name = "Fisher's exact test"
-    else:
-        again = _limits(cells, method, measure, base)
-        steps = fragility.pooled_fragility(cells, again)  # type: ignore[arg-type]
-        name = wording.model_phrase(base.method)
-    labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
-    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), number_missing(table))
-
-
-def _by_inverse_variance(
-    trials: pd.DataFrame, measure: str, model: str, tau2: Any, ci: Any, level: float, mixed: bool, names: Any
-) -> Pooled:
-    return pool(MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
-
-
-def _by_mantel_haenszel(
-    trials: pd.DataFrame, measure: str, model: str, tau2: Any, ci: Any, level: float, mixed: bool, names: Any
-) -> Pooled:
-    if tau2 is not None or ci is not None:
-        raise ValueError('method="mantel-haenszel" has neither tau2 nor ci; leave them out')
-    return mantel_haenszel(trials, measure=measure, level=level, mixed=mixed, **names)
-
-
-_FRAGILE: Mapping[str, Callable[..., Pooled]] = {
-    "inverse-variance": _by_inverse_variance,
-    "mantel-haenszel": _by_mantel_haenszel,
-}
-"""How several trials are pooled, by name."""
-
-
-def _limits(
-    cells: tuple[FloatArray, ...], method: str, measure: str, base: Pooled
-) -> Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
-    """The pooled estimate and limits of candidate tables."""
-    half = float(normal_quantile((1 + base.method.level) / 2))
-
-    def limits(a: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        if method == "mantel-haenszel":
-            found = stratified.mantel_haenszel(a, cells[1], c, cells[3], measure=measure)
-            return found.estimate, found.estimate - half * found.se, found.estimate + half * found.se
-        again = pooled_again(TABLES[measure](a, cells[1], c, cells[3]), base)
-        return again.estimate, again.low, again.high
-
-    return limits

@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import asymmetry
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.combining import combine
-from kapmeta.core.distributions import normal_quantile, t_quantile, t_two_sided
-from kapmeta.core.limit_meta_analysis import ADJUSTMENTS
-from kapmeta.core.limit_meta_analysis import limit_meta_analysis as limit_core
-from kapmeta.core.trim_and_fill import COUNTS, SIDES, FillStatus
-from kapmeta.core.trim_and_fill import trim_and_fill as fill_core
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study import asymmetry
+from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
+from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
+from kapmeta.core.small_study.trim_and_fill import COUNTS, SIDES, FillStatus
+from kapmeta.core.small_study.trim_and_fill import trim_and_fill as fill_core
+from kapmeta.methods import CI_NAMES, PRIMARY
+from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
+from kapmeta.results.effects import Effects
+from kapmeta.results.small_study import AdjustedEffect
 from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
@@ -28,8 +30,6 @@ from kapmeta.small_study.admissions import (
     trials_of,
     unadjusted,
 )
-from kapmeta.small_study.sources import PAPERS
-from kapmeta.small_study_results import AdjustedEffect
 
 __all__ = ["limit_meta_analysis", "pet_peese", "trim_and_fill"]
 
@@ -110,7 +110,7 @@ def trim_and_fill(
     model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
     definition = (
         f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the {model}, average ranks "
-        f"for ties; filled studies pooled with tau2 {tau2}, {wording.CI_NAMES.get(ci, ci)}"
+        f"for ties; filled studies pooled with tau2 {tau2}, {CI_NAMES.get(ci, ci)}"
     )
     parameters = {"filled": float(found.k0), "filled_se": float(found.se_k0), "tau2": float(pooled.tau2)}
     if count_by == "R0":

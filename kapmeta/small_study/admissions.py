@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.asymmetry import Line, Points
-from kapmeta.core.combining import combine
-from kapmeta.effects import odds_ratio
-from kapmeta.pooling import one_question
-from kapmeta.results import Effects, effects_given
-from kapmeta.small_study_results import LEAST
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study.asymmetry import Line, Points
+from kapmeta.effects.counts import odds_ratio
+from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.small_study import LEAST
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 """What the tests that work on counts read."""

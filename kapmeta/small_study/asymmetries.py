@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core import asymmetry, counts
-from kapmeta.core.arrays import FloatArray
-from kapmeta.results import Effects
+from kapmeta.core.effects import counts
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.small_study import asymmetry
+from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
+from kapmeta.results.effects import Effects
+from kapmeta.results.small_study import AsymmetryTest
 from kapmeta.small_study.admissions import (
     COUNT_COLUMNS,
     Trials,
@@ -22,8 +25,6 @@ from kapmeta.small_study.admissions import (
     require_trials,
     trials_of,
 )
-from kapmeta.small_study.sources import PAPERS
-from kapmeta.small_study_results import AsymmetryTest
 
 __all__ = ["TESTS", "asymmetry_test"]
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import bias_bounds
-from kapmeta.core.combining import combine
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects, Pooled, pooled_given
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study import bias_bounds
+from kapmeta.methods import PRIMARY
+from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import Trials, favoured_sign, on_analysis_scale, trials_of
-from kapmeta.small_study.sources import PAPERS
-from kapmeta.small_study_results import BiasSensitivity
 
 __all__ = ["e_value", "publication_bias_sensitivity"]
 

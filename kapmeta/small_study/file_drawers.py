@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core import fail_safe
-from kapmeta.core.combining import combine
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.pooling.combining import combine
+from kapmeta.core.small_study import fail_safe
+from kapmeta.methods import PRIMARY
+from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
+from kapmeta.results.effects import Effects
+from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import Trials, enough_trials, on_analysis_scale, require_trials, trials_of
-from kapmeta.small_study.sources import PAPERS
-from kapmeta.small_study_results import BiasSensitivity
 
 __all__ = ["FAIL_SAFE", "excess_significance", "fail_safe_n"]
 

@@ -10,13 +10,15 @@ import pandas as pd
 from scipy import special
 
 from kapmeta import checking, wording
-from kapmeta.core import copas as copas_model
-from kapmeta.core import selection
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.weight_functions import FAMILIES, LARGEST, Tail
-from kapmeta.protocol import PRIMARY
-from kapmeta.results import Effects
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.small_study import copas as copas_model
+from kapmeta.core.small_study import selection
+from kapmeta.core.small_study.weight_functions import FAMILIES, LARGEST, Tail
+from kapmeta.methods import PRIMARY
+from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
+from kapmeta.results.effects import Effects
+from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
 from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
@@ -26,8 +28,6 @@ from kapmeta.small_study.admissions import (
     trials_of,
     unadjusted,
 )
-from kapmeta.small_study.sources import PAPERS
-from kapmeta.small_study_results import LEAST, AdjustedEffect, BiasSensitivity
 
 __all__ = ["copas", "selection_model"]
 

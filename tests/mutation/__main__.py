@@ -47,7 +47,7 @@ QUICK = settings(
 
 def examined(module: str, sample: int | None, processes: int, log: Path) -> None:
     """Examine the mutants of one module that the log does not know yet, and count all that it knows."""
-    everything = list(mutants((ROOT / "kapmeta" / "core" / f"{module}.py").read_text(encoding="utf-8")))
+    everything = list(mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8")))
     chosen = everything if sample is None else random.Random(1).sample(everything, min(sample, len(everything)))
     noticed = {name for name, killer in _known(log).items() if killer != NOBODY}
     rest = [mutant for mutant in chosen if _name(module, mutant) not in noticed]

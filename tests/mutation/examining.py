@@ -28,7 +28,7 @@ class Examination:
     """A pytest plugin: the tests run not once but against every mutant, until one fails; quick and keen ones first."""
 
     def __init__(self, module: str, mutants: list[Mutant], processes: int, verdict: Callable[[Mutant, str], None]):
-        self.module = importlib.import_module(f"kapmeta.core.{module}")
+        self.module = getattr(importlib.import_module("kapmeta.core"), module)
         self.mutants, self.processes, self.verdict = mutants, processes, verdict
         self.kills: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}

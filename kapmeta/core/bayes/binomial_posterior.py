@@ -1,6 +1,6 @@
 """Posterior of random effects on likelihood curves: no correction for zeros, no sampling, two-dimensional sums.
 
-At each point in tau (those of the prior, `kapmeta.core.priors`) the mean has its own equally spaced points, wide
+At each point in tau (those of the prior, `kapmeta.core.bayes.priors`) the mean has its own equally spaced points, wide
 enough to hold all of its posterior. All integrands are smooth and vanish at the ends, so the sums converge
 exponentially; between the points the distribution functions are integrals of sinc interpolants [1]_.
 
@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_curves import Tabulated, extended
-from kapmeta.core.likelihood_models import scale_of, sides
-from kapmeta.core.marginal_likelihood import study_log_likelihood
-from kapmeta.core.posterior import sinc_step
-from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.bayes.posterior import sinc_step
+from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.exact.likelihood_curves import Tabulated, extended
+from kapmeta.core.exact.likelihood_models import scale_of, sides
+from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
+from kapmeta.core.numerics.arrays import FloatArray
 
 _POINTS = 72  # of the mean at each tau, or more where
 _COARSEST = 0.65  # they would lie further apart than this, in units of max(1, tau): log ratios rise in steps of 1
@@ -133,7 +133,7 @@ def binomial_normal(
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.likelihood_curves.tabulated`.
+        From `kapmeta.core.exact.likelihood_curves.tabulated`.
     prior : TauPrior
         Prior of tau, one value each parameter.
     mu_prior : (mean, sd) or None

@@ -2,7 +2,7 @@
 
 Given tau everything is normal, so the mean, a new study's effect and the effects of the studies have posteriors
 that are mixtures of normal distributions over tau [1]_. The points in tau come from the prior
-(`kapmeta.core.priors`), and the sums over them converge exponentially: no grid of bins, no sampling.
+(`kapmeta.core.bayes.priors`), and the sums over them converge exponentially: no grid of bins, no sampling.
 
 References
 ----------
@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.priors import FAMILIES, Nodes, TauPrior, nodes
-from kapmeta.core.weighting import count, present
+from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.weighting import count, present
 
 _EPSILON = np.finfo(np.float64).eps
 _MOST_STEPS = 100
@@ -192,7 +192,7 @@ def normal_normal(
 
     Examples
     --------
-    >>> from kapmeta.core.priors import half_normal
+    >>> from kapmeta.core.bayes.priors import half_normal
     >>> fit = normal_normal([0.2, 0.5, 0.9], [0.04, 0.09, 0.16], half_normal(0.5))
     >>> mean_effect(fit).quantile([0.025, 0.5, 0.975]).round(4)
     array([-0.0767,  0.4328,  1.0516])

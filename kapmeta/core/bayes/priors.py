@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 _POINTS = 64  # a prior, multiplied by what its family and the number of studies need
 _FARTHEST = 38.0  # prior standard deviations covered: room for data that contradict the prior

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_cdf, normal_quantile
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_cdf, normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 __all__ = ["alpha_spent", "diversity", "obrien_fleming_boundaries", "required_information_size"]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.counts import broadcast_floats, nonnegative, proportion
+from kapmeta.core.effects.counts import broadcast_floats, nonnegative, proportion
+from kapmeta.core.numerics.arrays import FloatArray
 
 
 class Converted(NamedTuple):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 
 class Tables(NamedTuple):
@@ -412,7 +412,7 @@ def arcsine_difference(
 
     The variance depends on the sizes of the arms only, so nothing is ever corrected or left out. A scale for
     sensitivity analyses and small-study tests; not for readers, who cannot make a risk of it without a risk
-    to start from (`kapmeta.core.absolute_risks.absolute_risk`).
+    to start from (`kapmeta.core.certainty.absolute_risks.absolute_risk`).
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def correlated(v: FloatArray, cluster: IntArray, rho: float) -> FloatArray:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.counts import broadcast_floats, continuity_corrected
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.status import Status
+from kapmeta.core.effects.counts import broadcast_floats, continuity_corrected
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.status import Status
 
 _ELEMENTS_AT_ONCE = 1 << 22
 _TIE = 1e-7  # outcomes as likely as the one observed, to rounding; the same margin as R's fisher.test
@@ -41,7 +41,7 @@ class ExactOddsRatio(NamedTuple):
     k, k_informative : ndarray of int
         Tables present, and those with more than one possible outcome.
     status : ndarray of int
-        A code of `kapmeta.core.status.Status`; ``REFUSED`` where no table says anything.
+        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where no table says anything.
     """
 
     estimate: FloatArray

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.counts import Estimates, broadcast_floats, estimates, nonnegative
-from kapmeta.core.distributions import normal_quantile, t_quantile
+from kapmeta.core.effects.counts import Estimates, broadcast_floats, estimates, nonnegative
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile, t_quantile
 
 
 class MeanAndSd(NamedTuple):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.counts import broadcast_floats, nonnegative
-from kapmeta.core.distributions import normal_quantile
+from kapmeta.core.effects.counts import broadcast_floats, nonnegative
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
 
 
 class Candidates(NamedTuple):

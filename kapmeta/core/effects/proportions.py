@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.counts import Estimates, broadcast_floats, estimates, named_trigger
+from kapmeta.core.effects.counts import Estimates, broadcast_floats, estimates, named_trigger
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 PROPORTION_RULES = ("half-if-any", "half-if-any-study", "half-all", "none")
-"""Zero-cell rules for one group, of those in `kapmeta.core.counts.TRIGGERS`."""
+"""Zero-cell rules for one group, of those in `kapmeta.core.effects.counts.TRIGGERS`."""
 
 RATE_RULES = ("half-if-any", "half-if-any-study", "half-all", "none", "drop")
 """Zero-cell rules for a ratio of rates."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.counts import broadcast_floats, estimates, nonnegative
-from kapmeta.core.distributions import t_quantile
+from kapmeta.core.effects.counts import broadcast_floats, estimates, nonnegative
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import t_quantile
 
 
 class Reported(NamedTuple):

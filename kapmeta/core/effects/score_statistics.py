@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 _POLISHING_STEPS = 3  # the cubic loses digits next to a double root; Newton's steps give them back
 

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.counts import broadcast_floats, continuity_corrected
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.hypergeometric import common_odds_ratio
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.score_statistics import difference_score, inflation, ratio_score
+from kapmeta.core.effects.counts import broadcast_floats, continuity_corrected
+from kapmeta.core.effects.hypergeometric import common_odds_ratio
+from kapmeta.core.effects.score_statistics import difference_score, inflation, ratio_score
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 _Cells: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
@@ -328,7 +328,7 @@ def exact_odds_ratio(
 
     See Also
     --------
-    kapmeta.core.hypergeometric.common_odds_ratio : several tables, and the exact p-value.
+    kapmeta.core.effects.hypergeometric.common_odds_ratio : several tables, and the exact p-value.
 
     Examples
     --------

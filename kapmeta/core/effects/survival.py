@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 _NODES = 200
 _SHORTEST = 1e-3  # steps shorter than this share of the variance are taken as this long, which errs on the wide side

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_curves import Tables
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray
 
 _MOST_STEPS = 200
 _LARGEST = 20.0  # r beyond which the risks of the arms are all 0 or 1

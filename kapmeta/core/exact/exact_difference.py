@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.hypergeometric import log_coefficients
-from kapmeta.core.likelihood_curves import Tables
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.score_statistics import difference_score
+from kapmeta.core.effects.hypergeometric import log_coefficients
+from kapmeta.core.effects.score_statistics import difference_score
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 _TIE = 1e-9  # results as extreme as the one observed, to rounding
 _RISKS = 101  # control risks over which the p-value is made as large as it can be

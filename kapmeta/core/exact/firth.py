@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile, chi2_upper
-from kapmeta.core.likelihood_curves import Tables
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile, chi2_upper
+from kapmeta.core.numerics.roots import bracketed_root
 
 _MOST_STEPS = 500
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 _DEEPEST = 80.0  # below its maximum a curve is followed this far
 _FLAT = 1e-13  # slope below which a curve has reached its plateau

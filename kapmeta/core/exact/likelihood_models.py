@@ -1,6 +1,7 @@
 """Maximum likelihood with random effects on likelihood curves: every mode, the highest, and profile intervals.
 
-The likelihood is that of `kapmeta.core.marginal_likelihood`, whose derivatives let maxima be found by Newton's method.
+The likelihood is that of `kapmeta.core.exact.marginal_likelihood`, whose derivatives let maxima be found by Newton's
+method.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.likelihood_curves import Tabulated, risk_difference_profile
-from kapmeta.core.marginal_likelihood import log_likelihood, marginal
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.exact.likelihood_curves import Tabulated, risk_difference_profile
+from kapmeta.core.exact.marginal_likelihood import log_likelihood, marginal
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 _TAUS = 25  # values of tau at which the profile is looked at
 _FAR = 40.0  # log units beyond which a plateau is reached
@@ -72,7 +73,7 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.likelihood_curves.tabulated`; tables without information may be among them.
+        From `kapmeta.core.exact.likelihood_curves.tabulated`; tables without information may be among them.
     level : float
         Level of the profile intervals.
     random : bool

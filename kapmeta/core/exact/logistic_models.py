@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.likelihood_curves import Tables
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 CODINGS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"half": (0.5, -0.5), "treatment": (1.0, 0.0), "control": (0.0, -1.0)}

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.likelihood_curves import Tabulated, Values, extended
+from kapmeta.core.exact.likelihood_curves import Tabulated, Values, extended
+from kapmeta.core.numerics.arrays import FloatArray
 
 _NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
 _FEW_POINTS = 64

@@ -18,9 +18,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core import counts
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.status import Status
+from kapmeta.core.effects import counts
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.status import Status
 
 _Result = TypeVar("_Result")
 _ELEMENTS_AT_ONCE = 1 << 20
@@ -110,7 +110,7 @@ def counted(
 
 
 def status(k: IntArray, impossible: BoolArray, usable: BoolArray) -> IntArray:
-    """A code of `kapmeta.core.status.Status` for each row."""
+    """A code of `kapmeta.core.numerics.status.Status` for each row."""
     conditions = [k == 0, impossible, ~usable, k == 1]
     codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
     return np.select(conditions, [np.int_(code) for code in codes], np.int_(Status.OK))

@@ -18,10 +18,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core import counts
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.strata import Cells, Tables, check_word, counted, filled, over_masks, status, sums, tables_of
-from kapmeta.core.weighting import trace_p
+from kapmeta.core.effects import counts
+from kapmeta.core.exact.strata import Cells, Tables, check_word, counted, filled, over_masks, status, sums, tables_of
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.weighting import trace_p
 
 _ROUNDING = 1e-14  # of the size of its terms: a sum of signed terms below that is 0
 
@@ -46,7 +46,7 @@ class Stratified(NamedTuple):
     tau2 : ndarray of float
         Between-study variance by the method of moments with this `q`, as Review Manager 5 takes it.
     status : ndarray of int
-        A code of `kapmeta.core.status.Status`; ``REFUSED`` where `estimate` or `se` is missing or infinite.
+        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where `estimate` or `se` is missing or infinite.
     """
 
     estimate: FloatArray
@@ -200,7 +200,7 @@ def mantel_haenszel(
         out of ratios. A risk difference keeps its estimates per trial; weights and variances use the raised
         cells.
     zero : str, optional
-        Zero-cell rule (`kapmeta.core.counts.TRIGGERS`) of the trials' own effects that enter `q` and `tau2`;
+        Zero-cell rule (`kapmeta.core.effects.counts.TRIGGERS`) of the trials' own effects that enter `q` and `tau2`;
         it never touches the estimate. By default ``"drop"``, which is metafor's: 0.5 to the cells of a table
         with an empty one, no table in which nobody or everybody had the event. Not together with
         `compatibility`, which sets its own.
@@ -212,7 +212,7 @@ def mantel_haenszel(
     -------
     Stratified
         ``estimate, se, k, k_informative, q, q_df, tau2, status``. With events in one arm only, a ratio is
-        -inf or inf: the interval of `kapmeta.core.hypergeometric.common_odds_ratio` then says what can be
+        -inf or inf: the interval of `kapmeta.core.effects.hypergeometric.common_odds_ratio` then says what can be
         said. Without any events it is nan; without any table everything is, and `status` says so.
 
     Raises

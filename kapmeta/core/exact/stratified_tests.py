@@ -16,16 +16,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.strata import Cells, counted, over_masks, status, sums, tables_of
-from kapmeta.core.stratified import INFORMATIVE, log_odds_ratio, observed_less_expected
+from kapmeta.core.exact.strata import Cells, counted, over_masks, status, sums, tables_of
+from kapmeta.core.exact.stratified import INFORMATIVE, log_odds_ratio, observed_less_expected
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper
 
 
 class StratifiedTest(NamedTuple):
     """A chi-squared test over tables; each field has the leading shape (...) of the input.
 
-    `statistic` and `p_value` are nan where `df` is 0; `status` is a code of `kapmeta.core.status.Status`.
+    `statistic` and `p_value` are nan where `df` is 0; `status` is a code of `kapmeta.core.numerics.status.Status`.
     """
 
     statistic: FloatArray
@@ -49,7 +49,7 @@ def cochran_mantel_haenszel(
 
     Valid for many small tables as for few large ones. Not a test of whether effects agree (`breslow_day`),
     and for very few events less to be trusted than the exact p-value of
-    `kapmeta.core.hypergeometric.common_odds_ratio`.
+    `kapmeta.core.effects.hypergeometric.common_odds_ratio`.
 
     Parameters
     ----------

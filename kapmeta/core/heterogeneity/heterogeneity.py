@@ -24,9 +24,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_upper, normal_quantile
-from kapmeta.core.weighting import count, present, q_statistic, trace_p, weights
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile
+from kapmeta.core.numerics.weighting import count, present, q_statistic, trace_p, weights
 
 
 class CochranQ(NamedTuple):

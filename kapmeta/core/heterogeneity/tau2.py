@@ -28,10 +28,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.variance_likelihood import global_maximum
-from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, spread, trace_p, weights
+from kapmeta.core.heterogeneity.variance_likelihood import global_maximum
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic, spread, trace_p, weights
 
 Estimator: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
@@ -229,7 +229,7 @@ def standard_error(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, meth
     """Asymptotic standard error of an estimate of tau2, to describe its precision.
 
     Not for intervals: the estimate is far from normal with few studies. Use
-    `kapmeta.core.tau2_intervals.q_profile`.
+    `kapmeta.core.heterogeneity.tau2_intervals.q_profile`.
 
     Parameters
     ----------

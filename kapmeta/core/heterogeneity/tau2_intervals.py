@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.quadratic_forms import q_eigenvalues, quadratic_form_cdf
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.tau2 import solve_q
-from kapmeta.core.variance_likelihood import global_maximum, log_likelihood, search_limit
-from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic
+from kapmeta.core.heterogeneity.tau2 import solve_q
+from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, log_likelihood, search_limit
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.quadratic_forms import q_eigenvalues, quadratic_form_cdf
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic
 
 _NODES = 129  # where the profile likelihood is looked at between 0 and the search limit
 

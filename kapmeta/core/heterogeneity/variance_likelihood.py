@@ -5,7 +5,8 @@ With ``w = 1/(v + tau2)`` twice the score is ``A(tau2) - B(tau2)``, where [1]_
 - ``A = y'PPy`` (both likelihoods), with slope ``-2 y'PPPy``,
 - ``B = tr P`` (restricted), with slope ``-tr PP``, or ``B = sum(w)`` (full), with slope ``-sum(w^2)``.
 
-All of these are monotone in tau2: on that rests the search for the global maximum, `kapmeta.core.likelihood_search`.
+All of these are monotone in tau2: on that rests the search for the global maximum,
+`kapmeta.core.numerics.likelihood_search`.
 
 References
 ----------
@@ -19,10 +20,17 @@ import math
 
 import numpy as np
 
-from kapmeta.core import likelihood_search
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.likelihood_search import ELEMENTS_AT_ONCE, Curve, Likelihood, Slopes, every_maximum, highest_maxima
-from kapmeta.core.weighting import count, mean_and_residuals, spread, trace_p, weights
+from kapmeta.core.numerics import likelihood_search
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.likelihood_search import (
+    ELEMENTS_AT_ONCE,
+    Curve,
+    Likelihood,
+    Slopes,
+    every_maximum,
+    highest_maxima,
+)
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, spread, trace_p, weights
 
 
 def log_likelihood(y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool) -> FloatArray:

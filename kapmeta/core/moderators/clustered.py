@@ -23,9 +23,9 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.distributions import t_quantile, t_two_sided
-from kapmeta.core.regression import orthonormal
+from kapmeta.core.moderators.regression import orthonormal
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 
 _NEGLIGIBLE = 1e-12  # eigenvalues below this share of the largest count as 0
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.regression import Regression, fit, joint_test
-from kapmeta.core.residual_variance import ResidualEstimator
+from kapmeta.core.moderators.regression import Regression, fit, joint_test
+from kapmeta.core.moderators.residual_variance import ResidualEstimator
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 MOST_LISTED = 50_000
 """Up to this many distinct arrangements are listed and the test is exact."""
@@ -100,7 +100,7 @@ def permutation_test(
     x : ndarray, shape (k, p)
         Design matrix.
     tau2, ci : str
-        As for `kapmeta.core.regression.fit`; the statistics compared are those of `ci`.
+        As for `kapmeta.core.moderators.regression.fit`; the statistics compared are those of `ci`.
     intercept : int or None
         Column of ones, not part of the joint test.
     draws : int

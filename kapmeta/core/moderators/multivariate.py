@@ -27,10 +27,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.regression import orthonormal
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.moderators.regression import orthonormal
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 _EPSILON = np.finfo(np.float64).eps
 _MOST_STEPS = 200

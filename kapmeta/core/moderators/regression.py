@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.distributions import chi2_upper, t_quantile, t_two_sided
-from kapmeta.core.residual_likelihood import dot, project, residual_q, traces
-from kapmeta.core.residual_variance import ResidualEstimator, estimator_named
-from kapmeta.core.status import Status
-from kapmeta.core.weighting import count, present
+from kapmeta.core.moderators.residual_likelihood import dot, project, residual_q, traces
+from kapmeta.core.moderators.residual_variance import ResidualEstimator, estimator_named
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper, t_quantile, t_two_sided
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import count, present
 
 _DEPENDENT = 1e-12  # share of a column left by those before it, at which it counts as given by them
 
@@ -50,7 +50,7 @@ class Regression(NamedTuple):
     factor : ndarray, shape (...)
         ``y'Py / (k - p)`` at `tau2`, the Hartung-Knapp factor.
     k, status : ndarray of int, shape (...)
-        Studies present, and `kapmeta.core.status.Status`.
+        Studies present, and `kapmeta.core.numerics.status.Status`.
     """
 
     beta: FloatArray
@@ -191,7 +191,7 @@ INTERVALS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
         "kr": kr,
     }
 )
-"""Tests of the coefficients by name: the words of `kapmeta.core.intervals.INTERVALS` that carry over."""
+"""Tests of the coefficients by name: the words of `kapmeta.core.pooling.intervals.INTERVALS` that carry over."""
 
 
 def interval_named(ci: str) -> Callable[..., Inference]:
@@ -229,7 +229,7 @@ def fit(
     x : array_like, shape (k, p) or (..., k, p)
         Design matrix, the column of ones included where an intercept is wanted.
     tau2 : str, callable or float
-        Residual between-study variance: a word of `kapmeta.core.residual_variance.ESTIMATORS`, a function of
+        Residual between-study variance: a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS`, a function of
         `y`, `v` and `x`, or the value itself.
     ci : str
         Test and interval of the coefficients, a word of `INTERVALS`.
@@ -249,7 +249,7 @@ def fit(
     Examples
     --------
     >>> import numpy as np
-    >>> from kapmeta.core import regression
+    >>> from kapmeta.core.moderators import regression
     >>> y, v = np.array([-0.9, -1.6, -1.3, -0.2, 0.1]), np.array([0.3, 0.2, 0.4, 0.1, 0.2])
     >>> latitude = np.array([44, 55, 42, 13, 18])
     >>> found = regression.fit(y, v, np.column_stack([np.ones(5), latitude]), tau2="DL")

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core import masks
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import t_quantile
-from kapmeta.core.regression import Regression, fit
-from kapmeta.core.residual_likelihood import project
-from kapmeta.core.residual_variance import ResidualEstimator
+from kapmeta.core.moderators.regression import Regression, fit
+from kapmeta.core.moderators.residual_likelihood import project
+from kapmeta.core.moderators.residual_variance import ResidualEstimator
+from kapmeta.core.numerics import masks
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import t_quantile
 
 
 class Prediction(NamedTuple):

@@ -3,7 +3,7 @@
 With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score in tau2 is
 ``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_. Both fall as tau2
 grows, with slopes ``-2 y'PPPy`` and ``-tr PP`` (``-sum(w^2)``) that shrink, as
-`kapmeta.core.likelihood_search` asks of a likelihood.
+`kapmeta.core.numerics.likelihood_search` asks of a likelihood.
 
 Every quantity is computed from an orthonormal basis of ``sqrt(w) X``, column by column for all rows at once:
 the inner products lose nothing to moderators on large or shifted scales.
@@ -22,10 +22,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core import likelihood_search
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.likelihood_search import ELEMENTS_AT_ONCE, Curve, Likelihood, Slopes, every_maximum, highest_maxima
-from kapmeta.core.weighting import count
+from kapmeta.core.numerics import likelihood_search
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.likelihood_search import (
+    ELEMENTS_AT_ONCE,
+    Curve,
+    Likelihood,
+    Slopes,
+    every_maximum,
+    highest_maxima,
+)
+from kapmeta.core.numerics.weighting import count
 
 _DEPENDENT = 1e-10  # a column of which less than this share is left by the columns before it depends on them
 

@@ -1,4 +1,4 @@
-"""Between-study variance that moderators leave: the estimators of `kapmeta.core.tau2` with a design matrix.
+"""Between-study variance that moderators leave: the estimators of `tau2` with a design matrix.
 
 Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and moderators of
 shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0; nan without residual
@@ -25,10 +25,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_quantile
-from kapmeta.core.residual_likelihood import curve, dot, global_maximum, project, residual_q, traces
-from kapmeta.core.weighting import count, spread
+from kapmeta.core.moderators.residual_likelihood import curve, dot, global_maximum, project, residual_q, traces
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile
+from kapmeta.core.numerics.weighting import count, spread
 
 ResidualEstimator: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
@@ -159,7 +159,7 @@ ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
         "CA2": cochran_two_step,
     }
 )
-"""Estimators of the residual between-study variance, by the words of `kapmeta.core.tau2.ESTIMATORS`."""
+"""Estimators of the residual between-study variance, by the words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
 
 
 def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:

@@ -6,8 +6,8 @@ The likelihood in ``tau2`` can have several modes, and a local search returns wh
 have one sign holds no maximum inside, the likelihood within a cell is bounded from its ends, and a cell is dropped when
 its bound stays below the best value found. The slope of the score is bounded in the same way; where it is negative
 throughout, the cell holds at most one maximum, found by a bracketed Newton search. What is neither dropped nor settled
-is halved. What A, B and their slopes are is the likelihood's own affair: see `kapmeta.core.variance_likelihood` and,
-with moderators, `kapmeta.core.residual_likelihood`.
+is halved. What A, B and their slopes are is the likelihood's own affair: see
+`kapmeta.core.heterogeneity.variance_likelihood` and, with moderators, `kapmeta.core.moderators.residual_likelihood`.
 
 References
 ----------
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 
 ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
 _FEWEST_CELLS, _MOST_CELLS = 6, 32  # first cells a row, as many as cost little; cells that stay open are halved

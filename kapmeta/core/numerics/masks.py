@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray
+from kapmeta.core.numerics.arrays import BoolArray
 
 _LARGEST = 25  # 2^25 rows of 25 booleans are 800 MB
 

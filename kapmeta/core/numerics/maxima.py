@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 _MOST_STEPS, _MOST_HALVINGS = 60, 25
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.weighting import sums_of_others
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import sums_of_others
 
 # The contour of `quadratic_form_cdf`: 64 steps of 5/64 with this opening give 14 digits for 1 to 1000 terms.
 _STEPS, _REACH, _OPENING = 64, 5.0, 0.6

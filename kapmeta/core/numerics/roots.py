@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 _EPSILON = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).tiny

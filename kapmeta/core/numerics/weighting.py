@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def present(y: npt.ArrayLike, v: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

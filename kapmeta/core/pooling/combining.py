@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import Estimator, estimator_named
-from kapmeta.core.weighting import count, mean_and_residuals, q_statistic
+from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, q_statistic
+from kapmeta.core.pooling.intervals import INTERVALS
 
 _ELEMENTS_AT_ONCE = 1 << 17  # stays in cache, and one matrix product in one thread
 
@@ -25,7 +25,7 @@ class Combined(NamedTuple):
     `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's `q` are nan where
     fewer than two
     studies are present; `k` counts the studies present; `status` is 0 where all is well and otherwise a code of
-    `kapmeta.core.status.Status`.
+    `kapmeta.core.numerics.status.Status`.
     """
 
     estimate: FloatArray
@@ -67,10 +67,10 @@ def combine(
         Effects on the analysis scale (log for ratios) and their sampling variances. ``v = inf`` marks an absent
         study: it weighs nothing and is not counted, whatever its `y`.
     tau2 : str, callable or float
-        Between-study variance: a word of `kapmeta.core.tau2.ESTIMATORS`, a function of `y` and `v`, or the value
-        itself; ``0.0`` is the common-effect model.
+        Between-study variance: a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`, a function of `y` and `v`, or
+        the value itself; ``0.0`` is the common-effect model.
     ci : str
-        Interval of the mean, a word of `kapmeta.core.intervals.INTERVALS`.
+        Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`.
     level : float
         Confidence level, a proportion.
     mask : array_like of bool, shape (..., k), optional
@@ -93,7 +93,8 @@ def combine(
     The three trials of ``k3``, all at once and each left out in turn:
 
     >>> import numpy as np
-    >>> from kapmeta.core import combine, masks
+    >>> from kapmeta.core import combine
+    >>> from kapmeta.core.numerics import masks
     >>> y = np.array([1.00804560, 0.81093022, 3.25396714])
     >>> v = np.array([0.03635629, 0.16809117, 2.00980296])
     >>> float(combine(y, v, tau2="DL").estimate.round(4))

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.tau2 import dersimonian_laird
-from kapmeta.core.weighting import count, mean_and_residuals, weights
+from kapmeta.core.heterogeneity.tau2 import dersimonian_laird
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, weights
 
 # Gauss-Legendre panels and nodes from x to x + 10, where the normal tail is spent
 _PANELS, _NODES, _BEYOND = 20, 16, 10.0

@@ -35,20 +35,14 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import normal_quantile, t_quantile
-from kapmeta.core.henmi_copas import henmi_copas_limits
-from kapmeta.core.likelihood_intervals import (
-    Limits,
-    Maximum,
-    bartlett_limits,
-    profile_limits,
-    skovgaard_limits,
-)
-from kapmeta.core.permutation import MOST_STUDIES, permutation_limits
-from kapmeta.core.status import Status
-from kapmeta.core.tau2 import dersimonian_laird
-from kapmeta.core.weighting import count, mean_and_residuals, present, trace_pp, weights
+from kapmeta.core.heterogeneity.tau2 import dersimonian_laird
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import normal_quantile, t_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, trace_pp, weights
+from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
+from kapmeta.core.pooling.likelihood_intervals import Limits, Maximum, bartlett_limits, profile_limits, skovgaard_limits
+from kapmeta.core.pooling.permutation import MOST_STUDIES, permutation_limits
 
 _EPSILON = np.finfo(np.float64).eps
 
@@ -65,7 +59,7 @@ class MeanInterval(NamedTuple):
     df : ndarray
         Degrees of freedom of the quantile used; infinite for the normal.
     status : ndarray of int
-        `kapmeta.core.status.Status`; 0 where there is nothing to say.
+        `kapmeta.core.numerics.status.Status`; 0 where there is nothing to say.
     """
 
     estimate: FloatArray

@@ -22,11 +22,11 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import chi2_upper, normal_quantile
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.tau2 import ml
-from kapmeta.core.weighting import mean_and_residuals, weights
+from kapmeta.core.heterogeneity.tau2 import ml
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import mean_and_residuals, weights
 
 _CELLS = 64  # of the search for the modes in tau2 at a fixed mean
 _LOOKS = 24  # candidate means looked at on each side before the outermost limit is refined

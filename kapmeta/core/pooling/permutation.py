@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.weighting import trace_p
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.weighting import trace_p
 
 MOST_STUDIES = 16
 """Beyond this many studies the 2^(k-1) sign patterns are not listed; the other intervals are then as good."""

@@ -30,12 +30,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import normal_cdf, normal_quantile, t_quantile
-from kapmeta.core.intervals import MeanInterval, classic, degrees, hartung_knapp_factor, kenward_roger
-from kapmeta.core.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_cdf, normal_quantile, t_quantile
+from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic, weights
+from kapmeta.core.pooling.intervals import MeanInterval, classic, degrees, hartung_knapp_factor, kenward_roger
 
 Limits: TypeAlias = tuple[FloatArray, FloatArray]
 PredictionMethod: TypeAlias = Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits]

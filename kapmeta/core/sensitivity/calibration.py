@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.universes import Analysis, Cells, evaluate
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.sensitivity.universes import Analysis, Cells, evaluate
 
 _HIGHEST = 0.95  # no risk under treatment above this
 

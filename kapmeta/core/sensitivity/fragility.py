@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 _TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's fisher.test
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import chi2_quantile, normal_quantile
-from kapmeta.core.masks import leave_one_out
-from kapmeta.core.weighting import weights
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_quantile, normal_quantile
+from kapmeta.core.numerics.masks import leave_one_out
+from kapmeta.core.numerics.weighting import weights
+from kapmeta.core.pooling.combining import Combined
 
 
 class Influence(NamedTuple):

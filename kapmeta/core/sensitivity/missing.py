@@ -25,10 +25,10 @@ import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.counts import Estimates, estimates
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.roots import bracketed_root
+from kapmeta.core.effects.counts import Estimates, estimates
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.roots import bracketed_root
 
 ADDED_TO_TOTAL: dict[str, float] = {"kapmeta": 1.0, "metamiss": 0.5}
 """What the size of an arm grows by when 0.5 is added to its events: both cells are raised, or (metasens) one."""

@@ -13,17 +13,17 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.combining import Combined
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.status import Status
-from kapmeta.core.weighting import mean_and_residuals
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.status import Status
+from kapmeta.core.numerics.weighting import mean_and_residuals
+from kapmeta.core.pooling.combining import Combined
 
 Number = TypeVar("Number", np.float64, np.int64)
 
 
 def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Sum of `x` (k,) over each of the 2^k subsets, in the binary order of `kapmeta.core.masks.all_subsets`.
+    """Sum of `x` (k,) over each of the 2^k subsets, in the binary order of `kapmeta.core.numerics.masks.all_subsets`.
 
     The subsets with study j are those without it, each with ``x[j]`` added: one addition a subset.
 

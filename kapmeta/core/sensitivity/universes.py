@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core import counts, stratified
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.distributions import normal_quantile
-from kapmeta.core.intervals import INTERVALS
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.weighting import count, present
+from kapmeta.core.effects import counts
+from kapmeta.core.exact import stratified
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.weighting import count, present
+from kapmeta.core.pooling.intervals import INTERVALS
 
 OPPOSITE = "RR of the opposite"
 COMMON, STRATIFIED, PETO = "common", "mantel-haenszel", "peto"

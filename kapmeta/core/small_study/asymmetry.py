@@ -34,10 +34,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core import regression
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import normal_cdf, t_quantile, t_two_sided
-from kapmeta.core.weighting import count, mean_and_residuals, present, weights
+from kapmeta.core.moderators import regression
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
 
 _EPSILON = np.finfo(np.float64).eps
 _LARGEST_EXACT = 200  # the exact null distribution of Kendall's score takes k^3 / 6 additions
@@ -95,7 +95,8 @@ def mixed_line(
 ) -> Line:
     """Additive heterogeneity: a meta-regression on `x` with variances v + tau2, tested against the normal or t.
 
-    `tau2` is a word of `kapmeta.core.residual_variance.ESTIMATORS` or the value; with 0 two studies are enough.
+    `tau2` is a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS` or the value; with 0 two studies are
+    enough.
     """
     y, v = present(y, v)
     x = np.where(v < np.inf, x, 0.0)

@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import normal_cdf, normal_quantile, t_quantile
-from kapmeta.core.roots import bracketed_root
-from kapmeta.core.weighting import mean_and_residuals, present
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import normal_cdf, normal_quantile, t_quantile
+from kapmeta.core.numerics.roots import bracketed_root
+from kapmeta.core.numerics.weighting import mean_and_residuals, present
 
 _LARGEST_ETA = 1e6  # where the search for a limit's S-value ends; the limit hardly moves beyond it
 _GRID = 400

@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.maxima import Maximum, maximise
-from kapmeta.core.tau2 import ESTIMATORS
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper
+from kapmeta.core.numerics.maxima import Maximum, maximise
 
 LARGEST_RHO = 0.9999
 """Correlations are kept this far from +-1, where the likelihood is not defined."""

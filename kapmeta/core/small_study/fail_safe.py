@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray, IntArray
-from kapmeta.core.combining import combine
-from kapmeta.core.distributions import chi2_quantile, normal_cdf, normal_quantile
-from kapmeta.core.tau2 import Estimator
-from kapmeta.core.weighting import count, mean_and_residuals, present, weights
+from kapmeta.core.heterogeneity.tau2 import Estimator
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_quantile, normal_cdf, normal_quantile
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
+from kapmeta.core.pooling.combining import combine
 
 _ALL_UP_TO = 64  # every number of null studies is tried up to here
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.asymmetry import Points, mixed_line, weighted_line
-from kapmeta.core.tau2 import Estimator, estimator_named
-from kapmeta.core.weighting import count, mean_and_residuals, present, q_statistic, weights
+from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic, weights
+from kapmeta.core.small_study.asymmetry import Points, mixed_line, weighted_line
 
 
 class Limit(NamedTuple):

@@ -24,11 +24,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.core.distributions import chi2_upper
-from kapmeta.core.maxima import Maximum, maximise
-from kapmeta.core.tau2 import ESTIMATORS
-from kapmeta.core.weight_functions import FAMILIES, LARGEST, Tail, Weight, level_beyond, level_tail, step_weight
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.distributions import chi2_upper
+from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.small_study.weight_functions import (
+    FAMILIES,
+    LARGEST,
+    Tail,
+    Weight,
+    level_beyond,
+    level_tail,
+    step_weight,
+)
 
 # panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
 _BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
@@ -117,7 +125,7 @@ def fit(
     y, v : array_like, shape (k,)
         Effects and sampling variances, all present.
     family : str
-        ``"step"`` or a word of `kapmeta.core.weight_functions.FAMILIES`.
+        ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.FAMILIES`.
     steps : sequence of float
         For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the
         first.

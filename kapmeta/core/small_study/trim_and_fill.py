@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.asymmetry import mixed_line
-from kapmeta.core.tau2 import Estimator, estimator_named
-from kapmeta.core.weighting import count, mean_and_residuals, present, weights
+from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
+from kapmeta.core.small_study.asymmetry import mixed_line
 
 _MOST_ROUNDS = 100
 _EPSILON = np.finfo(np.float64).eps

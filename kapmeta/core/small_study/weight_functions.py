@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 LARGEST = 100.0
 """Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kapmeta.plot.columns import ALIGNMENTS, Column, Row
-from kapmeta.plot.contents import Contents
-from kapmeta.plot.typesetting import Font, aligned, longest_piece, text_width, wrapped
+from kapmeta.plot.forest_page.columns import ALIGNMENTS, Column, Row
+from kapmeta.plot.forest_page.contents import Contents
+from kapmeta.plot.panel.typesetting import Font, aligned, longest_piece, text_width, wrapped
 
 __all__ = [
     "BASELINE",

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.measures import Measure
 from kapmeta.plot.style import RISK, Theme
-from kapmeta.scales import Measure
 
 __all__ = [
     "ALIGNMENTS",
@@ -95,7 +95,7 @@ class Column:
 
     Examples
     --------
-    >>> from kapmeta.plot.columns import Column, Row
+    >>> from kapmeta.plot.forest_page.columns import Column, Row
     >>> dose = Column("dose", "Dose\\n(mg/kg)", format="{:.1f}")
     >>> dose.cell(Row("study", "Smith 2001", {"dose": 2}))
     '2.0'

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.plot.columns import Column, Row, columns_named, declared
-from kapmeta.plot.enriching import enriched
-from kapmeta.plot.grouping import Forest, Overall, Story, pools, told
-from kapmeta.plot.notes import (
+from kapmeta.measures import Measure
+from kapmeta.methods import model_name
+from kapmeta.plot.forest_page.columns import Column, Row, columns_named, declared
+from kapmeta.plot.forest_page.enriching import enriched
+from kapmeta.plot.forest_page.grouping import Forest, Overall, told
+from kapmeta.plot.forest_page.notes import (
     CORRECTED,
     NOT_CONFIRMED,
     NOT_POOLED,
     NOT_RANDOMISED,
-    Model,
     correction,
-    effects_of,
     heterogeneity_lines,
     method_notes,
     method_words,
@@ -27,11 +27,13 @@ from kapmeta.plot.notes import (
     sentences,
     tied,
 )
+from kapmeta.plot.forest_page.stories import Model, Story, effects_of, pools
 from kapmeta.plot.style import Theme
-from kapmeta.posterior_results import Posterior
-from kapmeta.regression_results import Subgroups
-from kapmeta.results import Effects, Pooled, Sweep
-from kapmeta.scales import Measure
+from kapmeta.results.effects import Effects, unconfirmed
+from kapmeta.results.pooled import Pooled, estimate_text
+from kapmeta.results.posteriors import Posterior
+from kapmeta.results.regressions import Subgroups
+from kapmeta.results.sweeps import Sweep
 
 __all__ = ["Contents", "Forest", "Overall", "forest_contents", "sweep_contents"]
 
@@ -199,7 +201,7 @@ def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -
         marks = NOT_RANDOMISED if _not_randomised(record) else ""
         marks += CORRECTED if row.kind == "study" and correction(row, results) else ""
         marks += NOT_POOLED if row.kind == "excluded" and row.shown and not marks else ""
-        marks += NOT_CONFIRMED if wording.unconfirmed(record.get("evidence_level")) else ""
+        marks += NOT_CONFIRMED if unconfirmed(record.get("evidence_level")) else ""
         rows.append(replace(row, label=f"{_one_line(label)} {marks}".strip()))
     return rows
 
@@ -236,7 +238,7 @@ def _weight_names(models: list[Model]) -> tuple[str, ...]:
 
 def _short_name(model: Pooled) -> str:
     known = model.method.model in ("common", "random")
-    return model.method.model if known else wording.model_name(model.method).partition(",")[0]
+    return model.method.model if known else model_name(model.method).partition(",")[0]
 
 
 def _columns(
@@ -326,7 +328,7 @@ def _models_alt(items: Sequence[Effects | Model]) -> str:
     """The first result in full, of the others their estimates."""
     models = [item for item in items if isinstance(item, Model)]
     more = [
-        f"{label}: {wording.estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
+        f"{label}: {estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
         for label, item in [*zip(model_labels(models), models, strict=True)][1:]
     ]
     return " ".join([items[0].summary() if isinstance(items[0], Effects) else items[0].alt_text(), *more])

@@ -14,11 +14,11 @@ from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.columns import Row
-from kapmeta.plot.pages import Page, PlacedRow
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.forest_page.columns import Row
+from kapmeta.plot.forest_page.pages import Page, PlacedRow
+from kapmeta.plot.forest_page.surrounds import TICK_LENGTH, TICK_PAD
 from kapmeta.plot.style import RISK, Theme, light
-from kapmeta.plot.surrounds import TICK_LENGTH, TICK_PAD
 
 __all__ = ["draw"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.core.distributions import t_quantile
-from kapmeta.plot.columns import Row
-from kapmeta.plot.notes import Model
-from kapmeta.posterior_results import Posterior
-from kapmeta.results import Effects
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import t_quantile
+from kapmeta.plot.forest_page.columns import Row
+from kapmeta.plot.forest_page.stories import Model
+from kapmeta.results.effects import Effects
+from kapmeta.results.posteriors import Posterior
 
 __all__ = ["PREDICTION_SHAPES", "enriched", "prediction_density"]
 

@@ -8,26 +8,26 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kapmeta import wording
-from kapmeta.core.distributions import t_two_sided
-from kapmeta.plot.columns import Column, Row, evidence_words, is_risk, risk_judgement
+from kapmeta.core.numerics.distributions import t_two_sided
+from kapmeta.methods import CI_NAMES, ZERO_NAMES, method_text, model_name
+from kapmeta.plot.forest_page.columns import Column, Row, evidence_words, is_risk, risk_judgement
+from kapmeta.plot.forest_page.stories import Block, Model, effects_of
 from kapmeta.plot.style import RISK
-from kapmeta.posterior_results import Posterior
-from kapmeta.regression_results import Subgroups
-from kapmeta.results import Effects, Pooled
+from kapmeta.results.effects import NOT_CONFIRMED as NOT_CONFIRMED_MEANING
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled, heterogeneity_text
+from kapmeta.results.regressions import Subgroups
 
 if TYPE_CHECKING:
-    from kapmeta.plot.grouping import Story
+    from kapmeta.plot.forest_page.stories import Story
 
 __all__ = [
     "CORRECTED",
     "NOT_CONFIRMED",
     "NOT_POOLED",
     "NOT_RANDOMISED",
-    "Block",
-    "Model",
     "between_text",
     "correction",
-    "effects_of",
     "heterogeneity_lines",
     "method_notes",
     "method_words",
@@ -41,20 +41,10 @@ __all__ = [
 
 NOT_RANDOMISED, CORRECTED, NOT_POOLED, NOT_CONFIRMED = "†", "‡", "§", "¶"
 
-Model = Pooled | Posterior
-"""What may be drawn as a diamond."""
-
-Block = tuple[str, list[Effects | Model]]
-
-
-def effects_of(result: Effects | Model) -> Effects:
-    """The effects themselves, or those that were pooled."""
-    return result if isinstance(result, Effects) else result.effects
-
 
 def model_labels(pooled: Sequence[Model]) -> list[str]:
     """Names of models, told apart by their methods where the names are the same."""
-    names = [wording.model_name(item.method) for item in pooled]
+    names = [model_name(item.method) for item in pooled]
     details = [f"{item.method.tau2}, {item.method.ci}" for item in pooled]
     return [f"{name} ({how})" if names.count(name) > 1 else name for name, how in zip(names, details, strict=True)]
 
@@ -78,7 +68,7 @@ def method_notes(models: Sequence[Model]) -> list[str]:
 def method_line(model: Model) -> str:
     """How a model was fitted and the test of its effect; for a posterior its name and priors."""
     if isinstance(model, Pooled):
-        return f"{wording.method_text(model.method)}; {effect_test(model)}."
+        return f"{method_text(model.method)}; {effect_test(model)}."
     return next(line for line in model.summary().splitlines() if "; priors: " in line)
 
 
@@ -94,9 +84,7 @@ def effect_test(model: Pooled) -> str:
 
 def method_words(models: Sequence[Model], level: float) -> str:
     """How the effects were pooled, in a few words for a head: ``IV, random, 95 % CI``."""
-    words = [
-        INVERSE_VARIANCE.get(model.method.model, wording.model_name(model.method)) for model in models if model.k > 1
-    ]
+    words = [INVERSE_VARIANCE.get(model.method.model, model_name(model.method)) for model in models if model.k > 1]
     return ", ".join([*dict.fromkeys(words), f"{wording.percent(level)} CI"])
 
 
@@ -113,7 +101,7 @@ def heterogeneity_lines(models: Sequence[Model]) -> list[str]:
 def heterogeneity_line(model: Model) -> str:
     """The heterogeneity of a result in one line, without a full stop."""
     if isinstance(model, Pooled):
-        return wording.heterogeneity_text(model)
+        return heterogeneity_text(model)
     return next(line for line in model.summary().splitlines() if line.startswith("Heterogeneity")).rstrip(".")
 
 
@@ -143,7 +131,7 @@ def reading_notes(story: Story, rows: list[Row], columns: tuple[tuple[Column, ..
     lines += _interval_notes(blocks, rows)
     lines += _aside(rows)
     if any(NOT_CONFIRMED in row.label for row in rows):
-        lines.append(f"{NOT_CONFIRMED} Not confirmed. {wording.NOT_CONFIRMED}.")
+        lines.append(f"{NOT_CONFIRMED} Not confirmed. {NOT_CONFIRMED_MEANING}.")
     lines += _correction_notes(blocks, rows)
     lines += _legends(rows, columns)
     named = [(label or name, item) for label, items in blocks for name, item in _named(items)]
@@ -184,8 +172,8 @@ def _correction_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
     if zero is None or not marked:
         return []
     if any(correction(row, results) == "row" for row in marked):
-        return [f"{CORRECTED} Zero cell: {wording.ZERO_NAMES[zero]}."]
-    return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {wording.ZERO_NAMES[zero]}."]
+        return [f"{CORRECTED} Zero cell: {ZERO_NAMES[zero]}."]
+    return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {ZERO_NAMES[zero]}."]
 
 
 def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
@@ -195,7 +183,7 @@ def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
     words = list(dict.fromkeys(word for _, items in blocks for item in items for word in _intervals(effects_of(item))))
     if words == ["wald"]:
         return []
-    return [f"Single trials: {wording.joined(wording.CI_NAMES.get(word, word) for word in words)}."]
+    return [f"Single trials: {wording.joined(CI_NAMES.get(word, word) for word in words)}."]
 
 
 def _intervals(effects: Effects) -> list[str]:

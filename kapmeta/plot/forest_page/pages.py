@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.plot.axis import EffectAxis, effect_axis
-from kapmeta.plot.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text, is_bold, reach, side, spans, stack
-from kapmeta.plot.columns import Row, is_risk, risk_judgement
-from kapmeta.plot.contents import Contents, part
-from kapmeta.plot.notes import reason
+from kapmeta.plot.forest_page.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text, is_bold, reach, side, spans, stack
+from kapmeta.plot.forest_page.columns import Row, is_risk, risk_judgement
+from kapmeta.plot.forest_page.contents import Contents, part
+from kapmeta.plot.forest_page.notes import reason
+from kapmeta.plot.forest_page.surrounds import foot, head, side_width
+from kapmeta.plot.panel.axis import EffectAxis, effect_axis
+from kapmeta.plot.panel.typesetting import Font, legible, text_width
 from kapmeta.plot.style import Theme
-from kapmeta.plot.surrounds import foot, head, side_width
-from kapmeta.plot.typesetting import Font, legible, text_width
 
 __all__ = ["Page", "Request", "page"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from kapmeta.plot.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text
-from kapmeta.plot.contents import Contents
-from kapmeta.plot.typesetting import Font, text_width
+from kapmeta.plot.forest_page.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text
+from kapmeta.plot.forest_page.contents import Contents
+from kapmeta.plot.panel.typesetting import Font, text_width
 
 __all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head", "side_width"]
 

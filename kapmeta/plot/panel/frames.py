@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.plot.axis import EffectAxis, Fits, effect_axis
-from kapmeta.plot.labelling import Names
+from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
+from kapmeta.plot.panel.labelling import Names
 
 __all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis", "texts_of"]
 

@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.axis import EffectAxis
-from kapmeta.plot.frames import Frame, Key
-from kapmeta.plot.plans import GAP, LABEL_PITCH, MARGIN, PAD, PITCH, TICK, Plan, places_on, plan_of
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.panel.axis import EffectAxis
+from kapmeta.plot.panel.frames import Frame, Key
+from kapmeta.plot.panel.plans import GAP, LABEL_PITCH, MARGIN, PAD, PITCH, TICK, Plan, places_on, plan_of
+from kapmeta.plot.panel.typesetting import Font, legible
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme
-from kapmeta.plot.typesetting import Font, legible
 
 __all__ = ["Panel", "framed"]
 

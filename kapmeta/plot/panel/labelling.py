@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import BoolArray, FloatArray
-from kapmeta.plot.typesetting import Font, text_width, wrapped
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.plot.panel.typesetting import Font, text_width, wrapped
 
 __all__ = ["Label", "Line", "Names", "labelled", "labels_note"]
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.collections import PolyCollection
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.framing import Panel
-from kapmeta.results import Effects, Pooled
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.panel.framing import Panel
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["DOT", "GREYS", "band", "columns_of", "dots", "effects_of", "line", "measure_words", "ten"]
 

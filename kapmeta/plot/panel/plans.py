@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.arrays import FloatArray
-from kapmeta.plot.axis import EffectAxis
-from kapmeta.plot.frames import Frame, Key
-from kapmeta.plot.labelling import Label, labelled, labels_note
-from kapmeta.plot.typesetting import Font, text_width, wrapped
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.panel.axis import EffectAxis
+from kapmeta.plot.panel.frames import Frame, Key
+from kapmeta.plot.panel.labelling import Label, labelled, labels_note
+from kapmeta.plot.panel.typesetting import Font, text_width, wrapped
 
 __all__ = ["GAP", "LABEL_PITCH", "MARGIN", "PAD", "PITCH", "TICK", "Plan", "places_on", "plan_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.ft2font import LoadFlags
 
-from kapmeta.core.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
 
 __all__ = ["Font", "aligned", "legible", "longest_piece", "text_width", "wrapped"]
 

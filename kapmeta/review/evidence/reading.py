@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.evidence import rules, tables, trials
-from kapmeta.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
+from kapmeta.review.evidence import rules, tables, trials
+from kapmeta.review.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
 
 Choice = str | Iterable[str] | None
 
@@ -141,8 +141,8 @@ class Evidence:
 
         Examples
         --------
-        >>> import kapmeta.evidence
-        >>> evidence = kapmeta.evidence.load_evidence()
+        >>> import kapmeta.review.evidence
+        >>> evidence = kapmeta.review.evidence.load_evidence()
         >>> evidence.trials("cocaine", role="main")[["label", "events_t", "n_t", "events_c", "n_c"]]
                  label  events_t  n_t  events_c  n_c
         0  Dakwar 2019        13   27         3   28
@@ -190,8 +190,8 @@ class Evidence:
 
         Examples
         --------
-        >>> import kapmeta.evidence
-        >>> evidence = kapmeta.evidence.load_evidence()
+        >>> import kapmeta.review.evidence
+        >>> evidence = kapmeta.review.evidence.load_evidence()
         >>> evidence.reported("alcohol", measure="OR")[["label", "event", "estimate", "low", "high"]]
                   label    event  estimate   low  high
         0  Grabski 2022  relapse       0.8  0.31   2.1
@@ -302,7 +302,7 @@ def _own_folder() -> Traversable:
     carried = files("kapmeta") / "data"
     if (carried / DESCRIPTION).is_file():
         return carried
-    return Path(__file__).resolve().parents[2] / "data"
+    return Path(__file__).resolve().parents[3] / "data"
 
 
 def _folder(path: str | os.PathLike[str] | None) -> Traversable:
@@ -361,8 +361,8 @@ def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
 
     Examples
     --------
-    >>> import kapmeta.evidence
-    >>> evidence = kapmeta.evidence.load_evidence()
+    >>> import kapmeta.review.evidence
+    >>> evidence = kapmeta.review.evidence.load_evidence()
     >>> evidence.trials(comparison_id="krupitsky2007")[["treatment", "control", "events_t", "n_t"]]
             treatment      control  events_t  n_t
     0  three sessions  one session        13   26

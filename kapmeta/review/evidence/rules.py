@@ -7,20 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from kapmeta.core.printed_counts import candidate_counts, last_place
-from kapmeta.core.risk_of_bias import DOMAINS, NO_INFORMATION, ROB2, ROBINS_I, ROBINS_I_DOMAINS
-from kapmeta.evidence.description import Finding, Schema
-from kapmeta.evidence.tables import Row, Rows
-from kapmeta.protocol import WINDOWS
-
-GRADE_LEVELS: Mapping[str, int] = {
-    "not serious": 0,
-    "serious": 1,
-    "very serious": 2,
-    "extremely serious": 3,
-    "not assessed": 0,
-}
-"""Levels that a GRADE judgement takes off the certainty."""
+from kapmeta.certainty.grading import GRADE_LEVELS
+from kapmeta.core.certainty.risk_of_bias import DOMAINS, NO_INFORMATION, ROB2, ROBINS_I, ROBINS_I_DOMAINS
+from kapmeta.core.effects.printed_counts import candidate_counts, last_place
+from kapmeta.review.evidence.description import Finding, Schema
+from kapmeta.review.evidence.tables import Row, Rows
+from kapmeta.review.protocol import WINDOWS
 
 TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "RoB 2": (tuple(DOMAINS), (*ROB2, "unclear")),

@@ -1,6 +1,6 @@
 """CSV tables against their description: every cell, key and reference is checked, every fault is gathered.
 
-Nothing here knows what a trial is; rules that look across columns are in `kapmeta.evidence.rules`.
+Nothing here knows what a trial is; rules that look across columns are in `kapmeta.review.evidence.rules`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta.evidence.description import Column, Finding, Schema
+from kapmeta.review.evidence.description import Column, Finding, Schema
 
 
 @dataclass(frozen=True)

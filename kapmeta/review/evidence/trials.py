@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from kapmeta.evidence.description import Schema
+from kapmeta.review.evidence.description import Schema
 
 Tables = Mapping[str, pd.DataFrame]
 Schemas = Mapping[str, Schema]

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from kapmeta.report.pages import write
-from kapmeta.report.plain import in_short
-from kapmeta.report.tables import sensitivity_table, trials_table
+from kapmeta.review.report.pages import write
+from kapmeta.review.report.plain import in_short
+from kapmeta.review.report.tables import sensitivity_table, trials_table
 
 __all__ = ["in_short", "sensitivity_table", "trials_table", "write"]

@@ -8,28 +8,23 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
-import kapmeta
 from kapmeta import wording
-from kapmeta.answering import conclusion, substances_table
-from kapmeta.claims import ClaimsAudit, audit_claims
-from kapmeta.evidence import Evidence
-from kapmeta.findings import (
-    Result,
-    SummaryOfFindings,
-    headline_of,
-    randomised,
-    summary_of_findings,
-    unit_of,
-)
-from kapmeta.pooling import pool
-from kapmeta.posterior_results import Posterior
-from kapmeta.protocol import QUESTIONS, SUBSTANCES
-from kapmeta.report.figures import inline_forest, inline_risk_of_bias
-from kapmeta.report.listing import page_tables
-from kapmeta.report.plain import Known, in_short, known_of, plain_result
-from kapmeta.report.tables import Table, trials_table
-from kapmeta.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
-from kapmeta.results import Pooled
+from kapmeta._version import __version__
+from kapmeta.certainty.findings import SummaryOfFindings, summary_of_findings, unit_of
+from kapmeta.pooling.headlines import headline_of, randomised
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.review.answering import substances_table
+from kapmeta.review.claims import ClaimsAudit, audit_claims
+from kapmeta.review.conclusions import conclusion
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
+from kapmeta.review.report.listing import page_tables
+from kapmeta.review.report.plain import Known, in_short, known_of, plain_result
+from kapmeta.review.report.tables import Table, trials_table
+from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
 
 __all__ = ["Answer", "Contents", "Substance", "gather"]
 
@@ -119,7 +114,7 @@ def gather(evidence: Evidence) -> Contents:
         audit=audit,
         methods=_methods(findings),
         glossary=GLOSSARY,
-        versions={"kapmeta": kapmeta.__version__, **{name: metadata.version(name) for name in LIBRARIES}},
+        versions={"kapmeta": __version__, **{name: metadata.version(name) for name in LIBRARIES}},
         data_hash=evidence.data_hash,
         flags=len(evidence.flags),
     )

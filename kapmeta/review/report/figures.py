@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from kapmeta.plot.forests import forest
 from kapmeta.plot.judgements import risk_of_bias
 from kapmeta.plot.saving import root_of, save
-from kapmeta.results import Pooled
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["inline_forest", "inline_risk_of_bias", "inline_svg"]
 

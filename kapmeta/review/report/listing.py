@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 
 from kapmeta import wording
-from kapmeta.claims import VERDICTS, ClaimsAudit
-from kapmeta.evidence import Evidence
-from kapmeta.findings import SummaryOfFindings
-from kapmeta.report.tables import Table, sensitivity_table, trials_table
-from kapmeta.report.words import EVIDENCE, ROLES
+from kapmeta.certainty.findings import SummaryOfFindings
+from kapmeta.review.claims import VERDICTS, ClaimsAudit
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.report.tables import Table, sensitivity_table, trials_table
+from kapmeta.review.report.words import EVIDENCE, ROLES
 
 __all__ = ["page_tables"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kapmeta.evidence import Evidence
-from kapmeta.report.contents import Contents, gather
-from kapmeta.report.tables import differing, read_results
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.report.contents import Contents, gather
+from kapmeta.review.report.tables import differing, read_results
 
 __all__ = ["render", "require_same", "write"]
 
@@ -64,7 +64,7 @@ def require_same(contents: Contents, results: Path) -> None:
 def render(contents: Contents) -> str:
     """The page as text."""
     environment = Environment(
-        loader=PackageLoader("kapmeta.report"),
+        loader=PackageLoader("kapmeta.review.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -78,4 +78,4 @@ def render(contents: Contents) -> str:
 
 def _template_file(name: str) -> str:
     """A file of the templates as it is; ours, so nothing in it needs escaping."""
-    return (files("kapmeta.report") / "templates" / name).read_text(encoding="utf-8")
+    return (files("kapmeta.review.report") / "templates" / name).read_text(encoding="utf-8")

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.answering import registered
-from kapmeta.evidence import Evidence
-from kapmeta.findings import CERTAINTY, Result, certainty_table, headline_effect, randomised, tertiary, unit_of
-from kapmeta.protocol import QUESTIONS, SUBSTANCES
-from kapmeta.results import Pooled
+from kapmeta.certainty.findings import unit_of
+from kapmeta.certainty.grading import CERTAINTY, certainty_table
+from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.results.pooled import Pooled
+from kapmeta.results.posteriors import Result
+from kapmeta.review.answering import registered
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
 
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
 
@@ -70,7 +73,7 @@ def in_short(evidence: Evidence) -> tuple[str, str]:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.report import in_short
+    >>> from kapmeta.review.report import in_short
     >>> in_short(km.load_evidence())[0]
     'It is not known.'
     """

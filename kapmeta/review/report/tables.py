@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.answering import registered
-from kapmeta.evidence import Evidence
-from kapmeta.findings import headline_of, randomised, tertiary
-from kapmeta.protocol import QUESTIONS
-from kapmeta.results import Pooled
+from kapmeta.pooling.headlines import headline_of, randomised, tertiary
+from kapmeta.results.pooled import Pooled
+from kapmeta.review.answering import registered
+from kapmeta.review.evidence import Evidence
+from kapmeta.review.protocol import QUESTIONS
 
 __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
 

@@ -1,6 +1,6 @@
 """Remake every notebook, table and figure from ``data/``, or prove that what is checked in is what is remade.
 
-``python -m kapmeta.reproduce`` runs each ``notebooks/NN-name.py`` in a fresh kernel of a scratch tree and
+``python -m kapmeta.review.reproduce`` runs each ``notebooks/NN-name.py`` in a fresh kernel of a scratch tree and
 copies what came out to ``results/``, ``figures/``, ``notebooks/*.ipynb`` and the generated parts of
 ``README.md``. A notebook that fails leaves everything as it was. With ``--check`` nothing is copied: the two
 trees are compared.
@@ -10,7 +10,7 @@ Notebooks save through `save_table`, `save_figure` and `save_text`: one name is 
 
 from __future__ import annotations
 
-from kapmeta.reproduce.saving import (
+from kapmeta.review.reproduce.saving import (
     save_figure,
     save_readme_gallery,
     save_readme_table,

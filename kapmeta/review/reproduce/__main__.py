@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from kapmeta.reproduce.comparing import differences, unlocked
-from kapmeta.reproduce.running import Failure, remake
+from kapmeta.review.reproduce.comparing import differences, unlocked
+from kapmeta.review.reproduce.running import Failure, remake
 
 
 def reproduce(root: Path) -> int:
@@ -68,7 +68,7 @@ def _copy_if_changed(new: Path, old: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="kapmeta.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="kapmeta.review.reproduce", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only; change nothing")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository (the working folder)")
     chosen = parser.parse_args(arguments)

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kapmeta.evidence import EvidenceError, load_evidence
-from kapmeta.reproduce.comparing import built
-from kapmeta.reproduce.saving import OUTPUT
+from kapmeta.review.evidence import EvidenceError, load_evidence
+from kapmeta.review.reproduce.comparing import built
+from kapmeta.review.reproduce.saving import OUTPUT
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -77,8 +77,8 @@ def remake(root: Path, scratch: Path) -> list[str]:
 def _write_page(scratch: Path) -> None:
     """The reader's page, in a process of its own: with the settings of the notebooks from its first import on."""
     code = (
-        "import sys; from pathlib import Path; from kapmeta.evidence import load_evidence; "
-        "from kapmeta.report import write; root = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from kapmeta.review.evidence import load_evidence; "
+        "from kapmeta.review.report import write; root = Path(sys.argv[1]); "
         "write(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False)
@@ -109,7 +109,7 @@ def _kernel_environment(scratch: Path) -> Mapping[str, str]:
         OUTPUT: str(scratch),
         "MATPLOTLIBRC": str(scratch / "matplotlibrc"),
         # The notebooks import the package that runs them, installed or not.
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
     }
 
 

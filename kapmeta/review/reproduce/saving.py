@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kapmeta.results import Pooled
+    from kapmeta.results.pooled import Pooled
 
 # The tree to write to: set for a run, not for a notebook opened by hand.
 OUTPUT = "KAPMETA_OUTPUT"
@@ -47,7 +47,7 @@ def save_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> from pathlib import Path
     >>> from unittest.mock import patch
     >>> import pandas as pd
-    >>> from kapmeta.reproduce import save_table
+    >>> from kapmeta.review.reproduce import save_table
     >>> table = pd.DataFrame({"study": ["Dakwar 2020"], "log_ratio": [2 / 3]})
     >>> with tempfile.TemporaryDirectory() as folder, patch.dict("os.environ", KAPMETA_OUTPUT=folder):
     ...     _ = save_table(table, "example")

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta.effects import odds_ratio, risk_ratio
-from kapmeta.pooling import pool
-from kapmeta.results import Effects, Pooled
-from kapmeta.stratification import mantel_haenszel, peto
+from kapmeta.effects.counts import odds_ratio, risk_ratio
+from kapmeta.pooling.inverse_variance import pool
+from kapmeta.pooling.stratified import mantel_haenszel, peto
+from kapmeta.results.effects import Effects
+from kapmeta.results.pooled import Pooled
 
 __all__ = ["against_metafor", "against_statsmodels", "divergences", "known_defects"]
 
@@ -36,7 +37,7 @@ def against_metafor(trials: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Method, quantity, the two values and their relative difference.
     """
-    with resources.files("kapmeta.reproduce").joinpath("metafor_bcg.csv").open(encoding="utf-8") as file:
+    with resources.files("kapmeta.review.reproduce").joinpath("metafor_bcg.csv").open(encoding="utf-8") as file:
         there = pd.read_csv(file)
     fits = {method: _fit(method, trials) for method in there["method"].unique()}
     here = [getattr(fits[row.method], str(row.quantity)) for row in there.itertuples()]
@@ -134,7 +135,7 @@ def known_defects() -> pd.DataFrame:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         negative = _combine_effects(y, v, "dl").tau2
-    from kapmeta.effects import generic
+    from kapmeta.effects.estimates import generic
 
     return pd.DataFrame(
         [
@@ -163,7 +164,7 @@ def divergences() -> pd.DataFrame:
     DataFrame
         One row a difference; the sizes are measured on the reference values and checked by the tests.
     """
-    with resources.files("kapmeta.reproduce").joinpath("divergences.csv").open(encoding="utf-8") as file:
+    with resources.files("kapmeta.review.reproduce").joinpath("divergences.csv").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     units = {"absolute": "", "relative": " (relative)", "values without a number": " values"}
     size = frame["largest"] + frame["kind"].map(units)

@@ -1,0 +1,1 @@
+"""Absolute risks, information size and judgements of risk of bias."""

@@ -1,0 +1,1 @@
+"""Effect estimates and their variances, one a study."""

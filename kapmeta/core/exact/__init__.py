@@ -1,0 +1,1 @@
+"""Models of the counts themselves: exact, conditional and mixed."""

@@ -1,0 +1,15 @@
+"""Between-study variance: estimators, intervals and the measures made from it.
+
+The names of its file `heterogeneity` are handed on, so that ``km.core.heterogeneity`` goes on holding them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(import_module("kapmeta.core.heterogeneity.heterogeneity"), name)

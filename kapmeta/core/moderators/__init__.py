@@ -1,0 +1,1 @@
+"""Meta-regression, several effects a study, robust variances."""

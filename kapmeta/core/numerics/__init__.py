@@ -1,0 +1,1 @@
+"""Arrays, masks, roots, maxima, weights and distributions for the other rooms of the core."""

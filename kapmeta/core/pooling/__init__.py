@@ -1,0 +1,1 @@
+"""Pooled effects with their confidence and prediction intervals."""

@@ -1,0 +1,1 @@
+"""Deletion, subsets, missing outcomes, fragility and simulation."""

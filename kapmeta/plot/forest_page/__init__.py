@@ -1,0 +1,1 @@
+"""The page of a forest plot: what stands on it and where."""

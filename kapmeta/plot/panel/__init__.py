@@ -1,0 +1,1 @@
+"""The panel of every other plot: its axes, marks, labels and frame."""

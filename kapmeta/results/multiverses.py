@@ -1,0 +1,176 @@
+"""Multiverse, every combination of the declared choices, with its sentences."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.sensitivity.universes import OPPOSITE
+from kapmeta.measures import Measure, measure_named
+from kapmeta.results.effects import Effects
+from kapmeta.results.sweeps import _cited
+
+__all__ = ["Multiverse", "multiverse_methods"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Multiverse:
+    """Every analysis of a set of declared choices: returned by `kapmeta.multiverse`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or ``"reference only"``),
+        `k`, `y`, `se`, `y_low`, `y_high`, `statistic` (estimate over standard error; of an exact model the normal
+        deviate of its p-value) and `reason`, empty where there is an answer. Everything is oriented: positive says more
+        events under treatment.
+    effects : Effects
+        The trials, for their words.
+    explained : mapping of str to float
+        Share of the variance between analyses that each choice explains on its own: of the estimates where there is one
+        measure, else of the statistics. Shares of dependent choices need not add up to 1.
+    null : ndarray
+        Median statistic of all analyses in each shuffled data set; empty where none was asked for.
+    notes : tuple of str
+        What a reader must know before quoting it.
+    level : float
+        Confidence level, a proportion.
+    exact : tuple of str
+        Poolings of the table that are exact models: the null distribution leaves them out.
+    """
+
+    table: pd.DataFrame
+    effects: Effects
+    explained: Mapping[str, float]
+    null: FloatArray
+    notes: tuple[str, ...] = ()
+    level: float = 0.95
+    exact: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> Measure | None:
+        """The measure of the estimates shown, where all analyses have one and the same; else None."""
+        first = str(self.table["measure"].iloc[0])
+        return measure_named("RR" if first == OPPOSITE else first) if self.table["measure"].nunique() == 1 else None
+
+    @property
+    def answered(self) -> pd.DataFrame:
+        """The rows with an answer."""
+        return self.table[self.table["reason"] == ""]
+
+    @property
+    def median_statistic(self) -> float:
+        """Median of estimate over standard error, of the analyses that the null distribution is made of."""
+        shuffled = ~self.answered["pooling"].isin(self.exact)
+        return float(self.answered.loc[shuffled, "statistic"].median())
+
+    @property
+    def p_value(self) -> float:
+        """How often shuffled labels give a median at least as far from 0; nan without permutations."""
+        if not self.null.size:
+            return float("nan")
+        as_far = np.count_nonzero(np.abs(self.null) >= abs(self.median_statistic) * (1 - 1e-10))
+        return (1 + as_far) / (1 + self.null.size)
+
+    def shares(self, by: str | None = None) -> pd.DataFrame:
+        """Share of analyses that favour treatment, and whose interval excludes no effect; for each word of a choice.
+
+        Shares are of those with an answer; `no answer` counts the others.
+        """
+        groups = self.table.groupby(by, sort=False) if by else [("all", self.table)]
+        found = []
+        for name, rows in groups:
+            known = rows[rows["reason"] == ""]
+            found.append(
+                {
+                    by or "analyses": name,
+                    "count": len(rows),
+                    "no answer": len(rows) - len(known),
+                    "more events under treatment": float((known["y"] > 0).mean()),
+                    "excludes no effect": float(((known["y_low"] > 0) | (known["y_high"] < 0)).mean()),
+                }
+            )
+        return pd.DataFrame(found)
+
+    def vibration(self) -> float:
+        """Ratio of the 99th to the 1st percentile of the risk ratios (of the first measure where there are several)."""
+        first = self.table["measure"].iloc[0]
+        estimates = self.answered.loc[self.answered["measure"] == first, "y"]
+        low, high = np.quantile(estimates[np.isfinite(estimates)], [0.01, 0.99])
+        return float(np.exp(high - low))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The specification curve: analyses by rising statistic; `estimate`, `low`, `high` each on its own scale."""
+        frame = self.table.sort_values("statistic", kind="stable", ignore_index=True)
+        turned = (frame["measure"] == OPPOSITE).to_numpy()
+        ratio = (frame["measure"] != "RD").to_numpy()
+        sign = np.where(turned, -1.0, 1.0)
+        y, low, high = (frame[name].to_numpy() for name in ("y", "y_low", "y_high"))
+        ends = {"estimate": y, "low": np.where(turned, high, low), "high": np.where(turned, low, high)}
+        with np.errstate(over="ignore"):
+            for name, values in ends.items():
+                frame[name] = np.where(ratio, np.exp(sign * values), values)
+        return frame
+
+    def summary(self) -> str:
+        """How many analyses, which way they point, what moves them, and how surprising the whole is."""
+        share = self.shares().iloc[0]
+        known = {axis: value for axis, value in self.explained.items() if value > 0}
+        most = sorted(known, key=lambda axis: -known[axis])[:3]
+        unanswered = f", {share['no answer']} without an answer" if share["no answer"] else ""
+        parts = [
+            f"{len(self.table)} analyses of {wording.studies(len(self.effects.labels))}{unanswered}: "
+            f"{100 * share['more events under treatment']:.0f} % have more events ({self.effects.event}) under "
+            f"{self.effects.treatment}, the interval excludes no effect in {100 * share['excludes no effect']:.0f} %."
+        ]
+        if most:
+            told = ", ".join(f"{axis} {100 * known[axis]:.0f} %" for axis in most)
+            parts.append(f"Variance between analyses explained by: {told}.")
+        if self.null.size:
+            parts.append(
+                f"With arm labels shuffled within trials {self.null.size} times the median statistic "
+                f"({wording.number(self.median_statistic)}) is reached with p = {self.p_value:.2g}."
+            )
+        return " ".join([*parts, *(f"Note: {note}." for note in self.notes)])
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return multiverse_methods(self)
+
+    def alt_text(self) -> str:
+        """The specification curve as a reader who cannot see the figure would want it told."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))
+
+
+def multiverse_methods(multiverse: Multiverse) -> str:
+    """The choices and their words, what was permuted, and what was left without an answer."""
+    table = multiverse.table
+    axes = {axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"}
+    told = "; ".join(f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1)
+    unanswered, sets = len(table) - len(multiverse.answered), table["studies"].nunique()
+    text = (
+        f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; "
+        f"{sets} {'set' if sets == 1 else 'sets'} of the {wording.studies(len(multiverse.effects.labels))}) were "
+        f"analysed, intervals at {wording.percent(multiverse.level)}."
+    )
+    text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
+    if not multiverse.null.size:
+        return _cited(text, "multiverse")
+    but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
+    text += (
+        f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,} times and the "
+        f"analyses done again{but}; the p-value is that of the median statistic."
+    )
+    return _cited(text, "multiverse", "permutation")

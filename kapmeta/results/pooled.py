@@ -1,0 +1,325 @@
+"""Pooled, the result of pooling, with its sentences and tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from kapmeta import checking
+from kapmeta.core.heterogeneity.tau2 import quadratic_moment
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.weighting import weights
+from kapmeta.core.pooling.combining import Combined
+from kapmeta.measures import Measure
+from kapmeta.methods import CI_NAMES, MODEL_NAMES, Method, method_text, model_name, model_phrase, tau2_name
+from kapmeta.results.effects import (
+    Effects,
+    _expressed,
+    effects_table,
+    excluded_sentences,
+    read_only,
+    unconfirmed_sentences,
+    zero_sentence,
+)
+from kapmeta.wording import interval_text, number, p_text, page, percent, studies
+
+__all__ = [
+    "Pooled",
+    "estimate_text",
+    "heterogeneity_text",
+    "pooled_alt",
+    "pooled_html",
+    "pooled_methods",
+    "pooled_sentence",
+    "pooled_summary",
+    "prediction_text",
+    "rule_sentence",
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pooled:
+    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what was set aside.
+
+    Attributes
+    ----------
+    effects : Effects
+        What was pooled, excluded studies included.
+    method : Method
+        Model, between-study variance estimator, interval, prediction interval, level.
+    estimate, se, low, high : float
+        Pooled effect, its standard error and its confidence limits on the analysis scale (log for ratios).
+    statistic, p_value, df : float
+        Test of no effect in the way of the interval; `df` is infinite for a normal reference.
+    k : int
+        Number of studies that carry an estimate.
+    tau2, tau2_low, tau2_high : float
+        Between-study variance with its Q-profile interval; nan where it does not exist.
+    q, q_df, q_p_value : float
+        Cochran's Q about the common-effect mean, and its test.
+    i2, h2 : float
+        tau2-based I2 as a proportion, and H2; nan for fewer than two studies.
+    weights : ndarray, shape (studies,)
+        Shares of the pooled estimate; they sum to 1, absent studies have 0.
+    prediction_low, prediction_high : float
+        Prediction limits on the analysis scale; nan where none is given.
+    modes : tuple of float
+        Every local maximum of the (restricted) likelihood in tau2, the global one first; empty for other estimators.
+    notes : tuple of str
+        What a reader must know before quoting the result.
+    refit : callable or None
+        The same analysis of subsets: takes masks (analyses, studies present), returns a
+        `kapmeta.core.pooling.combining.Combined`. Leave-one-out, cumulative and subset analyses call it.
+    """
+
+    effects: Effects
+    method: Method
+    estimate: float
+    se: float
+    low: float
+    high: float
+    statistic: float
+    p_value: float
+    df: float
+    k: int
+    weights: FloatArray
+    tau2: float = math.nan
+    tau2_low: float = math.nan
+    tau2_high: float = math.nan
+    q: float = math.nan
+    q_df: float = math.nan
+    q_p_value: float = math.nan
+    i2: float = math.nan
+    h2: float = math.nan
+    prediction_low: float = math.nan
+    prediction_high: float = math.nan
+    modes: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    refit: Callable[[BoolArray], Combined] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", read_only(self.weights))
+
+    @property
+    def measure(self) -> str:
+        """Key of the measure in `kapmeta.measures.MEASURES`."""
+        return self.effects.measure
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+        return self.effects.scale
+
+    @property
+    def tau2_truncated(self) -> bool:
+        """Whether `tau2` stands at its bound of 0: the studies differ no more than their own errors let expect."""
+        return self.tau2 == 0
+
+    @property
+    def tau2_moment(self) -> float:
+        """DerSimonian and Laird's estimate before it is truncated at 0, to tell how far below; nan for one study."""
+        there = self.effects.present
+        y, v = self.effects.y[there], self.effects.v[there]
+        return float(quadratic_moment(y, v, weights(v))) if self.k > 1 else math.nan
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a study, then the pooled row and, where there is one, the prediction row.
+
+        The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``). `estimate`, `low` and
+        `high` are on the scale shown (exponentiated for ratios), `y` and `v` on the analysis scale.
+        """
+        frame = self.effects.to_frame(level=self.method.level)
+        frame["weight"] = self.weights
+        rows = [self._pooled_row()]
+        if math.isfinite(self.prediction_low):
+            rows.append(self._prediction_row())
+        summary = pd.DataFrame(rows)
+        columns = [*frame.columns, *(name for name in summary.columns if name not in frame.columns)]
+        stacked = {
+            name: [
+                *(frame[name] if name in frame else [None] * len(frame)),
+                *(summary[name] if name in summary else [None] * len(summary)),
+            ]
+            for name in columns
+        }
+        return pd.DataFrame(stacked)
+
+    def _pooled_row(self) -> dict[str, Any]:
+        shown = self.scale.shown
+        names = ["k", "p_value"]
+        if self.k > 1:
+            names += ["df", "tau2", "tau2_low", "tau2_high", "q", "q_df", "q_p_value", "i2", "h2"]
+        return {
+            "row": "pooled",
+            "study": model_name(self.method),
+            **self._totals(),
+            "estimate": float(shown(self.estimate)),
+            "low": float(shown(self.low)),
+            "high": float(shown(self.high)),
+            "y": self.estimate,
+            "v": self.se**2,
+            "weight": 1.0,
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def _totals(self) -> dict[str, Any]:
+        """Events and participants of the studies pooled, where all are counted."""
+        names = ("events_t", "n_t", "events_c", "n_c")
+        if self.k < 2 or not set(names) <= set(self.effects.table.columns):
+            return {}
+        counted = self.effects.table.loc[self.effects.present, list(names)]
+        return {} if counted.isna().any(axis=None) else {name: float(counted[name].sum()) for name in names}
+
+    def _prediction_row(self) -> dict[str, Any]:
+        shown = self.scale.shown
+        return {
+            "row": "prediction",
+            "study": "Prediction interval",
+            "low": float(shown(self.prediction_low)),
+            "high": float(shown(self.prediction_high)),
+        }
+
+    def summary(self) -> str:
+        """The result in words and numbers, with its method, its heterogeneity and its notes."""
+        return pooled_summary(self)
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here."""
+        return pooled_methods(self)
+
+    def alt_text(self) -> str:
+        """The result as a reader who cannot see the figure would want it told."""
+        return pooled_alt(self)
+
+    def __repr__(self) -> str:
+        return f"Pooled({estimate_text(self)}, k={self.k}, {model_phrase(self.method)})"
+
+    def _repr_html_(self) -> str:
+        return pooled_html(self)
+
+
+def pooled_given(value: Any, name: str = "pooled") -> Pooled:
+    """`value` if it is a `Pooled`; otherwise an error that says where one comes from."""
+    return checking.instance(value, Pooled, name, "be a result of pool or another pooling function")
+
+
+def estimate_text(pooled: Pooled) -> str:
+    """``RR 2.74 (95 % CI 1.89 to 3.98)``."""
+    scale = pooled.scale
+    shown = [float(scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
+    return (
+        f"{scale.short} {number(shown[0])} ({percent(pooled.method.level)} CI {number(shown[1])} to {number(shown[2])})"
+    )
+
+
+def heterogeneity_text(pooled: Pooled) -> str:
+    """Between-study variance, Q and I2 in one line; says so where they do not exist."""
+    if pooled.k < 2:
+        return "Heterogeneity: one study has none to estimate"
+    parts = []
+    if not math.isnan(pooled.tau2):
+        limits = ""
+        if not math.isnan(pooled.tau2_high):
+            limits = f" ({percent(pooled.method.level)} CI {number(pooled.tau2_low)} to {number(pooled.tau2_high)})"
+        parts.append(f"τ² = {number(pooled.tau2)}{limits}")
+    if pooled.k > 2 and not math.isnan(pooled.i2):
+        basis = "τ²" if pooled.method.model == "random" else "Q"
+        parts.append(f"I² ({basis}-based) = {100 * pooled.i2:.0f} %")
+    if not math.isnan(pooled.q):
+        parts.append(f"Q = {number(pooled.q)}, df = {pooled.q_df:g}, {p_text(pooled.q_p_value)}")
+    return "Heterogeneity: " + ("; ".join(parts) or "not estimable, too few of the studies tell of the effect")
+
+
+def prediction_text(pooled: Pooled) -> str:
+    """The prediction interval on the scale shown, or an empty text."""
+    if math.isnan(pooled.prediction_low):
+        return ""
+    low, high = (float(pooled.scale.shown(x)) for x in (pooled.prediction_low, pooled.prediction_high))
+    return f"{percent(pooled.method.level)} prediction interval {number(low)} to {number(high)}"
+
+
+def rule_sentence(pooled: Pooled) -> str:
+    """The zero-cell rule, and that it stops at the single trials where the pooling itself needs none."""
+    if pooled.method.model == "single" and pooled.method.ci != "wald":
+        return ""  # the limits shown need no correction
+    sentence = zero_sentence(pooled.effects)
+    return sentence if pooled.method.model in MODEL_NAMES or not sentence else f"For the single trials only: {sentence}"
+
+
+def pooled_sentence(pooled: Pooled) -> str:
+    """The result in one sentence."""
+    e = pooled.effects
+    verb = "Pooled" if pooled.k > 1 else "Not pooled:"
+    what = f"{verb} {e.scale.name} of {e.event} from {studies(pooled.k)}"
+    return f"{what}: {estimate_text(pooled)}, {p_text(pooled.p_value)}."
+
+
+def pooled_summary(pooled: Pooled) -> str:
+    """The result in words and numbers, with its method, its heterogeneity and its notes."""
+    lines = [
+        pooled_sentence(pooled),
+        method_text(pooled.method) + ".",
+        heterogeneity_text(pooled) + ".",
+        prediction_text(pooled) and prediction_text(pooled) + ".",
+        rule_sentence(pooled),
+        *excluded_sentences(pooled.effects),
+        *(f"Note: {note}." for note in pooled.notes),
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def pooled_methods(pooled: Pooled) -> str:
+    """The paragraph for a methods section."""
+    e, method = pooled.effects, pooled.method
+    sentences = [_expressed(e)]
+    if pooled.k < 2:
+        interval = CI_NAMES.get(method.ci, method.ci)
+        sentences.append(f"One study was available; nothing was pooled ({percent(method.level)} interval: {interval}).")
+    elif method.model == "random":
+        sentences.append(
+            f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the between-study variance was "
+            f"estimated by {tau2_name(method)}, its interval by the Q-profile method, and the "
+            f"{percent(method.level)} confidence interval of the mean is the {CI_NAMES.get(method.ci, method.ci)}."
+        )
+    else:
+        sentences.append(
+            f"{studies(pooled.k).capitalize()} were pooled ({model_phrase(method)}), {percent(method.level)} "
+            f"{CI_NAMES.get(method.ci, method.ci)}."
+        )
+    if not math.isnan(pooled.prediction_low):
+        sentences.append(f"A {percent(method.level)} prediction interval ({method.prediction}) is given.")
+    sentences += [rule_sentence(pooled), *excluded_sentences(e)]
+    return " ".join(filter(None, sentences))
+
+
+def pooled_alt(pooled: Pooled) -> str:
+    """What is shown, the finding, the numbers: for readers who cannot see the figure."""
+    e = pooled.effects
+    frame = e.to_frame(level=pooled.method.level)
+    each = [
+        f"{label} {interval_text(row.estimate, row.low, row.high)}"
+        for label, row in zip(e.labels, frame.itertuples(), strict=True)
+        if row.row == "study"
+    ]
+    opening = f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control}, {studies(e.k)}: "
+    finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
+    rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
+    rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
+    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
+
+
+def pooled_html(pooled: Pooled) -> str:
+    """A sentence and a table for notebooks."""
+    table = effects_table(pooled.effects)
+    table["weight"] = [f"{100 * w:.1f} %" for w in pooled.weights]
+    if pooled.k > 1:
+        shown = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
+        row = dict(zip((pooled.scale.short, "low", "high"), shown, strict=True))
+        table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {"study": model_name(pooled.method)}
+        for column in row:
+            table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
+    return page(pooled_summary(pooled), table)

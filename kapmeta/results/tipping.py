@@ -1,0 +1,228 @@
+"""Tipping and Fragility, what would turn a conclusion, with their sentences."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kapmeta import wording
+from kapmeta.core.sensitivity.fragility import Steps
+from kapmeta.measures import Measure
+from kapmeta.methods import CI_NAMES
+from kapmeta.results.pooled import Pooled, estimate_text
+from kapmeta.results.sweeps import _analysis, _cited, _how
+
+__all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tipping:
+    """When missing outcomes would turn a conclusion: returned by `kapmeta.tipping_point`.
+
+    Attributes
+    ----------
+    kind : str
+        ``"counts"``: every number of events among the missing of one trial; ``"imor"``: a surface of informative
+        missingness odds ratios of the pooled result.
+    surface : DataFrame
+        One row a point: `events_t` and `events_c`, or `imor_t` and `imor_c`; `y`, `y_low`, `y_high` on the analysis
+        scale; `verdict` is 1 or -1 where the interval lies above or below no effect, else 0.
+    points : mapping of str to float
+        ``"counts"``: the fewest `events` among the missing that turn the conclusion of "none had the event", and their
+        arms; empty where it never turns. ``"imor"``: for each path the factor at which the result turns: 3 says that
+        the odds of the event would have to be 3 times lower among the missing treated (higher among the missing
+        controls) than among the observed; below 1 the other way round; infinite where it never turns.
+    base : Pooled
+        The analysis of those observed.
+    missing : pair of int
+        Number missing under treatment and control.
+    """
+
+    kind: str
+    surface: pd.DataFrame
+    points: Mapping[str, float]
+    base: Pooled
+    missing: tuple[int, int]
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+        return self.base.scale
+
+    def to_frame(self) -> pd.DataFrame:
+        """The surface with estimate and limits on the scale shown."""
+        frame = self.surface.copy()
+        for name, column in (("estimate", "y"), ("low", "y_low"), ("high", "y_high")):
+            frame[name] = self.scale.shown(frame[column].to_numpy(dtype=float))
+        return frame
+
+    def summary(self) -> str:
+        """What it would take, in words."""
+        return self._about_counts() if self.kind == "counts" else self._about_imor()
+
+    def _about_counts(self) -> str:
+        row = self.to_frame().iloc[0]
+        shown = wording.interval_text(row["estimate"], row["low"], row["high"])
+        verb = "excludes" if row["verdict"] else "includes"
+        text = (
+            f"{self.scale.short} {shown} with the missing counted as no event: the interval {verb} {self.scale.null:g}."
+        )
+        whole = sum(self.missing)
+        if not self.points:
+            return f"{text} It does so whatever happened to the {whole} missing."
+        return (
+            f"{text} It turns when {self.points['events']:g} of the {whole} missing had the event "
+            f"({self.points['events_t']:g} under treatment, {self.points['events_c']:g} under control)."
+        )
+
+    def _about_imor(self) -> str:
+        parts = []
+        for path, factor in self.points.items():
+            if np.isinf(factor):
+                parts.append(f"{path}: nowhere up to a factor of 10,000")
+            else:
+                side = "against" if factor > 1 else "for"
+                parts.append(f"{path}: at a factor of {wording.number(max(factor, 1 / factor))} {side} treatment")
+        return (
+            f"{estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of the event "
+            f"among the missing over odds among the observed turn the result, {'; '.join(parts)}."
+        )
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return tipping_methods(self)
+
+    def alt_text(self) -> str:
+        """The surface as a reader who cannot see the figure would want it told."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Tipping({self.kind}, {len(self.surface)} points, {self.scale.short})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fragility:
+    """How few outcomes carry a conclusion: returned by `kapmeta.fragility_index`.
+
+    Attributes
+    ----------
+    steps : Steps
+        The changes one by one, and the p-value or limit after each.
+    labels : tuple of str
+        The trials.
+    base : Pooled
+        The result with nothing changed.
+    method : str
+        What decided whether the conclusion held.
+    participants, missing : float
+        Number of participants; number missing, nan where that is not known.
+    """
+
+    steps: Steps
+    labels: tuple[str, ...]
+    base: Pooled
+    method: str
+    participants: float
+    missing: float
+
+    @property
+    def index(self) -> float:
+        """Number of changed outcomes; infinite where no change turns the conclusion."""
+        return float(len(self.steps.study)) if self.steps.turned else float("inf")
+
+    @property
+    def reverse(self) -> bool:
+        """Whether there was no conclusion to begin with, so that the index counts the changes that would make one."""
+        first = self.steps.watched[0]
+        if self.base.k == 1:
+            return first >= 1 - self.base.method.level
+        return self.base.low <= 0 <= self.base.high
+
+    @property
+    def beyond_missing(self) -> float:
+        """The index less the number missing: not above 0 where those missing alone could have turned the conclusion."""
+        return self.index - self.missing
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a step, the starting point first."""
+        arms = ["treatment" if treated else "control" for treated in self.steps.treated]
+        return pd.DataFrame(
+            {
+                "step": range(len(self.steps.watched)),
+                "study": ["", *(self.labels[i] for i in self.steps.study)],
+                "arm": ["", *arms],
+                "events": [0, *self.steps.change],
+                "p_value" if self.base.k == 1 else "limit": self.steps.watched,
+            }
+        )
+
+    def summary(self) -> str:
+        """The index with its method, and what it is set against."""
+        kind = "Reverse fragility index" if self.reverse else "Fragility index"
+        if not self.steps.turned:
+            return f"{kind} by {self.method}: no change of outcomes turns the result."
+        text = f"{kind} by {self.method}: {self.index:.0f} of {self.participants:.0f} participants."
+        if np.isnan(self.missing):
+            return f"{text} How many are missing is not known."
+        return f"{text} The outcomes of {self.missing:.0f} are missing."
+
+    def methods_text(self) -> str:
+        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        return fragility_methods(self)
+
+    def __repr__(self) -> str:
+        index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
+        return f"Fragility({index}, {self.method})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
+
+
+_TRIAL_INTERVAL = {"RR": "koopman", "OR": "exact", "RD": "miettinen-nurminen-rd"}
+
+
+def tipping_methods(tipping: Tipping) -> str:
+    """The surface of assumptions, and how the tipping points were found."""
+    e, (lost_t, lost_c) = tipping.base.effects, tipping.missing
+    if tipping.kind == "counts":
+        interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
+        return (
+            f"For every number of events among the {lost_t} missing under {e.treatment} and the {lost_c} missing under "
+            f"{e.control} ({len(tipping.surface)} tables) we computed the {e.scale.name} of {e.event} with the "
+            f"{wording.percent(tipping.base.method.level)} {interval}; the tipping point is the fewest events that "
+            "turn the conclusion of none."
+        )
+    ends = [wording.number(x) for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())]
+    return _cited(
+        f"We repeated {_analysis(tipping.base)} at {len(tipping.surface)} pairs of informative missingness odds ratios "
+        f"(odds of the event among the missing over the odds among those observed; {ends[0]} to {ends[1]} in either "
+        f"arm; {lost_t + lost_c} outcomes missing), and searched {wording.joined(tipping.points)} for the "
+        "factor at which the result turns.",
+        "imor",
+    )
+
+
+def fragility_methods(fragility: Fragility) -> str:
+    """What was changed until the conclusion turned, and by which method it was judged."""
+    kind = "reverse fragility index" if fragility.reverse else "fragility index"
+    if fragility.base.k == 1:
+        return _cited(
+            f"The {kind} is the number of participants of one arm of one trial ({fragility.participants:.0f} in all) "
+            f"whose outcome was changed one by one until {fragility.method} changed sides at the "
+            f"{wording.number(1 - fragility.base.method.level)} level.",
+            "trial fragility",
+        )
+    return _cited(
+        f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of "
+        f"{wording.studies(fragility.base.k)}. At each step the one change that brought the limit of the "
+        f"{wording.percent(fragility.base.method.level)} interval ({_how(fragility.base.method)}) nearest to "
+        "turning the conclusion was kept; so found, the index is an upper bound.",
+        "pooled fragility",
+    )
