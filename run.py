@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Remake, check or test this repository. Needs Python 3.11 or newer, and nothing else installed.
 
-    python3 run.py          run every notebook; rewrite results/, figures/ and the numbers in README.md
-    python3 run.py check    remake everything in a scratch copy and compare it with what is checked in
-    python3 run.py test     style, types, imports and tests; anything more goes to pytest, which runs alone
-    python3 run.py lab      the notebooks in JupyterLab, which is installed on first use
+    python3 run.py          run every notebook; rewrite results/, figures/ and the numbers in
+    README.md python3 run.py check    remake everything in a scratch copy and compare it with what
+    is checked in python3 run.py test     style, types, imports and tests; anything more goes to
+    pytest, which runs alone python3 run.py lab      the notebooks in JupyterLab, which is installed
+    on first use
 
 The first run makes .venv with exactly the packages that requirements.lock pins.
 The environment variable KAPMETA_VENV names another folder for it.
 """
 
-# Standard library only, and no syntax newer than Python 3.7 (so no walrus): an old Python must get as far as
-# its one-line message.
+# Standard library only, and no syntax newer than Python 3.7 (so no walrus): an old Python must get
+# as far as its one-line message.
 from __future__ import annotations
 
 import glob
@@ -41,6 +42,7 @@ IN_PLACE = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--edi
 
 CHECKS = {
     "style": ["-m", "ruff", "check", "."],
+    "format": ["-m", "ruff", "format", "--check", "."],
     "types": ["-m", "mypy"],
     "imports": ["-c", "from importlinter.cli import lint_imports_command as check; check()"],
 }
@@ -78,7 +80,8 @@ def installers(
     wheels: Callable[[str], list[str]] = glob.glob,
 ) -> list[Installer]:
     """Every way this machine offers, best first; Debian packs venv, ensurepip and pip apart."""
-    # An environment cannot be remade by its own Python, so inside one the Python it came from is used.
+    # An environment cannot be remade by its own Python, so inside one the Python it came from is
+    # used.
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = str(interpreter(venv))
     own_pip = [python, "-m", "pip", "install"]
@@ -87,7 +90,9 @@ def installers(
     if has("venv") and has("ensurepip"):
         found.append(Installer("venv", [base, "-m", "venv", str(venv)], own_pip))
     if has("venv") and has("pip"):
-        found.append(Installer("pip", bare, [sys.executable, "-m", "pip", "--python", python, "install"]))
+        found.append(
+            Installer("pip", bare, [sys.executable, "-m", "pip", "--python", python, "install"])
+        )
     for wheel in wheels(DEBIAN_PIP_WHEELS) if has("venv") else []:
         found.append(Installer("pip-wheel", bare, [python, f"{wheel}/pip", "install"]))
     uv = find("uv")
@@ -96,7 +101,9 @@ def installers(
         found.append(Installer("uv", make, [uv, "pip", "install", "--python", python]))
     virtualenv = find("virtualenv")
     if virtualenv:
-        found.append(Installer("virtualenv", [virtualenv, "--quiet", "--python", base, str(venv)], own_pip))
+        found.append(
+            Installer("virtualenv", [virtualenv, "--quiet", "--python", base, str(venv)], own_pip)
+        )
     return found
 
 
@@ -105,7 +112,9 @@ def child_environment(venv: Path) -> dict[str, str]:
     foreign = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PIP_TARGET", "PIP_PREFIX")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return {
-        "MPLCONFIGDIR": str(venv / "var" / "matplotlib"),  # a font cache that lasts, and needs no home folder
+        "MPLCONFIGDIR": str(
+            venv / "var" / "matplotlib"
+        ),  # a font cache that lasts, and needs no home folder
         **kept,
         "VIRTUAL_ENV": str(venv),
         "PATH": str(interpreter(venv).parent) + os.pathsep + kept.get("PATH", ""),
@@ -118,7 +127,9 @@ def child_environment(venv: Path) -> dict[str, str]:
 
 
 def run(venv: Path, arguments: list[str]) -> int:
-    return subprocess.call([str(interpreter(venv)), *arguments], cwd=ROOT, env=child_environment(venv))
+    return subprocess.call(
+        [str(interpreter(venv)), *arguments], cwd=ROOT, env=child_environment(venv)
+    )
 
 
 def run_quietly(command: list[str], venv: Path) -> tuple[bool, str]:
@@ -154,7 +165,9 @@ def progress(text: str) -> Iterator[None]:
 
 
 def last_words(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("WARNING")]
+    lines = [
+        line for line in output.splitlines() if line.strip() and not line.startswith("WARNING")
+    ]
     errors = [line for line in lines if line.lower().startswith("error")]
     return "".join(f"\n  {line}" for line in (errors or lines)[-4:])
 
@@ -176,7 +189,10 @@ def clear(venv: Path) -> None:
     """An empty, stamped folder. What run.py did not make, it does not delete."""
     if venv.exists() and any(venv.iterdir()):
         if not (venv / STAMP).is_file():
-            raise Stop(f"{venv} was not made by run.py: move it away, or set KAPMETA_VENV to another folder")
+            raise Stop(
+                f"{venv} was not made by run.py: move it away, or set KAPMETA_VENV to another"
+                " folder"
+            )
         shutil.rmtree(venv)
     venv.mkdir(parents=True, exist_ok=True)
     (venv / STAMP).touch()
@@ -206,7 +222,10 @@ def install(installer: Installer, venv: Path, arguments: list[str]) -> None:
     succeeded, output = run_quietly([*installer.install, *arguments], venv)
     if not succeeded:
         what = Path(arguments[-1]).name
-        raise Stop(f"could not install {what}; no network, or no wheel for this machine?{last_words(output)}")
+        raise Stop(
+            f"could not install {what}; no network, or no wheel for this"
+            f" machine?{last_words(output)}"
+        )
 
 
 def set_up(venv: Path) -> None:
@@ -251,7 +270,11 @@ def check(venv: Path, rest: list[str]) -> int:
 
 def test(venv: Path, rest: list[str]) -> int:
     """Every check, the tests last so that their summary is the last thing read; all run even if one fails."""
-    failed = [] if rest else [name for name, arguments in CHECKS.items() if not passes(venv, name, arguments)]
+    failed = (
+        []
+        if rest
+        else [name for name, arguments in CHECKS.items() if not passes(venv, name, arguments)]
+    )
     everything = [] if rest else ["-n", "auto"]  # on every core; a chosen few are quicker on one
     code = run(venv, ["-m", "pytest", *everything, *rest])
     if failed:

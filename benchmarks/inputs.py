@@ -9,7 +9,8 @@ import pandas as pd
 
 from kapmeta.core.numerics.arrays import FloatArray
 
-# BCG vaccine against tuberculosis (Colditz and others, JAMA 1994;271:698-702): events and totals, treated and control.
+# BCG vaccine against tuberculosis (Colditz and others, JAMA 1994;271:698-702): events and totals,
+# treated and control.
 BCG = {
     "events_t": [4, 6, 3, 62, 33, 180, 8, 505, 29, 17, 186, 5, 27],
     "n_t": [123, 306, 231, 13598, 5069, 1541, 2545, 88391, 7499, 1716, 50634, 2498, 16913],
@@ -27,7 +28,9 @@ class Studies(NamedTuple):
 
 def bcg() -> Studies:
     """Log risk ratios of the 13 BCG trials."""
-    a, n1, c, n2 = (np.array(BCG[name], dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c"))
+    a, n1, c, n2 = (
+        np.array(BCG[name], dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
+    )
     return Studies(np.log(a / n1) - np.log(c / n2), 1 / a - 1 / n1 + 1 / c - 1 / n2)
 
 
@@ -42,4 +45,6 @@ def counted(k: int, seed: int = 2026) -> pd.DataFrame:
     """Two-by-two tables of k trials of 30 to 200 people an arm."""
     rng = np.random.default_rng(seed)
     n = rng.integers(30, 200, k)
-    return pd.DataFrame({"events_t": rng.binomial(n, 0.3), "n_t": n, "events_c": rng.binomial(n, 0.4), "n_c": n})
+    return pd.DataFrame(
+        {"events_t": rng.binomial(n, 0.3), "n_t": n, "events_c": rng.binomial(n, 0.4), "n_c": n}
+    )

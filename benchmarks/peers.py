@@ -116,6 +116,13 @@ def metafor(data: Mapping[str, Studies]) -> dict[str, Any] | None:
     with tempfile.TemporaryDirectory() as folder:
         for name, studies in data.items():
             for letter, part in zip("yv", studies, strict=True):
-                np.savetxt(Path(folder) / f"{name}-{letter}.csv", np.atleast_2d(part), fmt="%.17g", delimiter=",")
-        run = subprocess.run([rscript, "--vanilla", script, folder], capture_output=True, text=True, check=False)
+                np.savetxt(
+                    Path(folder) / f"{name}-{letter}.csv",
+                    np.atleast_2d(part),
+                    fmt="%.17g",
+                    delimiter=",",
+                )
+        run = subprocess.run(
+            [rscript, "--vanilla", script, folder], capture_output=True, text=True, check=False
+        )
     return json.loads(run.stdout) if run.returncode == 0 else None

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Time kapmeta against statsmodels, PyMARE, pimeta, PyMetaAnalysis and R's metafor, on the same inputs in one run.
+"""Time kapmeta against statsmodels, PyMARE, pimeta, PyMetaAnalysis and R's metafor, on the same
+inputs in one run.
 
     python benchmarks/run.py            prints the table and writes benchmarks/results.md
 
-Packages that are not installed are listed as such. README.md beside this file says how to install them.
+Packages that are not installed are listed as such. README.md beside this file says how to install
+them.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Task(NamedTuple):
 
 def pooled(data: Studies) -> Callable[[], object]:
     """`km.pool` with every default interval: of the mean, of tau2, prediction, heterogeneity."""
-    frame = pd.DataFrame({"study": [f"study {i}" for i in range(data.y.size)], "y": data.y, "v": data.v})
+    frame = pd.DataFrame(
+        {"study": [f"study {i}" for i in range(data.y.size)], "y": data.y, "v": data.v}
+    )
     effects = km.generic(frame, y="y", v="v")
     return lambda: km.pool(effects)
 
@@ -67,12 +71,18 @@ def single_fits(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[T
     tasks = []
     for k, name, target in ((13, "bcg", 1e-3), (1000, "large", 5e-3)):
         with peers.silent():
-            theirs = {peer: timed(partial(fit, *data[name]), seconds=1.0) for peer, fit in found.items()}
-        tasks.append(Task(f"one analysis, k = {k:,}", target, timed(pooled(data[name])), theirs, FIT_ALONE))
+            theirs = {
+                peer: timed(partial(fit, *data[name]), seconds=1.0) for peer, fit in found.items()
+            }
+        tasks.append(
+            Task(f"one analysis, k = {k:,}", target, timed(pooled(data[name])), theirs, FIT_ALONE)
+        )
     return tasks
 
 
-FIT_ALONE = "ours with all default intervals and the proof of the global maximum; theirs the fit alone"
+FIT_ALONE = (
+    "ours with all default intervals and the proof of the global maximum; theirs the fit alone"
+)
 
 
 def batches(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[Task]:
@@ -95,7 +105,12 @@ def batches(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[Task]
             timed(lambda: combine(*twenty, tau2=0.0, mask=many)),
             {},
         ),
-        Task("every subset of 20 studies, DL", 1.0, timed(lambda: combine(*twenty, tau2="DL", mask=many)), {}),
+        Task(
+            "every subset of 20 studies, DL",
+            1.0,
+            timed(lambda: combine(*twenty, tau2="DL", mask=many)),
+            {},
+        ),
         Task(
             "every subset of 13 studies, REML",
             0.15,
@@ -115,9 +130,17 @@ def batches(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[Task]
 
 
 def _loops(
-    found: dict[str, peers.Fit], data: Studies, rows: Callable[[int], Any], number: int, skip: str = ""
+    found: dict[str, peers.Fit],
+    data: Studies,
+    rows: Callable[[int], Any],
+    number: int,
+    skip: str = "",
 ) -> dict[str, Taken]:
-    return {name: peers.loop_of_fits(fit, data, rows, number) for name, fit in found.items() if name != skip}
+    return {
+        name: peers.loop_of_fits(fit, data, rows, number)
+        for name, fit in found.items()
+        if name != skip
+    }
 
 
 FRESH = f"""
@@ -129,11 +152,19 @@ km.pool(km.risk_ratio(pd.DataFrame({BCG!r}).assign(study=[str(i) for i in range(
 
 def processes(found: dict[str, peers.Fit]) -> list[Task]:
     """Whole processes: an import, and a first result."""
-    imports = {name: fresh_process(f"import {peers.PEERS[name].module}", runs=5)[0] for name in found}
+    imports = {
+        name: fresh_process(f"import {peers.PEERS[name].module}", runs=5)[0] for name in found
+    }
     alone, middle = fresh_process("import kapmeta")
     first, first_middle = fresh_process(FRESH)
     return [
-        Task("import", 0.30, alone, imports, f"median {middle:.2f} s; names load on first use, so see the next line"),
+        Task(
+            "import",
+            0.30,
+            alone,
+            imports,
+            f"median {middle:.2f} s; names load on first use, so see the next line",
+        ),
         Task(
             "import, risk ratios of 13 trials, pool",
             0.75,
@@ -148,10 +179,22 @@ def figures() -> list[Task]:
     """A forest plot drawn and written as PNG at 300 dots an inch."""
     tasks = []
     for frame, target in ((pd.DataFrame(BCG), 0.15), (counted(100), 0.6)):
-        main = km.pool(km.risk_ratio(frame.assign(study=[f"Study {i} {1950 + i % 70}" for i in range(len(frame))])))
+        main = km.pool(
+            km.risk_ratio(
+                frame.assign(study=[f"Study {i} {1950 + i % 70}" for i in range(len(frame))])
+            )
+        )
         with tempfile.TemporaryDirectory() as folder:
             ours = timed(partial(drawn, main, Path(folder, "forest")), most=6)
-        tasks.append(Task(f"forest plot to PNG, k = {len(frame)}", target, ours, {}, "most of it is setting type"))
+        tasks.append(
+            Task(
+                f"forest plot to PNG, k = {len(frame)}",
+                target,
+                ours,
+                {},
+                "most of it is setting type",
+            )
+        )
     return tasks
 
 
@@ -182,7 +225,13 @@ def add_metafor(tasks: list[Task], measured: dict[str, Any]) -> None:
 
 def shown(seconds: float) -> str:
     """Two significant digits in s or ms."""
-    return f"{seconds * 1e3:.2g} ms" if seconds < 0.1 else f"{seconds:,.2g} s" if seconds < 100 else f"{seconds:,.0f} s"
+    return (
+        f"{seconds * 1e3:.2g} ms"
+        if seconds < 0.1
+        else f"{seconds:,.2g} s"
+        if seconds < 100
+        else f"{seconds:,.0f} s"
+    )
 
 
 def ratio(value: float) -> str:
@@ -192,12 +241,23 @@ def ratio(value: float) -> str:
 
 def row(task: Task, names: list[str]) -> str:
     """A line of the table: ours, target, met or by how much not, then time and ratio of every peer."""
-    met = "met" if task.ours.cpu <= task.target else f"missed by {task.ours.cpu / task.target - 1:.0%}"
-    cells = [task.title, f"{shown(task.ours.cpu)} ({shown(task.ours.wall)})", shown(task.target), met]
+    met = (
+        "met"
+        if task.ours.cpu <= task.target
+        else f"missed by {task.ours.cpu / task.target - 1:.0%}"
+    )
+    cells = [
+        task.title,
+        f"{shown(task.ours.cpu)} ({shown(task.ours.wall)})",
+        shown(task.target),
+        met,
+    ]
     for name in names:
         taken = task.theirs.get(name)
         about = "≈ " if taken and taken.scaled else ""
-        cells.append(f"{about}{shown(taken.cpu)} ({ratio(taken.cpu / task.ours.cpu)} x)" if taken else "-")
+        cells.append(
+            f"{about}{shown(taken.cpu)} ({ratio(taken.cpu / task.ours.cpu)} x)" if taken else "-"
+        )
     return "| " + " | ".join([*cells, task.note]) + " |"
 
 
@@ -205,11 +265,16 @@ def accuracy(found: dict[str, peers.Fit], data: Studies, measured: dict[str, Any
     """How far each package's tau2 of the BCG trials, by its defaults, is from the exact value."""
     here = {"kapmeta": float(combine(*data).tau2)}
     with peers.silent():
-        here |= {name: fit(*data) for name, fit in found.items() if peers.PEERS[name].estimator == "REML"}
+        here |= {
+            name: fit(*data) for name, fit in found.items() if peers.PEERS[name].estimator == "REML"
+        }
     if measured:
         here["metafor"] = measured["tau2"]
     gaps = ", ".join(f"{name} {abs(value / EXACT_TAU2 - 1):.0e}" for name, value in here.items())
-    return f"REML tau2 of the BCG trials by each package's defaults, relative distance from the exact value: {gaps}."
+    return (
+        "REML tau2 of the BCG trials by each package's defaults, relative distance from the exact"
+        f" value: {gaps}."
+    )
 
 
 def report() -> str:
@@ -232,20 +297,28 @@ def report() -> str:
         [
             "# Benchmark",
             "",
-            f"Measured on {datetime.date.today().isoformat()} with kapmeta {km.__version__}, {', '.join(versions)}; "
-            f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, pandas "
-            f"{pd.__version__}; {platform.system()} on {os.cpu_count()} cores shared with other work.",
+            (
+                f"Measured on {datetime.date.today().isoformat()} with kapmeta {km.__version__},"
+                f" {', '.join(versions)}; Python {platform.python_version()}, NumPy"
+                f" {np.__version__}, SciPy {scipy.__version__}, pandas {pd.__version__};"
+                f" {platform.system()} on {os.cpu_count()} cores shared with other work."
+            ),
             *([f"Not installed in this run: {', '.join(absent)}."] if absent else []),
             "",
-            "Processor time, the least of several runs; in brackets behind a peer's time, how many times ours it is. A "
-            "time with ≈ is scaled up from the fits that three seconds allowed.",
+            (
+                "Processor time, the least of several runs; in brackets behind a peer's time, how"
+                " many times ours it is. A time with ≈ is scaled up from the fits that three"
+                " seconds allowed."
+            ),
             "",
             "| " + " | ".join(head) + " |",
             "|" + " --- |" * len(head),
             *(row(task, names) for task in tasks),
             "",
-            f"Memory: 100,000 REML fits of 10 studies, input included, hold at most {memory:.0f} MB "
-            f"(target 500 MB, {'met' if memory < 500 else 'missed'}).",
+            (
+                "Memory: 100,000 REML fits of 10 studies, input included, hold at most"
+                f" {memory:.0f} MB (target 500 MB, {'met' if memory < 500 else 'missed'})."
+            ),
             "",
             accuracy(found, data["bcg"], measured),
             "",

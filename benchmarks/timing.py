@@ -44,7 +44,11 @@ def looped(fit: Callable[[int], object], number: int, *, seconds: float = 3.0) -
         fit(done)
         done += 1
     factor = number / done
-    return Taken((time.process_time() - before[0]) * factor, (time.perf_counter() - before[1]) * factor, done < number)
+    return Taken(
+        (time.process_time() - before[0]) * factor,
+        (time.perf_counter() - before[1]) * factor,
+        done < number,
+    )
 
 
 def fresh_process(code: str, *, runs: int = 9) -> tuple[Taken, float]:
@@ -52,7 +56,9 @@ def fresh_process(code: str, *, runs: int = 9) -> tuple[Taken, float]:
     cpu, wall = [], []
     for _ in range(runs):
         before, start = _children(), time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         wall.append(time.perf_counter() - start)
         cpu.append(_children() - before)
     return Taken(min(cpu), min(wall)), statistics.median(cpu)

@@ -234,7 +234,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f'kapmeta has no "{name}"; {_nearest(name)}dir(kapmeta) lists all names')
+        raise AttributeError(
+            f'kapmeta has no "{name}"; {_nearest(name)}dir(kapmeta) lists all names'
+        )
     module, *attribute = _HOME[name]
     found = import_module(module)
     value = getattr(found, attribute[0]) if attribute else found

@@ -61,12 +61,19 @@ def split_keywords(
     """Column names with defaults filled in, and the other words; an unknown keyword is refused."""
     unknown = [name for name in given if name not in (*columns, *words)]
     if unknown:
-        raise TypeError(f'unknown keyword "{unknown[0]}"; use one of: {", ".join((*columns, *words))}')
-    return {name: str(given.get(name, name)) for name in columns}, {name: given.get(name) for name in words}
+        raise TypeError(
+            f'unknown keyword "{unknown[0]}"; use one of: {", ".join((*columns, *words))}'
+        )
+    return {name: str(given.get(name, name)) for name in columns}, {
+        name: given.get(name) for name in words
+    }
 
 
-def columns_of(frame: pd.DataFrame, columns: Mapping[str, str], name: str = "trials") -> pd.DataFrame:
-    """`frame` as a new DataFrame with the named columns under their default names, other columns kept.
+def columns_of(
+    frame: pd.DataFrame, columns: Mapping[str, str], name: str = "trials"
+) -> pd.DataFrame:
+    """`frame` as a new DataFrame with the named columns under their default names, other columns
+    kept.
 
     Parameters
     ----------
@@ -96,9 +103,11 @@ def columns_of(frame: pd.DataFrame, columns: Mapping[str, str], name: str = "tri
 
 
 def study_labels(frame: pd.DataFrame, name: str = "trials") -> tuple[str, ...]:
-    """Labels of the rows: column `label` if there is one, else `study`; empty or repeated studies are refused.
+    """Labels of the rows: column `label` if there is one, else `study`; empty or repeated studies
+    are refused.
 
-    A study may come twice only where `comparison_id` tells the rows apart; then the label says which is which.
+    A study may come twice only where `comparison_id` tells the rows apart; then the label says
+    which is which.
     """
     study = frame["study"]
     if bool(study.isna().any()) or bool((study.astype(str).str.strip() == "").any()):
@@ -110,8 +119,8 @@ def study_labels(frame: pd.DataFrame, name: str = "trials") -> tuple[str, ...]:
     if twice.any() and not told_apart:
         rows = np.flatnonzero(study.astype(str) == str(study[twice].iloc[0])) + 1
         raise ValueError(
-            f'{name}: study "{study[twice].iloc[0]}" appears in rows {", ".join(map(str, rows))}; a trial counts once. '
-            "Keep one row, or tell the rows apart in a column comparison_id"
+            f'{name}: study "{study[twice].iloc[0]}" appears in rows {", ".join(map(str, rows))}; a'
+            " trial counts once. Keep one row, or tell the rows apart in a column comparison_id"
         )
     for column in ("window", "treatment"):  # what tells two rows of one trial apart
         if column not in frame or not twice.any():
@@ -122,7 +131,9 @@ def study_labels(frame: pd.DataFrame, name: str = "trials") -> tuple[str, ...]:
     return tuple(labels.astype(str))
 
 
-def numbers(frame: pd.DataFrame, column: str, labels: tuple[str, ...], *, missing: bool = False) -> FloatArray:
+def numbers(
+    frame: pd.DataFrame, column: str, labels: tuple[str, ...], *, missing: bool = False
+) -> FloatArray:
     """A column as float64; text and, unless `missing` is allowed, gaps are refused."""
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
     given = frame[column].notna().to_numpy()

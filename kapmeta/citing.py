@@ -68,10 +68,16 @@ def _methods(result: Any) -> list[str]:
     known = getattr(result, "references", None)
     words = _words(result)
     if known is None and words is None:
-        raise TypeError(f"a {type(result).__name__} names no method to cite; give a result of kapmeta")
+        raise TypeError(
+            f"a {type(result).__name__} names no method to cite; give a result of kapmeta"
+        )
     named = [reference for word, reference in REFERENCES.items() if word in (words or ())]
     told = result.methods_text()
-    also = [paper for paper in (*SMALL_STUDY_PAPERS.values(), *SENSITIVITY_PAPERS.values()) if paper in told]
+    also = [
+        paper
+        for paper in (*SMALL_STUDY_PAPERS.values(), *SENSITIVITY_PAPERS.values())
+        if paper in told
+    ]
     return list(dict.fromkeys([*(known or ()), *named, *also]))
 
 
@@ -79,7 +85,11 @@ def _words(result: Any) -> set[str] | None:
     """Words of the methods of a result and of the results it stands on; None for what is no result."""
     if not callable(getattr(result, "methods_text", None)):
         return None
-    parts = [getattr(result, name) for name in ("pooled", "base") if getattr(result, name, None) is not None]
+    parts = [
+        getattr(result, name)
+        for name in ("pooled", "base")
+        if getattr(result, name, None) is not None
+    ]
     parts += [*getattr(result, "results", ()), *getattr(result, "groups", {}).values()]
     words = {type(result).__name__, *getattr(result, "cited", ())}
     method = getattr(result, "method", None)

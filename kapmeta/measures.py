@@ -25,7 +25,8 @@ def _squared_sine(x: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Measure:
-    """One effect measure: its key, its names, and the way from the analysis scale to the scale shown.
+    """One effect measure: its key, its names, and the way from the analysis scale to the scale
+    shown.
 
     Attributes
     ----------

@@ -29,9 +29,11 @@ class Method:
     model : str
         ``"random"`` or ``"common"``; other pooling functions put their own name here.
     tau2, ci, prediction : str
-        Words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`, `kapmeta.core.pooling.intervals.INTERVALS` and
-        `kapmeta.core.pooling.prediction.PREDICTIONS`; `tau2` may be a function. ``prediction="auto"`` follows the plan:
-        none below five studies, from five on the t interval with the standard error of the confidence interval.
+        Words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`,
+        `kapmeta.core.pooling.intervals.INTERVALS` and
+        `kapmeta.core.pooling.prediction.PREDICTIONS`; `tau2` may be a function.
+        ``prediction="auto"`` follows the plan: none below five studies, from five on the t interval
+        with the standard error of the confidence interval.
     level : float
         Confidence level, a proportion.
     """
@@ -81,7 +83,11 @@ CI_NAMES = {
     "henmi-copas": "Henmi-Copas interval",
     "permutation": "sign-flip permutation interval",
 }
-MODEL_NAMES = {"common": "Common-effect model", "random": "Random-effects model", "single": "One trial, not pooled"}
+MODEL_NAMES = {
+    "common": "Common-effect model",
+    "random": "Random-effects model",
+    "single": "One trial, not pooled",
+}
 ZERO_NAMES = {
     "half-if-any": "0.5 added to the four cells of a table with a zero cell",
     "half-if-any-study": "0.5 added to every table if any has a zero cell",
@@ -100,7 +106,9 @@ def model_name(method: Method) -> str:
 
 def model_phrase(method: Method) -> str:
     """The model within a sentence: surnames keep their capital."""
-    return model_name(method) if method.model not in MODEL_NAMES else MODEL_NAMES[method.model].lower()
+    return (
+        model_name(method) if method.model not in MODEL_NAMES else MODEL_NAMES[method.model].lower()
+    )
 
 
 def tau2_name(method: Method) -> str:

@@ -18,7 +18,9 @@ def number(x: Any, digits: int = 2) -> str:
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
     if x and not 0.095 <= abs(x) < 999.5:
-        return f"{x:.{digits}g}" if abs(x) < 1 else f"{x:.0f}" if abs(x) < 1e5 else f"{x:.{digits}e}"
+        return (
+            f"{x:.{digits}g}" if abs(x) < 1 else f"{x:.0f}" if abs(x) < 1e5 else f"{x:.{digits}e}"
+        )
     return f"{x:.{digits}f}"
 
 

@@ -23,9 +23,20 @@ evidence
 
 # %%
 trials = evidence.trials()
-arms = ["substance", "randomised", "window", "treatment", "control", "events_t", "n_t", "events_c", "n_c"]
+arms = [
+    "substance",
+    "randomised",
+    "window",
+    "treatment",
+    "control",
+    "events_t",
+    "n_t",
+    "events_c",
+    "n_c",
+]
 save_table(
-    trials[["comparison_id", "label", *arms, "contrast", "evidence_level", "origin", "role"]], "evidence-comparisons"
+    trials[["comparison_id", "label", *arms, "contrast", "evidence_level", "origin", "role"]],
+    "evidence-comparisons",
 )
 trials.set_index("label")[arms]
 
@@ -72,7 +83,18 @@ save_table(evidence.flags, "evidence-flags")
 reported = evidence.reported()
 save_table(
     reported[
-        ["label", "substance", "contrast", "event", "measure", "estimate", "low", "high", "evidence_level", "role"]
+        [
+            "label",
+            "substance",
+            "contrast",
+            "event",
+            "measure",
+            "estimate",
+            "low",
+            "high",
+            "evidence_level",
+            "role",
+        ]
     ],
     "evidence-reported-effects",
 ).drop(columns="substance")
@@ -86,7 +108,9 @@ save_table(
 # %%
 studies = evidence.studies
 save_table(
-    studies[["study_id", "substance", "design", "randomised", "n_randomised", "n_analysed", "n_missing"]],
+    studies[
+        ["study_id", "substance", "design", "randomised", "n_randomised", "n_analysed", "n_missing"]
+    ],
     "evidence-studies",
 ).drop(columns="randomised").set_index("study_id")
 

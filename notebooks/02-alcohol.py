@@ -14,7 +14,18 @@ pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 trials = evidence.trials(substance="alcohol")
 trials[
-    ["label", "randomised", "window", "treatment", "control", "events_t", "n_t", "events_c", "n_c", "evidence_level"]
+    [
+        "label",
+        "randomised",
+        "window",
+        "treatment",
+        "control",
+        "events_t",
+        "n_t",
+        "events_c",
+        "n_c",
+        "evidence_level",
+    ]
 ]
 
 # %% [markdown]
@@ -162,7 +173,10 @@ km.conclusion(days)
 # Randomised evidence alone; 08-sensitivity has the rest.
 
 # %%
-save_table(km.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)), "alcohol-sensitivity")
+save_table(
+    km.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)),
+    "alcohol-sensitivity",
+)
 
 # %% [markdown]
 # ## What is not in here

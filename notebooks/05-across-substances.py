@@ -25,7 +25,9 @@ save_readme_table(save_table(km.evidence_table(evidence), "evidence-now"), "evid
 # ## Randomised trials of ketamine against control
 
 # %%
-randomised = evidence.trials(contrast="ketamine_v_control", randomised=True, role=["main", "provisional"])
+randomised = evidence.trials(
+    contrast="ketamine_v_control", randomised=True, role=["main", "provisional"]
+)
 effects = km.risk_ratio(randomised, interval="koopman")
 by_substance = km.subgroups(effects, "substance")
 save_table(by_substance.to_frame(), "across-subgroups")
@@ -83,7 +85,9 @@ save_table(km.substances_table(evidence), "across-substances")
 # %%
 save_readme_gallery(
     {
-        "alcohol-forest": km.pool(km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")),
+        "alcohol-forest": km.pool(
+            km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")
+        ),
         "opioids-sessions": km.registered(evidence, "opioids-sessions"),
         "cocaine-end-of-trial": km.registered(evidence, "cocaine-end-of-trial"),
         "cocaine-6-months": km.registered(evidence, "cocaine-6-months"),

@@ -54,7 +54,9 @@ save_table(km.headline(cocaine, opposite="relapse").to_frame(), "few-cocaine-6-m
 # correction: an illustration, not an answer.
 
 # %%
-trials = evidence.trials(contrast="ketamine_v_control", randomised=True, role=["main", "provisional"])
+trials = evidence.trials(
+    contrast="ketamine_v_control", randomised=True, role=["main", "provisional"]
+)
 km.pool_exact(trials, model="conditional", measure="OR")
 
 # %%

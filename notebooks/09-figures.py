@@ -26,7 +26,10 @@ several = km.plot.forest([main, km.pool(effects, model="common"), km.mantel_haen
 save_figure(several, "gallery-several-models")
 
 # %%
-by_allocation = [km.subgroups(effects, "allocation", model="common"), km.subgroups(effects, "allocation")]
+by_allocation = [
+    km.subgroups(effects, "allocation", model="common"),
+    km.subgroups(effects, "allocation"),
+]
 grouped = km.plot.forest(by_allocation)
 save_figure(grouped, "gallery-subgroups")
 
@@ -90,7 +93,9 @@ prior_scale = km.plot.prior_scale(bayes)
 save_figure(prior_scale, "gallery-prior-scale")
 
 # %%
-multiverse = km.plot.multiverse(km.multiverse(bcg.head(5), choices={"measure": ["RR"]}, progress=False))
+multiverse = km.plot.multiverse(
+    km.multiverse(bcg.head(5), choices={"measure": ["RR"]}, progress=False)
+)
 save_figure(multiverse, "gallery-multiverse")
 
 # %% [markdown]
@@ -115,7 +120,9 @@ save_figure(judged, "gallery-risk-of-bias-summary")
 # No trial here reports what these two need; the numbers of this trial are invented.
 
 # %%
-trial = pd.DataFrame({"study": ["Invented"], "events_t": [20], "n_t": [40], "events_c": [8], "n_c": [40]})
+trial = pd.DataFrame(
+    {"study": ["Invented"], "events_t": [20], "n_t": [40], "events_c": [8], "n_c": [40]}
+)
 tipping = km.plot.tipping(km.tipping_point(trial.assign(missing_t=4, missing_c=9)))
 save_figure(tipping, "gallery-tipping")
 

@@ -46,7 +46,9 @@ km.risk_ratio(both)
 # %%
 effects = km.risk_ratio(shared)
 covariance = km.sampling_covariance(effects)
-save_table(pd.DataFrame(covariance, index=effects.labels, columns=effects.labels), "designs-shared-control")
+save_table(
+    pd.DataFrame(covariance, index=effects.labels, columns=effects.labels), "designs-shared-control"
+)
 
 # %%
 together = km.aggregate(effects, covariance=covariance)
@@ -60,7 +62,9 @@ together
 # for the trial and the others may not join it.
 
 # %%
-permitted.query("study == 'grabski2022'")[["treatment_arm", "control_arm", "question", "package", "shares_arms_with"]]
+permitted.query("study == 'grabski2022'")[
+    ["treatment_arm", "control_arm", "question", "package", "shares_arms_with"]
+]
 
 # %%
 days = evidence.effects.query("study_id == 'grabski2022' and measure == 'MD'")

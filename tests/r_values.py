@@ -43,10 +43,12 @@ def given_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
 def counted_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Effects of a record of 04_meta_ci_pi, by the rules of meta::metabin's defaults.
 
-    Tables in which no comparison is possible are dropped, 0.5 goes to every cell of the other tables with a
-    zero, and the risk ratio divides by n + 0.5, not n + 1.
+    Tables in which no comparison is possible are dropped, 0.5 goes to every cell of the other
+    tables with a zero, and the risk ratio divides by n + 0.5, not n + 1.
     """
-    a, n1, c, n2 = (np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i"))
+    a, n1, c, n2 = (
+        np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i")
+    )
     b, d = n1 - a, n2 - c
     silent = (a + c == 0) | ((b + d == 0) & (record["measure"] == "OR"))
     half = 0.5 * ((a == 0) | (b == 0) | (c == 0) | (d == 0))

@@ -1,6 +1,8 @@
-"""Divergences of small-study methods, measured again from tests/reference for tests/test_divergences.py.
+"""Divergences of small-study methods, measured again from tests/reference for
+tests/test_divergences.py.
 
-Each function yields, record by record, how far R's number is from the one the package gives by default.
+Each function yields, record by record, how far R's number is from the one the package gives by
+default.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ def relative(ours: Any, theirs: Any) -> float:
 
 def eggers_test() -> Iterator[float]:
     for record, y, v in metafor("regtest", model="rma", predictor="sei", method="REML"):
-        yield abs(asymmetry.weighted_line(asymmetry.egger_points(y, v)).p_value - number(record["results"]["pval"]))
+        yield abs(
+            asymmetry.weighted_line(asymmetry.egger_points(y, v)).p_value
+            - number(record["results"]["pval"])
+        )
 
 
 def too_few_trials() -> Iterator[float]:
@@ -61,7 +66,9 @@ def too_few_trials() -> Iterator[float]:
 
 def counted_by_metafor(predictor: str) -> Iterator[tuple[Record, Record]]:
     """A regression on sizes in metafor, and the record of meta that has the counts of the same trials."""
-    counted = {(r["dataset"], r["measure"]): r for r in records("11_meta_bias") if "ai" in r["inputs"]}
+    counted = {
+        (r["dataset"], r["measure"]): r for r in records("11_meta_bias") if "ai" in r["inputs"]
+    }
     for record, y, _ in metafor("regtest", model="lm", predictor=predictor):
         other = counted.get((record["dataset"], record["measure"]))
         if other and len(other["inputs"]["ai"]) == y.size:
@@ -70,7 +77,9 @@ def counted_by_metafor(predictor: str) -> Iterator[tuple[Record, Record]]:
 
 def peters_test() -> Iterator[float]:
     for record, other in counted_by_metafor("ninv"):
-        ours = asymmetry.weighted_line(asymmetry.peters_points(*given_effects(record), *table_of(other)))
+        ours = asymmetry.weighted_line(
+            asymmetry.peters_points(*given_effects(record), *table_of(other))
+        )
         yield abs(ours.p_value - number(record["results"]["pval"]))
 
 
@@ -85,7 +94,9 @@ def filled(record: Record) -> Filled:
     """Ours, as a record of metafor's trimfill asks for."""
     how = record["settings"]
     tau2 = 0.0 if how["method"] == "EE" else how["method"]
-    return trim_and_fill(*given_effects(record), count_by=how["estimator"], side=how["side"], tau2=tau2)
+    return trim_and_fill(
+        *given_effects(record), count_by=how["estimator"], side=how["side"], tau2=tau2
+    )
 
 
 def ties_in_trim_and_fill() -> Iterator[float]:
@@ -103,7 +114,9 @@ def general_fail_safe() -> Iterator[float]:
     for record, y, v in metafor("fsn", type="General"):
         theirs = record["results"]["fsnum"]
         if 0 < theirs < 500:
-            yield relative(fail_safe.null_studies(y, v, null_v=float(1 / np.mean(1 / v)), ci="wald"), theirs)
+            yield relative(
+                fail_safe.null_studies(y, v, null_v=float(1 / np.mean(1 / v)), ci="wald"), theirs
+            )
 
 
 def excess(name: str) -> Measure:
@@ -152,7 +165,9 @@ def selection_standard_error() -> Iterator[float]:
 def truncated_at_zero() -> Iterator[float]:
     for record in of("12_selmodel", "metafor::selmodel", type="trunc"):
         _, v, arguments = arguments_of(record)
-        yield abs(selection.fit(record["inputs"]["yi"], v, **arguments).mu - record["results"]["estimate"])
+        yield abs(
+            selection.fit(record["inputs"]["yi"], v, **arguments).mu - record["results"]["estimate"]
+        )
 
 
 def beggs_test() -> Iterator[float]:
@@ -176,7 +191,10 @@ def statistic(method: str, ours: Callable[..., Any], measure: str | None = None)
 def thompsons_test() -> Iterator[float]:
     for record in of("11_meta_bias", "meta::metabias", **{"method.bias": "Thompson"}):
         y, v = meta_effects(record)
-        yield abs(asymmetry.mixed_line(y, v, np.sqrt(v), reference="t").p_value - record["results"]["pval"])
+        yield abs(
+            asymmetry.mixed_line(y, v, np.sqrt(v), reference="t").p_value
+            - record["results"]["pval"]
+        )
 
 
 def trimming_model() -> Iterator[float]:
@@ -198,7 +216,9 @@ def copas_points() -> Iterator[tuple[copas.Curve, int, Record, float]]:
         y, v = meta_effects(record)
         r = record["results"]
         pairs = zip(r["publprob"], r["N_unpubl"], strict=True)
-        gammas = [selection_parameters(v, published, unpublished) for published, unpublished in pairs]
+        gammas = [
+            selection_parameters(v, published, unpublished) for published, unpublished in pairs
+        ]
         found = copas.copas(y, v, *np.array(gammas).T)
         for j, (gamma0, gamma1) in enumerate(gammas):
             rho = 0.0 if np.isinf(gamma0) else r["rho_slope"][j]
@@ -240,14 +260,19 @@ MEASURED: dict[tuple[str, str], Measure] = {
     (METAFOR, "selection model, log-likelihood at the same estimates"): selection_integral,
     (METAFOR, "selection model, log-likelihood at the maximum"): selection_maximum,
     (METAFOR, "selection model, standard error of the mean"): selection_standard_error,
-    (METAFOR, "selection by the sign of the effect, mean with an effect of exactly 0"): truncated_at_zero,
+    (
+        METAFOR,
+        "selection by the sign of the effect, mean with an effect of exactly 0",
+    ): truncated_at_zero,
     (META, "Begg's test, default, p-value"): beggs_test,
     (META, "Harbord's test for the risk ratio, statistic"): statistic(
         "Harbord",
         lambda *table: asymmetry.weighted_line(asymmetry.harbord_points(*table, measure="RR")),
         measure="RR",
     ),
-    (META, "Schwarzer's test with zero cells, statistic"): statistic("Schwarzer", asymmetry.schwarzer),
+    (META, "Schwarzer's test with zero cells, statistic"): statistic(
+        "Schwarzer", asymmetry.schwarzer
+    ),
     (META, "Thompson and Sharp's test, p-value"): thompsons_test,
     (META, "trim and fill, default, studies filled"): trimming_model,
     (METASENS, "limit meta-analysis with a trial left out, standard error"): limit_standard_error,

@@ -58,7 +58,9 @@ def tables(name: str) -> Tables:
 
 def r_tables(record: dict[str, Any], *, informative: bool = True) -> Tables:
     """Tables of a record from R, by default without those that metafor drops because they have no odds ratio."""
-    a, n1, c, n2 = (np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i"))
+    a, n1, c, n2 = (
+        np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i")
+    )
     keep = (a + c > 0) & (a + c < n1 + n2) if informative else np.ones(a.size, dtype=bool)
     return tables_of(np.stack([a, n1, c, n2], axis=1)[keep])
 

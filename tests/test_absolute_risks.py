@@ -36,14 +36,18 @@ def test_worked_example_of_a_summary_of_findings_row() -> None:
     risk = to.absolute_risk(ratio, 0.130434783, "RR")
     assert 1000 * risk.risk == pytest.approx([358.0016, 260.6132, 491.7829], rel=1e-6)
     middle, low, high = risk.risk - 0.130434783
-    assert 1000 * np.array([middle, low, high]) == pytest.approx([227.5668, 130.1785, 361.3481], rel=1e-6)
+    assert 1000 * np.array([middle, low, high]) == pytest.approx(
+        [227.5668, 130.1785, 361.3481], rel=1e-6
+    )
     needed = to.number_needed_to_treat(low, middle, high)
     found = [float(x) for x in (needed.number, needed.benefit_low, needed.benefit_high)]
     assert found == pytest.approx([4.394314, 2.767415, 7.681763], rel=1e-6)
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
-def test_absolute_risk_gives_back_the_risk_under_treatment(n1: int, n2: int, data: st.DataObject) -> None:
+def test_absolute_risk_gives_back_the_risk_under_treatment(
+    n1: int, n2: int, data: st.DataObject
+) -> None:
     a, c = data.draw(st.integers(1, n1)), data.draw(st.integers(1, n2))
     effects = {
         "RR": np.exp(counts.risk_ratio(a, n1, c, n2, zero="none").y) if (a, c) != (n1, n2) else 1.0,
@@ -62,7 +66,9 @@ def test_absolute_risk_gives_back_the_risk_under_treatment(n1: int, n2: int, dat
 def test_no_effect_leaves_the_baseline_and_bad_baselines_are_nan(measure: str) -> None:
     null = 0.0 if measure in ("RD", "AS") else 1.0
     risk = to.absolute_risk(null, [0.0, 0.25, 1.0, -0.1, 1.1, np.nan], measure)
-    np.testing.assert_allclose(risk.risk, [0.0, 0.25, 1.0, np.nan, np.nan, np.nan], rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(
+        risk.risk, [0.0, 0.25, 1.0, np.nan, np.nan, np.nan], rtol=1e-14, atol=1e-16
+    )
     assert not risk.capped.any()
     if measure not in ("RD", "AS"):
         assert np.isnan(to.absolute_risk(-1.0, 0.2, measure).risk)
@@ -81,7 +87,8 @@ def test_caps() -> None:
 
 def test_an_unknown_measure_is_refused_with_the_table() -> None:
     with pytest.raises(
-        ValueError, match='no absolute risk from measure "SMD"; use one of: RR, OR, PETO, HR, RD, AS'
+        ValueError,
+        match='no absolute risk from measure "SMD"; use one of: RR, OR, PETO, HR, RD, AS',
     ):
         to.absolute_risk(1.0, 0.2, "SMD")
 

@@ -65,24 +65,37 @@ def test_odds_join_counts_and_the_reported_ratio_turned_round(evidence: Evidence
 
 def test_every_question_is_answered_or_says_it_is_not(evidence: Evidence) -> None:
     assert set(EXPECTED) | {"alcohol-odds"} == set(QUESTIONS)
-    with pytest.raises(ValueError, match='unknown question "alcohol"; use one of: alcohol-randomised'):
+    with pytest.raises(
+        ValueError, match='unknown question "alcohol"; use one of: alcohol-randomised'
+    ):
         km.registered(evidence, "alcohol")
 
 
 def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
-    roles = {role for asked in QUESTIONS.values() if asked.contrast == "ketamine_v_control" for role in asked.roles}
+    roles = {
+        role
+        for asked in QUESTIONS.values()
+        if asked.contrast == "ketamine_v_control"
+        for role in asked.roles
+    }
     assert "not_pooled" not in roles
     trials = evidence.trials().set_index("comparison_id")
     assert trials.loc["krupitsky2002", "role"] == "not_pooled"
     table = km.evidence_table(evidence).set_index("Trials")
-    assert table.loc["Krupitsky 2002", "May be headlined"] == "nothing, until the primary report has been read"
+    assert (
+        table.loc["Krupitsky 2002", "May be headlined"]
+        == "nothing, until the primary report has been read"
+    )
     assert "not randomised" in table.loc["Krupitsky 1997", "May be headlined"]
 
 
 def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
     """The sentence once gave the risk ratio of counts that the table beside it calls not confirmed."""
     dose = km.registered(evidence, "opioids-dose")
-    expected = "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not confirmed."
+    expected = (
+        "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not"
+        " confirmed."
+    )
     assert km.conclusion(dose).may == expected
     assert "Not confirmed: Krupitsky 2002. Nothing may be concluded" in dose.alt_text()
     assert "ot confirmed" not in km.registered(evidence, "opioids-sessions").alt_text()
@@ -93,7 +106,10 @@ def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
     assert 'which includes "no difference"' in open_question.may
     assert "known only second-hand" in open_question.may_not
     later = km.conclusion(km.registered(evidence, "cocaine-6-months"))
-    assert 'without an upper bound (score interval 3.61 to ∞), which excludes "no difference"' in later.may
+    assert (
+        'without an upper bound (score interval 3.61 to ∞), which excludes "no difference"'
+        in later.may
+    )
     sessions = km.conclusion(km.registered(evidence, "opioids-sessions"))
     assert "both arms had ketamine" in sessions.may_not
     pair = km.conclusion(km.registered(evidence, "alcohol-odds"))
@@ -117,7 +133,13 @@ def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
     ):
         table = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
         added = table[table["study_id"] == old].assign(study_id=new)
-        for column, value in {"label": "Doe 2027", "doi": "", "registry": "", "pmid": "", "overlap_group": ""}.items():
+        for column, value in {
+            "label": "Doe 2027",
+            "doi": "",
+            "registry": "",
+            "pmid": "",
+            "overlap_group": "",
+        }.items():
             if column in added:
                 added[column] = value
         if name == "outcomes":
@@ -163,10 +185,16 @@ def test_table_of_what_the_evidence_says_has_counts_and_misleads_nobody(evidence
     assert "∞" not in " ".join(effect)
     dose = ("opioids", "high v low dose of ketamine, randomised")
     assert not any(character.isdigit() for character in effect[dose])
-    assert counts["alcohol", "ketamine v control, randomised, odds"] == "14/17 v 15/23; counts not known"
+    assert (
+        counts["alcohol", "ketamine v control, randomised, odds"]
+        == "14/17 v 15/23; counts not known"
+    )
     assert effect["alcohol", "percent of days abstinent, randomised"].endswith("percentage points")
 
 
 def test_a_conclusion_from_effects_without_counts_says_that_the_people_are_not_known() -> None:
     five = pd.DataFrame({"study": list("ABCDE"), "y": [0.2] * 5, "v": [0.1] * 5})
-    assert "how many people were counted is not known" in km.conclusion(km.pool(km.generic(five))).may_not
+    assert (
+        "how many people were counted is not known"
+        in km.conclusion(km.pool(km.generic(five))).may_not
+    )

@@ -19,7 +19,14 @@ from kapmeta.core.small_study import asymmetry
 from kapmeta.examples import load_example
 from tests.r_values import counted_effects, number, records
 
-PREDICTORS = {"sei": "se", "vi": "v", "ni": "n", "ninv": "1/n", "sqrtni": "sqrt-n", "sqrtninv": "1/sqrt-n"}
+PREDICTORS = {
+    "sei": "se",
+    "vi": "v",
+    "ni": "n",
+    "ninv": "1/n",
+    "sqrtni": "sqrt-n",
+    "sqrtninv": "1/sqrt-n",
+}
 
 
 def table_of(record: dict[str, Any]) -> tuple[FloatArray, ...]:
@@ -45,7 +52,8 @@ def meta_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
 def _mean_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Mean differences, or Hedges's g with the exact correction and the unbiased variance."""
     n1, m1, s1, n2, m2, s2 = (
-        np.array(record["inputs"][key], dtype=float) for key in ("n1i", "m1i", "sd1i", "n2i", "m2i", "sd2i")
+        np.array(record["inputs"][key], dtype=float)
+        for key in ("n1i", "m1i", "sd1i", "n2i", "m2i", "sd2i")
     )
     if record["measure"] == "MD":
         return m1 - m2, s1**2 / n1 + s2**2 / n2
@@ -68,14 +76,27 @@ def test_metafor_regtest() -> None:
 def _compare_regtest(record: dict[str, Any]) -> str:
     how, expected = record["settings"], record["results"]
     y, v = (np.array(record["inputs"][key], dtype=float) for key in ("yi", "vi"))
-    points = asymmetry.predictor_points(y, v, predictor=PREDICTORS[how["predictor"]], n=record["inputs"].get("ni"))
+    points = asymmetry.predictor_points(
+        y, v, predictor=PREDICTORS[how["predictor"]], n=record["inputs"].get("ni")
+    )
     tau2 = 0.0 if how["method"] == "EE" else how["method"]
     mixed = how["model"] == "rma"
-    line = asymmetry.mixed_line(y, v, points.x, tau2=tau2) if mixed else asymmetry.weighted_line(points)
+    line = (
+        asymmetry.mixed_line(y, v, points.x, tau2=tau2)
+        if mixed
+        else asymmetry.weighted_line(points)
+    )
     if "error" in expected:  # k too small for the model, or a predictor that does not vary
         assert np.isnan(line.statistic)
         return "refused by both"
-    ours = [line.intercept, line.slope, line.intercept_se, line.slope_se, line.statistic, line.p_value]
+    ours = [
+        line.intercept,
+        line.slope,
+        line.intercept_se,
+        line.slope_se,
+        line.statistic,
+        line.p_value,
+    ]
     theirs = [*expected["beta"], *expected["se"], expected["stat"], expected["pval"]]
     assert_allclose(ours, [number(x) for x in theirs], rtol=1e-8, err_msg=str(how))
     return "compared"
@@ -114,8 +135,12 @@ def _ours(record: dict[str, Any]) -> asymmetry.Line | asymmetry.Rank:
     if method == "Schwarzer":
         return asymmetry.schwarzer(a, n1, c, n2)
     if method == "Harbord":
-        return asymmetry.weighted_line(asymmetry.harbord_points(a, n1, c, n2, measure=record["measure"]))
-    kept = {"OR": (a + c > 0) & (a + c < n1 + n2), "RR": a + c > 0}.get(record["measure"], np.full(a.size, True))
+        return asymmetry.weighted_line(
+            asymmetry.harbord_points(a, n1, c, n2, measure=record["measure"])
+        )
+    kept = {"OR": (a + c > 0) & (a + c < n1 + n2), "RR": a + c > 0}.get(
+        record["measure"], np.full(a.size, True)
+    )
     a, n1, c, n2 = (part[kept] for part in (a, n1, c, n2))
     points = {
         "Peters": lambda: asymmetry.peters_points(y, v, a, n1, c, n2),
@@ -132,7 +157,9 @@ def _harbord_for_equal_arms(record: dict[str, Any]) -> float:
     m, size = a + c, n1 + n2
     keep = m > 0
     z, v = ((a * size - m * n1) / (size - m))[keep], (size * m / (4 * (size - m)))[keep]
-    return float(asymmetry.weighted_line(asymmetry.Points(z / v, 1 / np.sqrt(v), v, 1 / v)).statistic)
+    return float(
+        asymmetry.weighted_line(asymmetry.Points(z / v, 1 / np.sqrt(v), v, 1 / v)).statistic
+    )
 
 
 def _schwarzer_with_corrected_odds_ratio(record: dict[str, Any]) -> float:
@@ -164,10 +191,14 @@ def test_meta_metabias() -> None:
             assert_allclose(_schwarzer_with_corrected_odds_ratio(record), r["statistic"], rtol=1e-8)
             seen["divergent: meta corrects the Mantel-Haenszel odds ratio for zero cells"] += 1
         else:
-            assert_allclose([found.statistic, found.p_value], [r["statistic"], r["pval"]], rtol=1e-8)
+            assert_allclose(
+                [found.statistic, found.p_value], [r["statistic"], r["pval"]], rtol=1e-8
+            )
             if isinstance(found, asymmetry.Line):
                 ours = [found.slope, found.slope_se, found.intercept, found.df]
-                assert_allclose(ours, [r[key] for key in ("bias", "se_bias", "intercept", "df")], rtol=1e-8)
+                assert_allclose(
+                    ours, [r[key] for key in ("bias", "se_bias", "intercept", "df")], rtol=1e-8
+                )
             seen["compared"] += 1
     assert seen == {
         "compared": 183,
@@ -188,13 +219,19 @@ def test_thompson_tau2() -> None:
 def test_method_specification() -> None:
     """Worked values of the method specification: BCG, log odds ratio."""
     bcg = load_example("bcg")
-    a, n1, c, n2 = (bcg[name].to_numpy(dtype=float) for name in ("events_t", "n_t", "events_c", "n_c"))
+    a, n1, c, n2 = (
+        bcg[name].to_numpy(dtype=float) for name in ("events_t", "n_t", "events_c", "n_c")
+    )
     b, d = n1 - a, n2 - c
     y, v = np.log(a * d / (b * c)), 1 / a + 1 / b + 1 / c + 1 / d
     expected = {
         "Egger": (asymmetry.egger_points(y, v), -1.50695070, 0.15999),
         "Harbord": (asymmetry.harbord_points(a, n1, c, n2), -1.25647434, 0.23497),
-        "Harbord, RR": (asymmetry.harbord_points(a, n1, c, n2, measure="RR"), -1.14042480, 0.278331459),
+        "Harbord, RR": (
+            asymmetry.harbord_points(a, n1, c, n2, measure="RR"),
+            -1.14042480,
+            0.278331459,
+        ),
         "Macaskill": (asymmetry.macaskill_points(y, v, n1, n2), 4.71148572, None),
         "Peters": (asymmetry.peters_points(y, v, a, n1, c, n2), -1.36247620, 0.20029),
         "Deeks": (asymmetry.deeks_points(y, v, n1, n2), -1.80181252, None),
@@ -208,13 +245,16 @@ def test_method_specification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "estimate", "se"), [("PET", 0.00503732307546, 0.0859023266069), ("PEESE", 0.120080764664, 0.05190339892)]
+    ("name", "estimate", "se"),
+    [("PET", 0.00503732307546, 0.0859023266069), ("PEESE", 0.120080764664, 0.05190339892)],
 )
 def test_pet_and_peese_of_passive_smoking(name: str, estimate: float, se: float) -> None:
     """Worked values of the method specification."""
     smoke = load_example("passive_smoking")
     y, v = smoke["y"].to_numpy(), smoke["v"].to_numpy()
-    line = asymmetry.weighted_line(asymmetry.egger_points(y, v) if name == "PET" else asymmetry.peese_points(y, v))
+    line = asymmetry.weighted_line(
+        asymmetry.egger_points(y, v) if name == "PET" else asymmetry.peese_points(y, v)
+    )
     assert_allclose([line.intercept, line.intercept_se], [estimate, se], rtol=1e-9)
 
 
@@ -230,7 +270,16 @@ def test_pet_and_peese_records() -> None:
         )
         line, r = asymmetry.weighted_line(points), record["results"]
         t0 = line.intercept / line.intercept_se
-        ours = [line.intercept, line.intercept_se, t0, line.slope, line.slope_se, line.statistic, line.p_value, line.df]
+        ours = [
+            line.intercept,
+            line.intercept_se,
+            t0,
+            line.slope,
+            line.slope_se,
+            line.statistic,
+            line.p_value,
+            line.df,
+        ]
         theirs = [r[key] for key in ("b0", "se0", "t0", "b1", "se1", "t1", "p1", "df")]
         assert_allclose(ours, theirs, rtol=1e-8)
         seen += 1
@@ -268,12 +317,20 @@ def test_order_absence_and_batch(given_: tuple[list[float], list[float]], random
     y, v = np.array(given_[0]), np.array(given_[1])
     order = np.array(random.sample(range(y.size), y.size))
     shuffled_y, shuffled_v = np.append(y[order], np.nan), np.append(v[order], np.inf)
-    batch_y, batch_v = np.stack([np.append(y, 0.0), shuffled_y]), np.stack([np.append(v, np.inf), shuffled_v])
+    batch_y, batch_v = (
+        np.stack([np.append(y, 0.0), shuffled_y]),
+        np.stack([np.append(v, np.inf), shuffled_v]),
+    )
     alone = asymmetry.weighted_line(asymmetry.egger_points(y, v))
     together = asymmetry.weighted_line(asymmetry.egger_points(batch_y, batch_v))
     assert_allclose(together.slope, [alone.slope] * 2, rtol=1e-7, atol=1e-9)
-    mixed, rank = asymmetry.mixed_line(batch_y, batch_v, np.sqrt(batch_v)), asymmetry.begg(batch_y, batch_v)
-    assert_allclose(mixed.slope, [asymmetry.mixed_line(y, v, np.sqrt(v)).slope] * 2, rtol=1e-6, atol=1e-7)
+    mixed, rank = (
+        asymmetry.mixed_line(batch_y, batch_v, np.sqrt(batch_v)),
+        asymmetry.begg(batch_y, batch_v),
+    )
+    assert_allclose(
+        mixed.slope, [asymmetry.mixed_line(y, v, np.sqrt(v)).slope] * 2, rtol=1e-6, atol=1e-7
+    )
     assert_allclose(rank.score, [asymmetry.begg(y, v).score] * 2)
 
 
@@ -288,10 +345,17 @@ def test_equal_standard_errors_and_two_studies_have_no_line() -> None:
 def test_exact_distribution_of_kendalls_score(k: int) -> None:
     """All orders of k things, counted."""
     x = np.arange(k, dtype=float)
-    scores = [float(asymmetry.kendall(np.array(order, dtype=float), x).score) for order in permutations(range(k))]
+    scores = [
+        float(asymmetry.kendall(np.array(order, dtype=float), x).score)
+        for order in permutations(range(k))
+    ]
     for score in set(scores):
         tail = min(np.mean(np.array(scores) <= score), np.mean(np.array(scores) >= score))
-        order = next(o for o in permutations(range(k)) if asymmetry.kendall(np.array(o, dtype=float), x).score == score)
+        order = next(
+            o
+            for o in permutations(range(k))
+            if asymmetry.kendall(np.array(o, dtype=float), x).score == score
+        )
         found = asymmetry.kendall(np.array(order, dtype=float), x)
         assert float(found.exact_p_value) == pytest.approx(min(1.0, 2 * tail), rel=1e-13)
     assert np.var(scores) == pytest.approx(float(found.se) ** 2, rel=1e-12)
@@ -317,10 +381,14 @@ def test_hypergeometric_moments_against_scipy() -> None:
 def test_power_of_egger_is_the_noncentral_t() -> None:
     v = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6])
     w, se = 1 / v, np.sqrt(v)
-    shift = np.sqrt((w * (se - (w * se).sum() / w.sum()) ** 2).sum())  # slope 1 over its standard error
+    shift = np.sqrt(
+        (w * (se - (w * se).sum() / w.sum()) ** 2).sum()
+    )  # slope 1 over its standard error
     edge = stats.t(5).ppf(0.975)
     expected = stats.nct(5, shift).sf(edge) + stats.nct(5, shift).cdf(-edge)
-    assert float(asymmetry.power(asymmetry.egger_points(np.zeros(7), v))) == pytest.approx(expected, rel=1e-8)
+    assert float(asymmetry.power(asymmetry.egger_points(np.zeros(7), v))) == pytest.approx(
+        expected, rel=1e-8
+    )
     assert np.isnan(asymmetry.power(asymmetry.egger_points([0.0, 0], [0.1, 0.2])))
 
 
@@ -328,7 +396,10 @@ def test_power_of_egger_is_the_noncentral_t() -> None:
 def test_power_by_simulation(kind: str) -> None:
     """Four standard errors of 20,000 simulated sets of trials, each trial off by one of its own standard errors."""
     rng = np.random.default_rng(7)
-    n1, n2 = np.array([20, 25, 30, 60, 120, 240, 25, 15]), np.array([22, 24, 33, 55, 130, 260, 20, 15])
+    n1, n2 = (
+        np.array([20, 25, 30, 60, 120, 240, 25, 15]),
+        np.array([22, 24, 33, 55, 130, 260, 20, 15]),
+    )
     v = 4 * (1 / n1 + 1 / n2)
     y = rng.normal(size=(20_000, 8)) * np.sqrt(v) + np.sqrt(v)
 
@@ -346,7 +417,9 @@ def test_tables_without_information_weigh_nothing_in_harbord() -> None:
     told = asymmetry.harbord_points([3, 5, 9, 0], [20, 30, 40, 12], [6, 8, 4, 0], [22, 29, 41, 15])
     without = asymmetry.harbord_points([3, 5, 9], [20, 30, 40], [6, 8, 4], [22, 29, 41])
     assert told.w[-1] == 0
-    assert_array_equal(asymmetry.weighted_line(told).statistic, asymmetry.weighted_line(without).statistic)
+    assert_array_equal(
+        asymmetry.weighted_line(told).statistic, asymmetry.weighted_line(without).statistic
+    )
 
 
 def test_one_study_has_no_rank_correlation() -> None:

@@ -17,7 +17,10 @@ from tests.sparse_data import COLUMNS, STRESS, expected, frame
 
 
 def test_normal_effects_as_printed():
-    found, value = pool_bayes(km.risk_ratio(frame("kap5"))), expected()["bayes_nn"]["kap5|HN0.5_flat"]
+    found, value = (
+        pool_bayes(km.risk_ratio(frame("kap5"))),
+        expected()["bayes_nn"]["kap5|HN0.5_flat"],
+    )
     assert found.mean == pytest.approx(value["mu_mean"], rel=1e-7)
     names = ("mu_lo", "mu_med", "mu_hi", "pred_lo", "pred_hi")
     got = [found.low, found.estimate, found.high, found.prediction_low, found.prediction_high]
@@ -25,8 +28,15 @@ def test_normal_effects_as_printed():
     assert found.probability_above() == pytest.approx(value["p0"], rel=1e-7)
     assert found.probability_above(1.25) == pytest.approx(value["p125"], rel=1e-7)
     assert found.probability_above(new_study=True) == pytest.approx(value["pred_p0"], rel=1e-7)
-    assert (found.tau_mean, found.tau_sd) == (pytest.approx(value["tau_mean"]), pytest.approx(value["tau_sd"]))
-    variances = [found.tau2_low, found.tau2, found.tau2_high]  # quantiles keep under a rising function
+    assert (found.tau_mean, found.tau_sd) == (
+        pytest.approx(value["tau_mean"]),
+        pytest.approx(value["tau_sd"]),
+    )
+    variances = [
+        found.tau2_low,
+        found.tau2,
+        found.tau2_high,
+    ]  # quantiles keep under a rising function
     assert variances == [t**2 for t in (found.tau_low, found.tau_median, found.tau_high)]
     assert math.isnan(found.log_marginal)
     assert math.isnan(found.bayes_factor_no_effect)
@@ -38,7 +48,9 @@ def test_empirical_prior_meets_bayesmeta():
     found = pool_bayes(km.odds_ratio(frame("kap5")), tau_prior=turner("subjective"))
     value = expected()["bayesmeta"]["kap5|OR|Turner subjective"]
     got = [found.mean, found.low, found.high, found.tau_median]
-    np.testing.assert_allclose(got, [value[n] for n in ("mean", "low", "high", "tau_median")], atol=1e-4)
+    np.testing.assert_allclose(
+        got, [value[n] for n in ("mean", "low", "high", "tau_median")], atol=1e-4
+    )
 
 
 def test_bayes_factors_as_printed():
@@ -56,7 +68,9 @@ def test_counts_need_no_correction(measure):
     value = expected()["bayes_exact"][f"kap5|{curve}|HN0.5|muN(0,2.82)"]
     np.testing.assert_allclose([found.low, found.estimate, found.high], value["q"], atol=1.2e-4)
     assert found.probability_above(1.25) == pytest.approx(value["p_gt125"], abs=2e-6)
-    np.testing.assert_allclose([found.tau_median, found.tau_high], [value["tau_med"], value["tau_975"]], atol=2e-3)
+    np.testing.assert_allclose(
+        [found.tau_median, found.tau_high], [value["tau_med"], value["tau_975"]], atol=2e-3
+    )
     assert found.likelihood == "binomial"
     assert not math.isnan(found.bayes_factor_no_effect)
 
@@ -77,9 +91,14 @@ def test_the_stress_case_in_full():
         found = pool_bayes(effects, tau_prior=scale)
         middle, low, high, probability = printed[str(scale)]
         # the table prints the exponentiated mean; the median differs in the fourth digit
-        np.testing.assert_allclose(np.exp([found.mean, found.low, found.high]), [middle, low, high], rtol=1e-3)
-        # divergence: .87493 is printed for half-normal(1); a midpoint sum of 200,001 points gives .874846 too
-        assert found.probability_above() == pytest.approx(probability, abs=1e-4 if scale == 1.0 else 1e-5)
+        np.testing.assert_allclose(
+            np.exp([found.mean, found.low, found.high]), [middle, low, high], rtol=1e-3
+        )
+        # divergence: .87493 is printed for half-normal(1); a midpoint sum of 200,001 points gives
+        # .874846 too
+        assert found.probability_above() == pytest.approx(
+            probability, abs=1e-4 if scale == 1.0 else 1e-5
+        )
     half = pool_bayes(effects, tau_prior=0.5)
     np.testing.assert_allclose(
         np.exp([half.prediction_low, half.prediction_high]), printed["prediction_0.5"], rtol=1e-4
@@ -99,7 +118,9 @@ def test_prior_scale_curve_and_tipping_scale(data):
     assert (np.diff(curve["high"] / curve["low"]) > 0).all()
     if data == "effects":
         common = km.pool(given, model="common")
-        np.testing.assert_allclose([curve["y_low"][0], curve["y_high"][0]], [common.low, common.high], atol=1e-9)
+        np.testing.assert_allclose(
+            [curve["y_low"][0], curve["y_high"][0]], [common.low, common.high], atol=1e-9
+        )
     scale = found.tipping_scale()
     assert 0.25 < scale < 0.5
     assert pool_bayes(given, tau_prior=scale).low == pytest.approx(0, abs=1e-7)
@@ -132,7 +153,9 @@ def test_views():
 
 
 @pytest.mark.parametrize(
-    "prior", [half_cauchy(0.5), uniform(4.0), turner(), rhodes(), flat()], ids=lambda prior: prior.family
+    "prior",
+    [half_cauchy(0.5), uniform(4.0), turner(), rhodes(), flat()],
+    ids=lambda prior: prior.family,
 )
 def test_every_prior_on_both_likelihoods(prior):
     for given in (km.odds_ratio(frame("kap5")), frame("kap5")):
@@ -162,7 +185,9 @@ def test_refusals():
     with pytest.raises(ValueError, match="one study and a flat prior of the mean"):
         pool_bayes(frame("cocaine1"), mu_prior="flat")
     assert "one trial" in pool_bayes(one, mu_prior=(0, 2.82)).summary()
-    with pytest.raises(ValueError, match="improper: a flat prior of tau needs 3 studies here, and there are 2"):
+    with pytest.raises(
+        ValueError, match="improper: a flat prior of tau needs 3 studies here, and there are 2"
+    ):
         pool_bayes(km.risk_ratio(frame("alcohol2")), tau_prior=flat())
     sided = pd.DataFrame([("A", 5, 10, 0, 12), ("B", 3, 20, 0, 20)], columns=COLUMNS)
     with pytest.raises(ValueError, match="improper: every table's likelihood rises without end"):
@@ -189,7 +214,9 @@ def test_refusals():
 
 def test_order_of_rows_and_double_zeros_change_nothing():
     trials = frame("kap5")
-    more = pd.concat([trials, pd.DataFrame([("Z", 0, 9, 0, 9)], columns=COLUMNS)], ignore_index=True)
+    more = pd.concat(
+        [trials, pd.DataFrame([("Z", 0, 9, 0, 9)], columns=COLUMNS)], ignore_index=True
+    )
     for first, second in ((pool_bayes(trials), pool_bayes(more[::-1])),):
         assert (first.estimate, first.low) == (
             pytest.approx(second.estimate, abs=1e-9),
@@ -217,7 +244,10 @@ def test_surprise_is_the_prior_average_of_simulated_heterogeneity():
 
 def test_borrowing():
     trials = frame("kap5")
-    for others, alone in ((trials[:4], trials[4:]), (km.risk_ratio(trials[:4]), km.risk_ratio(trials[4:]))):
+    for others, alone in (
+        (trials[:4], trials[4:]),
+        (km.risk_ratio(trials[:4]), km.risk_ratio(trials[4:])),
+    ):
         rows = borrow(alone, pool_bayes(others)).set_index("prior")
         estimates = rows["estimate"]
         assert estimates["alone"] > estimates["borrowing, robustly"] > estimates["borrowing"] > 1
@@ -233,10 +263,14 @@ def test_borrowing_is_shrinkage_within_the_pool():
     rest = pool_bayes(effects.select([0, 1, 2, 3]))
     alone = borrow(effects.select([4]), rest).iloc[1]
     np.testing.assert_allclose(
-        alone[["estimate", "low", "high"]].astype(float), whole[["estimate", "low", "high"]].astype(float), rtol=1e-5
+        alone[["estimate", "low", "high"]].astype(float),
+        whole[["estimate", "low", "high"]].astype(float),
+        rtol=1e-5,
     )
     assert isinstance(rest.new_effect, Mixture)
-    assert updated(rest.new_effect, effects.y[4], effects.v[4]).expectation() == pytest.approx(whole["y"], rel=1e-8)
+    assert updated(rest.new_effect, effects.y[4], effects.v[4]).expectation() == pytest.approx(
+        whole["y"], rel=1e-8
+    )
 
 
 def test_borrowing_refuses_what_would_count_twice():
@@ -252,7 +286,10 @@ def test_borrowing_refuses_what_would_count_twice():
 def test_speed():
     effects, trials = km.risk_ratio(frame("kap5")), frame("kap5")
     pool_bayes(effects), pool_bayes(trials)
-    for given, repeats, limit in ((effects, 20, 0.008), (trials, 5, 0.2)):  # 1.3 ms and 46 ms on one idle core
+    for given, repeats, limit in (
+        (effects, 20, 0.008),
+        (trials, 5, 0.2),
+    ):  # 1.3 ms and 46 ms on one idle core
         start = time.process_time()
         for _ in range(repeats):
             pool_bayes(given)

@@ -87,7 +87,9 @@ def test_swapping_arms_and_events_changes_the_sign(rows):
 def test_double_zeros_take_part_and_empty_arms_have_no_estimate():
     with_zero = tables_of([(3, 20, 1, 20), (4, 18, 2, 22), (0, 15, 0, 15)])
     without = tables_of([(3, 20, 1, 20), (4, 18, 2, 22)])
-    assert beta_binomial(with_zero).estimate != pytest.approx(beta_binomial(without).estimate, abs=1e-4)
+    assert beta_binomial(with_zero).estimate != pytest.approx(
+        beta_binomial(without).estimate, abs=1e-4
+    )
     assert beta_binomial(tables_of([(3, 20, 0, 20), (4, 18, 0, 22)])).estimate == math.inf
     assert beta_binomial(tables_of([(0, 20, 3, 20), (0, 18, 1, 22)])).estimate == -math.inf
     assert math.isnan(beta_binomial(tables_of([(0, 20, 0, 20), (0, 18, 0, 22)])).estimate)
@@ -103,8 +105,12 @@ def test_a_ratio_of_risks_at_the_edge_has_no_standard_error_and_no_estimate():
 
 def test_nothing_is_likely_outside_of_risks_and_correlations():
     arms = module._arms(tables("kap5"))
-    assert module._log_likelihood(arms, module.LINKS["RD"], np.array([0.5, 0.6, 0.0]))[0] == -math.inf
-    assert module._log_likelihood(arms, module.LINKS["OR"], np.array([0.0, 0.5, -0.1]))[0] == -math.inf
+    assert (
+        module._log_likelihood(arms, module.LINKS["RD"], np.array([0.5, 0.6, 0.0]))[0] == -math.inf
+    )
+    assert (
+        module._log_likelihood(arms, module.LINKS["OR"], np.array([0.0, 0.5, -0.1]))[0] == -math.inf
+    )
 
 
 @pytest.mark.parametrize("steps", range(6))

@@ -12,7 +12,12 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.certainty.risk_of_bias import bias_adjusted, low_risk_only, rob2_judgements, robins_i_overall
+from kapmeta.certainty.risk_of_bias import (
+    bias_adjusted,
+    low_risk_only,
+    rob2_judgements,
+    robins_i_overall,
+)
 from kapmeta.core.certainty.risk_of_bias import DOMAINS, QUESTIONS, ROB2, overall
 from kapmeta.review.evidence import EvidenceError, load_evidence
 from kapmeta.review.risk_of_bias import check_bias_judgements
@@ -73,27 +78,47 @@ def test_probably_is_as_good_as_certainly(domain: str) -> None:
         plain = dict(zip(questions, words, strict=True))
         judgement = DOMAINS[domain](plain)
         assert judgement in ROB2
-        assert DOMAINS[domain]({number: probably[word] for number, word in plain.items()}) == judgement
+        assert (
+            DOMAINS[domain]({number: probably[word] for number, word in plain.items()}) == judgement
+        )
 
 
 def test_overall_is_low_only_if_all_are_low() -> None:
     for words in itertools.product(ROB2, repeat=3):
-        expected = "high" if "high" in words else "some concerns" if "some concerns" in words else "low"
+        expected = (
+            "high" if "high" in words else "some concerns" if "some concerns" in words else "low"
+        )
         assert overall(words) == expected
 
 
 def test_judgements_of_a_frame_of_answers() -> None:
-    best = {"1.1": "Y", "1.2": "Y", "1.3": "N", "2.1": "N", "2.2": "N", "2.6": "Y", "3.1": "Y", "4.1": "N"}
+    best = {
+        "1.1": "Y",
+        "1.2": "Y",
+        "1.3": "N",
+        "2.1": "N",
+        "2.2": "N",
+        "2.6": "Y",
+        "3.1": "Y",
+        "4.1": "N",
+    }
     best |= {"4.2": "N", "4.3": "N", "5.1": "Y", "5.2": "N", "5.3": "N"}
-    rows = [{"study": "A", "question": q, "answer": word, "reason": "protocol"} for q, word in best.items()]
+    rows = [
+        {"study": "A", "question": q, "answer": word, "reason": "protocol"}
+        for q, word in best.items()
+    ]
     found = rob2_judgements(pd.DataFrame(rows)).iloc[0]
     assert found.tolist() == ["A", *["low"] * 6, ""]
     rows[3]["answer"] = "Y"  # participants knew, and nothing is said of deviations
-    assert rob2_judgements(pd.DataFrame(rows))[["D2", "overall"]].to_numpy().tolist() == [["some concerns"] * 2]
+    assert rob2_judgements(pd.DataFrame(rows))[["D2", "overall"]].to_numpy().tolist() == [
+        ["some concerns"] * 2
+    ]
 
 
 def test_assessor_may_depart_with_a_reason_in_sight() -> None:
-    answers = pd.DataFrame({"study": ["A", "B"], "question": "1.1", "answer": "Y", "reason": "protocol"})
+    answers = pd.DataFrame(
+        {"study": ["A", "B"], "question": "1.1", "answer": "Y", "reason": "protocol"}
+    )
     plain = rob2_judgements(answers)
     assert plain["overall"].tolist() == ["high", "high"]  # nothing is known of missing data
     rows = [
@@ -102,12 +127,22 @@ def test_assessor_may_depart_with_a_reason_in_sight() -> None:
         ("A", "D4", "some concerns", "self-report"),
     ]
     names = ["study", "domain", "judgement", "reason"]
-    changed = rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names)).set_index("study")
-    assert changed.loc["A", ["D2", "D3", "D4", "overall"]].tolist() == ["low", "low", "some concerns", "some concerns"]
+    changed = rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names)).set_index(
+        "study"
+    )
+    assert changed.loc["A", ["D2", "D3", "D4", "overall"]].tolist() == [
+        "low",
+        "low",
+        "some concerns",
+        "some concerns",
+    ]
     assert "D3: register linkage" in changed.loc["A", "overridden"]
     assert changed.loc["B"].drop("overridden").tolist() == plain.iloc[1].tolist()[1:-1]
     rows.append(("A", "overall", "high", "several concerns together"))
-    assert rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names))["overall"][0] == "high"
+    assert (
+        rob2_judgements(answers, overrides=pd.DataFrame(rows, columns=names))["overall"][0]
+        == "high"
+    )
     for wrong, message in [
         (("A", "overall", "low", "because"), 'overall = "low" of "A" is milder than its domains'),
         (("A", "D1", "low", " "), r'reason is empty in overrides, row 4 \("A"\)'),
@@ -135,7 +170,9 @@ def test_answers_are_checked(column: str, value: str, message: str) -> None:
 
 
 def test_a_question_is_answered_once_and_columns_are_named() -> None:
-    frame = pd.DataFrame({"study": ["A"] * 2, "question": ["1.1"] * 2, "answer": ["Y"] * 2, "reason": ["r"] * 2})
+    frame = pd.DataFrame(
+        {"study": ["A"] * 2, "question": ["1.1"] * 2, "answer": ["Y"] * 2, "reason": ["r"] * 2}
+    )
     with pytest.raises(ValueError, match="answered twice in row 2"):
         rob2_judgements(frame)
     with pytest.raises(ValueError, match='no column "reason"'):
@@ -156,7 +193,12 @@ def test_robins_i_is_the_worst_domain() -> None:
 
 @pytest.mark.parametrize(
     ("known", "overall_word"),
-    [("low", "no information"), ("moderate", "no information"), ("serious", "serious"), ("critical", "critical")],
+    [
+        ("low", "no information"),
+        ("moderate", "no information"),
+        ("serious", "serious"),
+        ("critical", "critical"),
+    ],
 )
 def test_robins_i_without_information(known: str, overall_word: str) -> None:
     domains = dict.fromkeys(SEVEN, "no information")
@@ -172,20 +214,25 @@ def test_robins_i_can_be_entered_with_its_own_domains_and_words(tmp_path: Path) 
     words = {**dict.fromkeys(SEVEN, "moderate"), "D1": "critical", "overall": "critical"}
     entered = pd.DataFrame(
         [
-            row.to_dict() | {"domain": d, "tool": "ROBINS-I", "judgement": w, "reason": "for the test"}
+            row.to_dict()
+            | {"domain": d, "tool": "ROBINS-I", "judgement": w, "reason": "for the test"}
             for d, w in words.items()
         ]
     )
 
     def loaded(rows: pd.DataFrame) -> km.review.evidence.Evidence:
         others = table[table["study_id"] != "krupitsky1997"]
-        pd.concat([rows, others]).to_csv(folder / "risk_of_bias.csv", index=False, lineterminator="\n")
+        pd.concat([rows, others]).to_csv(
+            folder / "risk_of_bias.csv", index=False, lineterminator="\n"
+        )
         return load_evidence(folder)
 
     found = check_bias_judgements(loaded(entered)).set_index("study").loc["krupitsky1997"]
     assert found.tolist() == ["ROBINS-I", "critical", "critical", True]
     milder = entered.assign(judgement=[*entered["judgement"][:-1], "moderate"])
-    assert not check_bias_judgements(loaded(milder)).set_index("study").loc["krupitsky1997", "agree"]
+    assert (
+        not check_bias_judgements(loaded(milder)).set_index("study").loc["krupitsky1997", "agree"]
+    )
     with pytest.raises(EvidenceError, match=r"risk_of_bias.csv, row 2 .*reason is empty"):
         loaded(entered.assign(reason=["", *entered["reason"][1:]]))
 
@@ -202,11 +249,15 @@ def test_bias_adjustment_of_the_worked_example() -> None:
     v = [0.0363562877946, 0.397698209719, 0.168091168091, 0.609523809524, 2.00980295567]
     frame = pd.DataFrame({"study": ["S1", "S2", "S3", "S4", "S5"], "y": y, "v": v})
     effects = km.generic(frame, y="y", v="v")
-    curve = bias_adjusted(effects, ["S1"], shift=math.log(1.3), inflation=[0, 0.3, 1e3], model="common").to_frame()
+    curve = bias_adjusted(
+        effects, ["S1"], shift=math.log(1.3), inflation=[0, 0.3, 1e3], model="common"
+    ).to_frame()
     assert curve["y"][1] == pytest.approx(0.8992360, abs=1e-7)
     assert curve["se"][1] == pytest.approx(0.2323952, abs=1e-7)
     without = km.pool(effects.select(np.arange(5) > 0), model="common")
-    assert curve["y"][2] == pytest.approx(without.estimate, rel=1e-5)  # unbounded doubt drops the study
+    assert curve["y"][2] == pytest.approx(
+        without.estimate, rel=1e-5
+    )  # unbounded doubt drops the study
     assert without.estimate == pytest.approx(1.0138629, abs=1e-7)
     base = bias_adjusted(effects, ["S1"], shift=0, inflation=[0], model="common")
     assert base.base is not None
@@ -217,8 +268,16 @@ def test_several_shifts_give_the_rows_of_each() -> None:
     effects = km.risk_ratio(load_evidence().trials("alcohol"))
     options = {"inflation": [0, 0.5], "model": "common"}
     both = bias_adjusted(effects, ["Krupitsky 1997"], shift=[0.1, 0.3], **options).to_frame()
-    assert both[["shift", "inflation"]].to_numpy().tolist() == [[0.1, 0], [0.1, 0.5], [0.3, 0], [0.3, 0.5]]
-    alone = [bias_adjusted(effects, ["Krupitsky 1997"], shift=by, **options).to_frame() for by in (0.1, 0.3)]
+    assert both[["shift", "inflation"]].to_numpy().tolist() == [
+        [0.1, 0],
+        [0.1, 0.5],
+        [0.3, 0],
+        [0.3, 0.5],
+    ]
+    alone = [
+        bias_adjusted(effects, ["Krupitsky 1997"], shift=by, **options).to_frame()
+        for by in (0.1, 0.3)
+    ]
     pd.testing.assert_frame_equal(both, pd.concat(alone, ignore_index=True))
     assert (both["analysis"].value_counts() == 1).all()
     assert both["analysis"][0] == "bias by a factor of 1.11, standard deviation 0 (log)"

@@ -12,9 +12,13 @@ import pytest
 from kapmeta.review.evidence import load_evidence
 from kapmeta.review.report import write
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 if CHROMIUM is None:
-    pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)", allow_module_level=True)
+    pytest.skip(
+        "no Chromium on this machine (Debian: apt-get install chromium)", allow_module_level=True
+    )
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 
@@ -40,19 +44,26 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_loads_without_a_word_and_without_the_network(browser: Any, address: str, scheme: str) -> None:
+def test_page_loads_without_a_word_and_without_the_network(
+    browser: Any, address: str, scheme: str
+) -> None:
     found = browser.new_page(color_scheme=scheme)
     said: list[str] = []
     found.on("console", lambda message: said.append(message.text))
     found.on("pageerror", lambda error: said.append(str(error)))
     found.on(
-        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else 0
+        "request",
+        lambda request: (
+            said.append(request.url) if not request.url.startswith(("file:", "data:")) else 0
+        ),
     )
     found.goto(address)
     found.wait_for_load_state("networkidle")
     assert said == []
     ink, paper = (
-        found.evaluate(f"getComputedStyle(document.body).{name}.match(/\\d+/g).slice(0, 3).map(Number)")
+        found.evaluate(
+            f"getComputedStyle(document.body).{name}.match(/\\d+/g).slice(0, 3).map(Number)"
+        )
         for name in ("color", "backgroundColor")
     )
     assert (sum(ink) < sum(paper)) == (scheme == "light")
@@ -85,7 +96,9 @@ def test_first_screen_answers_the_question(browser: Any, address: str) -> None:
         found.close()
 
 
-@pytest.mark.parametrize("name", ["report-trials", "harms", "report-sensitivity", "claims-scorecard"])
+@pytest.mark.parametrize(
+    "name", ["report-trials", "harms", "report-sensitivity", "claims-scorecard"]
+)
 def test_tables_read_first_need_no_scrolling_on_a_wide_screen(page: Any, name: str) -> None:
     room = page.locator(f".scroll:has(table[data-table={name}])").first
     assert room.evaluate("(part) => part.scrollWidth - part.clientWidth") <= 0
@@ -115,7 +128,10 @@ def test_tables_sort_by_value_and_back(page: Any) -> None:
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert page.evaluate(values) == sorted(up, reverse=True)
-    assert page.locator("table[data-table=report-sensitivity] tbody tr").last.inner_text().count("–") == 3  # gaps last
+    assert (
+        page.locator("table[data-table=report-sensitivity] tbody tr").last.inner_text().count("–")
+        == 3
+    )  # gaps last
 
 
 def test_keyboard_alone_is_enough(page: Any) -> None:
@@ -132,7 +148,8 @@ def test_keyboard_alone_is_enough(page: Any) -> None:
     page.keyboard.press("Enter")
     assert page.locator("#claims details[open]").count() == 1
     assert page.evaluate(
-        "[...document.querySelectorAll('.scroll, .paper')].every((part) => part.tabIndex === 0 && part.ariaLabel)"
+        "[...document.querySelectorAll('.scroll, .paper')].every((part) => part.tabIndex === 0 &&"
+        " part.ariaLabel)"
     )
 
 
@@ -171,9 +188,15 @@ def test_axe_finds_nothing_serious(browser: Any, address: str, scheme: str) -> N
     found = browser.new_page(color_scheme=scheme)
     found.goto(address)
     found.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    found.evaluate("document.querySelectorAll('svg > g, svg > defs').forEach((part) => part.remove())")  # outlines only
+    found.evaluate(
+        "document.querySelectorAll('svg > g, svg > defs').forEach((part) => part.remove())"
+    )  # outlines only
     found.add_script_tag(path=str(Path(package.__file__).parent / "axe.min.js"))
     violations = found.evaluate("axe.run().then((result) => result.violations)")
-    serious = [(v["id"], v["nodes"][0]["html"][:120]) for v in violations if v["impact"] in ("serious", "critical")]
+    serious = [
+        (v["id"], v["nodes"][0]["html"][:120])
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+    ]
     assert serious == []
     found.close()

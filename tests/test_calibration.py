@@ -14,7 +14,13 @@ from kapmeta.sensitivity.coverage import CARD, calibration
 
 KAP5 = pd.DataFrame(
     {
-        "study": ["S1", "S2", "S3", "S4", "S5"],  # methods 0.4: two of the trials are invented for tests
+        "study": [
+            "S1",
+            "S2",
+            "S3",
+            "S4",
+            "S5",
+        ],  # methods 0.4: two of the trials are invented for tests
         "events_t": [73, 6, 13, 6, 12],
         "n_t": [111, 17, 26, 35, 27],
         "events_c": [24, 3, 6, 2, 0],
@@ -54,15 +60,26 @@ def test_large_trials_without_heterogeneity_have_the_coverage_of_theory() -> Non
 def test_the_card_says_what_the_pilot_study_found() -> None:
     """Methods 11.2, k = 3: at tau 0.5 the hybrid holds, Wald and the common effect do not; the hybrid is the wider."""
     card = calibration(
-        KAP5.iloc[[0, 2, 4]], control_risks=[0.1, 0.12, 0.15], draws=2_000, tau=[0.0, 0.5], true_effects=[1.0]
+        KAP5.iloc[[0, 2, 4]],
+        control_risks=[0.1, 0.12, 0.15],
+        draws=2_000,
+        tau=[0.0, 0.5],
+        true_effects=[1.0],
     )
     table = card.to_frame().set_index(["tau", "pooling", "ci"])
     assert table.loc[(0.0, "REML", "hksj-hybrid"), "coverage"] > 0.95
     assert table.loc[(0.5, "REML", "hksj-hybrid"), "coverage"] > 0.94
     assert table.loc[(0.5, "common", "wald"), "coverage"] < 0.90
-    assert table.loc[(0.5, "REML", "wald"), "coverage"] < table.loc[(0.5, "REML", "hksj-hybrid"), "coverage"]
+    assert (
+        table.loc[(0.5, "REML", "wald"), "coverage"]
+        < table.loc[(0.5, "REML", "hksj-hybrid"), "coverage"]
+    )
     width = table["median_width"]
-    assert width[0.5, "REML", "hksj-variance"] > width[0.5, "REML", "hksj-hybrid"] > width[0.5, "REML", "wald"]
+    assert (
+        width[0.5, "REML", "hksj-variance"]
+        > width[0.5, "REML", "hksj-hybrid"]
+        > width[0.5, "REML", "wald"]
+    )
     assert "common, wald" not in card.kept()
     assert "REML, hksj-variance" in card.kept()
     assert "the narrowest of them is" in card.summary()
@@ -71,14 +88,22 @@ def test_the_card_says_what_the_pilot_study_found() -> None:
 
 def test_power_and_error_of_the_first_kind() -> None:
     card = calibration(
-        KAP5, draws=1_000, tau=[0.0], true_effects=[1.0, 2.5], intervals=[("REML", "hksj-hybrid"), ("DL", "wald")]
+        KAP5,
+        draws=1_000,
+        tau=[0.0],
+        true_effects=[1.0, 2.5],
+        intervals=[("REML", "hksj-hybrid"), ("DL", "wald")],
     )
     table = card.to_frame().set_index(["effect", "pooling"])
     assert (table.loc[1.0, "excludes"] < 0.07).all()
     assert (table.loc[2.5, "excludes"] > 0.6).all()
-    np.testing.assert_allclose(table.loc[1.0, "excludes"] + table.loc[1.0, "coverage"], 1, rtol=1e-12)
     np.testing.assert_allclose(
-        table["coverage_se"], np.sqrt(table["coverage"] * (1 - table["coverage"]) / 1_000), rtol=1e-12
+        table.loc[1.0, "excludes"] + table.loc[1.0, "coverage"], 1, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        table["coverage_se"],
+        np.sqrt(table["coverage"] * (1 - table["coverage"]) / 1_000),
+        rtol=1e-12,
     )
 
 

@@ -23,7 +23,8 @@ from kapmeta.pooling.bayes import pool_bayes
 from kapmeta.pooling.headlines import headline_effect, headline_of
 from kapmeta.review.evidence import Evidence, load_evidence
 
-# Five invented tables for tests only; the expected values beside the assertions were made by an independent program.
+# Five invented tables for tests only; the expected values beside the assertions were made by an
+# independent program.
 FIVE = pd.DataFrame(
     {
         "study": ["S1", "S2", "S3", "S4", "S5"],
@@ -49,9 +50,12 @@ def common() -> km.Pooled:
 def test_absolute_effect_at_the_median_control_risk(common: km.Pooled) -> None:
     row = absolute_effects(common).to_frame().iloc[1]
     found = [
-        1000 * row[name] for name in ("treatment", "low", "high", "difference", "difference_low", "difference_high")
+        1000 * row[name]
+        for name in ("treatment", "low", "high", "difference", "difference_low", "difference_high")
     ]
-    assert found == pytest.approx([358.0016, 260.6132, 491.7829, 227.5668, 130.1785, 361.3481], abs=6e-5)
+    assert found == pytest.approx(
+        [358.0016, 260.6132, 491.7829, 227.5668, 130.1785, 361.3481], abs=6e-5
+    )
     assert row["control"] == pytest.approx(0.130434783, abs=1e-9)
     needed = number_needed_to_treat(common).iloc[1]
     assert [needed["number"], needed["benefit_low"], needed["benefit_high"]] == pytest.approx(
@@ -62,12 +66,19 @@ def test_absolute_effect_at_the_median_control_risk(common: km.Pooled) -> None:
 def test_baselines_are_the_quartiles_of_the_control_risks(common: km.Pooled) -> None:
     frame = absolute_effects(common).to_frame()
     assert frame["control"].tolist() == pytest.approx([2 / 35, 3 / 23, 6 / 27])
-    assert [name.split(":")[0].split(" ")[0] for name in frame["baseline"]] == ["low", "median", "high"]
+    assert [name.split(":")[0].split(" ")[0] for name in frame["baseline"]] == [
+        "low",
+        "median",
+        "high",
+    ]
 
 
 def test_odds_ratio_uses_the_odds(common: km.Pooled) -> None:
     odds = dataclasses.replace(
-        km.pool(km.odds_ratio(FIVE), model="common"), estimate=math.log(2.25), low=math.log(1.1), high=math.log(5)
+        km.pool(km.odds_ratio(FIVE), model="common"),
+        estimate=math.log(2.25),
+        low=math.log(1.1),
+        high=math.log(5),
     )
     row = absolute_effects(odds, baseline=0.22).to_frame().iloc[0]
     assert row["treatment"] == pytest.approx(0.388235294, abs=1e-9)
@@ -84,11 +95,15 @@ def test_interval_across_zero_goes_through_infinity(evidence: Evidence) -> None:
     assert " to ∞ to NNTH " in frame["nnt"].item()
 
 
-def test_limit_beyond_one_is_cut_and_marked_but_an_estimate_beyond_one_is_refused(common: km.Pooled) -> None:
+def test_limit_beyond_one_is_cut_and_marked_but_an_estimate_beyond_one_is_refused(
+    common: km.Pooled,
+) -> None:
     capped = absolute_effects(common, baseline={"high risk": 0.3}).to_frame()
     assert capped["capped"].item()
     assert capped["high"].item() == 1
-    with pytest.raises(ValueError, match='cannot hold at baseline "very high": 0.5 x 2.745 is a risk beyond 1'):
+    with pytest.raises(
+        ValueError, match='cannot hold at baseline "very high": 0.5 x 2.745 is a risk beyond 1'
+    ):
         absolute_effects(common, baseline={"very high": 0.5})
 
 
@@ -96,7 +111,9 @@ def test_an_estimate_beyond_one_at_a_trials_own_baseline_is_cut_and_marked() -> 
     """New trials must not stop the page: the quartiles of their control risks were chosen by nobody."""
     trials = FIVE.iloc[:4].assign(events_c=[24, 3, 24, 2])
     pooled = km.pool(km.risk_ratio(trials), model="common")
-    frame = absolute_effects(dataclasses.replace(pooled, estimate=math.log(3), high=math.log(4))).to_frame()
+    frame = absolute_effects(
+        dataclasses.replace(pooled, estimate=math.log(3), high=math.log(4))
+    ).to_frame()
     assert frame["capped"].tolist() == [False, False, True]
     assert frame[["treatment", "high"]].to_numpy().max() <= 1
 
@@ -173,7 +190,9 @@ def test_imprecision_is_proposed_by_the_thresholds(common: km.Pooled) -> None:
 def test_probability_beyond_a_difference(measure: str) -> None:
     belief = Mixture(np.array([1.0]), np.array([0.3]), np.array([0.2]))
     p0, gain = 0.2, 0.05
-    limit = {"RR": math.log(0.25 / 0.2), "OR": math.log(0.25 / 0.75 / (0.2 / 0.8)), "RD": gain}[measure]
+    limit = {"RR": math.log(0.25 / 0.2), "OR": math.log(0.25 / 0.75 / (0.2 / 0.8)), "RD": gain}[
+        measure
+    ]
     found = probability_beyond(belief, gain, baseline=p0, measure=measure)
     assert found == pytest.approx(norm.sf((limit - 0.3) / 0.2), rel=1e-12)
     assert probability_beyond(belief, 0.9, baseline=p0, measure=measure) == 0
@@ -182,14 +201,22 @@ def test_probability_beyond_a_difference(measure: str) -> None:
 
 def test_probability_beyond_takes_a_posterior() -> None:
     posterior = pool_bayes(km.risk_ratio(FIVE.iloc[:3]))
-    assert probability_beyond(posterior, 0.0, baseline=0.2) == pytest.approx(posterior.probability_above(), rel=1e-9)
+    assert probability_beyond(posterior, 0.0, baseline=0.2) == pytest.approx(
+        posterior.probability_above(), rel=1e-9
+    )
 
 
 def test_certainty_is_the_sum_of_what_people_entered(evidence: Evidence) -> None:
     grade = evidence.grade
-    table = certainty_table(grade, randomised={"alcohol-not-randomised": False}).set_index("question")
+    table = certainty_table(grade, randomised={"alcohol-not-randomised": False}).set_index(
+        "question"
+    )
     assert list(table.index) == list(km.protocol.QUESTIONS)
-    assert table.loc["alcohol-days", ["start", "levels_down", "certainty"]].tolist() == ["high", 2, "low"]
+    assert table.loc["alcohol-days", ["start", "levels_down", "certainty"]].tolist() == [
+        "high",
+        2,
+        "low",
+    ]
     assert table.loc["alcohol-not-randomised", "start"] == "low"
     assert set(table["status"]) == {"provisional"}
     order = ("very low", "low", "moderate", "high")
@@ -206,7 +233,9 @@ def test_certainty_is_the_sum_of_what_people_entered(evidence: Evidence) -> None
         ("levels_down", 3, "levels_down = 3 in row 2"),
     ],
 )
-def test_grade_entries_are_checked(evidence: Evidence, column: str, value: object, message: str) -> None:
+def test_grade_entries_are_checked(
+    evidence: Evidence, column: str, value: object, message: str
+) -> None:
     grade = evidence.grade
     grade.loc[1, column] = value
     with pytest.raises(ValueError, match=message):
@@ -223,7 +252,9 @@ def test_grade_in_data_judges_imprecision_no_milder_than_the_rule(evidence: Evid
 
 def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> None:
     one = headline_effect(km.registered(evidence, "cocaine-end-of-trial"))
-    assert (math.exp(one.low), math.exp(one.high)) == pytest.approx((1.599191, 13.689937), rel=1e-6)  # score interval
+    assert (math.exp(one.low), math.exp(one.high)) == pytest.approx(
+        (1.599191, 13.689937), rel=1e-6
+    )  # score interval
     two = headline_effect(km.registered(evidence, "alcohol-odds"))
     assert "Posterior" in repr(two)
     several = km.pool(km.risk_ratio(FIVE))
@@ -251,7 +282,9 @@ def test_summary_of_findings_of_ones_own_results(common: km.Pooled) -> None:
     table = summary_of_findings({"mine": common}).to_frame()
     assert len(table) == 3
     assert set(table["certainty"]) == {""}
-    assert summary_of_findings(common, baseline=0.2).shown()["Control, per 1,000"].tolist() == ["200 (baseline given)"]
+    assert summary_of_findings(common, baseline=0.2).shown()["Control, per 1,000"].tolist() == [
+        "200 (baseline given)"
+    ]
 
 
 def test_cite_names_the_methods_of_a_result() -> None:
@@ -294,35 +327,58 @@ def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence
         cite(pooled.to_frame())
 
 
-def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(evidence: Evidence) -> None:
+def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(
+    evidence: Evidence,
+) -> None:
     text = headline_of(km.registered(evidence, "alcohol-days")).methods_text()
     assert "Beside it" not in text
     assert "one trial has no between-study variance" in text
 
 
-def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(evidence: Evidence) -> None:
+def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(
+    evidence: Evidence,
+) -> None:
     table = certainty_table(evidence).set_index("question")
     assert table["start"].to_dict() == {
         name: "high" if asked.randomised else "low" for name, asked in km.protocol.QUESTIONS.items()
     }
-    shown = summary_of_findings(evidence).to_frame().drop_duplicates("question").set_index("question")
+    shown = (
+        summary_of_findings(evidence).to_frame().drop_duplicates("question").set_index("question")
+    )
     assert (shown["certainty"] == table["certainty"]).all()
 
 
 def test_findings_carry_units_people_and_cut_limits(evidence: Evidence) -> None:
     shown = summary_of_findings(evidence).shown().set_index("Question")
-    assert "percentage points" in shown.loc["alcohol: percent of days abstinent, randomised", "Effect"]
-    assert shown.loc["alcohol: percent of days abstinent, randomised", "Participants (trials)"] == "96 (1)"
-    assert shown.loc["alcohol: ketamine v control, randomised, odds", "Participants (trials)"] == "136 (2)"
+    assert (
+        "percentage points" in shown.loc["alcohol: percent of days abstinent, randomised", "Effect"]
+    )
+    assert (
+        shown.loc["alcohol: percent of days abstinent, randomised", "Participants (trials)"]
+        == "96 (1)"
+    )
+    assert (
+        shown.loc["alcohol: ketamine v control, randomised, odds", "Participants (trials)"]
+        == "136 (2)"
+    )
     later = shown.loc["cocaine: ketamine v control, randomised, 6 months"]
-    assert later["Effect"].startswith("RR above 3.61, without an upper limit (no event in the control arm)")
-    assert shown.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"].endswith("cut")
+    assert later["Effect"].startswith(
+        "RR above 3.61, without an upper limit (no event in the control arm)"
+    )
+    assert shown.loc[
+        "cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"
+    ].endswith("cut")
     assert not later["Ketamine arm, per 1,000"].endswith("cut")
-    assert shown.loc["alcohol: ketamine v control, not randomised", "Number needed"] == "not given: not randomised"
+    assert (
+        shown.loc["alcohol: ketamine v control, not randomised", "Number needed"]
+        == "not given: not randomised"
+    )
 
 
 def test_a_ratio_of_a_risk_that_nobody_has_makes_no_difference_and_no_nan() -> None:
-    nobody = pd.DataFrame({"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [0], "n_c": [20]})
+    nobody = pd.DataFrame(
+        {"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [0], "n_c": [20]}
+    )
     told = absolute_effects(km.pool(km.odds_ratio(nobody))).summary()
     assert "no difference" in told
     assert "nan" not in told

@@ -79,12 +79,17 @@ def test_numbers_that_come_from_the_documents_verify_nothing(evidence: Evidence)
     for claim in ("C04", "C11"):
         assert "verifies nothing" in table.loc[claim, "recomputed"]
         assert table.loc[claim, "decided_by"] == "sources read"
-    assert table.loc["C11", "verdict"] == "could_not_verify"  # although 6/35 rounds to the 17 % that is claimed
+    assert (
+        table.loc["C11", "verdict"] == "could_not_verify"
+    )  # although 6/35 rounds to the 17 % that is claimed
 
 
 def test_every_way_of_recomputing_is_used(evidence: Evidence) -> None:
     used = {
-        recipe.partition(":")[0] for cell in evidence.claims["recomputed_from"] for recipe in cell.split(";") if recipe
+        recipe.partition(":")[0]
+        for cell in evidence.claims["recomputed_from"]
+        for recipe in cell.split(";")
+        if recipe
     }
     assert used == set(RECOMPUTATIONS)
 
@@ -106,7 +111,9 @@ def test_changing_a_count_changes_the_verdict(folder: Path) -> None:
 
 def test_verdict_that_its_rule_does_not_give_is_refused_with_row_and_column(folder: Path) -> None:
     wrong = put(folder, 3, {"verdict": "contradicted"})
-    with pytest.raises(EvidenceError, match=r'claims.csv, row 3 \("C02"\), verdict: .*the sources support'):
+    with pytest.raises(
+        EvidenceError, match=r'claims.csv, row 3 \("C02"\), verdict: .*the sources support'
+    ):
         check_claims(wrong)
 
 
@@ -122,7 +129,9 @@ def test_claim_without_a_source_is_refused(folder: Path) -> None:
         ({"stated": "66;24"}, "2 items are stated and 1 recomputed"),
     ],
 )
-def test_recipe_that_cannot_be_followed_is_named(folder: Path, changes: dict[str, str], message: str) -> None:
+def test_recipe_that_cannot_be_followed_is_named(
+    folder: Path, changes: dict[str, str], message: str
+) -> None:
     with pytest.raises(EvidenceError, match=message):
         audit_claims(put(folder, 10, changes))
 
@@ -133,10 +142,15 @@ def test_recipe_of_an_unknown_kind_breaks_the_description(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "verdict"), [("66", "agrees"), ("65.8", "agrees"), ("65", "contradicted"), ("65.7", "imprecise")]
+    ("stated", "verdict"),
+    [("66", "agrees"), ("65.8", "agrees"), ("65", "contradicted"), ("65.7", "imprecise")],
 )
-def test_percentages_are_held_to_the_decimals_as_stated(folder: Path, stated: str, verdict: str) -> None:
-    found = audit_claims(put(folder, 10, {"stated": stated, "sources_say": "are silent"})).to_frame()
+def test_percentages_are_held_to_the_decimals_as_stated(
+    folder: Path, stated: str, verdict: str
+) -> None:
+    found = audit_claims(
+        put(folder, 10, {"stated": stated, "sources_say": "are silent"})
+    ).to_frame()
     assert found["verdict"].iloc[8] == verdict
 
 

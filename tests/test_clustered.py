@@ -16,8 +16,14 @@ from kapmeta.core.numerics.distributions import t_two_sided
 # metafor 5.1.12 and clubSandwich 0.5.8 on R 4.2.2: tests/reference/13_rma_mv_rve.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "13_rma_mv_rve.json.gz"
 RECORDS: list[dict[str, Any]] = json.loads(gzip.decompress(REFERENCE.read_bytes()))["records"]
-COMPARED = [i for i, r in enumerate(RECORDS) if r["settings"]["fun"] in ("metafor::robust", "clubSandwich::coef_test")]
-ELSEWHERE = [i for i, r in enumerate(RECORDS) if r["settings"]["fun"] == "metafor::rma.mv"]  # test_multivariate.py
+COMPARED = [
+    i
+    for i, r in enumerate(RECORDS)
+    if r["settings"]["fun"] in ("metafor::robust", "clubSandwich::coef_test")
+]
+ELSEWHERE = [
+    i for i, r in enumerate(RECORDS) if r["settings"]["fun"] == "metafor::rma.mv"
+]  # test_multivariate.py
 
 SCHOOLS = RECORDS[0]["inputs"]
 Y, V = np.array(SCHOOLS["yi"]), np.array(SCHOOLS["vi"])
@@ -86,7 +92,9 @@ LOG_TIME = np.column_stack([np.ones(9), np.log(TIME)])
 
 def cr2(x: np.ndarray) -> tuple[multivariate.Components, clustered.Robust]:
     fit = multivariate.fit(EFFECTS, COVARIANCE, x, multivariate.levels([STUDY, np.arange(9)]))
-    return fit, clustered.robust(EFFECTS, clustered.Working(x, np.linalg.inv(fit.total), fit.total, STUDY))
+    return fit, clustered.robust(
+        EFFECTS, clustered.Working(x, np.linalg.inv(fit.total), fit.total, STUDY)
+    )
 
 
 def test_worked_example_of_the_specification() -> None:
@@ -95,7 +103,11 @@ def test_worked_example_of_the_specification() -> None:
     close(fit.c, [0.136162029856, 0.0267273347762], 1e-8)  # theirs from a loose optimiser
     close([fit.beta[0], fit.covariance[0, 0] ** 0.5], [0.587643478407, 0.265288635896], 1e-8)
     close([found.se[0], found.df[0]], [0.265819566931, 2.7584480581], 1e-9)
-    close([found.p_value[0], found.low[0], found.high[0]], [0.1218244, -0.301804914, 1.477091871], 1e-7)
+    close(
+        [found.p_value[0], found.low[0], found.high[0]],
+        [0.1218244, -0.301804914, 1.477091871],
+        1e-7,
+    )
     fit, found = cr2(LOG_TIME)
     close([fit.beta[1], fit.covariance[1, 1] ** 0.5], [0.170911402257, 0.103931093748], 1e-9)
     close([found.se[1], found.df[1]], [0.084426201844, 1.784686876], 1e-9)
@@ -104,7 +116,9 @@ def test_worked_example_of_the_specification() -> None:
 def test_correlated_weights_give_robumetas_numbers() -> None:
     """robumeta 2.0, CORR weights, rho 0.8 (methods 6.3)."""
     w, tau2 = clustered.correlated_weights(EFFECTS, VARIANCES, np.ones((9, 1)), STUDY, 0.8)
-    found = clustered.robust(EFFECTS, clustered.Working(np.ones((9, 1)), np.diag(w), np.diag(1 / w), STUDY))
+    found = clustered.robust(
+        EFFECTS, clustered.Working(np.ones((9, 1)), np.diag(w), np.diag(1 / w), STUDY)
+    )
     close([found.beta[0], found.se[0], found.df[0]], [0.626576979, 0.271003120, 2.852], 2e-5)
     close([found.beta[0], found.se[0]], [0.626576979, 0.271003120], 1e-9)
     assert tau2 > 0
@@ -112,12 +126,20 @@ def test_correlated_weights_give_robumetas_numbers() -> None:
 
 def test_cr2_is_unbiased_where_the_working_model_holds() -> None:
     """Its expectation under Phi is the model-based covariance: the property that defines the A matrices."""
-    total = multivariate.fit(EFFECTS, COVARIANCE, LOG_TIME, multivariate.levels([STUDY, np.arange(9)])).total
+    total = multivariate.fit(
+        EFFECTS, COVARIANCE, LOG_TIME, multivariate.levels([STUDY, np.arange(9)])
+    ).total
     model = clustered.Working(LOG_TIME, np.linalg.inv(total), total, STUDY)
     parts = clustered._parts(model)
     expected = np.zeros((2, 2))
     for rows, a in zip(parts.members, clustered.cr2(model, parts), strict=True):
-        load = parts.m @ LOG_TIME[rows].T @ model.w[np.ix_(rows, rows)] @ a @ parts.residual_maker[rows]
+        load = (
+            parts.m
+            @ LOG_TIME[rows].T
+            @ model.w[np.ix_(rows, rows)]
+            @ a
+            @ parts.residual_maker[rows]
+        )
         expected += load @ total @ load.T
     close(expected, parts.m, 1e-9)
 
@@ -132,7 +154,11 @@ def test_single_effects_as_clusters_give_the_known_heteroscedastic_forms() -> No
     residual = y - x @ bread @ x.T @ y
     for kind, power in (("CR0", 0.0), ("CR2", 0.5), ("CR3", 1.0)):
         scaled = residual / (1 - hat) ** power
-        close(clustered.robust(y, model, kind=kind).covariance, bread @ (x.T * scaled**2) @ x @ bread, 1e-10)
+        close(
+            clustered.robust(y, model, kind=kind).covariance,
+            bread @ (x.T * scaled**2) @ x @ bread,
+            1e-10,
+        )
 
 
 @pytest.mark.parametrize("kind", list(clustered.TYPES))
@@ -149,7 +175,9 @@ def test_units_order_and_names_of_clusters_do_not_matter(kind: str) -> None:
         scaled = clustered.Working(LOG_TIME, model.w / c**2, model.phi * c**2, STUDY)
         found = clustered.robust(EFFECTS * c, scaled, kind=kind)
         close(np.concatenate([found.se / c, found.df]), np.concatenate([base.se, base.df]), 1e-9)
-    moved = clustered.Working(LOG_TIME @ np.array([[1.0, 2000.0], [0.0, 50.0]]), model.w, model.phi, STUDY)
+    moved = clustered.Working(
+        LOG_TIME @ np.array([[1.0, 2000.0], [0.0, 50.0]]), model.w, model.phi, STUDY
+    )
     found = clustered.robust(EFFECTS, moved, kind=kind)
     close([found.statistic[1], found.df[1]], [base.statistic[1], base.df[1]], 1e-8)
 
@@ -157,6 +185,7 @@ def test_units_order_and_names_of_clusters_do_not_matter(kind: str) -> None:
 def test_types_are_words() -> None:
     model = clustered.Working(np.ones((9, 1)), np.eye(9), np.eye(9), STUDY)
     with pytest.raises(
-        ValueError, match='unknown cluster-robust type "HC3"; use one of CR0, CR1, CR1p, CR1S, CR2, CR3'
+        ValueError,
+        match='unknown cluster-robust type "HC3"; use one of CR0, CR1, CR1p, CR1S, CR2, CR3',
     ):
         clustered.robust(EFFECTS, model, kind="HC3")

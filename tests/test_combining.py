@@ -23,7 +23,9 @@ FLOATS = ("estimate", "se", "low", "high", "df", "tau2", "q")
 
 def assert_same(here: Combined, there: Combined, exact: float = 1e-12) -> None:
     for name in FLOATS:
-        assert_allclose(getattr(here, name), getattr(there, name), rtol=exact, atol=1e-14, err_msg=name)
+        assert_allclose(
+            getattr(here, name), getattr(there, name), rtol=exact, atol=1e-14, err_msg=name
+        )
     assert_array_equal(here.k, there.k)
     assert_array_equal(here.status, there.status)
 
@@ -111,7 +113,9 @@ def test_an_impossible_row_is_nan_and_harms_no_other() -> None:
     y, v = y.copy(), v.copy()
     v[1, 2], v[2, 0], y[3, 1], v[4, :] = 0.0, -0.1, np.nan, np.inf
     found = combine(y, v)
-    assert_array_equal(found.status, [Status.OK, *[Status.INVALID_INPUT] * 3, Status.NO_STUDIES, Status.OK])
+    assert_array_equal(
+        found.status, [Status.OK, *[Status.INVALID_INPUT] * 3, Status.NO_STUDIES, Status.OK]
+    )
     assert np.isnan(found.estimate[1:5]).all()
     for name in FLOATS:
         assert_array_equal(getattr(found, name)[[0, 5]], getattr(good, name)[[0, 5]])
@@ -131,9 +135,14 @@ def test_one_study_is_its_own_result() -> None:
 
 @pytest.mark.parametrize("tau2", [*ESTIMATORS, 0.0])
 def test_no_study_at_all_is_said_and_no_row_at_all_gives_no_row(tau2: str | float) -> None:
-    for absent in (combine([], [], tau2=tau2), combine([[0.1, 0.2]], [[np.inf, np.inf]], tau2=tau2)):
+    for absent in (
+        combine([], [], tau2=tau2),
+        combine([[0.1, 0.2]], [[np.inf, np.inf]], tau2=tau2),
+    ):
         assert (absent.status == Status.NO_STUDIES).all()
-        assert np.isnan([absent.estimate, absent.se, absent.low, absent.high, absent.tau2, absent.q]).all()
+        assert np.isnan(
+            [absent.estimate, absent.se, absent.low, absent.high, absent.tau2, absent.q]
+        ).all()
         assert (absent.k == 0).all()
     assert combine(np.empty((0, 3)), np.empty((0, 3)), tau2=tau2).estimate.shape == (0,)
 
@@ -212,7 +221,8 @@ def test_the_core_says_what_it_does_not_have() -> None:
 
 
 def test_a_bca_bootstrap_is_a_call_on_a_batch() -> None:
-    """SciPy's bootstrap over studies, all samples in one call, against its percentile, z0 and a written out here [1]_.
+    """SciPy's bootstrap over studies, all samples in one call, against its percentile, z0 and a
+    written out here [1]_.
 
     .. [1] Efron B. Better bootstrap confidence intervals. J Am Stat Assoc 1987;82:171-185.
        https://doi.org/10.1080/01621459.1987.10478410
@@ -241,13 +251,18 @@ def test_a_bca_bootstrap_is_a_call_on_a_batch() -> None:
 
 def test_a_permutation_interval_exists_at_the_very_level_its_smallest_p_value_allows() -> None:
     y, v = simulated(1, 6, seed=5)
-    at, above = (combine(y[0], v[0], ci="permutation", level=level) for level in (1 - 2.0**-5, 1 - 2.0**-5 + 1e-6))
+    at, above = (
+        combine(y[0], v[0], ci="permutation", level=level)
+        for level in (1 - 2.0**-5, 1 - 2.0**-5 + 1e-6)
+    )
     assert at.status == Status.OK
     assert np.isfinite([at.low, at.high]).all()
     assert above.status == Status.REFUSED
 
 
-def test_a_module_that_cannot_load_says_which_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_cannot_load_says_which_one_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from kapmeta import core
 
     def missing(name: str) -> None:

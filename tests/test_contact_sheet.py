@@ -1,8 +1,9 @@
-"""Every plot from one study to sixty, with all that makes figures fail, judged by the artists drawn.
+"""Every plot from one study to sixty, with all that makes figures fail, judged by the artists
+drawn.
 
-The stored hashes are of the SVG drawing; they are compared where Matplotlib is the version that made them. To
-look at the sheet: ``KAPMETA_CONTACT_SHEET=folder pytest tests/test_contact_sheet.py`` writes each figure as PNG
-and ``python tests/test_contact_sheet.py`` writes the hashes anew.
+The stored hashes are of the SVG drawing; they are compared where Matplotlib is the version that
+made them. To look at the sheet: ``KAPMETA_CONTACT_SHEET=folder pytest tests/test_contact_sheet.py``
+writes each figure as PNG and ``python tests/test_contact_sheet.py`` writes the hashes anew.
 """
 
 from __future__ import annotations
@@ -50,19 +51,32 @@ from kapmeta.sensitivity.deletion import influence as deletion
 matplotlib.use("Agg")
 
 STORED = Path(__file__).parent / "reference" / "figure_hashes.json"
-LONG = "A very long label of a trial reported by a great many authors in the supplement of a supplement"
+LONG = (
+    "A very long label of a trial reported by a great many authors in the supplement of a"
+    " supplement"
+)
 
 
 def trials(k: int, seed: int = 7) -> pd.DataFrame:
     rng = np.random.default_rng(seed + k)
     sizes = rng.integers(15, 120, (2, k))
-    counts = {"events_t": rng.binomial(sizes[0], 0.42), "n_t": sizes[0], "events_c": rng.binomial(sizes[1], 0.2)}
+    counts = {
+        "events_t": rng.binomial(sizes[0], 0.42),
+        "n_t": sizes[0],
+        "events_c": rng.binomial(sizes[1], 0.2),
+    }
     frame = pd.DataFrame({"study": [f"Trial {i + 1}" for i in range(k)], **counts, "n_c": sizes[1]})
     return frame.assign(
-        events_c=frame["events_c"].clip(lower=1), event="abstinence", event_is_good=True, treatment="ketamine",
-        control="midazolam", months=np.arange(1, k + 1) * 1.5, evidence_level="primary_abstract", risk_of_bias="low",
+        events_c=frame["events_c"].clip(lower=1),
+        event="abstinence",
+        event_is_good=True,
+        treatment="ketamine",
+        control="midazolam",
+        months=np.arange(1, k + 1) * 1.5,
+        evidence_level="primary_abstract",
+        risk_of_bias="low",
         group=["A" if i % 2 else "B" for i in range(k)],
-    )  # fmt: skip
+    )
 
 
 def zeros() -> pd.DataFrame:
@@ -72,7 +86,11 @@ def zeros() -> pd.DataFrame:
 def ratios(*values: float, se: float = 0.4) -> Effects:
     labels = tuple(f"Study {i + 1}" for i in range(len(values)))
     frame = pd.DataFrame(
-        {"study": labels, "months": np.arange(len(values)) * 1.0, "group": list("ABABAB"[: len(values)])}
+        {
+            "study": labels,
+            "months": np.arange(len(values)) * 1.0,
+            "group": list("ABABAB"[: len(values)]),
+        }
     )
     y = np.log(values)
     return Effects(y, np.full(len(y), se**2), labels, "RR", frame, event="abstinence")
@@ -82,10 +100,14 @@ CASES: dict[str, Callable[[], Effects]] = {
     **{f"k = {k}": partial(lambda k: risk_ratio(trials(k)), k) for k in (1, 2, 3, 13, 60)},
     "zero cells": lambda: risk_ratio(zeros(), zero="half-if-any"),
     "long labels": lambda: risk_ratio(
-        trials(5).assign(study=[f"{i} {LONG}" for i in range(5)], treatment=LONG, event=f"event {LONG}")
+        trials(5).assign(
+            study=[f"{i} {LONG}" for i in range(5)], treatment=LONG, event=f"event {LONG}"
+        )
     ),
     "Greek and CJK": lambda: risk_ratio(
-        trials(4).assign(study=["Παπαδόπουλος 2001", "山田太郎 2010", "김철수 2015", "Łukasz $x^2$"])
+        trials(4).assign(
+            study=["Παπαδόπουλος 2001", "山田太郎 2010", "김철수 2015", "Łukasz $x^2$"]
+        )
     ),
     "infinite limits": lambda: risk_ratio(
         trials(3).assign(events_c=[0, 3, 4], events_t=[12, 5, 6]), interval="koopman"
@@ -104,7 +126,9 @@ def influence(effects: Effects) -> pd.DataFrame:
     y, v = effects.y[effects.present], effects.v[effects.present]
     residual = (y - np.average(y, weights=1 / v)) ** 2 / v
     labels = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
-    return pd.DataFrame({"study": labels, "contribution": residual, "influence": np.sqrt(residual) / len(y)})
+    return pd.DataFrame(
+        {"study": labels, "contribution": residual, "influence": np.sqrt(residual) / len(y)}
+    )
 
 
 def judged(effects: Effects) -> pd.DataFrame:
@@ -123,14 +147,18 @@ def cloud(effects: Effects) -> pd.DataFrame:
     for code in range(1, 2**y.size):
         inside = np.array([code >> i & 1 for i in range(y.size)], dtype=bool)
         members = {f"S{i}": bool(yes) for i, yes in enumerate(inside)}
-        rows.append({"k": inside.sum(), "estimate": y[inside].mean(), "i2": 1 - 1 / inside.sum(), **members})
+        rows.append(
+            {"k": inside.sum(), "estimate": y[inside].mean(), "i2": 1 - 1 / inside.sum(), **members}
+        )
     return pd.DataFrame(rows)
 
 
 def specified(effects: Effects) -> pd.DataFrame:
     frame = effects.to_frame().dropna(subset=["estimate"])
     words = {"time point": ["early", "late"], "rule": list(effects.labels)[:20]}
-    picked = {name: [values[i % len(values)] for i in range(len(frame))] for name, values in words.items()}
+    picked = {
+        name: [values[i % len(values)] for i in range(len(frame))] for name, values in words.items()
+    }
     return frame[["estimate", "low", "high"]].assign(**picked)
 
 
@@ -145,11 +173,19 @@ def surface(effects: Effects) -> pd.DataFrame:
 def course(effects: Effects) -> pd.DataFrame:
     table = effects.table
     parts = [
-        pd.DataFrame({"arm": arm, "months": table["months"], "proportion": table[f"events_{s}"] / table[f"n_{s}"]})
+        pd.DataFrame(
+            {
+                "arm": arm,
+                "months": table["months"],
+                "proportion": table[f"events_{s}"] / table[f"n_{s}"],
+            }
+        )
         for arm, s in ((effects.treatment, "t"), (effects.control, "c"))
     ]
     frame = pd.concat(parts)
-    return frame.assign(low=(frame["proportion"] - 0.1).clip(0), high=(frame["proportion"] + 0.1).clip(upper=1))
+    return frame.assign(
+        low=(frame["proportion"] - 0.1).clip(0), high=(frame["proportion"] + 0.1).clip(upper=1)
+    )
 
 
 def counted(effects: Effects) -> bool:
@@ -174,13 +210,21 @@ PLOTS: dict[str, tuple[Callable[[Effects], Axes], Callable[[Effects], bool]]] = 
     "gosh": (lambda e: subset_clouds.gosh(cloud(e), by="S0"), lambda e: e.k > 2),
     "drapery": (lambda e: curves.drapery(pooled(e)), lambda e: True),
     "follow_up": (lambda e: curves.follow_up(course(e)), lambda e: counted(e) and len(e) < 20),
-    "multiverse": (lambda e: specifications.multiverse(specified(e), null=1.0, log=True), lambda e: True),
+    "multiverse": (
+        lambda e: specifications.multiverse(specified(e), null=1.0, log=True),
+        lambda e: True,
+    ),
     "tipping": (lambda e: tipping_surfaces.tipping(surface(e)), lambda e: True),
     "risk_of_bias": (lambda e: judgements.risk_of_bias(judged(e)), lambda e: True),
     "risk_of_bias_summary": (lambda e: judgements.risk_of_bias_summary(judged(e)), lambda e: True),
 }
 
-SHEET = [(plot, case) for plot, (_, fits) in PLOTS.items() for case, make in CASES.items() if fits(make())]
+SHEET = [
+    (plot, case)
+    for plot, (_, fits) in PLOTS.items()
+    for case, make in CASES.items()
+    if fits(make())
+]
 
 
 def drawn(plot: str, case: str) -> Axes:
@@ -197,14 +241,18 @@ def assert_tidy(ax: Axes) -> None:
     figure.set_dpi(200)
     with matplotlib.rc_context({"text.hinting": "none"}):
         renderer = FigureCanvasAgg(figure).get_renderer()
-        texts = [t for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels()) if t.get_text()]
+        texts = [
+            t for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels()) if t.get_text()
+        ]
         if not ax.yaxis.get_visible():
             texts = [t for t in texts if t not in ax.get_yticklabels()]
         box = np.array([_extent(text, renderer) for text in texts])
     names = [text.get_text() for text in texts]
     assert min(text.get_fontsize() for text in texts) >= 9
     slack = 1.0
-    outside = (box[:, :2] < -slack).any(1) | (box[:, 2:] > np.array(figure.bbox.size) + slack).any(1)
+    outside = (box[:, :2] < -slack).any(1) | (box[:, 2:] > np.array(figure.bbox.size) + slack).any(
+        1
+    )
     assert not outside.any(), [names[i] for i in np.flatnonzero(outside)]
     left, bottom, right, top = box.T
     wide = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
@@ -235,7 +283,9 @@ def test_figure_is_tidy_and_told(plot: str, case: str) -> None:
     assert len(alt_text(ax)) > 40
     folder = os.environ.get("KAPMETA_CONTACT_SHEET")
     if folder:
-        save(ax, Path(folder) / f"{plot} {case.replace('=', '').replace('  ', ' ')}", formats=["png"])
+        save(
+            ax, Path(folder) / f"{plot} {case.replace('=', '').replace('  ', ' ')}", formats=["png"]
+        )
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -257,7 +307,9 @@ def test_plot_keeps_to_the_ax_given(plot: str) -> None:
         "labbe": lambda ax: scatters.labbe(pooled(effects), ax=ax),
         "baujat": lambda ax: scatters.baujat(influence(effects), ax=ax),
         "influence": lambda ax: influence_panels.influence(deletion(pooled(effects)), ax=ax),
-        "bubble": lambda ax: scatters.bubble(meta_regression(effects, "months", tau2="DL", ci="wald"), ax=ax),
+        "bubble": lambda ax: scatters.bubble(
+            meta_regression(effects, "months", tau2="DL", ci="wald"), ax=ax
+        ),
         "gosh": lambda ax: subset_clouds.gosh(cloud(effects), ax=ax),
         "drapery": lambda ax: curves.drapery(pooled(effects), ax=ax),
         "follow_up": lambda ax: curves.follow_up(course(effects), ax=ax),
@@ -291,7 +343,9 @@ def test_effects_of_one_trial_replaced_by_infinite_limits_end_in_arrows() -> Non
 def write() -> None:
     """Store the hashes of the drawings as they are now."""
     stored = {f"{plot}, k = 13": svg_hash(drawn(plot, "k = 13")) for plot in PLOTS}
-    STORED.write_text(json.dumps({"matplotlib": matplotlib.__version__, "svg": stored}, indent=1) + "\n")
+    STORED.write_text(
+        json.dumps({"matplotlib": matplotlib.__version__, "svg": stored}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ def test_worked_examples_of_conversions() -> None:
     )
     effect = to.smd_from_log_odds_ratio(1.65, 1.65**2, method="cox-snell")
     assert (float(effect.y), float(effect.v)) == pytest.approx((1.0, 1.0), rel=1e-14)
-    assert to.abstinence_ratio_from_hazard_ratio(0.47, 0.25) == pytest.approx(0.25**0.47 / 0.25, rel=1e-14)
+    assert to.abstinence_ratio_from_hazard_ratio(0.47, 0.25) == pytest.approx(
+        0.25**0.47 / 0.25, rel=1e-14
+    )
 
 
 @given(ratios, risks)
@@ -76,5 +78,7 @@ def test_impossible_ratios_and_baselines_are_nan() -> None:
 
 def test_an_unknown_method_is_refused_with_the_table() -> None:
     for convert in (to.smd_from_log_odds_ratio, to.log_odds_ratio_from_smd):
-        with pytest.raises(ValueError, match='unknown method "HH"; use one of: hasselblad-hedges, cox-snell'):
+        with pytest.raises(
+            ValueError, match='unknown method "HH"; use one of: hasselblad-hedges, cox-snell'
+        ):
             convert(0.1, 0.1, method="HH")

@@ -19,7 +19,9 @@ from tests.r_values import records
 from tests.test_asymmetry import meta_effects
 
 
-def selection_parameters(v: FloatArray, published: float, unpublished: float) -> tuple[float, float]:
+def selection_parameters(
+    v: FloatArray, published: float, unpublished: float
+) -> tuple[float, float]:
     """Selection parameters from what metasens reports of them."""
     if published == 1:
         return np.inf, 0.0
@@ -36,12 +38,18 @@ def selection_parameters(v: FloatArray, published: float, unpublished: float) ->
 def test_metasens() -> None:
     """metasens 1.5-2 ``copas``: every point of all six curves, at its own gamma0 and gamma1."""
     seen: Counter[str] = Counter()
-    curves = [record for record in records("11_meta_bias") if record["settings"]["fun"] == "metasens::copas"]
+    curves = [
+        record
+        for record in records("11_meta_bias")
+        if record["settings"]["fun"] == "metasens::copas"
+    ]
     assert len(curves) == 6
     for record in curves:
         y, v = meta_effects(record)
         r = record["results"]
-        gammas = [selection_parameters(v, p, n) for p, n in zip(r["publprob"], r["N_unpubl"], strict=True)]
+        gammas = [
+            selection_parameters(v, p, n) for p, n in zip(r["publprob"], r["N_unpubl"], strict=True)
+        ]
         found = copas(y, v, *np.array(gammas).T)
         assert found.converged.all()
         assert_allclose(found.unpublished, r["N_unpubl"], rtol=1e-8, atol=1e-12)
@@ -63,7 +71,9 @@ def test_metasens() -> None:
             else:
                 assert_allclose(found.se[j], r["seTE_slope"][j], rtol=1e-3)
                 seen["compared"] += 1
-            if record["dataset"] != "meta.Fleiss1993bin":  # there metasens's line is at a local maximum too
+            if (
+                record["dataset"] != "meta.Fleiss1993bin"
+            ):  # there metasens's line is at a local maximum too
                 assert_allclose(found.residual_p_value[j], r["pval_rsb"][j], rtol=0, atol=1e-4)
     assert seen == {
         "compared": 39,
@@ -77,7 +87,9 @@ def test_passive_smoking() -> None:
     smoke = load_example("passive_smoking")
     found = copas(smoke["y"], smoke["v"], -0.5, 0.2)
     assert_allclose(
-        [found.mu[0], found.rho[0], np.sqrt(found.tau2[0])], [0.116698285, 0.629545, 0.117232503], rtol=1e-4
+        [found.mu[0], found.rho[0], np.sqrt(found.tau2[0])],
+        [0.116698285, 0.629545, 0.117232503],
+        rtol=1e-4,
     )
 
 
@@ -119,7 +131,9 @@ def test_no_grid_point_beats_the_maximum() -> None:
     smoke = load_example("passive_smoking")
     y, v = smoke["y"].to_numpy(), smoke["v"].to_numpy()
     found = copas(y, v, -0.5, 0.2)
-    mu, tau2, rho = np.meshgrid(np.linspace(-0.3, 0.5, 17), np.linspace(0, 0.15, 12), np.linspace(-0.99, 0.99, 23))
+    mu, tau2, rho = np.meshgrid(
+        np.linspace(-0.3, 0.5, 17), np.linspace(0, 0.15, 12), np.linspace(-0.99, 0.99, 23)
+    )
     theta = np.stack([mu.ravel(), tau2.ravel(), rho.ravel(), np.zeros(mu.size)])
     grid = model.log_likelihood(theta, y, v, -0.5 + 0.2 / np.sqrt(v))
     assert grid.max() <= found.log_likelihood[0] + 1e-10
@@ -142,7 +156,9 @@ def test_outside_its_domain_the_likelihood_is_minus_infinity() -> None:
     """So that a search turns back there: a variance below minus every sampling variance, a correlation above 1."""
     y, v = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.2, 0.3])
     for theta in ([0.2, -1.0, 0.3, 0.0], [0.2, 0.0, 1.5, 0.0]):
-        value, gradient, hessian = model._derivatives(np.array(theta), y, v, -0.2 + 0.3 / np.sqrt(v))
+        value, gradient, hessian = model._derivatives(
+            np.array(theta), y, v, -0.2 + 0.3 / np.sqrt(v)
+        )
         assert value == -np.inf
         assert not gradient.any()
         assert not hessian.any()

@@ -76,7 +76,9 @@ def test_log_risk_ratios_of_kap5() -> None:
         (odds_ratio, S5, 3.82793988822, 2.17960384833),
     ],
 )
-def test_worked_examples(function: Callable[..., Estimates], table: Any, y: float, v: float) -> None:
+def test_worked_examples(
+    function: Callable[..., Estimates], table: Any, y: float, v: float
+) -> None:
     effect = function(*table)
     assert float(effect.y) == pytest.approx(y, rel=1e-11)
     assert float(effect.v) == pytest.approx(v, rel=1e-11)
@@ -122,7 +124,9 @@ def test_everybody_abstinent_in_both_arms() -> None:
     everybody = ([5], [5], [5], [5])
     effect = risk_ratio(*everybody)
     assert effect.y[0] == 0
-    assert effect.v[0] == pytest.approx(0.0303030303030, rel=1e-11)  # meta, sizes raised by 0.5: .036364
+    assert effect.v[0] == pytest.approx(
+        0.0303030303030, rel=1e-11
+    )  # meta, sizes raised by 0.5: .036364
     assert risk_ratio(*everybody, zero="none").absent[0]
     assert not risk_ratio(*everybody, zero="drop").absent[0]
     assert odds_ratio(*everybody, zero="drop").absent[0]
@@ -169,7 +173,9 @@ def test_the_arms_gain_twice_the_value_together(rule: str, value: float) -> None
     table = continuity_corrected(*KAP5, rule=rule, value=value)
     gain = table.a - KAP5[0] + table.c - KAP5[2]
     np.testing.assert_allclose(gain[table.corrected], 2 * value, rtol=1e-12)
-    np.testing.assert_allclose(table.a - KAP5[0], table.b - (np.array(KAP5[1]) - KAP5[0]), atol=1e-13)
+    np.testing.assert_allclose(
+        table.a - KAP5[0], table.b - (np.array(KAP5[1]) - KAP5[0]), atol=1e-13
+    )
 
 
 def test_treatment_arm_correction_is_the_reciprocal_of_the_other_arm() -> None:
@@ -232,8 +238,12 @@ def test_absent_rows(function: Callable[..., Estimates], row: Any) -> None:
 
 
 @pytest.mark.parametrize("function", MEASURES.values(), ids=MEASURES)
-@pytest.mark.parametrize("row", [(11, 10, 2, 10), (-1, 10, 2, 10), (3, 10, 11, 10), (3, 10, -1, 10)])
-def test_impossible_rows_are_nan_and_not_absent(function: Callable[..., Estimates], row: Any) -> None:
+@pytest.mark.parametrize(
+    "row", [(11, 10, 2, 10), (-1, 10, 2, 10), (3, 10, 11, 10), (3, 10, -1, 10)]
+)
+def test_impossible_rows_are_nan_and_not_absent(
+    function: Callable[..., Estimates], row: Any
+) -> None:
     effect = function(*_columns([S3, row]))
     assert effect.absent.tolist() == [False, False]
     assert np.isnan([effect.y[1], effect.v[1]]).all()
@@ -270,7 +280,9 @@ def test_what_cannot_be_negative_is_nan_where_it_is() -> None:
 def test_counts_do_not_overflow() -> None:
     row = (np.int32(10**6), np.int32(2 * 10**9), np.int32(10**6), np.int32(10**9))
     effect = peto_odds_ratio(*row)
-    assert float(effect.v) == pytest.approx(3**2 / (2 * 2e6), rel=1e-3)  # N^2 / (n1 n2 m), rare events
+    assert float(effect.v) == pytest.approx(
+        3**2 / (2 * 2e6), rel=1e-3
+    )  # N^2 / (n1 n2 m), rare events
 
 
 # Properties.

@@ -24,13 +24,23 @@ def test_combined_arms_and_shared_covariance() -> None:
     odds = km.odds_ratio(shared_rows())
     close(sampling_covariance(odds)[0, 1], 1 / 4 + 1 / 21)
     nobody = shared_rows().assign(events_c=[0, 0])
-    with pytest.raises(ValueError, match="share a control arm whose counts give no covariance of a risk ratio"):
+    with pytest.raises(
+        ValueError, match="share a control arm whose counts give no covariance of a risk ratio"
+    ):
         sampling_covariance(km.risk_ratio(nobody))
     reported = km.generic(
-        pd.DataFrame({"study": ["A", "A"], "comparison_id": [1, 2], "treatment": ["x", "y"], "control": ["p"] * 2,
-                      "y": [0.1, 0.2], "v": [0.1, 0.1]}),
+        pd.DataFrame(
+            {
+                "study": ["A", "A"],
+                "comparison_id": [1, 2],
+                "treatment": ["x", "y"],
+                "control": ["p"] * 2,
+                "y": [0.1, 0.2],
+                "v": [0.1, 0.1],
+            }
+        ),
         measure="RR",
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="share a control arm whose counts"):
         sampling_covariance(reported)
 
@@ -48,7 +58,9 @@ def test_covariance_of_nested_times_needs_no_correlation() -> None:
         sampling_covariance(rising)
     guessed = sampling_covariance(rising, rho=0.8)
     close(guessed[0, 1], 0.8 * np.sqrt(rising.v[0] * rising.v[1]))
-    reported = km.generic(times(y=[0.1, 0.2, 0.3], v=0.1).drop(columns=["events_t", "n_c"]), measure="RR")
+    reported = km.generic(
+        times(y=[0.1, 0.2, 0.3], v=0.1).drop(columns=["events_t", "n_c"]), measure="RR"
+    )
     with pytest.raises(ValueError, match="give rho, their correlation, and vary it"):
         sampling_covariance(reported)
     apart = km.risk_ratio(times(study=list("ABC")))
@@ -62,7 +74,9 @@ def test_a_correlation_that_is_given_wins_over_counts_that_happen_to_fall() -> N
     effects = km.risk_ratio(times())
     covariance = sampling_covariance(effects, rho=0.5)
     close(covariance[0, 1], 0.5 * np.sqrt(effects.v[0] * effects.v[1]))
-    shared = km.risk_ratio(shared_rows())  # what a shared control brings is known, whatever is guessed
+    shared = km.risk_ratio(
+        shared_rows()
+    )  # what a shared control brings is known, whatever is guessed
     close(sampling_covariance(shared, rho=0.5), sampling_covariance(shared))
     with pytest.raises(ValueError, match="rho is a correlation, between -1 and 1: got 1.5"):
         sampling_covariance(effects, rho=1.5)

@@ -15,18 +15,39 @@ from kapmeta.review.protocol import SUBSTANCES, WINDOWS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 TABLES = [
-    *("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "grade", "sources", "pending")
+    *(
+        "studies",
+        "arms",
+        "outcomes",
+        "comparisons",
+        "effects",
+        "risk_of_bias",
+        "claims",
+        "grade",
+        "sources",
+        "pending",
+    )
 ]
 LEVELS = ["evidence_level", "origin", "locator", "source_ids"]
 
 # Typed a second time from the sources named beside them.
-COMPARISONS = {  # events and n of treatment and control, months, weaker level, weaker origin, risk ratio
+# events and n of treatment and control, months, weaker level, weaker origin, risk ratio
+COMPARISONS = {
     "krupitsky1997": (73, 111, 24, 100, 12, "primary_abstract", "printed", 2.740),
     "dakwar2020": (14, 17, 15, 23, 0.7, "secondary_summary", "derived_from_percentage", 1.263),
     "krupitsky2002": (6, 35, 1, 35, 24, "tertiary_only_conflict", "derived_from_percentage", 6.0),
     "krupitsky2007": (13, 26, 6, 27, 12, "primary_abstract", "printed", 2.25),
     "dakwar2019-end": (13, 27, 3, 28, 1.2, "primary_abstract", "derived_from_percentage", 4.494),
-    "dakwar2019-6mo": (12, 27, 0, 28, 6, "secondary_summary", "printed_count_derived_denominator", None),
+    "dakwar2019-6mo": (
+        12,
+        27,
+        0,
+        28,
+        6,
+        "secondary_summary",
+        "printed_count_derived_denominator",
+        None,
+    ),
 }
 OUTCOMES = """
 O001 73/111 65.8  S01|O002 24/100 24  S01|O003 6/35 17  SD1|O004 1/35 2  SD1|O005 13/26 50  S12
@@ -84,7 +105,9 @@ def test_every_outcome_is_what_its_source_says(evidence: Evidence) -> None:
         mean = f"{known['mean']:g}" if "mean" in known else ""
         mean += f"±{known['se']:g}" if "se" in known else ""
         source = row["source_ids"].split(";")[0]
-        lines.append(f"{row['outcome_id']} {known.get('events', '')}/{row['n']} {percent} {mean} {source}")
+        lines.append(
+            f"{row['outcome_id']} {known.get('events', '')}/{row['n']} {percent} {mean} {source}"
+        )
     assert lines == re.split(r"[|\n]", OUTCOMES.strip())
 
 
@@ -100,9 +123,15 @@ def test_numbers_that_are_not_known_stay_empty(evidence: Evidence) -> None:
     trials = evidence.trials().set_index("comparison_id")
     assert trials["missing_t"].dropna().to_dict() == {"dakwar2019-end": 0}
     assert (
-        trials.loc[["krupitsky1997", "krupitsky2007"], ["randomised_t", "randomised_c"]].isna().all(axis=None)
+        trials.loc[["krupitsky1997", "krupitsky2007"], ["randomised_t", "randomised_c"]]
+        .isna()
+        .all(axis=None)
     )
-    assert trials["missing"].dropna().to_dict() == {"krupitsky2007": 6, "dakwar2019-end": 0, "dakwar2019-6mo": 0}
+    assert trials["missing"].dropna().to_dict() == {
+        "krupitsky2007": 6,
+        "dakwar2019-end": 0,
+        "dakwar2019-6mo": 0,
+    }
     study = evidence.studies.set_index("study_id").loc["krupitsky2007"]
     assert (study["n_randomised"], study["n_analysed"], study["n_missing"]) == (59, 53, 6)
     assert not study["missing_split_known"]
@@ -130,7 +159,10 @@ def test_forty_eight_point_two_percent_of_27_is_flagged(evidence: Evidence) -> N
     assert list(flags.columns) == ["table", "row", "study", "column", "rule", "message"]
     assert list(flags["study"]) == ["krupitsky2002", "dakwar2019"]
     assert list(flags["row"]) == [5, 8]
-    assert "48.2 % is printed, but 13 of 27 is 48.15 %; no count of 27 fits (GRIM)" in flags["message"][1]
+    assert (
+        "48.2 % is printed, but 13 of 27 is 48.15 %; no count of 27 fits (GRIM)"
+        in flags["message"][1]
+    )
 
 
 def test_every_number_has_source_locator_level_and_origin(evidence: Evidence) -> None:
@@ -176,14 +208,25 @@ def test_claims_are_all_there(evidence: Evidence) -> None:
 
 def test_what_is_only_recollected_is_not_in_the_tables(evidence: Evidence) -> None:
     recollected = (
-        r"12495789|17523581|10\.1016/S0740|2014;76|76:40|2017;22|22:76|177:125|179:152|69\.8|33 of 81"
-        r"|14 of 42|\b41 ?%|\b6/8\b|\b3/11\b|17\.6|34\.8|40\.9|47\.1|59\.1|37 v 37|general knowledge"
+        r"12495789|17523581|10\.1016/S0740|2014;76|76:40|2017;22|22:76|177:125|179:152|69\.8|33"
+        r" of 81"
+        r"|14 of 42|\b41 ?%|\b6/8\b|\b3/11\b|17\.6|34\.8|40\.9|47\.1|59\.1|37 v 37|general"
+        r" knowledge"
     )
     for name in TABLES:
-        found = [cell for row in text_of(f"{name}.csv") for cell in row if re.search(recollected, cell)]
+        found = [
+            cell for row in text_of(f"{name}.csv") for cell in row if re.search(recollected, cell)
+        ]
         assert found == [], name
     waiting = evidence.pending
-    assert set(waiting.loc[waiting["study_id"] == "krupitsky2002", "months"]) == {1, 3, 6, 12, 18, 24}
+    assert set(waiting.loc[waiting["study_id"] == "krupitsky2002", "months"]) == {
+        1,
+        3,
+        6,
+        12,
+        18,
+        24,
+    }
     funding = evidence.studies.set_index("study_id")["funding"]
     assert "Medical Research Council" not in funding["grabski2022"]
 

@@ -24,7 +24,9 @@ SCHOOLS = RECORDS[0]["inputs"]
 
 
 def close(found: Any, reference: Any, rtol: float = 1e-9, atol: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol)
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol
+    )
 
 
 def schools() -> km.Effects:
@@ -60,7 +62,9 @@ def test_nested_times_have_the_covariance_of_their_counts() -> None:
     late = rng.binomial(early, [[0.35 / 0.6], [0.2 / 0.35]])
     logs = np.log(np.maximum(early, 1)), np.log(np.maximum(late, 1))
     change = np.cov(logs[0][0] - logs[0][1], logs[1][0] - logs[1][1])
-    close(change[0, 1], change[0, 0], 0.05)  # covariance with the later time = variance at the earlier
+    close(
+        change[0, 1], change[0, 0], 0.05
+    )  # covariance with the later time = variance at the earlier
 
 
 def test_weights_of_a_constant_effect_over_nested_times_are_one_and_zero() -> None:
@@ -69,25 +73,41 @@ def test_weights_of_a_constant_effect_over_nested_times_are_one_and_zero() -> No
     covariance = dependence.nested_times(v, np.array([1.0, 3.0, 6.0]))
     weight = np.linalg.solve(covariance, np.ones(3))
     close(weight / weight.sum(), [1.0, 0.0, 0.0], atol=1e-12)
-    mean, variance = dependence.generalised_mean(np.array([0.62057649, 0.88008768, 0.94908055]), covariance)
+    mean, variance = dependence.generalised_mean(
+        np.array([0.62057649, 0.88008768, 0.94908055]), covariance
+    )
     close([mean, variance], [0.62057649, 0.08996416])
 
 
 def test_shared_control_arms() -> None:
     """Methods 6.4: 10/24 and 8/24 against 4/25."""
     trials = pd.DataFrame(
-        {"study": ["A", "B"], "events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]}
+        {
+            "study": ["A", "B"],
+            "events_t": [10, 8],
+            "n_t": [24, 24],
+            "events_c": [4, 4],
+            "n_c": [25, 25],
+        }
     )
     effects = km.risk_ratio(trials)
     close(effects.y, [0.957112726, 0.733969175], 2e-9)
     close(effects.v, [0.268333333, 0.293333333], 2e-9)
     shared = dependence.shared_control("RR", dependence.Control(events=4, n=25))
     close(shared, 0.21)
-    mean, variance = dependence.generalised_mean(effects.y, np.array([[effects.v[0], shared], [shared, effects.v[1]]]))
+    mean, variance = dependence.generalised_mean(
+        effects.y, np.array([[effects.v[0], shared], [shared, effects.v[1]]])
+    )
     close([mean, variance], [0.865230087618, 0.24431372549], 1e-10)
     control = dependence.Control(events=4, n=25, sd=2.0, g1=0.5, g2=0.3, total=73)
     p = 4 / 25
-    expected = {"OR": 1 / 4 + 1 / 21, "RD": p * (1 - p) / 25, "MD": 4 / 25, "SMD": 1 / 25 + 0.15 / 146, "AS": 1 / 100}
+    expected = {
+        "OR": 1 / 4 + 1 / 21,
+        "RD": p * (1 - p) / 25,
+        "MD": 4 / 25,
+        "SMD": 1 / 25 + 0.15 / 146,
+        "AS": 1 / 100,
+    }
     for measure, value in expected.items():
         close(dependence.shared_control(measure, control), value)
     assert np.isnan(dependence.shared_control("RR", dependence.Control(events=0, n=25)))
@@ -98,7 +118,11 @@ def test_the_covariance_of_a_shared_control_is_the_variance_it_brings_to_both() 
     rng = np.random.default_rng(3)
     n, rate = 400, 0.4
     control, first, second = rng.binomial(n, [[rate], [0.6], [0.5]], size=(3, 100_000))
-    for measure, scale in (("RR", np.log), ("RD", lambda p: p), ("OR", lambda p: np.log(p / (1 - p)))):
+    for measure, scale in (
+        ("RR", np.log),
+        ("RD", lambda p: p),
+        ("OR", lambda p: np.log(p / (1 - p))),
+    ):
         a, b, c = (scale(x / n) for x in (first, second, control))
         theory = dependence.shared_control(measure, dependence.Control(events=rate * n, n=n))
         close(np.cov(a - c, b - c)[0, 1], theory, 0.05)
@@ -152,7 +176,9 @@ def test_multilevel_front_agrees_with_metafor() -> None:
         close(found.components, expected["sigma2"], 1e-6)
         close([found.estimate[0], found.se[0]], [expected["beta"][0], expected["se"][0]], 1e-7)
         close(
-            [found.low[0], found.high[0], found.p_value[0]], [expected[n][0] for n in ("ci_lb", "ci_ub", "pval")], 1e-6
+            [found.low[0], found.high[0], found.p_value[0]],
+            [expected[n][0] for n in ("ci_lb", "ci_ub", "pval")],
+            1e-6,
         )
         close([found.q, found.q_p_value], [expected["QE"], expected["QEp"]], 1e-7)
         prediction = found.predict()
@@ -166,12 +192,19 @@ def test_multilevel_front_agrees_with_metafor() -> None:
     close(found.estimate, expected["beta"], 1e-6)
     assert found.omnibus is not None
     close([found.omnibus.statistic, found.omnibus.p_value], [expected["QM"], expected["QMp"]], 1e-6)
-    assert multilevel(effects, ["district", "school"], moderators=["year"]).df.tolist() == [9.0, 54.0]
+    assert multilevel(effects, ["district", "school"], moderators=["year"]).df.tolist() == [
+        9.0,
+        54.0,
+    ]
     rows = found.predict({"year": [1976, 2000]})
     close(rows["y"], found.estimate[0] + found.estimate[1] * np.array([1976, 2000]))
     assert found.q_df == 54
     ml = multilevel(effects, ["district", "school"], method="ML")
-    close([ml.loglik, ml.loglik_restricted], [RECORDS[2]["results"][n] for n in ("ll_ML", "ll_REML")], 1e-7)
+    close(
+        [ml.loglik, ml.loglik_restricted],
+        [RECORDS[2]["results"][n] for n in ("ll_ML", "ll_REML")],
+        1e-7,
+    )
 
 
 def test_multilevel_describes_itself() -> None:
@@ -185,7 +218,11 @@ def test_multilevel_describes_itself() -> None:
     assert "<table" in found._repr_html_()
     assert found.k == 56
     intervals = found.component_intervals()
-    close([intervals["low"][0], intervals["high"][0]], [0.02223969068841498, 0.20724161922307327], 1e-8)
+    close(
+        [intervals["low"][0], intervals["high"][0]],
+        [0.02223969068841498, 0.20724161922307327],
+        1e-8,
+    )
     ratios = multilevel(nine(), rho=0.8)
     close(ratios.to_frame()["estimate"], np.exp(ratios.estimate))
     assert "4 groups cannot tell the variance" in ratios.summary()
@@ -195,7 +232,13 @@ def test_multilevel_describes_itself() -> None:
 
 def test_results_do_not_change_once_made() -> None:
     fit = multilevel(nine(), rho=0.8)
-    for array in (fit.estimate, fit.sampling, fit.fit.total, robust(fit).se, meta_regression(schools(), ["year"]).se):
+    for array in (
+        fit.estimate,
+        fit.sampling,
+        fit.fit.total,
+        robust(fit).se,
+        meta_regression(schools(), ["year"]).se,
+    ):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 
@@ -217,7 +260,9 @@ def test_two_outcomes_on_the_front() -> None:
     y = [0.47, -0.32, 0.20, -0.60, 0.40, -0.12, 0.26, -0.31, 0.56, -0.39]
     v = [0.0075, 0.0077, 0.0057, 0.0008, 0.0021, 0.0014, 0.0029, 0.0015, 0.0148, 0.0304]
     shared = [0.0030, 0.0009, 0.0007, 0.0009, 0.0072]
-    frame = pd.DataFrame({"study": np.repeat(list("PLKRB"), 2), "comparison_id": range(10), "y": y, "v": v})
+    frame = pd.DataFrame(
+        {"study": np.repeat(list("PLKRB"), 2), "comparison_id": range(10), "y": y, "v": v}
+    )
     frame["outcome"] = ["PD", "AL"] * 5
     covariance = np.diag(np.array(v))
     for i, c in enumerate(shared):
@@ -288,13 +333,20 @@ def test_refusals() -> None:
     effects = nine()
     assert not dependence.is_positive_definite(np.diag([1.0, 0.0]))
     nothing = km.risk_ratio(
-        pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}), zero="drop"
+        pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}),
+        zero="drop",
     )
-    with pytest.raises(ValueError, match="no study carries an estimate, so there is nothing to analyse"):
+    with pytest.raises(
+        ValueError, match="no study carries an estimate, so there is nothing to analyse"
+    ):
         multilevel(nothing)
-    with pytest.raises(ValueError, match='no column "district" among the effects; there are: study'):
+    with pytest.raises(
+        ValueError, match='no column "district" among the effects; there are: study'
+    ):
         multilevel(effects, ["district"])
-    with pytest.raises(ValueError, match="rho must lie between -1 and 1: got 1; with 1 the covariance is singular"):
+    with pytest.raises(
+        ValueError, match="rho must lie between -1 and 1: got 1; with 1 the covariance is singular"
+    ):
         multilevel(effects, rho=1.0)
     with pytest.raises(ValueError, match="time needs rho"):
         multilevel(effects, time="months")
@@ -303,7 +355,8 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="9 x 9: got \\(2, 2\\)"):
         multilevel(effects, covariance=np.eye(2))
     with pytest.raises(
-        ValueError, match="covariance disagrees with the variance in row 1 .*its diagonal is 1, the variance"
+        ValueError,
+        match="covariance disagrees with the variance in row 1 .*its diagonal is 1, the variance",
     ):
         multilevel(effects, covariance=np.eye(9))
     lopsided = np.diag(effects.v)
@@ -320,7 +373,9 @@ def test_refusals() -> None:
         multilevel(effects, covariance=singular)
     with pytest.raises(ValueError, match='level "lab" has one group'):
         multilevel(changed(lab="x"), ["lab", "effect"])
-    with pytest.raises(ValueError, match='level "team" has one group in every group of the level before it'):
+    with pytest.raises(
+        ValueError, match='level "team" has one group in every group of the level before it'
+    ):
         multilevel(changed(team=list("aaabbcccd")), ["study", "team"])
     with pytest.raises(ValueError, match="team is missing in row 2"):
         multilevel(changed(team=["a", None, *"abbcccd"]), ["team", "effect"])
@@ -332,21 +387,27 @@ def test_refusals() -> None:
         multilevel("x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="4 groups leave no degrees of freedom for 4 coefficients"):
         multilevel(
-            effects.select([0, 1, 3, 4, 5, 6, 8, 2, 7]), moderators=pd.DataFrame(np.eye(9)[:, :3] + np.eye(9)[:, 3:6])
+            effects.select([0, 1, 3, 4, 5, 6, 8, 2, 7]),
+            moderators=pd.DataFrame(np.eye(9)[:, :3] + np.eye(9)[:, 3:6]),
         )
 
 
 def test_robust_refusals() -> None:
     effects = nine()
     with pytest.raises(
-        ValueError, match="clusters are fewer than the coefficients need: 2 clusters for 2 coefficients"
+        ValueError,
+        match="clusters are fewer than the coefficients need: 2 clusters for 2 coefficients",
     ):
         robust(changed(team=list("aaaaabbbb")), "team", moderators=["months"])
-    with pytest.raises(ValueError, match="3 clusters are too few for robust standard errors, which need at least 4"):
+    with pytest.raises(
+        ValueError, match="3 clusters are too few for robust standard errors, which need at least 4"
+    ):
         robust(changed(team=list("aaabbcccc")), "team")
     with pytest.raises(ValueError, match="the moderators are those of the fit"):
         robust(multilevel(effects, rho=0.8), moderators=["months"])
-    with pytest.raises(TypeError, match="robust takes effects, a meta_regression or a multilevel fit: got Pooled"):
+    with pytest.raises(
+        TypeError, match="robust takes effects, a meta_regression or a multilevel fit: got Pooled"
+    ):
         robust(km.pool(aggregate(effects, rho=0.8)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='unknown cluster-robust type "CR9"'):
         robust(effects, kind="CR9")
@@ -359,10 +420,15 @@ def test_several_modes_are_named() -> None:
         rng = np.random.default_rng(seed)
         study = np.repeat(list("ABC"), 2)
         v = rng.exponential(size=6) ** 3 + 0.005
-        frame = pd.DataFrame({"study": study, "comparison_id": range(6), "y": rng.normal(size=6) * 2, "v": v})
+        frame = pd.DataFrame(
+            {"study": study, "comparison_id": range(6), "y": rng.normal(size=6) * 2, "v": v}
+        )
         found = multilevel(km.generic(frame, y="y", v="v"))
         if len(found.fit.modes) > 1:
-            assert "the likelihood has several modes; the highest met is returned, others are at" in found.summary()
+            assert (
+                "the likelihood has several modes; the highest met is returned, others are at"
+                in found.summary()
+            )
             return
     pytest.fail("no data set with several modes was met")
 

@@ -16,7 +16,15 @@ ARMS = pd.DataFrame(
         "arm": ["K+T", "K+E", "P+T", "P+E", "low", "high", "placebo"],
         "drug": ["ketamine", "ketamine", "placebo", "placebo", "ketamine", "ketamine", "placebo"],
         "dose": [0.8, 0.8, 0.0, 0.0, 0.2, 2.0, 0.0],
-        "therapy": ["therapy", "education", "therapy", "education", "therapy", "therapy", "therapy"],
+        "therapy": [
+            "therapy",
+            "education",
+            "therapy",
+            "education",
+            "therapy",
+            "therapy",
+            "therapy",
+        ],
     }
 )
 CONTROL = {"drug": "placebo", "therapy": "education"}
@@ -25,7 +33,9 @@ CONTROL = {"drug": "placebo", "therapy": "education"}
 def test_contrasts_follow_from_the_declaration() -> None:
     found = contrasts(ARMS, reference=CONTROL)
     pairs = {(r.treatment_arm, r.control_arm): r for r in found.itertuples()}
-    assert pairs["K+T", "P+T"].question == "drug"  # the dose belongs to the drug and is no second difference
+    assert (
+        pairs["K+T", "P+T"].question == "drug"
+    )  # the dose belongs to the drug and is no second difference
     assert pairs["K+T", "P+T"].held == "therapy therapy"
     assert pairs["K+T", "K+E"].question == "therapy"
     assert pairs["K+T", "P+E"].question == "drug+therapy"
@@ -41,9 +51,13 @@ def test_contrasts_follow_from_the_declaration() -> None:
 
 
 def test_contrasts_refuse_undeclared_arms() -> None:
-    with pytest.raises(ValueError, match='drug is missing in row 2 \\("factorial, K\\+E"\\): declare every factor'):
+    with pytest.raises(
+        ValueError, match='drug is missing in row 2 \\("factorial, K\\+E"\\): declare every factor'
+    ):
         contrasts(ARMS.assign(drug=["ketamine", None, *ARMS["drug"][2:]]))
-    with pytest.raises(ValueError, match='an arm is declared twice in row 2 \\("factorial, K\\+T"\\)'):
+    with pytest.raises(
+        ValueError, match='an arm is declared twice in row 2 \\("factorial, K\\+T"\\)'
+    ):
         contrasts(ARMS.assign(arm=["K+T", *ARMS["arm"][[0, 2, 3, 4, 5, 6]]]))
     with pytest.raises(ValueError, match="arms permits no contrast"):
         contrasts(ARMS.iloc[[0]])
@@ -60,14 +74,19 @@ def test_contrasts_of_the_projects_own_trials() -> None:
     found = contrasts(arms[several], factors=["drug", "dose", "sessions"])
     permitted = {(r.study, frozenset((r.treatment_arm, r.control_arm))) for r in found.itertuples()}
     declared = evidence.comparisons
-    named = zip(declared["study_id"], declared["treatment_arm"], declared["control_arm"], strict=True)
+    named = zip(
+        declared["study_id"], declared["treatment_arm"], declared["control_arm"], strict=True
+    )
     assert {(study, frozenset(pair)) for study, *pair in named} <= permitted
 
 
 def test_an_arm_counts_once() -> None:
-    rows = pd.DataFrame({"study": ["A", "A", "B"], "treatment": ["high", "low", "high"], "control": ["placebo"] * 3})
+    rows = pd.DataFrame(
+        {"study": ["A", "A", "B"], "treatment": ["high", "low", "high"], "control": ["placebo"] * 3}
+    )
     with pytest.raises(
-        ValueError, match='arm "placebo" of "A" would count twice, in rows 1 and 2; combine the other arms'
+        ValueError,
+        match='arm "placebo" of "A" would count twice, in rows 1 and 2; combine the other arms',
     ):
         refuse_double_counting(rows)
     refuse_double_counting(rows.iloc[1:])
@@ -75,7 +94,9 @@ def test_an_arm_counts_once() -> None:
 
 
 def test_combining_arms_refuses_what_is_not_one_control() -> None:
-    with pytest.raises(ValueError, match='the control "placebo" of "A" has different counts in its rows'):
+    with pytest.raises(
+        ValueError, match='the control "placebo" of "A" has different counts in its rows'
+    ):
         combine_arms(shared_rows().assign(events_c=[4, 5]))
     with pytest.raises(ValueError, match='"A" compares the same arm twice with "placebo"'):
         combine_arms(shared_rows().assign(treatment=["high", "high"]))
@@ -84,9 +105,17 @@ def test_combining_arms_refuses_what_is_not_one_control() -> None:
 def test_factorial_trial() -> None:
     """Methods 6.5."""
     rows = pd.DataFrame(
-        {"study": ["made up"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"], "control": ["P+T", "P+E"],
-         "events_t": [14, 11], "n_t": [24, 24], "events_c": [9, 7], "n_c": [23, 25]}
-    )  # fmt: skip
+        {
+            "study": ["made up"] * 2,
+            "comparison_id": [1, 2],
+            "treatment": ["K+T", "K+E"],
+            "control": ["P+T", "P+E"],
+            "events_t": [14, 11],
+            "n_t": [24, 24],
+            "events_c": [9, 7],
+            "n_c": [23, 25],
+        }
+    )
     found = factorial(rows)
     close(found.strata.y, [0.39927314, 0.49280712], 1e-7)
     close(found.strata.v, [0.09739476, 0.15209957], 1e-7)
@@ -94,7 +123,10 @@ def test_factorial_trial() -> None:
     close([found.margins, found.margins_v**0.5], [0.446287103, 0.246644143], 1e-8)
     close([found.interaction, found.interaction_se], [-0.0935, 0.4995], 1e-3)
     w = 1 / found.strata.v
-    close([found.inverse_variance, found.inverse_variance_v], [w @ found.strata.y / w.sum(), 1 / w.sum()])
+    close(
+        [found.inverse_variance, found.inverse_variance_v],
+        [w @ found.strata.y / w.sum(), 1 / w.sum()],
+    )
     assert 0.8 < found.interaction_p < 0.9
     table = found.to_frame().set_index("row")
     assert list(table.index) == [
@@ -116,7 +148,10 @@ def test_factorial_trial() -> None:
     narrow = factorial(rows, level=0.8).to_frame()
     assert (narrow["high"].to_numpy() < table["high"].to_numpy()).all()
     difference = factorial(rows, measure="RD")
-    close(difference.to_frame().set_index("row").loc["interaction", "estimate"], 14 / 24 - 9 / 23 - (11 / 24 - 7 / 25))
+    close(
+        difference.to_frame().set_index("row").loc["interaction", "estimate"],
+        14 / 24 - 9 / 23 - (11 / 24 - 7 / 25),
+    )
     with pytest.raises(ValueError, match="would count twice"):
         factorial(rows.assign(control=["P+T", "P+T"]))
     with pytest.raises(ValueError, match="two strata of one trial as two rows: got 1 rows"):
@@ -129,7 +164,14 @@ def test_factorial_trial() -> None:
 
 def test_arms_with_counts_held_as_categories_are_summed() -> None:
     rows = pd.DataFrame(
-        {"study": ["A", "A"], "treatment": ["high", "low"], "control": ["placebo"] * 2,
-         "events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]}
-    ).astype({"events_t": "category", "n_t": "category"})  # fmt: skip
+        {
+            "study": ["A", "A"],
+            "treatment": ["high", "low"],
+            "control": ["placebo"] * 2,
+            "events_t": [10, 8],
+            "n_t": [24, 24],
+            "events_c": [4, 4],
+            "n_c": [25, 25],
+        }
+    ).astype({"events_t": "category", "n_t": "category"})
     assert combine_arms(rows)[["events_t", "n_t"]].to_numpy().tolist() == [[18, 48]]

@@ -1,8 +1,9 @@
-"""Every divergence from metafor and meta in kapmeta/review/reproduce/divergences.csv, measured again from
-tests/reference.
+"""Every divergence from metafor and meta in kapmeta/review/reproduce/divergences.csv, measured
+again from tests/reference.
 
-Each line of the table has a function here that measures it: the largest difference over all reference records in which
-it shows, absolute or relative as the line says; or, where one side gives no number at all, in how many values.
+Each line of the table has a function here that measures it: the largest difference over all
+reference records in which it shows, absolute or relative as the line says; or, where one side gives
+no number at all, in how many values.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from kapmeta.core.pooling.prediction import PREDICTIONS
 from tests import small_study_measures
 from tests.r_values import counted_effects, given_effects, number, records
 
-TABLE = Path(__file__).resolve().parent.parent / "kapmeta" / "review" / "reproduce" / "divergences.csv"
+TABLE = (
+    Path(__file__).resolve().parent.parent / "kapmeta" / "review" / "reproduce" / "divergences.csv"
+)
 COLUMNS = ["package", "quantity", "theirs", "ours", "cause", "kind", "largest"]
 KINDS = ("absolute", "relative", "values without a number")
 
@@ -52,16 +55,28 @@ def inverse_variance(**wanted: Any) -> Iterator[tuple[Record, FloatArray, FloatA
     """Records of meta's `metabin` by inverse variance whose settings are as wanted, with their effects."""
     for record in records("04_meta_ci_pi"):
         settings = record["settings"]
-        if settings["fun"].startswith("meta::") and all(settings.get(n) == value for n, value in wanted.items()):
+        if settings["fun"].startswith("meta::") and all(
+            settings.get(n) == value for n, value in wanted.items()
+        ):
             yield record, *counted_effects(record)
 
 
-def tables(name: str, measure: str, **wanted: Any) -> Iterator[tuple[Record, tuple[FloatArray, ...]]]:
+def tables(
+    name: str, measure: str, **wanted: Any
+) -> Iterator[tuple[Record, tuple[FloatArray, ...]]]:
     """Records with 2 x 2 tables, of one effect measure."""
     for record in records(name):
-        settings = {key: value for key, value in record["settings"].items() if key not in ("fun", "variant")}
-        if record["measure"] == measure and settings == wanted and record["settings"]["fun"].startswith("m"):
-            columns = (np.atleast_1d(record["inputs"][column]) for column in ("ai", "n1i", "ci", "n2i"))
+        settings = {
+            key: value for key, value in record["settings"].items() if key not in ("fun", "variant")
+        }
+        if (
+            record["measure"] == measure
+            and settings == wanted
+            and record["settings"]["fun"].startswith("m")
+        ):
+            columns = (
+                np.atleast_1d(record["inputs"][column]) for column in ("ai", "n1i", "ci", "n2i")
+            )
             yield record, tuple(np.array(column, dtype=float) for column in columns)
 
 
@@ -86,7 +101,9 @@ def escalc_moves(measure: str) -> Measure:
     def gaps() -> Iterator[float]:
         function = {"RD": counts.risk_difference, "PETO": counts.peto_odds_ratio}[measure]
         for record, table in tables("01_escalc", measure):
-            for ours, theirs in zip(function(*table).y, np.atleast_1d(record["results"]["yi"]), strict=True):
+            for ours, theirs in zip(
+                function(*table).y, np.atleast_1d(record["results"]["yi"]), strict=True
+            ):
                 yield apart(ours, theirs)
 
     return gaps
@@ -101,7 +118,9 @@ def one_study_tau2() -> Iterator[float]:
 
 def no_width() -> Iterator[float]:
     for record, y, v in fits():
-        if record["results"]["tests"]["knha"]["se"] == 0 and not record["settings"]["method"].startswith("GENQ"):
+        if record["results"]["tests"]["knha"]["se"] == 0 and not record["settings"][
+            "method"
+        ].startswith("GENQ"):
             assert INTERVALS["hksj"](y, v, record["results"]["tau2"], 0.95).status == Status.REFUSED
             yield 1.0
 
@@ -123,9 +142,15 @@ def limits_of_h2() -> Iterator[float]:
 def riley_with_two_studies() -> Iterator[float]:
     for record, y, v in fits():
         expected = record["results"]["tests"]["t"]
-        if y.size == 2 and "pi_riley_lb" in expected and not record["settings"]["method"].startswith("GENQ"):
+        if (
+            y.size == 2
+            and "pi_riley_lb" in expected
+            and not record["settings"]["method"].startswith("GENQ")
+        ):
             tau2 = record["results"]["tau2"]
-            assert np.isnan(PREDICTIONS["hts"](y, v, tau2, INTERVALS["t"](y, v, tau2, 0.95), 0.95)).all()
+            assert np.isnan(
+                PREDICTIONS["hts"](y, v, tau2, INTERVALS["t"](y, v, tau2, 0.95), 0.95)
+            ).all()
             yield 1.0
 
 
@@ -166,7 +191,9 @@ def ratio_with_a_zero() -> Iterator[float]:
     """The trials' own effects: n + 0.5 or n + 1."""
     for record, y, _ in inverse_variance():
         if record["measure"] == "RR":
-            columns = (np.atleast_1d(record["inputs"][column]) for column in ("ai", "n1i", "ci", "n2i"))
+            columns = (
+                np.atleast_1d(record["inputs"][column]) for column in ("ai", "n1i", "ci", "n2i")
+            )
             a, n1, c, n2 = (np.array(column, dtype=float) for column in columns)
             kept = a + c > 0
             ours = counts.risk_ratio(a[kept], n1[kept], c[kept], n2[kept]).y
@@ -183,7 +210,9 @@ def zero_variance() -> Iterator[float]:
     for record, table in tables("01_escalc", "RD", add=0, to="none"):
         theirs = np.atleast_1d(record["results"]["vi"])
         ours = counts.risk_difference(*table, zero="none").v
-        yield float(sum(number(v) == 0 and here == np.inf for v, here in zip(theirs, ours, strict=True)))
+        yield float(
+            sum(number(v) == 0 and here == np.inf for v, here in zip(theirs, ours, strict=True))
+        )
 
 
 def prediction_about_the_interval() -> Iterator[float]:
@@ -191,14 +220,21 @@ def prediction_about_the_interval() -> Iterator[float]:
     for record, y, v in inverse_variance(**{"method.tau": "REML", "what": "random.ci + predict"}):
         expected, tau2 = record["results"]["predict"]["V"], record["results"]["tau2"]
         if y.size > 2 and tau2 > 0:
-            low, high = PREDICTIONS["t"](y, v, tau2, INTERVALS["hksj-hybrid"](y, v, tau2, 0.95), 0.95)
-            yield apart(high - low, number(expected["upper"]) - number(expected["lower"]), relative=True)
+            low, high = PREDICTIONS["t"](
+                y, v, tau2, INTERVALS["hksj-hybrid"](y, v, tau2, 0.95), 0.95
+            )
+            yield apart(
+                high - low, number(expected["upper"]) - number(expected["lower"]), relative=True
+            )
 
 
 def mantel_haenszel_correction(measure: str) -> Measure:
     def gaps() -> Iterator[float]:
         for record, table in tables("03_metabin", measure, method="MH"):
-            yield apart(stratified.mantel_haenszel(*table, measure=measure).estimate, record["results"]["TE_common"])
+            yield apart(
+                stratified.mantel_haenszel(*table, measure=measure).estimate,
+                record["results"]["TE_common"],
+            )
 
     return gaps
 
@@ -206,7 +242,9 @@ def mantel_haenszel_correction(measure: str) -> Measure:
 def mantel_haenszel_variance() -> Iterator[float]:
     for record, table in tables("03_metabin", "RD", **{"method": "MH", "MH.exact": True}):
         yield apart(
-            stratified.mantel_haenszel(*table, measure="RD").se, record["results"]["seTE_common"], relative=True
+            stratified.mantel_haenszel(*table, measure="RD").se,
+            record["results"]["seTE_common"],
+            relative=True,
         )
 
 

@@ -16,10 +16,19 @@ from tests.design_data import close
 
 def doses(**columns: Any) -> km.Effects:
     frame = pd.DataFrame(
-        {"study": ["A", "A", "B", "C"], "comparison_id": range(4), "treatment": ["high", "low", "high", "low"],
-         "control": ["placebo"] * 4, "dose_t": [2.0, 0.5, 2.0, 0.5], "dose_c": [0.0, 0.0, 0.2, 0.0],
-         "events_t": [12, 9, 14, 8], "n_t": [30, 30, 35, 28], "events_c": [5, 5, 6, 6], "n_c": [30, 30, 35, 29]}
-    )  # fmt: skip
+        {
+            "study": ["A", "A", "B", "C"],
+            "comparison_id": range(4),
+            "treatment": ["high", "low", "high", "low"],
+            "control": ["placebo"] * 4,
+            "dose_t": [2.0, 0.5, 2.0, 0.5],
+            "dose_c": [0.0, 0.0, 0.2, 0.0],
+            "events_t": [12, 9, 14, 8],
+            "n_t": [30, 30, 35, 28],
+            "events_c": [5, 5, 6, 6],
+            "n_c": [30, 30, 35, 29],
+        }
+    )
     return km.risk_ratio(frame.assign(**columns))
 
 
@@ -36,7 +45,9 @@ def test_dose_trend() -> None:
     assert np.isnan(found.tau2)
     row = found.to_frame().iloc[0]
     close(row[["estimate", "low", "high"]], np.exp([found.slope, found.low, found.high]))
-    assert f"per unit of dose, from 4 contrasts of 4 doses: {row['estimate']:.2f}" in found.summary()
+    assert (
+        f"per unit of dose, from 4 contrasts of 4 doses: {row['estimate']:.2f}" in found.summary()
+    )
     assert "one slope is assumed for all trials" in found.summary()
     assert "one slope for all trials" in found.methods_text()
     assert repr(found) == "DoseTrend(RR, 4 contrasts, 4 doses)"
@@ -46,7 +57,10 @@ def test_dose_trend() -> None:
     assert "variance of the slope between trials" in varying.summary()
     assert "slopes that vary between trials" in varying.methods_text()
     assert varying.se >= found.se * (1 - 1e-9)
-    with pytest.raises(ValueError, match="several contrasts that share patients: give covariance=sampling_covariance"):
+    with pytest.raises(
+        ValueError,
+        match="several contrasts that share patients: give covariance=sampling_covariance",
+    ):
         dose_trend(effects)
     with pytest.raises(ValueError, match="needs three different doses or more: got 2"):
         dose_trend(doses(dose_t=2.0, dose_c=0.0), covariance=covariance)

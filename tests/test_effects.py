@@ -20,7 +20,13 @@ TRIALS = pd.DataFrame(
         "n_c": [100, 27, 28],
     }
 )
-FUNCTIONS = (km.risk_ratio, km.odds_ratio, km.risk_difference, km.arcsine_difference, km.peto_odds_ratio)
+FUNCTIONS = (
+    km.risk_ratio,
+    km.odds_ratio,
+    km.risk_difference,
+    km.arcsine_difference,
+    km.peto_odds_ratio,
+)
 
 
 def test_worked_values() -> None:
@@ -32,12 +38,16 @@ def test_worked_values() -> None:
     assert_allclose(km.risk_difference(TRIALS).y, [73 / 111 - 0.24, 0.5 - 6 / 27, 12 / 27])
     assert_allclose(km.arcsine_difference(TRIALS).v[2], 0.0181878306878, rtol=1e-11)
     assert_array_equal(rr.corrected, [False, False, True])
-    assert km.risk_ratio(TRIALS, zero="treatment-arm").y[2] == pytest.approx(3.23649742622, rel=1e-11)
+    assert km.risk_ratio(TRIALS, zero="treatment-arm").y[2] == pytest.approx(
+        3.23649742622, rel=1e-11
+    )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_columns_can_have_other_names(function: Any) -> None:
-    other = TRIALS.rename(columns={"study": "trial", "events_t": "a", "n_t": "n1", "events_c": "c", "n_c": "n2"})
+    other = TRIALS.rename(
+        columns={"study": "trial", "events_t": "a", "n_t": "n1", "events_c": "c", "n_c": "n2"}
+    )
     here = function(other, study="trial", events_t="a", n_t="n1", events_c="c", n_c="n2")
     there = function(TRIALS)
     assert_array_equal(here.y, there.y)
@@ -50,21 +60,39 @@ def test_a_default_column_is_not_read_when_another_is_named() -> None:
 
 
 BAD = {
-    "columns": (TRIALS.drop(columns="n_c"), 'no column "n_c"; it has: study, events_t, n_t, events_c. Name yours'),
-    "negative": (TRIALS.assign(events_t=[73, -1, 12]), 'negative in row 2 ("Krupitsky 2007"): events_t = -1'),
-    "fraction": (TRIALS.assign(events_c=[24.0, 6.5, 0.0]), 'not a whole number in row 2 ("Krupitsky 2007")'),
-    "excess": (TRIALS.assign(events_t=[73, 13, 28]), 'exceed total in row 3 ("Dakwar 2019"): events_t = 28 > n_t = 27'),
+    "columns": (
+        TRIALS.drop(columns="n_c"),
+        'no column "n_c"; it has: study, events_t, n_t, events_c. Name yours',
+    ),
+    "negative": (
+        TRIALS.assign(events_t=[73, -1, 12]),
+        'negative in row 2 ("Krupitsky 2007"): events_t = -1',
+    ),
+    "fraction": (
+        TRIALS.assign(events_c=[24.0, 6.5, 0.0]),
+        'not a whole number in row 2 ("Krupitsky 2007")',
+    ),
+    "excess": (
+        TRIALS.assign(events_t=[73, 13, 28]),
+        'exceed total in row 3 ("Dakwar 2019"): events_t = 28 > n_t = 27',
+    ),
     "empty arm": (TRIALS.assign(n_c=[100, 27, 0]), 'n_c is 0 in row 3 ("Dakwar 2019")'),
     "gap": (TRIALS.assign(n_t=[111, np.nan, 27]), 'n_t is missing in row 2 ("Krupitsky 2007")'),
     "text": (TRIALS.assign(n_t=[111, "26 of 30", 27]), "n_t is not a number in row 2"),
     "infinite": (TRIALS.assign(n_t=[111, np.inf, 27]), "n_t is not a number in row 2"),
     "truth": (TRIALS.assign(events_t=[True, False, True]), "events_t is not a number in row 1"),
-    "twice": (TRIALS.assign(study=["A", "B", "A"]), 'study "A" appears in rows 1, 3; a trial counts once'),
+    "twice": (
+        TRIALS.assign(study=["A", "B", "A"]),
+        'study "A" appears in rows 1, 3; a trial counts once',
+    ),
     "nameless": (TRIALS.assign(study=["A", None, "C"]), "study is empty in row 2"),
     "blank": (TRIALS.assign(study=["A", " ", "C"]), "study is empty in row 2"),
     "no rows": (TRIALS.iloc[:0], "trials has no rows"),
-    "two columns": (pd.concat([TRIALS, TRIALS[["n_t"]]], axis=1), 'trials has two columns named "n_t"'),
-}  # fmt: skip
+    "two columns": (
+        pd.concat([TRIALS, TRIALS[["n_t"]]], axis=1),
+        'trials has two columns named "n_t"',
+    ),
+}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -82,7 +110,9 @@ def test_every_offender_is_counted() -> None:
 
 
 def test_wrong_types_and_words() -> None:
-    with pytest.raises(TypeError, match="trials must be a pandas DataFrame with one row a study: got list"):
+    with pytest.raises(
+        TypeError, match="trials must be a pandas DataFrame with one row a study: got list"
+    ):
         km.risk_ratio([[1, 2, 3, 4]])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='unknown zero-cell rule "half"; use one of: half-if-any'):
         km.risk_ratio(TRIALS, zero="half")
@@ -102,16 +132,27 @@ def test_nothing_is_dropped_in_silence() -> None:
     empty = TRIALS.assign(events_t=[0, 13, 12], events_c=[0, 6, 0])
     assert km.risk_ratio(empty, zero="drop").excluded == {0: "no event in either arm"}
     full = TRIALS.assign(events_t=[111, 13, 12], events_c=[100, 6, 0])
-    assert km.odds_ratio(full, zero="drop").excluded == {0: "the event happened to everybody in both arms"}
+    assert km.odds_ratio(full, zero="drop").excluded == {
+        0: "the event happened to everybody in both arms"
+    }
     assert km.risk_ratio(full, zero="drop").k == 3
 
 
 def test_the_story_comes_from_keywords_then_columns() -> None:
-    told = TRIALS.assign(event="abstinence", treatment="ketamine", control=["usual", "one session", "midazolam"])
+    told = TRIALS.assign(
+        event="abstinence", treatment="ketamine", control=["usual", "one session", "midazolam"]
+    )
     effects = km.risk_ratio(told)
-    assert (effects.event, effects.treatment, effects.control) == ("abstinence", "ketamine", "control")
+    assert (effects.event, effects.treatment, effects.control) == (
+        "abstinence",
+        "ketamine",
+        "control",
+    )
     assert effects.favours == ("Favours control", "Favours ketamine")
-    assert km.risk_ratio(told, event_is_good=False).favours == ("Favours ketamine", "Favours control")
+    assert km.risk_ratio(told, event_is_good=False).favours == (
+        "Favours ketamine",
+        "Favours control",
+    )
     assert km.risk_ratio(told, control="placebo").control == "placebo"
     with pytest.raises(ValueError, match="event differs between rows: 'abstinence', 'relapse'"):
         km.risk_ratio(TRIALS.assign(event=["abstinence", "abstinence", "relapse"]))
@@ -148,7 +189,9 @@ def test_reported_from_limits_standard_errors_and_p_values() -> None:
     only_p = PAPER.drop(columns=["low", "high"]).assign(p_value=[0.03, 0.6])
     assert_allclose(km.reported(only_p).se[0], 0.755022584278 / 2.1700903775845606, rtol=1e-10)
     difference = pd.DataFrame({"study": ["G"], "estimate": [10.1], "low": [1.1], "high": [19.0]})
-    assert_allclose(km.reported(difference, measure="MD").se, [17.9 / (2 * 1.959963984540054)], rtol=1e-10)
+    assert_allclose(
+        km.reported(difference, measure="MD").se, [17.9 / (2 * 1.959963984540054)], rtol=1e-10
+    )
     assert km.reported(PAPER.assign(high=[0.92, 9.0])).table["asymmetric"].tolist() == [False, True]
 
 
@@ -158,13 +201,27 @@ def test_reported_from_limits_standard_errors_and_p_values() -> None:
         (PAPER.assign(low=[0.5, 0.31]), {}, "estimate lies outside its own interval in row 1"),
         (PAPER.assign(estimate=[-0.755, 0.8]), {}, "estimate of a ratio is not positive in row 1"),
         (PAPER.drop(columns=["low", "high"]), {}, "nothing tells the precision in row 1"),
-        (PAPER.assign(measure=["OR", "HR"]), {}, "measure must be one word for all rows: the column holds OR, HR"),
-        (PAPER.drop(columns="measure"), {}, "measure must be one word for all rows: there is no such column"),
+        (
+            PAPER.assign(measure=["OR", "HR"]),
+            {},
+            "measure must be one word for all rows: the column holds OR, HR",
+        ),
+        (
+            PAPER.drop(columns="measure"),
+            {},
+            "measure must be one word for all rows: there is no such column",
+        ),
         (PAPER, {"measure": "or"}, 'unknown measure "or"; use one of: RR, OR'),
-        (PAPER, {"level": 95}, "level must lie between 0 and 1, a proportion: got 95; use 0.95 for 95 %"),
+        (
+            PAPER,
+            {"level": 95},
+            "level must lie between 0 and 1, a proportion: got 95; use 0.95 for 95 %",
+        ),
     ],
 )
-def test_reported_refuses_what_cannot_be(frame: pd.DataFrame, options: dict[str, Any], message: str) -> None:
+def test_reported_refuses_what_cannot_be(
+    frame: pd.DataFrame, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError) as error:
         km.reported(frame, **options)
     assert message in str(error.value)
@@ -179,7 +236,9 @@ def test_reversed_tells_the_opposite_event() -> None:
     assert_allclose(abstinence.table["estimate"], 1 / PAPER["estimate"])
     difference = km.risk_difference(TRIALS).reversed("relapse")
     assert_allclose(difference.y, km.risk_difference(km.complement(TRIALS, "relapse")).y)
-    with pytest.raises(ValueError, match=r"a risk ratio cannot be turned round without the counts; use complement"):
+    with pytest.raises(
+        ValueError, match=r"a risk ratio cannot be turned round without the counts; use complement"
+    ):
         km.risk_ratio(TRIALS).reversed("relapse")
 
 
@@ -193,7 +252,9 @@ def test_counts_and_reported_effects_concatenate() -> None:
     swapped = km.reported(PAPER.iloc[1:]) + km.odds_ratio(TRIALS, zero="none")
     assert list(swapped.excluded) == [3]
     assert swapped.zero == "none"
-    with pytest.raises(ValueError, match="effects of different measures cannot be put together: OR and RR"):
+    with pytest.raises(
+        ValueError, match="effects of different measures cannot be put together: OR and RR"
+    ):
         _ = both + km.risk_ratio(TRIALS)
 
 
@@ -234,13 +295,17 @@ def test_a_column_called_row_does_not_stop_the_tables() -> None:
 
 def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
     kept = TRIALS.astype(dict.fromkeys(("events_t", "n_t", "events_c", "n_c"), "category"))
-    assert_array_equal(km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"])
+    assert_array_equal(
+        km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"]
+    )
     with pytest.raises(ValueError, match="events_t is not a number in row 1"):
         km.complement(TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse")
 
 
 def test_whether_an_event_is_good_may_be_missing_in_some_rows_and_is_never_text() -> None:
-    gap = TRIALS.assign(event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean"))
+    gap = TRIALS.assign(
+        event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean")
+    )
     assert not km.risk_ratio(gap).event_is_good
     assert km.complement(gap, "abstinence")["event_is_good"].all()
     with pytest.raises(ValueError, match="event_is_good must be True or False: got 'no'"):
@@ -253,7 +318,11 @@ def test_an_empty_event_is_called_event_in_sentences() -> None:
 
 @pytest.mark.parametrize(
     ("measure", "phrase"),
-    [("ROM", "ratios of means of"), ("ZCOR", "correlations (Fisher z) of"), ("SMD", "mean differences of")],
+    [
+        ("ROM", "ratios of means of"),
+        ("ZCOR", "correlations (Fisher z) of"),
+        ("SMD", "mean differences of"),
+    ],
 )
 def test_measures_are_named_in_a_plural_that_exists(measure: str, phrase: str) -> None:
     effects = km.generic(pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2]}), measure=measure)
@@ -261,5 +330,7 @@ def test_measures_are_named_in_a_plural_that_exists(measure: str, phrase: str) -
 
 
 def test_notebook_table_shows_effects_whose_table_holds_counts_as_text() -> None:
-    frame = pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2], "events_t": ["12 of 30"], "n_t": [pd.NA]})
+    frame = pd.DataFrame(
+        {"study": ["A"], "y": [0.1], "v": [0.2], "events_t": ["12 of 30"], "n_t": [pd.NA]}
+    )
     assert "<td>A</td>" in km.generic(frame)._repr_html_()

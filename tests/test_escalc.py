@@ -1,8 +1,8 @@
 """Every effect measure against metafor's `escalc`, row by row, at 1e-12 relative.
 
-Reference: tests/reference/01_escalc.json.gz (metafor 5.1-12 on R 4.2.2; the header names the versions). A
-record is compared, or is of a variant not offered, or differs on purpose and stands in `DIVERGENCES` with
-cause and size. A record that is none of these fails.
+Reference: tests/reference/01_escalc.json.gz (metafor 5.1-12 on R 4.2.2; the header names the
+versions). A record is compared, or is of a variant not offered, or differs on purpose and stands in
+`DIVERGENCES` with cause and size. A record that is none of these fails.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ Key = tuple[str, str]
 class Divergence(NamedTuple):
     """Rows in which we differ from metafor on purpose.
 
-    `rows` finds them; `number` of them differ over all records of the variant, by at most `size` (absolute,
-    in y; nan if one side gives no estimate). `variance` says whether v differs there too.
+    `rows` finds them; `number` of them differ over all records of the variant, by at most `size`
+    (absolute, in y; nan if one side gives no estimate). `variance` says whether v differs there
+    too.
     """
 
     cause: str
@@ -47,8 +48,13 @@ def _numbers(values: Any) -> FloatArray:
 
 
 def _key(record: dict[str, Any]) -> Key:
-    settings = {name: value for name, value in record["settings"].items() if name not in ("fun", "variant")}
-    return record["measure"], ", ".join(f"{name}={value}" for name, value in settings.items()) or "default"
+    settings = {
+        name: value for name, value in record["settings"].items() if name not in ("fun", "variant")
+    }
+    return (
+        record["measure"],
+        ", ".join(f"{name}={value}" for name, value in settings.items()) or "default",
+    )
 
 
 def _records() -> list[dict[str, Any]]:
@@ -76,7 +82,9 @@ def _times(inputs: Inputs) -> tuple[FloatArray, ...]:
 
 
 def _call(
-    function: Callable[..., Any], columns: Callable[[Inputs], tuple[FloatArray, ...]], **options: Any
+    function: Callable[..., Any],
+    columns: Callable[[Inputs], tuple[FloatArray, ...]],
+    **options: Any,
 ) -> Callable[[Inputs], Any]:
     def call(inputs: Inputs) -> Any:
         return function(*columns(inputs), **options)
@@ -88,7 +96,9 @@ def _d_to_log_odds(method: str) -> Callable[[Inputs], Any]:
     def convert(inputs: Inputs) -> Any:
         m1, s1, n1, m2, s2, n2 = _arms(inputs)
         g = means.standardized_mean_difference(m1, s1, n1, m2, s2, n2)
-        d = g.y / means.small_sample_factor(n1 + n2 - 2)  # metafor converts d, before its bias is removed
+        d = g.y / means.small_sample_factor(
+            n1 + n2 - 2
+        )  # metafor converts d, before its bias is removed
         v = 1 / n1 + 1 / n2 + d * d / (2 * (n1 + n2))
         return conversions.log_odds_ratio_from_smd(d, v, method=method)
 
@@ -159,7 +169,10 @@ NOT_OFFERED: dict[Key, str] = {
         for measure in ("PAS", "PFT")
         for variant in ("add=0.5, to=all", "add=0.5, to=if0all")
     },
-    ("AS", "drop00=True"): "a table without events is informative on this scale and is never dropped",
+    (
+        "AS",
+        "drop00=True",
+    ): "a table without events is informative on this scale and is never dropped",
     **{(measure, "vtype=AV"): OTHER_VARIANCE for measure in ("RR", "OR", "RD", "SMD", "ROM")},
     ("RD", "vtype=UB"): OTHER_VARIANCE,
     **{("MD", f"vtype={kind}"): OTHER_VARIANCE for kind in ("HO",)},
@@ -206,7 +219,10 @@ def _negative_means(x: Inputs, v: FloatArray) -> BoolArray:
     return np.asarray((x["m1i"] < 0) & (x["m2i"] < 0))
 
 
-MOVED = "metafor's continuity correction moves a difference or proportion; ours enters the variance alone"
+MOVED = (
+    "metafor's continuity correction moves a difference or proportion; ours enters the variance"
+    " alone"
+)
 KEPT = "metafor keeps a row of variance 0, which has infinite weight; ours is absent"
 PETO = "metafor's escalc adds 0.5 (its rma.peto does not); Peto's estimate needs no correction"
 NEGATIVE = "metafor takes the ratio of two negative means; ours is defined for positive means"
@@ -230,11 +246,14 @@ DIVERGENCES: dict[Key, Divergence] = {
 }
 
 UNBIASED_VARIANCE_RTOL = 1e-11
-"""SMD, vtype=UB: ``1 - (df - 2) / (df J^2)`` multiplies the error of J, which metafor takes from differences
-of log-gammas (1e-13) and we from the gamma function (1e-15, `test_means`)."""
+"""SMD, vtype=UB: ``1 - (df - 2) / (df J^2)`` multiplies the error of J, which metafor takes from
+differences of log-gammas (1e-13) and we from the gamma function (1e-15, `test_means`).
+"""
 
 
-def _compared(record: dict[str, Any]) -> tuple[Inputs, FloatArray, FloatArray, FloatArray, FloatArray]:
+def _compared(
+    record: dict[str, Any],
+) -> tuple[Inputs, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Inputs, their y and v, our y and v; nan where there is no estimate."""
     inputs = {name: _numbers(column) for name, column in record["inputs"].items()}
     ours = OFFERED[_key(record)](inputs)

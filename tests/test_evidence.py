@@ -78,33 +78,97 @@ FAULTS = [
         "type",
         "leave the cell empty where the number is not known",
     ),
-    ("outcomes", 8, "events", "thirteen", "dakwar2019", "type", 'events = "thirteen" is not a whole number'),
+    (
+        "outcomes",
+        8,
+        "events",
+        "thirteen",
+        "dakwar2019",
+        "type",
+        'events = "thirteen" is not a whole number',
+    ),
     ("outcomes", 8, "events", "1e1", "dakwar2019", "type", "is not a whole number"),
     ("outcomes", 8, "events", "\u0661\u0663", "dakwar2019", "type", "is not a whole number"),
     ("outcomes", 8, "events", "28", "dakwar2019", "events within n", "events = 28 > n = 27"),
     ("outcomes", 8, "events", "", "dakwar2019", "events or mean", "events or a mean"),
     ("outcomes", 8, "n", "0", "dakwar2019", "minimum", "n = 0 is below 1"),
-    ("outcomes", 8, "n", "", "dakwar2019", "required", "n is empty; it is required: Participants analysed"),
-    ("outcomes", 8, "n_missing", "2", "dakwar2019", "flow adds up", "27 + 2 is not n_randomised = 27"),
+    (
+        "outcomes",
+        8,
+        "n",
+        "",
+        "dakwar2019",
+        "required",
+        "n is empty; it is required: Participants analysed",
+    ),
+    (
+        "outcomes",
+        8,
+        "n_missing",
+        "2",
+        "dakwar2019",
+        "flow adds up",
+        "27 + 2 is not n_randomised = 27",
+    ),
     ("outcomes", 8, "n", "28", "dakwar2019", "flow adds up", "n = 28 > n_randomised = 27"),
     ("outcomes", 8, "months", "inf", "dakwar2019", "type", 'months = "inf" is not a number'),
     ("outcomes", 8, "months", "1,2", "dakwar2019", "type", "write digits and a decimal point"),
     ("outcomes", 8, "percent_printed", "148.2", "dakwar2019", "maximum", "is above 100"),
     ("outcomes", 8, "event_is_good", "yes", "dakwar2019", "type", "is neither true nor false"),
-    ("outcomes", 8, "event", "relapse", "dakwar2019", "enum", "is not a known word; use one of: abstinence"),
+    (
+        "outcomes",
+        8,
+        "event",
+        "relapse",
+        "dakwar2019",
+        "enum",
+        "is not a known word; use one of: abstinence",
+    ),
     ("outcomes", 8, "evidence_level", "", "dakwar2019", "required", "evidence_level is empty"),
     ("outcomes", 8, "locator", "", "dakwar2019", "required", "locator is empty"),
     ("outcomes", 8, "locator", " abstract", "dakwar2019", "type", "begins or ends with a space"),
     ("outcomes", 8, "origin", "printd", "dakwar2019", "enum", 'did you mean "printed"?'),
-    ("outcomes", 8, "source_ids", "S16;S99", "dakwar2019", "foreign key", '"S99" is not in sources.csv'),
+    (
+        "outcomes",
+        8,
+        "source_ids",
+        "S16;S99",
+        "dakwar2019",
+        "foreign key",
+        '"S99" is not in sources.csv',
+    ),
     ("outcomes", 8, "source_ids", "S16;", "dakwar2019", "type", "has an empty or repeated item"),
     ("outcomes", 8, "source_ids", "S16;S16", "dakwar2019", "type", "has an empty or repeated item"),
-    ("outcomes", 8, "outcome_id", "O006", "dakwar2019", "unique", 'outcome_id = "O006" is already in row 7'),
+    (
+        "outcomes",
+        8,
+        "outcome_id",
+        "O006",
+        "dakwar2019",
+        "unique",
+        'outcome_id = "O006" is already in row 7',
+    ),
     ("outcomes", 8, "arm_id", "kett", "dakwar2019", "foreign key", 'did you mean "ket"?'),
-    ("studies", 2, "substance", "beer", "krupitsky1997", "enum", "use one of: alcohol, opioids, cocaine"),
+    (
+        "studies",
+        2,
+        "substance",
+        "beer",
+        "krupitsky1997",
+        "enum",
+        "use one of: alcohol, opioids, cocaine",
+    ),
     ("studies", 2, "doi", "doi:10.1080/1", "krupitsky1997", "pattern", "without address"),
     ("studies", 2, "year", "1066", "krupitsky1997", "minimum", "year = 1066 is below 1900"),
-    ("studies", 13, "label", "Krupitsky 1997", "das2019", "unique", '"Krupitsky 1997" is already in row 2'),
+    (
+        "studies",
+        13,
+        "label",
+        "Krupitsky 1997",
+        "das2019",
+        "unique",
+        '"Krupitsky 1997" is already in row 2',
+    ),
     (
         "studies",
         2,
@@ -114,17 +178,89 @@ FAULTS = [
         "numbers have a source",
         "followup_months is given without origin",
     ),
-    ("studies", 5, "n_missing", "5", "krupitsky2007", "flow adds up", "53 + 5 is not n_randomised = 59"),
-    ("studies", 5, "n_treated", "60", "krupitsky2007", "flow adds up", "n_treated = 60 > n_randomised = 59"),
+    (
+        "studies",
+        5,
+        "n_missing",
+        "5",
+        "krupitsky2007",
+        "flow adds up",
+        "53 + 5 is not n_randomised = 59",
+    ),
+    (
+        "studies",
+        5,
+        "n_treated",
+        "60",
+        "krupitsky2007",
+        "flow adds up",
+        "n_treated = 60 > n_randomised = 59",
+    ),
     ("arms", 2, "dose_mg_per_kg", "-2.5", "krupitsky1997", "minimum", "is below 0"),
-    ("arms", 9, "n_analysed", "29", "dakwar2019", "flow adds up", "n_analysed = 29 > n_randomised = 28"),
-    ("comparisons", 2, "control_arm", "kpt", "krupitsky1997", "arms can be compared", "compared with itself"),
-    ("comparisons", 2, "control_arm", "ctll", "krupitsky1997", "foreign key", 'did you mean "ctl"?'),
-    ("comparisons", 2, "study_id", "krupitsky97", "krupitsky97", "foreign key", "is not in studies.csv"),
-    ("comparisons", 2, "randomised", "true", "krupitsky1997", "randomised as in study", "not established"),
-    ("comparisons", 2, "window", "6 months", "krupitsky1997", "window fits months", 'it must be "12 months"'),
+    (
+        "arms",
+        9,
+        "n_analysed",
+        "29",
+        "dakwar2019",
+        "flow adds up",
+        "n_analysed = 29 > n_randomised = 28",
+    ),
+    (
+        "comparisons",
+        2,
+        "control_arm",
+        "kpt",
+        "krupitsky1997",
+        "arms can be compared",
+        "compared with itself",
+    ),
+    (
+        "comparisons",
+        2,
+        "control_arm",
+        "ctll",
+        "krupitsky1997",
+        "foreign key",
+        'did you mean "ctl"?',
+    ),
+    (
+        "comparisons",
+        2,
+        "study_id",
+        "krupitsky97",
+        "krupitsky97",
+        "foreign key",
+        "is not in studies.csv",
+    ),
+    (
+        "comparisons",
+        2,
+        "randomised",
+        "true",
+        "krupitsky1997",
+        "randomised as in study",
+        "not established",
+    ),
+    (
+        "comparisons",
+        2,
+        "window",
+        "6 months",
+        "krupitsky1997",
+        "window fits months",
+        'it must be "12 months"',
+    ),
     ("comparisons", 7, "role", "main", "dakwar2019", "counted once", "already counted in row 6"),
-    ("effects", 2, "estimate", "26", "dakwar2019", "interval holds estimate", "lies outside its interval"),
+    (
+        "effects",
+        2,
+        "estimate",
+        "26",
+        "dakwar2019",
+        "interval holds estimate",
+        "lies outside its interval",
+    ),
     ("effects", 2, "low", "-1.3", "dakwar2019", "interval holds estimate", "but OR is above 0"),
     ("effects", 2, "high", "", "dakwar2019", "pairs are whole", "high is empty"),
     ("effects", 2, "treatment_arms", "kat", "dakwar2019", "arms of the study", 'arm "kat"'),
@@ -138,9 +274,33 @@ FAULTS = [
         "judgement of the tool",
         "is not one of RoB 2; use one of: low, some concerns, high, unclear",
     ),
-    ("risk_of_bias", 2, "domain", "D6", "krupitsky1997", "judgement of the tool", "is not one of RoB 2"),
-    ("risk_of_bias", 2, "judgement", "fine", "krupitsky1997", "enum", "low, some concerns, unclear, high"),
-    ("grade", 2, "levels_down", "3", "", "levels follow judgement", 'judgement = "serious" takes 1'),
+    (
+        "risk_of_bias",
+        2,
+        "domain",
+        "D6",
+        "krupitsky1997",
+        "judgement of the tool",
+        "is not one of RoB 2",
+    ),
+    (
+        "risk_of_bias",
+        2,
+        "judgement",
+        "fine",
+        "krupitsky1997",
+        "enum",
+        "low, some concerns, unclear, high",
+    ),
+    (
+        "grade",
+        2,
+        "levels_down",
+        "3",
+        "",
+        "levels follow judgement",
+        'judgement = "serious" takes 1',
+    ),
     ("claims", 2, "verdict", "true", "", "enum", "agrees, imprecise, contradicted"),
     ("claims", 2, "source_ids", "", "", "required", "source_ids is empty; it is required"),
     ("grade", 2, "reason", "", "", "required", "reason is empty; it is required"),
@@ -155,14 +315,19 @@ def test_each_fault_is_named_by_file_row_study_column_and_rule(
     put(folder, table, row, column, text)
     found = violations(folder)
     assert list(found.columns) == ["file", "row", "study", "column", "rule", "message"]
-    match = found[(found["file"] == f"{table}.csv") & (found["row"] == row) & (found["column"] == column)]
+    match = found[
+        (found["file"] == f"{table}.csv") & (found["row"] == row) & (found["column"] == column)
+    ]
     match = match[(match["study"] == study) & (match["rule"] == rule)]
     assert len(match) == 1, found.to_string()
     assert message in match["message"].item()
 
 
 def test_every_rule_across_columns_has_been_seen_broken() -> None:
-    tested = {fault[5] for fault in FAULTS} | {"comparison has counts", "percent fits count"}  # the last only flags
+    tested = {fault[5] for fault in FAULTS} | {
+        "comparison has counts",
+        "percent fits count",
+    }  # the last only flags
     assert set(RULES) <= tested
 
 
@@ -170,8 +335,8 @@ def test_message_reads_like_this(folder: Path) -> None:
     put(folder, "outcomes", 8, "events", "28")
     with pytest.raises(EvidenceError) as caught:
         load_evidence(folder)
-    assert str(caught.value) == (
-        "1 violation in the evidence tables:\n"
+    assert (
+        str(caught.value) == "1 violation in the evidence tables:\n"
         '  outcomes.csv, row 8 ("dakwar2019"), events: '
         "events exceed the denominator: events = 28 > n = 27 [events within n]"
     )
@@ -186,7 +351,9 @@ def test_ten_faults_at_once_are_all_reported(folder: Path) -> None:
         put(folder, table, row, column, text)
     found = violations(folder)
     places = set(found[["file", "row", "column", "rule"]].itertuples(index=False, name=None))
-    assert {(f"{table}.csv", row, column, rule) for table, row, column, _, _, rule, _ in tens} <= places
+    assert {
+        (f"{table}.csv", row, column, rule) for table, row, column, _, _, rule, _ in tens
+    } <= places
     assert len(tens) == 10
 
 
@@ -201,7 +368,8 @@ def test_comparison_without_counts_is_refused(folder: Path) -> None:
 def test_arms_at_different_times_are_not_compared(folder: Path) -> None:
     put(folder, "outcomes", 3, "months", "11")
     assert (
-        "months in outcomes.csv differs between the arms: 12 and 11" in violations(folder)["message"].item()
+        "months in outcomes.csv differs between the arms: 12 and 11"
+        in violations(folder)["message"].item()
     )
 
 
@@ -225,7 +393,9 @@ def test_missing_unknown_and_double_columns_are_named(folder: Path) -> None:
     ]
     rows[0][rows[0].index("event")] = "evnts"
     write(folder, "outcomes", rows)
-    assert 'unknown column "evnts"; did you mean "events"?' in violations(folder)["message"].to_list()
+    assert (
+        'unknown column "evnts"; did you mean "events"?' in violations(folder)["message"].to_list()
+    )
 
 
 def test_columns_may_stand_in_any_order(folder: Path) -> None:
@@ -250,14 +420,20 @@ def test_row_number_is_the_line_of_the_file_after_a_cell_of_two_lines(folder: Pa
     assert violations(folder)["row"].item() == 4
 
 
-def test_missing_file_and_wrong_encoding_are_named_and_the_rest_is_still_checked(folder: Path) -> None:
+def test_missing_file_and_wrong_encoding_are_named_and_the_rest_is_still_checked(
+    folder: Path,
+) -> None:
     (folder / "arms.csv").unlink()
     (folder / "claims.csv").write_bytes(b"claim_id\n\xff\xfe\n")
     put(folder, "studies", 2, "substance", "beer")
     found = violations(folder).set_index("file")
     assert found["message"]["arms.csv"] == "arms.csv is missing"
     assert "save it as CSV UTF-8" in found["message"]["claims.csv"]
-    assert found["rule"].to_dict() == {"arms.csv": "file", "claims.csv": "file", "studies.csv": "enum"}
+    assert found["rule"].to_dict() == {
+        "arms.csv": "file",
+        "claims.csv": "file",
+        "studies.csv": "enum",
+    }
 
 
 def test_empty_file_is_refused(folder: Path) -> None:
@@ -283,7 +459,9 @@ def test_count_far_from_its_percentage_may_stand_with_a_note(folder: Path) -> No
 def test_count_one_unit_off_is_flagged_with_the_counts_that_fit(folder: Path) -> None:
     put(folder, "outcomes", 2, "percent_printed", "65.7")
     flags = load_evidence(folder).flags
-    assert "65.7 % is printed, but 73 of 111 is 65.77 %; no count of 111 fits" in flags["message"][0]
+    assert (
+        "65.7 % is printed, but 73 of 111 is 65.77 %; no count of 111 fits" in flags["message"][0]
+    )
     assert flags["row"][0] == 2
 
 
@@ -295,7 +473,12 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
         "evidence_level": "primary_full_text",
         "origin": "printed",
     }
-    source = {"source_id": "S80", "citation": "Doe 2027", "kind": "primary_full_text", "what_was_seen": "all"}
+    source = {
+        "source_id": "S80",
+        "citation": "Doe 2027",
+        "kind": "primary_full_text",
+        "what_was_seen": "all",
+    }
     study: dict[str, object] = {
         "study_id": "doe2027",
         "label": "Doe 2027",
@@ -341,21 +524,17 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
     add(folder, "comparisons", **comparison)
     after = load_evidence(folder)
     row = after.trials("alcohol", role="main").iloc[0]
-    assert row[["label", "events_t", "n_t", "events_c", "n_c", "missing_t", "missing"]].tolist() == [
-        "Doe 2027",
-        15,
-        28,
-        9,
-        28,
-        2,
-        4,
-    ]
+    assert row[
+        ["label", "events_t", "n_t", "events_c", "n_c", "missing_t", "missing"]
+    ].tolist() == ["Doe 2027", 15, 28, 9, 28, 2, 4]
     assert row["risk_of_bias"] == ""
     assert len(after.trials()) == len(before.trials()) + 1
     assert after.data_hash != before.data_hash
 
 
-def test_missing_of_a_study_are_those_of_a_comparison_only_if_nobody_else_was_analysed(folder: Path) -> None:
+def test_missing_of_a_study_are_those_of_a_comparison_only_if_nobody_else_was_analysed(
+    folder: Path,
+) -> None:
     """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 analysed the six could be of another arm."""
     assert load_evidence(folder).trials("opioids", contrast="sessions")["missing"].item() == 6
     put(folder, "studies", 5, "n_randomised", "69")
@@ -373,7 +552,20 @@ def test_no_cell_whatever_it_holds_breaks_the_checking(data: st.DataObject) -> N
     row = data.draw(st.sampled_from(read[name]))
     column = data.draw(st.sampled_from(described[name].columns))
     odd = st.sampled_from(
-        ["", " ", "0", "-1", "1.5", "999999999999999999999", "nan", "true", ";", "a;b", "\x00", "S01"]
+        [
+            "",
+            " ",
+            "0",
+            "-1",
+            "1.5",
+            "999999999999999999999",
+            "nan",
+            "true",
+            ";",
+            "a;b",
+            "\x00",
+            "S01",
+        ]
     )
     text = {**row.text, column.name: data.draw(odd | st.text(max_size=5))}
     changed, faults = tables._read_row(described[name], row.line, text)
@@ -402,9 +594,9 @@ def test_filters_choose(evidence: Evidence) -> None:
         return evidence.trials(**choice)["comparison_id"].tolist()  # type: ignore[arg-type]
 
     assert names(substance="alcohol") == ["krupitsky1997", "dakwar2020"]
-    assert names(substance=("cocaine", "opioids"), contrast="ketamine_v_control", window="6 months") == [
-        "dakwar2019-6mo"
-    ]
+    assert names(
+        substance=("cocaine", "opioids"), contrast="ketamine_v_control", window="6 months"
+    ) == ["dakwar2019-6mo"]
     assert names(randomised=False) == ["krupitsky1997"]
     assert names(randomised=True, substance="alcohol") == ["dakwar2020"]
     assert names(role=["main", "provisional"]) == ["dakwar2020", "dakwar2019-end"]
@@ -417,21 +609,28 @@ def test_filters_choose(evidence: Evidence) -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"substance": "heroin"}, 'unknown substance "heroin"; use one of: alcohol, opioids, cocaine'),
+        (
+            {"substance": "heroin"},
+            'unknown substance "heroin"; use one of: alcohol, opioids, cocaine',
+        ),
         ({"contrast": "ketamine"}, "use one of: ketamine_v_control, dose, sessions"),
         ({"role": ["main", "mian"]}, 'unknown role "mian"; use one of: main, provisional'),
         ({"comparison_id": "x"}, "use one of: krupitsky1997, dakwar2020"),
         ({"window": "year"}, "use one of: end of trial, 6 months, 12 months, 24 months"),
     ],
 )
-def test_unknown_words_print_the_words(evidence: Evidence, choice: dict[str, str], message: str) -> None:
+def test_unknown_words_print_the_words(
+    evidence: Evidence, choice: dict[str, str], message: str
+) -> None:
     with pytest.raises(ValueError, match="unknown") as caught:
         evidence.trials(**choice)  # type: ignore[arg-type]
     assert message in str(caught.value)
 
 
 def test_reported_refuses_unknown_words(evidence: Evidence) -> None:
-    with pytest.raises(ValueError, match='unknown outcome "relaps"; use one of: abstinence, relapse'):
+    with pytest.raises(
+        ValueError, match='unknown outcome "relaps"; use one of: abstinence, relapse'
+    ):
         evidence.reported(outcome="relaps")
     with pytest.raises(ValueError, match='unknown measure "SMD"; use one of: RR, OR, HR, MD, ROM'):
         evidence.reported(measure="SMD")
@@ -439,7 +638,17 @@ def test_reported_refuses_unknown_words(evidence: Evidence) -> None:
 
 def test_reported_gives_only_what_can_be_analysed(evidence: Evidence) -> None:
     frame = evidence.reported()
-    assert set(frame["effect_id"]) == {"E01", "E02", "E03", "E04", "E05", "E06", "E07", "E09", "E10"}
+    assert set(frame["effect_id"]) == {
+        "E01",
+        "E02",
+        "E03",
+        "E04",
+        "E05",
+        "E06",
+        "E07",
+        "E09",
+        "E10",
+    }
     assert frame["estimate"].notna().all()
 
 
@@ -449,8 +658,19 @@ def test_randomised_must_be_a_bool(evidence: Evidence) -> None:
 
 
 def test_nothing_in_the_evidence_can_be_altered(evidence: Evidence) -> None:
-    for name in ("studies", "arms", "outcomes", "comparisons", "effects", "risk_of_bias", "claims", "grade",
-                 "sources", "pending", "flags"):  # fmt: skip
+    for name in (
+        "studies",
+        "arms",
+        "outcomes",
+        "comparisons",
+        "effects",
+        "risk_of_bias",
+        "claims",
+        "grade",
+        "sources",
+        "pending",
+        "flags",
+    ):
         table = getattr(evidence, name)
         table.iloc[0, 0] = "changed"
         assert getattr(evidence, name).iloc[0, 0] != "changed"
@@ -478,18 +698,24 @@ def test_codebook_has_a_line_for_every_column(evidence: Evidence) -> None:
         assert list(rows["column"]) == list(getattr(evidence, str(table)).columns)
     assert (book["meaning"] != "").all()
     line = book[(book["table"] == "outcomes") & (book["column"] == "n")]
-    assert line[["unit", "constraints"]].to_numpy().tolist() == [["participants", "required; at least 1"]]
+    assert line[["unit", "constraints"]].to_numpy().tolist() == [
+        ["participants", "required; at least 1"]
+    ]
 
 
 def test_repr_is_short_and_html_lists_the_tables(evidence: Evidence) -> None:
-    assert repr(evidence).startswith("Evidence(26 studies, 6 comparisons, 84 sources, 2 flags, sha256 ")
+    assert repr(evidence).startswith(
+        "Evidence(26 studies, 6 comparisons, 84 sources, 2 flags, sha256 "
+    )
     assert len(repr(evidence)) < 100
     page = evidence._repr_html_()
     assert page.count("<tr>") == 11
     assert "<td>comparisons</td><td>6</td>" in page
 
 
-def test_installed_package_reads_the_tables_it_carries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_package_reads_the_tables_it_carries(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(folder, "claims", 2, "notes", "carried")
     monkeypatch.setattr(reading, "files", lambda package: folder.parent)
     assert load_evidence().claims["notes"][0] == "carried"

@@ -20,7 +20,12 @@ def rows(*counts) -> pd.DataFrame:
     return pd.DataFrame([(chr(65 + i), *row) for i, row in enumerate(counts)], columns=COLUMNS)
 
 
-OFFERED = [(word, m, ci) for word, model in EXACT_MODELS.items() for m in model.measures for ci in model.intervals]
+OFFERED = [
+    (word, m, ci)
+    for word, model in EXACT_MODELS.items()
+    for m in model.measures
+    for ci in model.intervals
+]
 
 
 @pytest.mark.parametrize(("word", "measure", "ci"), [x for x in OFFERED if x[0] != "CM.AL"])
@@ -33,7 +38,13 @@ def test_every_model_measure_and_interval_answers(word, measure, ci):
     assert found.low > 0
     assert found.p_value < 0.06
     assert found.weights.sum() == pytest.approx(1)
-    for text in (found.summary(), found.methods_text(), found.alt_text(), found._repr_html_(), repr(found)):
+    for text in (
+        found.summary(),
+        found.methods_text(),
+        found.alt_text(),
+        found._repr_html_(),
+        repr(found),
+    ):
         assert "nan" not in text
     assert list(found.to_frame()["row"])[:6] == ["study"] * 5 + ["pooled"]
 
@@ -54,16 +65,22 @@ def test_values():
         np.testing.assert_allclose(np.exp([found.low, found.high]), beta[key], atol=5e-4)
     arcsine = km.pool(km.arcsine_difference(frame("kap5")), tau2="DL", ci="wald")
     np.testing.assert_allclose(
-        [arcsine.estimate, arcsine.se, arcsine.tau2], [0.386400163933, 0.0868995021847, 0.0227726132651]
+        [arcsine.estimate, arcsine.se, arcsine.tau2],
+        [0.386400163933, 0.0868995021847, 0.0227726132651],
     )
-    assert pool_exact(frame("kap5"), model="arcsine").estimate == km.pool(km.arcsine_difference(frame("kap5"))).estimate
+    assert (
+        pool_exact(frame("kap5"), model="arcsine").estimate
+        == km.pool(km.arcsine_difference(frame("kap5"))).estimate
+    )
 
 
 @pytest.mark.parametrize("which", ["equal", "1/se of the log RR"])
 def test_combination_of_p_value_functions(which):
     weight = np.ones(5) if which == "equal" else log_risk_ratios("kap5")[1] ** -0.5
     found = exact_difference.odds_ratio_combination(tables("kap5"), weight)
-    np.testing.assert_allclose(np.exp(found[:3]), expected()["printed"]["combination"][which], atol=1e-4)
+    np.testing.assert_allclose(
+        np.exp(found[:3]), expected()["printed"]["combination"][which], atol=1e-4
+    )
 
 
 def test_combination_of_one_trial_is_its_mid_p_interval():
@@ -86,7 +103,8 @@ def test_exact_risk_difference_limits_have_the_tails_they_claim():
     tails = []
     for p2 in np.linspace(0, 1 - found.low, 301):
         joint = np.outer(
-            stats.binom.pmf(np.arange(n1 + 1), n1, p2 + found.low), stats.binom.pmf(np.arange(n2 + 1), n2, p2)
+            stats.binom.pmf(np.arange(n1 + 1), n1, p2 + found.low),
+            stats.binom.pmf(np.arange(n2 + 1), n2, p2),
         )
         tails.append(joint[as_extreme].sum())
     assert max(tails) == pytest.approx(0.025, rel=2e-3)
@@ -97,7 +115,9 @@ def test_double_zeros_say_nothing_of_ratios_and_something_of_differences():
     for word, model in EXACT_MODELS.items():
         for measure in model.measures:
             if measure in ("RR", "OR"):
-                with pytest.raises(ValueError, match=rf"no table says anything about the {measure}"):
+                with pytest.raises(
+                    ValueError, match=rf"no table says anything about the {measure}"
+                ):
                     pool_exact(trials, model=word, measure=measure)
     found = pool_exact(trials, model="combination", measure="RD")
     assert found.low < 0 < found.high
@@ -114,7 +134,9 @@ def test_a_double_zero_is_left_out_with_its_reason_or_takes_part():
     assert out.weights[1] == 0
     assert "no event in either arm" in out.summary()
     same = pool_exact(trials.iloc[[0, 2]])
-    np.testing.assert_allclose([out.estimate, out.low, out.high], [same.estimate, same.low, same.high])
+    np.testing.assert_allclose(
+        [out.estimate, out.low, out.high], [same.estimate, same.low, same.high]
+    )
     taking_part = pool_exact(trials, model="beta-binomial")
     assert taking_part.k == 3
     assert "1 of 3 tables have no estimate of their own" in taking_part.summary()
@@ -134,9 +156,9 @@ def test_one_sided_trials_have_infinite_estimates_that_stay_infinite():
     two = pool_exact(rows((5, 10, 0, 12), (3, 20, 0, 20)))
     assert (two.low, two.high) == (-math.inf, math.inf)
     assert "set no limit" in two.summary()
-    assert pool_exact(rows((5, 10, 0, 12), (3, 20, 0, 20)), model="conditional").low == pytest.approx(
-        math.log(2.46), abs=0.01
-    )
+    assert pool_exact(
+        rows((5, 10, 0, 12), (3, 20, 0, 20)), model="conditional"
+    ).low == pytest.approx(math.log(2.46), abs=0.01)
     for word in ("UM.FS", "UM.RS"):
         with pytest.raises(ValueError, match="the estimate is infinite"):
             pool_exact(rows((5, 10, 0, 12), (3, 20, 0, 20)), model=word)
@@ -161,13 +183,15 @@ def test_all_events_in_both_arms_are_a_ratio_near_one():
 
 def test_refusals_name_the_argument_and_the_way_out():
     with pytest.raises(
-        ValueError, match=r'unknown exact model "x"; use one of: binomial-normal, binomial-common, conditional'
+        ValueError,
+        match=r'unknown exact model "x"; use one of: binomial-normal, binomial-common, conditional',
     ):
         pool_exact(frame("kap5"), model="x")
     with pytest.raises(ValueError, match=r'measure of model "CM.EL"'):
         pool_exact(frame("kap5"), model="CM.EL", measure="RR")
     with pytest.raises(
-        ValueError, match=r'model "CM.AL" is for rare events in row 1 \("S1"\) \(and 4 more\): a risk of 0.66'
+        ValueError,
+        match=r'model "CM.AL" is for rare events in row 1 \("S1"\) \(and 4 more\): a risk of 0.66',
     ):
         pool_exact(frame("kap5"), model="CM.AL")
     for word in ("CM.EL", "UM.FS", "beta-binomial"):
@@ -188,23 +212,32 @@ def test_rare_events_are_accepted_by_the_approximation():
 def test_order_of_rows_and_direction():
     trials = frame("kap5")
     for word in ("binomial-normal", "UM.FS", "conditional"):
-        found, back = pool_exact(trials, model=word, measure="OR"), pool_exact(trials[::-1], model=word, measure="OR")
+        found, back = (
+            pool_exact(trials, model=word, measure="OR"),
+            pool_exact(trials[::-1], model=word, measure="OR"),
+        )
         assert back.estimate == pytest.approx(found.estimate, abs=1e-10)
     turned = pool_exact(km.complement(trials, "relapse"), measure="OR")
     found = pool_exact(trials, measure="OR")
-    np.testing.assert_allclose([turned.estimate, turned.low], [-found.estimate, -found.high], atol=1e-7)
+    np.testing.assert_allclose(
+        [turned.estimate, turned.low], [-found.estimate, -found.high], atol=1e-7
+    )
 
 
 def test_a_table_that_says_nothing_has_no_part_in_a_combination():
     told, silent = [(13, 26, 6, 27), (5, 20, 3, 21)], [(0, 12, 0, 9), (4, 4, 6, 6)]
-    with_them = exact_difference.odds_ratio_combination(tables_of([told[0], *silent, told[1]]), np.ones(2))
+    with_them = exact_difference.odds_ratio_combination(
+        tables_of([told[0], *silent, told[1]]), np.ones(2)
+    )
     assert with_them == exact_difference.odds_ratio_combination(tables_of(told), np.ones(2))
 
 
 def test_trials_that_all_speak_on_one_side_combine_to_a_limit_on_the_other():
     up = [(5, 10, 0, 12), (3, 20, 0, 20), (9, 20, 0, 21)]
     down = [(c, n2, a, n1) for a, n1, c, n2 in up]
-    found, mirrored = (exact_difference.odds_ratio_combination(tables_of(rows), np.ones(3)) for rows in (up, down))
+    found, mirrored = (
+        exact_difference.odds_ratio_combination(tables_of(rows), np.ones(3)) for rows in (up, down)
+    )
     assert found.high == math.inf
     assert math.isfinite(found.low)
     turned = [-found.estimate, -found.high, -found.low]

@@ -45,7 +45,10 @@ def test_null_studies_is_near_metafors_general() -> None:
     for record in records("09_small_study"):
         if record["settings"].get("type") != "General":
             continue
-        y, v = np.array(record["inputs"]["yi"], dtype=float), np.array(record["inputs"]["vi"], dtype=float)
+        y, v = (
+            np.array(record["inputs"]["yi"], dtype=float),
+            np.array(record["inputs"]["vi"], dtype=float),
+        )
         theirs = record["results"]["fsnum"]
         if theirs < 100:
             ours = fail_safe.null_studies(y, v, null_v=float(1 / np.mean(1 / v)), ci="wald")
@@ -59,7 +62,10 @@ def test_metafor_tes() -> None:
         how, r = record["settings"], record["results"]
         if how["fun"] != "metafor::tes":
             continue
-        y, v = np.array(record["inputs"]["yi"], dtype=float), np.array(record["inputs"]["vi"], dtype=float)
+        y, v = (
+            np.array(record["inputs"]["yi"], dtype=float),
+            np.array(record["inputs"]["vi"], dtype=float),
+        )
         tau2 = 0.0 if how["method"] == "EE" else float(ESTIMATORS[how["method"]](y, v))
         found = fail_safe.excess_significance(y, v, r["theta"], tau2=tau2)
         p = found.exact_p_value if r["X2"] is None else found.p_value
@@ -89,10 +95,15 @@ def test_exact_tail_is_the_sum_over_all_outcomes() -> None:
 
 
 def test_excess_in_batch_with_an_absent_study() -> None:
-    y, v = np.array([[0.9, 0.2, np.nan], [0.9, 0.2, 0.4]]), np.array([[0.1, 0.2, np.inf], [0.1, 0.2, 0.04]])
+    y, v = (
+        np.array([[0.9, 0.2, np.nan], [0.9, 0.2, 0.4]]),
+        np.array([[0.1, 0.2, np.inf], [0.1, 0.2, 0.04]]),
+    )
     together = fail_safe.excess_significance(y, v, [0.4, 0.5], tau2=[0.0, 0.1])
     alone = fail_safe.excess_significance(y[0, :2], v[0, :2], 0.4)
-    assert_allclose([together.expected[0], together.exact_p_value[0]], [alone.expected, alone.exact_p_value])
+    assert_allclose(
+        [together.expected[0], together.exact_p_value[0]], [alone.expected, alone.exact_p_value]
+    )
 
 
 def _scores(n: int) -> np.ndarray:
@@ -115,7 +126,9 @@ def test_null_studies_is_the_first_that_holds(seed: int, ci: str) -> None:
 
 def test_null_studies_of_the_worked_example() -> None:
     y, v = data_set("kap5")
-    many = [fail_safe.null_studies(y, v, null_v=size, tau2=0.0, ci="wald") for size in (0.05, 0.2, 1.0)]
+    many = [
+        fail_safe.null_studies(y, v, null_v=size, tau2=0.0, ci="wald") for size in (0.05, 0.2, 1.0)
+    ]
     assert many == sorted(many)
     w = (1 / v).sum()
     z = (y / v).sum() / np.sqrt(w)

@@ -82,5 +82,7 @@ def test_every_step_of_the_search_climbs(monkeypatch):
     heights = []
     for most in range(5):
         monkeypatch.setattr(module, "_MOST_STEPS", most)
-        heights.append(module._penalised(x, events, n, module._maximised(x, events, n, np.zeros(6), 6)))
+        heights.append(
+            module._penalised(x, events, n, module._maximised(x, events, n, np.zeros(6), 6))
+        )
     assert (np.diff(heights) > 0).all()

@@ -44,7 +44,9 @@ def test_abstinence_curve() -> None:
         ({"months": [1, None, 6]}, "months is missing in row 2"),
     ],
 )
-def test_curves_refuse_what_is_not_continuous_abstinence(columns: dict[str, Any], message: str) -> None:
+def test_curves_refuse_what_is_not_continuous_abstinence(
+    columns: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         abstinence_curve(times(**columns))
 
@@ -61,7 +63,8 @@ def test_hazard_ratios_and_time_abstinent_are_effects() -> None:
     close([last.y[0], last.se[0]], [-0.622665889, 0.327360650], 2e-9)
     months = time_abstinent(times(), horizon=6)
     areas = [
-        np.trapezoid([1, *shares], [0, 1, 3, 6]) for shares in ([18 / 30, 14 / 30, 10 / 30], [10 / 31, 6 / 31, 4 / 31])
+        np.trapezoid([1, *shares], [0, 1, 3, 6])
+        for shares in ([18 / 30, 14 / 30, 10 / 30], [10 / 31, 6 / 31, 4 / 31])
     ]
     difference = areas[0] - areas[1]
     close(months.y[0], difference)
@@ -74,14 +77,22 @@ def test_hazard_ratios_and_time_abstinent_are_effects() -> None:
 
 @pytest.mark.parametrize("horizon", [0.0, -1.0])
 def test_a_horizon_that_is_no_time_is_refused(horizon: float) -> None:
-    rows = pd.DataFrame({"study": ["A"], "months": [3], "events_t": [8], "n_t": [20], "events_c": [5], "n_c": [20]})
+    rows = pd.DataFrame(
+        {"study": ["A"], "months": [3], "events_t": [8], "n_t": [20], "events_c": [5], "n_c": [20]}
+    )
     with pytest.raises(ValueError, match="horizon must be above 0, in months"):
         km.time_abstinent(rows, horizon=horizon)
 
 
 def test_trials_named_in_a_nullable_text_column_have_curves() -> None:
     rows = pd.DataFrame(
-        {"study": pd.array(["A"] * 2, dtype="string"), "months": [1, 3], "n_t": [30] * 2, "n_c": [31] * 2,
-         "events_t": [18, 14], "events_c": [10, 6]}
-    )  # fmt: skip
+        {
+            "study": pd.array(["A"] * 2, dtype="string"),
+            "months": [1, 3],
+            "n_t": [30] * 2,
+            "n_c": [31] * 2,
+            "events_t": [18, 14],
+            "events_c": [10, 6],
+        }
+    )
     assert abstinence_curve(rows).to_frame()["estimate"].notna().all()

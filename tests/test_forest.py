@@ -54,7 +54,16 @@ TRIALS = pd.DataFrame(
         ("Krupitsky 2002", 6, 35, 1, 35, "tertiary_only", True, "some concerns"),
         ("Dakwar 2019", 12, 27, 0, 28, "secondary_summary", True, "low"),
     ],
-    columns=["study", "events_t", "n_t", "events_c", "n_c", "evidence_level", "randomised", "risk_of_bias"],
+    columns=[
+        "study",
+        "events_t",
+        "n_t",
+        "events_c",
+        "n_c",
+        "evidence_level",
+        "randomised",
+        "risk_of_bias",
+    ],
 ).assign(event="abstinence", event_is_good=True, treatment="ketamine", control="control")
 
 # Colditz et al., JAMA 1994;271:698, BCG vaccine against tuberculosis, as printed.
@@ -80,7 +89,12 @@ BCG = pd.DataFrame(
 
 def many(k: int) -> pd.DataFrame:
     rng = np.random.default_rng(k)
-    counts = {"events_t": rng.binomial(60, 0.3, k), "n_t": 60, "events_c": rng.binomial(60, 0.2, k), "n_c": 60}
+    counts = {
+        "events_t": rng.binomial(60, 0.3, k),
+        "n_t": 60,
+        "events_c": rng.binomial(60, 0.2, k),
+        "n_c": 60,
+    }
     return pd.DataFrame({"study": [f"Trial {i + 1}" for i in range(k)], **counts})
 
 
@@ -94,7 +108,10 @@ def effects_of(y: list[float], se: list[float], **story: object) -> Effects:
     return Effects(y, np.square(se), labels, "RR", frame, **story)  # type: ignore[arg-type]
 
 
-LONG = "A very long label of a trial reported by a great many authors in the supplement of a supplement"
+LONG = (
+    "A very long label of a trial reported by a great many authors in the supplement of a"
+    " supplement"
+)
 CASES: dict[str, Callable[[], object]] = {
     "one": lambda: pooled(TRIALS.iloc[[2]]),
     "one with a zero cell": lambda: pooled(TRIALS.iloc[[4]]),
@@ -109,9 +126,15 @@ CASES: dict[str, Callable[[], object]] = {
     ),
     "effects alone": lambda: risk_ratio(TRIALS),
     "differences": lambda: pool(risk_difference(BCG)),
-    "long labels": lambda: pooled(TRIALS.assign(study=[f"{LONG} {i}" for i in range(5)], treatment=LONG)),
-    "one endless word": lambda: pooled(TRIALS.assign(study=[f"{chr(65 + i)}{'Trial' * 40}" for i in range(5)])),
-    "Greek and Cyrillic": lambda: pooled(TRIALS.assign(study=["Παπαδόπουλος", "Крупицкий", "Łukasz", "$x$", "ß"])),
+    "long labels": lambda: pooled(
+        TRIALS.assign(study=[f"{LONG} {i}" for i in range(5)], treatment=LONG)
+    ),
+    "one endless word": lambda: pooled(
+        TRIALS.assign(study=[f"{chr(65 + i)}{'Trial' * 40}" for i in range(5)])
+    ),
+    "Greek and Cyrillic": lambda: pooled(
+        TRIALS.assign(study=["Παπαδόπουλος", "Крупицкий", "Łukasz", "$x$", "ß"])
+    ),
     "tiny and huge ratios": lambda: pool(
         effects_of([math.log(1e-3), 0.0, math.log(1e3)], [0.5, 0.2, 3.0]), tau2="DL", ci="wald"
     ),
@@ -124,7 +147,8 @@ CASES: dict[str, Callable[[], object]] = {
         "Cocaine": pooled(TRIALS.iloc[4:]),
     },
     "subgroups under two models": lambda: [
-        subgroups(risk_ratio(BCG), by=[*"ABC" * 4, "A"], model=model) for model in ("common", "random")
+        subgroups(risk_ratio(BCG), by=[*"ABC" * 4, "A"], model=model)
+        for model in ("common", "random")
     ],
 }
 
@@ -149,7 +173,9 @@ def boxes(ax: Axes) -> tuple[list[str], np.ndarray]:
     figure.set_dpi(300)
     renderer = FigureCanvasAgg(figure).get_renderer()
     texts = [*ax.texts, *ax.get_xticklabels()]
-    return [t.get_text() for t in texts], np.array([t.get_window_extent(renderer).extents for t in texts])
+    return [t.get_text() for t in texts], np.array(
+        [t.get_window_extent(renderer).extents for t in texts]
+    )
 
 
 def assert_tidy(ax: Axes, area: tuple[float, float, float, float] | None = None) -> None:
@@ -158,7 +184,9 @@ def assert_tidy(ax: Axes, area: tuple[float, float, float, float] | None = None)
     figure = root_of(ax)
     area = area or (0.0, 0.0, figure.bbox.width, figure.bbox.height)
     slack = 1.5  # pixels of 300 dots an inch
-    outside = (box[:, :2] < np.array(area[:2]) - slack).any(1) | (box[:, 2:] > np.array(area[2:]) + slack).any(1)
+    outside = (box[:, :2] < np.array(area[:2]) - slack).any(1) | (
+        box[:, 2:] > np.array(area[2:]) + slack
+    ).any(1)
     assert not outside.any(), [names[i] for i in np.flatnonzero(outside)]
     left, bottom, right, top = box.T
     wide = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
@@ -185,8 +213,19 @@ def test_texts_keep_apart_and_on_the_page(case: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("case", ["one", "five", "thirteen", "differences", "long labels", "subgroups", "models",
-                                  "subgroups under two models"])  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    [
+        "one",
+        "five",
+        "thirteen",
+        "differences",
+        "long labels",
+        "subgroups",
+        "models",
+        "subgroups under two models",
+    ],
+)
 def test_every_theme_keeps_texts_apart(theme: str, case: str) -> None:
     ax = forest(CASES[case](), theme=theme, title="Title " * 30, notes=["Note " * 60])  # type: ignore[arg-type]
     assert_tidy(ax)
@@ -207,12 +246,19 @@ def numbers_of(frame: pd.DataFrame) -> set[str]:
     found = set()
     for column in frame.select_dtypes("number"):
         for value in frame[column].dropna():
-            forms = [wording.number(value), f"{value:g}", f"{100 * value:.1f}", *(f"{value:z.{d}f}" for d in range(6))]
+            forms = [
+                wording.number(value),
+                f"{value:g}",
+                f"{100 * value:.1f}",
+                *(f"{value:z.{d}f}" for d in range(6)),
+            ]
             found.update(form.replace("-", "−") for form in forms)
     return found
 
 
-@pytest.mark.parametrize("case", ["one", "two", "five", "thirteen", "differences", "not randomised set aside"])
+@pytest.mark.parametrize(
+    "case", ["one", "two", "five", "thirteen", "differences", "not randomised set aside"]
+)
 def test_every_number_is_in_the_frame(case: str) -> None:
     result = CASES[case]()
     assert isinstance(result, Pooled)
@@ -224,7 +270,9 @@ def test_every_number_is_in_the_frame(case: str) -> None:
         for text in ax.texts
         if 0 < text.get_position()[1] < ax.get_ylim()[0] and not text.get_text().startswith(labels)
     ]
-    seen = [number for cell in cells for number in re.findall(r"−?\d+(?:\.\d+)?(?:e[+−]\d+)?|∞", cell)]
+    seen = [
+        number for cell in cells for number in re.findall(r"−?\d+(?:\.\d+)?(?:e[+−]\d+)?|∞", cell)
+    ]
     assert len(seen) >= 7 * result.k
     assert set(seen) <= known
 
@@ -233,22 +281,39 @@ def test_marks_stand_at_the_numbers_of_the_frame() -> None:
     result = pooled(BCG)
     ax, frame = forest(result), result.to_frame()
     squares = next(c for c in ax.collections if isinstance(c, PathCollection))
-    studies, total, prediction = (frame[frame["row"] == row] for row in ("study", "pooled", "prediction"))
-    np.testing.assert_allclose(np.asarray(squares.get_offsets())[:, 0], studies["estimate"], rtol=1e-9)
-    np.testing.assert_allclose(
-        squares.get_sizes() / squares.get_sizes().max(), studies["weight"] / studies["weight"].max(), rtol=1e-9
+    studies, total, prediction = (
+        frame[frame["row"] == row] for row in ("study", "pooled", "prediction")
     )
-    diamond = next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    np.testing.assert_allclose(
+        np.asarray(squares.get_offsets())[:, 0], studies["estimate"], rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        squares.get_sizes() / squares.get_sizes().max(),
+        studies["weight"] / studies["weight"].max(),
+        rtol=1e-9,
+    )
+    diamond = (
+        next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    )
     ends = [diamond[:, 0].min(), diamond[np.argmin(diamond[:, 1]), 0], diamond[:, 0].max()]
     np.testing.assert_allclose(ends, total[["low", "estimate", "high"]].to_numpy()[0], rtol=1e-9)
-    lines = [path.vertices[:, 0] for c in ax.collections if isinstance(c, LineCollection) for path in c.get_paths()]
+    lines = [
+        path.vertices[:, 0]
+        for c in ax.collections
+        if isinstance(c, LineCollection)
+        for path in c.get_paths()
+    ]
     drawn = {(float(f"{a:.8g}"), float(f"{b:.8g}")) for a, b in lines}
     for _, row in pd.concat([studies, prediction]).iterrows():
         assert (float(f"{row['low']:.8g}"), float(f"{row['high']:.8g}")) in drawn
 
 
 def diamonds(ax: Axes) -> int:
-    return sum(len(c.get_paths()) for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3)
+    return sum(
+        len(c.get_paths())
+        for c in ax.collections
+        if isinstance(c, PolyCollection) and c.get_zorder() == 3
+    )
 
 
 def test_one_study_is_shown_without_diamond_weight_or_heterogeneity() -> None:
@@ -291,7 +356,13 @@ def test_counts_that_are_not_confirmed_are_marked_and_nothing_may_be_concluded()
 
 
 def test_a_difference_is_headed_by_its_unit() -> None:
-    row: dict[str, object] = {"study": "One", "measure": "MD", "estimate": 10.1, "low": 1.1, "high": 19.0}
+    row: dict[str, object] = {
+        "study": "One",
+        "measure": "MD",
+        "estimate": 10.1,
+        "low": 1.1,
+        "high": 19.0,
+    }
     row |= {"event": "days", "event_is_good": True}
     days = reported(pd.DataFrame([row | {"unit": "percentage points"}]))
     assert "(percentage points)" in words(forest(pool(days)))
@@ -309,7 +380,9 @@ def test_zero_cell_is_marked_and_explained() -> None:
 def test_evidence_and_risk_of_bias_stand_beside_each_trial_and_are_explained() -> None:
     ax = forest(pooled(TRIALS))
     shown = words(ax)
-    assert [shown.count(cell) for cell in ("●\u00a0primary", "◐\u00a0secondary", "○\u00a0tertiary")] == [2, 2, 1]
+    assert [
+        shown.count(cell) for cell in ("●\u00a0primary", "◐\u00a0secondary", "○\u00a0tertiary")
+    ] == [2, 2, 1]
     assert [shown.count(sign) for sign in "+!×"] == [1, 3, 1]
     assert any(text.startswith("Evidence: ●") for text in shown)
     assert "Risk of bias: + low; ! some concerns; × high." in shown
@@ -322,13 +395,26 @@ def test_words_of_evidence_and_judgement() -> None:
     assert evidence_words("seen_by_me") == ("seen by me", "")
     assert evidence_words(float("nan")) == ("", "")
     judged = ["Low", "some concerns", "high (use ROBINS-I)", "serious", "no information", None]
-    assert [risk_judgement(word) for word in judged] == ["low", "some concerns", "high", "high", "unclear", ""]
+    assert [risk_judgement(word) for word in judged] == [
+        "low",
+        "some concerns",
+        "high",
+        "high",
+        "unclear",
+        "",
+    ]
 
 
 def test_favours_follow_the_effects() -> None:
     good, bad = forest(pooled(TRIALS)), forest(pooled(BCG))
-    assert [t for t in words(good) if "Favours" in t] == ["←\u00a0Favours control", "Favours ketamine\u00a0→"]
-    assert [t for t in words(bad) if "Favours" in t] == ["←\u00a0Favours BCG vaccine", "Favours no vaccine\u00a0→"]
+    assert [t for t in words(good) if "Favours" in t] == [
+        "←\u00a0Favours control",
+        "Favours ketamine\u00a0→",
+    ]
+    assert [t for t in words(bad) if "Favours" in t] == [
+        "←\u00a0Favours BCG vaccine",
+        "Favours no vaccine\u00a0→",
+    ]
     left, right = (t for t in good.texts if "Favours" in t.get_text())
     null = good.transAxes.inverted().transform(good.transData.transform((1.0, 0.0)))[0]
     assert left.get_position()[0] < null < right.get_position()[0]
@@ -365,7 +451,9 @@ def test_interval_within_the_axis_has_no_arrow() -> None:
 def test_wide_diamond_ends_in_an_arrow_on_the_axis() -> None:
     result = pooled(TRIALS.iloc[:2])
     ax = forest(result)
-    corners = next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    corners = (
+        next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    )
     assert (corners[:, 0].min(), corners[:, 0].max()) == pytest.approx(ax.get_xlim())
     assert len({round(y, 6) for y in corners[:, 1]}) > 3  # the head is wider than the body
 
@@ -419,7 +507,8 @@ def test_columns_of_the_trials_can_be_added_and_dropped() -> None:
 
 def test_risk_of_bias_domains_become_cells() -> None:
     ax = forest(
-        pooled(TRIALS.assign(rob_d1_randomisation="low", rob_d2="high")), right=["rob_d1_randomisation", "rob_d2"]
+        pooled(TRIALS.assign(rob_d1_randomisation="low", rob_d2="high")),
+        right=["rob_d1_randomisation", "rob_d2"],
     )
     assert {"D1", "D2"} <= set(words(ax))
     assert sum(len(line.get_xdata()) for line in ax.lines if line.get_marker() == "o") == 15
@@ -429,7 +518,9 @@ def test_sweep_draws_each_analysis_and_the_whole() -> None:
     result = leave_one_out(pooled(BCG))
     ax, frame = sweep(result), result.to_frame()
     squares = next(c for c in ax.collections if isinstance(c, PathCollection))
-    np.testing.assert_allclose(np.asarray(squares.get_offsets())[:, 0], frame["estimate"], rtol=1e-9)
+    np.testing.assert_allclose(
+        np.asarray(squares.get_offsets())[:, 0], frame["estimate"], rtol=1e-9
+    )
     assert "All 13 studies" in words(ax)
     assert diamonds(ax) == 1
     assert_tidy(ax)
@@ -480,10 +571,19 @@ def test_too_little_room_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"theme": "lancet"}, r'theme = "lancet" is not known; use one of: kapmeta, revman, jama, bmj, minimal'),
-        ({"right": ["dose"]}, r'right has "dose", which the trials do not have; use: treatment, control'),
+        (
+            {"theme": "lancet"},
+            r'theme = "lancet" is not known; use one of: kapmeta, revman, jama, bmj, minimal',
+        ),
+        (
+            {"right": ["dose"]},
+            r'right has "dose", which the trials do not have; use: treatment, control',
+        ),
         ({"drop": ["dose"]}, r'drop has "dose"; the columns are:'),
-        ({"width": "triple"}, r'width = "triple" is not known; use inches or one of: single, double, page'),
+        (
+            {"width": "triple"},
+            r'width = "triple" is not known; use inches or one of: single, double, page',
+        ),
     ],
 )
 def test_unknown_words_are_refused_with_the_table(options: dict[str, object], message: str) -> None:
@@ -562,13 +662,18 @@ points = st.lists(st.floats(-9, 9), min_size=1, max_size=8)
 
 @settings(max_examples=150, deadline=None)
 @given(points, st.floats(1e-3, 8), st.booleans())
-def test_axis_holds_every_estimate_and_three_labels(places: list[float], half: float, log: bool) -> None:
+def test_axis_holds_every_estimate_and_three_labels(
+    places: list[float], half: float, log: bool
+) -> None:
     y = np.array(places)
     values = [np.exp(x) if log else x for x in (y, y - half, y + half)]
     room = 20.0
 
     def fits(where: object, labels: object) -> bool:
-        ends = [(room * w - 0.4 * len(t), room * w + 0.4 * len(t)) for w, t in zip(where, labels, strict=True)]  # type: ignore[call-overload]
+        ends = [
+            (room * w - 0.4 * len(t), room * w + 0.4 * len(t))
+            for w, t in zip(where, labels, strict=True)
+        ]  # type: ignore[call-overload]
         return all(b[0] >= a[1] for a, b in pairwise(ends))
 
     axis = effect_axis(*values, 1.0 if log else 0.0, log=log, fits=fits)
@@ -577,7 +682,9 @@ def test_axis_holds_every_estimate_and_three_labels(places: list[float], half: f
     assert inside.min() >= -1e-9
     assert inside.max() <= 1 + 1e-9
     assert fits(axis.place(axis.ticks), axis.labels)
-    assert [float(label.replace("−", "-")) for label in axis.labels] == pytest.approx(list(axis.ticks), rel=1e-5)
+    assert [float(label.replace("−", "-")) for label in axis.labels] == pytest.approx(
+        list(axis.ticks), rel=1e-5
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -585,7 +692,9 @@ def test_axis_holds_every_estimate_and_three_labels(places: list[float], half: f
 def test_axis_of_differences_scales_with_the_unit(places: list[float], power: int) -> None:
     y, unit = np.round(places, 6), 10.0**power
     one, other = (
-        effect_axis(y * c, (y - 1) * c, (y + 1) * c, 0.0, log=False, fits=lambda _, labels: len(labels) < 7)
+        effect_axis(
+            y * c, (y - 1) * c, (y + 1) * c, 0.0, log=False, fits=lambda _, labels: len(labels) < 7
+        )
         for c in (1.0, unit)
     )
     np.testing.assert_allclose(np.array(other.ticks), np.array(one.ticks) * unit, rtol=1e-9, atol=0)
@@ -593,12 +702,19 @@ def test_axis_of_differences_scales_with_the_unit(places: list[float], power: in
 
 def test_ticks_of_ratios_are_the_familiar_ones() -> None:
     axis = effect_axis(
-        np.array([0.2, 4.0]), np.array([0.1, 2.0]), np.array([0.4, 9.0]), 1.0, log=True, fits=lambda *_: True
+        np.array([0.2, 4.0]),
+        np.array([0.1, 2.0]),
+        np.array([0.4, 9.0]),
+        1.0,
+        log=True,
+        fits=lambda *_: True,
     )
     assert axis.labels == ("0.1", "0.2", "0.5", "1", "2", "5", "10")
 
 
-@given(st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=80), st.floats(20, 300))
+@given(
+    st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=80), st.floats(20, 300)
+)
 def test_lines_fit_and_lose_nothing(text: str, limit: float) -> None:
     font = Font(("DejaVu Sans",), 9.0)
     lines = wrapped(text, limit, font)
@@ -607,7 +723,10 @@ def test_lines_fit_and_lose_nothing(text: str, limit: float) -> None:
 
 
 @given(
-    st.lists(st.text("AVTLoyf fiflffi.,:;/−–0123456789[]()τ²χäéŁΠα≤→\u00a0\u2007\u200a", min_size=1), min_size=1),
+    st.lists(
+        st.text("AVTLoyf fiflffi.,:;/−–0123456789[]()τ²χäéŁΠα≤→\u00a0\u2007\u200a", min_size=1),
+        min_size=1,
+    ),
     st.booleans(),
 )
 def test_widths_added_up_are_those_that_are_measured(texts: list[str], bold: bool) -> None:
@@ -615,19 +734,28 @@ def test_widths_added_up_are_those_that_are_measured(texts: list[str], bold: boo
     font = FontProperties(family=["DejaVu Sans"], weight="bold" if bold else "normal", size=100)
     for text in texts:
         measured = text_to_path.get_text_width_height_descent(text, font, False)[0] / 100
-        assert text_width(text, Font(("DejaVu Sans",), 1.0), bold) == pytest.approx(measured, abs=1e-9)
+        assert text_width(text, Font(("DejaVu Sans",), 1.0), bold) == pytest.approx(
+            measured, abs=1e-9
+        )
 
 
 def test_parts_of_a_cell_end_at_the_same_place() -> None:
     font = Font(("DejaVu Sans",), 9.0)
-    cells = aligned(["2.74\t[1.89,\t3.98]", "25.89\t[1.61,\t416.78]", "\t[0.14,\t∞]"], [False] * 3, font)
+    cells = aligned(
+        ["2.74\t[1.89,\t3.98]", "25.89\t[1.61,\t416.78]", "\t[0.14,\t∞]"], [False] * 3, font
+    )
     commas = [text_width(cell[cell.index(",") :], font) for cell in cells]
     assert max(commas) - min(commas) < 0.6
 
 
 def test_declared_columns_read_the_row() -> None:
-    known = {c.name: c for c in declared(THEMES["bmj"], pooled(BCG).scale, 0.95, ("new drug", "old"), ("",), [])}
-    row = Row("study", "x", {"events_t": 4.0, "n_t": 123.0, "estimate": 0.41, "low": 0.13, "high": 1.26})
+    known = {
+        c.name: c
+        for c in declared(THEMES["bmj"], pooled(BCG).scale, 0.95, ("new drug", "old"), ("",), [])
+    }
+    row = Row(
+        "study", "x", {"events_t": 4.0, "n_t": 123.0, "estimate": 0.41, "low": 0.13, "high": 1.26}
+    )
     assert known["treatment"].cell(row) == "4/123"
     assert known["treatment"].heading == "New drug\nevents/total"
     assert known["effect"].cell(row).replace("\t", " ") == "0.41 (0.13 to 1.26)"
@@ -636,9 +764,14 @@ def test_declared_columns_read_the_row() -> None:
 
 @pytest.mark.parametrize(
     ("question", "told"),
-    [("alcohol-odds", "interval as reported and Wald interval"), ("alcohol-days", "interval as reported")],
+    [
+        ("alcohol-odds", "interval as reported and Wald interval"),
+        ("alcohol-days", "interval as reported"),
+    ],
 )
-def test_reported_effects_beside_counts_are_said_to_have_both_intervals(question: str, told: str) -> None:
+def test_reported_effects_beside_counts_are_said_to_have_both_intervals(
+    question: str, told: str
+) -> None:
     """The note gave Wald limits worked out from counts for limits as printed."""
     drawn = forest(registered_effects(load_evidence(), question))
     assert f"Single trials: {told}." in [text.get_text() for text in drawn.texts]

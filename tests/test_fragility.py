@@ -14,7 +14,8 @@ from kapmeta.core.sensitivity.fragility import fisher_p_value, pooled_fragility,
 
 # Methods 0.4: two of the trials are invented for tests.
 KAP5 = tuple(
-    np.array(x, float) for x in ([73, 6, 13, 6, 12], [111, 17, 26, 35, 27], [24, 3, 6, 2, 0], [100, 23, 27, 35, 28])
+    np.array(x, float)
+    for x in ([73, 6, 13, 6, 12], [111, 17, 26, 35, 27], [24, 3, 6, 2, 0], [100, 23, 27, 35, 28])
 )
 
 
@@ -29,7 +30,11 @@ def inverse_variance(tau2: str | float, ci: str) -> Any:
 
 def mantel_haenszel(a: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = stratified.mantel_haenszel(a, KAP5[1], c, KAP5[3])
-    return found.estimate, found.estimate - 1.959963984540054 * found.se, found.estimate + 1.959963984540054 * found.se
+    return (
+        found.estimate,
+        found.estimate - 1.959963984540054 * found.se,
+        found.estimate + 1.959963984540054 * found.se,
+    )
 
 
 def test_fisher() -> None:
@@ -56,7 +61,8 @@ def test_one_trial(trial: int, index: int) -> None:
         (inverse_variance(0.0, "wald"), 23),
         (inverse_variance("DL", "wald"), 11),
         (mantel_haenszel, 50),
-        # The specification gives 5 for REML too; no five changes cross there (all 2,002 sets of five tried), six do.
+        # The specification gives 5 for REML too; no five changes cross there (all 2,002 sets of
+        # five tried), six do.
         (inverse_variance("REML", "hksj-variance"), 6),
         (inverse_variance("PM", "hksj-variance"), 5),
     ],
@@ -77,7 +83,10 @@ def test_a_conclusion_in_the_other_direction_is_as_fragile() -> None:
         estimate, low, high = inverse_variance("DL", "wald")(c, a)
         return -estimate, -high, -low
 
-    there, back = pooled_fragility(KAP5, inverse_variance("DL", "wald")), pooled_fragility(swapped, limits)
+    there, back = (
+        pooled_fragility(KAP5, inverse_variance("DL", "wald")),
+        pooled_fragility(swapped, limits),
+    )
     assert there.study == back.study
     np.testing.assert_allclose(there.watched, [-x for x in back.watched], rtol=1e-12)
 
@@ -92,11 +101,16 @@ def test_reverse_fragility_of_a_pooled_result() -> None:
 
     steps = pooled_fragility(cells, limits)  # type: ignore[arg-type]
     assert steps.watched[0] <= 0 < steps.watched[-1]
-    assert all(change == (1 if treated else -1) for treated, change in zip(steps.treated, steps.change, strict=True))
+    assert all(
+        change == (1 if treated else -1)
+        for treated, change in zip(steps.treated, steps.change, strict=True)
+    )
 
 
 def test_what_cannot_be_turned_says_so() -> None:
-    never = pooled_fragility(KAP5, lambda a, c: (np.ones(len(a)), np.ones(len(a)), np.ones(len(a)) * 2))
+    never = pooled_fragility(
+        KAP5, lambda a, c: (np.ones(len(a)), np.ones(len(a)), np.ones(len(a)) * 2)
+    )
     assert not never.turned
     assert len(never.study) == int((KAP5[0] + KAP5[3] - KAP5[2]).sum())
     assert not trial_fragility(1, 2, 1, 2).turned

@@ -41,7 +41,9 @@ def told(ax: Axes) -> str:
     return " ".join(text.get_text() for text in ax.texts).replace("\u00a0", " ")
 
 
-def test_adjusted_effects_and_filled_studies_stand_where_the_results_say(smoke: Effects, main: Pooled) -> None:
+def test_adjusted_effects_and_filled_studies_stand_where_the_results_say(
+    smoke: Effects, main: Pooled
+) -> None:
     filled, line = km.trim_and_fill(smoke), km.pet_peese(smoke)
     ax = funnels.funnel(main, adjusted=[filled, line])
     for one, dashes in ((filled, ":"), (line, "-.")):
@@ -51,7 +53,9 @@ def test_adjusted_effects_and_filled_studies_stand_where_the_results_say(smoke: 
     hollow = np.asarray(dots[-1].get_offsets())
     rows = filled.studies[filled.studies["row"] == "filled"]
     expected = np.column_stack([np.exp(rows["y"]), np.sqrt(rows["v"])])
-    assert_allclose(hollow[np.argsort(hollow[:, 0])], expected[np.argsort(expected[:, 0])], rtol=1e-9)
+    assert_allclose(
+        hollow[np.argsort(hollow[:, 0])], expected[np.argsort(expected[:, 0])], rtol=1e-9
+    )
     assert len(hollow) == 7
     for words in ("Trim and fill: OR 1.19 (1.08 to 1.31)", "PET: OR 1.01 (0.84 to 1.20)"):
         assert words in told(ax)
@@ -59,10 +63,16 @@ def test_adjusted_effects_and_filled_studies_stand_where_the_results_say(smoke: 
     assert "Filled in by trim and fill" in told(ax)
 
 
-def test_a_test_on_the_standard_error_draws_its_line_and_others_do_not(smoke: Effects, main: Pooled) -> None:
+def test_a_test_on_the_standard_error_draws_its_line_and_others_do_not(
+    smoke: Effects, main: Pooled
+) -> None:
     test = km.asymmetry_test(smoke)
     ax = funnels.funnel(main, test=test)
-    ends = [line for line in ax.lines if np.isclose(np.asarray(line.get_xdata())[0], np.exp(test.intercept), rtol=1e-9)]
+    ends = [
+        line
+        for line in ax.lines
+        if np.isclose(np.asarray(line.get_xdata())[0], np.exp(test.intercept), rtol=1e-9)
+    ]
     (drawn,) = ends
     expected = np.exp(test.intercept + test.slope * np.asarray(drawn.get_ydata()))
     assert_allclose(drawn.get_xdata(), expected, rtol=1e-9)
@@ -73,9 +83,11 @@ def test_a_test_on_the_standard_error_draws_its_line_and_others_do_not(smoke: Ef
 @pytest.mark.parametrize("theme", list(style.THEMES))
 def test_four_adjustments_fit_every_theme(smoke: Effects, main: Pooled, theme: str) -> None:
     four = [
-        km.trim_and_fill(smoke), km.pet_peese(smoke), km.limit_meta_analysis(smoke),
+        km.trim_and_fill(smoke),
+        km.pet_peese(smoke),
+        km.limit_meta_analysis(smoke),
         km.selection_model(smoke, favoured="positive"),
-    ]  # fmt: skip
+    ]
     ax = funnels.funnel(main, adjusted=four, test=km.asymmetry_test(smoke), theme=theme)
     assert all(upright(ax, float(np.exp(one.estimate))) for one in four)
     with pytest.raises(ValueError, match="holds up to 4 adjusted effects: got 5"):
@@ -88,12 +100,16 @@ def test_bad_adjustments_are_named(smoke: Effects, main: Pooled) -> None:
         funnels.funnel(main, adjusted=filled)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="got Pooled"):
         funnels.funnel(main, adjusted=[main])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="an adjusted odds ratio has no place in a funnel of the risk ratio"):
+    with pytest.raises(
+        ValueError, match="an adjusted odds ratio has no place in a funnel of the risk ratio"
+    ):
         funnels.funnel(km.pool(km.risk_ratio(km.load_example("bcg"))), adjusted=[filled])
 
 
 def test_labels_of_differences_in_steps_of_0_025_stay_on_the_radial_plot() -> None:
-    frame = pd.DataFrame({"study": list("ABCD"), "y": [-0.27, 0.2, 0.0, 0.01], "v": [0.02, 0.02, 0.006, 0.003]})
+    frame = pd.DataFrame(
+        {"study": list("ABCD"), "y": [-0.27, 0.2, 0.0, 0.01], "v": [0.02, 0.02, 0.006, 0.003]}
+    )
     ax = km.plot.radial(km.pool(km.generic(frame, measure="RD")))
     figure = ax.figure
     figure.canvas.draw()

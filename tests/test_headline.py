@@ -41,18 +41,29 @@ def test_two_trials_the_stress_case():
     found, printed = headline(STRESS, opposite="relapse"), expected()["printed"]["stress"]
     assert isinstance(found.results[0], Posterior)
     assert found.results[0].tau_prior.name == "half-normal(0.5)"
-    np.testing.assert_allclose(np.exp([found.results[0].low, found.results[0].high]), printed["0.5"][1:3], rtol=1e-4)
+    np.testing.assert_allclose(
+        np.exp([found.results[0].low, found.results[0].high]), printed["0.5"][1:3], rtol=1e-4
+    )
     for scale in ("0.25", "1"):
         got = found[f"Bayesian, half-normal({scale})"]
-        np.testing.assert_allclose(np.exp([got.low, got.high]), printed[str(float(scale))][1:3], rtol=1e-3)
+        np.testing.assert_allclose(
+            np.exp([got.low, got.high]), printed[str(float(scale))][1:3], rtol=1e-3
+        )
     hartung_knapp = found["REML, Hartung-Knapp"]
-    np.testing.assert_allclose(np.exp([hartung_knapp.low, hartung_knapp.high]), [0.0135, 255.3], rtol=4e-3)
-    np.testing.assert_allclose(np.exp([found["REML, Wald"].low, found["REML, Wald"].high]), [0.8703, 3.9732], rtol=1e-4)
+    np.testing.assert_allclose(
+        np.exp([hartung_knapp.low, hartung_knapp.high]), [0.0135, 255.3], rtol=4e-3
+    )
+    np.testing.assert_allclose(
+        np.exp([found["REML, Wald"].low, found["REML, Wald"].high]), [0.8703, 3.9732], rtol=1e-4
+    )
     assert _roles(found, "not to be headlined") == ["REML, Hartung-Knapp", "REML, Wald"]
     assert found["if no heterogeneity"].method.model.startswith("Mantel-Haenszel")
     told = " ".join(found.disagreements)
     assert "at a half-normal scale of 0.29" in told
-    assert "Q = 8.32 (p = 0.004) for the risk ratio of event, 0.038 (p = 0.85) for that of relapse" in told
+    assert (
+        "Q = 8.32 (p = 0.004) for the risk ratio of event, 0.038 (p = 0.85) for that of relapse"
+        in told
+    )
     assert not found.agrees
     assert found.results[0].tipping_scale() == pytest.approx(0.295, abs=1e-3)
 
@@ -116,21 +127,27 @@ def test_views():
 
 
 def test_agreement_is_said_too():
-    trials = pd.DataFrame([("A", 60, 100, 20, 100), ("B", 61, 100, 20, 100), ("C", 58, 100, 19, 100)], columns=COLUMNS)
+    trials = pd.DataFrame(
+        [("A", 60, 100, 20, 100), ("B", 61, 100, 20, 100), ("C", 58, 100, 19, 100)], columns=COLUMNS
+    )
     found = headline(trials)
     assert found.agrees
     assert "No defensible method contradicts another." in found.summary()
 
 
 def test_nothing_to_say_and_unknown_words():
-    with pytest.raises(ValueError, match=r"no study says anything about the risk ratio.*A: no event in either arm"):
+    with pytest.raises(
+        ValueError, match=r"no study says anything about the risk ratio.*A: no event in either arm"
+    ):
         headline(pd.DataFrame([("A", 0, 10, 0, 12)], columns=COLUMNS))
     with pytest.raises(ValueError, match='unknown measure "RD"; use one of: RR, OR'):
         headline(STRESS, measure="RD")
 
 
 def test_double_zeros_are_not_counted():
-    more = pd.concat([STRESS, pd.DataFrame([("Z", 0, 9, 0, 9)], columns=COLUMNS)], ignore_index=True)
+    more = pd.concat(
+        [STRESS, pd.DataFrame([("Z", 0, 9, 0, 9)], columns=COLUMNS)], ignore_index=True
+    )
     found = headline(more)
     assert found.k == 2
     assert found.results[0].low == pytest.approx(headline(STRESS).results[0].low)

@@ -18,9 +18,14 @@ def test_metafor() -> None:
         y, v = (np.array(record["inputs"][key], dtype=float)[None] for key in ("yi", "vi"))
         found, r = henmi_copas_limits(y, v, 0.95), record["results"]
         assert_allclose(
-            [found.estimate[0], found.se[0]], [number(r["estimate"]), number(r["se"])], rtol=1e-8, atol=1e-14
+            [found.estimate[0], found.se[0]],
+            [number(r["estimate"]), number(r["se"])],
+            rtol=1e-8,
+            atol=1e-14,
         )
         limits = [number(r["ci_lb"]), number(r["ci_ub"])]
-        assert_allclose([found.low[0], found.high[0]], limits, rtol=0, atol=5e-4 * float(found.se[0]))
+        assert_allclose(
+            [found.low[0], found.high[0]], limits, rtol=0, atol=5e-4 * float(found.se[0])
+        )
         seen += 1
     assert seen == 90

@@ -69,7 +69,9 @@ def test_metafor_intervals() -> None:
             if kind != "HT":
                 for end in ("lb", "ub"):
                     tau2 = number(expected[f"tau2_{end}"])
-                    assert_allclose(100 * i2_from_tau2(tau2, v), number(expected[f"I2_{end}"]), rtol=1e-9)
+                    assert_allclose(
+                        100 * i2_from_tau2(tau2, v), number(expected[f"I2_{end}"]), rtol=1e-9
+                    )
                     assert_allclose(h2_from_tau2(tau2, v), number(expected[f"H2_{end}"]), rtol=1e-9)
                 seen["compared: mapped"] += 1
             elif record["settings"]["method"] == "DL" or record["results"]["I2"] == 0:
@@ -95,7 +97,9 @@ def test_meta() -> None:
             continue
         y, v = counted_effects(record)
         results = record["results"]
-        expected = {key: number(value) for key, value in results.items() if not isinstance(value, dict)}
+        expected = {
+            key: number(value) for key, value in results.items() if not isinstance(value, dict)
+        }
         found = heterogeneity(y, v, expected["tau2"])
         if y.size == 1:
             assert np.isnan(np.array(found)).all()
@@ -106,13 +110,22 @@ def test_meta() -> None:
         assert_allclose(found.rb, expected["Rb"], rtol=1e-9)
         if record["settings"].get("method.I2") == "tau2":
             tau2 = [expected[key] for key in ("lower_tau2", "tau2", "upper_tau2")]
-            i2, h = i2_from_tau2(tau2, np.tile(v, (3, 1))), np.sqrt(h2_from_tau2(tau2, np.tile(v, (3, 1))))
+            i2, h = (
+                i2_from_tau2(tau2, np.tile(v, (3, 1))),
+                np.sqrt(h2_from_tau2(tau2, np.tile(v, (3, 1)))),
+            )
             seen["compared: from tau2"] += 1
         else:
-            h2 = [h2_test_based(found.q, found.df).low, found.h2_q, h2_test_based(found.q, found.df).high]
+            h2 = [
+                h2_test_based(found.q, found.df).low,
+                found.h2_q,
+                h2_test_based(found.q, found.df).high,
+            ]
             i2, h = i2_from_h2(h2), np.sqrt(h2)
             seen["compared: from Q"] += 1
-        assert_allclose(i2, [expected[key] for key in ("lower_I2", "I2", "upper_I2")], rtol=1e-9, atol=1e-15)
+        assert_allclose(
+            i2, [expected[key] for key in ("lower_I2", "I2", "upper_I2")], rtol=1e-9, atol=1e-15
+        )
         assert_allclose(h, [expected[key] for key in ("lower_H", "H", "upper_H")], rtol=1e-9)
     assert seen == {
         "compared: from Q": 320,
@@ -207,7 +220,9 @@ def test_free_of_the_unit(sample: tuple[FloatArray, FloatArray, float], scale: f
 
 
 @given(studies)
-def test_absent_studies_and_order_do_not_matter(sample: tuple[FloatArray, FloatArray, float]) -> None:
+def test_absent_studies_and_order_do_not_matter(
+    sample: tuple[FloatArray, FloatArray, float],
+) -> None:
     y, v, tau2 = sample
     found = heterogeneity(y, v, tau2)
     again = heterogeneity(np.append(np.nan, y[::-1]), np.append(np.inf, v[::-1]), tau2)
@@ -232,4 +247,6 @@ def test_batch_is_a_loop(name: str) -> None:
     tau2 = np.linspace(0, 0.7, 8)
     batch = heterogeneity(y, batch_v.reshape(2, 4, -1), tau2.reshape(2, 4))
     for row in range(8):
-        assert_allclose([part.reshape(-1)[row] for part in batch], heterogeneity(y, batch_v[row], tau2[row]))
+        assert_allclose(
+            [part.reshape(-1)[row] for part in batch], heterogeneity(y, batch_v[row], tau2[row])
+        )

@@ -19,7 +19,9 @@ from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.status import Status
 
-KAP5 = np.array([[73, 111, 24, 100], [6, 17, 3, 23], [13, 26, 6, 27], [6, 35, 2, 35], [12, 27, 0, 28]]).T
+KAP5 = np.array(
+    [[73, 111, 24, 100], [6, 17, 3, 23], [13, 26, 6, 27], [6, 35, 2, 35], [12, 27, 0, 28]]
+).T
 ALCOHOL2, OPIOID2 = KAP5[:, :2], KAP5[:, 2:4]
 
 ARM = st.integers(1, 25).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -32,7 +34,9 @@ def polynomial(trials: Any) -> dict[int, int]:
     product = {0: 1}
     for a, n1, c, n2 in trials:
         m = a + c
-        factor = {x - a: comb(n1, x) * comb(n2, m - x) for x in range(max(0, m - n2), min(n1, m) + 1)}
+        factor = {
+            x - a: comb(n1, x) * comb(n2, m - x) for x in range(max(0, m - n2), min(n1, m) + 1)
+        }
         raised: dict[int, int] = {}
         for i, p in product.items():
             for j, q in factor.items():
@@ -45,11 +49,14 @@ def upper_tail(trials: Any, log_odds_ratio: float, share: Fraction) -> float:
     """P(A > observed) + share P(A = observed), without rounding but that of the odds ratio."""
     psi = Fraction(exp(log_odds_ratio))
     terms = {s: p * psi**s for s, p in polynomial(trials).items()}
-    return float((sum(t for s, t in terms.items() if s > 0) + share * terms[0]) / sum(terms.values()))
+    return float(
+        (sum(t for s, t in terms.items() if s > 0) + share * terms[0]) / sum(terms.values())
+    )
 
 
 def test_worked_numbers() -> None:
-    # an independent program from the formulae, 8 digits and more; R's mantelhaen.test(exact = TRUE) stops at 1e-4
+    # an independent program from the formulae, 8 digits and more; R's mantelhaen.test(exact = TRUE)
+    # stops at 1e-4
     for table, estimate, low, high in [
         (KAP5, 1.75597375258, 1.26519097458, 2.26629919137),
         (OPIOID2, 1.222361990, 0.186002708, 2.350601541),
@@ -76,9 +83,15 @@ def test_worked_numbers() -> None:
 
 @settings(max_examples=60)
 @given(TRIALS, st.sampled_from(["exact", "mid-p"]), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
-def test_limits_and_estimate_solve_their_equations(trials: Any, interval: str, level: float) -> None:
+def test_limits_and_estimate_solve_their_equations(
+    trials: Any, interval: str, level: float
+) -> None:
     found = common_odds_ratio(*np.array(trials).T, interval=interval, level=level)
-    coefficients, tail, share = polynomial(trials), (1 - level) / 2, Fraction(hypergeometric.TAILS[interval])
+    coefficients, tail, share = (
+        polynomial(trials),
+        (1 - level) / 2,
+        Fraction(hypergeometric.TAILS[interval]),
+    )
     if min(coefficients) == 0:
         assert found.low == -np.inf
     else:
@@ -107,7 +120,9 @@ def test_the_p_value_is_a_sum_of_null_probabilities(trials: Any) -> None:
     coefficients = polynomial(trials)
     unlikely = sum(p for p in coefficients.values() if p <= coefficients[0])
     found = common_odds_ratio(*np.array(trials).T)
-    assert found.p_value == pytest.approx(float(Fraction(unlikely, sum(coefficients.values()))), rel=1e-12)
+    assert found.p_value == pytest.approx(
+        float(Fraction(unlikely, sum(coefficients.values()))), rel=1e-12
+    )
 
 
 @settings(max_examples=40)
@@ -128,7 +143,9 @@ def test_one_table_is_fisher(trial: tuple[int, int, int, int]) -> None:
 @given(TRIALS, st.sampled_from(["exact", "mid-p"]))
 def test_intervals_contain_the_estimate_and_nest(trials: Any, interval: str) -> None:
     table = np.array(trials).T
-    wide, narrow = (common_odds_ratio(*table, interval=interval, level=level) for level in (0.99, 0.8))
+    wide, narrow = (
+        common_odds_ratio(*table, interval=interval, level=level) for level in (0.99, 0.8)
+    )
     exact = common_odds_ratio(*table, level=0.99)
     assert exact.low <= wide.low <= narrow.low <= narrow.high <= wide.high <= exact.high
     if not isnan(wide.estimate):
@@ -149,7 +166,9 @@ def test_exchanging_arms_or_events_turns_everything_round(trials: Any, interval:
 
 
 @given(TRIALS, st.randoms(use_true_random=False), st.integers(1, 20), st.integers(1, 20))
-def test_order_and_silent_tables_change_nothing(trials: list[Any], random: Any, n1: int, n2: int) -> None:
+def test_order_and_silent_tables_change_nothing(
+    trials: list[Any], random: Any, n1: int, n2: int
+) -> None:
     shuffled = [*trials, (0, n1, 0, n2), (n1, n1, n2, n2)]
     random.shuffle(shuffled)
     one, other = common_odds_ratio(*np.array(trials).T), common_odds_ratio(*np.array(shuffled).T)
@@ -224,7 +243,12 @@ def test_nothing_to_say() -> None:
     assert isnan(silent.estimate)
     assert isinf(silent.low)
     assert isinf(silent.high)
-    assert (silent.p_value, silent.k, silent.k_informative, silent.status) == (1, 2, 0, Status.REFUSED)
+    assert (silent.p_value, silent.k, silent.k_informative, silent.status) == (
+        1,
+        2,
+        0,
+        Status.REFUSED,
+    )
     nan = float("nan")
     empty: list[float] = []
     for table in (([nan], [3], [nan], [4]), ([0], [0], [1], [4]), (empty, empty, empty, empty)):

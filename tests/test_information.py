@@ -15,18 +15,21 @@ from kapmeta.core.certainty.information import (
 )
 from kapmeta.core.numerics.distributions import normal_quantile
 
-# Boundaries of Lan and DeMets, O'Brien-Fleming type, two-sided 0.05, to the digits of the standard tables; made with an
-# independent 2001-point trapezoid recursion.
+# Boundaries of Lan and DeMets, O'Brien-Fleming type, two-sided 0.05, to the digits of the standard
+# tables; made with an independent 2001-point trapezoid recursion.
 QUARTERS = [4.33263, 2.96313, 2.35904, 2.01409]
 FIFTHS = [4.87688, 3.35701, 2.68028, 2.28982, 2.03103]
 CONTROL = 35 / 213  # control events of five trials over their participants
 
 
 @pytest.mark.parametrize(
-    ("ratio", "power", "size"), [(2, 0.8, 215.956), (2, 0.9, 289.104), (1.5, 0.8, 759.099), (1.25, 0.8, 2803.396)]
+    ("ratio", "power", "size"),
+    [(2, 0.8, 215.956), (2, 0.9, 289.104), (1.5, 0.8, 759.099), (1.25, 0.8, 2803.396)],
 )
 def test_information_size_of_the_worked_example(ratio: float, power: float, size: float) -> None:
-    assert float(required_information_size(CONTROL, ratio * CONTROL, power=power)) == pytest.approx(size, abs=5e-4)
+    assert float(required_information_size(CONTROL, ratio * CONTROL, power=power)) == pytest.approx(
+        size, abs=5e-4
+    )
 
 
 def test_information_size_is_symmetric_and_honest_at_the_ends() -> None:
@@ -52,7 +55,9 @@ def test_boundaries_are_those_of_the_tables() -> None:
 
 
 def test_one_look_at_the_end_is_the_plain_test() -> None:
-    assert obrien_fleming_boundaries([1.0])[0] == pytest.approx(float(normal_quantile(0.975)), rel=1e-13)
+    assert obrien_fleming_boundaries([1.0])[0] == pytest.approx(
+        float(normal_quantile(0.975)), rel=1e-13
+    )
 
 
 def test_boundaries_spend_what_they_may() -> None:
@@ -68,11 +73,18 @@ def test_boundaries_spend_what_they_may() -> None:
     assert (np.abs(left.mean(axis=0) - spent) < tolerance).all()
 
 
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=5, unique=True), st.sampled_from([0.01, 0.05, 0.1]))
-def test_more_looks_never_lower_the_first_boundary_and_all_is_spent_at_one(twentieths: list[int], alpha: float) -> None:
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=5, unique=True),
+    st.sampled_from([0.01, 0.05, 0.1]),
+)
+def test_more_looks_never_lower_the_first_boundary_and_all_is_spent_at_one(
+    twentieths: list[int], alpha: float
+) -> None:
     ordered = [n / 20 for n in sorted(twentieths)]
     found = obrien_fleming_boundaries(ordered, alpha=alpha)
-    assert found[0] == pytest.approx(float(obrien_fleming_boundaries([ordered[0]], alpha=alpha)[0]), rel=1e-10)
+    assert found[0] == pytest.approx(
+        float(obrien_fleming_boundaries([ordered[0]], alpha=alpha)[0]), rel=1e-10
+    )
     assert (found >= float(normal_quantile(1 - alpha / 2)) * (1 - 1e-12)).all()
 
 

@@ -18,8 +18,20 @@ from kapmeta.core.numerics.distributions import chi2_quantile, normal_quantile, 
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import mean_and_residuals, weights
 from kapmeta.core.pooling.henmi_copas import _Moments
-from kapmeta.core.pooling.intervals import INTERVALS, MeanInterval, classic, hartung_knapp_factor, kenward_roger
-from kapmeta.core.pooling.likelihood_intervals import Maximum, likelihood_ratio, maximum, skovgaard_statistic, tau2_at
+from kapmeta.core.pooling.intervals import (
+    INTERVALS,
+    MeanInterval,
+    classic,
+    hartung_knapp_factor,
+    kenward_roger,
+)
+from kapmeta.core.pooling.likelihood_intervals import (
+    Maximum,
+    likelihood_ratio,
+    maximum,
+    skovgaard_statistic,
+    tau2_at,
+)
 from kapmeta.core.pooling.permutation import permutation_p_value, sign_patterns
 from tests.r_values import counted_effects, data_set, given_effects, method_values, number, records
 
@@ -67,7 +79,9 @@ def test_metafor() -> None:
                 seen["divergent: metafor returns an interval of no width"] += 1
                 continue
             found = [interval.estimate, interval.se, interval.low, interval.high]
-            assert_allclose(found, [expected[key] for key in ("estimate", "se", "ci_lb", "ci_ub")], rtol=1e-9)
+            assert_allclose(
+                found, [expected[key] for key in ("estimate", "se", "ci_lb", "ci_ub")], rtol=1e-9
+            )
             df = np.inf if expected["ddf"] is None else expected["ddf"]
             assert interval.df == df
             seen["compared"] += 1
@@ -105,7 +119,9 @@ def test_meta() -> None:
     }
 
 
-def _compare_meta(y: FloatArray, v: FloatArray, tau2: float, word: str, expected: dict[str, object]) -> str:
+def _compare_meta(
+    y: FloatArray, v: FloatArray, tau2: float, word: str, expected: dict[str, object]
+) -> str:
     interval = INTERVALS[word](y, v, tau2, 0.95)
     numbers = {key: number(expected[key]) for key in ("TE", "se", "lower", "upper", "df")}
     if word == "hksj" and numbers["se"] < 1e-15:
@@ -129,7 +145,9 @@ def test_worked_values(name: str, method: str) -> None:
     for word, key in (("wald", "wald"), ("hksj", "hksj"), ("hksj-variance", "mkh")):
         interval = INTERVALS[word](y, v, expected["tau2"], 0.95)
         assert_allclose([interval.low, interval.high], expected[key], rtol=1e-10)
-    assert_allclose(INTERVALS["hksj"](y, v, expected["tau2"], 0.95).se, expected["hksj_se"], rtol=1e-9)
+    assert_allclose(
+        INTERVALS["hksj"](y, v, expected["tau2"], 0.95).se, expected["hksj_se"], rtol=1e-9
+    )
 
 
 def test_k3_table() -> None:
@@ -141,7 +159,9 @@ def test_k3_table() -> None:
     assert_allclose(reml_interval("hksj", "k3")[2:4], [0.141992, 1.870848], rtol=1e-5)
     for word in ("hksj", "hksj-variance"):  # with PM the factor is 1
         found = INTERVALS[word](y, v, pool["PM"]["tau2"], 0.95)
-        assert_allclose([found.estimate, found.low, found.high], [1.16050777, -1.013352, 3.334367], rtol=1e-6)
+        assert_allclose(
+            [found.estimate, found.low, found.high], [1.16050777, -1.013352, 3.334367], rtol=1e-6
+        )
     assert_allclose(reml_interval("profile", "k3")[2:4], [0.598016, 1.528969], rtol=2e-6)
     assert_allclose(reml_interval("bartlett", "k3")[2:4], [0.180373, 2.385444], rtol=2e-6)
 
@@ -288,15 +308,21 @@ def test_likelihood_limits_solve_their_equation(name: str, level: float) -> None
         interval = reml_interval(word, name, level)
         limits = np.array([interval.low, interval.high])
         tau2 = _tau2(y, v, limits)
-        ratio = 2 * (_log_likelihood(y, v, best.mean, best.tau2) - _log_likelihood(y, v, limits, tau2))
+        ratio = 2 * (
+            _log_likelihood(y, v, best.mean, best.tau2) - _log_likelihood(y, v, limits, tau2)
+        )
         w = 1 / (v + tau2[:, None])
         statistic = ratio
         if word == "bartlett" or interval.status == Status.FALLBACK:
             statistic = ratio / (1 + 2 * (w**3).sum(-1) / (w.sum(-1) * (w**2).sum(-1)))
         elif word == "skovgaard":
             both = Maximum(*(np.repeat(x, 2) for x in best))
-            statistic = skovgaard_statistic(np.tile(y, (2, 1)), np.tile(v, (2, 1)), both, limits)[1] ** 2
-        assert_allclose(statistic, chi2_quantile(level, 1), rtol=1e-11 if word == "skovgaard" else 1e-12)
+            statistic = (
+                skovgaard_statistic(np.tile(y, (2, 1)), np.tile(v, (2, 1)), both, limits)[1] ** 2
+            )
+        assert_allclose(
+            statistic, chi2_quantile(level, 1), rtol=1e-11 if word == "skovgaard" else 1e-12
+        )
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -334,7 +360,9 @@ def test_skovgaard_by_numerical_derivatives() -> None:
             for s in (1, -1)
             for t in (1, -1)
         ]
-        return sum(sign * float(_log_likelihood(y, v, m, t)) for sign, m, t in corners) / (4 * h * h)
+        return sum(sign * float(_log_likelihood(y, v, m, t)) for sign, m, t in corners) / (
+            4 * h * h
+        )
 
     observed = second(0, 1) ** 2 - second(0, 0) * second(1, 1)
     w = 1 / (v + tau2)
@@ -357,7 +385,9 @@ def test_henmi_copas_solves_its_equation(name: str) -> None:
     def integrand(r: float) -> float:
         mean, variance = (m[0, 0] for m in moments.of_q(np.array([[r]])))
         q = (w1 / w2 - 1) * ((r / x) ** 2 - 1) + df
-        return float(stats.gamma.cdf(q, mean**2 / variance, scale=variance / mean) * stats.norm.pdf(r))
+        return float(
+            stats.gamma.cdf(q, mean**2 / variance, scale=variance / mean) * stats.norm.pdf(r)
+        )
 
     area = integrate.quad(integrand, x, x + 12, epsabs=1e-14, epsrel=1e-13, limit=400)[0]
     assert_allclose(area, 0.025, rtol=1e-10)
@@ -378,7 +408,9 @@ def test_henmi_copas_moments_average_to_those_of_q() -> None:
     exact_mean = np.trace(p @ np.diag(total))
     exact_variance = 2 * np.trace(p @ np.diag(total) @ p @ np.diag(total))
     assert_allclose(weight @ mean, exact_mean, rtol=1e-12)
-    assert_allclose(weight @ variance + weight @ (mean - exact_mean) ** 2, exact_variance, rtol=1e-12)
+    assert_allclose(
+        weight @ variance + weight @ (mean - exact_mean) ** 2, exact_variance, rtol=1e-12
+    )
 
 
 def test_henmi_copas_with_a_dominating_study_stays_finite() -> None:
@@ -423,7 +455,9 @@ def test_half_width_is_quantile_times_se(word: str) -> None:
     for name in DATA:
         interval = reml_interval(word, name, 0.9)
         half = t_quantile(0.95, interval.df) * interval.se
-        assert_allclose([interval.estimate - half, interval.estimate + half], interval[2:4], rtol=1e-14)
+        assert_allclose(
+            [interval.estimate - half, interval.estimate + half], interval[2:4], rtol=1e-14
+        )
 
 
 def test_kenward_roger_is_classic_with_equal_variances() -> None:
@@ -433,7 +467,9 @@ def test_kenward_roger_is_classic_with_equal_variances() -> None:
     assert_allclose([se, df], [np.sqrt(0.5 / 7), 6.0], rtol=1e-14)
 
 
-def test_two_trials_of_equal_variance_have_one_degree_of_freedom_whatever_rounding_makes_of_it() -> None:
+def test_two_trials_of_equal_variance_have_one_degree_of_freedom_whatever_rounding_makes_of_it() -> (
+    None
+):
     v, tau2 = np.random.default_rng(1).uniform(0.01, 2, (2, 500))
     interval = INTERVALS["kr"](np.array([0.2, 1.4]), np.stack([v, v], axis=-1), tau2, 0.95)
     assert (interval.status == Status.OK).all()
@@ -504,8 +540,11 @@ def test_batch_is_a_loop_and_impossible_rows_have_a_status(word: str) -> None:
         assert_allclose(together, [part[()] for part in alone], rtol=1e-12)
     status = batch.status.reshape(-1)
     assert list(status[[1, 2, 6, 7]]) == [
-        Status.NO_STUDIES, Status.ONE_STUDY, Status.INVALID_INPUT, Status.INVALID_INPUT
-    ]  # fmt: skip
+        Status.NO_STUDIES,
+        Status.ONE_STUDY,
+        Status.INVALID_INPUT,
+        Status.INVALID_INPUT,
+    ]
     assert np.isnan(batch.estimate.reshape(-1)[[1, 6, 7]]).all()
     assert status[0] == Status.OK
 
@@ -528,7 +567,9 @@ def test_no_rows_and_no_columns(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", INTERVALS)
-def test_the_level_is_95_percent_if_nothing_is_said(six: dict[str, MeanInterval], word: str) -> None:
+def test_the_level_is_95_percent_if_nothing_is_said(
+    six: dict[str, MeanInterval], word: str
+) -> None:
     assert_array_equal(INTERVALS[word](Y6, V6, estimate(Y6, V6, "REML")), six[word])
 
 
@@ -536,7 +577,9 @@ def test_the_level_is_95_percent_if_nothing_is_said(six: dict[str, MeanInterval]
 def test_equal_estimates_are_refused_by_hartung_knapp_beside_an_absent_study(y: float) -> None:
     v = np.random.default_rng(2).uniform(0.01, 2, (200, 11))
     v[:, 3] = np.inf
-    interval = INTERVALS["hksj"](np.full(11, y), v, 0.0, 0.95)  # rounding leaves Q of 1e-62 in one row of five
+    interval = INTERVALS["hksj"](
+        np.full(11, y), v, 0.0, 0.95
+    )  # rounding leaves Q of 1e-62 in one row of five
     assert (interval.status == Status.REFUSED).all()
     assert np.isnan(interval.low).all()
 
@@ -549,8 +592,13 @@ def test_estimates_that_differ_in_the_tenth_digit_are_not_equal(scale: float) ->
     assert INTERVALS["hksj"](y, v, 0.0, 0.95).status == Status.OK
 
 
-def test_permutation_lists_the_patterns_of_the_most_studies_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert INTERVALS["permutation"](np.linspace(0.2, 0.9, 17), np.full(17, 0.1), 0.0, 0.95).status == Status.REFUSED
+def test_permutation_lists_the_patterns_of_the_most_studies_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (
+        INTERVALS["permutation"](np.linspace(0.2, 0.9, 17), np.full(17, 0.1), 0.0, 0.95).status
+        == Status.REFUSED
+    )
     monkeypatch.setattr("kapmeta.core.pooling.intervals.MOST_STUDIES", 6)  # 16 take seconds
     assert INTERVALS["permutation"](Y6, V6, 0.0, 0.95).status == Status.OK
     y, v = np.append(Y6, [0.3, 0.1]), np.append(V6, [0.2, np.inf])

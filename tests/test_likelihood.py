@@ -1,7 +1,8 @@
-"""Likelihood curves, random effects on them, named models: expected values, R, limits, and brute integration.
+"""Likelihood curves, random effects on them, named models: expected values, R, limits, and brute
+integration.
 
-Reference files 05_metabin_glmm and 07_glmm (meta 8.4-0, metafor 5.1-12, lme4 1.1-31 on R 4.2.2, default
-optimisers). 05 wraps 07.
+Reference files 05_metabin_glmm and 07_glmm (meta 8.4-0, metafor 5.1-12, lme4 1.1-31 on R 4.2.2,
+default optimisers). 05 wraps 07.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from scipy import optimize, special, stats
 
 from kapmeta.core.bayes import binomial_posterior, posterior, priors
 from kapmeta.core.effects import hypergeometric
-from kapmeta.core.exact import likelihood_curves, likelihood_models, logistic_models, marginal_likelihood
+from kapmeta.core.exact import (
+    likelihood_curves,
+    likelihood_models,
+    logistic_models,
+    marginal_likelihood,
+)
 from kapmeta.core.exact.likelihood_curves import CURVES, Tables, tabulated
 from kapmeta.core.pooling import likelihood_intervals
 from tests.r_values import records
@@ -74,7 +80,9 @@ def test_profile_curves_are_the_highest_likelihood_at_the_effect(row, theta):
 
         grid = np.linspace(low, high, 60)
         best = min(
-            optimize.minimize_scalar(minus, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).fun,
+            optimize.minimize_scalar(
+                minus, bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+            ).fun,
             min(map(minus, grid)),
         )
         found = float(CURVES[measure](one, np.array([[at]])).loglik[0, 0])
@@ -88,7 +96,8 @@ def test_conditional_curve_is_the_noncentral_hypergeometric(row, theta):
     found = float(CURVES["OR"](tables_of([row]), np.array([[theta]])).loglik[0, 0])
     m = a + c
     terms = {
-        x: math.comb(n1, x) * math.comb(n2, m - x) * math.exp(theta * x) for x in range(max(0, m - n2), min(n1, m) + 1)
+        x: math.comb(n1, x) * math.comb(n2, m - x) * math.exp(theta * x)
+        for x in range(max(0, m - n2), min(n1, m) + 1)
     }
     assert found == pytest.approx(math.log(terms[a] / sum(terms.values())), abs=1e-9)
 
@@ -116,7 +125,9 @@ def test_swapping_arms_turns_a_curve_round(row):
 def test_tables_without_information_are_flat():
     assert not tabulated("RR", tables_of([(0, 5, 0, 9)]))[0].informative
     assert not tabulated("OR", tables_of([(5, 5, 9, 9)]))[0].informative
-    assert tabulated("RR", tables_of([(5, 5, 9, 9)]))[0].informative  # all events: the risk ratio is near 1
+    assert tabulated("RR", tables_of([(5, 5, 9, 9)]))[
+        0
+    ].informative  # all events: the risk ratio is near 1
     assert tabulated("RD", tables_of([(0, 5, 0, 9)]))[0].informative
 
 
@@ -144,7 +155,9 @@ def _brute(measure: str, name: str, mu: float, tau: float) -> float:
 
 
 @pytest.mark.parametrize("measure", ["OR", "RR"])
-@pytest.mark.parametrize(("mu", "tau"), [(1.0, 0.02), (0.3, 0.2), (2.0, 0.6), (5.0, 1.5), (-2.0, 4.0), (8.0, 3.0)])
+@pytest.mark.parametrize(
+    ("mu", "tau"), [(1.0, 0.02), (0.3, 0.2), (2.0, 0.6), (5.0, 1.5), (-2.0, 4.0), (8.0, 3.0)]
+)
 def test_marginal_likelihood_meets_brute_integration(measure, mu, tau):
     studies = tabulated(measure, tables("kap5"))
     at = np.array([mu]), np.array([tau])
@@ -159,9 +172,15 @@ def test_derivatives_of_the_marginal_likelihood(measure):
     mu, tau = np.array([0.3, 1.2, 2.5]), np.array([0.15, 0.5, 2.0])
     here = marginal_likelihood.marginal(studies, mu, tau)
     for i, (dm, dt) in enumerate(((h, 0), (0, h))):
-        up, down = (marginal_likelihood.marginal(studies, mu + s * dm, tau + s * dt) for s in (1, -1))
-        np.testing.assert_allclose(here.gradient[:, i], (up.value - down.value) / (2 * h), atol=1e-5)
-        np.testing.assert_allclose(here.hessian[:, i], (up.gradient - down.gradient) / (2 * h), atol=1e-4)
+        up, down = (
+            marginal_likelihood.marginal(studies, mu + s * dm, tau + s * dt) for s in (1, -1)
+        )
+        np.testing.assert_allclose(
+            here.gradient[:, i], (up.value - down.value) / (2 * h), atol=1e-5
+        )
+        np.testing.assert_allclose(
+            here.hessian[:, i], (up.gradient - down.gradient) / (2 * h), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("name", ["kap5", "alcohol2", "opioid2", "k3_S1S3S5"])
@@ -176,10 +195,14 @@ def test_hypergeometric_normal_maximum_and_interval(name):
 
 
 def test_the_printed_profile_interval_of_three_trials_is_not_where_the_likelihood_says():
-    """Divergence: (0.97188, 4.45964) is printed. There the likelihood ratio is 3.85 and 4.22, not 3.84, by brute
-    integration at the best tau on a fine grid; at our limits it is 3.84."""
+    """Divergence: (0.97188, 4.45964) is printed. There the likelihood ratio is 3.85 and 4.22, not
+    3.84, by brute integration at the best tau on a fine grid; at our limits it is 3.84.
+    """
     name = "k3_S1S3S5"
-    fit, printed = likelihood_models.maximum(tabulated("OR", tables(name))), expected()["cmel"][name]["pl_ci"]
+    fit, printed = (
+        likelihood_models.maximum(tabulated("OR", tables(name))),
+        expected()["cmel"][name]["pl_ci"],
+    )
 
     def ratio(mu, around):
         return 2 * (fit.loglik - max(_brute("OR", name, mu, tau) for tau in around))
@@ -206,7 +229,9 @@ def test_exact_common_odds_ratio(name):
 @given(st.lists(table, min_size=2, max_size=5), st.sampled_from(["OR", "RR"]))
 def test_no_point_of_a_grid_beats_the_maximum_and_the_limits_are_on_the_level(rows, measure):
     studies = tabulated(measure, tables_of(rows))
-    if not any(s.informative for s in studies) or any(s.table.b[0] == 0 or s.table.d[0] == 0 for s in studies):
+    if not any(s.informative for s in studies) or any(
+        s.table.b[0] == 0 or s.table.d[0] == 0 for s in studies
+    ):
         return  # arms that are all events bend the curves: see the test of those
     fit = likelihood_models.maximum(studies)
     mu, tau = np.meshgrid(np.linspace(-6, 6, 25), np.geomspace(0.01, 8, 12))
@@ -219,7 +244,10 @@ def test_no_point_of_a_grid_beats_the_maximum_and_the_limits_are_on_the_level(ro
 
 
 def test_large_counts_are_the_normal_normal_model():
-    rows = np.array([(3000, 10_000, 2400, 10_000), (5200, 20_000, 5000, 21_000), (900, 4000, 640, 4100)], dtype=float)
+    rows = np.array(
+        [(3000, 10_000, 2400, 10_000), (5200, 20_000, 5000, 21_000), (900, 4000, 640, 4100)],
+        dtype=float,
+    )
     t = tables_of(rows)
     y = np.log(t.a / t.n1 / (t.c / t.n2))
     v = 1 / t.a - 1 / t.n1 + 1 / t.c - 1 / t.n2
@@ -233,7 +261,9 @@ def test_large_counts_are_the_normal_normal_model():
         binomial_posterior.binomial_normal(tabulated("RR", t), priors.half_normal(0.5), wide)
     )
     normal = posterior.mean_effect(posterior.normal_normal(y, v, priors.half_normal(0.5), wide))
-    np.testing.assert_allclose(exact.quantile([0.025, 0.5, 0.975]), normal.quantile([0.025, 0.5, 0.975]), atol=1e-3)
+    np.testing.assert_allclose(
+        exact.quantile([0.025, 0.5, 0.975]), normal.quantile([0.025, 0.5, 0.975]), atol=1e-3
+    )
 
 
 def test_one_trial_is_its_own_likelihood():
@@ -251,7 +281,10 @@ def test_one_sided_trials_have_one_limit_and_few_have_none():
     fall = one[0].top - float(one[0].curve(one[0].table, np.array([[common.low]])).loglik[0, 0])
     assert 2 * fall == pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-9)
     two = tabulated("OR", tables_of([(5, 10, 0, 12), (3, 20, 0, 20)]))
-    assert (likelihood_models.maximum(two).low, likelihood_models.maximum(two).high) == (-math.inf, math.inf)
+    assert (likelihood_models.maximum(two).low, likelihood_models.maximum(two).high) == (
+        -math.inf,
+        math.inf,
+    )
     many = tabulated("OR", tables_of([(5, 10, 0, 12), (3, 20, 0, 20), (9, 20, 0, 21)]))
     found = likelihood_models.maximum(many)
     assert math.isfinite(found.low)
@@ -288,7 +321,10 @@ def test_limits_do_not_depend_on_how_far_is_looked_at_first(random, factor):
     fit = likelihood_models.maximum(studies, random=random)
     target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
     mode = (fit.mu, fit.tau, fit.loglik)
-    low, high = (likelihood_models._mean_limit(studies, mode, fit.se * factor, target, s, random) for s in (-1.0, 1.0))
+    low, high = (
+        likelihood_models._mean_limit(studies, mode, fit.se * factor, target, s, random)
+        for s in (-1.0, 1.0)
+    )
     np.testing.assert_allclose([low, high], [fit.low, fit.high], rtol=1e-12)
 
 
@@ -299,7 +335,9 @@ def test_bisection_finds_the_limits_of_newton(first):
     fit = likelihood_models.maximum(studies, random=False)
     target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
     for side, limit in ((-1, fit.low), (1, fit.high)):
-        found = likelihood_models._crossing_by_bisection(studies, fit.mu, fit.mu + side * first, target, False)
+        found = likelihood_models._crossing_by_bisection(
+            studies, fit.mu, fit.mu + side * first, target, False
+        )
         assert found == pytest.approx(limit, rel=1e-10)
 
 
@@ -311,10 +349,14 @@ def test_a_limit_of_tau_far_beyond_the_first_looks_is_where_the_profile_has_fall
     assert fit.tau_high > 10 * fit.tau
 
     def lack(mu):
-        return -likelihood_models.log_likelihood(studies, np.array([mu]), np.array([fit.tau_high]))[0]
+        return -likelihood_models.log_likelihood(studies, np.array([mu]), np.array([fit.tau_high]))[
+            0
+        ]
 
     around = fit.mu + np.array([-3, 3]) * fit.tau_high
-    best = -optimize.minimize_scalar(lack, bounds=around, method="bounded", options={"xatol": 1e-9}).fun
+    best = -optimize.minimize_scalar(
+        lack, bounds=around, method="bounded", options={"xatol": 1e-9}
+    ).fun
     assert fit.loglik - best == pytest.approx(stats.chi2.ppf(level, 1) / 2, rel=1e-7)
 
 
@@ -322,9 +364,14 @@ def test_where_the_likelihood_never_falls_there_is_no_limit():
     """One trial without events under control: to the right its curve is a plateau."""
     one = tabulated("RR", tables("cocaine1"))
     target = one[0].top - 2
-    assert likelihood_models._mean_limit(one, (3.0, 0.0, one[0].top), 1.0, target, 1.0, False) == math.inf
+    assert (
+        likelihood_models._mean_limit(one, (3.0, 0.0, one[0].top), 1.0, target, 1.0, False)
+        == math.inf
+    )
     assert math.isnan(likelihood_models._crossing_by_bisection(one, 3.0, 5.0, target, False))
-    assert likelihood_models._best_means(one, np.zeros(1))[0] > 20  # the mean of highest likelihood lies on it
+    assert (
+        likelihood_models._best_means(one, np.zeros(1))[0] > 20
+    )  # the mean of highest likelihood lies on it
 
 
 def test_weak_trials_on_opposite_sides_leave_everything_possible():
@@ -333,7 +380,9 @@ def test_weak_trials_on_opposite_sides_leave_everything_possible():
     fit = likelihood_models.maximum(studies)
     assert math.isfinite(fit.mu)
     assert (fit.low, fit.high, fit.tau_low, fit.tau_high) == (-math.inf, math.inf, 0.0, math.inf)
-    far = marginal_likelihood.log_likelihood(studies, np.array([0.43e6]), np.array([1e6]))[0]  # two thirds of the area
+    far = marginal_likelihood.log_likelihood(studies, np.array([0.43e6]), np.array([1e6]))[
+        0
+    ]  # two thirds of the area
     assert fit.loglik - stats.chi2.ppf(0.95, 1) / 2 < far < fit.loglik
 
 
@@ -360,15 +409,22 @@ def test_conditional_common_effect_models(record):
     fit = likelihood_models.maximum(tabulated(measure, r_tables(record)), random=False)
     assert fit.mu == pytest.approx(value["estimate"], abs=2e-6)
     assert fit.loglik == pytest.approx(value["ll"], abs=1e-8)
-    if (record["dataset"], measure) != ("dat.li2007", "OR"):  # metafor's Hessian is numerical: 0.0166 for 0.0273
+    if (record["dataset"], measure) != (
+        "dat.li2007",
+        "OR",
+    ):  # metafor's Hessian is numerical: 0.0166 for 0.0273
         assert fit.se == pytest.approx(value["se"], rel=1e-3)
 
 
 @pytest.mark.parametrize("record", [r for r in ML if _word(r).startswith("CM")], ids=_id)
 def test_conditional_random_effects_models(record):
     value, word = record["results"], _word(record)
-    fit = likelihood_models.maximum(tabulated("OR" if word == "CM.EL" else "OR-rare", r_tables(record)))
-    if "error" in value:  # metafor does not converge where tau2 is 0; ours is the common-effect model
+    fit = likelihood_models.maximum(
+        tabulated("OR" if word == "CM.EL" else "OR-rare", r_tables(record))
+    )
+    if (
+        "error" in value
+    ):  # metafor does not converge where tau2 is 0; ours is the common-effect model
         assert fit.tau == 0
         assert math.isfinite(fit.low)
         assert math.isfinite(fit.high)
@@ -389,12 +445,17 @@ def test_conditional_random_effects_models(record):
 def _model(record: dict[str, Any], order: int = 0) -> logistic_models.Model:
     s = record["settings"]
     codes = logistic_models.CODINGS[{"1": "treatment", "0": "control"}.get(s.get("coding"), "half")]
-    return logistic_models.Model(r_tables(record), _word(record) == "UM.RS", codes, bool(s.get("cor")), order)
+    return logistic_models.Model(
+        r_tables(record), _word(record) == "UM.RS", codes, bool(s.get("cor")), order
+    )
 
 
 @pytest.mark.parametrize("record", [r for r in EE if _word(r) == "UM.FS"], ids=_id)
 def test_fixed_study_effects_common_effect(record):
-    fit, value = logistic_models.maximum(_model(record), random=False, profile=False), record["results"]
+    fit, value = (
+        logistic_models.maximum(_model(record), random=False, profile=False),
+        record["results"],
+    )
     assert fit.mu == pytest.approx(value["estimate"], abs=1e-9)
     assert fit.se == pytest.approx(value["se"], rel=1e-5)
     assert fit.loglik == pytest.approx(value["ll"], abs=1e-8)
@@ -422,9 +483,10 @@ def test_fixed_study_effects_random_effects(record):
 
 
 def test_metafor_prints_the_deviance_given_the_random_effects_as_likelihood():
-    """Cause of the differences in log-likelihood of UM.FS and CM.AL with tau2 > 0: lme4's deviance() of a mixed
-    model is that of the data given the random effects at their modes, and metafor takes it for minus twice the
-    marginal likelihood."""
+    """Cause of the differences in log-likelihood of UM.FS and CM.AL with tau2 > 0: lme4's
+    deviance() of a mixed model is that of the data given the random effects at their modes, and
+    metafor takes it for minus twice the marginal likelihood.
+    """
     record = next(r for r in ML if _id(r) == "dat.bcg-UM.FS-method=ML-nAGQ=21")
     model = _model(record)
     fit = logistic_models.maximum(model, profile=False)
@@ -438,8 +500,9 @@ def test_metafor_prints_the_deviance_given_the_random_effects_as_likelihood():
 
 @pytest.mark.parametrize("record", [r for r in ML if _word(r) == "UM.RS"], ids=_id)
 def test_random_study_effects(record):
-    """metafor fits UM.RS by Laplace's approximation only. With it our log-likelihood is theirs; by quadrature the
-    maximum lies elsewhere where tau2 is above 0."""
+    """metafor fits UM.RS by Laplace's approximation only. With it our log-likelihood is theirs; by
+    quadrature the maximum lies elsewhere where tau2 is above 0.
+    """
     value, model = record["results"], _model(record)
     fit = logistic_models.maximum(model, profile=False)
     if value["tau2"] < 1e-6:
@@ -460,14 +523,19 @@ def test_random_study_effects(record):
 @pytest.mark.parametrize("record", [r for r in EE if _word(r) == "UM.RS"], ids=_id)
 def test_random_study_effects_common_treatment_effect(record):
     """Divergence: the log-likelihood of EE fits is the deviance given the random effects."""
-    fit, value = logistic_models.maximum(_model(record), random=False, profile=False), record["results"]
+    fit, value = (
+        logistic_models.maximum(_model(record), random=False, profile=False),
+        record["results"],
+    )
     assert fit.mu == pytest.approx(value["estimate"], abs=1e-5)
     assert fit.se == pytest.approx(value["se"], rel=1e-4)
 
 
 def test_every_r_record_is_compared_or_listed():
     compared = sum(len(group) for group in (EE, ML))
-    reasons = [next(k for k in NOT_OFFERED if k in r["settings"] or k == r["measure"]) for r in REST]
+    reasons = [
+        next(k for k in NOT_OFFERED if k in r["settings"] or k == r["measure"]) for r in REST
+    ]
     assert compared + len(reasons) == len(records("07_glmm")) == 97
     assert sorted(set(reasons)) == sorted(NOT_OFFERED)
     for record in (*ML, *EE):
@@ -478,7 +546,11 @@ def test_metabin_repeats_rma_glmm():
     """Every record of 05 is meta's wrapping of one of 07, with the common effect beside the random one."""
     for record in records("05_metabin_glmm"):
         value, word = record["results"], _word(record)
-        twin = next(r for r in ML if r["dataset"] == record["dataset"] and _word(r) == word and len(r["settings"]) == 3)
+        twin = next(
+            r
+            for r in ML
+            if r["dataset"] == record["dataset"] and _word(r) == word and len(r["settings"]) == 3
+        )
         common = next(r for r in EE if r["dataset"] == record["dataset"] and _word(r) == word)
         if "error" not in twin["results"]:
             assert value["TE_random"] == pytest.approx(twin["results"]["estimate"], abs=1e-6)
@@ -509,7 +581,8 @@ def test_logistic_limits_do_not_depend_on_how_far_is_looked_at_first(factor):
     model = logistic_models.Model(tables("opioid2"), False)
     fit = logistic_models.maximum(model)
     found = [
-        logistic_models._limit(model, fit.parameters, fit.loglik, fit.se * factor, side, 0.95, True) for side in (-1, 1)
+        logistic_models._limit(model, fit.parameters, fit.loglik, fit.se * factor, side, 0.95, True)
+        for side in (-1, 1)
     ]
     np.testing.assert_allclose(found, [fit.low, fit.high], rtol=1e-10)
 
@@ -518,7 +591,10 @@ def test_random_terms_climb_with_every_step(monkeypatch):
     model = logistic_models.Model(tables("kap5"), False)
     p = logistic_models.maximum(model, profile=False).parameters
     base, loadings = logistic_models._predictor(model, np.concatenate([[p[0], 2.0], p[2:]]))
-    a, n = np.stack([model.tables.a, model.tables.c], -1), np.stack([model.tables.n1, model.tables.n2], -1)
+    a, n = (
+        np.stack([model.tables.a, model.tables.c], -1),
+        np.stack([model.tables.n1, model.tables.n2], -1),
+    )
     heights = []
     for most in range(3):
         monkeypatch.setattr(logistic_models, "_MOST_STEPS", most)
@@ -534,15 +610,21 @@ def test_random_terms_climb_with_every_step(monkeypatch):
 
 @pytest.mark.parametrize("case", list(expected()["bayes_exact"]))
 def test_posterior_on_the_curves(case):
-    """Grid accuracy of the values: 1e-4 in quantiles, 1e-5 in means. Divergence: those of the single trial were
-    computed on means up to about 9 only, where 2 % of the posterior lies beyond; see the next test."""
+    """Grid accuracy of the values: 1e-4 in quantiles, 1e-5 in means. Divergence: those of the
+    single trial were computed on means up to about 9 only, where 2 % of the posterior lies beyond;
+    see the next test.
+    """
     name, curve = case.split("|")[:2]
     value = expected()["bayes_exact"][case]
-    fit = binomial_posterior.binomial_normal(tabulated(curve[:2], tables(name)), priors.half_normal(0.5), (0.0, 2.82))
+    fit = binomial_posterior.binomial_normal(
+        tabulated(curve[:2], tables(name)), priors.half_normal(0.5), (0.0, 2.82)
+    )
     mean, new = binomial_posterior.mean_effect(fit), binomial_posterior.new_effect(fit)
     truncated = name == "cocaine1"
     assert mean.expectation() == pytest.approx(value["mean"], abs=0.04 if truncated else 1e-5)
-    np.testing.assert_allclose(mean.quantile([0.025, 0.5, 0.975]), value["q"], atol=0.2 if truncated else 1.2e-4)
+    np.testing.assert_allclose(
+        mean.quantile([0.025, 0.5, 0.975]), value["q"], atol=0.2 if truncated else 1.2e-4
+    )
     for c, key in ((0.0, "p_gt0"), (math.log(1.25), "p_gt125")):
         assert 1 - mean.cdf(c) == pytest.approx(value[key], abs=2e-5)
     assert 1 - new.cdf(0.0) == pytest.approx(value["pred_gt0"], abs=2e-5)
@@ -558,14 +640,20 @@ def test_posterior_of_the_zero_cell_trial_by_brute_integration():
     weight[0] /= 2
     density = np.zeros(mu.size)
     for t, w in zip(tau, weight, strict=True):
-        loglik = study[0].curve(study[0].table, (mu[:, None] + t * x).reshape(1, -1)).loglik.reshape(mu.size, x.size)
+        loglik = (
+            study[0]
+            .curve(study[0].table, (mu[:, None] + t * x).reshape(1, -1))
+            .loglik.reshape(mu.size, x.size)
+        )
         density += w * (np.exp(loglik - x * x / 2)).sum(-1)
     density *= np.exp(-0.5 * (mu / 2.82) ** 2)
     density /= density.sum()
     assert mean.expectation() == pytest.approx((mu * density).sum(), abs=2e-5)
     cumulative = np.cumsum(density) - density / 2
     np.testing.assert_allclose(
-        mean.quantile([0.025, 0.5, 0.975]), np.interp([0.025, 0.5, 0.975], cumulative, mu), atol=3e-4
+        mean.quantile([0.025, 0.5, 0.975]),
+        np.interp([0.025, 0.5, 0.975], cumulative, mu),
+        atol=3e-4,
     )
 
 
@@ -574,19 +662,26 @@ def test_posterior_of_the_zero_cell_trial_by_brute_integration():
     ("measure", "row"), [("OR", (7, 12, 0, 11)), ("RR", (7, 12, 0, 11)), ("OR", (60, 400, 0, 500))]
 )
 def test_posterior_of_one_zero_cell_trial_under_a_wide_prior(measure, row, sd):
-    """Brute integration over the trial's own effect and tau: given both, the mean is normal, in closed form.
+    """Brute integration over the trial's own effect and tau: given both, the mean is normal, in
+    closed form.
 
-    The prior sees far along the plateau, where points of the mean as wide apart as the prior miss the rise to it."""
+    The prior sees far along the plateau, where points of the mean as wide apart as the prior miss
+    the rise to it.
+    """
     studies = tabulated(measure, tables_of([row]))
     mean = binomial_posterior.mean_effect(
         binomial_posterior.binomial_normal(studies, priors.half_normal(0.5), (0.0, sd))
     )
     theta = np.arange(-50.0, 10 * sd + 40, 0.03)
-    curve = np.exp(studies[0].curve(studies[0].table, np.minimum(theta, 60.0)[None]).loglik[0] - studies[0].top)
+    curve = np.exp(
+        studies[0].curve(studies[0].table, np.minimum(theta, 60.0)[None]).loglik[0] - studies[0].top
+    )
     x, w = np.polynomial.legendre.leggauss(40)
     tau = 2 * (x[:, None] + 1)
     variance = sd**2 + tau**2
-    weight = w[:, None] * np.exp(-2 * tau**2 - theta**2 / (2 * variance)) / np.sqrt(variance) * curve
+    weight = (
+        w[:, None] * np.exp(-2 * tau**2 - theta**2 / (2 * variance)) / np.sqrt(variance) * curve
+    )
     weight /= weight.sum()
     drawn = sd**2 / variance * theta
     expected = (weight * drawn).sum()
@@ -594,14 +689,21 @@ def test_posterior_of_one_zero_cell_trial_under_a_wide_prior(measure, row, sd):
     assert mean.expectation() == pytest.approx(expected, rel=1e-8)
     assert mean.spread() == pytest.approx(spread, rel=1e-8)
     places = mean.quantile([0.025, 0.5, 0.975])
-    area = [(weight * special.ndtr((place - drawn) / (sd * tau / np.sqrt(variance)))).sum() for place in places]
+    area = [
+        (weight * special.ndtr((place - drawn) / (sd * tau / np.sqrt(variance)))).sum()
+        for place in places
+    ]
     # at small tau these areas are steps in the trial's effect, cut no finer than its points lie
     np.testing.assert_allclose(area, [0.025, 0.5, 0.975], atol=5e-5)
 
 
 @pytest.mark.parametrize(
     ("name", "mu_prior", "far"),
-    [("kap5", (0.0, 2.82), 9), ("alcohol2", None, 9), ("cocaine1", (0.0, 10.0), 120)],  # narrow, flat, wide
+    [
+        ("kap5", (0.0, 2.82), 9),
+        ("alcohol2", None, 9),
+        ("cocaine1", (0.0, 10.0), 120),
+    ],  # narrow, flat, wide
 )
 def test_posterior_without_heterogeneity_is_the_product_of_the_curves(name, mu_prior, far):
     studies = tabulated("OR", tables(name))
@@ -619,7 +721,14 @@ def test_posterior_without_heterogeneity_is_the_product_of_the_curves(name, mu_p
 
 def test_effects_of_large_trials_far_apart_are_their_own():
     """Where tau is many times what the trials leave open about themselves, nothing is drawn to the mean."""
-    t = tables_of([(900, 1000, 100, 1000), (100, 1000, 900, 1000), (800, 1000, 200, 1000), (150, 1000, 850, 1000)])
+    t = tables_of(
+        [
+            (900, 1000, 100, 1000),
+            (100, 1000, 900, 1000),
+            (800, 1000, 200, 1000),
+            (150, 1000, 850, 1000),
+        ]
+    )
     studies = tabulated("OR", t)
     fit = binomial_posterior.binomial_normal(studies, priors.half_normal(5.0), (0.0, 10.0))
     own = np.log(t.a * t.d / (t.b * t.c))
@@ -650,11 +759,15 @@ def test_bayes_factor_of_no_heterogeneity_meets_the_marginal_likelihoods():
 
 
 @pytest.mark.parametrize(
-    "prior", [priors.half_cauchy(0.5), priors.turner(), priors.uniform(3.0), priors.rhodes()], ids=str
+    "prior",
+    [priors.half_cauchy(0.5), priors.turner(), priors.uniform(3.0), priors.rhodes()],
+    ids=str,
 )
 def test_posterior_does_not_depend_on_how_finely_it_is_summed(prior, monkeypatch):
     def quantiles():
-        fit = binomial_posterior.binomial_normal(tabulated("RR", tables("k3_S1S3S5")), prior, (0.0, 2.82))
+        fit = binomial_posterior.binomial_normal(
+            tabulated("RR", tables("k3_S1S3S5")), prior, (0.0, 2.82)
+        )
         return binomial_posterior.mean_effect(fit).quantile([0.025, 0.5, 0.975])
 
     usual = quantiles()

@@ -7,12 +7,21 @@ import pytest
 from numpy.testing import assert_allclose
 
 from kapmeta.core.heterogeneity import variance_likelihood
-from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, local_maxima, log_likelihood
+from kapmeta.core.heterogeneity.variance_likelihood import (
+    global_maximum,
+    local_maxima,
+    log_likelihood,
+)
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
-from kapmeta.core.numerics.likelihood_search import Likelihood, Slopes, every_maximum, highest_maxima
+from kapmeta.core.numerics.likelihood_search import (
+    Likelihood,
+    Slopes,
+    every_maximum,
+    highest_maxima,
+)
 
-# Two modes between neighbours of six first nodes, the score having one sign at both: found among some million random
-# problems. Effects, variances, restricted.
+# Two modes between neighbours of six first nodes, the score having one sign at both: found among
+# some million random problems. Effects, variances, restricted.
 HIDDEN = [
     ((-0.28, -0.36, 1.22, -1.68, -0.95), (0.021, 0.018, 2.283, 4.019, 0.088), True),
     ((5.5, -0.9, -0.15, 0.51), (3.963, 0.588, 0.009, 0.077), True),
@@ -35,7 +44,9 @@ def test_a_mode_hidden_between_the_first_nodes_is_found(
     grid = np.concatenate([[0.0], np.geomspace(1e-4, 50, 4000)])
     rivals = log_likelihood(np.array(y), np.tile(v, (grid.size, 1)), grid, restricted=restricted)
     assert rivals.max() <= top + 1e-13
-    assert_allclose(here, global_maximum(np.array(y), np.array(v), restricted=restricted), rtol=1e-10)
+    assert_allclose(
+        here, global_maximum(np.array(y), np.array(v), restricted=restricted), rtol=1e-10
+    )
     small = global_maximum(1e-5 * effects, 1e-10 * variances, restricted=restricted)
     assert_allclose(1e10 * small, here, rtol=1e-10)
 
@@ -91,7 +102,9 @@ def test_maxima_have_no_unit(restricted: bool) -> None:
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-def test_zero_is_a_mode_where_the_likelihood_falls_from_it_and_nowhere_else(restricted: bool) -> None:
+def test_zero_is_a_mode_where_the_likelihood_falls_from_it_and_nowhere_else(
+    restricted: bool,
+) -> None:
     rng = np.random.default_rng(2)
     seen = []
     for _ in range(150):

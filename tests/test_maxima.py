@@ -29,7 +29,11 @@ def test_maximise_climbs_out_of_a_saddle() -> None:
 
     def saddle(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         value = x[0] ** 2 - x[0] ** 4 - x[1] ** 2
-        return float(value), np.array([2 * x[0] - 4 * x[0] ** 3, -2 * x[1]]), np.diag([2 - 12 * x[0] ** 2, -2.0])
+        return (
+            float(value),
+            np.array([2 * x[0] - 4 * x[0] ** 3, -2 * x[1]]),
+            np.diag([2 - 12 * x[0] ** 2, -2.0]),
+        )
 
     found = maximise(saddle, [0.01, 2.0], [-5, -5], [5, 5])
     assert_allclose(found.theta, [np.sqrt(0.5), 0], atol=1e-12)
@@ -48,7 +52,9 @@ def test_a_coordinate_without_effect_does_not_stop_the_search() -> None:
 
 
 def test_a_search_with_nothing_free_stays_and_has_no_covariance() -> None:
-    fit = maximise(lambda x: (-float(x @ x), -2 * x, -2 * np.eye(2)), [1.0, 2.0], [1.0, 2.0], [1.0, 2.0])
+    fit = maximise(
+        lambda x: (-float(x @ x), -2 * x, -2 * np.eye(2)), [1.0, 2.0], [1.0, 2.0], [1.0, 2.0]
+    )
     assert_allclose(fit.theta, [1.0, 2.0])
     assert np.isnan(fit.covariance).all()
 
@@ -64,7 +70,11 @@ def test_a_step_that_the_box_bends_down_is_not_taken() -> None:
     """The direction, (2, 1), points up; cut at x = 0 it points down, along slopes that no step ever finds."""
 
     def misled(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        return -1e-5 * min(1.0, abs(x[1])), np.array([1.0, -1.0]), np.array([[-1.5, 2.0], [2.0, -3.0]])
+        return (
+            -1e-5 * min(1.0, abs(x[1])),
+            np.array([1.0, -1.0]),
+            np.array([[-1.5, 2.0], [2.0, -3.0]]),
+        )
 
     fit = maximise(misled, [-1e-4, 0.0], [-1.0, -1.0], [0.0, 1.0])
     assert fit.log_likelihood == 0

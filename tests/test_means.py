@@ -1,4 +1,5 @@
-"""Means and standard deviations: worked examples, the small-sample factor, the way from other summaries.
+"""Means and standard deviations: worked examples, the small-sample factor, the way from other
+summaries.
 
 Agreement with metafor's `escalc` on every reference record is in `test_escalc`.
 """
@@ -43,7 +44,9 @@ arms = st.tuples(st.floats(1, 100), spreads, sizes, st.floats(1, 100), spreads, 
         (means.ratio_of_means, {"bias_corrected": False}, np.log(86.2 / 75.9), 0.00687001230639),
     ],
 )
-def test_worked_examples(function: Callable[..., Estimates], options: Any, y: float, v: float) -> None:
+def test_worked_examples(
+    function: Callable[..., Estimates], options: Any, y: float, v: float
+) -> None:
     effect = function(*PDA, **options)
     assert float(effect.y) == pytest.approx(y, rel=1e-11)
     assert float(effect.v) == pytest.approx(v, rel=1e-11)
@@ -79,7 +82,9 @@ def test_the_screens_at_ten_patients() -> None:
     outer, inner = 2.65 * np.log(6) / np.sqrt(10) * 0.4, 0.5
     assert five.skewness == pytest.approx(max(outer, inner), rel=1e-12)
     critical = (extremes.critical, quartiles.critical, five.critical)
-    assert critical == pytest.approx((0.5668960, 0.7780036, 0.9086833), abs=5e-8)  # 1 / ln 19 + 2.5 / 11, ...
+    assert critical == pytest.approx(
+        (0.5668960, 0.7780036, 0.9086833), abs=5e-8
+    )  # 1 / ln 19 + 2.5 / 11, ...
 
 
 # The small-sample factor.
@@ -110,7 +115,9 @@ def test_small_sample_factor_joins_without_a_step(df: float) -> None:
 
 @pytest.mark.parametrize("function", MEASURES.values(), ids=MEASURES)
 @pytest.mark.parametrize("column", range(6))
-def test_a_missing_number_makes_a_row_absent(function: Callable[..., Estimates], column: int) -> None:
+def test_a_missing_number_makes_a_row_absent(
+    function: Callable[..., Estimates], column: int
+) -> None:
     row = [*PDA]
     row[column] = np.nan
     effect = function(*np.array([PDA, row]).T)
@@ -122,7 +129,9 @@ def test_a_missing_number_makes_a_row_absent(function: Callable[..., Estimates],
 
 @pytest.mark.parametrize("function", MEASURES.values(), ids=MEASURES)
 @pytest.mark.parametrize("row", [(5, 0, 10, 4, 0, 10), (5, 1, 0, 4, 1, 10), (5, 1, 10, 4, 1, 0)])
-def test_rows_without_spread_or_people_are_absent(function: Callable[..., Estimates], row: Any) -> None:
+def test_rows_without_spread_or_people_are_absent(
+    function: Callable[..., Estimates], row: Any
+) -> None:
     effect = function(*row)
     assert effect.absent
     assert effect.v == np.inf
@@ -132,13 +141,17 @@ def test_rows_without_spread_or_people_are_absent(function: Callable[..., Estima
 @pytest.mark.parametrize(
     "row", [(5, -1, 10, 4, 1, 10), (5, 1, 10, 4, -1, 10), (5, 1, -3, 4, 1, 9), (5, 1, 9, 4, 1, -3)]
 )
-def test_impossible_rows_are_nan_and_not_absent(function: Callable[..., Estimates], row: Any) -> None:
+def test_impossible_rows_are_nan_and_not_absent(
+    function: Callable[..., Estimates], row: Any
+) -> None:
     effect = function(*row)
     assert not effect.absent
     assert np.isnan([effect.y, effect.v]).all()
 
 
-@pytest.mark.parametrize("row", [(-5, 1, 10, 4, 1, 10), (5, 1, 10, 0, 1, 10), (-5, 1, 10, -4, 1, 10)])
+@pytest.mark.parametrize(
+    "row", [(-5, 1, 10, 4, 1, 10), (5, 1, 10, 0, 1, 10), (-5, 1, 10, -4, 1, 10)]
+)
 def test_ratio_of_means_needs_positive_means(row: Any) -> None:
     effect = means.ratio_of_means(*row)
     assert not effect.absent
@@ -262,11 +275,15 @@ def _summaries(quantiles: Any, n: Any) -> list[means.MeanAndSd]:
     st.floats(1e-6, 1e6),
     st.floats(-100, 100),
 )
-def test_quantile_summaries_follow_units_and_origin(values: Any, n: int, c: float, shift: float) -> None:
+def test_quantile_summaries_follow_units_and_origin(
+    values: Any, n: int, c: float, shift: float
+) -> None:
     quantiles = np.sort(values)
     if (np.diff(quantiles) < 1e-3).any():
         return
-    for one, other in zip(_summaries(quantiles, n), _summaries((quantiles + shift) * c, n), strict=True):
+    for one, other in zip(
+        _summaries(quantiles, n), _summaries((quantiles + shift) * c, n), strict=True
+    ):
         np.testing.assert_allclose(other.mean, (one.mean + shift) * c, rtol=1e-9, atol=1e-9 * c)
         np.testing.assert_allclose(other.sd, one.sd * c, rtol=1e-8)
         np.testing.assert_allclose(other.skewness, one.skewness, rtol=1e-6, atol=1e-8)

@@ -26,7 +26,9 @@ def result_classes() -> Iterator[type]:
     for module in pkgutil.walk_packages(km.__path__, "kapmeta."):
         if module.name.endswith("__main__"):
             continue
-        for name, found in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+        for name, found in inspect.getmembers(
+            importlib.import_module(module.name), inspect.isclass
+        ):
             here = found.__module__ == module.name and not name.startswith("_")
             if here and dataclasses.is_dataclass(found) and hasattr(found, "to_frame"):
                 yield found
@@ -36,9 +38,15 @@ CLASSES = list(result_classes())
 
 
 def test_the_classes_are_found() -> None:
-    assert {"Effects", "Pooled", "Sweep", "Posterior", "MetaRegression", "AsymmetryTest", "Multiverse"} <= {
-        one.__name__ for one in CLASSES
-    }
+    assert {
+        "Effects",
+        "Pooled",
+        "Sweep",
+        "Posterior",
+        "MetaRegression",
+        "AsymmetryTest",
+        "Multiverse",
+    } <= {one.__name__ for one in CLASSES}
 
 
 @pytest.mark.parametrize("one", CLASSES, ids=lambda one: one.__name__)
@@ -55,28 +63,56 @@ FEW = BCG.select([0, 3, 4, 7])
 Call = Callable[[Effects], Any]
 MANY: dict[str, tuple[Call, str, str]] = {
     **{
-        method: (lambda e, method=method: km.asymmetry_test(e, method=method), "for asymmetry by", "10.1136/bmj.d4002")
+        method: (
+            lambda e, method=method: km.asymmetry_test(e, method=method),
+            "for asymmetry by",
+            "10.1136/bmj.d4002",
+        )
         for method in TESTS
     },
     "trim and fill": (km.trim_and_fill, "by trim and fill", "10.1111/j.0006-341x.2000.00455.x"),
     "PET-PEESE": (km.pet_peese, "by PE", "10.1002/jrsm.1095"),
     "limit": (km.limit_meta_analysis, "by limit meta-analysis", "10.1093/biostatistics/kxq046"),
     "selection": (
-        lambda e: km.selection_model(e, weight="beta"), "by beta selection model", "10.1037/met0000119",
+        lambda e: km.selection_model(e, weight="beta"),
+        "by beta selection model",
+        "10.1037/met0000119",
     ),
     "weights": (
-        lambda e: km.selection_model(e, delta=(1, 0.5)), "weights given", "10.1037/1082-989X.10.4.428",
+        lambda e: km.selection_model(e, delta=(1, 0.5)),
+        "weights given",
+        "10.1037/1082-989X.10.4.428",
     ),
-    "other weights": (lambda e: km.selection_model(e, weight="power"), "power function", "2753.2003.00457.x"),
-    "copas": (lambda e: km.copas(e, force=True, published=(0.9,)), "Copas selection", "10.1177/096228020101000402"),
+    "other weights": (
+        lambda e: km.selection_model(e, weight="power"),
+        "power function",
+        "2753.2003.00457.x",
+    ),
+    "copas": (
+        lambda e: km.copas(e, force=True, published=(0.9,)),
+        "Copas selection",
+        "10.1177/096228020101000402",
+    ),
     "excess": (km.excess_significance, "Test of excess significance", "10.1177/1740774507079441"),
-}  # fmt: skip
+}
 ANY: dict[str, tuple[Call, str, str]] = {
-    "S-value": (km.publication_bias_sensitivity, "Publication bias sensitivity", "10.1111/rssc.12440"),
+    "S-value": (
+        km.publication_bias_sensitivity,
+        "Publication bias sensitivity",
+        "10.1111/rssc.12440",
+    ),
     "null studies": (km.fail_safe_n, "Null studies it would take", "10.1037/0033-2909.86.3.638"),
     "Orwin": (lambda e: km.fail_safe_n(e, method="orwin"), "Orwin's", "10.3102/10769986008002157"),
-    "Rosenberg": (lambda e: km.fail_safe_n(e, method="rosenberg"), "Rosenberg's", "0014-3820.2005.tb01004.x"),
-    "E-value": (lambda e: km.e_value(km.pool(e), common_outcome=False), "E-value", "10.7326/M16-2607"),
+    "Rosenberg": (
+        lambda e: km.fail_safe_n(e, method="rosenberg"),
+        "Rosenberg's",
+        "0014-3820.2005.tb01004.x",
+    ),
+    "E-value": (
+        lambda e: km.e_value(km.pool(e), common_outcome=False),
+        "E-value",
+        "10.7326/M16-2607",
+    ),
 }
 
 
@@ -94,7 +130,10 @@ def test_method_definition_number_and_paper(call: Call, words: str, doi: str) ->
 
 @pytest.mark.parametrize("call", [call for call, *_ in ANY.values()], ids=list(ANY))
 def test_few_trials_are_said_to_tell_what_it_would_take(call: Call) -> None:
-    assert "With 4 studies this says what bias it would take, not whether there is any." in call(FEW).methods_text()
+    assert (
+        "With 4 studies this says what bias it would take, not whether there is any."
+        in call(FEW).methods_text()
+    )
     assert "With 13 studies" not in call(BCG).methods_text()
 
 
@@ -116,9 +155,15 @@ def test_effects() -> None:
 
 def test_follow_up() -> None:
     rows = pd.DataFrame(
-        {"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3, "events_t": [18, 14, 10],
-         "events_c": [10, 6, 4]}
-    )  # fmt: skip
+        {
+            "study": ["A"] * 3,
+            "months": [1, 3, 6],
+            "n_t": [30] * 3,
+            "n_c": [31] * 3,
+            "events_t": [18, 14, 10],
+            "events_c": [10, 6, 4],
+        }
+    )
     text = km.abstinence_curve(rows).methods_text()
     assert "in A was followed over 1, 3 and 6 months" in text
     assert "no correlation was assumed" in text
@@ -134,13 +179,23 @@ def test_follow_up() -> None:
     ids=["tau2", "ci", "prediction"],
 )
 def test_every_method_of_a_table_has_a_paper(words: Iterable[str], without: set[str]) -> None:
-    assert {word for word in words if word not in REFERENCES and word.partition("-")[0] not in REFERENCES} == without
+    assert {
+        word
+        for word in words
+        if word not in REFERENCES and word.partition("-")[0] not in REFERENCES
+    } == without
 
 
 CITED: dict[str, tuple[Call, set[str]]] = {
     "defaults": (km.pool, {"Viechtbauer", "Knapp", "Higgins"}),
-    "others": (lambda e: km.pool(e, tau2="SJ", ci="skovgaard", prediction="nnf"), {"Veroniki", "Guolo", "Nagashima"}),
-    "regression": (lambda e: km.meta_regression(e, ["latitude"]), {"Thompson", "Viechtbauer", "Knapp"}),
+    "others": (
+        lambda e: km.pool(e, tau2="SJ", ci="skovgaard", prediction="nnf"),
+        {"Veroniki", "Guolo", "Nagashima"},
+    ),
+    "regression": (
+        lambda e: km.meta_regression(e, ["latitude"]),
+        {"Thompson", "Viechtbauer", "Knapp"},
+    ),
     "subgroups": (lambda e: km.subgroups(e, "allocation"), {"Borenstein", "Viechtbauer"}),
     "Bayes": (lambda e: km.pool_bayes(e, tau_prior=0.5), {"Röver"}),
     "left out": (lambda e: km.leave_one_out(km.pool(e)), {"Viechtbauer", "Knapp"}),

@@ -46,8 +46,12 @@ def odds(a: Arm, half: Any) -> Any:
 
 def imors(record: dict[str, Any], t: Arm, c: Arm) -> tuple[Any, Any]:
     settings = record["settings"]
-    half = 0.5 * ((t.events == 0) | (t.events == t.observed) | (c.events == 0) | (c.events == c.observed))
-    good = settings.get("small.values") != "bad"  # a small risk is good: the best case is then none under treatment
+    half = 0.5 * (
+        (t.events == 0) | (t.events == t.observed) | (c.events == 0) | (c.events == c.observed)
+    )
+    good = (
+        settings.get("small.values") != "bad"
+    )  # a small risk is good: the best case is then none under treatment
     one, ratio = np.ones(t.events.size), odds(c, half) / odds(t, half)
     return {
         "0": (0 * one, 0 * one),
@@ -83,9 +87,19 @@ def by_ours(record: dict[str, Any]) -> tuple[Any, Any] | None:
     if word is None:
         return None
     if word == "GH":
-        best = counted((t.events + i["miss1"], t.observed + i["miss1"]), (c.events, c.observed + i["miss2"]), record)
-        worst = counted((t.events, t.observed + i["miss1"]), (c.events + i["miss2"], c.observed + i["miss2"]), record)
-        return counted((t.events, t.observed), (c.events, c.observed), record).y, gamble_hollis(worst, best)
+        best = counted(
+            (t.events + i["miss1"], t.observed + i["miss1"]),
+            (c.events, c.observed + i["miss2"]),
+            record,
+        )
+        worst = counted(
+            (t.events, t.observed + i["miss1"]),
+            (c.events + i["miss2"], c.observed + i["miss2"]),
+            record,
+        )
+        return counted((t.events, t.observed), (c.events, c.observed), record).y, gamble_hollis(
+            worst, best
+        )
     found = informative(t, c, *imors(record, t, c), **options)
     return found.y, found.v
 
@@ -99,8 +113,12 @@ def test_every_record_of_the_reference_is_accounted_for() -> None:
             fates["available case" if fun == "meta::metabin" else "not offered here"] += 1
             continue
         y, v = ours
-        np.testing.assert_allclose(y, expected["TE"], rtol=1e-10, atol=1e-12, err_msg=str(record["settings"]))
-        np.testing.assert_allclose(np.sqrt(v), expected["seTE"], rtol=1e-10, err_msg=str(record["settings"]))
+        np.testing.assert_allclose(
+            y, expected["TE"], rtol=1e-10, atol=1e-12, err_msg=str(record["settings"])
+        )
+        np.testing.assert_allclose(
+            np.sqrt(v), expected["seTE"], rtol=1e-10, err_msg=str(record["settings"])
+        )
         common, random = combine(y, v, tau2=0.0), combine(y, v, tau2="REML")
         pooled = [
             common.estimate,
@@ -112,7 +130,16 @@ def test_every_record_of_the_reference_is_accounted_for() -> None:
             random.low,
             random.high,
         ]
-        names = ("TE_common", "seTE_common", "TE_random", "seTE_random", "tau2", "Q", "lower_random", "upper_random")
+        names = (
+            "TE_common",
+            "seTE_common",
+            "TE_random",
+            "seTE_random",
+            "tau2",
+            "Q",
+            "lower_random",
+            "upper_random",
+        )
         np.testing.assert_allclose(pooled, [expected[name] for name in names], rtol=1e-8, atol=1e-9)
         fates["compared"] += 1
     assert fates == {"compared": 45, "available case": 3, "not offered here": 24}
@@ -120,7 +147,9 @@ def test_every_record_of_the_reference_is_accounted_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [r for r in RECORDS if r["settings"]["fun"] == "meta::metabin"], ids=lambda r: r["measure"]
+    "record",
+    [r for r in RECORDS if r["settings"]["fun"] == "meta::metabin"],
+    ids=lambda r: r["measure"],
 )
 def test_available_case(record: dict[str, Any]) -> None:
     """meta's own table: the risk ratio divides by n + 0.5, as metamiss does."""
@@ -129,7 +158,9 @@ def test_available_case(record: dict[str, Any]) -> None:
     found = informative(t, c, 1.0, 1.0, measure=record["measure"], correction="metamiss")
     whole = (t.events > 0) & (c.events > 0) & (t.events < t.observed) & (c.events < c.observed)
     np.testing.assert_allclose(found.y[whole], np.array(expected["TE"])[whole], rtol=1e-10)
-    np.testing.assert_allclose(np.sqrt(found.v)[whole], np.array(expected["seTE"])[whole], rtol=1e-10)
+    np.testing.assert_allclose(
+        np.sqrt(found.v)[whole], np.array(expected["seTE"])[whole], rtol=1e-10
+    )
 
 
 IMOR3 = arm([8, 12, 13], [6, 8, 13], [3, 7, 3]), arm([6, 0, 6], [11, 21, 18], [6, 7, 3])
@@ -138,9 +169,21 @@ IMOR3 = arm([8, 12, 13], [6, 8, 13], [3, 7, 3]), arm([6, 0, 6], [11, 21, 18], [6
 @pytest.mark.parametrize(
     "imor, y, se",
     [
-        ((0.0, 0.0), [0.589962944325, 3.25408135386, 0.701730924251], [0.435160747753, 1.43417841459, 0.414813148215]),
-        ((0.5, 0.5), [0.535568872259, 3.3227974886, 0.706846024918], [0.421811441506, 1.43089859274, 0.41088813786]),
-        ((2.0, 2.0), [0.411271155581, 3.11344747182, 0.662510211098], [0.370212244812, 1.41199124062, 0.391680644925]),
+        (
+            (0.0, 0.0),
+            [0.589962944325, 3.25408135386, 0.701730924251],
+            [0.435160747753, 1.43417841459, 0.414813148215],
+        ),
+        (
+            (0.5, 0.5),
+            [0.535568872259, 3.3227974886, 0.706846024918],
+            [0.421811441506, 1.43089859274, 0.41088813786],
+        ),
+        (
+            (2.0, 2.0),
+            [0.411271155581, 3.11344747182, 0.662510211098],
+            [0.370212244812, 1.41199124062, 0.391680644925],
+        ),
         (
             (np.inf, 0.0),
             [0.908416673398, 3.70770150152, 0.909370287155],
@@ -153,7 +196,9 @@ IMOR3 = arm([8, 12, 13], [6, 8, 13], [3, 7, 3]), arm([6, 0, 6], [11, 21, 18], [6
         ),
     ],
 )
-def test_values_of_the_specification(imor: tuple[float, float], y: list[float], se: list[float]) -> None:
+def test_values_of_the_specification(
+    imor: tuple[float, float], y: list[float], se: list[float]
+) -> None:
     found = informative(*IMOR3, *np.minimum(imor, FOR_ALL), correction="metamiss")
     np.testing.assert_allclose(found.y, y, rtol=1e-10)
     np.testing.assert_allclose(np.sqrt(found.v), se, rtol=1e-10)
@@ -162,8 +207,12 @@ def test_values_of_the_specification(imor: tuple[float, float], y: list[float], 
 @given(st.integers(0, 10_000), st.sampled_from(["RR", "OR", "RD"]))
 def test_all_or_none_of_the_missing_is_a_counted_table(seed: int, measure: str) -> None:
     rng = np.random.default_rng(seed)
-    t, c = (arm(rng.integers(1, 9, 4), rng.integers(1, 9, 4), rng.integers(0, 9, 4)) for _ in range(2))
-    function = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[measure]
+    t, c = (
+        arm(rng.integers(1, 9, 4), rng.integers(1, 9, 4), rng.integers(0, 9, 4)) for _ in range(2)
+    )
+    function = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[
+        measure
+    ]
     for good_t in (True, False):
         for good_c in (True, False):
             tables = function(*imputed(t, good_t), *imputed(c, good_c))
@@ -177,7 +226,9 @@ def test_all_or_none_of_the_missing_is_a_counted_table(seed: int, measure: str) 
 def test_nobody_missing_is_the_plain_effect(seed: int, measure: str) -> None:
     rng = np.random.default_rng(seed)
     t, c = (arm(rng.integers(0, 9, 4), rng.integers(1, 9, 4), np.zeros(4)) for _ in range(2))
-    function = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[measure]
+    function = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[
+        measure
+    ]
     plain = function(t.events, t.observed, c.events, c.observed)
     found = informative(t, c, 3.0, 0.2, measure=measure)
     np.testing.assert_allclose(found.y, plain.y, rtol=1e-10, atol=1e-12)
@@ -186,7 +237,9 @@ def test_nobody_missing_is_the_plain_effect(seed: int, measure: str) -> None:
 
 
 @given(st.floats(0.05, 0.95), st.floats(-4, 4), st.floats(0.01, 2))
-def test_the_effect_rises_with_the_imor_of_the_treated(p: float, log_imor: float, more: float) -> None:
+def test_the_effect_rises_with_the_imor_of_the_treated(
+    p: float, log_imor: float, more: float
+) -> None:
     t, c = arm([20 * p], [20 * (1 - p)], [5]), arm([8], [12], [5])
     low, high = (informative(t, c, np.exp(x), 1.0).y[0] for x in (log_imor, log_imor + more))
     assert high > low
@@ -218,12 +271,17 @@ def test_uncertain_imor() -> None:
         at = at_nodes(t, c, centre, (1.0, 1.0), correlation=rho)
         spread = averaged(at.y, 0 * at.v, nodes(rho)[2])[1]
         assert spread[0] == pytest.approx(extra, rel=0.02)
-        assert uncertain(t, c, centre, (1.0, 1.0), correlation=rho).y[0] == pytest.approx(0.516, abs=2e-3)
+        assert uncertain(t, c, centre, (1.0, 1.0), correlation=rho).y[0] == pytest.approx(
+            0.516, abs=2e-3
+        )
     at = at_nodes(t, c, centre, (0.01, 0.01))
     small = averaged(at.y, 0 * at.v, nodes()[2])[1]
     p, q = 8 / 14, (8 / 14 * 0.5) / (8 / 14 * 0.5 + 6 / 14)
     pc, qc = 6 / 17, (6 / 17 * 0.5) / (6 / 17 * 0.5 + 11 / 17)
-    g = 3 / 17 * q * (1 - q) / ((14 * p + 3 * q) / 17), 6 / 23 * qc * (1 - qc) / ((17 * pc + 6 * qc) / 23)
+    g = (
+        3 / 17 * q * (1 - q) / ((14 * p + 3 * q) / 17),
+        6 / 23 * qc * (1 - qc) / ((17 * pc + 6 * qc) / 23),
+    )
     assert small[0] == pytest.approx(1e-4 * (g[0] ** 2 + g[1] ** 2), rel=1e-3)
     assert g[0] ** 2 + g[1] ** 2 == pytest.approx(0.025350, rel=1e-4)
     sure = uncertain(t, c, centre, (0.0, 0.0))
@@ -233,12 +291,18 @@ def test_uncertain_imor() -> None:
 def test_mixture_limits() -> None:
     one = mixture_limits(np.array([[0.3]]), np.array([[0.2]]), np.array([[np.inf]]), np.ones(1))
     np.testing.assert_allclose(
-        np.ravel(one[:2]), [0.3 - 1.959963984540054 * 0.2, 0.3 + 1.959963984540054 * 0.2], rtol=1e-12
+        np.ravel(one[:2]),
+        [0.3 - 1.959963984540054 * 0.2, 0.3 + 1.959963984540054 * 0.2],
+        rtol=1e-12,
     )
     weight = np.array([0.5, 0.5])
     rng = np.random.default_rng(5)
-    draws = np.where(rng.random(400_000) < 0.5, rng.normal(0, 1, 400_000), 2 + 0.5 * rng.standard_t(3, 400_000))
-    low, high, p = mixture_limits(np.array([0.0, 2.0]), np.array([1.0, 0.5]), np.array([np.inf, 3.0]), weight)
+    draws = np.where(
+        rng.random(400_000) < 0.5, rng.normal(0, 1, 400_000), 2 + 0.5 * rng.standard_t(3, 400_000)
+    )
+    low, high, p = mixture_limits(
+        np.array([0.0, 2.0]), np.array([1.0, 0.5]), np.array([np.inf, 3.0]), weight
+    )
     np.testing.assert_allclose([low, high], np.quantile(draws, [0.025, 0.975]), atol=0.02)
     assert p == pytest.approx(2 * min((draws < 0).mean(), (draws > 0).mean()), abs=0.005)
 

@@ -25,14 +25,18 @@ MEASURES = {"RR": km.risk_ratio, "OR": km.odds_ratio, "RD": km.risk_difference}
 
 
 def close(found: Any, reference: Any, rtol: float = 1e-9, atol: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol)
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol
+    )
 
 
 def bcg() -> km.Effects:
     inputs, names = RECORDS[2]["inputs"], [f"trial {i + 1}" for i in range(13)]
     year = next(r["inputs"]["year"] for r in RECORDS if r["settings"].get("mods") == "~ablat+year")
     alloc = next(r["inputs"]["alloc"] for r in RECORDS if r["settings"].get("mods") == "~alloc")
-    frame = pd.DataFrame({"study": names, "y": inputs["yi"], "v": inputs["vi"], "ablat": inputs["ablat"]})
+    frame = pd.DataFrame(
+        {"study": names, "y": inputs["yi"], "v": inputs["vi"], "ablat": inputs["ablat"]}
+    )
     return km.generic(frame.assign(year=year, alloc=alloc), y="y", v="v", measure="RR")
 
 
@@ -61,7 +65,9 @@ def reference_effects(record: dict[str, Any]) -> km.Effects:
         frame = pd.DataFrame({"study": names, "y": inputs["yi"], "v": inputs["vi"]})
         return km.generic(frame.assign(subgroup=[str(g) for g in inputs["subgroup"]]), y="y", v="v")
     columns = {"events_t": "ai", "n_t": "n1i", "events_c": "ci", "n_c": "n2i"}
-    frame = pd.DataFrame({"study": names, **{ours: inputs[theirs] for ours, theirs in columns.items()}})
+    frame = pd.DataFrame(
+        {"study": names, **{ours: inputs[theirs] for ours, theirs in columns.items()}}
+    )
     return MEASURES[record["measure"]](frame.assign(subgroup=inputs["subgroup"]))
 
 
@@ -82,18 +88,34 @@ def test_subgroups_agree_with_meta(i: int) -> None:
     )
     order = [str(name) for name in expected["subgroups"]]
     groups = [found[name] for name in order]
-    fields = {"estimate": "TE_random_w", "se": "seTE_random_w", "low": "lower_random_w", "high": "upper_random_w"}
+    fields = {
+        "estimate": "TE_random_w",
+        "se": "seTE_random_w",
+        "low": "lower_random_w",
+        "high": "upper_random_w",
+    }
     fields |= {"k": "k_w", "q": "Q_w", "tau2": "tau2_w"}
     for ours, theirs in fields.items():
         close([getattr(group, ours) for group in groups], expected[theirs])
-    if not scaled:  # meta's prediction interval beside Hartung-Knapp subgroups has the classic standard error too
-        for ours, theirs in {"prediction_low": "lower_predict_w", "prediction_high": "upper_predict_w"}.items():
+    # meta's prediction interval beside Hartung-Knapp subgroups has the classic standard error too
+    if not scaled:
+        for ours, theirs in {
+            "prediction_low": "lower_predict_w",
+            "prediction_high": "upper_predict_w",
+        }.items():
             close([getattr(group, ours) for group in groups], expected[theirs], rtol=1e-8)
-    close([found.overall.estimate, found.overall.tau2], [expected["TE_random"][0], expected["tau2"][0]])
-    if common and options["method.tau"] == "REML":  # with DL meta shows Jackson's interval instead of the Q-profile one
+    close(
+        [found.overall.estimate, found.overall.tau2],
+        [expected["TE_random"][0], expected["tau2"][0]],
+    )
+    if (
+        common and options["method.tau"] == "REML"
+    ):  # with DL meta shows Jackson's interval instead of the Q-profile one
         close(found.tau2, expected["tau2_resid"][0])
         limits = [expected[f"{side}_tau2_resid"][0] for side in ("lower", "upper")]
-        close([groups[0].tau2_low, groups[0].tau2_high], limits, atol=1.3e-4)  # R's uniroot stops at 1.2e-4
+        close(
+            [groups[0].tau2_low, groups[0].tau2_high], limits, atol=1.3e-4
+        )  # R's uniroot stops at 1.2e-4
     assert found.df_between == expected["df_Q_b_random"][0]
     if scaled:  # theirs takes the scaled standard errors: with them the formula gives their number
         y, w = (np.array([getattr(g, name) for g in groups]) for name in ("estimate", "se"))
@@ -101,13 +123,18 @@ def test_subgroups_agree_with_meta(i: int) -> None:
         close((w * (y - (w * y).sum() / w.sum()) ** 2).sum(), expected["Q_b_random"][0])
         assert abs(found.q_between / expected["Q_b_random"][0] - 1) > 1e-3
     else:
-        close([found.q_between, found.p_between], [expected["Q_b_random"][0], expected["pval_Q_b_random"][0]])
+        close(
+            [found.q_between, found.p_between],
+            [expected["Q_b_random"][0], expected["pval_Q_b_random"][0]],
+        )
     if options.get("method", "Inverse") == "Inverse":
         fixed = subgroups(effects, "subgroup", model="common")
         close([fixed[name].estimate for name in order], expected["TE_common_w"])
         close([fixed[name].se for name in order], expected["seTE_common_w"])
         close(
-            [fixed.q_between, fixed.p_between], [expected["Q_b_common"][0], expected["pval_Q_b_common"][0]], rtol=1e-8
+            [fixed.q_between, fixed.p_between],
+            [expected["Q_b_common"][0], expected["pval_Q_b_common"][0]],
+            rtol=1e-8,
         )
 
 
@@ -123,7 +150,9 @@ def test_worked_values_of_the_specification() -> None:
     assert found["cocaine"].method.model == "single"
     allocation = subgroups(BCG, "alloc")
     close(
-        [allocation.tau2, allocation.q_between, allocation.p_between], [0.361503664, 1.767511402, 0.413228], rtol=5e-7
+        [allocation.tau2, allocation.q_between, allocation.p_between],
+        [0.361503664, 1.767511402, 0.413228],
+        rtol=5e-7,
     )
     close([allocation.f_between, allocation.f_p_value], [0.966220845, 0.413384], rtol=2e-6)
     assert allocation.f_df == 10
@@ -132,7 +161,10 @@ def test_worked_values_of_the_specification() -> None:
 def test_hartung_knapp_between_subgroups_is_the_omnibus_test_of_the_regression() -> None:
     between, regressed = subgroups(BCG, "alloc"), meta_regression(BCG, ["alloc"], ci="hksj")
     assert regressed.omnibus is not None
-    close([between.f_between, between.f_p_value], [regressed.omnibus.statistic, regressed.omnibus.p_value])
+    close(
+        [between.f_between, between.f_p_value],
+        [regressed.omnibus.statistic, regressed.omnibus.p_value],
+    )
     wald = meta_regression(BCG, ["alloc"], ci="wald")
     assert wald.omnibus is not None
     close([between.q_between, between.p_between], [wald.omnibus.statistic, wald.omnibus.p_value])
@@ -168,11 +200,15 @@ def test_subgroups_show_pairs_limits_and_single_trials() -> None:
 
 def test_subgroups_refuse_what_cannot_be_compared() -> None:
     effects = kap5()
-    with pytest.raises(ValueError, match='no column "drug" among the trials; there are: study, substance'):
+    with pytest.raises(
+        ValueError, match='no column "drug" among the trials; there are: study, substance'
+    ):
         subgroups(effects, "drug")
     with pytest.raises(ValueError, match='subgroup has one level, "a", in all studies'):
         subgroups(effects, ["a"] * 5)
-    with pytest.raises(ValueError, match='subgroup is missing in row 2 \\("S2"\\): every study needs a subgroup'):
+    with pytest.raises(
+        ValueError, match='subgroup is missing in row 2 \\("S2"\\): every study needs a subgroup'
+    ):
         subgroups(effects, ["a", None, "b", "b", "b"])
     with pytest.raises(ValueError, match="one value a study: got 2 values for 5 studies"):
         subgroups(effects, ["a", "b"])
@@ -230,15 +266,21 @@ def test_i2_and_r2_agree_with_metafor() -> None:
             continue
         inputs = record["inputs"]
         names = [f"s{i}" for i in range(len(inputs["yi"]))]
-        effects = km.generic(pd.DataFrame({"study": names, "y": inputs["yi"], "v": inputs["vi"]}), y="y", v="v")
+        effects = km.generic(
+            pd.DataFrame({"study": names, "y": inputs["yi"], "v": inputs["vi"]}), y="y", v="v"
+        )
         design = pd.DataFrame(inputs["X"], columns=inputs["X_cols"])
         if settings["method"] == "EE":
             found = meta_regression(effects, design, model="common", ci="wald", intercept=False)
         else:
-            found = meta_regression(effects, design, tau2=settings["method"], ci="wald", intercept=False)
+            found = meta_regression(
+                effects, design, tau2=settings["method"], ci="wald", intercept=False
+            )
         close([100 * found.i2, found.h2], [expected["I2"], expected["H2"]], atol=1e-9)
         if expected["R2"] is not None:
-            loose = "warnings" in expected  # there metafor's model without moderators stopped at its default tolerance
+            loose = (
+                "warnings" in expected
+            )  # there metafor's model without moderators stopped at its default tolerance
             close(100 * found.r2, expected["R2"], rtol=1e-7 if loose else 1e-8, atol=1e-9)
         close(found.q_p_value, expected["QEp"], rtol=1e-8)
         close([found.loglik, found.loglik_restricted], [expected["ll_ML"], expected["ll_REML"]])
@@ -252,21 +294,33 @@ def test_columns_formula_and_matrix_are_the_same_regression() -> None:
     for other in (formula, matrix):
         close(other.estimate, columns.estimate, rtol=1e-8)
         close(other.tau2, columns.tau2, rtol=1e-8)
-    assert formula.names == columns.names == ("intercept", "ablat", "alloc[random]", "alloc[systematic]")
+    assert (
+        formula.names
+        == columns.names
+        == ("intercept", "ablat", "alloc[random]", "alloc[systematic]")
+    )
     assert matrix.names == ("intercept", "x1", "x2", "x3")
     means = meta_regression(BCG, "~ 0 + alloc", ci="wald")
     by_columns = meta_regression(BCG, ["alloc"], intercept=False, ci="wald")
     close(means.estimate, by_columns.estimate)
-    close(means.estimate, [subgroups(BCG, "alloc")[name].estimate for name in ("alternate", "random", "systematic")])
+    close(
+        means.estimate,
+        [subgroups(BCG, "alloc")[name].estimate for name in ("alternate", "random", "systematic")],
+    )
     close(means.r2, formula_r2(BCG))
     curve = meta_regression(BCG, "ablat + I(ablat**2)", ci="wald")
     close(
         curve.estimate,
-        next(r["results"]["z"]["beta"] for r in RECORDS if r["settings"].get("mods") == "~ablat+I(ablat^2)"),
+        next(
+            r["results"]["z"]["beta"]
+            for r in RECORDS
+            if r["settings"].get("mods") == "~ablat+I(ablat^2)"
+        ),
     )
     new = {"ablat": [10.0, 40.0]}
     close(
-        curve.predict(new)["y"], np.column_stack([np.ones(2), new["ablat"], np.square(new["ablat"])]) @ curve.estimate
+        curve.predict(new)["y"],
+        np.column_stack([np.ones(2), new["ablat"], np.square(new["ablat"])]) @ curve.estimate,
     )
     coded = meta_regression(BCG, "~ C(alloc)")
     close(coded.estimate, meta_regression(BCG, ["alloc"]).estimate)
@@ -295,7 +349,8 @@ def test_predictions_and_contrasts() -> None:
     with pytest.raises(ValueError, match='unknown coefficient "alloc"'):
         found.contrast({"alloc": 1})
     with pytest.raises(
-        ValueError, match='alloc has no level "blind" in the fit; it has: alternate, random, systematic'
+        ValueError,
+        match='alloc has no level "blind" in the fit; it has: alternate, random, systematic',
     ):
         found.predict({"alloc": ["blind"]})
     with pytest.raises(ValueError, match='data has no column "alloc"'):
@@ -314,18 +369,23 @@ def test_predictions_and_contrasts() -> None:
 
 
 def test_likelihood_ratio_agrees_with_metafor() -> None:
-    expected = next(r["results"] for r in RECORDS if r["settings"]["fun"] == "metafor::anova.rma LRT")
+    expected = next(
+        r["results"] for r in RECORDS if r["settings"]["fun"] == "metafor::anova.rma LRT"
+    )
     full = meta_regression(BCG, ["ablat", "year"], tau2="ML")
     reduced = meta_regression(BCG, np.ones((13, 1)), tau2="ML")
     found = likelihood_ratio(full, reduced)
     close(
-        [found["statistic"], found["p_value"], 100 * found["r2"]], [expected["LRT"], expected["pval"], expected["R2"]]
+        [found["statistic"], found["p_value"], 100 * found["r2"]],
+        [expected["LRT"], expected["pval"], expected["R2"]],
     )
     close([full.loglik, reduced.loglik], [expected["ll_f"], expected["ll_r"]])
     with pytest.raises(ValueError, match='both fits need tau2="ML": got REML and ML'):
         likelihood_ratio(meta_regression(BCG, ["ablat"]), reduced)
     with pytest.raises(ValueError, match="must be some of those of full"):
-        likelihood_ratio(meta_regression(BCG, ["ablat"], tau2="ML"), meta_regression(BCG, ["year"], tau2="ML"))
+        likelihood_ratio(
+            meta_regression(BCG, ["ablat"], tau2="ML"), meta_regression(BCG, ["year"], tau2="ML")
+        )
     with pytest.raises(ValueError, match="of the same studies"):
         likelihood_ratio(full, meta_regression(BCG.select(np.arange(13) > 0), ["year"], tau2="ML"))
 
@@ -337,7 +397,11 @@ def formula_r2(effects: km.Effects) -> float:
 
 def with_column(**columns: list[Any]) -> km.Effects:
     frame = pd.DataFrame(
-        {"study": list("ABCDEF"), "y": [0.1, 0.5, 0.2, 0.9, 0.4, 0.7], "v": [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]}
+        {
+            "study": list("ABCDEF"),
+            "y": [0.1, 0.5, 0.2, 0.9, 0.4, 0.7],
+            "v": [0.1, 0.2, 0.1, 0.3, 0.2, 0.1],
+        }
     )
     return km.generic(frame.assign(**columns), y="y", v="v")
 
@@ -346,11 +410,18 @@ def with_column(**columns: list[Any]) -> km.Effects:
     ("columns", "moderators", "message"),
     [
         ({"m": [3.0] * 6}, ["m"], 'moderator "m" is constant: it is 3 in all 6 studies'),
-        ({"m": [1, 2, None, 4, 5, 6]}, ["m"], 'moderator m is missing in row 3 \\("C"\\): give its value'),
+        (
+            {"m": [1, 2, None, 4, 5, 6]},
+            ["m"],
+            'moderator m is missing in row 3 \\("C"\\): give its value',
+        ),
         (
             {"a": [1, 2, 3, 4, 5, 6], "b": [11, 21, 31, 41, 51, 61]},
             ["a", "b"],
-            'moderators are collinear: "b" is given by "a" in these 6 studies; leave one of them out',
+            (
+                'moderators are collinear: "b" is given by "a" in these 6 studies; leave one of'
+                " them out"
+            ),
         ),
         (
             {"f": list("xxxxxy")},
@@ -360,14 +431,23 @@ def with_column(**columns: list[Any]) -> km.Effects:
         (
             {"f": list("uvwxyz")},
             ["f"],
-            "too many moderators: 6 coefficients .* from 6 studies leave no residual degrees of freedom",
+            (
+                "too many moderators: 6 coefficients .* from 6 studies leave no residual degrees of"
+                " freedom"
+            ),
         ),
-        ({"m": [1, 2, 3, 4, 5, 6]}, ["months"], 'no column "months" among the moderators of the studies; there are: '),
+        (
+            {"m": [1, 2, 3, 4, 5, 6]},
+            ["months"],
+            'no column "months" among the moderators of the studies; there are: ',
+        ),
         ({}, np.ones((5, 2)), "one row a study: got 5 rows for 6 studies"),
         ({}, np.array([1, 2, np.nan, 3, 4, 5]), 'moderator x1 is missing in row 3 \\("C"\\)'),
     ],
 )
-def test_moderators_that_cannot_be_fitted_are_refused(columns: Any, moderators: Any, message: str) -> None:
+def test_moderators_that_cannot_be_fitted_are_refused(
+    columns: Any, moderators: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         meta_regression(with_column(**columns), moderators)
 
@@ -376,19 +456,26 @@ def test_other_refusals() -> None:
     effects = with_column(m=[1, 2, 3, 4, 5, 6])
     with pytest.raises(TypeError, match="effects must come from risk_ratio"):
         meta_regression([1, 2, 3], ["m"])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="moderators must be a formula, column names or a design matrix: got int"):
+    with pytest.raises(
+        TypeError, match="moderators must be a formula, column names or a design matrix: got int"
+    ):
         meta_regression(effects, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='unknown interval "profile"'):
         meta_regression(effects, ["m"], ci="profile")
     with pytest.raises(ValueError, match="the common-effect model has no between-study variance"):
         meta_regression(effects, ["m"], model="common", tau2="DL")
     equal = km.generic(
-        pd.DataFrame({"study": list("ABCD"), "y": [1.0] * 4, "v": [1.0] * 4, "m": [1, 2, 3, 5]}), y="y", v="v"
+        pd.DataFrame({"study": list("ABCD"), "y": [1.0] * 4, "v": [1.0] * 4, "m": [1, 2, 3, 5]}),
+        y="y",
+        v="v",
     )
-    with pytest.raises(ValueError, match='ci="hksj" does not exist for these effects \\(tau2 = 0\\)'):
+    with pytest.raises(
+        ValueError, match='ci="hksj" does not exist for these effects \\(tau2 = 0\\)'
+    ):
         meta_regression(equal, ["m"], ci="hksj")
     nothing = km.risk_ratio(
-        pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}), zero="drop"
+        pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}),
+        zero="drop",
     )
     with pytest.raises(ValueError, match="no study carries an estimate"):
         meta_regression(nothing, ["m"])
@@ -397,7 +484,9 @@ def test_other_refusals() -> None:
 def test_formulas_say_what_is_wrong_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("formulaic")
     effects = with_column(m=[1, 2, 3, 4, 5, 7])
-    with pytest.raises(ValueError, match='the effects are the left-hand side: write only moderators, "~ m"'):
+    with pytest.raises(
+        ValueError, match='the effects are the left-hand side: write only moderators, "~ m"'
+    ):
         meta_regression(effects, "y ~ m")
     with pytest.raises(ValueError, match="cannot be read"):
         meta_regression(effects, "~ m + (")
@@ -411,20 +500,30 @@ def test_formulas_say_what_is_wrong_with_them(monkeypatch: pytest.MonkeyPatch) -
         return found(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_formulaic)
-    with pytest.raises(ImportError, match="formulas need the package formulaic: pip install formulaic"):
+    with pytest.raises(
+        ImportError, match="formulas need the package formulaic: pip install formulaic"
+    ):
         meta_regression(effects, "~ m")
     assert meta_regression(effects, ["m"]).k == 6
-    assert meta_regression(effects, "m").names == ("intercept", "m")  # the name of a column is no formula
+    assert meta_regression(effects, "m").names == (
+        "intercept",
+        "m",
+    )  # the name of a column is no formula
 
 
 def test_categories_keep_their_order_and_flags_are_numbers() -> None:
     table = pd.DataFrame(
-        {"dose": pd.Categorical(["low", "high", "low", "high"], ["low", "high"]), "blind": [True, False] * 2}
+        {
+            "dose": pd.Categorical(["low", "high", "low", "high"], ["low", "high"]),
+            "blind": [True, False] * 2,
+        }
     )
     design = design_of(["dose", "blind"], table, tuple("ABCD"))
     assert design.names == ("intercept", "dose[high]", "blind")
     assert design.matrix[:, 1].tolist() == [0, 1, 0, 1]
-    given = design_of(np.array([[1.0, 3.0], [1.0, 4.0], [1.0, 9.0], [1.0, 1.0]]), table, tuple("ABCD"))
+    given = design_of(
+        np.array([[1.0, 3.0], [1.0, 4.0], [1.0, 9.0], [1.0, 1.0]]), table, tuple("ABCD")
+    )
     assert given.names == ("intercept", "x2")
     assert given.rows({"x2": [7.0]}).tolist() == [[1.0, 7.0]]
     bare = design_of(np.array([3.0, 4.0, 9.0, 1.0]), table, tuple("ABCD"), intercept=False)
@@ -463,7 +562,13 @@ def test_modes_of_the_likelihood_are_named() -> None:
     assert "the likelihood has 2 modes in tau2; 0.08875 is the global one" in found.summary()
 
 
-SIX = pd.DataFrame({"study": list("ABCDEF"), "y": [0.1, 0.5, 0.2, 0.4, 0.9, 0.3], "v": [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]})
+SIX = pd.DataFrame(
+    {
+        "study": list("ABCDEF"),
+        "y": [0.1, 0.5, 0.2, 0.4, 0.9, 0.3],
+        "v": [0.1, 0.2, 0.1, 0.3, 0.2, 0.1],
+    }
+)
 
 
 def test_numbers_in_an_object_column_are_a_slope_not_levels() -> None:

@@ -25,18 +25,28 @@ MEANS = pd.DataFrame(
 ARMS = pd.DataFrame({"study": ["A", "B"], "events": [13, 0], "n": [27, 28]})
 PAIRS = pd.DataFrame({"study": ["A", "B"], "r": [0.3, -0.4], "n": [50, 80]})
 RATES = pd.DataFrame(
-    {"study": ["A", "B"], "events_t": [30, 0], "time_t": [60.0, 9.5], "events_c": [45, 3], "time_c": [58.0, 9.0]}
+    {
+        "study": ["A", "B"],
+        "events_t": [30, 0],
+        "time_t": [60.0, 9.5],
+        "events_c": [45, 3],
+        "time_c": [58.0, 9.0],
+    }
 )
 
 
 def test_worked_values_of_means() -> None:
     """Methods 1.13: MD 10.3, v 43.359402173913; g .450762080416, LS .0873064855484; RoM .126083998982."""
     assert_allclose(
-        [km.mean_difference(MEANS).y[0], km.mean_difference(MEANS).v[0]], [10.3, 43.359402173913], rtol=1e-12
+        [km.mean_difference(MEANS).y[0], km.mean_difference(MEANS).v[0]],
+        [10.3, 43.359402173913],
+        rtol=1e-12,
     )
     g = km.standardized_mean_difference(MEANS)
     assert_allclose([g.y[0], g.v[0]], [0.450762080416, 0.0873064855484], rtol=1e-11)
-    assert_allclose(km.standardized_mean_difference(MEANS, variance="ub").v[0], 0.087493667193, rtol=1e-10)
+    assert_allclose(
+        km.standardized_mean_difference(MEANS, variance="ub").v[0], 0.087493667193, rtol=1e-10
+    )
     assert_allclose(km.ratio_of_means(MEANS).y[0], 0.126083998982, rtol=1e-11)
     assert km.pool(km.mean_difference(MEANS)).k == 2
 
@@ -48,7 +58,8 @@ def test_a_mean_without_a_logarithm_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("transform", "shown"), [("logit", 13 / 27), ("raw", 13 / 27), ("log", 13 / 27), ("arcsine", 13 / 27)]
+    ("transform", "shown"),
+    [("logit", 13 / 27), ("raw", 13 / 27), ("log", 13 / 27), ("arcsine", 13 / 27)],
 )
 def test_proportions_are_shown_as_proportions(transform: str, shown: float) -> None:
     effects = km.proportion(ARMS, transform=transform, event="abstinence")
@@ -69,14 +80,26 @@ def test_correlations_and_rates() -> None:
     ("function", "frame", "message"),
     [
         (km.mean_difference, MEANS.assign(sd_t=[-1, 2]), 'sd_t is negative in row 1 ("A")'),
-        (km.mean_difference, MEANS.assign(n_c=[1, 41]), 'n_c is not a whole number above 1 in row 1 ("A")'),
+        (
+            km.mean_difference,
+            MEANS.assign(n_c=[1, 41]),
+            'n_c is not a whole number above 1 in row 1 ("A")',
+        ),
         (km.mean_difference, MEANS.drop(columns="sd_c"), 'no column "sd_c"'),
-        (km.proportion, ARMS.assign(events=[28, 0]), 'events exceed total in row 1 ("A"): events = 28 > n = 27'),
+        (
+            km.proportion,
+            ARMS.assign(events=[28, 0]),
+            'events exceed total in row 1 ("A"): events = 28 > n = 27',
+        ),
         (km.proportion, ARMS.assign(n=[27, 0]), 'n is 0 in row 2 ("B")'),
         (km.correlation, PAIRS.assign(r=[1.0, 0.1]), 'r is not between -1 and 1 in row 1 ("A")'),
         (km.correlation, PAIRS.assign(n=[50, 3]), 'n is below 4 in row 2 ("B")'),
         (km.rate_ratio, RATES.assign(time_c=[58.0, 0.0]), 'time_c is 0 in row 2 ("B")'),
-        (km.rate_ratio, RATES.assign(events_t=[3.5, 0]), 'events_t is not a whole number in row 1 ("A")'),
+        (
+            km.rate_ratio,
+            RATES.assign(events_t=[3.5, 0]),
+            'events_t is not a whole number in row 1 ("A")',
+        ),
         (km.rate_ratio, RATES.assign(time_t=[-1.0, 2]), 'time_t is negative in row 1 ("A")'),
     ],
 )

@@ -20,10 +20,16 @@ from kapmeta.core.moderators import multivariate, residual_variance
 REFERENCE = Path(__file__).parent / "reference" / "13_rma_mv_rve.json.gz"
 RECORDS: list[dict[str, Any]] = json.loads(gzip.decompress(REFERENCE.read_bytes()))["records"]
 COMPARED = [i for i, r in enumerate(RECORDS) if r["settings"]["fun"] == "metafor::rma.mv"]
-ELSEWHERE = [i for i, r in enumerate(RECORDS) if r["settings"]["fun"] != "metafor::rma.mv"]  # test_clustered.py
-# Where metafor's optimiser stopped short of the maximum: variances differ by more than 1e-6, the likelihood does not.
+ELSEWHERE = [
+    i for i, r in enumerate(RECORDS) if r["settings"]["fun"] != "metafor::rma.mv"
+]  # test_clustered.py
+# Where metafor's optimiser stopped short of the maximum: variances differ by more than 1e-6, the
+# likelihood does not.
 DIVERGENT = {
-    7: "nlminb stops at a relative change of the likelihood of 1e-8: its sigma2 is 1.3e-6 off the zero of the score"
+    7: (
+        "nlminb stops at a relative change of the likelihood of 1e-8: its sigma2 is 1.3e-6 off the"
+        " zero of the score"
+    )
 }
 
 SCHOOLS = RECORDS[0]["inputs"]
@@ -35,13 +41,17 @@ BOTH = multivariate.levels([DISTRICT, np.arange(Y.size)])
 
 
 def close(found: Any, reference: Any, rtol: float, atol: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol)
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol
+    )
 
 
 def fitted(record: dict[str, Any]) -> multivariate.Components:
     options = record["settings"]
     terms = multivariate.levels([DISTRICT]) if options["random"] == "~1|district" else BOTH
-    return multivariate.fit(Y, V, YEAR if "mods" in options else ONES, terms, restricted=options["method"] == "REML")
+    return multivariate.fit(
+        Y, V, YEAR if "mods" in options else ONES, terms, restricted=options["method"] == "REML"
+    )
 
 
 def test_every_record_is_accounted_for() -> None:
@@ -56,12 +66,20 @@ def test_fits_agree_with_metafor(i: int) -> None:
     close(found.beta, expected["beta"], 1e-6)
     close(np.sqrt(np.diagonal(found.covariance)), expected["se"], 1e-6)
     close([found.loglik, found.loglik_restricted], [expected["ll_ML"], expected["ll_REML"]], 1e-7)
-    ours, theirs = (found.loglik_restricted, "ll_REML") if options["method"] == "REML" else (found.loglik, "ll_ML")
+    ours, theirs = (
+        (found.loglik_restricted, "ll_REML")
+        if options["method"] == "REML"
+        else (found.loglik, "ll_ML")
+    )
     assert ours >= expected[theirs] - 1e-11
     x = YEAR if "mods" in options else ONES
     close(multivariate.residual_q(Y, V, x), expected["QE"], 1e-10)
     if options.get("struct") == "CS":  # compound symmetry is the two levels in other words
-        close([found.c.sum(), found.c[0] / found.c.sum()], [expected["tau2"][0], expected["rho"][0]], 1e-6)
+        close(
+            [found.c.sum(), found.c[0] / found.c.sum()],
+            [expected["tau2"][0], expected["rho"][0]],
+            1e-6,
+        )
     else:
         close(found.c, expected["sigma2"], 2e-6 if i in DIVERGENT else 1e-6)
 
@@ -87,12 +105,16 @@ def test_speed() -> None:
     assert min(times) < 0.1
 
 
-# Berkey et al. 1998: five trials, two outcomes each; the published fit of metafor's pages to four decimals
+# Berkey et al. 1998: five trials, two outcomes each; the published fit of metafor's pages to four
+# decimals
 BERKEY_Y = np.array([0.47, -0.32, 0.20, -0.60, 0.40, -0.12, 0.26, -0.31, 0.56, -0.39])
 BERKEY = [
-    (0.0075, 0.0030, 0.0077), (0.0057, 0.0009, 0.0008), (0.0021, 0.0007, 0.0014), (0.0029, 0.0009, 0.0015),
+    (0.0075, 0.0030, 0.0077),
+    (0.0057, 0.0009, 0.0008),
+    (0.0021, 0.0007, 0.0014),
+    (0.0029, 0.0009, 0.0015),
     (0.0148, 0.0072, 0.0304),
-]  # fmt: skip
+]
 
 
 def berkey_covariance() -> np.ndarray:
@@ -111,7 +133,9 @@ def test_two_outcomes_with_correlated_effects() -> None:
     close([found.c[0], found.c[2]], [0.0327, 0.0117], 0, 5e-5)
     close(found.c[1] / np.sqrt(found.c[0] * found.c[2]), 0.6088, 0, 5e-5)
     for c in (1e-3, 1e3):
-        scaled = multivariate.fit(BERKEY_Y * c, berkey_covariance() * c**2, np.eye(2)[outcome], terms)
+        scaled = multivariate.fit(
+            BERKEY_Y * c, berkey_covariance() * c**2, np.eye(2)[outcome], terms
+        )
         close(scaled.c / c**2, found.c, 1e-9)
 
 
@@ -124,7 +148,11 @@ def test_without_variance_within_trials_the_model_is_aggregation() -> None:
     """Methods 6.3: exactly equivalent to aggregating each study by GLS and running univariate REML."""
     covariance = dependence.correlated(VARIANCES, STUDY, 0.8)
     found = multivariate.fit(EFFECTS, covariance, np.ones((9, 1)), multivariate.levels([STUDY]))
-    close([found.beta[0], found.covariance[0, 0] ** 0.5, found.c[0]], [0.537826602, 0.268327088, 0.163294170], 3e-9)
+    close(
+        [found.beta[0], found.covariance[0, 0] ** 0.5, found.c[0]],
+        [0.537826602, 0.268327088, 0.163294170],
+        3e-9,
+    )
     one = dependence.aggregate(EFFECTS, covariance, STUDY)
     tau2 = residual_variance.reml(one.y, one.v, np.ones((4, 1)))
     close(found.c[0], tau2, 1e-9)
@@ -148,7 +176,10 @@ def clustered_data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     cluster = np.repeat(np.arange(5), rng.integers(1, 4, size=5))
     v = rng.exponential(size=cluster.size) + 0.02
-    y = rng.normal(size=cluster.size) * np.sqrt(v) + rng.choice([0.0, 1.0, 3.0]) * rng.normal(size=5)[cluster]
+    y = (
+        rng.normal(size=cluster.size) * np.sqrt(v)
+        + rng.choice([0.0, 1.0, 3.0]) * rng.normal(size=5)[cluster]
+    )
     return y, dependence.correlated(v, cluster, 0.6), cluster
 
 
@@ -208,7 +239,10 @@ def test_scale_shift_and_order_do_not_matter() -> None:
     close(other.beta[1] / 10, base.beta[1], 1e-8)
     order = np.random.default_rng(0).permutation(Y.size)
     shuffled = multivariate.fit(
-        Y[order], V[np.ix_(order, order)], YEAR[order], multivariate.levels([DISTRICT[order], np.arange(Y.size)])
+        Y[order],
+        V[np.ix_(order, order)],
+        YEAR[order],
+        multivariate.levels([DISTRICT[order], np.arange(Y.size)]),
     )
     close(shuffled.c, base.c, 1e-9)
     close(shuffled.beta, base.beta, 1e-7)
@@ -229,7 +263,9 @@ def test_a_variance_of_zero_is_exactly_zero_and_its_limit_too() -> None:
 def test_four_levels_are_searched_from_fewer_starts() -> None:
     codes = [np.arange(16) // size for size in (8, 4, 2, 1)]
     y = np.random.default_rng(9).normal(size=16)
-    found = multivariate.fit(y, np.diag(np.full(16, 0.1)), np.ones((16, 1)), multivariate.levels(codes))
+    found = multivariate.fit(
+        y, np.diag(np.full(16, 0.1)), np.ones((16, 1)), multivariate.levels(codes)
+    )
     assert found.c.shape == (4,)
     assert multivariate.levels(codes).starts.shape == (16, 4)
 

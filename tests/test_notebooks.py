@@ -10,9 +10,21 @@ import pytest
 
 SOURCES = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9][0-9]-*.py"))
 CALCULATES = (
-    ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try, ast.With,
-    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.BinOp, ast.AugAssign,
-)  # fmt: skip
+    ast.FunctionDef,
+    ast.Lambda,
+    ast.ClassDef,
+    ast.For,
+    ast.While,
+    ast.If,
+    ast.Try,
+    ast.With,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.BinOp,
+    ast.AugAssign,
+)
 NO_RESULTS = re.compile(
     r'"[^"]*"|`[^`]*`'  # what somebody else wrote, and names of code
     r"|\b[A-Z]\w+ (?:19|20)\d\d\b"  # the name of a trial
@@ -25,7 +37,11 @@ NO_RESULTS = re.compile(
 def prose(source: str) -> str:
     """The text of the Markdown cells, as one line each cell."""
     cells = re.split(r"^# %%", source, flags=re.MULTILINE)
-    return "\n".join(" ".join(cell.replace("\n#", " ").split()) for cell in cells if cell.startswith(" [markdown]"))
+    return "\n".join(
+        " ".join(cell.replace("\n#", " ").split())
+        for cell in cells
+        if cell.startswith(" [markdown]")
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -38,5 +54,9 @@ def test_prose_carries_no_number_that_is_not_computed(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_cells_call_the_library_and_show(path: Path) -> None:
     """A definition, a loop or arithmetic in a notebook is a function that the library lacks."""
-    found = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, CALCULATES)]
+    found = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, CALCULATES)
+    ]
     assert [f"line {node.lineno}: {ast.unparse(node)[:60]}" for node in found] == []

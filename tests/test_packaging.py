@@ -27,7 +27,9 @@ def python(code: str, cwd: Path, path: Path) -> str:
     """What `code` prints in a fresh interpreter that finds `path` first."""
     environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -73,7 +75,9 @@ def test_the_wheel_carries_the_tables_byte_for_byte(installed):
     tables = sorted(path.name for path in (ROOT / "data").iterdir())
     assert sorted(path.name for path in (installed / "kapmeta" / "data").iterdir()) == tables
     for name in tables:
-        assert (installed / "kapmeta" / "data" / name).read_bytes() == (ROOT / "data" / name).read_bytes()
+        assert (installed / "kapmeta" / "data" / name).read_bytes() == (
+            ROOT / "data" / name
+        ).read_bytes()
 
 
 def test_the_wheel_is_the_package_with_its_types_and_licences_and_nothing_else(installed):
@@ -83,12 +87,19 @@ def test_the_wheel_is_the_package_with_its_types_and_licences_and_nothing_else(i
     about = installed / f"kapmeta-{kapmeta.__version__}.dist-info"
     assert {path.name for path in (about / "licenses").iterdir()} == {"LICENSE", "LICENSE-DATA"}
     needs = [Requirement(line.split(": ")[1]) for line in metadata_lines(about, "Requires-Dist: ")]
-    assert {need.name for need in needs if need.marker is None} == {"numpy", "scipy", "pandas", "matplotlib"}
+    assert {need.name for need in needs if need.marker is None} == {
+        "numpy",
+        "scipy",
+        "pandas",
+        "matplotlib",
+    }
     assert metadata_lines(about, "Requires-Python: ") == ["Requires-Python: >=3.11"]
 
 
 def metadata_lines(about: Path, field: str) -> list[str]:
-    return [line for line in (about / "METADATA").read_text().splitlines() if line.startswith(field)]
+    return [
+        line for line in (about / "METADATA").read_text().splitlines() if line.startswith(field)
+    ]
 
 
 def test_the_source_archive_can_remake_everything(tmp_path):
@@ -96,15 +107,26 @@ def test_the_source_archive_can_remake_everything(tmp_path):
     with tarfile.open(archive) as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames()}
     licences = {path.name for path in ROOT.glob("LICENSE*")}
-    assert {"run.py", "README.md", "data/datapackage.json", "tests/conftest.py", *LOCKS, *licences} <= names
+    assert {
+        "run.py",
+        "README.md",
+        "data/datapackage.json",
+        "tests/conftest.py",
+        *LOCKS,
+        *licences,
+    } <= names
     assert {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.py")} <= names
     assert not any(name.startswith((".venv", ".git/")) for name in names)
 
 
 def pins(lock: str) -> dict[str, Requirement]:
     lines = (ROOT / lock).read_text().splitlines()
-    found = [Requirement(line.rstrip("\\ ")) for line in lines if "==" in line and line[0] not in "# "]
-    assert len({pin.name for pin in found}) == len(found), "one version for every Python and every system"
+    found = [
+        Requirement(line.rstrip("\\ ")) for line in lines if "==" in line and line[0] not in "# "
+    ]
+    assert len({pin.name for pin in found}) == len(found), (
+        "one version for every Python and every system"
+    )
     return {canonicalize_name(pin.name): pin for pin in found}
 
 
@@ -131,7 +153,9 @@ def test_jupyterlab_comes_on_top_of_the_same_versions():
     locked, lab = pins("requirements.lock"), pins("requirements-lab.lock")
     assert "jupyterlab" in lab
     both = locked.keys() & lab.keys()
-    assert {name: locked[name].specifier for name in both} == {name: lab[name].specifier for name in both}
+    assert {name: locked[name].specifier for name in both} == {
+        name: lab[name].specifier for name in both
+    }
 
 
 COSTS = """
@@ -167,7 +191,9 @@ def test_the_code_in_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
         if ">>>" not in block:
             exec(compile(block, f"README.md, block {number}", "exec"), names)
             continue
-        example = doctest.DocTestParser().get_doctest(block, names, f"README block {number}", "README.md", 0)
+        example = doctest.DocTestParser().get_doctest(
+            block, names, f"README block {number}", "README.md", 0
+        )
         runner.run(example, clear_globs=False)
         names = example.globs
     assert runner.summarize(verbose=False).failed == 0

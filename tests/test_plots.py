@@ -59,8 +59,13 @@ def bcg() -> Pooled:
 
 
 def few(k: int = 3) -> pd.DataFrame:
-    rows = {"study": list("ABCDEF"[:k]), "events_t": [12, 9, 20, 8, 15, 7][:k], "n_t": [40, 35, 61, 30, 44, 29][:k],
-            "events_c": [5, 6, 11, 7, 6, 2][:k], "n_c": [41, 33, 60, 31, 45, 30][:k]}  # fmt: skip
+    rows = {
+        "study": list("ABCDEF"[:k]),
+        "events_t": [12, 9, 20, 8, 15, 7][:k],
+        "n_t": [40, 35, 61, 30, 44, 29][:k],
+        "events_c": [5, 6, 11, 7, 6, 2][:k],
+        "n_c": [41, 33, 60, 31, 45, 30][:k],
+    }
     return pd.DataFrame(rows)
 
 
@@ -89,7 +94,9 @@ def test_funnel_stands_at_effects_and_standard_errors(bcg: Pooled) -> None:
     same_rows(points(ax), np.column_stack([frame["estimate"], np.sqrt(frame["v"])]))
     assert ax.yaxis_inverted()
     assert "Fewer than 10" not in told(ax)
-    solid = next(line for line in ax.lines if line.get_linestyle() == "-" and line.get_zorder() == 2)
+    solid = next(
+        line for line in ax.lines if line.get_linestyle() == "-" and line.get_zorder() == 2
+    )
     assert solid.get_xdata()[0] == pytest.approx(math.exp(bcg.estimate), rel=1e-9)
 
 
@@ -119,9 +126,15 @@ def test_funnel_names_the_test_it_is_given(bcg: Pooled) -> None:
 
 
 def test_filled_studies_are_hollow() -> None:
-    effects = generic(pd.DataFrame({"study": list("AB"), "y": [0.1, 0.2], "v": [0.1, 0.2], "filled": [False, True]}))
+    effects = generic(
+        pd.DataFrame(
+            {"study": list("AB"), "y": [0.1, 0.2], "v": [0.1, 0.2], "filled": [False, True]}
+        )
+    )
     assert "Filled in" in told(funnels.funnel(effects))
-    assert len([c for c in funnels.funnel(effects).collections if isinstance(c, PathCollection)]) == 2
+    assert (
+        len([c for c in funnels.funnel(effects).collections if isinstance(c, PathCollection)]) == 2
+    )
 
 
 def test_radial_slope_is_the_effect(bcg: Pooled) -> None:
@@ -130,7 +143,9 @@ def test_radial_slope_is_the_effect(bcg: Pooled) -> None:
     np.testing.assert_allclose(
         np.sort(drawn[:, 1] / drawn[:, 0]), np.sort(bcg.effects.y), rtol=1e-8
     )  # a line from the origin through a point has the effect as its slope
-    np.testing.assert_allclose(np.sort(1 / drawn[:, 0] ** 2), np.sort(bcg.effects.v + bcg.tau2), rtol=1e-8)
+    np.testing.assert_allclose(
+        np.sort(1 / drawn[:, 0] ** 2), np.sort(bcg.effects.v + bcg.tau2), rtol=1e-8
+    )
     with pytest.raises(ValueError, match="two studies"):
         funnels.radial(pool(risk_ratio(few(1))))
 
@@ -140,18 +155,26 @@ def test_labbe_line_is_the_pooled_effect_at_every_risk(measure: Callable[..., ob
     result = pool(measure(few()))  # type: ignore[arg-type]
     ax = scatters.labbe(result)
     table = few()
-    same_rows(points(ax), 100 * np.column_stack([table.events_c / table.n_c, table.events_t / table.n_t]))
-    curve = next(line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata()) > 2)
+    same_rows(
+        points(ax), 100 * np.column_stack([table.events_c / table.n_c, table.events_t / table.n_t])
+    )
+    curve = next(
+        line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata()) > 2
+    )
     c, t = np.asarray(curve.get_xdata()) / 100, np.asarray(curve.get_ydata()) / 100
     c, t = (x[(c > 0.05) & (c < 0.3)] for x in (c, t))
     assert c.size > 5
-    back = {"RR": np.log(t / c), "OR": np.log(t / (1 - t) / (c / (1 - c))), "RD": t - c}[result.measure]
+    back = {"RR": np.log(t / c), "OR": np.log(t / (1 - t) / (c / (1 - c))), "RD": t - c}[
+        result.measure
+    ]
     np.testing.assert_allclose(back, result.estimate, rtol=1e-6)
     assert "95\u00a0% CI" in told(ax) or "95 % CI" in told(ax)
 
 
 def test_baujat_points_and_names() -> None:
-    frame = pd.DataFrame({"study": list("ABC"), "contribution": [0.5, 3.0, np.nan], "influence": [0.1, 0.4, np.nan]})
+    frame = pd.DataFrame(
+        {"study": list("ABC"), "contribution": [0.5, 3.0, np.nan], "influence": [0.1, 0.4, np.nan]}
+    )
     ax = scatters.baujat(frame)
     same_rows(points(ax), frame[["contribution", "influence"]].dropna().to_numpy())
     assert {"A", "B"} <= set(texts(ax))
@@ -177,14 +200,21 @@ def test_bubble_line_is_the_prediction_of_the_regression() -> None:
 
 def test_gosh_colours_by_membership() -> None:
     frame = pd.DataFrame(
-        {"k": [1, 2, 2, 3], "estimate": [0, 0.1, 0.4, 0.2], "i2": [0, 0, 0.5, 0.3], "A": [True, True, False, True]}
+        {
+            "k": [1, 2, 2, 3],
+            "estimate": [0, 0.1, 0.4, 0.2],
+            "i2": [0, 0, 0.5, 0.3],
+            "A": [True, True, False, True],
+        }
     )
     ax = subset_clouds.gosh(frame, by="A")
     np.testing.assert_allclose(points(ax, 0), [[0.1, 0.0], [0.2, 30.0]])
     np.testing.assert_allclose(points(ax, 1), [[0.4, 50.0]])
     with pytest.raises(ValueError, match='by = "B" is not among the studies: A'):
         subset_clouds.gosh(frame, by="B")
-    with pytest.raises(ValueError, match='heterogeneity = "h2" is not known; use one of: i2, tau2, q'):
+    with pytest.raises(
+        ValueError, match='heterogeneity = "h2" is not known; use one of: i2, tau2, q'
+    ):
         subset_clouds.gosh(frame, heterogeneity="h2")
 
 
@@ -194,7 +224,10 @@ def test_drapery_crosses_each_level_at_the_interval(bcg: Pooled) -> None:
     x, p = np.log(np.asarray(thick.get_xdata())), np.asarray(thick.get_ydata())
     assert p.max() == pytest.approx(1.0, abs=1e-9)
     middle = int(np.argmax(p))
-    ends = np.interp(0.05, p[: middle + 1], x[: middle + 1]), np.interp(0.05, p[:middle:-1], x[:middle:-1])
+    ends = (
+        np.interp(0.05, p[: middle + 1], x[: middle + 1]),
+        np.interp(0.05, p[:middle:-1], x[:middle:-1]),
+    )
     np.testing.assert_allclose(ends, [bcg.low, bcg.high], atol=2e-3)
     with pytest.raises(ValueError, match="evenly about the estimate"):
         curves.drapery(pool(risk_ratio(BCG), ci="profile"))
@@ -203,7 +236,9 @@ def test_drapery_crosses_each_level_at_the_interval(bcg: Pooled) -> None:
 def test_posterior_area_and_interval() -> None:
     found = pool_bayes(risk_ratio(few()), tau_prior=0.5)
     ax = curves.posterior(found)
-    solid = next(line for line in ax.lines if len(line.get_xdata()) > 100 and line.get_linestyle() == "-")
+    solid = next(
+        line for line in ax.lines if len(line.get_xdata()) > 100 and line.get_linestyle() == "-"
+    )
     x, height = np.log(np.asarray(solid.get_xdata())), np.asarray(solid.get_ydata())
     assert 0.97 < np.trapezoid(height, x) <= 1.0001
     held = next(c for c in ax.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
@@ -219,7 +254,9 @@ def test_prior_scale_tells_where_it_tips() -> None:
     line = max(ax.lines, key=lambda line: len(line.get_xdata()))
     np.testing.assert_allclose(np.asarray(line.get_ydata()), curve["estimate"], rtol=1e-8)
     assert "The interval first includes 1 at" in told(ax)
-    ax = curves.prior_scale(pool_bayes(risk_ratio(few().assign(events_t=[6, 6, 11])), tau_prior=0.5))
+    ax = curves.prior_scale(
+        pool_bayes(risk_ratio(few().assign(events_t=[6, 6, 11])), tau_prior=0.5)
+    )
     assert "The interval includes 1 even without heterogeneity." in told(ax)
     assert len(points(ax)) == 3
 
@@ -227,19 +264,36 @@ def test_prior_scale_tells_where_it_tips() -> None:
 def test_follow_up_draws_each_arm_and_knows_a_follow_up() -> None:
     from kapmeta.effects.follow_up import abstinence_curve
 
-    rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
-                         "events_t": [18, 14, 10], "events_c": [10, 6, 4]})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "study": ["A"] * 3,
+            "months": [1, 3, 6],
+            "n_t": [30] * 3,
+            "n_c": [31] * 3,
+            "events_t": [18, 14, 10],
+            "events_c": [10, 6, 4],
+        }
+    )
     ax = curves.follow_up(abstinence_curve(rows))
     assert {"treatment", "control"} <= set(texts(ax))
-    tops = sorted(float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_xdata()) == 3)
+    tops = sorted(
+        float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_xdata()) == 3
+    )
     np.testing.assert_allclose(tops[-1], 60.0)
     with pytest.raises(ValueError, match='needs the column "arm"'):
         curves.follow_up(rows)
 
 
 def test_multiverse_sorts_and_marks_every_choice() -> None:
-    frame = pd.DataFrame({"estimate": [1.9, 1.2, np.nan, 1.6], "low": [1.1, 0.5, 1, 0.9], "high": [3.2, 2.5, 2, 3.0],
-                          "model": ["common", "random", "common", "random"], "k": [3, 3, 3, 3]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "estimate": [1.9, 1.2, np.nan, 1.6],
+            "low": [1.1, 0.5, 1, 0.9],
+            "high": [3.2, 2.5, 2, 3.0],
+            "model": ["common", "random", "common", "random"],
+            "k": [3, 3, 3, 3],
+        }
+    )
     ax = specifications.multiverse(frame, null=1.0, log=True)
     np.testing.assert_allclose(points(ax)[:, 1], [1.2, 1.6, 1.9])
     assert "The interval excludes 1 in 1 of 3 analyses." in texts(ax)
@@ -264,13 +318,17 @@ def test_multiverse_says_that_an_interval_goes_on() -> None:
 def test_tipping_numbers_are_those_of_the_frame() -> None:
     grid = [(a, b) for a in (0.1, 0.2, 0.4) for b in (0.0, 0.5)]
     frame = pd.DataFrame(grid, columns=["treated", "controls"]).assign(
-        estimate=[1.5, 1.21, 1.93, 1.64, 0.42, 2.31], low=[1.01, 0.8, 1.2, 1.1, 0.2, 0.9], high=[2, 3, 4, 5, 0.8, 9]
+        estimate=[1.5, 1.21, 1.93, 1.64, 0.42, 2.31],
+        low=[1.01, 0.8, 1.2, 1.1, 0.2, 0.9],
+        high=[2, 3, 4, 5, 0.8, 9],
     )
     ax = tipping_surfaces.tipping(frame)
     assert {f"{x:.2f}" for x in frame["estimate"]} <= set(texts(ax))
     cells = [len(c.get_paths()) for c in ax.collections if isinstance(c, PolyCollection)]
     assert cells == [3, 1, 2]  # above, below, includes
-    whole = pd.DataFrame([(a, b) for a in range(4) for b in range(30)], columns=["events_t", "events_c"])
+    whole = pd.DataFrame(
+        [(a, b) for a in range(4) for b in range(30)], columns=["events_t", "events_c"]
+    )
     counted = tipping_surfaces.tipping(whole.assign(estimate=1.5, low=1.2, high=2.0))
     assert [label.get_text() for label in counted.get_xticklabels()] == ["0", "1", "2", "3"]
     assert {float(label.get_text()) % 1 for label in counted.get_yticklabels()} == {0.0}
@@ -283,7 +341,9 @@ def test_tipping_and_baujat_take_the_results_of_their_analyses(bcg: Pooled) -> N
     from kapmeta.sensitivity.deletion import baujat, cumulative
 
     ratios = np.geomspace(0.25, 4, 5)
-    table = pd.DataFrame([(a, b, 0.4 * a / b) for a in ratios for b in ratios], columns=["imor_t", "imor_c", "y"])
+    table = pd.DataFrame(
+        [(a, b, 0.4 * a / b) for a in ratios for b in ratios], columns=["imor_t", "imor_c", "y"]
+    )
     surface = table.assign(y_low=table["y"] - 0.3, y_high=table["y"] + 0.3, verdict=0)
     ax = tipping_surfaces.tipping(Tipping("imor", surface, {"both arms": 3.0}, bcg, (3, 4)))
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
@@ -295,12 +355,22 @@ def test_tipping_and_baujat_take_the_results_of_their_analyses(bcg: Pooled) -> N
 
 
 def test_traffic_light_draws_the_worst_and_summary_weighs() -> None:
-    rows = [("A", "D1", "low"), ("A", "D1", "high"), ("A", "overall", "some concerns"), ("B", "D1", "Low"),
-            ("B", "overall", "no information")]  # fmt: skip
+    rows = [
+        ("A", "D1", "low"),
+        ("A", "D1", "high"),
+        ("A", "overall", "some concerns"),
+        ("B", "D1", "Low"),
+        ("B", "overall", "no information"),
+    ]
     frame = pd.DataFrame(rows, columns=["study", "domain", "judgement"])
     ax = judgements.risk_of_bias(frame, labels={"A": "Alpha 2001"})
     assert "Alpha 2001" in texts(ax)
-    assert [texts(ax).count(sign) for sign in "+!×?"] == [2, 2, 2, 2]  # each once in the plot, once in the legend
+    assert [texts(ax).count(sign) for sign in "+!×?"] == [
+        2,
+        2,
+        2,
+        2,
+    ]  # each once in the plot, once in the legend
     assert "A" not in texts(ax)
     summary = judgements.risk_of_bias_summary(frame, weights={"A": 3.0, "B": 1.0})
     assert "D1 randomisation process: low 25 %, some concerns 0 %, high 75 %" in alt_text(summary)
@@ -344,7 +414,9 @@ def test_subgroups_are_drawn_from_their_result_with_the_test_between_them() -> N
     ax = forest(found)
     assert {f"Allocation: {name}" for name in found.groups} <= set(texts(ax))
     line = next(text for text in told(ax).replace("\u00a0", " ").split("Between subgroups: ")[1:])
-    assert line.startswith(f"Q = {found.q_between:.2f}, df = {found.df_between:g}, p = {found.p_between:.2f}")
+    assert line.startswith(
+        f"Q = {found.q_between:.2f}, df = {found.df_between:g}, p = {found.p_between:.2f}"
+    )
     diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
     assert sum(len(c.get_paths()) for c in diamonds) == len(found.groups) + 1
     assert alt_text(ax).startswith("Forest plot by subgroups.")
@@ -387,7 +459,9 @@ def test_prediction_density_holds_its_interval(bcg: Pooled) -> None:
     assert np.trapezoid(height[inside], x[inside]) / whole == pytest.approx(0.95, abs=0.01)
     ax = forest(bcg, prediction="density")
     assert len([c for c in ax.collections if c.get_zorder() == 2.6]) == 2
-    with pytest.raises(ValueError, match='prediction = "violin" is not known; use one of: bar, density'):
+    with pytest.raises(
+        ValueError, match='prediction = "violin" is not known; use one of: bar, density'
+    ):
         forest(bcg, prediction="violin")
     with pytest.raises(ValueError, match="has no density to draw"):
         forest(pool(risk_ratio(BCG), prediction="nnf"), prediction="density")
@@ -395,8 +469,13 @@ def test_prediction_density_holds_its_interval(bcg: Pooled) -> None:
 
 def test_pages_share_columns_axis_and_squares() -> None:
     rng = np.random.default_rng(1)
-    table = pd.DataFrame({"study": [f"T{i}" for i in range(130)], "y": rng.normal(0, 0.3, 130),
-                          "v": rng.uniform(0.01, 0.2, 130)})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "study": [f"T{i}" for i in range(130)],
+            "y": rng.normal(0, 0.3, 130),
+            "v": rng.uniform(0.01, 0.2, 130),
+        }
+    )
     result = pool(generic(table))
     pages = forest_pages(result)
     assert len(pages) == 3
@@ -404,9 +483,13 @@ def test_pages_share_columns_axis_and_squares() -> None:
     assert len({round(root_of(ax).get_size_inches()[0], 6) for ax in pages}) == 1
     names = [text for ax in pages for text in texts(ax) if text in set(table["study"])]
     assert names == list(table["study"])
-    sizes = np.concatenate([c.get_sizes() for ax in pages for c in ax.collections if isinstance(c, PathCollection)])
+    sizes = np.concatenate(
+        [c.get_sizes() for ax in pages for c in ax.collections if isinstance(c, PathCollection)]
+    )
     large = result.weights / result.weights.max() > 0.3
-    np.testing.assert_allclose(sizes[large] / sizes.max(), (result.weights / result.weights.max())[large], rtol=1e-8)
+    np.testing.assert_allclose(
+        sizes[large] / sizes.max(), (result.weights / result.weights.max())[large], rtol=1e-8
+    )
     assert sum("Random-effects model" in told(ax) for ax in pages) == 1
     assert len(forest_pages(result, rows=200)) == 1
     with pytest.raises(ValueError, match="rows = 3"):
@@ -425,12 +508,20 @@ def test_size_still_tells_the_size(bcg: Pooled) -> None:
 def test_names_keep_apart_from_names_and_marks(places: list[tuple[float, float]]) -> None:
     font = Font(("DejaVu Sans",), 9.0)
     at = np.array(places)
-    found, left = labelled(at, np.full(len(at), 5.0), [f"Study {i}" for i in range(len(at))], font, (300, 200),
-                           np.empty((0, 2)))  # fmt: skip
+    found, left = labelled(
+        at,
+        np.full(len(at), 5.0),
+        [f"Study {i}" for i in range(len(at))],
+        font,
+        (300, 200),
+        np.empty((0, 2)),
+    )
     assert len(found) + left == len(at)
     from kapmeta.plot.panel.typesetting import text_width
 
-    box = np.array([[n.x, n.y, n.x + text_width(n.lines[0], font), n.y + 0.75 * 9] for n in found]).reshape(-1, 4)
+    box = np.array(
+        [[n.x, n.y, n.x + text_width(n.lines[0], font), n.y + 0.75 * 9] for n in found]
+    ).reshape(-1, 4)
     for i in range(len(box)):
         for j in range(i):
             apart = (box[i, :2] >= box[j, 2:]).any() or (box[j, :2] >= box[i, 2:]).any()
@@ -480,23 +571,44 @@ def test_influence_panel_draws_every_number_of_the_frame_on_a_scale_of_its_own(b
         place = np.polynomial.Polynomial.fit(frame[name], drawn[:, 0], 1)
         np.testing.assert_allclose(place(frame[name]), drawn[:, 0], rtol=0, atol=1e-8)
         assert place.deriv()(0.0) > 0
-        lines = [line for line in ax.lines if j <= line.get_xdata()[0] <= j + 1 and line.get_ydata()[0] == -0.5]
+        lines = [
+            line
+            for line in ax.lines
+            if j <= line.get_xdata()[0] <= j + 1 and line.get_ydata()[0] == -0.5
+        ]
         cut = CUT_OFFS[name].at(bcg.k) if name in CUT_OFFS else None
-        cuts = [] if cut is None else [-cut, cut] if name in ("rstudent", "dffits", "dfbetas") else [cut]
+        cuts = (
+            []
+            if cut is None
+            else [-cut, cut]
+            if name in ("rstudent", "dffits", "dfbetas")
+            else [cut]
+        )
         found = [line.get_xdata()[0] for line in lines]
-        np.testing.assert_allclose(found, place(np.array([idle.get(name, 0.0), *cuts])), rtol=0, atol=1e-8)
+        np.testing.assert_allclose(
+            found, place(np.array([idle.get(name, 0.0), *cuts])), rtol=0, atol=1e-8
+        )
     assert set(frame["study" if "study" in frame else "left_out"]) <= set(texts(ax))
     assert "Cut-offs as in metafor" in told(ax)
-    assert "Largest Cook's distance: Hart & Sutherland 1977, 0.23. Beyond a cut-off: none." in alt_text(ax)
+    assert (
+        "Largest Cook's distance: Hart & Sutherland 1977, 0.23. Beyond a cut-off: none."
+        in alt_text(ax)
+    )
 
 
 def test_influence_panel_marks_what_lies_beyond_a_cut_off_by_shape() -> None:
     from kapmeta.sensitivity.deletion import influence
 
-    far = pd.DataFrame({"study": list("ABCDEF"), "y": [0.1, 0.2, 0.15, 0.1, 0.2, 0.95], "v": [0.05] * 6})
+    far = pd.DataFrame(
+        {"study": list("ABCDEF"), "y": [0.1, 0.2, 0.15, 0.1, 0.2, 0.95], "v": [0.05] * 6}
+    )
     sweep = influence(pool(generic(far, y="y", v="v"), model="common"))
     ax = plot.influence(sweep)
-    diamonds = [c for c in ax.collections if isinstance(c, PathCollection) and len(c.get_paths()[0].vertices) == 5]
+    diamonds = [
+        c
+        for c in ax.collections
+        if isinstance(c, PathCollection) and len(c.get_paths()[0].vertices) == 5
+    ]
     assert [c.get_offsets()[:, 1].tolist() for c in diamonds] == [[5.0]] * 4
     assert sweep.to_frame()["beyond"].tolist() == [""] * 5 + ["rstudent, dffits, cook, dfbetas"]
     assert "Beyond a cut-off: F (rstudent, DFFITS, Cook's distance, DFBETAS)." in alt_text(ax)
@@ -513,14 +625,18 @@ def test_influence_panel_refuses_what_it_cannot_draw(bcg: Pooled) -> None:
     with pytest.raises(ValueError, match='influence needs the column "rstudent"'):
         plot.influence(leave_one_out(bcg))
     frame = influence(bcg).to_frame()
-    with pytest.raises(ValueError, match="influence diagnostics need three studies or more: 2 to draw"):
+    with pytest.raises(
+        ValueError, match="influence diagnostics need three studies or more: 2 to draw"
+    ):
         plot.influence(frame.head(2))
     with pytest.raises(ValueError, match="8 panels have no room side by side"):
         plot.influence(frame, width="single")
     stratified = plot.influence(influence(mantel_haenszel(BCG)))
     assert tuple(stratified.get_xlim()) == (0.0, 7.0)  # no between-study variance, no panel
     gap = frame.assign(rstudent=[np.nan, *frame["rstudent"][1:]])
-    assert "No mark where a diagnostic does not exist for a study: rstudent." in told(plot.influence(gap))
+    assert "No mark where a diagnostic does not exist for a study: rstudent." in told(
+        plot.influence(gap)
+    )
 
 
 # Several models under subgroups, as R meta's forest() has them
@@ -532,40 +648,67 @@ def by_allocation() -> list[Subgroups]:
     return [subgroups(effects, by="allocation", model=model) for model in ("common", "random")]
 
 
-def test_subgroups_stand_under_several_models_with_weights_of_all_together(by_allocation: list[Subgroups]) -> None:
+def test_subgroups_stand_under_several_models_with_weights_of_all_together(
+    by_allocation: list[Subgroups],
+) -> None:
     """R 4.2.2, meta 8.4-0, metafor 3.8-1: metabin(method = "Inverse", subgroup = alloc, method.tau = "REML")."""
     ax = forest(by_allocation)
     shown = [text.replace("\u00a0", " ") for text in texts(ax)]
     shares = [["55.0 %", "27.0 %", "18.1 %", "100.0 %"], ["50.5 %", "19.0 %", "30.5 %", "100.0 %"]]
-    bold = {text.get_text().replace("\u00a0", " ") for text in ax.texts if text.get_weight() == "bold"}
+    bold = {
+        text.get_text().replace("\u00a0", " ") for text in ax.texts if text.get_weight() == "bold"
+    }
     assert {share for column in shares for share in column} <= bold
     for name, share in (("Common-effect model", shares[0]), ("Random-effects model", shares[1])):
         heights = [text.get_position()[1] for text in ax.texts if text.get_text() == name]
-        cells = [t.get_text().replace("\u00a0", " ") for h in heights for t in ax.texts if t.get_position()[1] == h]
+        cells = [
+            t.get_text().replace("\u00a0", " ")
+            for h in heights
+            for t in ax.texts
+            if t.get_position()[1] == h
+        ]
         assert [cell for cell in cells if cell.endswith(" %")] == share[:3]
     assert "Between subgroups, common-effect model: Q = 19.87, df = 2, p < 0.001" in " ".join(shown)
     assert "Weights are shares of all subgroups together." in shown
-    assert "Alternate: a random-effects interval from two studies is unreliable; do not headline it." in shown
+    assert (
+        "Alternate: a random-effects interval from two studies is unreliable; do not headline it."
+        in shown
+    )
     diamonds = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_zorder() == 3]
     assert sum(len(c.get_paths()) for c in diamonds) == 8
     assert alt_text(ax).count("Subgroups by allocation.") == 2
 
 
-def test_each_overall_estimate_is_a_line_of_its_own_down_to_its_diamond(by_allocation: list[Subgroups]) -> None:
+def test_each_overall_estimate_is_a_line_of_its_own_down_to_its_diamond(
+    by_allocation: list[Subgroups],
+) -> None:
     ax = forest(by_allocation)
-    dashed = [c for c in ax.collections if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None]
+    dashed = [
+        c
+        for c in ax.collections
+        if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None
+    ]
     ends = [c.get_paths()[-1].vertices[-1] for c in dashed]
     estimates = [math.exp(item.overall.estimate) for item in by_allocation]
     assert [x for x, _ in ends] == pytest.approx(estimates)
     heights = [t.get_position()[1] for t in ax.texts if t.get_text() == "All 13 studies:"]
-    assert [abs(end[1] - height) < 12 for end, height in zip(ends, heights, strict=True)] == [True, True]
+    assert [abs(end[1] - height) < 12 for end, height in zip(ends, heights, strict=True)] == [
+        True,
+        True,
+    ]
     assert len({str(c.get_linestyles()) for c in dashed}) == 2
     effects = risk_ratio(BCG)
     many = forest([pool(effects, tau2=tau2) for tau2 in ("REML", "DL", "PM")])
-    assert not [c for c in many.collections if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None]
+    assert not [
+        c
+        for c in many.collections
+        if isinstance(c, LineCollection) and c.get_linestyles()[0][1] is not None
+    ]
 
 
-def test_weights_stay_within_subgroups_where_nothing_is_pooled_over_them(by_allocation: list[Subgroups]) -> None:
+def test_weights_stay_within_subgroups_where_nothing_is_pooled_over_them(
+    by_allocation: list[Subgroups],
+) -> None:
     ax = forest(by_allocation[1].groups)
     assert "Weights are shares within each subgroup." in texts(ax)
     assert texts(ax).count("100.0\u00a0%") == 3
@@ -579,29 +722,42 @@ def test_models_that_do_not_match_are_refused(by_allocation: list[Subgroups]) ->
         forest(by_allocation[0].groups, overall=[item.overall for item in by_allocation])
 
 
-def test_heads_and_axis_say_what_the_layouts_of_journals_say(bcg: Pooled, by_allocation: list[Subgroups]) -> None:
+def test_heads_and_axis_say_what_the_layouts_of_journals_say(
+    bcg: Pooled, by_allocation: list[Subgroups]
+) -> None:
     heads = [text.replace("\u00a0", " ") for text in texts(forest(bcg, theme="revman"))]
     assert heads.count("IV random, 95 % CI") == 2
     assert "Favours no vaccine\u00a0→" in texts(forest(by_allocation, theme="revman"))
     jama = forest(by_allocation[1], theme="jama")
     label = next(text for text in jama.texts if text.get_text().startswith("Risk ratio"))
     assert label.get_position()[1] > jama.get_ylim()[0]
-    sides = [text for text in jama.texts if "Favors" in text.get_text() or text.get_text() == "vaccine\u00a0→"]
+    sides = [
+        text
+        for text in jama.texts
+        if "Favors" in text.get_text() or text.get_text() == "vaccine\u00a0→"
+    ]
     assert len({text.get_position()[1] for text in sides if text.get_text() != "Favors no"}) == 1
 
 
 def test_footer_tests_the_effect_with_the_statistic_of_its_p_value(bcg: Pooled) -> None:
-    line = next(text for text in told(forest(bcg)).split("; ") if text.startswith("test for effect"))
+    line = next(
+        text for text in told(forest(bcg)).split("; ") if text.startswith("test for effect")
+    )
     assert line.startswith(
-        f"test for effect: t\u00a0=\u00a0−{abs(bcg.statistic):.2f}, df\u00a0=\u00a012, p\u00a0=\u00a00.002"
+        f"test for effect: t\u00a0=\u00a0−{abs(bcg.statistic):.2f}, df\u00a0=\u00a012,"
+        " p\u00a0=\u00a00.002"
     )
     exact = pool_exact(few())
-    assert f"test for effect: {wording.p_text(exact.p_value)}." in told(forest(exact)).replace("\u00a0", " ")
+    assert f"test for effect: {wording.p_text(exact.p_value)}." in told(forest(exact)).replace(
+        "\u00a0", " "
+    )
     flat = generic(pd.DataFrame({"study": list("AB"), "y": [-0.1, 0.1 + 1e-17], "v": [0.1, 0.1]}))
     assert "z\u00a0=\u00a00.00, p\u00a0=\u00a01.00" in told(forest(pool(flat, ci="wald")))
 
 
-def test_density_of_a_subgroup_is_that_of_its_own_prediction(by_allocation: list[Subgroups]) -> None:
+def test_density_of_a_subgroup_is_that_of_its_own_prediction(
+    by_allocation: list[Subgroups],
+) -> None:
     found = by_allocation[1]
     ax = forest(found, prediction="density")
     peaks = []
@@ -621,13 +777,19 @@ def test_names_are_kept_legible_where_lines_cross_them(bcg: Pooled) -> None:
     ax = funnels.funnel(bcg, names=True)
     named = [text for text in ax.texts if text.get_text().startswith("Aronson")]
     assert named
-    assert all(isinstance(effect, withStroke) for text in named for effect in text.get_path_effects())
+    assert all(
+        isinstance(effect, withStroke) for text in named for effect in text.get_path_effects()
+    )
 
 
 def test_studies_of_the_traffic_light_stand_under_their_head() -> None:
-    frame = pd.DataFrame({"study": ["A", "A longer name"], "domain": "D1", "judgement": ["low", "high"]})
+    frame = pd.DataFrame(
+        {"study": ["A", "A longer name"], "domain": "D1", "judgement": ["low", "high"]}
+    )
     ax = judgements.risk_of_bias(frame)
-    left = [t.get_position()[0] for t in ax.texts if t.get_text() in ("Study", "A", "A longer name")]
+    left = [
+        t.get_position()[0] for t in ax.texts if t.get_text() in ("Study", "A", "A longer name")
+    ]
     assert len(left) == 3
     assert {t.get_ha() for t in ax.texts if t.get_text() in ("A", "A longer name")} == {"left"}
     assert len(set(left)) == 1
@@ -643,7 +805,9 @@ def test_tipping_is_labelled_at_the_values_tried_and_not_beyond() -> None:
 def test_no_probability_is_written_as_nought_or_one() -> None:
     ax = curves.posterior(pool_bayes(risk_ratio(BCG), tau_prior=0.5))
     assert "P(RR > 1) < 0.001" in told(ax).replace("\u00a0", " ")
-    scale = told(curves.prior_scale(pool_bayes(risk_ratio(BCG), tau_prior=0.5))).replace("\u00a0", " ")
+    scale = told(curves.prior_scale(pool_bayes(risk_ratio(BCG), tau_prior=0.5))).replace(
+        "\u00a0", " "
+    )
     assert "Probability above 1: < 0.001 at 0.25" in scale
 
 

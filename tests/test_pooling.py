@@ -40,11 +40,21 @@ def test_bcg_by_the_registered_method() -> None:
     assert_allclose(main.estimate, -0.7145323421581394, rtol=1e-10)
     assert_allclose(main.se, 0.18079174409284787, rtol=1e-10)
     assert_allclose([main.low, main.high], [-1.108443713685551, -0.32062097063072803], rtol=1e-9)
-    assert_allclose([main.statistic, main.p_value, main.df], [-3.952239886524809, 0.0019200150960572916, 12], rtol=1e-9)
+    assert_allclose(
+        [main.statistic, main.p_value, main.df],
+        [-3.952239886524809, 0.0019200150960572916, 12],
+        rtol=1e-9,
+    )
     assert_allclose([main.q, main.q_df], [152.2330080823734, 12], rtol=1e-11)
-    assert_allclose([main.tau2_low, main.tau2_high], [0.11971836114126076, 1.111479084060928], rtol=1e-9)
+    assert_allclose(
+        [main.tau2_low, main.tau2_high], [0.11971836114126076, 1.111479084060928], rtol=1e-9
+    )
     assert_allclose([main.i2, main.h2], [0.9222138452126896, 12.855758235309164], rtol=1e-9)
-    assert_allclose([main.prediction_low, main.prediction_high], [-1.9960168341962023, 0.5669521498799236], rtol=1e-9)
+    assert_allclose(
+        [main.prediction_low, main.prediction_high],
+        [-1.9960168341962023, 0.5669521498799236],
+        rtol=1e-9,
+    )
     assert_allclose(main.weights.sum(), 1, rtol=1e-15)
     assert main.modes == (main.tau2,)
 
@@ -98,15 +108,23 @@ def test_henmi_copas_has_no_p_value() -> None:
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_every_prediction_interval_can_be_asked_for(prediction: str) -> None:
     main = km.pool(km.risk_ratio(BCG), prediction=prediction)
-    assert math.isnan(main.prediction_low) == (prediction in ("none", "wang-lee"))  # wang-lee needs 20 studies
+    assert math.isnan(main.prediction_low) == (
+        prediction in ("none", "wang-lee")
+    )  # wang-lee needs 20 studies
 
 
-@pytest.mark.parametrize(("rows", "prediction"), [(2, "hts"), (2, "nnf"), (3, "kr"), (13, "wang-lee")])
+@pytest.mark.parametrize(
+    ("rows", "prediction"), [(2, "hts"), (2, "nnf"), (3, "kr"), (13, "wang-lee")]
+)
 def test_a_prediction_interval_that_does_not_exist_says_so(rows: int, prediction: str) -> None:
-    effects = km.risk_ratio(BCG if rows == 13 else THREE.iloc[:rows])  # tau2 of THREE is 0, where Kenward-Roger is not
+    effects = km.risk_ratio(
+        BCG if rows == 13 else THREE.iloc[:rows]
+    )  # tau2 of THREE is 0, where Kenward-Roger is not
     main = km.pool(effects, prediction=prediction)
     assert math.isnan(main.prediction_low)
-    assert f'the prediction interval "{prediction}" is undefined for {rows} studies' in main.summary()
+    assert (
+        f'the prediction interval "{prediction}" is undefined for {rows} studies' in main.summary()
+    )
     assert "undefined" not in km.pool(effects, prediction="none").summary()
 
 
@@ -163,10 +181,15 @@ def test_the_order_of_rows_changes_no_digit(order: list[int]) -> None:
 @settings(max_examples=20)
 def test_swapping_the_arms_inverts_the_ratio(first: int, more: int) -> None:
     rows = BCG.iloc[first : first + more + 1]
-    swapped = rows.rename(columns={"events_t": "events_c", "events_c": "events_t", "n_t": "n_c", "n_c": "n_t"})
+    swapped = rows.rename(
+        columns={"events_t": "events_c", "events_c": "events_t", "n_t": "n_c", "n_c": "n_t"}
+    )
     here, there = km.pool(km.risk_ratio(rows)), km.pool(km.risk_ratio(swapped))
     assert_allclose(
-        [there.estimate, there.low, there.high], [-here.estimate, -here.high, -here.low], rtol=1e-9, atol=1e-12
+        [there.estimate, there.low, there.high],
+        [-here.estimate, -here.high, -here.low],
+        rtol=1e-9,
+        atol=1e-12,
     )
     assert_allclose(there.tau2, here.tau2, rtol=1e-9)
 
@@ -192,13 +215,17 @@ def test_trials_that_were_not_randomised_are_set_aside_in_sight() -> None:
 
 
 def test_questions_are_not_mixed() -> None:
-    with pytest.raises(ValueError, match=r"different questions \(dose, sessions\) and are not pooled; choose one"):
+    with pytest.raises(
+        ValueError, match=r"different questions \(dose, sessions\) and are not pooled; choose one"
+    ):
         km.pool(with_design(contrast=["dose", "dose", "sessions"]))
 
 
 def test_a_trial_enters_once() -> None:
     twice = THREE.assign(study=["A", "B", "A"], comparison_id=["A-3", "B", "A-6"])
-    with pytest.raises(ValueError, match='study "A" comes more than once; a trial enters a pool once'):
+    with pytest.raises(
+        ValueError, match='study "A" comes more than once; a trial enters a pool once'
+    ):
         km.pool(km.risk_ratio(twice))
 
 
@@ -221,8 +248,14 @@ def test_alcohol_as_the_design_shows_it() -> None:
         ({"prediction": "z"}, 'unknown prediction interval "z"; use one of: auto'),
         ({"level": 95}, "level must lie between 0 and 1"),
         ({"level": 1.0}, "level must lie between 0 and 1"),
-        ({"model": "common", "tau2": "DL"}, "the common-effect model has no between-study variance"),
-        ({"model": "common", "prediction": "t"}, "the common-effect model has no prediction interval"),
+        (
+            {"model": "common", "tau2": "DL"},
+            "the common-effect model has no between-study variance",
+        ),
+        (
+            {"model": "common", "prediction": "t"},
+            "the common-effect model has no prediction interval",
+        ),
         ({"model": "common", "ci": "kr"}, 'unknown interval "kr"'),
     ],
 )
@@ -240,7 +273,9 @@ def test_wrong_types() -> None:
 
 def test_no_study_left() -> None:
     zeros = THREE.assign(events_t=0)
-    with pytest.raises(ValueError, match="no study carries an estimate, so there is nothing to pool") as error:
+    with pytest.raises(
+        ValueError, match="no study carries an estimate, so there is nothing to pool"
+    ) as error:
         km.pool(km.risk_ratio(zeros, zero="none"))
     assert "A: a zero cell" in str(error.value)
 
@@ -264,8 +299,12 @@ def test_an_interval_that_does_not_exist_is_refused() -> None:
     ids=["pool", "meta_regression", "subgroups", "multilevel", "aggregate", "robust", "pool_bayes"],
 )
 @pytest.mark.parametrize(("smallest", "warned"), [(0.9e-7, True), (1.1e-7, False)])
-def test_variances_far_apart_warn(front: Callable[[Effects], Any], smallest: float, warned: bool) -> None:
-    rows = pd.DataFrame({"study": list("abcd"), "y": [0.1, 0.2, 0.4, 0.3], "v": [smallest, 1.0, 0.5, 0.2]})
+def test_variances_far_apart_warn(
+    front: Callable[[Effects], Any], smallest: float, warned: bool
+) -> None:
+    rows = pd.DataFrame(
+        {"study": list("abcd"), "y": [0.1, 0.2, 0.4, 0.3], "v": [smallest, 1.0, 0.5, 0.2]}
+    )
     effects = km.generic(rows.assign(x=[1, 2, 3, 5], half=list("ppqq")), y="y", v="v")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -275,7 +314,10 @@ def test_variances_far_apart_warn(front: Callable[[Effects], Any], smallest: flo
 
 def test_a_variance_of_0_at_its_bound_is_told_with_how_far_below_it_would_be() -> None:
     """The moment estimate is (Q - df) / (S1 - S2 / S1) whatever its sign."""
-    for y, v, truncated in (([0.1, 0.2, 0.25], [0.1, 0.2, 0.3], True), ([0.1, 1.2, 2.5], [0.1, 0.2, 0.3], False)):
+    for y, v, truncated in (
+        ([0.1, 0.2, 0.25], [0.1, 0.2, 0.3], True),
+        ([0.1, 1.2, 2.5], [0.1, 0.2, 0.3], False),
+    ):
         main = km.pool(km.generic(pd.DataFrame({"study": list("abc"), "y": y, "v": v})))
         w = 1 / np.array(v)
         moment = (main.q - 2) / (w.sum() - (w**2).sum() / w.sum())
@@ -290,7 +332,9 @@ def test_a_variance_of_0_at_its_bound_is_told_with_how_far_below_it_would_be() -
 @pytest.mark.parametrize("given", [np.inf, -np.inf])
 def test_an_infinite_variance_is_named_with_its_study(given: float) -> None:
     rows = pd.DataFrame({"study": list("ab"), "y": [0.1, 0.2], "v": [0.1, given]})
-    with pytest.raises(ValueError, match=rf'v is not a number in row 2 \("b"\): v = {given}; give a number'):
+    with pytest.raises(
+        ValueError, match=rf'v is not a number in row 2 \("b"\): v = {given}; give a number'
+    ):
         km.generic(rows)
 
 
@@ -312,7 +356,8 @@ def test_views_of_a_result() -> None:
     frame = main.to_frame()
     assert frame["row"].tolist() == ["study"] * 13 + ["pooled", "prediction"]
     assert_allclose(
-        frame.loc[13, ["estimate", "low", "high"]].astype(float), np.exp([main.estimate, main.low, main.high])
+        frame.loc[13, ["estimate", "low", "high"]].astype(float),
+        np.exp([main.estimate, main.low, main.high]),
     )
     assert_allclose(frame["weight"].iloc[:13].sum(), 1)
     text = main.summary()
@@ -346,8 +391,11 @@ def test_leave_one_out() -> None:
     for i in range(13):
         again = km.pool(main.effects.select(np.arange(13) != i), ci="wald")
         row = sweep.table.iloc[i]
-        assert_allclose([row.y, row.y_low, row.y_high, row.tau2, row.q],
-                        [again.estimate, again.low, again.high, again.tau2, again.q], rtol=1e-11)  # fmt: skip
+        assert_allclose(
+            [row.y, row.y_low, row.y_high, row.tau2, row.q],
+            [again.estimate, again.low, again.high, again.tau2, again.q],
+            rtol=1e-11,
+        )
     assert "The interval excludes 1 in 13 of 13" in sweep.summary()
     two = km.leave_one_out(km.pool(km.risk_ratio(THREE.iloc[:2])))
     assert "the other trial's own result" in two.summary()
@@ -391,7 +439,13 @@ def test_a_gap_in_the_nullable_column_contrast_does_not_stop_pooling() -> None:
 
 def test_heterogeneity_that_no_pair_of_tables_can_tell_is_said_to_be_missing() -> None:
     tables = pd.DataFrame(
-        {"study": ["A", "B"], "events_t": [5, 0], "n_t": [20, 30], "events_c": [2, 0], "n_c": [20, 31]}
+        {
+            "study": ["A", "B"],
+            "events_t": [5, 0],
+            "n_t": [20, 30],
+            "events_c": [2, 0],
+            "n_c": [20, 31],
+        }
     )
     assert "Heterogeneity: not estimable" in km.mantel_haenszel(tables).summary()
 

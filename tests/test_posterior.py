@@ -15,9 +15,14 @@ from scipy import integrate, stats
 from kapmeta.core.bayes import posterior, priors
 from tests.sparse_data import expected, log_risk_ratios
 
-PRIORS = {"HN0.5": priors.half_normal(0.5), "HN1": priors.half_normal(1.0), "HC0.5": priors.half_cauchy(0.5)}
-# Their integrals diverge: with a half-Cauchy prior and one or two studies tau has no second moment (nor, with one, a
-# first), so what a truncated sum gives depends on where it stops. Ours are infinite.
+PRIORS = {
+    "HN0.5": priors.half_normal(0.5),
+    "HN1": priors.half_normal(1.0),
+    "HC0.5": priors.half_cauchy(0.5),
+}
+# Their integrals diverge: with a half-Cauchy prior and one or two studies tau has no second moment
+# (nor, with one, a first), so what a truncated sum gives depends on where it stops. Ours are
+# infinite.
 DIVERGENT = {
     (name, quantity)
     for name, quantities in (
@@ -35,7 +40,11 @@ def _quantities(fit: posterior.NormalNormal) -> dict[str, float]:
     names = ("mu_lo", "mu_med", "mu_hi", "pred_lo", "pred_hi")
     values = [*mean.quantile([0.025, 0.5, 0.975]), *new.quantile([0.025, 0.975])]
     found = dict(zip(names, values, strict=True))
-    found |= {"mu_mean": mean.expectation(), "mu_sd": posterior.mean_sd(fit), "pred_sd": posterior.new_sd(fit)}
+    found |= {
+        "mu_mean": mean.expectation(),
+        "mu_sd": posterior.mean_sd(fit),
+        "pred_sd": posterior.new_sd(fit),
+    }
     found |= {"p0": mean.upper(0.0), "p125": mean.upper(math.log(1.25)), "pred_p0": new.upper(0.0)}
     return found | {"tau_mean": tau_mean, "tau_sd": tau_sd, "log_marginal": fit.log_marginal}
 
@@ -62,11 +71,15 @@ def test_shrunken_effects_and_bayes_factors_as_printed():
     own = posterior.study_effects(posterior.normal_normal(y, v, PRIORS["HN0.5"]), y, v)
     s5 = [own.expectation()[4], own.spread()[4], *own.quantile([0.025, 0.975])[4]]
     np.testing.assert_allclose(s5, printed["shrinkage"]["S5"], rtol=1e-8)
-    np.testing.assert_allclose([own.expectation()[0], own.spread()[0]], printed["shrinkage"]["S1"], rtol=1e-8)
+    np.testing.assert_allclose(
+        [own.expectation()[0], own.spread()[0]], printed["shrinkage"]["S1"], rtol=1e-8
+    )
     wide = (0.0, 2.0)
     fit = posterior.normal_normal(y, v, PRIORS["HN0.5"], wide)
     assert np.exp(fit.log_marginal) == pytest.approx(printed["bayes_factors"]["marginal"], rel=1e-7)
-    assert posterior.bayes_factor_no_heterogeneity(fit, y, v, wide) == pytest.approx(1.788431588, rel=1e-9)
+    assert posterior.bayes_factor_no_heterogeneity(fit, y, v, wide) == pytest.approx(
+        1.788431588, rel=1e-9
+    )
     assert posterior.bayes_factor_no_effect(fit, wide) == pytest.approx(0.0192216246, rel=1e-8)
 
 
@@ -91,7 +104,10 @@ def test_every_prior_meets_adaptive_integration(prior):
         s1 = (1 / total).sum()
         mean = (y / total).sum() / s1
         log_likelihood = -0.5 * (
-            3 * np.log(2 * np.pi) + np.log(total).sum() + np.log(s1) + ((y - mean) ** 2 / total).sum()
+            3 * np.log(2 * np.pi)
+            + np.log(total).sum()
+            + np.log(s1)
+            + ((y - mean) ** 2 / total).sum()
         )
         return np.exp(log_likelihood + priors.log_density(prior, np.array([tau]))[0]), mean
 
@@ -103,7 +119,9 @@ def test_every_prior_meets_adaptive_integration(prior):
         edges = [u for u in cuts if u < upper] + [upper]
         pieces = itertools.pairwise(edges)
         return sum(
-            integrate.quad(lambda u: f(math.exp(u)) * math.exp(u), a, b, epsabs=1e-14, epsrel=1e-10)[0]
+            integrate.quad(
+                lambda u: f(math.exp(u)) * math.exp(u), a, b, epsabs=1e-14, epsrel=1e-10
+            )[0]
             for a, b in pieces
         )
 
@@ -132,7 +150,9 @@ def test_printed_quantiles_of_the_priors():
     assert stats.halfnorm.ppf(0.5, scale=0.5) == pytest.approx(median, abs=5e-4)
     assert stats.halfnorm.ppf(0.95, scale=0.5) == pytest.approx(upper, abs=5e-4)
     tau = np.array([median])
-    assert np.exp(priors.log_density(priors.half_normal(0.5), tau)) == pytest.approx(stats.halfnorm.pdf(tau, scale=0.5))
+    assert np.exp(priors.log_density(priors.half_normal(0.5), tau)) == pytest.approx(
+        stats.halfnorm.pdf(tau, scale=0.5)
+    )
 
 
 def test_no_heterogeneity_is_the_limit_of_a_vanishing_prior_scale():
@@ -150,7 +170,9 @@ def test_one_study_under_its_prior_is_conjugate():
     mean = posterior.mean_effect(fit)
     assert mean.expectation() == pytest.approx(0.2 + share * 0.5, rel=1e-12)
     assert mean.spread() == pytest.approx(math.sqrt(share * 0.09), rel=1e-12)
-    assert fit.log_marginal == pytest.approx(stats.norm.logpdf(0.7, 0.2, math.hypot(1.5, 0.3)), rel=1e-12)
+    assert fit.log_marginal == pytest.approx(
+        stats.norm.logpdf(0.7, 0.2, math.hypot(1.5, 0.3)), rel=1e-12
+    )
 
 
 effects = st.lists(st.tuples(st.floats(-3, 3), st.floats(0.01, 2)), min_size=2, max_size=7)
@@ -166,15 +188,21 @@ def test_equivariant_in_the_unit(rows, c):
         np.testing.assert_allclose(
             of(scaled).quantile([0.1, 0.9]) / c, of(plain).quantile([0.1, 0.9]), atol=1e-9 * unit
         )
-    np.testing.assert_allclose(posterior.tau_moments(scaled), np.array(posterior.tau_moments(plain)) * c, rtol=1e-9)
+    np.testing.assert_allclose(
+        posterior.tau_moments(scaled), np.array(posterior.tau_moments(plain)) * c, rtol=1e-9
+    )
 
 
 @given(effects, st.floats(-5, 5))
 def test_shift_and_order(rows, shift):
     y, v = np.array(rows).T
     first = posterior.mean_effect(posterior.normal_normal(y, v, priors.half_normal(0.5)))
-    moved = posterior.mean_effect(posterior.normal_normal(y[::-1] + shift, v[::-1], priors.half_normal(0.5)))
-    np.testing.assert_allclose(moved.quantile([0.025, 0.5]) - shift, first.quantile([0.025, 0.5]), atol=1e-9)
+    moved = posterior.mean_effect(
+        posterior.normal_normal(y[::-1] + shift, v[::-1], priors.half_normal(0.5))
+    )
+    np.testing.assert_allclose(
+        moved.quantile([0.025, 0.5]) - shift, first.quantile([0.025, 0.5]), atol=1e-9
+    )
 
 
 @given(effects)
@@ -202,7 +230,10 @@ def test_quantiles_are_where_the_area_says(rows, p):
 
 
 def test_every_step_towards_a_quantile_is_kept_in_its_bracket(monkeypatch):
-    mixture, p = posterior.Mixture(*(np.array(x) for x in ([0.9, 0.1], [0.0, 40.0], [1.0, 0.01]))), [0.3, 0.9, 0.95]
+    mixture, p = (
+        posterior.Mixture(*(np.array(x) for x in ([0.9, 0.1], [0.0, 40.0], [1.0, 0.01]))),
+        [0.3, 0.9, 0.95],
+    )
     exact = mixture.quantile(p)
     errors = []
     for most in (1, 3, 30):
@@ -225,7 +256,9 @@ def test_borrowing_is_conjugate_and_robust_borrowing_keeps_its_distance():
     assert found.spread() == pytest.approx(math.sqrt(0.08))
     wide = posterior.robust(belief, weight=0.2, mean=0.0, sd=2.82)
     assert wide.weight.sum() == pytest.approx(1)
-    assert posterior.updated(wide, 3.0, 0.16).expectation() > 2.8  # in conflict, the wide part takes over
+    assert (
+        posterior.updated(wide, 3.0, 0.16).expectation() > 2.8
+    )  # in conflict, the wide part takes over
 
 
 def test_ten_thousand_posteriors_in_a_batch_take_seconds():
@@ -239,7 +272,9 @@ def test_ten_thousand_posteriors_in_a_batch_take_seconds():
 
 
 def test_unknown_empirical_prior_prints_the_table():
-    with pytest.raises(ValueError, match=r"no empirical prior for .*the table has: all-cause mortality"):
+    with pytest.raises(
+        ValueError, match=r"no empirical prior for .*the table has: all-cause mortality"
+    ):
         priors.turner("happiness")
     with pytest.raises(ValueError, match="scale must be a positive number"):
         priors.half_normal(-1.0)

@@ -78,14 +78,18 @@ def _compare_metafor(
         assert np.isnan(limits("hk", y, v, tau2, ci)).all()
         return "divergent: interval of no width"
     if test != "z":
-        assert_allclose(limits("t", y, v, tau2, ci), [expected["pi_lb"], expected["pi_ub"]], rtol=1e-9)
+        assert_allclose(
+            limits("t", y, v, tau2, ci), [expected["pi_lb"], expected["pi_ub"]], rtol=1e-9
+        )
     if test == "knha":
         assert_allclose(limits("hk", y, v, tau2), [expected["pi_lb"], expected["pi_ub"]], rtol=1e-9)
     word = {"z": "hts", "t": "hts", "knha": "hk-pr"}.get(test)
     if word and y.size > 2:
         riley = [expected["pi_riley_lb"], expected["pi_riley_ub"]]
         assert_allclose(limits(word, y, v, tau2), riley, rtol=1e-9)
-        return "compared: " + ("z by Riley, not offered with a normal quantile" if test == "z" else test)
+        return "compared: " + (
+            "z by Riley, not offered with a normal quantile" if test == "z" else test
+        )
     if word:
         assert np.isnan(limits(word, y, v, tau2)).all()
         return "compared, but Riley's at k = 2 is divergent: metafor takes 1 df for none"
@@ -180,7 +184,9 @@ def test_wang_lee_reads_off_the_shrunken_effects() -> None:
     y, v = np.linspace(-1, 1, 39) ** 3, np.full(39, 0.05)
     found = limits("wang-lee", y, v, 0.15)
     assert_allclose(found, np.array([-1, 1]) * np.sqrt(0.15 / 0.2), rtol=1e-12)
-    inner = limits("wang-lee", y, v, 0.15, level=0.5)  # the 10th and the 30th of 39 stand at 25 and 75 %
+    inner = limits(
+        "wang-lee", y, v, 0.15, level=0.5
+    )  # the 10th and the 30th of 39 stand at 25 and 75 %
     assert_allclose(inner, y[[9, 29]] * np.sqrt(0.15 / 0.2), rtol=1e-12)
 
 
@@ -202,7 +208,9 @@ def test_nnf_solves_its_equation(name: str) -> None:
         areas = _normal_minus_t((x - mean)[None, :], np.sqrt(grid), s, df)[0]
         # the atom at 0, a Stieltjes sum over the grid, and what lies beyond it
         middle = ((areas[1:] + areas[:-1]) / 2 * -np.diff(below)).sum()
-        assert_allclose((1 - below[0]) * areas[0] + middle + below[-1] * areas[-1], wanted, atol=2e-6)
+        assert_allclose(
+            (1 - below[0]) * areas[0] + middle + below[-1] * areas[-1], wanted, atol=2e-6
+        )
 
 
 def test_confidence_distribution_has_weight_1_and_the_q_profile_quantiles() -> None:
@@ -234,7 +242,9 @@ def test_normal_minus_t(tau: float, s: float, df: int) -> None:
             exact = stats.t.cdf(at / s, df)
         else:
             points = np.unique(np.clip((at + s * np.array([-30, -3, 0, 3, 30])) / tau, -9, 9))
-            exact = integrate.quad(integrand, -9, 9, args=(at,), points=points, limit=500, epsabs=1e-13)[0]
+            exact = integrate.quad(
+                integrand, -9, 9, args=(at,), points=points, limit=500, epsabs=1e-13
+            )[0]
         assert_allclose(value, exact, rtol=2e-9)
 
 
@@ -323,7 +333,9 @@ def test_none() -> None:
         )
     )
 )
-def test_prediction_is_never_shorter_than_the_mean(sample: tuple[FloatArray, FloatArray, float]) -> None:
+def test_prediction_is_never_shorter_than_the_mean(
+    sample: tuple[FloatArray, FloatArray, float],
+) -> None:
     """With the same quantile it contains the interval of the mean, and coincides with it where tau2 is 0."""
     y, v, tau2 = sample
     mean = INTERVALS["t"](y, v, tau2, 0.95)
@@ -347,7 +359,9 @@ def test_nnf_holds_the_pooled_mean(y: FloatArray, v: FloatArray) -> None:
 
 
 @pytest.mark.parametrize("apart", [1e-74, 1e-20, 1e-8, 1e-6])
-def test_nnf_of_estimates_alike_beyond_chance_is_the_interval_of_the_mean_without_heterogeneity(apart: float) -> None:
+def test_nnf_of_estimates_alike_beyond_chance_is_the_interval_of_the_mean_without_heterogeneity(
+    apart: float,
+) -> None:
     y, v = np.array([apart, 0.0, 0.0, 0.0, 0.0]), np.ones(5)
     mean = INTERVALS["hksj"](y, v, 0.0, 0.95)
     assert_allclose(limits("nnf", y, v, 0.0), [mean.low, mean.high], rtol=1e-9, atol=1e-50)

@@ -35,7 +35,10 @@ def test_candidate_counts(percent: str, n: int, expected: list[int], consistent:
     assert found.consistent is consistent
 
 
-@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(0, 3))
+@given(
+    st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.integers(0, 3),
+)
 def test_candidate_counts_contain_the_truth(count: tuple[int, int], decimals: int) -> None:
     x, n = count
     for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN):
@@ -68,7 +71,9 @@ def test_worked_example_of_a_table_from_its_odds_ratio() -> None:
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.data())
-def test_tables_come_back_from_odds_ratio_and_chi_square(n1: int, n2: int, data: st.DataObject) -> None:
+def test_tables_come_back_from_odds_ratio_and_chi_square(
+    n1: int, n2: int, data: st.DataObject
+) -> None:
     a, c = data.draw(st.integers(0, n1)), data.draw(st.integers(0, n2))
     b, d, m, n = n1 - a, n2 - c, a + c, n1 + n2
     if b * c > 0:
@@ -86,16 +91,22 @@ def test_tables_come_back_from_odds_ratio_and_chi_square(n1: int, n2: int, data:
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.data(), st.floats(0.01, 100))
-def test_the_rebuilt_table_has_the_odds_ratio(n1: int, n2: int, data: st.DataObject, ratio: float) -> None:
+def test_the_rebuilt_table_has_the_odds_ratio(
+    n1: int, n2: int, data: st.DataObject, ratio: float
+) -> None:
     m = data.draw(st.integers(1, n1 + n2 - 1))
     a = float(to.table_from_odds_ratio(ratio, n1, n2, m).unrounded)
     assert max(0, m - n2) - 1e-9 <= a <= min(n1, m) + 1e-9
-    assert a * (n2 - m + a) == pytest.approx(ratio * (n1 - a) * (m - a), rel=1e-6, abs=1e-6 * max(1, ratio))
+    assert a * (n2 - m + a) == pytest.approx(
+        ratio * (n1 - a) * (m - a), rel=1e-6, abs=1e-6 * max(1, ratio)
+    )
 
 
 def test_tables_that_cannot_be() -> None:
     assert to.table_from_odds_ratio(1.0, 30, 60, 45).unrounded == pytest.approx(15, rel=1e-14)
-    assert np.isnan(to.table_from_odds_ratio([-1.0, np.inf, 2.0], 10, 10, [5, 5, 30]).events_t).all()
+    assert np.isnan(
+        to.table_from_odds_ratio([-1.0, np.inf, 2.0], 10, 10, [5, 5, 30]).events_t
+    ).all()
     assert np.isnan(to.table_from_chi_square([500.0, -1.0, 3.0], 10, 10, [5, 5, 30]).events_t).all()
 
 

@@ -1,4 +1,5 @@
-"""Single groups, correlations and rates: zero rules, transforms and their inverses, what must hold of any.
+"""Single groups, correlations and rates: zero rules, transforms and their inverses, what must hold
+of any.
 
 Agreement with metafor's `escalc` on every reference record is in `test_escalc`.
 """
@@ -25,7 +26,10 @@ GROUPS: dict[str, Callable[..., Estimates]] = {
     "PFT": proportions.double_arcsine_proportion,
 }
 RULED_GROUPS = {name: GROUPS[name] for name in ("PR", "PLN", "PLO")}
-RATES: dict[str, Callable[..., Estimates]] = {"rate": proportions.rate, "log rate": proportions.log_rate}
+RATES: dict[str, Callable[..., Estimates]] = {
+    "rate": proportions.rate,
+    "log rate": proportions.log_rate,
+}
 
 
 @st.composite
@@ -66,7 +70,10 @@ def test_rates() -> None:
 
 def test_rate_ratio_is_the_difference_of_log_rates() -> None:
     effect = proportions.rate_ratio([9, 3], [413, 487], [19, 13], [398, 435])
-    treated, control = proportions.log_rate([9, 3], [413, 487]), proportions.log_rate([19, 13], [398, 435])
+    treated, control = (
+        proportions.log_rate([9, 3], [413, 487]),
+        proportions.log_rate([19, 13], [398, 435]),
+    )
     np.testing.assert_allclose(effect.y, treated.y - control.y, rtol=1e-13)
     np.testing.assert_allclose(effect.v, treated.v + control.v, rtol=1e-14)
 
@@ -106,7 +113,9 @@ def test_rules_of_rates(function: Callable[..., Estimates]) -> None:
 
 def test_a_correction_never_moves_a_proportion_or_a_rate() -> None:
     for rule in ("half-if-any", "half-all"):
-        np.testing.assert_array_equal(proportions.raw_proportion([0, 4], [10, 10], zero=rule).y, [0, 0.4])
+        np.testing.assert_array_equal(
+            proportions.raw_proportion([0, 4], [10, 10], zero=rule).y, [0, 0.4]
+        )
         np.testing.assert_array_equal(proportions.rate([0, 4], [10, 10], zero=rule).y, [0, 0.4])
     assert proportions.rate(0, 10).v == 0.5 / 100
 
@@ -124,9 +133,13 @@ def test_rules_of_rate_ratios() -> None:
 
 
 def test_unknown_rules_are_refused_with_the_table() -> None:
-    with pytest.raises(ValueError, match="use one of: half-if-any, half-if-any-study, half-all, none$"):
+    with pytest.raises(
+        ValueError, match="use one of: half-if-any, half-if-any-study, half-all, none$"
+    ):
         proportions.logit_proportion(1, 2, zero="treatment-arm")
-    with pytest.raises(ValueError, match="use one of: half-if-any, half-if-any-study, half-all, none, drop$"):
+    with pytest.raises(
+        ValueError, match="use one of: half-if-any, half-if-any-study, half-all, none, drop$"
+    ):
         proportions.rate_ratio(1, 2, 3, 4, zero="empirical")
     assert set(PROPORTION_RULES) < set(RATE_RULES) < set(counts.TRIGGERS)
 
@@ -173,11 +186,19 @@ def test_transforms_invert(rows: Any) -> None:
     inside = (x > 0) & (x < n)
     logit = proportions.logit_proportion(x, n).y[inside]
     np.testing.assert_allclose(1 / (1 + np.exp(-logit)), p[inside], rtol=1e-12)
-    np.testing.assert_allclose(np.exp(proportions.log_proportion(x, n).y[inside]), p[inside], rtol=1e-12)
+    np.testing.assert_allclose(
+        np.exp(proportions.log_proportion(x, n).y[inside]), p[inside], rtol=1e-12
+    )
 
 
 def test_double_arcsine_inverse_beyond_its_range_is_0_or_1() -> None:
-    assert proportions.double_arcsine_inverse([-0.2, 0.0, 0.1, 1.5, 2.0], 10).tolist() == [0, 0, 0, 1, 1]
+    assert proportions.double_arcsine_inverse([-0.2, 0.0, 0.1, 1.5, 2.0], 10).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+    ]
 
 
 @given(st.floats(0.0, np.pi / 2), st.floats(1, 1000))
@@ -187,7 +208,8 @@ def test_double_arcsine_inverse_is_a_proportion_and_monotone(y: float, n: float)
 
 
 def test_double_arcsine_inverse_depends_on_the_size_taken() -> None:
-    # Schwarzer et al. 2019: pooling groups of very different size, the harmonic mean decides the answer.
+    # Schwarzer et al. 2019: pooling groups of very different size, the harmonic mean decides the
+    # answer.
     n = np.array([10.0, 20.0, 100_000.0])
     y = proportions.double_arcsine_proportion([0.0, 0.0, 1000.0], n).y
     pooled = (n * y).sum() / n.sum()
@@ -235,7 +257,8 @@ def test_two_groups_make_a_table(rows: Any, rule: str) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 50), st.floats(1, 1e4)), min_size=4, max_size=4), st.floats(1e-6, 1e6)
+    st.lists(st.tuples(st.integers(0, 50), st.floats(1, 1e4)), min_size=4, max_size=4),
+    st.floats(1e-6, 1e6),
 )
 def test_units_of_time(rows: Any, c: float) -> None:
     x, t = np.array(rows).T

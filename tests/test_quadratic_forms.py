@@ -11,7 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, q_eigenvalues, quadratic_form_cdf
+from kapmeta.core.numerics.quadratic_forms import (
+    cochran_q_slopes,
+    q_eigenvalues,
+    quadratic_form_cdf,
+)
 from tests.r_values import data_set
 
 POSITIVE = st.floats(1e-3, 1e3)
@@ -67,7 +71,10 @@ def test_against_the_series(coefficients: FloatArray, quantile: float) -> None:
     assert_allclose(quadratic_form_cdf(q, coefficients), ruben_cdf(q, coefficients), rtol=1e-10)
 
 
-@given(coefficients=arrays.arrays(float, 5, elements=POSITIVE), q=arrays.arrays(float, 6, elements=POSITIVE))
+@given(
+    coefficients=arrays.arrays(float, 5, elements=POSITIVE),
+    q=arrays.arrays(float, 6, elements=POSITIVE),
+)
 def test_is_a_distribution_function(coefficients: FloatArray, q: FloatArray) -> None:
     area = quadratic_form_cdf(np.sort(q), coefficients)
     assert ((area >= 0) & (area <= 1)).all()
@@ -102,7 +109,9 @@ def test_eigenvalues() -> None:
 def test_coefficients_of_cochran_q_are_linear_in_tau2(name: str) -> None:
     _, v = data_set(name)
     for tau2 in (0.0, 0.1, 30.0):
-        assert_allclose(1 + tau2 * cochran_q_slopes(v), q_eigenvalues(v, tau2, 1 / v)[1:], rtol=1e-11)
+        assert_allclose(
+            1 + tau2 * cochran_q_slopes(v), q_eigenvalues(v, tau2, 1 / v)[1:], rtol=1e-11
+        )
 
 
 def test_eigenvalues_with_a_dominating_study() -> None:

@@ -22,7 +22,8 @@ from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling import intervals
 from kapmeta.core.pooling.combining import combine
 
-# metafor 5.1.12 and meta 8.4.0 on R 4.2.2, threshold 1e-13: tests/reference/08_metareg_subgroup.json.gz
+# metafor 5.1.12 and meta 8.4.0 on R 4.2.2, threshold 1e-13:
+# tests/reference/08_metareg_subgroup.json.gz
 REFERENCE = Path(__file__).parent / "reference" / "08_metareg_subgroup.json.gz"
 RECORDS: list[dict[str, Any]] = json.loads(gzip.decompress(REFERENCE.read_bytes()))["records"]
 TESTS = {"z": "wald", "t": "t", "knha": "hksj", "adhoc": "hksj-variance"}
@@ -40,15 +41,26 @@ COMPARED = {
     "sign flips": places("metafor::permutest"),
     "subgroups": [*places("meta::metabin"), *places("meta::metagen")],
 }
-NOT_OFFERED = {"location-scale models: tau2 itself regressed on moderators": places("metafor::rma.ls")}
+NOT_OFFERED = {
+    "location-scale models: tau2 itself regressed on moderators": places("metafor::rma.ls")
+}
 # Fields of compared records in which the two differ, with the cause; all else agrees.
 DIVERGENT = {
-    "Q_b_random with method.random.ci = HK": "meta feeds Hartung-Knapp standard errors of subgroups into Q_b, which "
-    "collapse where two trials agree; here model-based ones (test_moderators.py shows that theirs gives theirs)",
-    "TE_common_w with method = MH": "Mantel-Haenszel pooling within subgroups is kapmeta.mantel_haenszel's",
-    "tau2_ci_QP of ~ablat*year": "metafor is off by 1.3e-8 there, where columns are nearly collinear; ours "
-    "meets the defining equation to the last digit (below)",
-    "AIC": "no information criterion is offered: it follows from the log-likelihoods, which are compared",
+    "Q_b_random with method.random.ci = HK": (
+        "meta feeds Hartung-Knapp standard errors of subgroups into Q_b, which collapse where two"
+        " trials agree; here model-based ones (test_moderators.py shows that theirs gives theirs)"
+    ),
+    "TE_common_w with method = MH": (
+        "Mantel-Haenszel pooling within subgroups is kapmeta.mantel_haenszel's"
+    ),
+    "tau2_ci_QP of ~ablat*year": (
+        "metafor is off by 1.3e-8 there, where columns are nearly collinear; ours "
+        "meets the defining equation to the last digit (below)"
+    ),
+    "AIC": (
+        "no information criterion is offered: it follows from the log-likelihoods, which are"
+        " compared"
+    ),
 }
 
 
@@ -58,7 +70,9 @@ def test_every_record_is_accounted_for() -> None:
 
 
 def close(found: Any, reference: Any, rtol: float = 1e-9, atol: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol)
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(reference, float), rtol=rtol, atol=atol
+    )
 
 
 def data(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -79,14 +93,22 @@ def test_regressions_agree_with_metafor(i: int) -> None:
     for test, ci in TESTS.items():
         expected = record["results"][test]
         found = regression.fit(y, v, x, tau2=0.0 if method == "EE" else method, ci=ci)
-        fields = {"beta": "beta", "se": "se", "statistic": "stat", "p_value": "pval", "low": "ci_lb", "high": "ci_ub"}
+        fields = {
+            "beta": "beta",
+            "se": "se",
+            "statistic": "stat",
+            "p_value": "pval",
+            "low": "ci_lb",
+            "high": "ci_ub",
+        }
         for ours, theirs in fields.items():
             close(getattr(found, ours), expected[theirs])
         close(found.covariance, expected["vb"], atol=1e-15)
         close(found.tau2, expected["tau2"], atol=1e-12)
         close(found.q, expected["QE"])
         full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
-        # metafor adds half the log determinant of X'X, so that its restricted likelihood depends on the unit of X
+        # metafor adds half the log determinant of X'X, so that its restricted likelihood depends on
+        # the unit of X
         shift = 0.5 * np.linalg.slogdet(x.T @ x)[1]
         assert np.isfinite(shift)
         close([full, restricted], [expected["ll_ML"], expected["ll_REML"]])
@@ -96,14 +118,18 @@ def test_regressions_agree_with_metafor(i: int) -> None:
         close(rows.mean, expected["fitted"], rtol=1e-8)
         close(rows.se, expected["fitted_se"])
         if method not in ("EE",):
-            close(residual_variance.standard_error(y, v, z, found.tau2, method), expected["se_tau2"])
+            close(
+                residual_variance.standard_error(y, v, z, found.tau2, method), expected["se_tau2"]
+            )
             floored = test == "adhoc" and found.factor < 1
             kind = {"z": "normal", "t": "t", "knha": "hk", "adhoc": "t" if floored else "hk"}[test]
             limits = diagnostics.predict(found, x, df=np.full(len(x), found.df[0]), prediction=kind)
             close(limits.prediction_low, expected["pi_lb"], rtol=1e-8)
             close(limits.prediction_high, expected["pi_ub"], rtol=1e-8)
         places = range(x.shape[1]) if not (x == 1).all(0).any() else range(1, x.shape[1])
-        joint = regression.joint_test(found.beta, found.covariance, np.eye(x.shape[1])[list(places)], found.df[0])
+        joint = regression.joint_test(
+            found.beta, found.covariance, np.eye(x.shape[1])[list(places)], found.df[0]
+        )
         close(joint.statistic, expected["QM"])
         close(joint.p_value, expected["QMp"], rtol=1e-8)
     if "tau2_ci_QP" in record["results"] and "tau2_lb" in record["results"]["tau2_ci_QP"]:
@@ -117,7 +143,9 @@ def test_worked_values_of_the_specification() -> None:
     """BCG on latitude (methods 8.4)."""
     found = regression.fit(Y, V, X, ci="hksj")
     close(found.beta, [0.251468210007, -0.0291017250116], rtol=1e-11)
-    close(np.sqrt(np.diagonal(found.model_covariance)), [0.249095396617, 0.00719532722091], rtol=1e-11)
+    close(
+        np.sqrt(np.diagonal(found.model_covariance)), [0.249095396617, 0.00719532722091], rtol=1e-11
+    )
     close(found.tau2, 0.0763479639553, rtol=1e-11)
     close(found.se[1], 0.00820141741104, rtol=1e-11)
     close(found.p_value[1], 0.00456505154, rtol=1e-8)
@@ -173,10 +201,15 @@ def test_exact_permutation_is_the_share_of_all_orders(x: list[float]) -> None:
     y, v = np.array([0.1, 0.4, 0.2, 1.1, 1.5]), np.array([0.1, 0.2, 0.15, 0.1, 0.3])
     design = np.column_stack([np.ones(5), x])
     found = permutation.permutation_test(y, v, design, tau2="DL", rng=np.random.default_rng(1))
-    every = [abs(float(regression.fit(y, v, design[list(o)], tau2="DL").statistic[1])) for o in permutations(range(5))]
+    every = [
+        abs(float(regression.fit(y, v, design[list(o)], tau2="DL").statistic[1]))
+        for o in permutations(range(5))
+    ]
     assert found.exact
     assert found.arrangements == permutation.distinct_arrangements(design)
-    assert found.p_values[1] == pytest.approx(np.mean(np.array(every) >= every[0] * (1 - 1e-10)), abs=1e-15)
+    assert found.p_values[1] == pytest.approx(
+        np.mean(np.array(every) >= every[0] * (1 - 1e-10)), abs=1e-15
+    )
 
 
 def test_random_permutations_count_the_observed_one_and_settle_near_the_exact_share() -> None:
@@ -201,7 +234,11 @@ def test_kenward_roger_is_that_of_the_mean_without_moderators() -> None:
     found = regression.fit(Y, V, np.ones((13, 1)), ci="kr")
     mean = intervals.kr(Y, V, found.tau2, 0.95)
     close([found.low[0], found.high[0], found.df[0]], [mean.low, mean.high, mean.df], rtol=1e-12)
-    close([found.low[0], found.high[0], found.df[0]], [-1.11635595184, -0.312708732479, 10.5137107629], rtol=1e-9)
+    close(
+        [found.low[0], found.high[0], found.df[0]],
+        [-1.11635595184, -0.312708732479, 10.5137107629],
+        rtol=1e-9,
+    )
     slope = regression.fit(Y, V, X, ci="kr")
     assert (slope.df < 11).all()
     close(regression.combination_df(slope, V, X, np.eye(2), "kr"), slope.df, rtol=1e-12)
@@ -218,7 +255,11 @@ def test_an_intercept_alone_is_the_pooled_mean(ci: str, method: str) -> None:
     found = regression.fit(y, v, np.ones((6, 1)), tau2=method, ci=ci)
     pooled = combine(y, v, tau2=method, ci=ci)
     fine = pooled.status == 0
-    for ours, theirs in ((found.beta, pooled.estimate), (found.low, pooled.low), (found.high, pooled.high)):
+    for ours, theirs in (
+        (found.beta, pooled.estimate),
+        (found.low, pooled.low),
+        (found.high, pooled.high),
+    ):
         close(ours[fine, 0], theirs[fine], rtol=1e-8, atol=1e-9)
     assert ((found.status == 0) == fine).all()
     se = residual_variance.standard_error(y, v, np.ones((6, 1)), found.tau2, method)
@@ -229,7 +270,9 @@ def test_hybrid_is_the_wider_of_hartung_knapp_and_wald() -> None:
     rng = np.random.default_rng(8)
     y, v = rng.normal(size=(200, 5)) * rng.uniform(0.2, 2, size=(200, 1)), np.full((200, 5), 0.5)
     x = np.column_stack([np.ones(5), np.arange(5.0)])
-    hybrid, scaled, normal = (regression.fit(y, v, x, ci=ci) for ci in ("hksj-hybrid", "hksj", "wald"))
+    hybrid, scaled, normal = (
+        regression.fit(y, v, x, ci=ci) for ci in ("hksj-hybrid", "hksj", "wald")
+    )
     width = [found.high - found.low for found in (hybrid, scaled, normal)]
     close(width[0], np.maximum(width[1], width[2]), rtol=1e-12)
     assert (hybrid.df == np.inf).any()
@@ -245,7 +288,9 @@ design_data = st.integers(4, 9).flatmap(
 )
 
 
-def arrays(given: tuple[list[float], list[float], list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arrays(
+    given: tuple[list[float], list[float], list[int]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y, v, m = (np.array(part, dtype=float) for part in given)
     return y, v, np.column_stack([np.ones(y.size), m])
 
@@ -265,7 +310,11 @@ def test_scale_and_shift_of_a_moderator_change_nothing(given_data: Any, method: 
 
 
 @settings(max_examples=40)
-@given(design_data, st.sampled_from([1e-6, 1e-3, 1e3, 1e6]), st.sampled_from(list(residual_variance.ESTIMATORS)))
+@given(
+    design_data,
+    st.sampled_from([1e-6, 1e-3, 1e3, 1e6]),
+    st.sampled_from(list(residual_variance.ESTIMATORS)),
+)
 def test_effects_in_other_units_give_the_same_fit(given_data: Any, c: float, method: str) -> None:
     y, v, x = arrays(given_data)
     base, other = (regression.fit(y * s, v * s * s, x, tau2=method, ci="t") for s in (1.0, c))
@@ -276,7 +325,9 @@ def test_effects_in_other_units_give_the_same_fit(given_data: Any, c: float, met
 
 @settings(max_examples=40)
 @given(design_data, st.randoms(use_true_random=False))
-def test_batch_is_single_and_order_and_absent_studies_do_not_matter(given_data: Any, random: Any) -> None:
+def test_batch_is_single_and_order_and_absent_studies_do_not_matter(
+    given_data: Any, random: Any
+) -> None:
     y, v, x = arrays(given_data)
     order = list(range(y.size))
     random.shuffle(order)
@@ -300,7 +351,9 @@ def test_no_point_of_a_grid_beats_the_maximum(given_data: Any, restricted: bool)
     best = residual_likelihood.global_maximum(y, v, z, restricted=restricted)
     top = residual_likelihood.curve(y, v, z, best, restricted).loglik
     grid = np.concatenate([[0.0], np.geomspace(1e-5, 1e3, 300)])
-    values = residual_likelihood.curve(np.broadcast_to(y, (301, y.size)), v, z, grid, restricted).loglik
+    values = residual_likelihood.curve(
+        np.broadcast_to(y, (301, y.size)), v, z, grid, restricted
+    ).loglik
     assert values.max() <= top + 1e-9 * (1 + abs(top))
     modes, loglik = residual_likelihood.local_maxima(y, v, z, restricted=restricted)
     close(modes[0], best, rtol=1e-7, atol=1e-9 * v.min())
@@ -312,7 +365,9 @@ def test_the_global_mode_is_found_where_there_are_two() -> None:
     y, v, ones = np.array([0.1, -0.3, 4.2]), np.array([0.07, 0.01, 3.27]), np.ones((3, 1))
     close(residual_variance.reml(y, v, ones), 0.088749012396, rtol=1e-10)
     modes, _ = residual_likelihood.local_maxima(y, v, ones / np.sqrt(3), restricted=True)
-    close(modes, [0.088749012396, 1.90930379], rtol=3e-5)  # where metafor stops, by its absolute tolerance
+    close(
+        modes, [0.088749012396, 1.90930379], rtol=3e-5
+    )  # where metafor stops, by its absolute tolerance
 
 
 def test_score_is_zero_and_q_equals_its_degrees_of_freedom() -> None:
@@ -322,9 +377,9 @@ def test_score_is_zero_and_q_equals_its_degrees_of_freedom() -> None:
         at = residual_likelihood.global_maximum(Y, V, z, restricted=restricted)
         here = residual_likelihood.curve(Y, V, z, at, restricted)
         close(here.a, here.b, rtol=1e-13)
-    assert residual_likelihood.residual_q(Y, V, z, residual_variance.paule_mandel(Y, V, z)) == pytest.approx(
-        11, rel=1e-13
-    )
+    assert residual_likelihood.residual_q(
+        Y, V, z, residual_variance.paule_mandel(Y, V, z)
+    ) == pytest.approx(11, rel=1e-13)
 
 
 def test_q_profile_limits_meet_their_equation_on_nearly_collinear_moderators() -> None:
@@ -335,7 +390,11 @@ def test_q_profile_limits_meet_their_equation_on_nearly_collinear_moderators() -
     close(residual_likelihood.residual_q(Y, V, z, high), chi2_quantile(0.025, 9), rtol=1e-12)
     latitude, year = X[:, 1] - 33, np.array(record["inputs"]["year"], float) - 1963
     centred = np.column_stack([np.ones(13), latitude, year, latitude * year])
-    close(residual_variance.q_profile(Y, V, regression.orthonormal(centred)[0]), [low, high], rtol=1e-10)
+    close(
+        residual_variance.q_profile(Y, V, regression.orthonormal(centred)[0]),
+        [low, high],
+        rtol=1e-10,
+    )
 
 
 def test_traces_and_quadratic_forms_are_those_of_the_projection() -> None:
@@ -372,7 +431,9 @@ def test_impossible_rows_are_nan_and_leave_the_others_alone() -> None:
     assert np.isnan(found.beta[1]).all()
     assert found.status[1] == Status.INVALID_INPUT
     assert np.isnan(found.se[2]).all()
-    assert found.status[3] == Status.REFUSED  # all effects equal: an interval of no width is refused
+    assert (
+        found.status[3] == Status.REFUSED
+    )  # all effects equal: an interval of no width is refused
     collinear = regression.fit(Y, V, np.column_stack([X, X[:, 1]]))
     assert np.isnan(collinear.se).all()
 
@@ -387,7 +448,9 @@ def test_moderators_may_differ_between_rows_of_a_batch() -> None:
 def test_options_are_words_from_the_tables_or_callables() -> None:
     with pytest.raises(ValueError, match='unknown tau2 estimator "XX"; use one of REML, ML'):
         regression.fit(Y, V, X, tau2="XX")
-    with pytest.raises(ValueError, match='unknown interval "profile" for moderators; use one of wald, t, hksj'):
+    with pytest.raises(
+        ValueError, match='unknown interval "profile" for moderators; use one of wald, t, hksj'
+    ):
         regression.fit(Y, V, X, ci="profile")
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         regression.fit(Y, V, X, level=95)

@@ -29,7 +29,13 @@ from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
 from kapmeta.review.reproduce import save_table
 
 ROOT = Path(__file__).resolve().parents[1]
-SAVED = ("report-trials", "summary-of-findings", "report-sensitivity", "claims-audit", "claims-scorecard")
+SAVED = (
+    "report-trials",
+    "summary-of-findings",
+    "report-sensitivity",
+    "claims-audit",
+    "claims-scorecard",
+)
 
 
 class Reader(HTMLParser):
@@ -100,7 +106,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.
     """A folder with the saved tables and the page made beside them."""
     root = tmp_path_factory.mktemp("tree")
     audit = audit_claims(evidence)
-    frames = (trials_table(evidence), summary_of_findings(evidence).to_frame(), sensitivity_table(evidence))
+    frames = (
+        trials_table(evidence),
+        summary_of_findings(evidence).to_frame(),
+        sensitivity_table(evidence),
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPMETA_OUTPUT", str(root))
         for name, frame in zip(SAVED, (*frames, audit.to_frame(), audit.scorecard()), strict=True):
@@ -123,7 +133,9 @@ def test_numbers_on_the_page_equal_the_results(page: Reader, tree: Path) -> None
     assert numbers_are_equal(page, tree / "results") > 250
 
 
-@pytest.mark.skipif(not (ROOT / "report" / "index.html").is_file(), reason="the page has not been made yet")
+@pytest.mark.skipif(
+    not (ROOT / "report" / "index.html").is_file(), reason="the page has not been made yet"
+)
 def test_numbers_on_the_page_checked_in_equal_the_results_checked_in() -> None:
     assert numbers_are_equal(read(ROOT / "report" / "index.html"), ROOT / "results") > 250
 
@@ -133,7 +145,9 @@ def test_page_that_would_contradict_the_results_is_refused(tree: Path, contents:
     before = file.read_text(encoding="utf-8")
     try:
         file.write_text(before.replace("all,35", "all,36"), encoding="utf-8")
-        with pytest.raises(ValueError, match="claims-scorecard, row 6, claims: 35 on the page, 36 in results/"):
+        with pytest.raises(
+            ValueError, match="claims-scorecard, row 6, claims: 35 on the page, 36 in results/"
+        ):
             require_same(contents, tree / "results")
     finally:
         file.write_text(before, encoding="utf-8")
@@ -173,7 +187,9 @@ def test_figures_speak_and_headings_are_in_order(
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
     shown = [name for name in km.protocol.QUESTIONS if not tertiary(km.registered(evidence, name))]
-    assert len(figures) == len(shown) + 1  # and the risk of bias; counts that are not confirmed are not drawn
+    assert (
+        len(figures) == len(shown) + 1
+    )  # and the risk of bias; counts that are not confirmed are not drawn
     for figure in figures:
         assert 'role="img"' in figure[:400]
         assert re.search(r"<title[^>]*>[^<]+</title>\s*<desc[^>]*>[^<]{20,}</desc>", figure)
@@ -227,26 +243,40 @@ def test_differences_are_named(tmp_path: Path) -> None:
     assert list(differing(table, [{"x": "1.00001"}, {"x": "inf"}])) == [
         "mine, row 1, x: 1.0 on the page, 1.00001 in results/"
     ]
-    assert list(differing(table, [{"x": "1"}])) == ["mine: 2 rows on the page, 1 in results/mine.csv"]
+    assert list(differing(table, [{"x": "1"}])) == [
+        "mine: 2 rows on the page, 1 in results/mine.csv"
+    ]
 
 
 def test_names_inside_figures_do_not_clash() -> None:
-    svg = '<?xml?><svg role="img" aria-labelledby="t"><title id="t">x</title><g id="axes_1"><use href="#a"/></g></svg>'
-    assert inline_svg(svg, "mine") == (
-        '<svg id="mine-figure" role="img" aria-labelledby="mine.t"><title id="mine.t">x</title>'
+    svg = (
+        '<?xml?><svg role="img" aria-labelledby="t"><title id="t">x</title><g id="axes_1"><use'
+        ' href="#a"/></g></svg>'
+    )
+    assert (
+        inline_svg(svg, "mine")
+        == '<svg id="mine-figure" role="img" aria-labelledby="mine.t"><title id="mine.t">x</title>'
         '<g><use href="#mine.a"/></g></svg>'
     )
 
 
-def test_first_words_answer_the_question(page: Reader, evidence: km.review.evidence.Evidence) -> None:
+def test_first_words_answer_the_question(
+    page: Reader, evidence: km.review.evidence.Evidence
+) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     start, end = text.index("become and stay abstinent?"), text.index("In short")
     answer = text[start:end]
     assert " ".join(in_short(evidence)) in answer
-    assert "It is not known. Three randomised trials with 191 people in all" in answer  # 40 + 96 + 55
+    assert (
+        "It is not known. Three randomised trials with 191 people in all" in answer
+    )  # 40 + 96 + 55
     assert "2 for alcohol and 1 for cocaine; none for opioids" in answer
     people = dict(zip(evidence.studies["label"], evidence.studies["n_randomised"], strict=True))
-    assert [people[label] for label in ("Dakwar 2020", "Grabski 2022", "Dakwar 2019")] == [40, 96, 55]
+    assert [people[label] for label in ("Dakwar 2020", "Grabski 2022", "Dakwar 2019")] == [
+        40,
+        96,
+        55,
+    ]
 
 
 def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence) -> None:
@@ -260,15 +290,20 @@ def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence
     lead, text = short_answer([cocaine], people, substances)
     assert lead == "It is not known."
     assert text.startswith("One randomised trial with 55 people in all")
-    assert "1 for cocaine; none for alcohol. Their results favour ketamine. The certainty is very low." in text
     assert (
-        "Some results favour ketamine, others leave it open." in short_answer([cocaine, alcohol], people, substances)[1]
+        "1 for cocaine; none for alcohol. Their results favour ketamine. The certainty is very low."
+        in text
+    )
+    assert (
+        "Some results favour ketamine, others leave it open."
+        in short_answer([cocaine, alcohol], people, substances)[1]
     )
     assert "Their results leave it open." in short_answer([alcohol], people, substances)[1]
     surer = known_of(evidence, "cocaine-end-of-trial", "moderate")
     assert short_answer([surer, alcohol], people, substances)[0] != "It is not known."
     apart = [
-        known_of(evidence, name, "very low") for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")
+        known_of(evidence, name, "very low")
+        for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")
     ]
     assert "No randomised trial" in short_answer(apart, people, substances)[1]
 
@@ -276,14 +311,42 @@ def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence
 @pytest.mark.parametrize(
     ("name", "agrees", "told"),
     [
-        ("alcohol-randomised", False, "14 of 17 people (82 %) with ketamine and 15 of 23 people (65 %) with midazolam"),
-        ("alcohol-randomised", True, "after 3 weeks. That leaves it open: fewer abstinent, no difference and more"),
+        (
+            "alcohol-randomised",
+            False,
+            "14 of 17 people (82 %) with ketamine and 15 of 23 people (65 %) with midazolam",
+        ),
+        (
+            "alcohol-randomised",
+            True,
+            "after 3 weeks. That leaves it open: fewer abstinent, no difference and more",
+        ),
         ("alcohol-not-randomised", True, "Nothing shows that chance decided who got what"),
-        ("alcohol-odds", True, "Two randomised trials together (Dakwar 2020 and Grabski 2022): odds ratio 1.57"),
-        ("alcohol-days", True, "10.10 percentage points higher with ketamine than with placebo (95 % interval"),
-        ("opioids-sessions", False, "Both groups had ketamine, so this does not tell whether ketamine helps."),
-        ("opioids-sessions", False, "Some methods of analysis rule out chance as the only explanation, others do not."),
-        ("cocaine-6-months", True, "after 6 months. Chance alone is an unlikely explanation. It is one trial, not"),
+        (
+            "alcohol-odds",
+            True,
+            "Two randomised trials together (Dakwar 2020 and Grabski 2022): odds ratio 1.57",
+        ),
+        (
+            "alcohol-days",
+            True,
+            "10.10 percentage points higher with ketamine than with placebo (95 % interval",
+        ),
+        (
+            "opioids-sessions",
+            False,
+            "Both groups had ketamine, so this does not tell whether ketamine helps.",
+        ),
+        (
+            "opioids-sessions",
+            False,
+            "Some methods of analysis rule out chance as the only explanation, others do not.",
+        ),
+        (
+            "cocaine-6-months",
+            True,
+            "after 6 months. Chance alone is an unlikely explanation. It is one trial, not",
+        ),
     ],
 )
 def test_plain_results_say_what_the_numbers_say(
@@ -350,7 +413,9 @@ def test_plain_words_have_the_counts_of_the_results(
 
 def test_headlines_have_the_numbers_of_the_results(page: Reader, tree: Path) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
-    with (tree / "results" / "summary-of-findings.csv").open(encoding="utf-8", newline="") as stream:
+    with (tree / "results" / "summary-of-findings.csv").open(
+        encoding="utf-8", newline=""
+    ) as stream:
         rows = [row for row in csv.DictReader(stream) if row["estimate"]]
     assert len(rows) > 5
     for row in rows:

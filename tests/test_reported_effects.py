@@ -28,19 +28,30 @@ def test_mean_differences_are_taken_as_they_are() -> None:
     assert effect.consistent
 
 
-@given(ratios, st.floats(0.05, 2), st.sampled_from([0.9, 0.95, 0.99]), st.sampled_from([4.0, 30.0, np.inf]))
+@given(
+    ratios,
+    st.floats(0.05, 2),
+    st.sampled_from([0.9, 0.95, 0.99]),
+    st.sampled_from([4.0, 30.0, np.inf]),
+)
 def test_reported_effects_come_back(estimate: float, se: float, level: float, df: float) -> None:
     half = t_quantile((1 + level) / 2, df) * se
     low, high = estimate * np.exp(-half), estimate * np.exp(half)
     for pair in ((low, high), (low, np.nan), (np.nan, high)):
         effect = to.from_interval(estimate, *pair, level=level, df=df)
-        assert (float(effect.y), float(effect.v)) == pytest.approx((np.log(estimate), se * se), rel=1e-8)
+        assert (float(effect.y), float(effect.v)) == pytest.approx(
+            (np.log(estimate), se * se), rel=1e-8
+        )
         assert effect.consistent
         assert np.isnan(effect.discrepancy) == any(np.isnan(limit) for limit in pair)
-    plain = to.from_interval(estimate, estimate - half, estimate + half, ratio=False, level=level, df=df)
+    plain = to.from_interval(
+        estimate, estimate - half, estimate + half, ratio=False, level=level, df=df
+    )
     assert (float(plain.y), float(plain.v)) == pytest.approx((estimate, se * se), rel=1e-8)
     from_se = to.from_standard_error(estimate, se)
-    assert (float(from_se.y), float(from_se.v)) == pytest.approx((np.log(estimate), se * se), rel=1e-12)
+    assert (float(from_se.y), float(from_se.v)) == pytest.approx(
+        (np.log(estimate), se * se), rel=1e-12
+    )
 
 
 @given(ratios, st.floats(0.05, 2), st.sampled_from([4.0, 30.0, np.inf]))
@@ -49,7 +60,9 @@ def test_p_values_come_back(estimate: float, se: float, df: float) -> None:
     p = t_two_sided(np.log(estimate) / se, df)
     assume(p > 1e-250)
     effect = to.from_p_value(estimate, p, df=df)
-    assert (float(effect.y), float(effect.v)) == pytest.approx((np.log(estimate), se * se), rel=1e-6)
+    assert (float(effect.y), float(effect.v)) == pytest.approx(
+        (np.log(estimate), se * se), rel=1e-6
+    )
     assert to.from_p_value(-3.0, 0.05, ratio=False).v == pytest.approx(
         (3 / 1.959963984540054) ** 2, rel=1e-12
     )

@@ -16,7 +16,13 @@ from matplotlib.figure import Figure
 
 import kapmeta as km
 from kapmeta.plot.saving import describe
-from kapmeta.review.reproduce import save_figure, save_readme_thumbnails, save_table, save_text, witness
+from kapmeta.review.reproduce import (
+    save_figure,
+    save_readme_thumbnails,
+    save_table,
+    save_text,
+    witness,
+)
 from kapmeta.review.reproduce.comparing import built, differences, unlocked
 from kapmeta.review.reproduce.running import Failure, update_readme
 
@@ -78,8 +84,12 @@ def command(root: Path, *options: str) -> tuple[int, list[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
     done = subprocess.run(
         [sys.executable, "-m", "kapmeta.review.reproduce", "--root", root, *options],
-        capture_output=True, text=True, env=environment, cwd=ROOT, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        check=False,
+    )
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 
@@ -165,11 +175,16 @@ def test_one_digit_in_the_data_names_the_files_that_move_and_changes_none(copy):
     (copy / "figures" / "trials-drawn.svg").unlink()
     code, said = command(copy, "--check")
     assert code == 1
-    assert "results/trials-pooled.csv, row 1, column estimate: 0.4685714286 here, 0.4714285714 remade" in said
+    assert (
+        "results/trials-pooled.csv, row 1, column estimate: 0.4685714286 here, 0.4714285714 remade"
+        in said
+    )
     assert "results/left-over.csv: made by no notebook" in said
     assert "figures/trials-drawn.svg: missing here" in said
     assert not any("trials-count" in line for line in said)
-    assert (copy / "results" / "trials-pooled.csv").read_bytes() == before["results/trials-pooled.csv"]
+    assert (copy / "results" / "trials-pooled.csv").read_bytes() == before[
+        "results/trials-pooled.csv"
+    ]
 
 
 FAILING = {
@@ -178,7 +193,10 @@ FAILING = {
     "address": ("# %%\nobject()", "its output names what differs at each run"),
     "path": ("# %%\nimport os\n\nprint(os.getcwd())", "its output names what differs at each run"),
     "twice": (
-        "# %%\nfrom kapmeta.review.reproduce import save_text\n\nsave_text('a', 'one.md')\nsave_text('b', 'one.md')",
+        (
+            "# %%\nfrom kapmeta.review.reproduce import save_text\n\nsave_text('a',"
+            " 'one.md')\nsave_text('b', 'one.md')"
+        ),
         "results/one.md is written twice",
     ),
 }
@@ -203,7 +221,9 @@ def test_tables_that_contradict_themselves_are_said_once(tmp_path):
     shutil.rmtree(root / "data")
     shutil.copytree(ROOT / "data", root / "data")
     studies = root / "data" / "studies.csv"
-    studies.write_text(studies.read_text() + studies.read_text().splitlines()[-1] + "\n")  # one study twice
+    studies.write_text(
+        studies.read_text() + studies.read_text().splitlines()[-1] + "\n"
+    )  # one study twice
     code, said = command(root, "--check")
     assert code == 1
     assert sum("data/ breaks its own description, so nothing was run" in line for line in said) == 1
@@ -259,7 +279,9 @@ def test_thumbnails_carry_a_link_a_caption_and_what_the_plot_is(output):
     axes = [Figure().subplots() for _ in range(3)]
     for ax in axes:
         describe(ax, "Drawn", 'Two studies,\n"A" & B: 1.5 and 2.\nNothing more.')
-    save_readme_thumbnails({f"figure-{i}": (f"Kind {i}", ax) for i, ax in enumerate(axes)}, columns=2)
+    save_readme_thumbnails(
+        {f"figure-{i}": (f"Kind {i}", ax) for i, ax in enumerate(axes)}, columns=2
+    )
     written = (output / "results" / "readme-kinds.md").read_text()
     assert written.count("<tr>") == 2
     assert written.count('alt="Two studies, &quot;A&quot; &amp; B"') == 3
@@ -268,7 +290,9 @@ def test_thumbnails_carry_a_link_a_caption_and_what_the_plot_is(output):
         assert f"<sub>Kind {i}</sub>" in written
 
 
-@pytest.mark.parametrize("name", ["../elsewhere.md", "Forest.md", "two words.md", "no-suffix", "a--b.md"])
+@pytest.mark.parametrize(
+    "name", ["../elsewhere.md", "Forest.md", "two words.md", "no-suffix", "a--b.md"]
+)
 def test_a_name_is_words_joined_by_hyphens(output, name):
     with pytest.raises(ValueError, match="lower-case words joined by hyphens"):
         save_text("x", name)
@@ -297,7 +321,12 @@ def compared(tmp_path: Path, name: str, old: str, new: str, exact: bool) -> list
         ("a,b\n1,2\n", "a,b\n1,2\n", None, None),
         ("a,b\n1,0.1234567891\n", "a,b\n1,0.1234567892\n", "row 1, column b", None),
         ("a,b\n1,0.12345678\n", "a,b\n1,0.12345679\n", "row 1, column b", "row 1, column b"),
-        ("a\n1e-300\n", "a\n2e-300\n", "row 1, column a", "row 1, column a"),  # no absolute tolerance
+        (
+            "a\n1e-300\n",
+            "a\n2e-300\n",
+            "row 1, column a",
+            "row 1, column a",
+        ),  # no absolute tolerance
         ("a\ninf\n", "a\ninf\n", None, None),
         ("a\nx\n", "a\ny\n", "row 1, column a", "row 1, column a"),
         ("a\n1\n", "a\n1\n2\n", "row 2, column a: nothing here, 2 remade", "row 2, column a"),

@@ -28,11 +28,15 @@ def test_many_roots_in_one_call_equal_each_alone() -> None:
 
 
 def test_an_end_that_is_the_root_is_returned() -> None:
-    assert_array_equal(bracketed_root(lambda x: x - np.array([1.0, 3.0]), [1.0, 0.0], [2.0, 3.0]), [1.0, 3.0])
+    assert_array_equal(
+        bracketed_root(lambda x: x - np.array([1.0, 3.0]), [1.0, 0.0], [2.0, 3.0]), [1.0, 3.0]
+    )
 
 
 def test_no_sign_change_is_nan_and_does_not_stop_the_others() -> None:
-    assert_array_equal(bracketed_root(lambda x: x - np.array([9.0, 1.0]), [0.0, 0.0], [2.0, 2.0]), [np.nan, 1.0])
+    assert_array_equal(
+        bracketed_root(lambda x: x - np.array([9.0, 1.0]), [0.0, 0.0], [2.0, 2.0]), [np.nan, 1.0]
+    )
 
 
 @pytest.mark.parametrize("power", [3, 9, 15])

@@ -14,7 +14,9 @@ import run
 ROOT = Path(__file__).parents[1]
 
 
-def ways(tmp_path: Path, modules: str = "", programs: str = "", wheel: str = "") -> list[run.Installer]:
+def ways(
+    tmp_path: Path, modules: str = "", programs: str = "", wheel: str = ""
+) -> list[run.Installer]:
     return run.installers(
         tmp_path,
         has=modules.split().__contains__,
@@ -28,7 +30,10 @@ def ways(tmp_path: Path, modules: str = "", programs: str = "", wheel: str = "")
     [
         ({"modules": "venv ensurepip pip", "programs": "uv"}, ["venv", "pip", "uv"]),
         ({"modules": "venv pip"}, ["pip"]),  # Debian without python3-venv
-        ({"modules": "venv", "wheel": "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl"}, ["pip-wheel"]),
+        (
+            {"modules": "venv", "wheel": "/usr/share/python-wheels/pip-23.0.1-py3-none-any.whl"},
+            ["pip-wheel"],
+        ),
         ({"modules": "venv", "programs": "virtualenv"}, ["virtualenv"]),
         ({"programs": "uv virtualenv"}, ["uv", "virtualenv"]),
         ({"modules": "pip"}, []),  # nothing to make an environment with
@@ -63,10 +68,15 @@ def test_nothing_to_install_with_is_one_line_and_writes_nothing(tmp_path, monkey
 
 
 def test_the_first_way_that_fails_gives_way_to_the_next(tmp_path):
-    broken = run.Installer("broken", [sys.executable, "-c", "raise SystemExit('no ensurepip here')"], [])
+    broken = run.Installer(
+        "broken", [sys.executable, "-c", "raise SystemExit('no ensurepip here')"], []
+    )
     venv = tmp_path / "env"
     python = run.interpreter(venv)
-    make = f"import pathlib; p = pathlib.Path({str(python)!r}); p.parent.mkdir(parents=True); p.touch()"
+    make = (
+        f"import pathlib; p = pathlib.Path({str(python)!r}); p.parent.mkdir(parents=True);"
+        " p.touch()"
+    )
     works = run.Installer("works", [sys.executable, "-c", make], [])
     assert run.make_environment(venv, [broken, works]) is works
     with pytest.raises(run.Stop, match=r"missing: .*\n.*no ensurepip here"):
@@ -74,12 +84,18 @@ def test_the_first_way_that_fails_gives_way_to_the_next(tmp_path):
     assert not venv.exists()
 
 
-def test_a_failed_install_ends_with_the_words_of_pip_and_is_not_taken_for_done(tmp_path, monkeypatch, capsys):
+def test_a_failed_install_ends_with_the_words_of_pip_and_is_not_taken_for_done(
+    tmp_path, monkeypatch, capsys
+):
     venv = tmp_path / "env"
     monkeypatch.setenv("KAPMETA_VENV", str(venv))
-    complaint = "print('WARNING: noise'); print('ERROR: No matching distribution'); raise SystemExit(1)"
+    complaint = (
+        "print('WARNING: noise'); print('ERROR: No matching distribution'); raise SystemExit(1)"
+    )
     make = "import venv, sys; venv.create(sys.argv[1])"
-    way = run.Installer("pip", [sys.executable, "-c", make, str(venv)], [sys.executable, "-c", complaint])
+    way = run.Installer(
+        "pip", [sys.executable, "-c", make, str(venv)], [sys.executable, "-c", complaint]
+    )
     monkeypatch.setattr(run, "installers", lambda venv: [way])
     for _ in range(2):  # the second time from the half-made environment
         assert run.main([]) == 1
@@ -138,7 +154,10 @@ def test_other_packages_are_kept_out(tmp_path, monkeypatch):
 
 def test_an_unknown_command_is_one_line_listing_the_commands(capsys):
     assert run.main(["tset"]) == 2
-    assert capsys.readouterr().out == 'unknown command "tset": the commands are reproduce, check, test, lab\n'
+    assert (
+        capsys.readouterr().out
+        == 'unknown command "tset": the commands are reproduce, check, test, lab\n'
+    )
 
 
 def test_an_old_python_is_one_line(monkeypatch, capsys):
@@ -163,7 +182,9 @@ def test_help_names_every_command():
 def test_arguments_after_test_go_to_pytest_alone(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(run, "run", lambda venv, arguments: calls.append(arguments) or 0)
-    monkeypatch.setattr(run, "passes", lambda venv, name, arguments: calls.append(name) or name != "types")
+    monkeypatch.setattr(
+        run, "passes", lambda venv, name, arguments: calls.append(name) or name != "types"
+    )
     assert run.test(tmp_path, ["tests/test_run.py", "-k", "alone"]) == 0
     assert calls == [["-m", "pytest", "tests/test_run.py", "-k", "alone"]]
     calls.clear()

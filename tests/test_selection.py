@@ -20,9 +20,15 @@ from kapmeta.examples import load_example
 from tests.r_values import records
 
 WORDS = {
-    "beta": "beta", "halfnorm": "half-normal", "negexp": "negative-exponential", "logistic": "logistic",
-    "power": "power", "negexppow": "negative-exponential-power", "stepfun": "step", "trunc": "step",
-}  # fmt: skip
+    "beta": "beta",
+    "halfnorm": "half-normal",
+    "negexp": "negative-exponential",
+    "logistic": "logistic",
+    "power": "power",
+    "negexppow": "negative-exponential-power",
+    "stepfun": "step",
+    "trunc": "step",
+}
 
 
 def arguments_of(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
@@ -45,10 +51,14 @@ def arguments_of(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[s
     return y, v, arguments
 
 
-def at_theirs(record: dict[str, Any], y: FloatArray, v: FloatArray, arguments: dict[str, Any]) -> float:
+def at_theirs(
+    record: dict[str, Any], y: FloatArray, v: FloatArray, arguments: dict[str, Any]
+) -> float:
     """Our log-likelihood at R's estimates."""
     per_study = arguments.get("precision", np.ones_like(y))
-    pieces = selection._density(y, v, arguments["family"], arguments["steps"], arguments["two_sided"], per_study)
+    pieces = selection._density(
+        y, v, arguments["family"], arguments["steps"], arguments["two_sided"], per_study
+    )
     r = record["results"]
     delta = r["delta"][1:] if record["settings"]["type"] == "stepfun" else r["delta"]
     return selection.log_likelihood(pieces[0], np.array([r["estimate"], r["tau2"], *delta]))[0]
@@ -72,14 +82,19 @@ def _compare(record: dict[str, Any]) -> str:
     assert_allclose(delta, r["delta"], rtol=1e-4, atol=1e-6)
     assert_allclose(found.statistic, r["LRT"], rtol=0, atol=1e-5)
     if not found.on_bound and r["se"] is not None and abs(found.se / r["se"] - 1) > 1e-2:
-        return "divergent: R's standard error, from a numerical Hessian"  # ours: see test_gradient_and_hessian
+        return (  # ours: see test_gradient_and_hessian
+            "divergent: R's standard error, from a numerical Hessian"
+        )
     return "compared"
 
 
 def test_metafor() -> None:
-    """metafor 5.1-12 ``selmodel``: eight functions, ML and EE; every record. Standard errors where no bound is reached:
-    on a bound R inverts the whole Hessian, we hold the parameter there."""
-    seen = Counter(_compare(r) for r in records("12_selmodel") if r["settings"]["fun"] == "metafor::selmodel")
+    """metafor 5.1-12 ``selmodel``: eight functions, ML and EE; every record. Standard errors where
+    no bound is reached: on a bound R inverts the whole Hessian, we hold the parameter there.
+    """
+    seen = Counter(
+        _compare(r) for r in records("12_selmodel") if r["settings"]["fun"] == "metafor::selmodel"
+    )
     assert seen == {
         "compared": 71,
         "divergent: R's integral is off by up to 2e-2 in log-likelihood": 10,
@@ -93,18 +108,29 @@ def test_passive_smoking() -> None:
     smoke = load_example("passive_smoking")
     found = selection.fit(smoke["y"], smoke["v"], steps=(0.025, 0.5))
     assert found.log_likelihood == pytest.approx(-8.14789726754, abs=1e-9)
-    assert_allclose([found.mu, found.tau2, *found.delta[1:]], [0.0765672, 0.0152256, 0.459863, 0.149535], rtol=2e-5)
+    assert_allclose(
+        [found.mu, found.tau2, *found.delta[1:]],
+        [0.0765672, 0.0152256, 0.459863, 0.149535],
+        rtol=2e-5,
+    )
     assert found.statistic == pytest.approx(4.00141, abs=1e-5)
     assert found.df == 2
     assert found.p_value == pytest.approx(0.135239886769251, rel=1e-6)
 
 
 CASES = [
-    ("step", [0.4, 0.7], False), ("step", [2.5, 0.2], True), ("beta", [0.6, 1.3], False), ("beta", [0.5, 1.0], True),
-    ("half-normal", [3.0], False), ("negative-exponential", [30.0], False), ("negative-exponential", [2.0], True),
-    ("logistic", [8.0], False), ("power", [1.4], False), ("negative-exponential-power", [4.0, 0.3], False),
+    ("step", [0.4, 0.7], False),
+    ("step", [2.5, 0.2], True),
+    ("beta", [0.6, 1.3], False),
+    ("beta", [0.5, 1.0], True),
+    ("half-normal", [3.0], False),
+    ("negative-exponential", [30.0], False),
+    ("negative-exponential", [2.0], True),
+    ("logistic", [8.0], False),
+    ("power", [1.4], False),
+    ("negative-exponential-power", [4.0, 0.3], False),
     ("negative-exponential-power", [80.0, 90.0], False),
-]  # fmt: skip
+]
 
 
 def _weight(family: str, d: list[float], two_sided: bool, z: float) -> float:
@@ -134,22 +160,31 @@ def test_likelihood_is_exact(family: str, d: list[float], two_sided: bool) -> No
     pieces = selection._density(y, v, family, [0.025, 0.5], two_sided, np.ones(4))
     value = selection.log_likelihood(pieces[0], np.array([mu, tau2, *d]))[0]
     expected = sum(
-        _exact(e, w, mu, tau2, lambda z: _weight(family, d, two_sided, z)) for e, w in zip(y, v, strict=True)
+        _exact(e, w, mu, tau2, lambda z: _weight(family, d, two_sided, z))
+        for e, w in zip(y, v, strict=True)
     )
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def _exact(effect: float, variance: float, mu: float, tau2: float, weight: Callable[[float], float]) -> float:
+def _exact(
+    effect: float, variance: float, mu: float, tau2: float, weight: Callable[[float], float]
+) -> float:
     """Log-likelihood of one study, the integral by pieces between the places where a weight function may jump."""
     total, s = np.sqrt(variance + tau2), np.sqrt(variance)
     jumps = [stats.norm.isf(p / sides) for p in (1e-5, 0.025, 0.5, 1 - 1e-5) for sides in (1, 2)]
-    inside = [s * q for jump in [*jumps, 0.0] for q in (jump, -jump) if abs(s * q - mu) < 12 * total]
+    inside = [
+        s * q for jump in [*jumps, 0.0] for q in (jump, -jump) if abs(s * q - mu) < 12 * total
+    ]
     ends = sorted({mu - 12 * total, mu + 12 * total, *inside})
     pieces = [
-        integrate.quad(lambda x: weight(x / s) * stats.norm.pdf(x, mu, total), *ab, epsabs=1e-14, epsrel=1e-12)[0]
+        integrate.quad(
+            lambda x: weight(x / s) * stats.norm.pdf(x, mu, total), *ab, epsabs=1e-14, epsrel=1e-12
+        )[0]
         for ab in pairwise(ends)
     ]
-    return float(np.log(weight(effect / s)) + stats.norm.logpdf(effect, mu, total) - np.log(sum(pieces)))
+    return float(
+        np.log(weight(effect / s)) + stats.norm.logpdf(effect, mu, total) - np.log(sum(pieces))
+    )
 
 
 @pytest.mark.parametrize(("family", "d", "two_sided"), CASES)
@@ -164,27 +199,47 @@ def test_gradient_and_hessian(family: str, d: list[float], two_sided: bool) -> N
         step[i] = 1e-5 * max(1.0, abs(theta[i]))
         up, down = (selection.log_likelihood(density, theta + sign * step) for sign in (1, -1))
         assert_allclose(gradient[i], (up[0] - down[0]) / (2 * step[i]), rtol=1e-6, atol=1e-7)
-        assert_allclose(hessian[i], (up[1] - down[1]) / (2 * step[i]), rtol=1e-5, atol=1e-6 * np.abs(hessian).max())
+        assert_allclose(
+            hessian[i],
+            (up[1] - down[1]) / (2 * step[i]),
+            rtol=1e-5,
+            atol=1e-6 * np.abs(hessian).max(),
+        )
 
 
 def test_step_normaliser_in_closed_form() -> None:
     """A = sum of delta times differences of the normal cdf: the formula of the method specification."""
-    y, v, mu, tau2, d = np.array([0.5, -0.1]), np.array([0.1, 0.4]), 0.2, 0.05, np.array([1.0, 0.5, 0.2])
+    y, v, mu, tau2, d = (
+        np.array([0.5, -0.1]),
+        np.array([0.1, 0.4]),
+        0.2,
+        0.05,
+        np.array([1.0, 0.5, 0.2]),
+    )
     sigma = np.sqrt(v + tau2)
     ends = [np.inf, *stats.norm.isf([0.025, 0.5]), -np.inf]
     cuts = np.array([np.sqrt(v) * e for e in ends])
     a = sum(
-        d[j] * (stats.norm.cdf((cuts[j] - mu) / sigma) - stats.norm.cdf((cuts[j + 1] - mu) / sigma)) for j in range(3)
+        d[j] * (stats.norm.cdf((cuts[j] - mu) / sigma) - stats.norm.cdf((cuts[j + 1] - mu) / sigma))
+        for j in range(3)
     )
     place = np.searchsorted([0.025, 0.5], stats.norm.sf(y / np.sqrt(v)))
     expected = (np.log(d[place]) + stats.norm.logpdf(y, mu, sigma) - np.log(a)).sum()
     density = selection._density(y, v, "step", [0.025, 0.5], False, np.ones(2))[0]
-    assert selection.log_likelihood(density, np.array([mu, tau2, *d[1:]]))[0] == pytest.approx(expected, rel=1e-12)
+    assert selection.log_likelihood(density, np.array([mu, tau2, *d[1:]]))[0] == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["step", "half-normal", "negative-exponential"]), st.floats(-6, 6))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["step", "half-normal", "negative-exponential"]),
+    st.floats(-6, 6),
+)
 @settings(max_examples=12)
-def test_no_grid_point_beats_the_maximum_and_units_do_not_matter(seed: int, family: str, power: float) -> None:
+def test_no_grid_point_beats_the_maximum_and_units_do_not_matter(
+    seed: int, family: str, power: float
+) -> None:
     rng = np.random.default_rng(seed)
     v = rng.uniform(0.02, 0.4, 14)
     y = np.abs(rng.normal(0.2, np.sqrt(v)))
@@ -196,10 +251,15 @@ def test_no_grid_point_beats_the_maximum_and_units_do_not_matter(seed: int, fami
     for _ in range(100):
         mu, tau2 = rng.normal(found.mu, 0.4), rng.choice([0.0, rng.exponential(0.1)])
         delta = rng.uniform(0.01, 2) if family == "step" else rng.choice([0.0, rng.exponential(5)])
-        assert selection.log_likelihood(density, np.array([mu, tau2, delta]))[0] <= found.log_likelihood + 1e-9
+        assert (
+            selection.log_likelihood(density, np.array([mu, tau2, delta]))[0]
+            <= found.log_likelihood + 1e-9
+        )
     c = 10.0**power
     scaled = selection.fit(y * c, v * c * c, family=family, steps=steps)
-    assert_allclose([scaled.mu / c, scaled.tau2 / c**2], [found.mu, found.tau2], rtol=1e-4, atol=1e-6)
+    assert_allclose(
+        [scaled.mu / c, scaled.tau2 / c**2], [found.mu, found.tau2], rtol=1e-4, atol=1e-6
+    )
     assert scaled.statistic == pytest.approx(found.statistic, abs=1e-8)
 
 
@@ -238,8 +298,13 @@ def test_no_likelihood_is_gained_where_the_integral_would_miss_the_weight(family
 def test_one_study_with_given_weights() -> None:
     """One study, weight 1/2 above p = 0.5: the maximum by a grid."""
     found = selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5), common=True)
-    density, *_ = selection._density(np.array([0.4]), np.array([0.1]), "step", [0.5], False, np.ones(1))
-    grid = [selection.log_likelihood(density, np.array([mu, 0.0, 0.5]))[0] for mu in np.linspace(-1, 1, 301)]
+    density, *_ = selection._density(
+        np.array([0.4]), np.array([0.1]), "step", [0.5], False, np.ones(1)
+    )
+    grid = [
+        selection.log_likelihood(density, np.array([mu, 0.0, 0.5]))[0]
+        for mu in np.linspace(-1, 1, 301)
+    ]
     assert found.converged
     assert found.log_likelihood >= max(grid) - 1e-12
     assert selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5)).tau2 == 0

@@ -23,13 +23,16 @@ def main() -> km.Pooled:
 
 def test_deletion_names_the_analysis_repeated_and_how_often(main: km.Pooled) -> None:
     text = km.leave_one_out(main).methods_text()
-    assert text == (
-        "We repeated the analysis of the risk ratio of event, treatment against control (5 studies; random-effects "
-        "model; τ² by DerSimonian-Laird (DL); Wald interval) with each study left out in turn (5 analyses); "
-        f"{ANEW}."
+    assert (
+        text == "We repeated the analysis of the risk ratio of event, treatment against control (5"
+        " studies; random-effects model; τ² by DerSimonian-Laird (DL); Wald interval) with each"
+        f" study left out in turn (5 analyses); {ANEW}."
     )
     stratified = km.leave_two_out(km.mantel_haenszel(PLAIN)).methods_text()
-    how = "Mantel-Haenszel, no correction; Wald interval) with each pair of studies left out (10 analyses)."
+    how = (
+        "Mantel-Haenszel, no correction; Wald interval) with each pair of studies left out (10"
+        " analyses)."
+    )
     assert how in stratified
     assert ANEW not in stratified
     joined = km.cumulative(main, by="precision").methods_text()
@@ -48,9 +51,18 @@ def test_diagnostics_name_their_cut_offs_and_papers(main: km.Pooled) -> None:
 
 
 def test_subsets_say_how_many_and_which(main: km.Pooled) -> None:
-    assert "in 31 subsets of the studies, all with 1 or more (Olkin" in km.all_subsets(main).methods_text()
-    assert "in 16 subsets of the studies, all with 3 or more" in km.all_subsets(main, smallest=3).methods_text()
-    assert "in a random sample of 40 subsets of the studies (Olkin" in km.all_subsets(main, sample=40).methods_text()
+    assert (
+        "in 31 subsets of the studies, all with 1 or more (Olkin"
+        in km.all_subsets(main).methods_text()
+    )
+    assert (
+        "in 16 subsets of the studies, all with 3 or more"
+        in km.all_subsets(main, smallest=3).methods_text()
+    )
+    assert (
+        "in a random sample of 40 subsets of the studies (Olkin"
+        in km.all_subsets(main, sample=40).methods_text()
+    )
 
 
 def test_choices_list_their_words() -> None:
@@ -63,9 +75,13 @@ def test_choices_list_their_words() -> None:
     assert f"under {len(every.table) - 1} combinations" in every.methods_text()
     assert "Kenward-Roger" in every.methods_text()
     rules = km.zero_rules(PLAIN).methods_text()
-    assert "The risk ratio of 5 studies was computed under each zero-cell rule: half-if-any (" in rules
+    assert (
+        "The risk ratio of 5 studies was computed under each zero-cell rule: half-if-any (" in rules
+    )
     assert "Sweeting" in rules
-    printed = PLAIN.assign(percent_t=["66", "35", "50", "17", "44"], percent_c=["23.9", "13", "22", "6", "0"])
+    printed = PLAIN.assign(
+        percent_t=["66", "35", "50", "17", "44"], percent_c=["23.9", "13", "22", "6", "0"]
+    )
     printed.loc[0, ["n_t", "events_t"]] = 311, 205  # 204 to 206 of 311 are 66 %
     rounded = km.rounded_counts(printed).methods_text()
     assert "percentages allow (3 analyses)" in rounded
@@ -73,7 +89,9 @@ def test_choices_list_their_words() -> None:
 
 
 def test_missing_outcomes_list_their_assumptions() -> None:
-    text = km.missing_outcomes(MISSING, strategies=["no event", "gamble-hollis"], imor=[0.5], **DL).methods_text()
+    text = km.missing_outcomes(
+        MISSING, strategies=["no event", "gamble-hollis"], imor=[0.5], **DL
+    ).methods_text()
     assert "Assumptions: no event; gamble-hollis; IMOR 0.5 treatment, 0.5 control." in text
     assert "White IR" in text
     assert "Gamble C" in text
@@ -87,7 +105,9 @@ def test_missing_outcomes_list_their_assumptions() -> None:
     assert "SD 0.7, correlation 0.5, shared by all trials." in shared.methods_text()
     split = MISSING.head(2).assign(missing_t=[5, np.nan], missing_c=[9, np.nan], missing=[14, 3])
     divided = km.missing_outcomes(split, strategies=["worst"], imor=[], **DL)
-    assert "All 4 divisions of the missing between the arms were analysed." in divided.methods_text()
+    assert (
+        "All 4 divisions of the missing between the arms were analysed." in divided.methods_text()
+    )
 
 
 def test_tipping_points_tell_their_surface() -> None:
@@ -95,7 +115,10 @@ def test_tipping_points_tell_their_surface() -> None:
     assert "at 1681 pairs" in pooled
     assert "0.13 to 8.00 in either arm; 36 outcomes missing" in pooled
     assert "both arms, treatment only and control only" in pooled
-    one = {measure: km.tipping_point(MISSING.head(1), measure=measure).methods_text() for measure in ("RR", "OR", "RD")}
+    one = {
+        measure: km.tipping_point(MISSING.head(1), measure=measure).methods_text()
+        for measure in ("RR", "OR", "RD")
+    }
     assert "5 missing under treatment and the 9 missing under control (60 tables)" in one["RR"]
     assert "the odds ratio of event with the 95 % exact interval" in one["OR"]
     assert "Koopman's score interval" in one["RR"]
@@ -119,16 +142,26 @@ def test_the_multiverse_tells_its_choices_and_what_was_permuted() -> None:
     choices: dict[str, Any] = {"measure": ["OR"], "pooling": ["DL", "conditional"], "ci": ["wald"]}
     found = km.multiverse(PLAIN, choices=choices, permutations=20)
     text = found.methods_text()
-    assert f"All {len(found.table)} combinations of the declared choices (zero: half-if-any, treatment-arm, " in text
+    assert (
+        f"All {len(found.table)} combinations of the declared choices (zero: half-if-any,"
+        " treatment-arm, " in text
+    )
     assert "pooling: DL, conditional; ci: wald, exact; 26 sets of the 5 studies)" in text
-    assert "shuffled within trials 20 times and the analyses done again, exact models (conditional) apart" in text
+    assert (
+        "shuffled within trials 20 times and the analyses done again, exact models (conditional)"
+        " apart" in text
+    )
     assert "Simonsohn" in text
     plain = km.multiverse(PLAIN, choices=choices, subsets=False, level=0.9).methods_text()
     assert "shuffled" not in plain
     assert "intervals at 90 %" in plain
-    single = km.multiverse(PLAIN, choices={"measure": ["OR"], "ci": ["wald"], "pooling": ["DL"]}, smallest=1)
+    single = km.multiverse(
+        PLAIN, choices={"measure": ["OR"], "ci": ["wald"], "pooling": ["DL"]}, smallest=1
+    )
     unanswered = len(single.table) - len(single.answered)
-    assert unanswered == 10  # one trial has no between-study variance: five trials, two zero-cell rules
+    assert (
+        unanswered == 10
+    )  # one trial has no between-study variance: five trials, two zero-cell rules
     assert f" {unanswered} have no answer and are kept with the reason" in single.methods_text()
 
 

@@ -79,7 +79,8 @@ def test_worked_differences() -> None:
 
 
 def test_worked_odds_ratios() -> None:
-    # the exact limits, by rational arithmetic; R's fisher.test prints 4.27138 and 0.929101 to 13.949076
+    # the exact limits, by rational arithmetic; R's fisher.test prints 4.27138 and 0.929101 to
+    # 13.949076
     low = Fraction(float(np.exp(exact_odds_ratio(*S5).low)))
     terms = {x: comb(27, x) * comb(28, 12 - x) * low**x for x in range(13)}
     assert float(terms[12] / sum(terms.values())) == pytest.approx(0.025, rel=1e-13)
@@ -100,12 +101,17 @@ def test_newcombe_1998_table_two() -> None:
 @given(TRIAL, LEVELS)
 def test_ratio_limits_solve_the_score_equation(trial: tuple[int, ...], level: float) -> None:
     z, table = z_of(level), cells(trial)
-    for function, inflation in ((koopman, 1.0), (miettinen_nurminen_ratio, score_statistics.inflation(*table))):
+    for function, inflation in (
+        (koopman, 1.0),
+        (miettinen_nurminen_ratio, score_statistics.inflation(*table)),
+    ):
         found = function(*trial, level=level)
         for limit, sign in ((found.low, 1), (found.high, -1)):
             if np.isfinite(limit):
                 t = ratio_score(limit, *table) ** 2 / inflation
-                assert t == pytest.approx(z * z, rel=1e-12 * max(1.0, abs(float(limit))) / min(z, 1.0))
+                assert t == pytest.approx(
+                    z * z, rel=1e-12 * max(1.0, abs(float(limit))) / min(z, 1.0)
+                )
                 assert sign * ratio_score(limit, *table) > 0
         assert (found.low == -np.inf) == (trial[0] == 0)
         assert (found.high == np.inf) == (trial[2] == 0)
@@ -120,8 +126,11 @@ def test_difference_limits_solve_the_score_equation(trial: tuple[int, ...], leve
     for limit, sign in ((found.low, 1), (found.high, -1)):
         if abs(limit) < 1:
             score = float(difference_score(limit, *table))
-            # one unit in the last place of the limit moves the statistic by this much, and no limit can do better
-            steps = [float(difference_score(np.nextafter(limit, end), *table)) for end in (-1.0, 1.0)]
+            # one unit in the last place of the limit moves the statistic by this much, and no limit
+            # can do better
+            steps = [
+                float(difference_score(np.nextafter(limit, end), *table)) for end in (-1.0, 1.0)
+            ]
             slack = 2 * max(abs(step - score) for step in steps) / z
             assert sign * score == pytest.approx(z, rel=max(1e-12, slack))
     assert (found.low == -1) == (trial[0] == 0 and trial[2] == trial[3])
@@ -143,7 +152,9 @@ def test_score_equations_hold_to_machine_precision_for_the_trials_at_hand() -> N
 
 
 @given(TRIAL, st.floats(-5, 5).filter(lambda x: abs(x) > 0.01))
-def test_the_ratio_score_is_taken_at_the_best_fitting_risks(trial: tuple[int, ...], log_ratio: float) -> None:
+def test_the_ratio_score_is_taken_at_the_best_fitting_risks(
+    trial: tuple[int, ...], log_ratio: float
+) -> None:
     a, b, c, d = cells(trial)
     r = np.exp(log_ratio)
     n1, n2 = a + b, c + d
@@ -158,7 +169,9 @@ def test_the_ratio_score_is_taken_at_the_best_fitting_risks(trial: tuple[int, ..
     variance = r * p2 * (1 - r * p2) / n1 + r * r * p2 * (1 - p2) / n2
     if variance > 1e-9:
         expected = float((a / n1 - r * c / n2) / np.sqrt(variance))
-        assert ratio_score(np.asarray(log_ratio), a, b, c, d) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+        assert ratio_score(np.asarray(log_ratio), a, b, c, d) == pytest.approx(
+            expected, rel=1e-6, abs=1e-12
+        )
 
 
 @given(TRIAL, st.floats(-0.99, 0.99))
@@ -187,15 +200,21 @@ def test_exchanging_the_arms_turns_the_interval_round(
     a, n1, c, n2 = trial
     one = SINGLE_TRIAL_INTERVALS[word](a, n1, c, n2, level=level)
     other = SINGLE_TRIAL_INTERVALS[word](c, n2, a, n1, level=level)
-    np.testing.assert_allclose([-other.estimate, -other.high, -other.low], one, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(
+        [-other.estimate, -other.high, -other.low], one, rtol=1e-11, atol=1e-13
+    )
 
 
 @given(st.sampled_from(["newcombe", "miettinen-nurminen-rd", "exact", "mid-p"]), TRIAL)
-def test_counting_the_other_event_turns_the_interval_round(word: str, trial: tuple[int, ...]) -> None:
+def test_counting_the_other_event_turns_the_interval_round(
+    word: str, trial: tuple[int, ...]
+) -> None:
     a, n1, c, n2 = trial
     one = SINGLE_TRIAL_INTERVALS[word](a, n1, c, n2)
     other = SINGLE_TRIAL_INTERVALS[word](n1 - a, n1, n2 - c, n2)
-    np.testing.assert_allclose([-other.estimate, -other.high, -other.low], one, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        [-other.estimate, -other.high, -other.low], one, rtol=1e-10, atol=1e-12
+    )
 
 
 @given(TWO_ARMED, TRIAL)
@@ -209,9 +228,16 @@ def test_intervals_nest_and_contain_the_estimate(word: str, trial: tuple[int, ..
         assert narrow.estimate <= narrow.high + slack
 
 
-@given(st.sampled_from(["koopman", "miettinen-nurminen-rr", "miettinen-nurminen-rd"]), TRIAL, LEVELS)
-def test_the_test_of_no_effect_is_the_one_its_interval_inverts(word: str, trial: tuple[int, ...], level: float) -> None:
-    z, found = float(no_effect_score(word, *trial)), SINGLE_TRIAL_INTERVALS[word](*trial, level=level)
+@given(
+    st.sampled_from(["koopman", "miettinen-nurminen-rr", "miettinen-nurminen-rd"]), TRIAL, LEVELS
+)
+def test_the_test_of_no_effect_is_the_one_its_interval_inverts(
+    word: str, trial: tuple[int, ...], level: float
+) -> None:
+    z, found = (
+        float(no_effect_score(word, *trial)),
+        SINGLE_TRIAL_INTERVALS[word](*trial, level=level),
+    )
     quantile = float(normal_quantile((1 + level) / 2))
     if abs(abs(z) - quantile) > 1e-9:
         assert (abs(z) > quantile) == bool(found.low > 0 or found.high < 0)
@@ -260,7 +286,11 @@ def test_every_pattern_of_empty_cells_has_its_documented_limits(word: str) -> No
     # nobody
     found = function(0, 10, 0, 12)
     assert np.isnan(found.estimate) if ratio else found.estimate == 0
-    assert (found.low, found.high) == (-np.inf, np.inf) if ratio else (-1 < found.low < 0 < found.high < 1)
+    assert (
+        (found.low, found.high) == (-np.inf, np.inf)
+        if ratio
+        else (-1 < found.low < 0 < found.high < 1)
+    )
     # everybody: a risk ratio is near 1, an odds ratio unknown
     found = function(10, 10, 12, 12)
     if SINGLE_TRIAL_MEASURES[word] == "OR":
@@ -291,7 +321,9 @@ def test_closed_forms_where_both_arms_are_alike_in_emptiness() -> None:
     # nobody: n1 D / (1 - D) = z^2 N / (N - 1) for D > 0
     inflated = z2 * 22 / 21
     found = miettinen_nurminen_difference(0, 10, 0, 12)
-    assert found[1:] == pytest.approx([-inflated / (12 + inflated), inflated / (10 + inflated)], rel=1e-13)
+    assert found[1:] == pytest.approx(
+        [-inflated / (12 + inflated), inflated / (10 + inflated)], rel=1e-13
+    )
 
 
 def test_rare_events_keep_their_digits() -> None:
@@ -307,7 +339,14 @@ def test_rare_events_keep_their_digits() -> None:
 @pytest.mark.parametrize("word", sorted(SINGLE_TRIAL_INTERVALS))
 def test_absent_and_impossible_tables_are_nan(word: str) -> None:
     nan = float("nan")
-    rows = [(nan, 9, 2, 8), (3, nan, 2, 8), (0, 0, 2, 8), (14, 13, 2, 8), (3, 9, -1, 8), (3, 9, 2, 8)]
+    rows = [
+        (nan, 9, 2, 8),
+        (3, nan, 2, 8),
+        (0, 0, 2, 8),
+        (14, 13, 2, 8),
+        (3, 9, -1, 8),
+        (3, 9, 2, 8),
+    ]
     found = SINGLE_TRIAL_INTERVALS[word](*np.array(rows).T)
     for values in found:
         assert np.isnan(values).tolist() == [True] * 5 + [False]
@@ -326,7 +365,8 @@ def test_the_tables_name_the_same_intervals() -> None:
     assert list(PROPORTION_INTERVALS) == ["wilson", "clopper-pearson"]
 
 
-# ------------------------------------------------------------------------------------------ one proportion
+# ------------------------------------------------------------------------------------------ one
+# proportion
 
 
 @given(ARM, LEVELS)
@@ -338,15 +378,21 @@ def test_wilson_is_scipys_and_solves_its_equation(arm: tuple[int, int], level: f
     for limit in found[1:]:
         if 0 < limit < 1:
             z2 = z_of(level) ** 2
-            assert n * (x / n - limit) ** 2 == pytest.approx(z2 * limit * (1 - limit), rel=1e-11, abs=1e-13)
+            assert n * (x / n - limit) ** 2 == pytest.approx(
+                z2 * limit * (1 - limit), rel=1e-11, abs=1e-13
+            )
 
 
 @given(ARM, LEVELS)
-def test_clopper_pearson_is_scipys_and_solves_its_equation(arm: tuple[int, int], level: float) -> None:
+def test_clopper_pearson_is_scipys_and_solves_its_equation(
+    arm: tuple[int, int], level: float
+) -> None:
     x, n = arm
     found, tail = clopper_pearson(x, n, level=level), (1 - level) / 2
     theirs = stats.binomtest(x, n).proportion_ci(level, method="exact")
-    assert list(found[1:]) == pytest.approx(list(theirs), abs=1e-11)  # its root finder stops at 2e-12
+    assert list(found[1:]) == pytest.approx(
+        list(theirs), abs=1e-11
+    )  # its root finder stops at 2e-12
     if x > 0:
         assert stats.binom.sf(x - 1, n, found.low) == pytest.approx(tail, rel=1e-10)
     if x < n:

@@ -50,7 +50,10 @@ def test_every_test_is_its_core_function(bcg: Effects) -> None:
     line = asymmetry.weighted_line(asymmetry.egger_points(bcg.y, bcg.v))
     assert asymmetry_test(bcg).statistic == pytest.approx(float(line.statistic))
     assert asymmetry_test(bcg, method="harbord").p_value == pytest.approx(0.23497195212, rel=1e-9)
-    assert asymmetry_test(bcg, method="begg").p_value != asymmetry_test(bcg, method="begg-normal").p_value
+    assert (
+        asymmetry_test(bcg, method="begg").p_value
+        != asymmetry_test(bcg, method="begg-normal").p_value
+    )
 
 
 def test_a_frame_of_trials_is_read_as_odds_ratios(bcg: Effects) -> None:
@@ -63,12 +66,19 @@ def test_a_frame_of_trials_is_read_as_odds_ratios(bcg: Effects) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        asymmetry_test, small_study.trim_and_fill, small_study.pet_peese, small_study.limit_meta_analysis,
-        small_study.selection_model, small_study.copas, small_study.excess_significance,
+        asymmetry_test,
+        small_study.trim_and_fill,
+        small_study.pet_peese,
+        small_study.limit_meta_analysis,
+        small_study.selection_model,
+        small_study.copas,
+        small_study.excess_significance,
     ],
-)  # fmt: skip
+)
 def test_few_trials_are_refused_unless_forced(call: Callable[..., Any], few: Effects) -> None:
-    with pytest.raises(ValueError, match="5 studies, and fewer than 1[05] cannot tell bias from chance.*force=True"):
+    with pytest.raises(
+        ValueError, match="5 studies, and fewer than 1[05] cannot tell bias from chance.*force=True"
+    ):
         call(few)
     if call is small_study.selection_model:
         forced = call(few, steps=(0.05,), force=True)
@@ -95,7 +105,9 @@ def test_bounds_need_no_minimum(few: Effects) -> None:
     assert found["s_value"] == found["s_value_limit"] == math.inf
     assert found["worst_case"] == pytest.approx(math.exp(1.0361700), rel=1e-6)
     assert "No amount of such selection brings the estimate to no effect." in found.summary()
-    three = small_study.publication_bias_sensitivity(effects_of([0.9, 0.2, 0.8], [0.05, 0.09, 0.4], "RR"), target=1.5)
+    three = small_study.publication_bias_sensitivity(
+        effects_of([0.9, 0.2, 0.8], [0.05, 0.09, 0.4], "RR"), target=1.5
+    )
     assert 1 < three["s_value"] < math.inf
     assert "times as likely to be published would bring the estimate to RR 1.5." in three.summary()
     assert small_study.fail_safe_n(few)["n"] > 0
@@ -110,7 +122,8 @@ def test_worst_case_and_ratios_in_the_table(few: Effects) -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "text"), [([0.1, 0.2, -0.1], "nothing that such selection"), ([2.0, 3.0, 2.5], "no worst case")]
+    ("y", "text"),
+    [([0.1, 0.2, -0.1], "nothing that such selection"), ([2.0, 3.0, 2.5], "no worst case")],
 )
 def test_all_or_no_trial_affirmative(y: list[float], text: str) -> None:
     found = small_study.publication_bias_sensitivity(effects_of(y, [0.1, 0.2, 0.1]))
@@ -143,8 +156,12 @@ def test_e_value_of_worked_examples() -> None:
     wide = km.pool(effects_of([0.2], [0.4], "RR"))
     assert small_study.e_value(wide)["limit"] == 1
     odds = km.pool(effects_of([math.log(4.0)], [0.1], "OR"))
-    assert small_study.e_value(odds, common_outcome=True)["estimate"] == pytest.approx(2 + math.sqrt(2))
-    assert small_study.e_value(odds, common_outcome=False)["estimate"] == pytest.approx(4 + math.sqrt(12))
+    assert small_study.e_value(odds, common_outcome=True)["estimate"] == pytest.approx(
+        2 + math.sqrt(2)
+    )
+    assert small_study.e_value(odds, common_outcome=False)["estimate"] == pytest.approx(
+        4 + math.sqrt(12)
+    )
     with pytest.raises(ValueError, match="say common_outcome=True or False"):
         small_study.e_value(odds)
     with pytest.raises(ValueError, match="an E-value needs a ratio"):
@@ -165,8 +182,12 @@ def test_passive_smoking(smoke: Effects) -> None:
     assert filled.parameters["filled"] == 7
     assert_allclose([filled.estimate, filled.se], [0.173923528441, 0.0487015026641], rtol=1e-9)
     assert (filled.studies["row"] == "filled").sum() == 7
-    assert small_study.pet_peese(smoke, method="pet").estimate == pytest.approx(0.00503732307546, rel=1e-8)
-    assert small_study.pet_peese(smoke, method="peese").estimate == pytest.approx(0.120080764664, rel=1e-8)
+    assert small_study.pet_peese(smoke, method="pet").estimate == pytest.approx(
+        0.00503732307546, rel=1e-8
+    )
+    assert small_study.pet_peese(smoke, method="peese").estimate == pytest.approx(
+        0.120080764664, rel=1e-8
+    )
     steps = small_study.selection_model(smoke, steps=(0.025, 0.5), favoured="positive")
     assert steps.parameters["log_likelihood"] == pytest.approx(-8.14789726754, abs=1e-8)
     limit = small_study.limit_meta_analysis(smoke)
@@ -177,7 +198,10 @@ def test_pet_peese_goes_by_the_favoured_direction() -> None:
     """A line through 0.5 at standard error 0: PEESE where positive results are favoured, else PET."""
     v = np.linspace(0.01, 0.4, 12)
     data = effects_of(0.5 + 0.3 * np.sqrt(v) + 0.01 * np.cos(np.arange(12)), v)
-    names = {word: small_study.pet_peese(data, favoured=word).name for word in ("treatment", "positive", "negative")}
+    names = {
+        word: small_study.pet_peese(data, favoured=word).name
+        for word in ("treatment", "positive", "negative")
+    }
     assert names == {"treatment": "PEESE", "positive": "PEESE", "negative": "PET"}
 
 
@@ -189,7 +213,9 @@ def test_given_weights_work_at_any_k(few: Effects) -> None:
 
 
 def test_one_trial_with_given_weights_has_no_between_study_variance() -> None:
-    found = small_study.selection_model(effects_of([0.4], [0.1]), steps=(0.025, 0.5), delta=(1, 0.5, 0.1))
+    found = small_study.selection_model(
+        effects_of([0.4], [0.1]), steps=(0.025, 0.5), delta=(1, 0.5, 0.1)
+    )
     assert found.parameters["tau2"] == 0
     assert found.estimate < found.unadjusted == 0.4
     assert "common-effect model" in found.definition
@@ -199,7 +225,9 @@ def test_one_trial_with_given_weights_has_no_between_study_variance() -> None:
 def test_weights_that_equal_effects_do_not_fix_are_refused_with_where_the_search_ended() -> None:
     """Twelve effects of 0.3: ever stronger selection of ever lower effects fits them ever better."""
     equal = effects_of(np.full(12, 0.3), np.linspace(0.02, 0.4, 12))
-    with pytest.raises(ValueError, match=r"^the power selection model did not converge: .* mean of -\d.* \(delta\)"):
+    with pytest.raises(
+        ValueError, match=r"^the power selection model did not converge: .* mean of -\d.* \(delta\)"
+    ):
         small_study.selection_model(equal, weight="power", favoured="positive")
     held = small_study.selection_model(equal, weight="power", delta=(1.0,), favoured="positive")
     assert held.estimate < 0.3
@@ -224,44 +252,77 @@ def _one(measure: str = "GEN") -> Effects:
 TENTHS = np.arange(1, 12) * 0.1
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "two trials": (
-        lambda: asymmetry_test(effects_of([0.1, 0.4], [0.1, 0.2]), force=True), "needs at least 3 trials: 2 given",
+        lambda: asymmetry_test(effects_of([0.1, 0.4], [0.1, 0.2]), force=True),
+        "needs at least 3 trials: 2 given",
     ),
     "equal": (lambda: asymmetry_test(_same_size(11)), "singular: its predictor is 0.5 for all 11"),
     "line": (lambda: asymmetry_test(effects_of(TENTHS, TENTHS**2)), "on a straight line exactly"),
-    "same": (lambda: asymmetry_test(effects_of([0.3] * 11, TENTHS), method="begg"), "nothing to rank"),
-    "no counts": (lambda: asymmetry_test(_same_size(11), method="peters"), "needs the counts of both arms"),
-    "word": (lambda: asymmetry_test(_one(), method="Egger"), 'unknown asymmetry test "Egger"; use one of: egger'),
+    "same": (
+        lambda: asymmetry_test(effects_of([0.3] * 11, TENTHS), method="begg"),
+        "nothing to rank",
+    ),
+    "no counts": (
+        lambda: asymmetry_test(_same_size(11), method="peters"),
+        "needs the counts of both arms",
+    ),
+    "word": (
+        lambda: asymmetry_test(_one(), method="Egger"),
+        'unknown asymmetry test "Egger"; use one of: egger',
+    ),
     "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must come from risk_ratio"),  # type: ignore[arg-type]
-    "PET": (lambda: small_study.pet_peese(_same_size(11)), "all 11 trials have the standard error 0.5"),
+    "PET": (
+        lambda: small_study.pet_peese(_same_size(11)),
+        "all 11 trials have the standard error 0.5",
+    ),
     "PET line": (
-        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS**2), method="pet"), "PET has no residual",
+        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS**2), method="pet"),
+        "PET has no residual",
     ),
     "PEESE line": (
-        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS), method="peese"), "PEESE has no residual",
+        lambda: small_study.pet_peese(effects_of(TENTHS, TENTHS), method="peese"),
+        "PEESE has no residual",
     ),
     "no mean": (
-        lambda: small_study.fail_safe_n(effects_of([0.0] * 3, [0.1, 0.2, 0.3]), method="orwin"), "no effect exactly",
+        lambda: small_study.fail_safe_n(effects_of([0.0] * 3, [0.1, 0.2, 0.3]), method="orwin"),
+        "no effect exactly",
     ),
-    "limit": (lambda: small_study.limit_meta_analysis(_same_size(11)), "is singular: all 11 trials"),
+    "limit": (
+        lambda: small_study.limit_meta_analysis(_same_size(11)),
+        "is singular: all 11 trials",
+    ),
     "copas": (lambda: small_study.copas(_same_size(16)), "needs trials of different size"),
-    "copas p": (lambda: small_study.copas(_same_size(16), published=(1.0,)), "published must lie between"),
+    "copas p": (
+        lambda: small_study.copas(_same_size(16), published=(1.0,)),
+        "published must lie between",
+    ),
     "no side": (lambda: small_study.trim_and_fill(_same_size(11)), "no side to fill"),
-    "ratio": (lambda: small_study.publication_bias_sensitivity(_one(), ratios=(0.5,)), "ratios must be 1 or more"),
+    "ratio": (
+        lambda: small_study.publication_bias_sensitivity(_one(), ratios=(0.5,)),
+        "ratios must be 1 or more",
+    ),
     "target": (
-        lambda: small_study.fail_safe_n(_one("RR"), method="orwin", target=1.0), "must differ from no effect",
+        lambda: small_study.fail_safe_n(_one("RR"), method="orwin", target=1.0),
+        "must differ from no effect",
     ),
     "negative": (
-        lambda: small_study.fail_safe_n(_one("RR"), method="orwin", target=-1.0), "target must be positive",
+        lambda: small_study.fail_safe_n(_one("RR"), method="orwin", target=-1.0),
+        "target must be positive",
     ),
     "size": (lambda: small_study.fail_safe_n(_one(), size="huge"), 'unknown size "huge"'),
     "idle": (
         lambda: small_study.fail_safe_n(_one(), method="rosenthal", size=0.1, ci="wald"),
         'size and ci would change nothing for method="rosenthal", which uses level',
     ),
-    "copas order": (lambda: small_study.copas(_same_size(16), published=(0.995,)), "must not exceed published_smalles"),
-    "copas none": (lambda: small_study.copas(_same_size(16), published=()), "at least one probability"),
+    "copas order": (
+        lambda: small_study.copas(_same_size(16), published=(0.995,)),
+        "must not exceed published_smalles",
+    ),
+    "copas none": (
+        lambda: small_study.copas(_same_size(16), published=()),
+        "at least one probability",
+    ),
     "size 0": (lambda: small_study.fail_safe_n(_one(), size=0.0), "positive sampling variance"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("call", "text"), BAD.values(), ids=list(BAD))
@@ -278,9 +339,12 @@ def test_harbord_is_refused_for_other_measures() -> None:
 def test_q0_that_does_not_exist_is_refused_by_name(bcg: Effects) -> None:
     """R stops with "missing value where TRUE/FALSE needed"."""
     record = next(
-        r for r in records("09_small_study")
-        if r["settings"].get("estimator") == "Q0" and r["dataset"] == "dat.egger2001" and "error" in r["results"]
-    )  # fmt: skip
+        r
+        for r in records("09_small_study")
+        if r["settings"].get("estimator") == "Q0"
+        and r["dataset"] == "dat.egger2001"
+        and "error" in r["results"]
+    )
     found = effects_of(record["inputs"]["yi"], record["inputs"]["vi"])
     with pytest.raises(ValueError, match="Q0 does not exist where the rank sum exceeds"):
         small_study.trim_and_fill(found, count_by="Q0", tau2="DL")
@@ -316,11 +380,16 @@ def test_excluded_and_non_randomised_trials_take_no_part(bcg: Effects) -> None:
 
 def test_results_show_themselves(bcg: Effects, smoke: Effects) -> None:
     results = [
-        asymmetry_test(bcg), small_study.trim_and_fill(smoke), small_study.pet_peese(smoke),
-        small_study.copas(smoke, published=(0.9,)), small_study.limit_meta_analysis(smoke),
-        small_study.selection_model(smoke, favoured="positive"), small_study.excess_significance(smoke),
-        small_study.publication_bias_sensitivity(smoke), small_study.fail_safe_n(bcg),
-    ]  # fmt: skip
+        asymmetry_test(bcg),
+        small_study.trim_and_fill(smoke),
+        small_study.pet_peese(smoke),
+        small_study.copas(smoke, published=(0.9,)),
+        small_study.limit_meta_analysis(smoke),
+        small_study.selection_model(smoke, favoured="positive"),
+        small_study.excess_significance(smoke),
+        small_study.publication_bias_sensitivity(smoke),
+        small_study.fail_safe_n(bcg),
+    ]
     for result in results:
         assert isinstance(result.to_frame(), pd.DataFrame)
         assert "Definition: " in result.summary()
@@ -344,7 +413,9 @@ def test_fail_safe_methods(bcg: Effects, method: str) -> None:
 
 
 def test_null_studies_for_one_trial() -> None:
-    found = small_study.fail_safe_n(effects_of([0.9], [0.05]), size="median", tau2="REML", ci="wald")
+    found = small_study.fail_safe_n(
+        effects_of([0.9], [0.05]), size="median", tau2="REML", ci="wald"
+    )
     assert found["n"] >= 1
 
 
@@ -357,7 +428,9 @@ def test_copas_does_not_depend_on_the_order_given(smoke: Effects) -> None:
 def test_who_has_no_counts_is_named(bcg: Effects) -> None:
     """Counts of some trials and reported effects of others: the first without is named."""
     mixture = bcg + effects_of([0.1], [0.2], "OR")
-    with pytest.raises(ValueError, match=r'needs the counts of both arms of every trial .*; "Trial 1" has none'):
+    with pytest.raises(
+        ValueError, match=r'needs the counts of both arms of every trial .*; "Trial 1" has none'
+    ):
         asymmetry_test(mixture, method="peters")
     assert asymmetry_test(mixture).k == 14
 
@@ -365,9 +438,14 @@ def test_who_has_no_counts_is_named(bcg: Effects) -> None:
 @pytest.mark.parametrize("method", ["harbord", "peters", "schwarzer"])
 def test_tables_that_say_nothing_do_not_make_ten(method: str) -> None:
     """Twelve trials, six of them without any event: too few for a test that cannot use those."""
-    frame = km.load_example("bcg").head(12).assign(
-        events_t=lambda t: t["events_t"].where(t.index < 6, 0), events_c=lambda t: t["events_c"].where(t.index < 6, 0)
-    )  # fmt: skip
+    frame = (
+        km.load_example("bcg")
+        .head(12)
+        .assign(
+            events_t=lambda t: t["events_t"].where(t.index < 6, 0),
+            events_c=lambda t: t["events_c"].where(t.index < 6, 0),
+        )
+    )
     effects = km.odds_ratio(frame)
     assert asymmetry_test(effects).k == 12
     with pytest.raises(ValueError, match="6 studies, and fewer than 10 cannot tell"):
@@ -387,9 +465,14 @@ def test_one_trial_is_not_one_trials_and_a_slope_of_nothing_has_no_minus() -> No
     one = km.generic(pd.DataFrame({"study": ["A"], "y": [0.1], "v": [0.2]}), measure="RR")
     assert "0 of 1 trial is significant" in km.publication_bias_sensitivity(one).summary()
     tables = pd.DataFrame(
-        {"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
-         "events_c": [5, 6, 11], "n_c": [41, 33, 60]}
-    )  # fmt: skip
+        {
+            "study": ["A", "B", "C"],
+            "events_t": [12, 9, 20],
+            "n_t": [40, 35, 61],
+            "events_c": [5, 6, 11],
+            "n_c": [41, 33, 60],
+        }
+    )
     found = asymmetry_test(km.risk_ratio(tables), method="harbord", force=True)
     assert -0.005 < found.statistic < 0
     assert "statistic 0.00" in found.summary()

@@ -70,7 +70,9 @@ def test_leave_one_out_is_a_refit(measure: str) -> None:
 
 
 def test_tables_without_events_add_nothing_and_are_counted() -> None:
-    silent = pd.DataFrame({"study": ["Z"], "events_t": [0], "n_t": [20], "events_c": [0], "n_c": [21]})
+    silent = pd.DataFrame(
+        {"study": ["Z"], "events_t": [0], "n_t": [20], "events_c": [0], "n_c": [21]}
+    )
     main = km.mantel_haenszel(pd.concat([KAP5, silent], ignore_index=True))
     assert_allclose(main.estimate, 1.10321430815, rtol=1e-10)
     assert "1 of 6 tables say nothing about the effect" in main.summary()
@@ -103,10 +105,18 @@ def test_refusals() -> None:
 
 def test_weights_of_the_printed_reviews_are_those_of_the_raised_cells() -> None:
     tables = pd.DataFrame(
-        {"study": ["A", "B"], "events_t": [5, 6], "n_t": [20, 30], "events_c": [0, 3], "n_c": [20, 30]}
+        {
+            "study": ["A", "B"],
+            "events_t": [5, 6],
+            "n_t": [20, 30],
+            "events_c": [0, 3],
+            "n_c": [20, 30],
+        }
     )
     weights = km.mantel_haenszel(tables, compatibility="revman5").weights
-    raised = np.array([0.5 * 21 / 42, 3 * 30 / 60])  # control events times treated over all, 0.5 in the cells of A
+    raised = np.array(
+        [0.5 * 21 / 42, 3 * 30 / 60]
+    )  # control events times treated over all, 0.5 in the cells of A
     np.testing.assert_allclose(weights, raised / raised.sum())
     alone = km.mantel_haenszel(tables[:1], compatibility="revman5")
     assert alone.weights.tolist() == [1.0]

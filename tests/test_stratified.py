@@ -1,8 +1,9 @@
-"""Mantel-Haenszel, Peto and their tests: every reference record, the worked numbers, and what must hold of any tables.
+"""Mantel-Haenszel, Peto and their tests: every reference record, the worked numbers, and what must
+hold of any tables.
 
-References: tests/reference/06_mh_peto.json.gz (metafor 5.1-12) and 03_metabin.json.gz (meta 8.4-0), R 4.2.2; the
-headers name versions and settings. A field of a record is compared, or not offered, or stands in `DIVERGENCES` with
-cause and size. One that is none of these fails.
+References: tests/reference/06_mh_peto.json.gz (metafor 5.1-12) and 03_metabin.json.gz (meta 8.4-0),
+R 4.2.2; the headers name versions and settings. A field of a record is compared, or not offered, or
+stands in `DIVERGENCES` with cause and size. One that is none of these fails.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ Z = float(normal_quantile(0.975))
 Table = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 KAP5 = np.array(
-    [[73, 111, 24, 100], [6, 17, 3, 23], [13, 26, 6, 27], [6, 35, 2, 35], [12, 27, 0, 28]], dtype=float
+    [[73, 111, 24, 100], [6, 17, 3, 23], [13, 26, 6, 27], [6, 35, 2, 35], [12, 27, 0, 28]],
+    dtype=float,
 ).T
 
 
 def table_of(record: dict[str, Any]) -> Table:
     a, n1, c, n2 = (
-        np.array(np.atleast_1d(record["inputs"][name]), float) for name in ("ai", "n1i", "ci", "n2i")
+        np.array(np.atleast_1d(record["inputs"][name]), float)
+        for name in ("ai", "n1i", "ci", "n2i")
     )
     return a, n1, c, n2
 
@@ -55,18 +58,24 @@ def says_nothing(table: Table) -> BoolArray:
 class Divergence(NamedTuple):
     """Values that differ from the reference on purpose.
 
-    How many they are, and by how much they differ at most, relative to the reference; nan if one side has no value.
+    How many they are, and by how much they differ at most, relative to the reference; nan if one
+    side has no value.
     """
 
     number: int
     size: float
 
 
-ONE_TRIAL = "one trial has no heterogeneity: nan, where metafor and meta print 0 or its rounding error"
-ROUNDING = "three identical tables: their estimates are equal to the last digit here, not in metafor"
+ONE_TRIAL = (
+    "one trial has no heterogeneity: nan, where metafor and meta print 0 or its rounding error"
+)
+ROUNDING = (
+    "three identical tables: their estimates are equal to the last digit here, not in metafor"
+)
 COCHRAN = "meta's Q.CMH is Cochran's statistic, whose variance has n^3 for n^2 (n - 1)"
 RATIO_SIZE = (
-    "meta adds 0.5, not 1, to the size of a corrected arm (RR.Cochrane = FALSE), in the trials' own effects"
+    "meta adds 0.5, not 1, to the size of a corrected arm (RR.Cochrane = FALSE), in the trials' own"
+    " effects"
 )
 
 DIVERGENCES = {
@@ -99,7 +108,14 @@ META_NOT_OFFERED = {
     "warnings": "R's own",
 } | dict.fromkeys(
     [
-        *("TE_random", "seTE_random", "lower_random", "upper_random", "statistic_random", "pval_random"),
+        *(
+            "TE_random",
+            "seTE_random",
+            "lower_random",
+            "upper_random",
+            "statistic_random",
+            "pval_random",
+        ),
         *(
             "df_random",
             "tau2",
@@ -111,7 +127,18 @@ META_NOT_OFFERED = {
             "upper_tau",
             "df_Q",
         ),
-        *("pval_Q", "H", "lower_H", "upper_H", "I2", "lower_I2", "upper_I2", "Rb", "lower_Rb", "upper_Rb"),
+        *(
+            "pval_Q",
+            "H",
+            "lower_H",
+            "upper_H",
+            "I2",
+            "lower_I2",
+            "upper_I2",
+            "Rb",
+            "lower_Rb",
+            "upper_Rb",
+        ),
         *("seTE_classic", "df_hakn", "seTE_hakn_ci", "df_kero", "seTE_kero"),
     ],
     "random effects by inverse variance: combine",
@@ -131,9 +158,18 @@ def metafor_values(record: dict[str, Any]) -> dict[str, float]:
     else:
         zero = "half-all" if settings.get("to") == "all" else None
         found = mantel_haenszel(*table, measure=record["measure"], zero=zero)
-    values = {"k": found.k, "k_yi": found.q_df + 1, "estimate": found.estimate, "se": found.se, "Q": found.q}
+    values = {
+        "k": found.k,
+        "k_yi": found.q_df + 1,
+        "estimate": found.estimate,
+        "se": found.se,
+        "Q": found.q,
+    }
     values |= {"z": found.estimate / found.se, "ci_lb": found.estimate - Z * found.se}
-    values |= {"ci_ub": found.estimate + Z * found.se, "Qp": chi2_upper(found.q, max(found.q_df, 1))}
+    values |= {
+        "ci_ub": found.estimate + Z * found.se,
+        "Qp": chi2_upper(found.q, max(found.q_df, 1)),
+    }
     values |= dict.fromkeys(["k_pos", "MH", "MHp", "BD", "BDp", "TA", "TAp"], np.nan)
     if settings["fun"] == "metafor::rma.peto":
         return values | {"k_pos": found.k_informative}
@@ -166,7 +202,10 @@ def test_every_field_of_metafor_is_compared_or_not_offered_or_differs_on_purpose
                 assert theirs == name.endswith("p")
                 differing[ONE_TRIAL].append(np.nan)
             else:
-                assert (record["dataset"], name) == ("edge.k3_identical", "Q"), (record["dataset"], name)
+                assert (record["dataset"], name) == ("edge.k3_identical", "Q"), (
+                    record["dataset"],
+                    name,
+                )
                 assert theirs < 2e-31
                 differing[ROUNDING].append(abs(value - theirs) / theirs)
     assert compared > 1300
@@ -177,7 +216,9 @@ def check_divergences(reference: str, differing: dict[str, list[float]]) -> None
     for cause, sizes in differing.items():
         divergence = DIVERGENCES[reference, cause]
         assert len(sizes) == divergence.number, (cause, len(sizes))
-        assert np.isnan(divergence.size) or divergence.size / 1.1 <= max(sizes) <= divergence.size, max(sizes)
+        assert (
+            np.isnan(divergence.size) or divergence.size / 1.1 <= max(sizes) <= divergence.size
+        ), max(sizes)
 
 
 def cochran(table: Table) -> float:
@@ -218,9 +259,11 @@ def meta_values(record: dict[str, Any], mode: str) -> dict[str, float]:
         if "Q.Cochrane" in record["settings"]:
             values |= {"Q": found.q, "tau2": found.tau2}
             if found.q_df > 0:
-                effect = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[
-                    measure
-                ]
+                effect = {
+                    "RR": counts.risk_ratio,
+                    "OR": counts.odds_ratio,
+                    "RD": counts.risk_difference,
+                }[measure]
                 y, v, _, _ = effect(*table, zero="half-if-any" if measure == "RD" else "drop")
                 random = combining.combine(y, v, tau2=float(found.tau2))
                 values |= {"TE_random": random.estimate, "seTE_random": random.se}
@@ -244,7 +287,9 @@ def test_every_field_of_meta_is_compared_or_not_offered_or_differs_on_purpose() 
         for name in set(results) & set(ours):
             value, theirs = float(ours[name]), number(results[name])
             rtol = (
-                RTOL * max(1.0, abs(results["TE_common"]) / abs(theirs)) if name.endswith("_common") else RTOL
+                RTOL * max(1.0, abs(results["TE_common"]) / abs(theirs))
+                if name.endswith("_common")
+                else RTOL
             )
             if close(value, theirs, rtol):
                 compared += 1
@@ -285,9 +330,13 @@ def test_worked_numbers_of_the_five_trials() -> None:
     assert pooled.se == pytest.approx(0.212398050878197, rel=1e-13)
     assert pooled.q == pytest.approx(3.4358419621278, rel=1e-13)
     # meta 8.4-0 metabin(MH.exact = FALSE)
-    assert mantel_haenszel(*KAP5, compatibility="revman5").estimate == pytest.approx(1.09419187774, rel=1e-11)
+    assert mantel_haenszel(*KAP5, compatibility="revman5").estimate == pytest.approx(
+        1.09419187774, rel=1e-11
+    )
     whole = KAP5[:, :4]
-    assert np.exp(mantel_haenszel(*whole, measure="OR").estimate) == pytest.approx(5.00478433815, rel=1e-11)
+    assert np.exp(mantel_haenszel(*whole, measure="OR").estimate) == pytest.approx(
+        5.00478433815, rel=1e-11
+    )
 
 
 def test_revman_mode_is_the_exact_one_where_no_cell_is_empty() -> None:
@@ -301,7 +350,8 @@ def test_revman_mode_is_the_exact_one_where_no_cell_is_empty() -> None:
     assert np.array(raised) == pytest.approx(np.array(exact), rel=1e-14)
 
 
-# ------------------------------------------------------------------------------------------ properties
+# ------------------------------------------------------------------------------------------
+# properties
 
 ARM = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 TRIAL = st.tuples(ARM, ARM).map(lambda arms: (*arms[0], *arms[1]))
@@ -310,7 +360,9 @@ MEASURES = st.sampled_from(["RR", "OR", "RD"])
 
 
 def same(x: Any, y: Any, rtol: float = 1e-10, size: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=rtol, atol=size * rtol)
+    np.testing.assert_allclose(
+        np.asarray(x, float), np.asarray(y, float), rtol=rtol, atol=size * rtol
+    )
 
 
 def everything(table: Any, mask: Any = None) -> list[Any]:
@@ -357,7 +409,9 @@ def test_counting_the_other_event_turns_odds_ratio_and_difference_round(table: F
 
 
 @given(TRIALS, st.integers(1, 50), st.integers(1, 50), st.sampled_from(["RR", "OR"]))
-def test_a_trial_without_events_changes_no_ratio(table: FloatArray, n1: int, n2: int, measure: str) -> None:
+def test_a_trial_without_events_changes_no_ratio(
+    table: FloatArray, n1: int, n2: int, measure: str
+) -> None:
     more = np.column_stack([table, [0, n1, 0, n2]])
     one, other = mantel_haenszel(*table, measure=measure), mantel_haenszel(*more, measure=measure)
     assert other.k == one.k + 1
@@ -383,7 +437,9 @@ def test_the_order_of_the_trials_changes_no_digit(table: FloatArray, random: Any
 def test_a_mask_deletes(table: FloatArray) -> None:
     subsets = masks.all_subsets(table.shape[1])
     at_once = everything(table, subsets)
-    absent = everything(np.where(subsets, table[:, None, :], np.nan))  # nan instead of a mask, as a batch
+    absent = everything(
+        np.where(subsets, table[:, None, :], np.nan)
+    )  # nan instead of a mask, as a batch
     for x, y in zip(at_once, absent, strict=True):
         same(x, y, rtol=1e-8, size=1)
     for i in range(0, len(subsets), 7):
@@ -444,7 +500,9 @@ def test_peto_is_inverse_variance_pooling_of_one_step_estimates(table: FloatArra
 def test_q_is_smallest_about_the_inverse_variance_mean(table: FloatArray, measure: str) -> None:
     found = mantel_haenszel(*table, measure=measure, compatibility="revman5")
     if np.isfinite(found.q):
-        effect = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[measure]
+        effect = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}[
+            measure
+        ]
         y, v, _, _ = effect(*table, zero="half-if-any" if measure == "RD" else "drop")
         there = v < np.inf
         w = 1 / v[there]
@@ -472,7 +530,12 @@ def test_fitted_tables_have_the_common_odds_ratio(table: FloatArray) -> None:
 
 @pytest.mark.parametrize(
     ("table", "odds_ratio"),
-    [((1, 9, 99, 1), "1e-9"), ((9, 1, 99, 1), "0.001"), ((6, 4, 45, 5), "1e-6"), ((6, 4, 45, 5), "1e9")],
+    [
+        ((1, 9, 99, 1), "1e-9"),
+        ((9, 1, 99, 1), "0.001"),
+        ((6, 4, 45, 5), "1e-6"),
+        ((6, 4, 45, 5), "1e9"),
+    ],
 )
 def test_the_fitted_table_is_right_where_one_form_of_the_root_cancels(
     table: tuple[int, ...], odds_ratio: str
@@ -530,7 +593,9 @@ def test_no_events_at_all() -> None:
 
 def test_everybody_against_nobody_has_no_interval() -> None:
     for variance in ("sato", "greenland-robins"):
-        estimate, se, status = status_of([7, 11], [7, 11], [0, 0], [9, 13], measure="RD", variance=variance)
+        estimate, se, status = status_of(
+            [7, 11], [7, 11], [0, 0], [9, 13], measure="RD", variance=variance
+        )
         assert estimate == pytest.approx(1, rel=1e-15)
         assert np.isnan(se)
         assert status == Status.REFUSED
@@ -557,7 +622,10 @@ def test_no_table() -> None:
             assert found.k == 0
             assert np.isnan(found[0])
     assert mantel_haenszel([3], [9], [2], [8], mask=[False]).status == Status.NO_STUDIES
-    assert mantel_haenszel([], [], [], [], mask=np.zeros((2, 0), dtype=bool)).status.tolist() == [1, 1]
+    assert mantel_haenszel([], [], [], [], mask=np.zeros((2, 0), dtype=bool)).status.tolist() == [
+        1,
+        1,
+    ]
 
 
 def test_an_impossible_table_cannot_hide_unless_masked() -> None:

@@ -22,12 +22,25 @@ from kapmeta.results.effects import Effects
 
 matplotlib.use("Agg")
 
-# Machado, Oliveira & Fernandes, IEEE Trans Vis Comput Graph 2009;15:1291, severity 1, on linear RGB.
+# Machado, Oliveira & Fernandes, IEEE Trans Vis Comput Graph 2009;15:1291, severity 1, on linear
+# RGB.
 SEEN = {
     "full": np.eye(3),
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 
 
@@ -38,7 +51,11 @@ def linear(colour: str) -> np.ndarray:
 
 def lab(rgb: np.ndarray) -> np.ndarray:
     """CIE L*a*b* of linear sRGB under D65."""
-    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
     t = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.95047, 1.0, 1.08883]
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
@@ -51,7 +68,9 @@ def contrast(a: str, b: str) -> float:
 
 
 def apart(a: str, b: str, eye: str) -> float:
-    return float(np.linalg.norm(lab(np.array(SEEN[eye]) @ linear(a)) - lab(np.array(SEEN[eye]) @ linear(b))))
+    return float(
+        np.linalg.norm(lab(np.array(SEEN[eye]) @ linear(a)) - lab(np.array(SEEN[eye]) @ linear(b)))
+    )
 
 
 @pytest.mark.parametrize("eye", SEEN)
@@ -72,7 +91,10 @@ def test_theme_is_legible_and_keeps_its_marks_apart(name: str) -> None:
     assert contrast(theme.text, theme.paper) > 7
     assert contrast(theme.quiet, theme.paper) > 4.5
     assert contrast(theme.inside, theme.square) > 3
-    assert all(contrast(colour, theme.paper) > 2.4 for colour in (theme.square, theme.diamond, theme.prediction))
+    assert all(
+        contrast(colour, theme.paper) > 2.4
+        for colour in (theme.square, theme.diamond, theme.prediction)
+    )
     assert theme.points >= 9
     for eye in SEEN:
         assert apart(theme.diamond, theme.prediction, eye) > 20
@@ -109,7 +131,13 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     runs = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        arguments = [sys.executable, "-c", SCRIPT, str(tmp_path / name / "figure"), str(Path(__file__).parent)]
+        arguments = [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            str(tmp_path / name / "figure"),
+            str(Path(__file__).parent),
+        ]
         runs.append(subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True))
     for run in runs:
         _, error = run.communicate(timeout=60)
@@ -123,7 +151,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
 def test_saving_leaves_no_trace_of_when_or_with_what(tmp_path: Path) -> None:
     for path in style.save(plot(), tmp_path / "figure", formats=("svg", "png", "pdf")):
         data = path.read_bytes()
-        assert not re.search(rb"CreationDate|<dc:date>|Software|[Mm]atplotlib (v|pdf)", data), path.name
+        assert not re.search(rb"CreationDate|<dc:date>|Software|[Mm]atplotlib (v|pdf)", data), (
+            path.name
+        )
 
 
 def test_settings_of_the_user_do_not_change_the_files(tmp_path: Path) -> None:
@@ -168,7 +198,9 @@ def test_svg_identifiers_are_unique_and_found(tmp_path: Path) -> None:
 def test_png_has_print_resolution_and_text(tmp_path: Path) -> None:
     from PIL import Image
 
-    (path,) = style.save(plot(), tmp_path / "figure", alt="Three trials.", title="Trials", formats=["png"])
+    (path,) = style.save(
+        plot(), tmp_path / "figure", alt="Three trials.", title="Trials", formats=["png"]
+    )
     with Image.open(path) as image:
         assert image.size == (8 * DPI, 3 * DPI)
         assert image.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-3)
@@ -178,7 +210,9 @@ def test_png_has_print_resolution_and_text(tmp_path: Path) -> None:
 def test_figure_without_alternative_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='figure "bare" has no text alternative; give alt='):
         style.save(Figure(), tmp_path / "bare")
-    with pytest.raises(ValueError, match=r'formats has "gif", which is not known; use: svg, png, pdf'):
+    with pytest.raises(
+        ValueError, match=r'formats has "gif", which is not known; use: svg, png, pdf'
+    ):
         style.save(plot(), tmp_path / "figure", formats=["gif"])
     assert not list(tmp_path.iterdir())
 

@@ -41,9 +41,13 @@ def test_the_names_of_the_design_exist() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_that_there_is() -> None:
-    with pytest.raises(AttributeError, match=r'^kapmeta has no "poool"; did you mean pool or protocol\? dir\(kap'):
+    with pytest.raises(
+        AttributeError, match=r'^kapmeta has no "poool"; did you mean pool or protocol\? dir\(kap'
+    ):
         km.poool  # noqa: B018
-    with pytest.raises(AttributeError, match=r'^kapmeta has no "xyz"; dir\(kapmeta\) lists all names$'):
+    with pytest.raises(
+        AttributeError, match=r'^kapmeta has no "xyz"; dir\(kapmeta\) lists all names$'
+    ):
         km.xyz  # noqa: B018
 
 
@@ -59,13 +63,22 @@ def test_public_docstrings_are_whole(name: str) -> None:
         if parameter.kind is not parameter.VAR_KEYWORD:
             assert parameter.name in documented, f"{name}: {parameter.name} is not documented"
             assert parameter.kind is not parameter.VAR_POSITIONAL
-    positional = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    positional = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     assert len(positional) <= 3, f"{name}: options are keyword-only"
 
 
 def test_import_loads_nothing_that_is_not_needed() -> None:
-    code = "import sys, kapmeta; print(*(m for m in ('numpy', 'scipy', 'pandas', 'matplotlib') if m in sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    code = (
+        "import sys, kapmeta; print(*(m for m in ('numpy', 'scipy', 'pandas', 'matplotlib') if m in"
+        " sys.modules))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert loaded == []
 
 
@@ -74,7 +87,9 @@ def test_pooling_does_not_load_scipy_stats_or_matplotlib() -> None:
         "import sys, kapmeta as km; km.pool(km.risk_ratio(km.load_example('bcg')));"
         "print(*(m for m in ('scipy.stats', 'scipy.optimize', 'matplotlib') if m in sys.modules))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert loaded == []
 
 
@@ -98,7 +113,9 @@ def first_parameter(name: str) -> inspect.Parameter:
     return next(iter(inspect.signature(getattr(km, name)).parameters.values()))
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS])
+@pytest.mark.parametrize(
+    "name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS]
+)
 def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -> None:
     """A newcomer passes the table where the effects belong: the error says what to pass, not which attribute lacks."""
     function, first = getattr(km, name), first_parameter(name)

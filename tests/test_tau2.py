@@ -1,8 +1,10 @@
-"""Between-study variance against metafor (tests/reference/02_rma_uni), its defining equations and its identities.
+"""Between-study variance against metafor (tests/reference/02_rma_uni), its defining equations and
+its identities.
 
-The R values were made with metafor 5.1-12, iterative estimators refitted with threshold 1e-13 and tol at machine
-precision
-(header of the file); metafor's defaults stop 1e-5 absolutely short of the maximum and are not compared with.
+The R values were made with metafor 5.1-12, iterative estimators refitted with threshold 1e-13 and
+tol at machine precision
+(header of the file); metafor's defaults stop 1e-5 absolutely short of the maximum and are not
+compared with.
 """
 
 from __future__ import annotations
@@ -19,15 +21,27 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from kapmeta.core import combine
 from kapmeta.core.heterogeneity import tau2
-from kapmeta.core.heterogeneity.tau2_intervals import generalised_q_interval, profile_likelihood, q_profile
-from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, local_maxima, log_likelihood, search_limit
+from kapmeta.core.heterogeneity.tau2_intervals import (
+    generalised_q_interval,
+    profile_likelihood,
+    q_profile,
+)
+from kapmeta.core.heterogeneity.variance_likelihood import (
+    global_maximum,
+    local_maxima,
+    log_likelihood,
+    search_limit,
+)
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import q_statistic
 from tests.r_values import data_set, given_effects, method_values, records
 
 WEIGHTS = {"1/sqrt(vi)": lambda v: 1 / np.sqrt(v), "1/vi": lambda v: 1 / v}
-SAME = {"DLIT": "PM", "SJIT": "PM"}  # iterated DerSimonian-Laird and Sidik-Jonkman end at Paule-Mandel
+SAME = {
+    "DLIT": "PM",
+    "SJIT": "PM",
+}  # iterated DerSimonian-Laird and Sidik-Jonkman end at Paule-Mandel
 NOT_OFFERED = {
     "EE": "the common-effect model has no tau2",
     "FE": "the common-effect model has no tau2",
@@ -39,7 +53,9 @@ CLOSED = ("DL", "HE", "HS", "HSk", "SJ", "GENQ")
 def cases() -> list[Any]:
     """Every record of the file, with what it is compared with, or why not."""
     return [
-        pytest.param(record, id=f"{record['settings']['method']}-{record['dataset']}-{record['measure']}-{i}")
+        pytest.param(
+            record, id=f"{record['settings']['method']}-{record['dataset']}-{record['measure']}-{i}"
+        )
         for i, record in enumerate(records("02_rma_uni"))
         if record["settings"]["method"] not in NOT_OFFERED
     ]
@@ -69,7 +85,9 @@ def test_metafor(record: dict[str, Any]) -> None:
     y, v = effects_of(record)
     here = float(tau2.estimate(y, v, method_of(record)))
     if np.count_nonzero(v < np.inf) < 2:
-        assert np.isnan(here)  # metafor prints 0 for one study; one study has no between-study variance
+        assert np.isnan(
+            here
+        )  # metafor prints 0 for one study; one study has no between-study variance
         return
     there = record["results"]["tau2"]
     word = record["settings"]["method"]
@@ -81,7 +99,9 @@ def test_metafor(record: dict[str, Any]) -> None:
         assert_allclose(se, record["results"]["se_tau2"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("record", [p for p in cases() if p.values[0]["settings"]["method"] in ("REML", "DL")])
+@pytest.mark.parametrize(
+    "record", [p for p in cases() if p.values[0]["settings"]["method"] in ("REML", "DL")]
+)
 def test_metafor_intervals(record: dict[str, Any]) -> None:
     y, v = effects_of(record)
     if np.count_nonzero(v < np.inf) < 2:
@@ -93,7 +113,10 @@ def test_metafor_intervals(record: dict[str, Any]) -> None:
         compared["tau2_ci_PL"] = (profile_likelihood(y, v), 1e-8)
     if record["settings"]["method"] == "DL":
         compared["tau2_ci_BJ"] = (generalised_q_interval(y, v), 1e-6)  # its series is good to 1e-6
-        compared["tau2_ci_Jackson"] = (generalised_q_interval(y, v, weight=WEIGHTS["1/sqrt(vi)"]), 1e-6)
+        compared["tau2_ci_Jackson"] = (
+            generalised_q_interval(y, v, weight=WEIGHTS["1/sqrt(vi)"]),
+            1e-6,
+        )
     seen = 0
     for name, (limits, exact) in compared.items():
         there = results.get(name)
@@ -101,10 +124,14 @@ def test_metafor_intervals(record: dict[str, Any]) -> None:
             continue
         seen += 1
         near = 1e-9 * max(there["tau2_ub"], float(np.min(v)))
-        near += 2e-10 if name == "tau2_ci_PL" else 0.0  # metafor's root tolerance there is 1e-10 absolute
+        near += (
+            2e-10 if name == "tau2_ci_PL" else 0.0
+        )  # metafor's root tolerance there is 1e-10 absolute
         assert_allclose(float(limits.low), there["tau2_lb"], rtol=exact, atol=near, err_msg=name)
         if there.get("ub_sign", "") != ">":  # metafor stops looking at tau2 = 100
-            assert_allclose(float(limits.high), there["tau2_ub"], rtol=exact, atol=near, err_msg=name)
+            assert_allclose(
+                float(limits.high), there["tau2_ub"], rtol=exact, atol=near, err_msg=name
+            )
         if name == "tau2_ci_QP":
             assert bool(limits.empty) == there["null_set"]
     assert seen
@@ -132,7 +159,9 @@ def test_worked_values(word: str) -> None:
         assert_allclose(tau2.estimate(*data_set(name), word), there, rtol=2e-11, atol=1e-14)
 
 
-HAZARDS = [  # data on which metafor 5.1-12 ends at another mode, stops, or warns; (y, v, global REML, local maxima)
+# data on which metafor 5.1-12 ends at another mode, stops, or warns; (y, v, global REML, local
+# maxima)
+HAZARDS = [
     ((0.1, -0.3, 4.2), (0.07, 0.01, 3.27), 0.088749012396, 2),
     ((-0.3, -0.5, 2.2), (0.01, 0.01, 1.09), 0.013876628210, 2),
     ((-1.7, 0.6, 0.8), (1.08, 0.09, 0.01), 0.017786120366, 2),
@@ -160,7 +189,9 @@ def test_hazards(y: tuple[float, ...], v: tuple[float, ...], there: float, modes
 @pytest.mark.parametrize(("place", "there"), OTHER_MODES.items())
 def test_the_modes_that_are_not_global(place: int, there: float) -> None:
     y, v, _, _ = HAZARDS[place]
-    assert_allclose(local_maxima(np.array(y, dtype=float), np.array(v), restricted=True)[0][1], there, rtol=1e-8)
+    assert_allclose(
+        local_maxima(np.array(y, dtype=float), np.array(v), restricted=True)[0][1], there, rtol=1e-8
+    )
 
 
 def test_the_global_mode_moves_the_mean() -> None:
@@ -172,7 +203,8 @@ def test_the_global_mode_moves_the_mean() -> None:
     assert_allclose(combine(*HAZARDS[0][:2]).se, 0.2445311933, rtol=1e-9)
 
 
-TIES = [  # the third effect at which two modes are equally high, found by bisection; likelihood, modes
+# the third effect at which two modes are equally high, found by bisection; likelihood, modes
+TIES = [
     ((0.1, -0.3, 4.3627393716306315), (0.07, 0.01, 3.27), True, (0.09643211, 2.65751359)),
     ((0.1, -0.3, 6.353450263350347), (0.07, 0.01, 3.27), False, (0.0, 5.43522366)),
     ((-0.3, -0.5, 2.3142913106261482), (0.01, 0.01, 1.09), True, (0.01451968, 1.17247685)),
@@ -189,7 +221,9 @@ def test_the_higher_of_two_modes_is_taken_however_small_the_difference(
         assert_allclose(global_maximum(moved, np.array(v), restricted=restricted), there, rtol=1e-5)
         together = global_maximum(np.array([moved, moved]), np.array([v, v]), restricted=restricted)
         assert_allclose(together, there, rtol=1e-5)
-        assert_allclose(local_maxima(moved, np.array(v), restricted=restricted)[0][0], there, rtol=1e-5)
+        assert_allclose(
+            local_maxima(moved, np.array(v), restricted=restricted)[0][0], there, rtol=1e-5
+        )
 
 
 def test_records_with_two_modes_are_told_as_metafor_found_them_by_grid_search() -> None:
@@ -200,9 +234,13 @@ def test_records_with_two_modes_are_told_as_metafor_found_them_by_grid_search() 
             continue
         y, v = effects_of(record)
         found, _ = local_maxima(y, v, restricted=record["settings"]["method"] == "REML")
-        assert_allclose(np.sort(found), np.sort(there["all_maxima"]), rtol=1e-8, atol=1e-9 * v.min())
+        assert_allclose(
+            np.sort(found), np.sort(there["all_maxima"]), rtol=1e-8, atol=1e-9 * v.min()
+        )
         checked += 1
-    assert checked == sum((r["results"].get("global") or {}).get("n_maxima", 1) > 1 for r in records("02_rma_uni"))
+    assert checked == sum(
+        (r["results"].get("global") or {}).get("n_maxima", 1) > 1 for r in records("02_rma_uni")
+    )
 
 
 # --- defining equations
@@ -276,8 +314,14 @@ studies = st.integers(2, 9)
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[FloatArray, FloatArray]:
     k = draw(studies)
-    y = draw(arrays.arrays(float, k, elements=st.floats(-4, 4, allow_subnormal=False).map(lambda x: round(x, 3))))
-    v = draw(arrays.arrays(float, k, elements=st.floats(-3, 1).map(lambda x: float(np.round(10**x, 6)))))
+    y = draw(
+        arrays.arrays(
+            float, k, elements=st.floats(-4, 4, allow_subnormal=False).map(lambda x: round(x, 3))
+        )
+    )
+    v = draw(
+        arrays.arrays(float, k, elements=st.floats(-3, 1).map(lambda x: float(np.round(10**x, 6))))
+    )
     return y, v
 
 
@@ -288,13 +332,20 @@ def test_units_and_origin(word: str, problem: tuple[FloatArray, FloatArray]) -> 
     here = tau2.estimate(y, v, word)
     scale = max(float(here), float(v.min()))
     for unit in (1e-6, 1e-3, 1e6):
-        assert_allclose(tau2.estimate(y * unit, v * unit**2, word) / unit**2, here, rtol=1e-10, atol=1e-10 * scale)
+        assert_allclose(
+            tau2.estimate(y * unit, v * unit**2, word) / unit**2,
+            here,
+            rtol=1e-10,
+            atol=1e-10 * scale,
+        )
     assert_allclose(tau2.estimate(-y + 5, v, word), here, rtol=1e-8, atol=1e-10 * scale)
 
 
 @given(problems())
 @pytest.mark.parametrize("word", tau2.ESTIMATORS)
-def test_an_absent_study_is_a_deleted_study(word: str, problem: tuple[FloatArray, FloatArray]) -> None:
+def test_an_absent_study_is_a_deleted_study(
+    word: str, problem: tuple[FloatArray, FloatArray]
+) -> None:
     y, v = problem
     padded = tau2.estimate(np.append(y, 99.0), np.append(v, np.inf), word)
     assert_allclose(padded, tau2.estimate(y, v, word), rtol=1e-9, atol=1e-12 * v.min())
@@ -331,8 +382,12 @@ def test_equal_variances_have_closed_forms(y: FloatArray, variance: float) -> No
     v = np.full(y.size, variance)
     spread = float(np.var(y, ddof=1))
     for word in ("DL", "HE", "PM", "REML"):
-        assert_allclose(tau2.estimate(y, v, word), max(0.0, spread - variance), rtol=1e-9, atol=1e-12)
-    assert_allclose(tau2.estimate(y, v, "ML"), max(0.0, float(np.var(y)) - variance), rtol=1e-9, atol=1e-12)
+        assert_allclose(
+            tau2.estimate(y, v, word), max(0.0, spread - variance), rtol=1e-9, atol=1e-12
+        )
+    assert_allclose(
+        tau2.estimate(y, v, "ML"), max(0.0, float(np.var(y)) - variance), rtol=1e-9, atol=1e-12
+    )
 
 
 @given(problems())
@@ -404,7 +459,9 @@ INTERVALS = (q_profile, profile_likelihood, generalised_q_interval)
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_intervals_pass_over_an_absent_study(interval: Any) -> None:
     y, v = data_set("bcg")
-    assert_allclose(interval(np.append(y, np.nan), np.append(v, np.inf)), interval(y, v), rtol=1e-12)
+    assert_allclose(
+        interval(np.append(y, np.nan), np.append(v, np.inf)), interval(y, v), rtol=1e-12
+    )
     assert np.isnan(interval([0.3, 0.0], [0.1, np.inf])[:2]).all()
     assert np.isnan(interval([], [])[:2]).all()
 
@@ -437,7 +494,9 @@ def test_unknown_words_and_callables() -> None:
 
 
 @pytest.mark.parametrize(("word", "first"), [("DL2", "DL"), ("CA2", "HE")])
-def test_standard_error_of_the_two_step_estimators_is_that_of_their_quadratic_form(word: str, first: str) -> None:
+def test_standard_error_of_the_two_step_estimators_is_that_of_their_quadratic_form(
+    word: str, first: str
+) -> None:
     """``y'A y`` with A the projection over its trace, y with variances v + tau2: ``2 tr(A D A D)`` [normal theory]."""
     y, v = data_set("bcg")
     here = tau2.estimate(y, v, word)

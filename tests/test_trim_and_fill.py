@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.small_study.trim_and_fill import COUNTS, FillStatus, _places, _trimmed, pooled, trim_and_fill
+from kapmeta.core.small_study.trim_and_fill import (
+    COUNTS,
+    FillStatus,
+    _places,
+    _trimmed,
+    pooled,
+    trim_and_fill,
+)
 from kapmeta.examples import load_example
 from tests.r_values import number, records
 from tests.test_asymmetry import meta_effects
@@ -67,7 +74,13 @@ def _tied(record: dict[str, Any]) -> bool:
 def _same(found: Any, r: dict[str, Any], method: str) -> bool:
     """Number, side, its standard error and p to 1e-8; estimates too, for REML at R's own tau2."""
     exact = [float(x) for x in (found.k0, found.se_k0, found.p_value)]
-    if not np.allclose(exact, [number(r[key]) for key in ("k0", "se_k0", "p_k0")], rtol=1e-8, atol=0, equal_nan=True):
+    if not np.allclose(
+        exact,
+        [number(r[key]) for key in ("k0", "se_k0", "p_k0")],
+        rtol=1e-8,
+        atol=0,
+        equal_nan=True,
+    ):
         return False
     if found.side != {"left": -1, "right": 1}[r["side"]]:
         return False
@@ -75,17 +88,24 @@ def _same(found: Any, r: dict[str, Any], method: str) -> bool:
     theirs = np.array([r["estimate"], r["se"], r["tau2"]], dtype=float)
     filled = np.sort(found.y[found.v < np.inf])
     if method != "REML":
-        return np.allclose(ours, theirs, rtol=1e-8) and np.allclose(filled, np.sort(r["yi_filled"]), rtol=1e-8)
+        return np.allclose(ours, theirs, rtol=1e-8) and np.allclose(
+            filled, np.sort(r["yi_filled"]), rtol=1e-8
+        )
     at_theirs = pooled(np.array(r["yi_filled"]), np.array(r["vi_filled"]), float(r["tau2"]))
     close = abs(ours[2] - theirs[2]) < REML_STOP + 1e-5 * theirs[2]
-    return close and np.allclose(at_theirs[:2], theirs[:2], rtol=1e-8) and np.allclose(ours[:2], theirs[:2], rtol=1e-3)
+    return (
+        close
+        and np.allclose(at_theirs[:2], theirs[:2], rtol=1e-8)
+        and np.allclose(ours[:2], theirs[:2], rtol=1e-3)
+    )
 
 
 def test_meta() -> None:
-    """meta 8.4-0 ``trimfill``: types L and R, trimmed with the common and with the random model, every record.
+    """meta 8.4-0 ``trimfill``: types L and R, trimmed with the common and with the random model,
+    every record.
 
-    meta trims with a REML that stops at 1e-5, so the mirror images of the second kind agree to that; from meta's own
-    filled effects every pooled number agrees to 1e-8.
+    meta trims with a REML that stops at 1e-5, so the mirror images of the second kind agree to
+    that; from meta's own filled effects every pooled number agrees to 1e-8.
     """
     seen = 0
     for record in records("11_meta_bias"):
@@ -94,7 +114,9 @@ def test_meta() -> None:
             continue
         y, v = meta_effects(record)
         common = how["ma.common"]
-        found = trim_and_fill(y, v, count_by=how["type"] + "0", trim_tau2=0.0 if common else "REML", tau2=0.0)
+        found = trim_and_fill(
+            y, v, count_by=how["type"] + "0", trim_tau2=0.0 if common else "REML", tau2=0.0
+        )
         assert found.k0 == r["k0"]
         assert (found.side == -1) == r["left"]
         ours = np.sort(found.y[y.size :][found.v[y.size :] < np.inf])
@@ -107,7 +129,9 @@ def test_meta() -> None:
             estimate, se, _ = pooled(all_y, all_v, tau2)
             assert_allclose([estimate, se], [r[f"TE_{model}"], r[f"seTE_{model}"]], rtol=1e-8)
         if common:
-            assert_allclose([found.estimate, found.se], [r["TE_common"], r["seTE_common"]], rtol=1e-8)
+            assert_allclose(
+                [found.estimate, found.se], [r["TE_common"], r["seTE_common"]], rtol=1e-8
+            )
         seen += 1
     assert seen == 80
 
@@ -159,7 +183,9 @@ def test_definition(data: tuple[list[float], list[float]]) -> None:
 
 @given(trials, st.sampled_from(sorted(COUNTS)), st.floats(-6, 6), st.floats(-3, 3))
 @settings(max_examples=60)
-def test_equivariance(data: tuple[list[float], list[float]], count_by: str, power: float, shift: float) -> None:
+def test_equivariance(
+    data: tuple[list[float], list[float]], count_by: str, power: float, shift: float
+) -> None:
     y, v = np.array(data[0]), np.array(data[1])
     c = 10.0**power
     one = trim_and_fill(y, v, count_by=count_by, side="left", tau2=0.0)
@@ -193,7 +219,10 @@ def test_order_of_studies_does_not_matter_with_ties() -> None:
     rng = np.random.default_rng(1)
     found = {
         (float(t.k0), round(float(t.estimate), 12))
-        for t in (trim_and_fill(y[o], v[o], tau2="DL") for o in (rng.permutation(y.size) for _ in range(20)))
+        for t in (
+            trim_and_fill(y[o], v[o], tau2="DL")
+            for o in (rng.permutation(y.size) for _ in range(20))
+        )
     }
     assert len(found) == 1
 

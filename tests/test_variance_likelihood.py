@@ -17,7 +17,9 @@ V = np.array([0.04, 0.5, 1.2, 0.09, np.inf])  # the last study is absent
 T = np.array([0.0, 0.02, 0.7, 40.0])
 
 
-def parts(y: FloatArray, v: FloatArray, x: FloatArray, tau2: float, restricted: bool) -> tuple[float, ...]:
+def parts(
+    y: FloatArray, v: FloatArray, x: FloatArray, tau2: float, restricted: bool
+) -> tuple[float, ...]:
     """Log-likelihood, ``y'PPy``, ``tr P`` or ``sum(w)``, ``y'PPPy``, ``tr PP`` or ``sum(w^2)``, by matrices."""
     w = np.diag(1 / (v + tau2))
     p = w - w @ x @ np.linalg.inv(x.T @ w @ x) @ x.T @ w
@@ -36,8 +38,12 @@ def likelihood(moderators: FloatArray | None, restricted: bool) -> Likelihood:
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-@pytest.mark.parametrize("moderators", [None, np.column_stack([np.ones(5), [0.0, 1.0, 0.5, 2.0, 3.0]])])
-def test_curve_and_slopes_are_those_of_the_matrices(moderators: FloatArray | None, restricted: bool) -> None:
+@pytest.mark.parametrize(
+    "moderators", [None, np.column_stack([np.ones(5), [0.0, 1.0, 0.5, 2.0, 3.0]])]
+)
+def test_curve_and_slopes_are_those_of_the_matrices(
+    moderators: FloatArray | None, restricted: bool
+) -> None:
     there = np.isfinite(V)
     x = np.ones((4, 1)) if moderators is None else moderators[there]
     expected = np.transpose([parts(Y[there], V[there], x, t, restricted) for t in T])
@@ -54,7 +60,9 @@ def test_likelihoods_of_the_maxima_pass_over_an_absent_study(restricted: bool) -
     modes, loglik = variance_likelihood.local_maxima(y, v, restricted=restricted)
     alone = [parts(y[:3], v[:3], np.ones((3, 1)), t, restricted)[0] for t in modes]
     assert_allclose(loglik, alone, rtol=1e-13)
-    assert_allclose([log_likelihood(y, v, t, restricted=restricted) for t in modes], alone, rtol=1e-13)
+    assert_allclose(
+        [log_likelihood(y, v, t, restricted=restricted) for t in modes], alone, rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("restricted", [True, False])
@@ -74,4 +82,8 @@ def test_rows_that_cannot_be_are_nan_and_spoil_no_other(restricted: bool) -> Non
     y[1, 0], y[2, 1], v[3, 2], v[4, 0] = np.nan, np.inf, 0.0, -0.1
     found = variance_likelihood.global_maximum(y, v, restricted=restricted)
     assert_array_equal(np.isnan(found), [False, True, True, True, True])
-    assert_allclose(found[0], variance_likelihood.global_maximum(Y[:3], V[:3], restricted=restricted), rtol=1e-14)
+    assert_allclose(
+        found[0],
+        variance_likelihood.global_maximum(Y[:3], V[:3], restricted=restricted),
+        rtol=1e-14,
+    )

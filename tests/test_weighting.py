@@ -47,7 +47,9 @@ def test_traces_are_those_of_the_projection(w: FloatArray) -> None:
     p = projection(w)
     assert_allclose(weighting.trace_p(w), np.trace(p), rtol=1e-9, atol=1e-12 * w.max())
     assert_allclose(weighting.trace_pp(w), np.trace(p @ p), rtol=1e-9, atol=1e-12 * w.max() ** 2)
-    assert_allclose(weighting.sums_of_others(w), [np.delete(w, i).sum() for i in range(w.size)], rtol=1e-14)
+    assert_allclose(
+        weighting.sums_of_others(w), [np.delete(w, i).sum() for i in range(w.size)], rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -101,7 +103,9 @@ def test_the_sum_of_squares_survives_a_huge_common_shift() -> None:
 
 
 def test_absent_studies_leave_no_residual_and_no_study_leaves_nan() -> None:
-    mean, e = weighting.mean_and_residuals(np.array([[0.0, 3.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [0.0, 0.0]]))
+    mean, e = weighting.mean_and_residuals(
+        np.array([[0.0, 3.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [0.0, 0.0]])
+    )
     assert_array_equal(mean, [3.0, np.nan])
     assert_array_equal(e, np.zeros((2, 2)))
     assert np.isnan(weighting.trace_p(np.zeros(3)))

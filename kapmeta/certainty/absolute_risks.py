@@ -35,8 +35,9 @@ class AbsoluteEffects:
     pooled : Pooled or Posterior
         The effect.
     table : DataFrame
-        One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and `high`, `difference`
-        with its limits (proportions), `capped` where a limit would leave the range of a risk, `nnt` in words.
+        One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and
+        `high`, `difference` with its limits (proportions), `capped` where a limit would leave the
+        range of a risk, `nnt` in words.
     """
 
     pooled: Result
@@ -54,11 +55,12 @@ class AbsoluteEffects:
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held fixed, to give "
-            "risks and differences per 1,000 (the GRADE convention); limits beyond 1,000 were cut there and marked. "
-            "Numbers needed to treat are given for benefit (NNTB) or harm (NNTH); where the interval of the difference "
-            "holds 0 they run from one through infinity to the other (Altman DG. BMJ 1998;317:1309-1312. "
-            "https://doi.org/10.1136/bmj.317.7168.1309)."
+            f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held"
+            " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
+            " 1,000 were cut there and marked. Numbers needed to treat are given for benefit"
+            " (NNTB) or harm (NNTH); where the interval of the difference holds 0 they run from"
+            " one through infinity to the other (Altman DG. BMJ 1998;317:1309-1312."
+            " https://doi.org/10.1136/bmj.317.7168.1309)."
         )
 
     def __repr__(self) -> str:
@@ -71,26 +73,31 @@ class AbsoluteEffects:
 def _row_sentence(row: Any, pooled: Result) -> str:
     effects = pooled.effects
     text = (
-        f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with {effects.control} "
-        f"({row.baseline}) and {1000 * row.treatment:.0f} ({1000 * row.low:.0f} to {1000 * row.high:.0f}) with "
-        f"{effects.treatment}: {row.nnt}."
+        f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with"
+        f" {effects.control} ({row.baseline}) and {1000 * row.treatment:.0f} ({1000 * row.low:.0f}"
+        f" to {1000 * row.high:.0f}) with {effects.treatment}: {row.nnt}."
     )
-    return text + (" A limit was cut at 1,000: the ratio does not carry over to this baseline." if row.capped else "")
+    return text + (
+        " A limit was cut at 1,000: the ratio does not carry over to this baseline."
+        if row.capped
+        else ""
+    )
 
 
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
     """What a relative effect means per 1,000 people at low, median and high baseline risk.
 
-    Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the control group) has no
-    absolute effect at another baseline: the trial's own risks and Newcombe's interval of their difference are given.
+    Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the
+    control group) has no absolute effect at another baseline: the trial's own risks and Newcombe's
+    interval of their difference are given.
 
     Parameters
     ----------
     pooled : Pooled or Posterior
         A risk ratio, odds ratio, hazard ratio or risk difference from `kapmeta.pool` and its like.
     baseline : float or mapping of str to float, optional
-        Risk under control, a proportion, or several by name. By default the quartiles of the control risks of the
-        trials pooled; with one trial, that trial's.
+        Risk under control, a proportion, or several by name. By default the quartiles of the
+        control risks of the trials pooled; with one trial, that trial's.
 
     Returns
     -------
@@ -100,8 +107,9 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     Raises
     ------
     ValueError
-        If a baseline is no proportion, if the effect itself would push the risk past 1 at a baseline that was given
-        (at one of the trials' own it is cut and marked), or if there are no counts to take a baseline from.
+        If a baseline is no proportion, if the effect itself would push the risk past 1 at a
+        baseline that was given (at one of the trials' own it is cut and marked), or if there are no
+        counts to take a baseline from.
 
     Examples
     --------
@@ -114,11 +122,16 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     this baseline.
     """
     if pooled.measure not in ABSOLUTE:
-        raise ValueError(f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}")
+        raise ValueError(
+            f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}"
+        )
     if not math.isfinite(pooled.estimate):
         return AbsoluteEffects(pooled, _own_risks(pooled))
     given = baseline is not None
-    rows = [_at_baseline(pooled, name, risk, given) for name, risk in _baselines(pooled, baseline).items()]
+    rows = [
+        _at_baseline(pooled, name, risk, given)
+        for name, risk in _baselines(pooled, baseline).items()
+    ]
     return AbsoluteEffects(pooled, pd.DataFrame(rows))
 
 
@@ -132,13 +145,18 @@ def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
         return {f"control risk of {labels[0]}": float(risks[0])}
     names = ("low: lower quartile", "median", "high: upper quartile")
     quartiles = np.quantile(risks, (0.25, 0.5, 0.75))
-    return {f"{name} of the control risks": float(risk) for name, risk in zip(names, quartiles, strict=True)}
+    return {
+        f"{name} of the control risks": float(risk)
+        for name, risk in zip(names, quartiles, strict=True)
+    }
 
 
 def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
     table, there = pooled.effects.table, pooled.effects.present
     if not {"events_c", "n_c"} <= set(table.columns) or table.loc[there, "events_c"].isna().all():
-        raise ValueError("no trial has control counts to take a baseline risk from; give baseline=0.2, say")
+        raise ValueError(
+            "no trial has control counts to take a baseline risk from; give baseline=0.2, say"
+        )
     known = there & table["events_c"].notna().to_numpy()
     rows = table[known]
     labels = [label for label, kept in zip(pooled.effects.labels, known, strict=True) if kept]
@@ -150,8 +168,8 @@ def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict
     risks, capped = absolute_risk(relative, control, pooled.measure)
     if capped[0] and given:
         raise ValueError(
-            f'the {pooled.scale.name} cannot hold at baseline "{name}": {control:g} x {relative[0]:.4g} is a risk '
-            "beyond 1; use an odds ratio, or a lower baseline"
+            f'the {pooled.scale.name} cannot hold at baseline "{name}": {control:g} x'
+            f" {relative[0]:.4g} is a risk beyond 1; use an odds ratio, or a lower baseline"
         )
     low, high = sorted(float(risk) for risk in risks[1:])
     return _absolute_row(pooled, name, control, (float(risks[0]), low, high), bool(capped.any()))
@@ -192,9 +210,13 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
     """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
     if low == difference == high == 0:
-        return "no difference"  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
+        return (  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
+            "no difference"
+        )
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
-    shown = {name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"}
+    shown = {
+        name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"
+    }
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
     side = "NNTB" if needed.benefit else "NNTH"
     if benefits and harms:
@@ -202,7 +224,9 @@ def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool
     else:
         part = "benefit" if benefits else "harm"
         inside = f"{shown[part + '_low']} to {shown[part + '_high']}"
-    return f"no difference ({inside})" if difference == 0 else f"{side} {shown['number']} ({inside})"
+    return (
+        f"no difference ({inside})" if difference == 0 else f"{side} {shown['number']} ({inside})"
+    )
 
 
 def _needed(number: float) -> str:
@@ -223,8 +247,9 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     Returns
     -------
     DataFrame
-        One row a baseline: `number`, `benefit` (True for benefit, False for harm), the limits on each side, and the
-        words. Where the interval of the difference holds 0, both sides have limits and they meet at infinity.
+        One row a baseline: `number`, `benefit` (True for benefit, False for harm), the limits on
+        each side, and the words. Where the interval of the difference holds 0, both sides have
+        limits and they meet at infinity.
 
     Examples
     --------

@@ -73,17 +73,20 @@ class SummaryOfFindings:
     def summary(self) -> str:
         """One plain sentence a question."""
         first = self.table.drop_duplicates("question")
-        return "\n".join(f"{row['title']}: {row['in_plain_words']}" for row in wording.records(first))
+        return "\n".join(
+            f"{row['title']}: {row['in_plain_words']}" for row in wording.records(first)
+        )
 
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE, et al. BMJ "
-            "2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting at high for randomised and at "
-            "low for other evidence; no domain was judged by software. The effect shown is the trial's own with its "
-            "score interval where there is one trial, a Bayesian one where there are two, and the random-effects mean "
-            "from three on. Relative effects were applied to control risks of the trials, held fixed; limits beyond "
-            "1,000 per 1,000 were cut and marked."
+            "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE,"
+            " et al. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting"
+            " at high for randomised and at low for other evidence; no domain was judged by"
+            " software. The effect shown is the trial's own with its score interval where there is"
+            " one trial, a Bayesian one where there are two, and the random-effects mean from three"
+            " on. Relative effects were applied to control risks of the trials, held fixed; limits"
+            " beyond 1,000 per 1,000 were cut and marked."
         )
 
     def __repr__(self) -> str:
@@ -94,28 +97,46 @@ class SummaryOfFindings:
 
 
 def _html_row(cells: list[str]) -> str:
-    first, *others = (_SIGNS.sub(r'<span aria-hidden="true">\1</span>', html.escape(cell)) for cell in cells)
+    first, *others = (
+        _SIGNS.sub(r'<span aria-hidden="true">\1</span>', html.escape(cell)) for cell in cells
+    )
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
 
 
 def _shown_row(row: Mapping[str, Any]) -> dict[str, str]:
-    effect = wording.effect_text(*(row[name] for name in ("measure", "estimate", "low", "high", "unit")))
+    effect = wording.effect_text(
+        *(row[name] for name in ("measure", "estimate", "low", "high", "unit"))
+    )
     control = f"{_thousand(row['control'])} ({row['baseline']})" if row["baseline"] else "–"
     return {
         "Question": row["title"],
-        "Participants (trials)": f"{row['participants']:.0f} ({row['k']})" if row["participants"] else f"({row['k']})",
-        "Effect": row["interval"] if row["interval"] == _REFUSED else f"{effect}, {row['interval']}",
+        "Participants (trials)": (
+            f"{row['participants']:.0f} ({row['k']})" if row["participants"] else f"({row['k']})"
+        ),
+        "Effect": (
+            row["interval"] if row["interval"] == _REFUSED else f"{effect}, {row['interval']}"
+        ),
         "Control, per 1,000": control,
-        "Ketamine arm, per 1,000": _thousand(row["treatment"], row["treatment_low"], row["treatment_high"])
-        + ", limit cut" * row["capped"],
-        "Difference, per 1,000": _thousand(row["difference"], row["difference_low"], row["difference_high"], sign="+"),
+        "Ketamine arm, per 1,000": (
+            _thousand(row["treatment"], row["treatment_low"], row["treatment_high"])
+            + ", limit cut" * row["capped"]
+        ),
+        "Difference, per 1,000": _thousand(
+            row["difference"], row["difference_low"], row["difference_high"], sign="+"
+        ),
         "Number needed": row["nnt"],
-        "Certainty": f"{row['symbols']} {row['certainty']} ({row['status']})" if row["certainty"] else "not judged",
+        "Certainty": (
+            f"{row['symbols']} {row['certainty']} ({row['status']})"
+            if row["certainty"]
+            else "not judged"
+        ),
         "In plain words": row["in_plain_words"],
     }
 
 
-def _thousand(value: float, low: float = math.nan, high: float = math.nan, *, sign: str = "") -> str:
+def _thousand(
+    value: float, low: float = math.nan, high: float = math.nan, *, sign: str = ""
+) -> str:
     if math.isnan(value):
         return "–"
     texts = [f"{1000 * x:{sign}.0f}" for x in (value, low, high) if not math.isnan(x)]
@@ -135,7 +156,8 @@ def summary_of_findings(
     results : Evidence, Pooled or mapping of str to Pooled
         Evidence gives every registered question with the certainty in ``data/grade.csv``.
     grade : DataFrame, optional
-        Judgements as in `certainty_table`, by the names of `results`; without it no certainty is given.
+        Judgements as in `certainty_table`, by the names of `results`; without it no certainty is
+        given.
     baseline : float or mapping of str to float, optional
         As in `absolute_effects`.
 
@@ -151,8 +173,9 @@ def summary_of_findings(
 
     References
     ----------
-    .. [1] Guyatt GH, Oxman AD, Vist GE, et al. GRADE: an emerging consensus on rating quality of evidence and strength
-       of recommendations. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD
+    .. [1] Guyatt GH, Oxman AD, Vist GE, et al. GRADE: an emerging consensus on rating quality of
+       evidence and strength of recommendations. BMJ 2008;336:924-926.
+       https://doi.org/10.1136/bmj.39489.470347.AD
 
     Examples
     --------
@@ -173,21 +196,29 @@ def summary_of_findings(
     rows = []
     for name, pooled in results.items():
         known = certainty.get(name, {})
-        rows += [{"question": name, "title": titles.get(name, name), **row} for row in _rows(pooled, known, baseline)]
+        rows += [
+            {"question": name, "title": titles.get(name, name), **row}
+            for row in _rows(pooled, known, baseline)
+        ]
     return SummaryOfFindings(pd.DataFrame(rows))
 
 
-def _certainty_of(results: Mapping[str, Pooled], grade: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
+def _certainty_of(
+    results: Mapping[str, Pooled], grade: pd.DataFrame | None
+) -> dict[str, dict[str, Any]]:
     if grade is None:
         return {}
     designs = {name: randomised(pooled) for name, pooled in results.items()}
-    return {row["question"]: row for row in wording.records(certainty_table(grade, randomised=designs))}
+    return {
+        row["question"]: row for row in wording.records(certainty_table(grade, randomised=designs))
+    }
 
 
 _NO_RISKS = {
     "baseline": "",
     **dict.fromkeys(
-        ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high"), math.nan
+        ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high"),
+        math.nan,
     ),
     "nnt": "–",
     "capped": False,
@@ -216,10 +247,16 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
     if not randomised(pooled):
         rows = [row | {"nnt": _NOT_RANDOMISED} for row in rows]
     names = {"low": "treatment_low", "high": "treatment_high"}
-    words = {name: certainty.get(name, "") for name in ("certainty", "symbols", "reasons", "not_assessed", "status")}
+    words = {
+        name: certainty.get(name, "")
+        for name in ("certainty", "symbols", "reasons", "not_assessed", "status")
+    }
     plain = _plain(effect, words["certainty"])
     return [
-        head | {names.get(key, key): value for key, value in row.items()} | words | {"in_plain_words": plain}
+        head
+        | {names.get(key, key): value for key, value in row.items()}
+        | words
+        | {"in_plain_words": plain}
         for row in rows
     ]
 
@@ -228,7 +265,9 @@ def _participants(pooled: Pooled) -> float:
     """People in the counts, or in the arms of a reported effect; 0 where they are not known of every trial."""
     table = pooled.effects.table[pooled.effects.present]
     counted = table.reindex(columns=["n_t", "n_c"]).astype("float64").sum(axis=1, skipna=False)
-    people = counted.fillna(table.reindex(columns=["participants"])["participants"].astype("float64"))
+    people = counted.fillna(
+        table.reindex(columns=["participants"])["participants"].astype("float64")
+    )
     return 0.0 if people.isna().any() else float(people.sum())
 
 
@@ -241,7 +280,11 @@ def unit_of(pooled: Pooled) -> str:
 def _interval_name(effect: Result) -> str:
     if isinstance(effect, Posterior):
         return f"Bayesian credible interval, tau {effect.tau_prior.name}"
-    names = {"koopman": "score interval", "as reported": "interval as reported", "wald": "Wald interval"}
+    names = {
+        "koopman": "score interval",
+        "as reported": "interval as reported",
+        "wald": "Wald interval",
+    }
     return names.get(effect.method.ci, CI_NAMES.get(effect.method.ci, effect.method.ci))
 
 
@@ -250,4 +293,6 @@ def _plain(effect: Result, certainty: str) -> str:
         return "Nothing can be said before the primary report has been read."
     e = effect.effects
     more = "greater" if effect.estimate > 0 else "smaller"
-    return wording.capital(_PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control))
+    return wording.capital(
+        _PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control)
+    )

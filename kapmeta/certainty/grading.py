@@ -21,7 +21,9 @@ _SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", 
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
-def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None) -> pd.DataFrame:
+def certainty_table(
+    grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None
+) -> pd.DataFrame:
     """Certainty of each question from the judgements a person entered; nothing is judged here.
 
     Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
@@ -29,20 +31,22 @@ def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, 
     Parameters
     ----------
     grade : Evidence or DataFrame
-        Evidence gives the registered questions with their designs; else one row a question and domain: question,
-        domain, judgement, levels_down, reason, status.
+        Evidence gives the registered questions with their designs; else one row a question and
+        domain: question, domain, judgement, levels_down, reason, status.
     randomised : mapping of str to bool, optional
         Whether the evidence of a question is randomised; True for one that is not named.
 
     Returns
     -------
     DataFrame
-        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`, `not_assessed`, `status`.
+        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`,
+        `not_assessed`, `status`.
 
     Raises
     ------
     ValueError
-        If a judgement has no reason, or levels and judgement do not match; row and column are named.
+        If a judgement has no reason, or levels and judgement do not match; row and column are
+        named.
 
     Examples
     --------
@@ -56,7 +60,9 @@ def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, 
     from kapmeta.review.protocol import QUESTIONS
 
     if isinstance(grade, Evidence):
-        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(randomised or {})
+        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(
+            randomised or {}
+        )
         grade = grade.grade
     _check_grade(grade)
     rows = []
@@ -73,9 +79,12 @@ def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, 
                 "certainty": certainty,
                 "symbols": _SYMBOLS[certainty],
                 "reasons": " ".join(
-                    f"{wording.capital(r['domain'])}, {r['judgement']}: {r['reason']}" for r in wording.records(lowered)
+                    f"{wording.capital(r['domain'])}, {r['judgement']}: {r['reason']}"
+                    for r in wording.records(lowered)
                 ),
-                "not_assessed": wording.joined(part.loc[part["judgement"] == "not assessed", "domain"]),
+                "not_assessed": wording.joined(
+                    part.loc[part["judgement"] == "not assessed", "domain"]
+                ),
                 "status": "provisional" if (part["status"] == "provisional").any() else "agreed",
             }
         )
@@ -85,18 +94,27 @@ def certainty_table(grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, 
 def _check_grade(grade: pd.DataFrame) -> None:
     missing = [column for column in _GRADE_COLUMNS if column not in grade]
     if missing:
-        raise ValueError(f'grade has no column "{missing[0]}"; it needs: {", ".join(_GRADE_COLUMNS)}')
+        raise ValueError(
+            f'grade has no column "{missing[0]}"; it needs: {", ".join(_GRADE_COLUMNS)}'
+        )
     for number, row in enumerate(wording.records(grade), start=1):
         place = f'row {number} ("{row["question"]}", {row["domain"]})'
         if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
-            raise ValueError(f"reason is empty in {place}: a judgement without a reason cannot stand; write it down")
+            raise ValueError(
+                f"reason is empty in {place}: a judgement without a reason cannot stand; write it"
+                " down"
+            )
         expected = GRADE_LEVELS.get(row["judgement"])
         if expected is None:
             known = ", ".join(GRADE_LEVELS)
-            raise ValueError(f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of: {known}')
+            raise ValueError(
+                f'judgement = "{row["judgement"]}" in {place} is not a known word; use one of:'
+                f" {known}"
+            )
         if int(row["levels_down"]) != expected:
             raise ValueError(
-                f'levels_down = {row["levels_down"]} in {place}, but judgement = "{row["judgement"]}" takes {expected}'
+                f"levels_down = {row['levels_down']} in {place}, but judgement ="
+                f' "{row["judgement"]}" takes {expected}'
             )
 
 

@@ -1,7 +1,8 @@
-"""How sure one may be of an effect: a proposal for imprecision, and the probability of an effect that would matter.
+"""How sure one may be of an effect: a proposal for imprecision, and the probability of an effect
+that would matter.
 
-What an effect means in people is in `kapmeta.certainty.absolute_risks`, how much information there is in
-`kapmeta.certainty.information_sizes`; their names are here too.
+What an effect means in people is in `kapmeta.certainty.absolute_risks`, how much information there
+is in `kapmeta.certainty.information_sizes`; their names are here too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta import wording
-from kapmeta.certainty.absolute_risks import AbsoluteEffects, absolute_effects, number_needed_to_treat
+from kapmeta.certainty.absolute_risks import (
+    AbsoluteEffects,
+    absolute_effects,
+    number_needed_to_treat,
+)
 from kapmeta.certainty.information_sizes import InformationSize, information_size
 from kapmeta.checking import proportion
 from kapmeta.core.numerics.arrays import FloatArray
@@ -53,21 +58,25 @@ WIDEST = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
 
 
 def imprecision(
-    absolute: AbsoluteEffects, *, thresholds: Iterable[float], information: InformationSize | None = None
+    absolute: AbsoluteEffects,
+    *,
+    thresholds: Iterable[float],
+    information: InformationSize | None = None,
 ) -> tuple[Imprecision, ...]:
-    """Proposed rating for imprecision, minimally contextualised [1]_: a proposal with its numbers, never a decision.
+    """Proposed rating for imprecision, minimally contextualised [1]_: a proposal with its numbers,
+    never a decision.
 
-    Rate down one level for each threshold that the interval of the difference crosses, at most two; three if it
-    crosses every one of four or more. Where none is crossed, one level if the information size is not reached and two
-    if the relative interval is wide as well.
+    Rate down one level for each threshold that the interval of the difference crosses, at most two;
+    three if it crosses every one of four or more. Where none is crossed, one level if the
+    information size is not reached and two if the relative interval is wide as well.
 
     Parameters
     ----------
     absolute : AbsoluteEffects
         From `absolute_effects`.
     thresholds : iterable of float
-        Differences per 1,000 that would matter, above 0, e.g. ``[50]`` or those of small and large effects; each
-        counts on both sides.
+        Differences per 1,000 that would matter, above 0, e.g. ``[50]`` or those of small and large
+        effects; each counts on both sides.
     information : InformationSize, optional
         From `information_size`; without it, only the thresholds are looked at.
 
@@ -83,8 +92,8 @@ def imprecision(
 
     References
     ----------
-    .. [1] Zeng L, Brignardello-Petersen R, Hultcrantz M, et al. GRADE Guidance 34: update on rating imprecision using a
-       minimally contextualized approach. J Clin Epidemiol 2022;150:216-224.
+    .. [1] Zeng L, Brignardello-Petersen R, Hultcrantz M, et al. GRADE Guidance 34: update on rating
+       imprecision using a minimally contextualized approach. J Clin Epidemiol 2022;150:216-224.
        https://doi.org/10.1016/j.jclinepi.2022.07.014
 
     Examples
@@ -99,7 +108,9 @@ def imprecision(
     sides = sorted({float(x) for x in thresholds})
     if not sides or sides[0] <= 0:
         raise ValueError(f"thresholds must be differences per 1,000 above 0: got {sides}")
-    return tuple(_imprecision(row, sides, absolute, information) for row in absolute.table.itertuples())
+    return tuple(
+        _imprecision(row, sides, absolute, information) for row in absolute.table.itertuples()
+    )
 
 
 def _imprecision(
@@ -112,13 +123,19 @@ def _imprecision(
     if crossed:
         levels = 3 if len(crossed) == len(lines) >= 4 else min(len(crossed), 2)
         names = wording.joined([f"{line:g}" for line in crossed])
-        return _proposal(levels, f"{reason}; it crosses the threshold{'s' * (len(crossed) > 1)} {names}", row.baseline)
+        return _proposal(
+            levels,
+            f"{reason}; it crosses the threshold{'s' * (len(crossed) > 1)} {names}",
+            row.baseline,
+        )
     reason += "; no threshold is crossed"
     if information is None or information.fraction >= 1:
         return _proposal(0, reason, row.baseline)
     reason += f"; {100 * information.fraction:.0f} % of the information size is there"
     wide = _ratio_of_limits(absolute.pooled) > WIDEST.get(absolute.pooled.measure, math.inf)
-    return _proposal(2 if wide else 1, reason + "; the relative interval is wide" * wide, row.baseline)
+    return _proposal(
+        2 if wide else 1, reason + "; the relative interval is wide" * wide, row.baseline
+    )
 
 
 def _proposal(levels: int, reason: str, baseline: str) -> Imprecision:
@@ -137,14 +154,19 @@ class EffectDistribution(Protocol):
 
 
 def probability_beyond(
-    posterior: Posterior | EffectDistribution, difference: float, *, baseline: float, measure: str = "RR"
+    posterior: Posterior | EffectDistribution,
+    difference: float,
+    *,
+    baseline: float,
+    measure: str = "RR",
 ) -> float:
     """Probability that the absolute difference is greater than one that would matter.
 
     Parameters
     ----------
     posterior : Posterior or distribution
-        From `kapmeta.pool_bayes`, or anything with ``cdf(x)`` for the effect on the analysis scale (log for ratios).
+        From `kapmeta.pool_bayes`, or anything with ``cdf(x)`` for the effect on the analysis scale
+        (log for ratios).
     difference : float
         The difference, a proportion; 0.05 is 50 per 1,000. It may be negative.
     baseline : float
@@ -171,6 +193,8 @@ def probability_beyond(
         raise ValueError(f'unknown measure "{measure}"; use one of: RR, OR, PETO, RD')
     if p1 <= 0 or p1 >= 1:
         return float(p1 <= 0)
-    limit = {"RR": math.log(p1 / p0), "RD": difference}.get(measure, math.log(p1 / (1 - p1) * (1 - p0) / p0))
+    limit = {"RR": math.log(p1 / p0), "RD": difference}.get(
+        measure, math.log(p1 / (1 - p1) * (1 - p0) / p0)
+    )
     distribution = posterior.mean_effect if isinstance(posterior, Posterior) else posterior
     return float(1 - distribution.cdf(np.asarray(limit)))

@@ -11,7 +11,11 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.checking import proportion
-from kapmeta.core.certainty.information import diversity, obrien_fleming_boundaries, required_information_size
+from kapmeta.core.certainty.information import (
+    diversity,
+    obrien_fleming_boundaries,
+    required_information_size,
+)
 from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.results.pooled import Pooled, pooled_given
@@ -23,7 +27,8 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InformationSize:
-    """How much information there is, how much one trial would need, and the boundaries for looking early.
+    """How much information there is, how much one trial would need, and the boundaries for looking
+    early.
 
     Attributes
     ----------
@@ -36,8 +41,8 @@ class InformationSize:
     participants, events, fraction : float
         What there is, and its share of `adjusted`.
     table : DataFrame
-        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the score test for one
-        trial with a score interval), `boundary`, `crossed`.
+        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the
+        score test for one trial with a score interval), `boundary`, `crossed`.
     question : str
         What the size is for, in words.
     """
@@ -61,21 +66,22 @@ class InformationSize:
         last = self.table.iloc[-1]
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
-            f"{self.question}, {math.ceil(self.adjusted):,} participants are needed; {self.participants:,.0f} are "
-            f"there ({100 * self.fraction:.0f} %). z = {last['z']:z.2f}; the boundary, "
-            f"{wording.number(last['boundary'])}, {crossed}. "
-            "Sequential boundaries were made for monitoring; a diversity of 0 from few trials is no evidence that they "
-            "agree."
+            f"{self.question}, {math.ceil(self.adjusted):,} participants are needed;"
+            f" {self.participants:,.0f} are there ({100 * self.fraction:.0f} %). z ="
+            f" {last['z']:z.2f}; the boundary, {wording.number(last['boundary'])}, {crossed}."
+            " Sequential boundaries were made for monitoring; a diversity of 0 from few trials is"
+            " no evidence that they agree."
         )
 
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            f"{self.question}, the required information size was computed as for one trial of two equal arms and "
-            "divided by 1 - D², D² being the diversity of the trials, or 0 where there is only one (Wetterslev J, "
-            "Thorlund K, Brok J, Gluud C. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86). "
-            "Two-sided boundaries for z spend the error by the O'Brien-Fleming-like function (Lan KKG, DeMets DL. "
-            "Biometrika 1983;70:659-663)."
+            f"{self.question}, the required information size was computed as for one trial of two"
+            " equal arms and divided by 1 - D², D² being the diversity of the trials, or 0 where"
+            " there is only one (Wetterslev J, Thorlund K, Brok J, Gluud C. BMC Med Res Methodol"
+            " 2009;9:86. https://doi.org/10.1186/1471-2288-9-86). Two-sided boundaries for z spend"
+            " the error by the O'Brien-Fleming-like function (Lan KKG, DeMets DL. Biometrika"
+            " 1983;70:659-663)."
         )
 
     def __repr__(self) -> str:
@@ -94,9 +100,11 @@ def information_size(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> InformationSize:
-    """Participants needed to find an effect that would matter, and sequential boundaries for what there is.
+    """Participants needed to find an effect that would matter, and sequential boundaries for what
+    there is.
 
-    The effect must come from outside the data: a size computed for the effect found is always nearly reached.
+    The effect must come from outside the data: a size computed for the effect found is always
+    nearly reached.
 
     Parameters
     ----------
@@ -117,12 +125,14 @@ def information_size(
     Raises
     ------
     ValueError
-        If not exactly one effect is given, if the risk it leads to is no proportion, or if there are no counts.
+        If not exactly one effect is given, if the risk it leads to is no proportion, or if there
+        are no counts.
 
     References
     ----------
-    .. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by quantifying diversity in
-       random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86
+    .. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by
+       quantifying diversity in random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86.
+       https://doi.org/10.1186/1471-2288-9-86
 
     Examples
     --------
@@ -137,24 +147,40 @@ def information_size(
     for name, value in (("alpha", alpha), ("power", power)):
         proportion(value, name)
     counts = _counts(pooled)
-    p0 = float(counts["events_c"].sum() / counts["n_c"].sum()) if baseline is None else proportion(baseline, "baseline")
+    p0 = (
+        float(counts["events_c"].sum() / counts["n_c"].sum())
+        if baseline is None
+        else proportion(baseline, "baseline")
+    )
     p1 = p0 * risk_ratio if risk_ratio is not None else p0 + float(difference or 0)
     required = float(required_information_size(p0, p1, alpha=alpha, power=power))
     if not math.isfinite(required):
-        raise ValueError(f"baseline = {p0:.4g} and the effect give a treated risk of {p1:.4g}: no size can be computed")
+        raise ValueError(
+            f"baseline = {p0:.4g} and the effect give a treated risk of {p1:.4g}: no size can be"
+            " computed"
+        )
     spread = _diversity(pooled)
     adjusted = required / (1 - (0.0 if math.isnan(spread) else spread))
     looks = _looks(pooled, counts, adjusted, alpha)
     people = float(counts[["n_t", "n_c"]].sum().sum())
-    question = f"To find {100 * p0:.1f} % against {100 * p1:.1f} % with {100 * power:g} % power at {100 * alpha:g} %"
+    question = (
+        f"To find {100 * p0:.1f} % against {100 * p1:.1f} % with {100 * power:g} % power at"
+        f" {100 * alpha:g} %"
+    )
     events = float(counts[["events_t", "events_c"]].sum().sum())
-    return InformationSize(required, spread, adjusted, people, events, people / adjusted, looks, question)
+    return InformationSize(
+        required, spread, adjusted, people, events, people / adjusted, looks, question
+    )
 
 
 def _counts(pooled: Pooled) -> pd.DataFrame:
     table = pooled.effects.table
-    if not set(_CELLS) <= set(table.columns) or table.loc[pooled.effects.present, list(_CELLS)].isna().any(axis=None):
-        raise ValueError("an information size needs the counts of every trial; one has a reported effect only")
+    if not set(_CELLS) <= set(table.columns) or table.loc[
+        pooled.effects.present, list(_CELLS)
+    ].isna().any(axis=None):
+        raise ValueError(
+            "an information size needs the counts of every trial; one has a reported effect only"
+        )
     labels = pd.Series(list(pooled.effects.labels), index=table.index)
     return table.assign(study=labels)[pooled.effects.present]
 
@@ -175,7 +201,11 @@ def _z(pooled: Pooled) -> float:
 
 def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) -> pd.DataFrame:
     """Cumulative z against the boundaries, one look a trial in the order of `year`, else as given."""
-    order = np.argsort(counts["year"].to_numpy(), kind="stable") if "year" in counts else np.arange(len(counts))
+    order = (
+        np.argsort(counts["year"].to_numpy(), kind="stable")
+        if "year" in counts
+        else np.arange(len(counts))
+    )
     people = counts[["n_t", "n_c"]].sum(axis=1).to_numpy(dtype=np.float64)[order].cumsum()
     fractions = people / adjusted
     z = np.array([_z(pooled)])

@@ -34,19 +34,23 @@ __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overal
 _AS_ROB2 = {"unclear": "some concerns"}
 
 
-def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None) -> pd.DataFrame:
+def rob2_judgements(
+    answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """RoB 2 judgements that the algorithm gives for answers to the signalling questions [1]_.
 
-    Not a substitute for judgement: an assessor may depart from the algorithm, with a reason that stays in sight.
+    Not a substitute for judgement: an assessor may depart from the algorithm, with a reason that
+    stays in sight.
 
     Parameters
     ----------
     answers : DataFrame
-        One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY, PN, N, NI or NA),
-        `reason`. A question that is not answered counts as no information.
+        One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY,
+        PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
     overrides : DataFrame, optional
-        One row a departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall is judged from the
-        domains after them, and may only be raised, as several "some concerns" may make it high.
+        One row a departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall
+        is judged from the domains after them, and may only be raised, as several "some concerns"
+        may make it high.
 
     Returns
     -------
@@ -56,13 +60,14 @@ def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = N
     Raises
     ------
     ValueError
-        For a question, answer, domain or judgement that is not known, an answer or departure without a reason, a
-        question answered twice, or an overall judgement milder than its domains.
+        For a question, answer, domain or judgement that is not known, an answer or departure
+        without a reason, a question answered twice, or an overall judgement milder than its
+        domains.
 
     References
     ----------
-    .. [1] Sterne JAC, Savovic J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials.
-       BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
+    .. [1] Sterne JAC, Savovic J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias
+       in randomised trials. BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
 
     Examples
     --------
@@ -76,24 +81,33 @@ def rob2_judgements(answers: pd.DataFrame, *, overrides: pd.DataFrame | None = N
     checking.refuse_no_table(answers, "answers", "signalling question")
     for column in ("study", "question", "answer", "reason"):
         if column not in answers:
-            raise ValueError(f'answers has no column "{column}"; it needs: study, question, answer, reason')
+            raise ValueError(
+                f'answers has no column "{column}"; it needs: study, question, answer, reason'
+            )
     _check_answers(answers)
     departures = _departures(overrides, {str(study) for study in answers["study"]})
     rows = []
     for study, part in answers.groupby("study", sort=False):
         given = dict(zip(part["question"].astype(str), part["answer"].astype(str), strict=True))
         own = departures.get(str(study), {})
-        domains = {name: own.get(name, (algorithm(given),))[0] for name, algorithm in DOMAINS.items()}
+        domains = {
+            name: own.get(name, (algorithm(given),))[0] for name, algorithm in DOMAINS.items()
+        }
         whole = overall(domains.values())
         raised = own.get("overall", (whole,))[0]
         if ROB2.index(raised) < ROB2.index(whole):
-            raise ValueError(f'overall = "{raised}" of "{study}" is milder than its domains, which give "{whole}"')
+            raise ValueError(
+                f'overall = "{raised}" of "{study}" is milder than its domains, which give'
+                f' "{whole}"'
+            )
         told = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
         rows.append({"study": study, **domains, "overall": raised, "overridden": told})
     return pd.DataFrame(rows)
 
 
-def _departures(overrides: pd.DataFrame | None, studies: set[str]) -> dict[str, dict[str, tuple[str, str]]]:
+def _departures(
+    overrides: pd.DataFrame | None, studies: set[str]
+) -> dict[str, dict[str, tuple[str, str]]]:
     """Judgement and reason of each departure from the algorithm, by study and domain."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for number, row in enumerate([] if overrides is None else wording.records(overrides), start=1):
@@ -102,8 +116,14 @@ def _departures(overrides: pd.DataFrame | None, studies: set[str]) -> dict[str, 
         chosen(row["domain"], (*DOMAINS, "overall"), f"domain in {place}:")
         chosen(row["judgement"], ROB2, f"judgement in {place}:")
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
-            raise ValueError(f"reason is empty in {place}: a departure from the algorithm cannot stand without one")
-        found.setdefault(str(row["study"]), {})[row["domain"]] = (row["judgement"], str(row["reason"]))
+            raise ValueError(
+                f"reason is empty in {place}: a departure from the algorithm cannot stand"
+                " without one"
+            )
+        found.setdefault(str(row["study"]), {})[row["domain"]] = (
+            row["judgement"],
+            str(row["reason"]),
+        )
     return found
 
 
@@ -113,13 +133,19 @@ def _check_answers(answers: pd.DataFrame) -> None:
         study, question = str(row["study"]), str(row["question"])
         place = f'in row {number} ("{study}")'
         if question not in QUESTIONS:
-            raise ValueError(f'question = "{question}" {place} is not one of RoB 2: {", ".join(QUESTIONS)}')
+            raise ValueError(
+                f'question = "{question}" {place} is not one of RoB 2: {", ".join(QUESTIONS)}'
+            )
         if row["answer"] not in ANSWERS:
             raise ValueError(
-                f'answer = "{row["answer"]}" {place} is not a known word; use one of: {", ".join(ANSWERS)}'
+                f'answer = "{row["answer"]}" {place} is not a known word; use one of:'
+                f" {', '.join(ANSWERS)}"
             )
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
-            raise ValueError(f"reason is empty {place}, question {question}: an answer without a reason cannot stand")
+            raise ValueError(
+                f"reason is empty {place}, question {question}: an answer without a reason cannot"
+                " stand"
+            )
         if (study, question) in seen:
             raise ValueError(f"question {question} is answered twice {place}; keep one answer")
         seen.add((study, question))
@@ -128,14 +154,15 @@ def _check_answers(answers: pd.DataFrame) -> None:
 def robins_i_overall(domains: Mapping[str, str]) -> str:
     """Overall judgement of ROBINS-I from its seven domains [1]_.
 
-    The worst domain counts; where none is serious or critical and one has no information, nor has the whole.
+    The worst domain counts; where none is serious or critical and one has no information, nor has
+    the whole.
 
     Parameters
     ----------
     domains : mapping of str to str
-        Judgement of each domain, D1 to D7 (confounding, selection of participants, classification of interventions,
-        deviations, missing data, measurement, selection of the result): low, moderate, serious, critical or no
-        information.
+        Judgement of each domain, D1 to D7 (confounding, selection of participants, classification
+        of interventions, deviations, missing data, measurement, selection of the result): low,
+        moderate, serious, critical or no information.
 
     Returns
     -------
@@ -149,8 +176,9 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
 
     References
     ----------
-    .. [1] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in non-randomised
-       studies of interventions. BMJ 2016;355:i4919. https://doi.org/10.1136/bmj.i4919
+    .. [1] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in
+       non-randomised studies of interventions. BMJ 2016;355:i4919.
+       https://doi.org/10.1136/bmj.i4919
 
     Examples
     --------
@@ -160,7 +188,11 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     'serious'
     """
     for name, word in domains.items():
-        chosen(word, (*ROBINS_I, NO_INFORMATION), f"judgement of {chosen(name, ROBINS_I_DOMAINS, 'domain')}")
+        chosen(
+            word,
+            (*ROBINS_I, NO_INFORMATION),
+            f"judgement of {chosen(name, ROBINS_I_DOMAINS, 'domain')}",
+        )
     missing = [f"{name} ({what})" for name, what in ROBINS_I_DOMAINS.items() if name not in domains]
     if missing:
         raise ValueError(f"domains lack {', '.join(missing)}: ROBINS-I is judged on all seven")
@@ -198,10 +230,17 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
         raise ValueError("effects has no column risk_of_bias; add it to the trials")
     keep = set(words)
     risk = [str(word) for word in effects.table["risk_of_bias"]]
-    aside = {i: f"risk of bias: {word or 'not judged'}" for i, word in enumerate(risk) if word not in keep}
+    aside = {
+        i: f"risk of bias: {word or 'not judged'}"
+        for i, word in enumerate(risk)
+        if word not in keep
+    }
     found = replace(effects, excluded={**aside, **effects.excluded})
     if not found.k:
-        raise ValueError(f"no study is at {' or '.join(sorted(keep))} risk of bias: there is nothing left to pool")
+        raise ValueError(
+            f"no study is at {' or '.join(sorted(keep))} risk of bias: there is nothing left to"
+            " pool"
+        )
     return found
 
 
@@ -213,10 +252,11 @@ def bias_adjusted(
     inflation: Iterable[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
     **method: Any,
 ) -> Sweep:
-    """The pooled effect with some studies shifted back by a suspected bias and made less certain of it [1]_.
+    """The pooled effect with some studies shifted back by a suspected bias and made less certain of
+    it [1]_.
 
-    A curve over the standard deviation of the bias, one for each shift: at the far end the suspected studies no longer
-    count. Shift and spread are beliefs from outside the data.
+    A curve over the standard deviation of the bias, one for each shift: at the far end the
+    suspected studies no longer count. Shift and spread are beliefs from outside the data.
 
     Parameters
     ----------
@@ -225,11 +265,14 @@ def bias_adjusted(
     biased : iterable of str
         Labels of the studies under suspicion, e.g. one with a historical control.
     shift : float or iterable of float
-        Bias to take off their estimates, on the analysis scale (log for ratios); positive where it favours the event.
+        Bias to take off their estimates, on the analysis scale (log for ratios); positive where it
+        favours the event.
     inflation : iterable of float
-        Standard deviations of the bias, on the same scale; their squares are added to the variances.
+        Standard deviations of the bias, on the same scale; their squares are added to the
+        variances.
     **method
-        Options of `kapmeta.pool`; mixed designs are allowed here, since the adjustment is what they are pooled for.
+        Options of `kapmeta.pool`; mixed designs are allowed here, since the adjustment is what they
+        are pooled for.
 
     Returns
     -------
@@ -243,8 +286,8 @@ def bias_adjusted(
 
     References
     ----------
-    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence synthesis. J R Stat Soc Ser A
-       2009;172:21-47.
+    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence
+       synthesis. J R Stat Soc Ser A 2009;172:21-47.
 
     Examples
     --------
@@ -256,13 +299,21 @@ def bias_adjusted(
     [[1.41, 1.02, 1.96]]
     """
     suspected = _suspected(effects_given(effects), biased)
-    shifts, spreads = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(), [float(sd) for sd in inflation]
+    shifts, spreads = (
+        np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(),
+        [float(sd) for sd in inflation],
+    )
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
     pairs = [(by, sd) for by in shifts for sd in spreads]
     results = [pool(_moved(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
-    table = pd.DataFrame([_sweep_row(*pair, result) for pair, result in zip(pairs, results, strict=True)])
-    note = f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed, not estimated"
+    table = pd.DataFrame(
+        [_sweep_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
+    )
+    note = (
+        f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed,"
+        " not estimated"
+    )
     return Sweep("bias adjustment", table, effects, pool(effects, mixed=True, **method), (note,))
 
 
@@ -275,14 +326,18 @@ def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
 
 def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
     y = np.where(suspected, effects.y - shift, effects.y)
-    return replace(effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald")
+    return replace(
+        effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald"
+    )
 
 
 def _sweep_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
     ratio = result.scale.ratio
     return {
-        "analysis": f"bias {'by a factor of ' * ratio}{math.exp(shift) if ratio else shift:.3g}, "
-        f"standard deviation {sd:g}{' (log)' * ratio}",
+        "analysis": (
+            f"bias {'by a factor of ' * ratio}{math.exp(shift) if ratio else shift:.3g}, "
+            f"standard deviation {sd:g}{' (log)' * ratio}"
+        ),
         "shift": shift,
         "inflation": sd,
         "k": result.k,

@@ -1,6 +1,8 @@
-"""The arithmetic: arrays in, arrays out, the last axis holds studies, infinite variance marks an absent one.
+"""The arithmetic: arrays in, arrays out, the last axis holds studies, infinite variance marks an
+absent one.
 
-NumPy and SciPy only. Modules and the batch engine are loaded when first used: ``km.core.combine(y, v)``.
+NumPy and SciPy only. Modules and the batch engine are loaded when first used: ``km.core.combine(y,
+v)``.
 """
 
 from __future__ import annotations

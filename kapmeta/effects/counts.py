@@ -14,7 +14,14 @@ from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.results.effects import Effects
 
-__all__ = ["arcsine_difference", "complement", "odds_ratio", "peto_odds_ratio", "risk_difference", "risk_ratio"]
+__all__ = [
+    "arcsine_difference",
+    "complement",
+    "odds_ratio",
+    "peto_odds_ratio",
+    "risk_difference",
+    "risk_ratio",
+]
 
 
 class Names(TypedDict, total=False):
@@ -32,7 +39,12 @@ class Names(TypedDict, total=False):
 
 
 _COLUMNS = ("study", "events_t", "n_t", "events_c", "n_c")
-_STORY: Mapping[str, Any] = {"event": "event", "event_is_good": True, "treatment": "treatment", "control": "control"}
+_STORY: Mapping[str, Any] = {
+    "event": "event",
+    "event_is_good": True,
+    "treatment": "treatment",
+    "control": "control",
+}
 
 
 def split_names(names: Names) -> tuple[dict[str, str], dict[str, Any]]:
@@ -40,7 +52,9 @@ def split_names(names: Names) -> tuple[dict[str, str], dict[str, Any]]:
     return checking.split_keywords(names, _COLUMNS, tuple(_STORY))
 
 
-def counts_of(trials: Any, columns: Mapping[str, str]) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
+def counts_of(
+    trials: Any, columns: Mapping[str, str]
+) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
     """Rows, labels and the four checked count columns of a frame of trials."""
     frame = checking.columns_of(trials, columns)
     labels = checking.study_labels(frame)
@@ -56,7 +70,9 @@ def counts_of(trials: Any, columns: Mapping[str, str]) -> tuple[pd.DataFrame, tu
             values != np.floor(values),
             labels,
             lambda i, name=name: f"{name} is not a whole number",  # type: ignore[misc]
-            lambda i, name=name, values=values: f"{name} = {values[i]:g}; give the count, not a percentage",  # type: ignore[misc]
+            lambda i, name=name, values=values: (
+                f"{name} = {values[i]:g}; give the count, not a percentage"
+            ),  # type: ignore[misc]
         )
     for events, total in (("events_t", "n_t"), ("events_c", "n_c")):
         x, n = cells[events], cells[total]
@@ -64,7 +80,9 @@ def counts_of(trials: Any, columns: Mapping[str, str]) -> tuple[pd.DataFrame, tu
             n == 0,
             labels,
             lambda i, total=total: f"{total} is 0",  # type: ignore[misc]
-            lambda i, total=total: f"an arm without participants tells nothing; leave the row out ({total} = 0)",  # type: ignore[misc]
+            lambda i, total=total: (
+                f"an arm without participants tells nothing; leave the row out ({total} = 0)"
+            ),  # type: ignore[misc]
         )
         checking.refuse_first(
             x > n,
@@ -92,7 +110,8 @@ def story_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
             said = frame[name].dropna().unique().tolist()
             if name in ("event", "event_is_good") and len(said) > 1:
                 raise ValueError(
-                    f"{name} differs between rows: {', '.join(map(repr, said))}; analyse one outcome at a time"
+                    f"{name} differs between rows: {', '.join(map(repr, said))}; analyse one"
+                    " outcome at a time"
                 )
             value = said[0] if len(said) == 1 else None
         story[name] = default if value is None or str(value).strip() == "" else value
@@ -117,12 +136,14 @@ def _from_counts(
     columns, told = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
     found = kernel(*cells.values(), **options)
-    reasons = {int(i): _reason(cells, int(i), options.get("zero")) for i in np.flatnonzero(found.absent)}
+    reasons = {
+        int(i): _reason(cells, int(i), options.get("zero")) for i in np.flatnonzero(found.absent)
+    }
     unknown = np.isnan(found.v)
     if unknown.any():
         raise ValueError(
-            f'zero-cell rule "{options.get("zero")}" cannot be worked out here: it needs at least one table without a '
-            "zero cell; choose another rule"
+            f'zero-cell rule "{options.get("zero")}" cannot be worked out here: it needs at least'
+            " one table without a zero cell; choose another rule"
         )
     return Effects(
         found.y,
@@ -149,33 +170,40 @@ def _reason(cells: Mapping[str, FloatArray], i: int, zero: str | None) -> str:
 
 
 def risk_ratio(
-    trials: pd.DataFrame, *, zero: str = "half-if-any", interval: str = "wald", **names: Unpack[Names]
+    trials: pd.DataFrame,
+    *,
+    zero: str = "half-if-any",
+    interval: str = "wald",
+    **names: Unpack[Names],
 ) -> Effects:
     """Log risk ratios of the event, treatment against control, one a row.
 
-    The default measure of this package. Not for outcomes that nearly everybody has (the ratio meets its ceiling),
-    and not alone where trials have zero cells: their corrected estimate is an artefact of the correction, and
-    `kapmeta.pool_exact` or `kapmeta.mantel_haenszel` need none. The risk ratio of an event is not the reciprocal of
-    the risk ratio of its opposite; see `complement`.
+    The default measure of this package. Not for outcomes that nearly everybody has (the ratio meets
+    its ceiling), and not alone where trials have zero cells: their corrected estimate is an
+    artefact of the correction, and `kapmeta.pool_exact` or `kapmeta.mantel_haenszel` need none. The
+    risk ratio of an event is not the reciprocal of the risk ratio of its opposite; see
+    `complement`.
 
     Parameters
     ----------
     trials : DataFrame
         One row a trial.
     zero : str
-        What is done about zero cells: ``"half-if-any"`` (0.5 to the four cells of a table with a zero),
-        ``"half-if-any-study"`` (to every table if any has a zero), ``"half-all"``, ``"treatment-arm"`` (the
-        reciprocal of the other arm's size), ``"empirical"``, ``"none"`` (such a table is excluded, with its reason), or
-        ``"drop"`` (as the first, and tables without an event in either arm are excluded).
+        What is done about zero cells: ``"half-if-any"`` (0.5 to the four cells of a table with a
+        zero), ``"half-if-any-study"`` (to every table if any has a zero), ``"half-all"``,
+        ``"treatment-arm"`` (the reciprocal of the other arm's size), ``"empirical"``, ``"none"``
+        (such a table is excluded, with its reason), or ``"drop"`` (as the first, and tables without
+        an event in either arm are excluded).
     interval : str
         Interval the rows of single trials are shown with: ``"wald"``, or ``"koopman"`` or
-        ``"miettinen-nurminen-rr"``, score intervals that need no correction. Pooling is not touched by it.
+        ``"miettinen-nurminen-rr"``, score intervals that need no correction. Pooling is not touched
+        by it.
     study, events_t, n_t, events_c, n_c : str, optional
-        Columns that hold the label, and events and totals of the treated and of the control arm, if they have other
-        names than these.
+        Columns that hold the label, and events and totals of the treated and of the control arm, if
+        they have other names than these.
     event, event_is_good, treatment, control : optional
-        What is counted, whether more of it is better, and what the arms are called: for labels and sentences. Taken
-        from columns of these names where they are not given.
+        What is counted, whether more of it is better, and what the arms are called: for labels and
+        sentences. Taken from columns of these names where they are not given.
 
     Returns
     -------
@@ -185,13 +213,13 @@ def risk_ratio(
     Raises
     ------
     ValueError
-        If a column is missing, a count is negative, fractional, missing or larger than its total, a total is 0, or a
-        study comes twice.
+        If a column is missing, a count is negative, fractional, missing or larger than its total, a
+        total is 0, or a study comes twice.
 
     References
     ----------
-    .. [1] Katz D, Baptista J, Azen SP, Pike MC. Obtaining confidence intervals for the risk ratio in cohort studies.
-       Biometrics 1978;34:469-474. https://doi.org/10.2307/2530610
+    .. [1] Katz D, Baptista J, Azen SP, Pike MC. Obtaining confidence intervals for the risk ratio
+       in cohort studies. Biometrics 1978;34:469-474. https://doi.org/10.2307/2530610
 
     Examples
     --------
@@ -207,18 +235,22 @@ def risk_ratio(
 
 
 def odds_ratio(
-    trials: pd.DataFrame, *, zero: str = "half-if-any", interval: str = "wald", **names: Unpack[Names]
+    trials: pd.DataFrame,
+    *,
+    zero: str = "half-if-any",
+    interval: str = "wald",
+    **names: Unpack[Names],
 ) -> Effects:
     """Log odds ratios of the event, treatment against control, one a row.
 
-    The measure on which event and non-event tell the same story, and the one that reported odds ratios can join. Not to
-    be read as a ratio of risks when the event is common.
+    The measure on which event and non-event tell the same story, and the one that reported odds
+    ratios can join. Not to be read as a ratio of risks when the event is common.
 
     Parameters
     ----------
     trials, zero, interval, **names
-        As in `risk_ratio`. ``zero="drop"`` also excludes tables in which everybody had the event; `interval` is
-        ``"wald"``, ``"exact"`` or ``"mid-p"``.
+        As in `risk_ratio`. ``zero="drop"`` also excludes tables in which everybody had the event;
+        `interval` is ``"wald"``, ``"exact"`` or ``"mid-p"``.
 
     Returns
     -------
@@ -241,18 +273,22 @@ def odds_ratio(
 
 
 def risk_difference(
-    trials: pd.DataFrame, *, zero: str = "half-if-any", interval: str = "wald", **names: Unpack[Names]
+    trials: pd.DataFrame,
+    *,
+    zero: str = "half-if-any",
+    interval: str = "wald",
+    **names: Unpack[Names],
 ) -> Effects:
     """Risk differences of the event, treatment less control, one a row.
 
-    The absolute effect in the trials themselves; needs no correction to be estimated. Not the measure to pool first
-    when the control risks of the trials differ much.
+    The absolute effect in the trials themselves; needs no correction to be estimated. Not the
+    measure to pool first when the control risks of the trials differ much.
 
     Parameters
     ----------
     trials, zero, interval, **names
-        As in `risk_ratio`. The correction enters the variance only: the difference itself is never changed; `interval`
-        is ``"wald"``, ``"newcombe"`` or ``"miettinen-nurminen-rd"``.
+        As in `risk_ratio`. The correction enters the variance only: the difference itself is never
+        changed; `interval` is ``"wald"``, ``"newcombe"`` or ``"miettinen-nurminen-rd"``.
 
     Returns
     -------
@@ -271,14 +307,16 @@ def risk_difference(
     >>> float(km.risk_difference(trials).y[0].round(4))     # 12 of 27 less 0 of 28
     0.4444
     """
-    return _from_counts("RD", counts.risk_difference, trials, names, interval=interval, zero=_rule(zero))
+    return _from_counts(
+        "RD", counts.risk_difference, trials, names, interval=interval, zero=_rule(zero)
+    )
 
 
 def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     """Differences of arcsine-transformed risks, treatment less control, one a row.
 
-    A sensitivity scale for tables with zeros: its variance does not depend on the counts and it needs no
-    correction. Not for readers, who cannot interpret it.
+    A sensitivity scale for tables with zeros: its variance does not depend on the counts and it
+    needs no correction. Not for readers, who cannot interpret it.
 
     Parameters
     ----------
@@ -297,9 +335,9 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
 
     References
     ----------
-    .. [1] Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine difference as a
-       measure of treatment effect in meta-analysis with zero cells. Stat Med 2009;28:721-738.
-       https://doi.org/10.1002/sim.3511
+    .. [1] Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine
+       difference as a measure of treatment effect in meta-analysis with zero cells. Stat Med
+       2009;28:721-738. https://doi.org/10.1002/sim.3511
 
     Examples
     --------
@@ -314,8 +352,8 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
 def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     """One-step log odds ratios of Peto, one a row.
 
-    For rare events, balanced arms and small effects. Not for abstinence, which is neither rare nor changed a little:
-    there the method is biased towards no effect.
+    For rare events, balanced arms and small effects. Not for abstinence, which is neither rare nor
+    changed a little: there the method is biased towards no effect.
 
     Parameters
     ----------
@@ -347,10 +385,11 @@ def _rule(zero: str) -> str:
 
 
 def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
-    """The same trials told of the opposite event: those who relapsed instead of those who stayed abstinent.
+    """The same trials told of the opposite event: those who relapsed instead of those who stayed
+    abstinent.
 
-    The risk ratio of the opposite event is another measure of the same tables, with other weights and another
-    heterogeneity. Show both.
+    The risk ratio of the opposite event is another measure of the same tables, with other weights
+    and another heterogeneity. Show both.
 
     Parameters
     ----------
@@ -379,7 +418,9 @@ def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
     names = ("study", "events_t", "n_t", "events_c", "n_c")
     frame = checking.columns_of(trials, {name: name for name in names})
     frame = counts_as_numbers(frame)
-    good = story_of(frame[[name for name in ("event_is_good",) if name in frame]], {})["event_is_good"]
+    good = story_of(frame[[name for name in ("event_is_good",) if name in frame]], {})[
+        "event_is_good"
+    ]
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],

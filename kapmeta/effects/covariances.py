@@ -20,46 +20,52 @@ _COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
 def sampling_covariance(
-    effects: Effects, *, rho: float | None = None, months: str = "months", treatment: str = "treatment",
+    effects: Effects,
+    *,
+    rho: float | None = None,
+    months: str = "months",
+    treatment: str = "treatment",
     control: str = "control",
-) -> FloatArray:  # fmt: skip
-    """Sampling covariance of effects of which some share patients, from the rows they were computed from.
+) -> FloatArray:
+    """Sampling covariance of effects of which some share patients, from the rows they were computed
+    from.
 
-    Within a trial, two arms compared with one control at one time have the covariance that the control
-    brings; the same two arms at two times of continuous abstinence have that of nested counts, unless `rho` is
-    given. Whatever else shares patients has correlation `rho`, or is refused without it. Effects of different trials,
-    or of one trial without a common arm, are independent.
+    Within a trial, two arms compared with one control at one time have the covariance that the
+    control brings; the same two arms at two times of continuous abstinence have that of nested
+    counts, unless `rho` is given. Whatever else shares patients has correlation `rho`, or is
+    refused without it. Effects of different trials, or of one trial without a common arm, are
+    independent.
 
-    Risk ratios of counts that fall over time are taken for continuous abstinence, which counts alone cannot tell: give
-    `rho` for point prevalence whose counts happen to fall.
+    Risk ratios of counts that fall over time are taken for continuous abstinence, which counts
+    alone cannot tell: give `rho` for point prevalence whose counts happen to fall.
 
     Parameters
     ----------
     effects : Effects
         From counts; the columns named next must be among the trials they were computed from.
     rho : float, optional
-        Correlation of effects that share patients at two times or in another way (point prevalence, several outcomes).
-        A guess to be varied.
+        Correlation of effects that share patients at two times or in another way (point prevalence,
+        several outcomes). A guess to be varied.
     months, treatment, control : str
         Columns of the time and the two arms.
 
     Returns
     -------
     ndarray, shape (n, n)
-        For `kapmeta.multilevel`, `kapmeta.aggregate` and `kapmeta.multivariate`; infinite variances of absent
-        effects are kept on the diagonal.
+        For `kapmeta.multilevel`, `kapmeta.aggregate` and `kapmeta.multivariate`; infinite variances
+        of absent effects are kept on the diagonal.
 
     Raises
     ------
     ValueError
-        If two effects share patients in a way that the counts do not settle and `rho` is not given, or share a
-        control whose counts give no covariance; if `rho` is no correlation.
+        If two effects share patients in a way that the counts do not settle and `rho` is not given,
+        or share a control whose counts give no covariance; if `rho` is no correlation.
 
     References
     ----------
-    .. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC,
-       editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage
-       Foundation; 2009. p. 357-376.
+    .. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV,
+       Valentine JC, editors. The handbook of research synthesis and meta-analysis. 2nd ed. New
+       York: Russell Sage Foundation; 2009. p. 357-376.
 
     Examples
     --------
@@ -84,13 +90,21 @@ def sampling_covariance(
         if first["study"] != second["study"] or not arms[0] & arms[1]:
             continue
         same_time = time.iloc[i] == time.iloc[j]
-        shared = _covariance(effects, frame, int(i), int(j), bool(same_time), time.iloc[i] < time.iloc[j], rho)
+        shared = _covariance(
+            effects, frame, int(i), int(j), bool(same_time), time.iloc[i] < time.iloc[j], rho
+        )
         covariance[i, j] = covariance[j, i] = shared
     return covariance
 
 
 def _covariance(
-    effects: Effects, frame: pd.DataFrame, i: int, j: int, same_time: bool, i_first: bool, rho: float | None
+    effects: Effects,
+    frame: pd.DataFrame,
+    i: int,
+    j: int,
+    same_time: bool,
+    i_first: bool,
+    rho: float | None,
 ) -> float:
     """Covariance of two effects of one trial that share an arm."""
     first, second = frame.iloc[i], frame.iloc[j]
@@ -99,18 +113,24 @@ def _covariance(
         value = _through_control(effects.measure, first)
         if math.isnan(value):
             raise ValueError(
-                f"{pair} share a control arm whose counts give no covariance of a {effects.scale.name} (no "
-                f"events, or nothing but events); combine the active arms with combine_arms"
+                f"{pair} share a control arm whose counts give no covariance of a"
+                f" {effects.scale.name} (no events, or nothing but events); combine the active arms"
+                " with combine_arms"
             )
         return value
     same_arms = (first["treatment"], first["control"]) == (second["treatment"], second["control"])
-    nested = not same_time and same_arms and effects.measure == "RR" and _are_nested(first, second, i_first)
+    nested = (
+        not same_time
+        and same_arms
+        and effects.measure == "RR"
+        and _are_nested(first, second, i_first)
+    )
     if nested and rho is None:
         return float(effects.v[i] if i_first else effects.v[j])
     if rho is None:
         raise ValueError(
-            f"{pair} share patients in a way that the counts do not settle (rising counts are point "
-            f"prevalence, not continuous abstinence); give rho, their correlation, and vary it"
+            f"{pair} share patients in a way that the counts do not settle (rising counts are point"
+            " prevalence, not continuous abstinence); give rho, their correlation, and vary it"
         )
     return float(rho * np.sqrt(effects.v[i] * effects.v[j]))
 
@@ -118,7 +138,9 @@ def _covariance(
 def _through_control(measure: str, row: pd.Series) -> float:
     if not {"events_c", "n_c"} <= set(row.index):
         return math.nan
-    return dependence.shared_control(measure, Control(events=float(row["events_c"]), n=float(row["n_c"])))
+    return dependence.shared_control(
+        measure, Control(events=float(row["events_c"]), n=float(row["n_c"]))
+    )
 
 
 def _are_nested(first: pd.Series, second: pd.Series, i_first: bool) -> bool:

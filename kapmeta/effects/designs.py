@@ -1,9 +1,10 @@
 """Designs with more than two arms: the contrasts they permit, and how often a patient may count.
 
-A trial is declared once, arm by arm and factor by factor (drug, dose, therapy, sessions). The contrasts
-follow from the declaration: two arms that differ in one factor answer the question of that factor; arms that
-differ in more answer the question of the package, which is another one. Two contrasts that share an arm share
-its patients: they may enter one analysis only with the covariance this brings, or with their arms combined.
+A trial is declared once, arm by arm and factor by factor (drug, dose, therapy, sessions). The
+contrasts follow from the declaration: two arms that differ in one factor answer the question of
+that factor; arms that differ in more answer the question of the package, which is another one. Two
+contrasts that share an arm share its patients: they may enter one analysis only with the covariance
+this brings, or with their arms combined.
 """
 
 from __future__ import annotations
@@ -48,23 +49,24 @@ def contrasts(
     reference : mapping of str to value, optional
         Level of each factor that marks the control side; of numbers the smaller is.
     within : mapping of str to str
-        Factors that have a meaning only within another: a dose is that of its drug, so that arms with
-        different drugs are not told apart by their doses as well.
+        Factors that have a meaning only within another: a dose is that of its drug, so that arms
+        with different drugs are not told apart by their doses as well.
     study, arm : str
         Columns of trial and arm.
 
     Returns
     -------
     DataFrame
-        One row a contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in which the arms
-        differ, or the factors joined by ``+`` for a package; `package`; `held`, what is the same in both
-        arms; `shares_arms_with`, the other rows of this trial that use one of its arms. Pool within one
-        `question` only.
+        One row a contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in which
+        the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what is
+        the same in both arms; `shares_arms_with`, the other rows of this trial that use one of its
+        arms. Pool within one `question` only.
 
     Raises
     ------
     ValueError
-        If an arm is declared twice or lacks the level of a factor, or no two arms of a trial differ.
+        If an arm is declared twice or lacks the level of a factor, or no two arms of a trial
+        differ.
 
     Examples
     --------
@@ -80,7 +82,9 @@ def contrasts(
     2           K+T         P+E  drug+therapy
     3           K+E         P+T  drug+therapy
     """
-    frame = checking.columns_of(arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms")
+    frame = checking.columns_of(
+        arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms"
+    )
     _refuse_arms(frame, factors)
     rows = [
         _contrast(first, second, factors, reference or {}, within)
@@ -98,33 +102,48 @@ def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:
     labels = tuple(f"{s}, {a}" for s, a in zip(frame["study"], frame["arm"], strict=True))
     for name in factors:
         checking.refuse_first(
-            frame[name].isna().to_numpy(dtype=bool), labels, lambda i, name=name: f"{name} is missing",  # type: ignore[misc]
+            frame[name].isna().to_numpy(dtype=bool),
+            labels,
+            lambda i, name=name: f"{name} is missing",  # type: ignore[misc]
             lambda i: "declare every factor of every arm; write none where it was not given",
-        )  # fmt: skip
+        )
     checking.refuse_first(
-        frame.duplicated(["study", "arm"]).to_numpy(), labels, lambda i: "an arm is declared twice",
+        frame.duplicated(["study", "arm"]).to_numpy(),
+        labels,
+        lambda i: "an arm is declared twice",
         lambda i: "every arm of a trial is one row",
-    )  # fmt: skip
+    )
 
 
 def _contrast(
-    first: dict[Any, Any], second: dict[Any, Any], factors: Sequence[str], reference: Mapping[str, Any],
+    first: dict[Any, Any],
+    second: dict[Any, Any],
+    factors: Sequence[str],
+    reference: Mapping[str, Any],
     within: Mapping[str, str],
-) -> dict[str, Any] | None:  # fmt: skip
+) -> dict[str, Any] | None:
     """The contrast of two arms with its direction, or None where no factor tells them apart."""
     differ = [name for name in factors if first[name] != second[name]]
     differ = [name for name in differ if within.get(name) not in differ]
     if not differ:
         return None
-    treatment, control = (second, first) if _is_control(first, second, differ, reference) else (first, second)
+    treatment, control = (
+        (second, first) if _is_control(first, second, differ, reference) else (first, second)
+    )
     held = "; ".join(f"{name} {first[name]}" for name in factors if first[name] == second[name])
     return {
-        "study": first["study"], "treatment_arm": treatment["arm"], "control_arm": control["arm"],
-        "question": "+".join(differ), "package": len(differ) > 1, "held": held,
-    }  # fmt: skip
+        "study": first["study"],
+        "treatment_arm": treatment["arm"],
+        "control_arm": control["arm"],
+        "question": "+".join(differ),
+        "package": len(differ) > 1,
+        "held": held,
+    }
 
 
-def _is_control(first: dict[Any, Any], second: dict[Any, Any], differ: list[str], reference: Mapping[str, Any]) -> bool:
+def _is_control(
+    first: dict[Any, Any], second: dict[Any, Any], differ: list[str], reference: Mapping[str, Any]
+) -> bool:
     """Whether the first of two arms is the control: by the first factor that says so."""
     for name in differ:
         a, b = first[name], second[name]
@@ -136,17 +155,27 @@ def _is_control(first: dict[Any, Any], second: dict[Any, Any], differ: list[str]
 
 
 def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
-    used = [{(row.study, row.treatment_arm), (row.study, row.control_arm)} for row in table.itertuples()]
-    return [tuple(j for j, other in enumerate(used) if j != i and own & other) for i, own in enumerate(used)]
+    used = [
+        {(row.study, row.treatment_arm), (row.study, row.control_arm)} for row in table.itertuples()
+    ]
+    return [
+        tuple(j for j, other in enumerate(used) if j != i and own & other)
+        for i, own in enumerate(used)
+    ]
 
 
 def refuse_double_counting(
-    comparisons: pd.DataFrame, *, study: str = "study", treatment: str = "treatment", control: str = "control"
+    comparisons: pd.DataFrame,
+    *,
+    study: str = "study",
+    treatment: str = "treatment",
+    control: str = "control",
 ) -> None:
-    """Refuse comparisons of one analysis in which an arm, and so its patients, would count more than once.
+    """Refuse comparisons of one analysis in which an arm, and so its patients, would count more
+    than once.
 
-    Time points of the same two arms are the same patients. It goes by the names of the arms: a control that is
-    named differently in two rows is not recognised as one.
+    Time points of the same two arms are the same patients. It goes by the names of the arms: a
+    control that is named differently in two rows is not recognised as one.
 
     Parameters
     ----------
@@ -182,22 +211,26 @@ def refuse_double_counting(
         for arm in pair:
             if (trial, arm) in seen:
                 raise ValueError(
-                    f'arm "{arm}" of "{trial}" would count twice, in rows {seen[trial, arm] + 1} and '
-                    f"{row + 1}; combine the "
-                    "other arms (combine_arms), give the covariance (sampling_covariance), or keep one of "
-                    "the rows"
+                    f'arm "{arm}" of "{trial}" would count twice, in rows {seen[trial, arm] + 1}'
+                    f" and {row + 1}; combine the other arms (combine_arms), give the covariance"
+                    " (sampling_covariance), or keep one of the rows"
                 )
         seen.update({(trial, arm): row for arm in pair})
 
 
 def combine_arms(
-    trials: pd.DataFrame, *, study: str = "study", control: str = "control", treatment: str = "treatment"
+    trials: pd.DataFrame,
+    *,
+    study: str = "study",
+    control: str = "control",
+    treatment: str = "treatment",
 ) -> pd.DataFrame:
-    """Treated arms that a trial compared with one control, combined into one: the control then counts once.
+    """Treated arms that a trial compared with one control, combined into one: the control then
+    counts once.
 
-    For the question whether any of the treatments works, not for which of them does: the sum answers neither
-    where they differ. Events and totals of the treated arms are summed; the control must be the same in all
-    rows of the trial.
+    For the question whether any of the treatments works, not for which of them does: the sum
+    answers neither where they differ. Events and totals of the treated arms are summed; the control
+    must be the same in all rows of the trial.
 
     Parameters
     ----------
@@ -209,8 +242,8 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row a trial and control, `treatment` naming the arms joined by ``+``; every other column is that of
-        the first row.
+        One row a trial and control, `treatment` naming the arms joined by ``+``; every other column
+        is that of the first row.
 
     Raises
     ------
@@ -225,14 +258,24 @@ def combine_arms(
         treatment  events_t  n_t  events_c  n_c
     0  high + low        18   48         4   25
     """
-    columns = {"study": study, "control": control, "treatment": treatment, **{name: name for name in _COUNTS}}
+    columns = {
+        "study": study,
+        "control": control,
+        "treatment": treatment,
+        **{name: name for name in _COUNTS},
+    }
     frame = effect_functions.counts_as_numbers(checking.columns_of(trials, columns))
     rows = []
     for (name, arm), part in frame.groupby(["study", "control"], sort=False):
         if part[["events_c", "n_c"]].drop_duplicates().shape[0] > 1:
-            raise ValueError(f'the control "{arm}" of "{name}" has different counts in its rows; it must be one group')
+            raise ValueError(
+                f'the control "{arm}" of "{name}" has different counts in its rows; it must be one'
+                " group"
+            )
         if part["treatment"].duplicated().any():
-            raise ValueError(f'"{name}" compares the same arm twice with "{arm}"; keep one time point or outcome')
+            raise ValueError(
+                f'"{name}" compares the same arm twice with "{arm}"; keep one time point or outcome'
+            )
         sums = {"events_t": part["events_t"].sum(), "n_t": part["n_t"].sum()}
         first: dict[Any, Any] = part.iloc[0].to_dict()
         rows.append(first | sums | {"treatment": " + ".join(map(str, part["treatment"]))})
@@ -240,19 +283,24 @@ def combine_arms(
 
 
 def factorial(
-    trials: pd.DataFrame, *, measure: str = "RR", zero: str = "half-if-any", level: float = PRIMARY.level
+    trials: pd.DataFrame,
+    *,
+    measure: str = "RR",
+    zero: str = "half-if-any",
+    level: float = PRIMARY.level,
 ) -> Factorial:
     """Effect of one factor of a 2 x 2 factorial trial: within each level of the other, and as one.
 
-    The two strata share no patients. "Both treatments against neither" is another question and shares
-    patients with both strata: it is not in this table. Where one treatment is thought to change what the other
-    does, report the strata, not one effect; the test of the interaction is too weak to decide it.
+    The two strata share no patients. "Both treatments against neither" is another question and
+    shares patients with both strata: it is not in this table. Where one treatment is thought to
+    change what the other does, report the strata, not one effect; the test of the interaction is
+    too weak to decide it.
 
     Parameters
     ----------
     trials : DataFrame
-        Two rows of one trial: the same factor compared within the two levels of the other, with `treatment`
-        and `control` naming the arms.
+        Two rows of one trial: the same factor compared within the two levels of the other, with
+        `treatment` and `control` naming the arms.
     measure : {"RR", "OR", "RD"}
         Effect measure.
     zero : str
@@ -282,13 +330,20 @@ def factorial(
     (0.440313, -0.0935, 0.4995)
     """
     checking.chosen(measure, _FROM_COUNTS, "measure")
-    frame = checking.columns_of(trials, {name: name for name in ("study", "treatment", "control", *_COUNTS)})
+    frame = checking.columns_of(
+        trials, {name: name for name in ("study", "treatment", "control", *_COUNTS)}
+    )
     if len(frame) != 2 or frame["study"].nunique() != 1:
-        raise ValueError(f"factorial takes the two strata of one trial as two rows: got {len(frame)} rows")
+        raise ValueError(
+            f"factorial takes the two strata of one trial as two rows: got {len(frame)} rows"
+        )
     refuse_double_counting(frame)
     strata = _FROM_COUNTS[measure](frame, zero=zero)
     if strata.k < 2:
-        raise ValueError(f"a stratum carries no estimate ({'; '.join(strata.excluded.values())}); use the margins")
+        raise ValueError(
+            f"a stratum carries no estimate ({'; '.join(strata.excluded.values())}); use the"
+            " margins"
+        )
     cells = frame[list(_COUNTS)].to_numpy(dtype=np.float64).T
     mh = stratified.mantel_haenszel(*cells, measure=measure)
     margins = _FROM_COUNTS[measure](_collapsed(frame), zero=zero)

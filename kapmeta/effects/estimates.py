@@ -34,21 +34,23 @@ def reported(
     treatment: str | None = None,
     control: str | None = None,
 ) -> Effects:
-    """Effects as a paper reports them: an estimate with its interval, its standard error or its p-value.
+    """Effects as a paper reports them: an estimate with its interval, its standard error or its
+    p-value.
 
-    For trials whose counts were not printed. Where counts are known use them: a reported ratio may be adjusted and
-    is rounded.
+    For trials whose counts were not printed. Where counts are known use them: a reported ratio may
+    be adjusted and is rounded.
 
     Parameters
     ----------
     frame : DataFrame
-        One row an effect. Each row needs the estimate and, in this order of preference, both limits, a standard
-        error, or a two-sided p-value.
+        One row an effect. Each row needs the estimate and, in this order of preference, both
+        limits, a standard error, or a two-sided p-value.
     measure : str, optional
-        Key of `kapmeta.measures.MEASURES`; else the column `measure`, which must be the same in all rows.
+        Key of `kapmeta.measures.MEASURES`; else the column `measure`, which must be the same in all
+        rows.
     study, estimate, low, high, se, p_value : str
-        Columns. Ratios and their limits are given as printed, not as logarithms; `se` is on the analysis scale (log for
-        ratios).
+        Columns. Ratios and their limits are given as printed, not as logarithms; `se` is on the
+        analysis scale (log for ratios).
     level : float
         Level of the printed interval.
     event, event_is_good, treatment, control : optional
@@ -57,14 +59,14 @@ def reported(
     Returns
     -------
     Effects
-        Effects on the analysis scale. The column `asymmetric` of their table flags an interval that is not centred
-        on its estimate within a tenth of a standard error: rounding, or a misprint.
+        Effects on the analysis scale. The column `asymmetric` of their table flags an interval that
+        is not centred on its estimate within a tenth of a standard error: rounding, or a misprint.
 
     Raises
     ------
     ValueError
-        If an estimate lies outside its own interval, a ratio is not positive, or a row has nothing to tell its
-        precision.
+        If an estimate lies outside its own interval, a ratio is not positive, or a row has nothing
+        to tell its precision.
 
     Examples
     --------
@@ -99,9 +101,16 @@ def reported(
         lambda i: "nothing tells the precision",
         lambda i: "give both limits, a positive standard error, or a p-value between 0 and 1",
     )
-    told = {"event": event, "event_is_good": event_is_good, "treatment": treatment, "control": control}
+    told = {
+        "event": event,
+        "event_is_good": event_is_good,
+        "treatment": treatment,
+        "control": control,
+    }
     rows = rows.assign(asymmetric=~best.consistent, printed_level=level)
-    return Effects(best.y, best.v, labels, scale.key, rows, interval="as reported", **story_of(rows, told))
+    return Effects(
+        best.y, best.v, labels, scale.key, rows, interval="as reported", **story_of(rows, told)
+    )
 
 
 def _one_measure(rows: pd.DataFrame, measure: str | None) -> str:
@@ -109,8 +118,14 @@ def _one_measure(rows: pd.DataFrame, measure: str | None) -> str:
         return measure
     words: list[Any] = list(rows["measure"].unique()) if "measure" in rows else []
     if len(words) != 1:
-        found = f"the column holds {', '.join(map(str, words))}" if len(words) else "there is no such column"
-        raise ValueError(f'measure must be one word for all rows: {found}; pass measure="OR" or the like')
+        found = (
+            f"the column holds {', '.join(map(str, words))}"
+            if len(words)
+            else "there is no such column"
+        )
+        raise ValueError(
+            f'measure must be one word for all rows: {found}; pass measure="OR" or the like'
+        )
     return str(words[0])
 
 
@@ -129,13 +144,18 @@ def _refuse_logs(x: FloatArray, name: str, labels: tuple[str, ...]) -> None:
     )
 
 
-def _refuse_outside(value: FloatArray, given: Mapping[str, FloatArray], labels: tuple[str, ...]) -> None:
+def _refuse_outside(
+    value: FloatArray, given: Mapping[str, FloatArray], labels: tuple[str, ...]
+) -> None:
     low, high = given["low"], given["high"]
     checking.refuse_first(
         (value < low) | (value > high),
         labels,
         lambda i: "estimate lies outside its own interval",
-        lambda i: f"{value[i]:g} is not in {low[i]:g} to {high[i]:g}: one of the three is misprinted; check the source",
+        lambda i: (
+            f"{value[i]:g} is not in {low[i]:g} to {high[i]:g}: one of the three is misprinted;"
+            " check the source"
+        ),
     )
 
 
@@ -143,13 +163,17 @@ def _most_informative(
     value: FloatArray, given: Mapping[str, FloatArray], level: float, ratio: bool
 ) -> reported_effects.Reported:
     """Row by row from the limits, else the standard error, else the p-value."""
-    best = reported_effects.from_interval(value, given["low"], given["high"], ratio=ratio, level=level)
+    best = reported_effects.from_interval(
+        value, given["low"], given["high"], ratio=ratio, level=level
+    )
     for other in (
         reported_effects.from_standard_error(value, given["se"], ratio=ratio),
         reported_effects.from_p_value(value, given["p_value"], ratio=ratio),
     ):
         pairs = zip(best, other, strict=True)
-        best = reported_effects.Reported(*(np.where(best.absent, second, first) for first, second in pairs))
+        best = reported_effects.Reported(
+            *(np.where(best.absent, second, first) for first, second in pairs)
+        )
     return best
 
 
@@ -172,7 +196,8 @@ def generic(
     frame : DataFrame
         One row an effect.
     y, v : str
-        Columns of the effects on the analysis scale (log for ratios) and of their sampling variances.
+        Columns of the effects on the analysis scale (log for ratios) and of their sampling
+        variances.
     study : str
         Column of the labels.
     measure : str
@@ -206,5 +231,10 @@ def generic(
         lambda i: "v is not positive",
         lambda i: f"v = {variance[i]:g}; a sampling variance is above 0",
     )
-    told = {"event": event, "event_is_good": event_is_good, "treatment": treatment, "control": control}
+    told = {
+        "event": event,
+        "event_is_good": event_is_good,
+        "treatment": treatment,
+        "control": control,
+    }
     return Effects(effect, variance, labels, measure, rows, **story_of(rows, told))

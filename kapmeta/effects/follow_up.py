@@ -30,8 +30,8 @@ class FollowUp:
     study : str
         The trial.
     table : DataFrame
-        One row a time: `months`, counts, `y` and `v` (log risk ratio and variance, nan and infinite without
-        events).
+        One row a time: `months`, counts, `y` and `v` (log risk ratio and variance, nan and infinite
+        without events).
     covariance : ndarray, shape (times, times)
         Exact covariance of the log risk ratios at the times that have one.
     level : float
@@ -61,7 +61,10 @@ class FollowUp:
         with np.errstate(over="ignore", invalid="ignore"):
             frame["estimate"] = np.exp(y)
             for name, width in (("", z), ("band_", self.band_quantile)):
-                frame[f"{name}low"], frame[f"{name}high"] = np.exp(y - width * se), np.exp(y + width * se)
+                frame[f"{name}low"], frame[f"{name}high"] = (
+                    np.exp(y - width * se),
+                    np.exp(y + width * se),
+                )
         return frame
 
     def summary(self) -> str:
@@ -76,19 +79,22 @@ class FollowUp:
         ]
         width = wording.number(self.band_quantile)
         band = f"Simultaneous {wording.percent(self.level)} band: {width} standard errors."
-        return "\n".join([f"{self.study}: risk ratio of continuous abstinence over time.", *lines, band])
+        return "\n".join(
+            [f"{self.study}: risk ratio of continuous abstinence over time.", *lines, band]
+        )
 
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         times = wording.joined(f"{month:g}" for month in self.table["months"])
         level = wording.percent(self.level)
         return (
-            f"The risk ratio of continuous abstinence in {self.study} was followed over {times} months. Who is "
-            "abstinent at a later time was so before, so the covariance of two times is the variance at the earlier "
-            "one and no correlation was assumed (Greenwood M. The natural duration of cancer. London: His Majesty's "
-            f"Stationery Office; 1926). {level} limits at each time are Wald limits without continuity correction; the "
-            f"band, {wording.number(self.band_quantile)} standard errors wide on either side, holds the whole course "
-            f"with {level} confidence."
+            f"The risk ratio of continuous abstinence in {self.study} was followed over {times}"
+            " months. Who is abstinent at a later time was so before, so the covariance of two"
+            " times is the variance at the earlier one and no correlation was assumed (Greenwood"
+            " M. The natural duration of cancer. London: His Majesty's Stationery Office; 1926)."
+            f" {level} limits at each time are Wald limits without continuity correction; the band,"
+            f" {wording.number(self.band_quantile)} standard errors wide on either side, holds the"
+            f" whole course with {level} confidence."
         )
 
     def alt_text(self) -> str:
@@ -102,11 +108,15 @@ class FollowUp:
         return wording.page(self.summary(), self.to_frame())
 
 
-def abstinence_curve(trials: pd.DataFrame, *, months: str = "months", level: float = 0.95) -> FollowUp:
-    """Risk ratios of continuous abstinence at several times of one trial, with their exact covariance.
+def abstinence_curve(
+    trials: pd.DataFrame, *, months: str = "months", level: float = 0.95
+) -> FollowUp:
+    """Risk ratios of continuous abstinence at several times of one trial, with their exact
+    covariance.
 
-    Later times add nothing to what an early one says of a constant risk ratio; they say how it changes. For
-    counts that rise over time (point prevalence) it is refused: their covariance is not known from counts.
+    Later times add nothing to what an early one says of a constant risk ratio; they say how it
+    changes. For counts that rise over time (point prevalence) it is refused: their covariance is
+    not known from counts.
 
     Parameters
     ----------
@@ -142,9 +152,12 @@ def abstinence_curve(trials: pd.DataFrame, *, months: str = "months", level: flo
     frame = _ordered(trials, months)
     if frame["study"].nunique() > 1:
         raise ValueError(
-            f"a curve is of one trial: got {frame['study'].nunique()}; choose one, or use multilevel for all"
+            f"a curve is of one trial: got {frame['study'].nunique()}; choose one, or use"
+            " multilevel for all"
         )
-    cells = [frame[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")]
+    cells = [
+        frame[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
+    ]
     found = counts.risk_ratio(*cells, zero="none")
     known: BoolArray = found.v < np.inf
     table = frame[["months", "events_t", "n_t", "events_c", "n_c"]].assign(
@@ -165,7 +178,9 @@ def _ordered(trials: pd.DataFrame, months: str) -> pd.DataFrame:
     frame["months"] = checking.numbers(frame, "months", labels)
     first = frame["study"].drop_duplicates()
     place = dict(zip(first, range(len(first)), strict=True))
-    frame = frame.assign(place=frame["study"].map(place)).sort_values(["place", "months"], ignore_index=True)
+    frame = frame.assign(place=frame["study"].map(place)).sort_values(
+        ["place", "months"], ignore_index=True
+    )
     _refuse_course(frame)
     return frame
 
@@ -175,29 +190,41 @@ def _refuse_course(frame: pd.DataFrame) -> None:
     names = tuple(frame["study"].astype(str))
     same = np.array([i > 0 and name == names[i - 1] for i, name in enumerate(names)])
     checking.refuse_first(
-        same & frame["months"].diff().eq(0).to_numpy(), names, lambda i: "a time comes twice",
+        same & frame["months"].diff().eq(0).to_numpy(),
+        names,
+        lambda i: "a time comes twice",
         lambda i: f"months = {frame['months'].iloc[i]:g} has two rows; keep one outcome",
-    )  # fmt: skip
+    )
     for name in ("n_t", "n_c"):
         checking.refuse_first(
-            same & frame[name].diff().ne(0).to_numpy(), names,
+            same & frame[name].diff().ne(0).to_numpy(),
+            names,
             lambda i, name=name: f"{name} changes over time",  # type: ignore[misc]
-            lambda i: "give all randomised at every time; count those lost as not abstinent, or leave them out",
-        )  # fmt: skip
+            lambda i: (
+                "give all randomised at every time; count those lost as not abstinent, or leave"
+                " them out"
+            ),
+        )
     for name in ("events_t", "events_c"):
         checking.refuse_first(
-            same & (frame[name].diff() > 0).to_numpy(), names,
+            same & (frame[name].diff() > 0).to_numpy(),
+            names,
             lambda i, name=name: f"{name} rises over time",  # type: ignore[misc]
-            lambda i: "continuous abstinence cannot return: this is point prevalence; use multilevel with rho",
-        )  # fmt: skip
+            lambda i: (
+                "continuous abstinence cannot return: this is point prevalence; use multilevel"
+                " with rho"
+            ),
+        )
 
 
-def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method: str = "life-table") -> Effects:
+def relapse_hazard_ratio(
+    trials: pd.DataFrame, *, months: str = "months", method: str = "life-table"
+) -> Effects:
     """Hazard ratio of relapse from the numbers still abstinent at one time or several.
 
-    For trials that report only those numbers. Where a source gives a hazard ratio it rests on the times of
-    relapse themselves: take that, by `kapmeta.reported`. Not for point prevalence, even where its counts happen to
-    fall.
+    For trials that report only those numbers. Where a source gives a hazard ratio it rests on the
+    times of relapse themselves: take that, by `kapmeta.reported`. Not for point prevalence, even
+    where its counts happen to fall.
 
     Parameters
     ----------
@@ -212,8 +239,8 @@ def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method
     Returns
     -------
     Effects
-        Measure HR, log scale, one a trial; below 1 favours the treatment. Trials without an estimate are
-        excluded with the reason.
+        Measure HR, log scale, one a trial; below 1 favours the treatment. Trials without an
+        estimate are excluded with the reason.
 
     Raises
     ------
@@ -222,8 +249,8 @@ def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method
 
     References
     ----------
-    .. [1] Parmar MKB, Torri V, Stewart L. Extracting summary statistics to perform meta-analyses of the
-       published literature for survival endpoints. Stat Med 1998;17:2815-2834.
+    .. [1] Parmar MKB, Torri V, Stewart L. Extracting summary statistics to perform meta-analyses of
+       the published literature for survival endpoints. Stat Med 1998;17:2815-2834.
        https://doi.org/10.1002/(SICI)1097-0258(19981230)17:24<2815::AID-SIM110>3.0.CO;2-8
 
     Examples
@@ -241,7 +268,11 @@ def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method
         a, c = (part[name].to_numpy(dtype=np.float64) for name in ("events_t", "events_c"))
         n_t, n_c = float(part["n_t"].iloc[0]), float(part["n_c"].iloc[0])
         table = survival.life_table(a, n_t, c, n_c)
-        found.append((table.y, table.v) if method == "life-table" else survival.one_time(a[-1], n_t, c[-1], n_c))
+        found.append(
+            (table.y, table.v)
+            if method == "life-table"
+            else survival.one_time(a[-1], n_t, c[-1], n_c)
+        )
     reason = "nobody relapsed" if method == "life-table" else "an arm is all abstinent or none"
     return _per_trial(frame, np.array(found), "HR", "relapse", False, reason)
 
@@ -249,9 +280,10 @@ def relapse_hazard_ratio(trials: pd.DataFrame, *, months: str = "months", method
 def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "months") -> Effects:
     """Difference in mean months abstinent up to a common horizon: the area between the two curves.
 
-    The summary that stays meaningful when the effect fades: it needs no constant ratio. Curves are joined by
-    straight lines between the times, the first from everybody at the start. Not for point prevalence, even where
-    its counts happen to fall: the standard error rests on nobody returning to abstinence.
+    The summary that stays meaningful when the effect fades: it needs no constant ratio. Curves are
+    joined by straight lines between the times, the first from everybody at the start. Not for point
+    prevalence, even where its counts happen to fall: the standard error rests on nobody returning
+    to abstinence.
 
     Parameters
     ----------
@@ -270,8 +302,8 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
     Raises
     ------
     ValueError
-        If a trial was followed for less than `horizon`, its counts rise over time, its totals change, or a time
-        comes twice.
+        If a trial was followed for less than `horizon`, its counts rise over time, its totals
+        change, or a time comes twice.
 
     Examples
     --------
@@ -289,7 +321,8 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
         time = part["months"].to_numpy(dtype=np.float64)
         if time[-1] < horizon:
             raise ValueError(
-                f'"{study}" was followed for {time[-1]:g} months, less than horizon = {horizon:g}; lower it'
+                f'"{study}" was followed for {time[-1]:g} months, less than horizon = {horizon:g};'
+                " lower it"
             )
         arms = [
             survival.abstinent_time(
@@ -301,18 +334,39 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
             for arm in "tc"
         ]
         found.append((arms[0][0] - arms[1][0], arms[0][1] + arms[1][1]))
-    return _per_trial(frame, np.array(found), "MD", "months abstinent", True, "everybody of both arms did the same")
+    return _per_trial(
+        frame,
+        np.array(found),
+        "MD",
+        "months abstinent",
+        True,
+        "everybody of both arms did the same",
+    )
 
 
 def _per_trial(
-    frame: pd.DataFrame, found: FloatArray, measure: str, event: str, event_is_good: bool, reason: str
+    frame: pd.DataFrame,
+    found: FloatArray,
+    measure: str,
+    event: str,
+    event_is_good: bool,
+    reason: str,
 ) -> Effects:
     """One effect a trial; those without an estimate are set aside with the reason."""
-    last = frame.drop_duplicates("study", keep="last").drop(columns=["comparison_id", "place"]).reset_index(drop=True)
+    last = (
+        frame.drop_duplicates("study", keep="last")
+        .drop(columns=["comparison_id", "place"])
+        .reset_index(drop=True)
+    )
     absent = ~(np.isfinite(found).all(axis=1) & (found[:, 1] > 0))
     story = story_of(last.drop(columns=["event", "event_is_good"], errors="ignore"), {})
     story |= {"event": event, "event_is_good": event_is_good}
     return Effects(
-        np.where(absent, np.nan, found[:, 0]), np.where(absent, np.inf, found[:, 1]), checking.study_labels(last),
-        measure, last, excluded={int(i): reason for i in np.flatnonzero(absent)}, **story,
-    )  # fmt: skip
+        np.where(absent, np.nan, found[:, 0]),
+        np.where(absent, np.inf, found[:, 1]),
+        checking.study_labels(last),
+        measure,
+        last,
+        excluded={int(i): reason for i in np.flatnonzero(absent)},
+        **story,
+    )

@@ -40,8 +40,8 @@ def proportion(
 ) -> Effects:
     """Proportions of one group a study, on the scale asked for.
 
-    For showing how often something happens. It compares nothing: the abstinence of one arm of one trial beside that
-    of another is not an effect.
+    For showing how often something happens. It compares nothing: the abstinence of one arm of one
+    trial beside that of another is not an effect.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def proportion(
     Returns
     -------
     Effects
-        Transformed proportions with their variances; 0.5 is added where nobody or everybody had the event.
+        Transformed proportions with their variances; 0.5 is added where nobody or everybody had the
+        event.
 
     Raises
     ------
@@ -73,8 +74,15 @@ def proportion(
     [0.481, 0.824]
     """
     measure, kernel = TRANSFORMS[checking.chosen(transform, TRANSFORMS, "transform")]
-    rows, labels, cells = _cells(frame, {"study": study, "events": events, "n": n}, whole=("events", "n"))
-    _refuse(cells["n"] == 0, labels, "n is 0", "a group without participants tells nothing; leave the row out")
+    rows, labels, cells = _cells(
+        frame, {"study": study, "events": events, "n": n}, whole=("events", "n")
+    )
+    _refuse(
+        cells["n"] == 0,
+        labels,
+        "n is 0",
+        "a group without participants tells nothing; leave the row out",
+    )
     over = cells["events"] > cells["n"]
     checking.refuse_first(
         over,
@@ -86,12 +94,17 @@ def proportion(
 
 
 def correlation(
-    frame: pd.DataFrame, *, study: str = "study", r: str = "r", n: str = "n", event: str | None = None
+    frame: pd.DataFrame,
+    *,
+    study: str = "study",
+    r: str = "r",
+    n: str = "n",
+    event: str | None = None,
 ) -> Effects:
     """Correlations by Fisher's z, one a row.
 
-    For Pearson correlations of independent pairs. Not for rank correlations or repeated measurements of the same
-    people.
+    For Pearson correlations of independent pairs. Not for rank correlations or repeated
+    measurements of the same people.
 
     Parameters
     ----------
@@ -119,8 +132,15 @@ def correlation(
     >>> km.pool(km.correlation(pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})), model="common")
     Pooled(r 0.36 (95 % CI 0.20 to 0.51), k=2, common-effect model)
     """
-    rows, labels, cells = _cells(frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",))
-    _refuse(np.abs(cells["r"]) >= 1, labels, "r is not between -1 and 1", "a perfect correlation has no variance")
+    rows, labels, cells = _cells(
+        frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",)
+    )
+    _refuse(
+        np.abs(cells["r"]) >= 1,
+        labels,
+        "r is not between -1 and 1",
+        "a perfect correlation has no variance",
+    )
     _refuse(cells["n"] < 4, labels, "n is below 4", "Fisher's z needs four pairs")
     return _effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
 
@@ -140,7 +160,8 @@ def rate_ratio(
 ) -> Effects:
     """Log ratios of rates, events over time at risk, treatment over control, one a row.
 
-    For events that can happen again, such as heavy-drinking days over person-months. Not for people counted once.
+    For events that can happen again, such as heavy-drinking days over person-months. Not for people
+    counted once.
 
     Parameters
     ----------
@@ -169,13 +190,24 @@ def rate_ratio(
     >>> km.rate_ratio(days, event="heavy-drinking day", event_is_good=False)
     Effects(IRR, k=1)
     """
-    columns = {"study": study, "events_t": events_t, "time_t": time_t, "events_c": events_c, "time_c": time_c}
+    columns = {
+        "study": study,
+        "events_t": events_t,
+        "time_t": time_t,
+        "events_c": events_c,
+        "time_c": time_c,
+    }
     rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"), name="trials")
     for name in ("time_t", "time_c"):
         _refuse(
-            cells[name] == 0, labels, f"{name} is 0", "an arm that was not followed tells nothing; leave the row out"
+            cells[name] == 0,
+            labels,
+            f"{name} is 0",
+            "an arm that was not followed tells nothing; leave the row out",
         )
-    found = proportions.rate_ratio(*(cells[name] for name in ("events_t", "time_t", "events_c", "time_c")))
+    found = proportions.rate_ratio(
+        *(cells[name] for name in ("events_t", "time_t", "events_c", "time_c"))
+    )
     told = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
     return _effects("IRR", found, rows, labels, event, **told)
 
@@ -191,12 +223,19 @@ def _cells(
     """Rows, labels and checked numbers of the columns named."""
     rows = checking.columns_of(frame, columns, name)
     labels = checking.study_labels(rows, name)
-    cells = {column: checking.numbers(rows, column, labels) for column in columns if column != "study"}
+    cells = {
+        column: checking.numbers(rows, column, labels) for column in columns if column != "study"
+    }
     for column, values in cells.items():
         if column not in signed:
             _refuse(values < 0, labels, f"{column} is negative", "counts and times start at 0")
         if column in whole:
-            _refuse(values != np.floor(values), labels, f"{column} is not a whole number", "give the count")
+            _refuse(
+                values != np.floor(values),
+                labels,
+                f"{column} is not a whole number",
+                "give the count",
+            )
     return rows, labels, cells
 
 
@@ -205,8 +244,22 @@ def _refuse(bad: BoolArray, labels: tuple[str, ...], rule: str, what_to_do: str)
 
 
 def _effects(
-    measure: str, found: Estimates, rows: pd.DataFrame, labels: tuple[str, ...], event: str | None, **told: Any
+    measure: str,
+    found: Estimates,
+    rows: pd.DataFrame,
+    labels: tuple[str, ...],
+    event: str | None,
+    **told: Any,
 ) -> Effects:
     excluded = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
     story = story_of(rows, {"event": event, **told})
-    return Effects(found.y, found.v, labels, measure, rows, corrected=found.corrected, excluded=excluded, **story)
+    return Effects(
+        found.y,
+        found.v,
+        labels,
+        measure,
+        rows,
+        corrected=found.corrected,
+        excluded=excluded,
+        **story,
+    )

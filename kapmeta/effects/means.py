@@ -69,14 +69,16 @@ def _from_means(
 def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Differences of means, treatment less control, one a row.
 
-    The measure to use when all trials share a scale, such as the percentage of days abstinent. Not when they do not.
+    The measure to use when all trials share a scale, such as the percentage of days abstinent. Not
+    when they do not.
 
     Parameters
     ----------
     trials : DataFrame
         One row a trial.
     study, mean_t, sd_t, n_t, mean_c, sd_c, n_c : str, optional
-        Columns of label, mean, standard deviation and participants of both arms, if they have other names than these.
+        Columns of label, mean, standard deviation and participants of both arms, if they have other
+        names than these.
     event, event_is_good, treatment, control : optional
         As in `kapmeta.risk_ratio`; `event` is what was measured.
 
@@ -88,7 +90,8 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     Raises
     ------
     ValueError
-        If a number is missing, a standard deviation is negative, or an arm has fewer than two participants.
+        If a number is missing, a standard deviation is negative, or an arm has fewer than two
+        participants.
 
     Examples
     --------
@@ -102,10 +105,13 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     return _from_means("MD", means.mean_difference, trials, names)
 
 
-def standardized_mean_difference(trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]) -> Effects:
+def standardized_mean_difference(
+    trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]
+) -> Effects:
     """Standardised mean differences (Hedges' g with the exact correction), one a row.
 
-    For trials that measured one thing on different scales, such as craving. Not for trials that share a scale.
+    For trials that measured one thing on different scales, such as craving. Not for trials that
+    share a scale.
 
     Parameters
     ----------
@@ -140,8 +146,8 @@ def standardized_mean_difference(trials: pd.DataFrame, *, variance: str = "ls", 
 def ratio_of_means(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Log ratios of means, treatment over control, one a row.
 
-    For outcomes with a true zero, such as drinks a day. Not for a bounded percentage, whose ratio depends on which
-    end is counted.
+    For outcomes with a true zero, such as drinks a day. Not for a bounded percentage, whose ratio
+    depends on which end is counted.
 
     Parameters
     ----------

@@ -14,12 +14,18 @@ __all__ = ["EXAMPLES", "load_example"]
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
-        "bcg": "Colditz GA et al. Efficacy of BCG vaccine in the prevention of tuberculosis. JAMA 1994;271:698-702. "
-        "13 trials, counts.",
-        "smoking": "Hasselblad V. Meta-analysis of multitreatment studies. Med Decis Making 1998;18:37-43. "
-        "Individual counselling against no contact, counts of those who stopped smoking.",
-        "passive_smoking": "Hackshaw AK. Lung cancer and passive smoking. Stat Methods Med Res 1998;7:119-136. "
-        "37 studies, odds ratios as printed with their logarithms and variances.",
+        "bcg": (
+            "Colditz GA et al. Efficacy of BCG vaccine in the prevention of tuberculosis. JAMA"
+            " 1994;271:698-702. 13 trials, counts."
+        ),
+        "smoking": (
+            "Hasselblad V. Meta-analysis of multitreatment studies. Med Decis Making 1998;18:37-43."
+            " Individual counselling against no contact, counts of those who stopped smoking."
+        ),
+        "passive_smoking": (
+            "Hackshaw AK. Lung cancer and passive smoking. Stat Methods Med Res 1998;7:119-136. "
+            "37 studies, odds ratios as printed with their logarithms and variances."
+        ),
     }
 )
 """Data sets by name, with their sources."""

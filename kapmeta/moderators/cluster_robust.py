@@ -35,19 +35,21 @@ def robust(
 ) -> RobustTests:
     """Cluster-robust tests: valid for dependent effects even where the working model is wrong.
 
-    They rest on the number of clusters, not of effects. With fewer than four clusters they are refused; where
-    a coefficient has fewer than four degrees of freedom its p-value is not interpretable, and the result says
-    so.
+    They rest on the number of clusters, not of effects. With fewer than four clusters they are
+    refused; where a coefficient has fewer than four degrees of freedom its p-value is not
+    interpretable, and the result says so.
 
     Parameters
     ----------
     fitted : MetaRegression, Multilevel or Effects
-        A fit, whose model is the working model; or effects, which are weighted by the correlated-effects
-        working model: each cluster's weight does not grow with the number of its effects.
+        A fit, whose model is the working model; or effects, which are weighted by the
+        correlated-effects working model: each cluster's weight does not grow with the number of its
+        effects.
     cluster : str
         Column that says which effects belong together.
     kind : str
-        Type of covariance, a word of `kapmeta.core.moderators.clustered.TYPES`; CR2 is the one for few clusters.
+        Type of covariance, a word of `kapmeta.core.moderators.clustered.TYPES`; CR2 is the one for
+        few clusters.
     moderators, intercept, mixed
         With effects, as for `kapmeta.meta_regression`.
     rho : float
@@ -63,7 +65,8 @@ def robust(
     Raises
     ------
     ValueError
-        With fewer than four clusters, or no more clusters than coefficients; for moderators beside a fit.
+        With fewer than four clusters, or no more clusters than coefficients; for moderators beside
+        a fit.
     TypeError
         If `fitted` is neither effects nor one of the two fits.
 
@@ -72,8 +75,8 @@ def robust(
     .. [1] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and
        hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
        https://doi.org/10.1080/07350015.2016.1247004
-    .. [2] Tipton E. Small sample adjustments for robust variance estimation with meta-regression. Psychol
-       Methods 2015;20:375-393. https://doi.org/10.1037/met0000011
+    .. [2] Tipton E. Small sample adjustments for robust variance estimation with meta-regression.
+       Psychol Methods 2015;20:375-393. https://doi.org/10.1037/met0000011
 
     Examples
     --------
@@ -98,7 +101,10 @@ def robust(
             raise ValueError("the moderators are those of the fit; leave moderators out")
         entering, design = _entered(fitted), fitted.design
     else:
-        raise TypeError(f"robust takes effects, a meta_regression or a multilevel fit: got {type(fitted).__name__}")
+        raise TypeError(
+            "robust takes effects, a meta_regression or a multilevel fit: got"
+            f" {type(fitted).__name__}"
+        )
     (code,) = group_codes([cluster], entering)
     _enough_clusters(int(code.max()) + 1, design)
     model, words, tau2 = _working(fitted, entering, design, code, rho)
@@ -110,15 +116,18 @@ def robust(
 def _entered(fitted: MetaRegression | Multilevel) -> Entering:
     effects, positions = fitted.effects, fitted.positions
     labels = tuple(effects.labels[i] for i in positions)
-    return Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), ())
+    return Entering(
+        effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), ()
+    )
 
 
 def _enough_clusters(clusters: int, design: Design) -> None:
     p = len(design.names)
     if clusters <= p:
         raise ValueError(
-            f"clusters are fewer than the coefficients need: {clusters} clusters for {p} coefficients "
-            f"({', '.join(design.names)}); robust tests need more clusters than coefficients"
+            f"clusters are fewer than the coefficients need: {clusters} clusters for {p}"
+            f" coefficients ({', '.join(design.names)}); robust tests need more clusters than"
+            " coefficients"
         )
     if clusters < _FEWEST_CLUSTERS:
         raise ValueError(
@@ -143,7 +152,9 @@ def _working(
         model = clustered.Working(design.matrix, np.diag(1 / total), np.diag(total), code)
         return model, "working model: the meta-regression, effects independent", math.nan
     if not 0 <= rho < 1:
-        raise ValueError(f"rho must lie between 0 and 1: got {rho:g}; 0.8 is usual, and its influence is small")
+        raise ValueError(
+            f"rho must lie between 0 and 1: got {rho:g}; 0.8 is usual, and its influence is small"
+        )
     y = entering.effects.y[entering.positions]
     w, tau2 = clustered.correlated_weights(y, v, design.matrix, code, rho)
     words = f"working model: correlated effects with correlation {rho:g}, tau2 = {tau2:.4g}"
@@ -154,4 +165,7 @@ def _unreadable(tests: clustered.Robust, design: Design) -> list[str]:
     few = [name for name, df in zip(design.names, tests.df, strict=True) if df < FEWEST_DF]
     if not few:
         return []
-    return [f"fewer than {FEWEST_DF:g} degrees of freedom for {', '.join(few)}: their p-values are not interpretable"]
+    return [
+        f"fewer than {FEWEST_DF:g} degrees of freedom for {', '.join(few)}: their p-values are not"
+        " interpretable"
+    ]

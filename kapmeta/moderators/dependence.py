@@ -56,30 +56,33 @@ def multilevel(
 ) -> Multilevel:
     """Pool or regress several effects of the same trials, with random effects at several levels.
 
-    With five trials or fewer the variance within trials cannot be told from the one between them: bring each
-    trial to one effect with `aggregate` instead, which is the same model without the inner level.
+    With five trials or fewer the variance within trials cannot be told from the one between them:
+    bring each trial to one effect with `aggregate` instead, which is the same model without the
+    inner level.
 
     Parameters
     ----------
     effects : Effects
         Any number of effects a trial.
     levels : str or sequence of str
-        Columns that say which effects share a random effect, outermost first and each nested in those before
-        it; the word ``"effect"`` stands for the single effect.
+        Columns that say which effects share a random effect, outermost first and each nested in
+        those before it; the word ``"effect"`` stands for the single effect.
     moderators : optional
         As for `kapmeta.meta_regression`; None pools.
     rho : float, optional
-        Correlation of sampling errors within the outermost level, constant, or per unit of `time` (``rho^|t -
-        s|``). A guess to be varied. Without it sampling errors are independent.
+        Correlation of sampling errors within the outermost level, constant, or per unit of `time`
+        (``rho^|t - s|``). A guess to be varied. Without it sampling errors are independent.
     time : str, optional
         Column of times, with `rho`.
     covariance : array_like, shape (n, n), optional
-        Sampling covariance of all effects given, instead of `rho`; see `kapmeta.sampling_covariance`.
+        Sampling covariance of all effects given, instead of `rho`; see
+        `kapmeta.sampling_covariance`.
     method : {"REML", "ML"}
         Likelihood.
     ci : {"contain", "t", "wald"}
-        Tests: t with the groups of the finest level within which a moderator does not vary, less the
-        coefficients (the default); t with n - p, which takes effects of one trial for independent; normal.
+        Tests: t with the groups of the finest level within which a moderator does not vary, less
+        the coefficients (the default); t with n - p, which takes effects of one trial for
+        independent; normal.
     level : float
         Confidence level, a proportion.
     intercept, mixed : bool
@@ -93,15 +96,16 @@ def multilevel(
     Raises
     ------
     ValueError
-        If a level has one group, or no more groups than the level before it; if the sampling covariance is
-        singular or disagrees with the variances; if the groups leave no degrees of freedom.
+        If a level has one group, or no more groups than the level before it; if the sampling
+        covariance is singular or disagrees with the variances; if the groups leave no degrees of
+        freedom.
 
     References
     ----------
-    .. [1] Konstantopoulos S. Fixed effects and variance components estimation in three-level meta-analysis.
-       Res Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
-    .. [2] Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the range of
-       working models. Prev Sci 2022;23:425-438. https://doi.org/10.1007/s11121-021-01246-3
+    .. [1] Konstantopoulos S. Fixed effects and variance components estimation in three-level
+       meta-analysis. Res Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
+    .. [2] Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the
+       range of working models. Prev Sci 2022;23:425-438. https://doi.org/10.1007/s11121-021-01246-3
 
     Examples
     --------
@@ -140,11 +144,12 @@ def multivariate(
     intercept: bool = False,
     mixed: bool = False,
 ) -> Multilevel:
-    """Pool several outcomes of the same trials together, their true effects correlated between trials.
+    """Pool several outcomes of the same trials together, their true effects correlated between
+    trials.
 
-    The covariance matrix of the true effects is unstructured. It has ``q (q + 1) / 2`` entries for q outcomes
-    and needs many trials that report them together; with few, its correlations are often estimated at their
-    ends.
+    The covariance matrix of the true effects is unstructured. It has ``q (q + 1) / 2`` entries for
+    q outcomes and needs many trials that report them together; with few, its correlations are often
+    estimated at their ends.
 
     Parameters
     ----------
@@ -165,13 +170,13 @@ def multivariate(
     Raises
     ------
     ValueError
-        If an outcome comes twice in a trial or is missing, there is one trial only, or the sampling covariance
-        is singular.
+        If an outcome comes twice in a trial or is missing, there is one trial only, or the sampling
+        covariance is singular.
 
     References
     ----------
-    .. [1] Berkey CS, Hoaglin DC, Antczak-Bouckoms A, Mosteller F, Colditz GA. Meta-analysis of multiple
-       outcomes by regression with random effects. Stat Med 1998;17:2537-2550.
+    .. [1] Berkey CS, Hoaglin DC, Antczak-Bouckoms A, Mosteller F, Colditz GA. Meta-analysis of
+       multiple outcomes by regression with random effects. Stat Med 1998;17:2537-2550.
        https://doi.org/10.1002/(SICI)1097-0258(19981130)17:22<2537::AID-SIM953>3.0.CO;2-C
 
     Examples
@@ -193,16 +198,22 @@ def multivariate(
     which, words = pd.factorize(checked, sort=True)
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
     checking.refuse_first(
-        twice, entering.labels, lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
-        lambda i: "an outcome enters once a trial; choose one, or bring them together with aggregate",
-    )  # fmt: skip
+        twice,
+        entering.labels,
+        lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
+        lambda i: (
+            "an outcome enters once a trial; choose one, or bring them together with aggregate"
+        ),
+    )
     sampling = _sampling(entering, cluster, rho, None, covariance)
     design = entering_design([outcome] if moderators is None else moderators, entering, intercept)
     pairs = zip(*np.tril_indices(len(words)), strict=True)
     names = [str(word) for word in words]
     described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
-    return _fitted(entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False)
+    return _fitted(
+        entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False
+    )
 
 
 def _method(method: str, ci: str, level: float) -> Method:
@@ -213,13 +224,17 @@ def _method(method: str, ci: str, level: float) -> Method:
 def entering_effects(effects: Effects, mixed: bool) -> Entering:
     """Effects that may be analysed together; a trial may come more than once."""
     effects_given(effects)
-    question, aside = one_question(replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed)
+    question, aside = one_question(
+        replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
+    )
     effects = replace(question, table=effects.table)
     positions = np.flatnonzero(effects.present)
     if not positions.size:
         raise ValueError("no study carries an estimate, so there is nothing to analyse")
     labels = tuple(effects.labels[i] for i in positions)
-    return Entering(effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside)
+    return Entering(
+        effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside
+    )
 
 
 def _column(name: str, entering: Entering) -> pd.Series:
@@ -229,9 +244,14 @@ def _column(name: str, entering: Entering) -> pd.Series:
         raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
     column = entering.table[name]
     checking.refuse_first(
-        column.isna().to_numpy(dtype=bool), entering.labels, lambda i: f"{name} is missing",
-        lambda i: "every effect needs it; give it, or leave the effect out with effects.select and say why",
-    )  # fmt: skip
+        column.isna().to_numpy(dtype=bool),
+        entering.labels,
+        lambda i: f"{name} is missing",
+        lambda i: (
+            "every effect needs it; give it, or leave the effect out with effects.select and"
+            " say why"
+        ),
+    )
     return column
 
 
@@ -246,13 +266,15 @@ def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
             raise ValueError(
-                f'level "{name}" has one group in every group of the level before it: their variances cannot '
-                f"be told "
-                "apart; leave one of them out"
+                f'level "{name}" has one group in every group of the level before it: their'
+                " variances cannot be told apart; leave one of them out"
             )
         codes.append(code)
     if codes[0].max() == 0:
-        raise ValueError(f'level "{names[0]}" has one group: a variance between groups cannot be estimated from it')
+        raise ValueError(
+            f'level "{names[0]}" has one group: a variance between groups cannot be estimated'
+            " from it"
+        )
     return codes
 
 
@@ -274,7 +296,10 @@ def _sampling(
             raise ValueError("time needs rho, the correlation of effects one unit of time apart")
         return np.diag(v)
     if not -1 < rho < 1:
-        raise ValueError(f"rho must lie between -1 and 1: got {rho:g}; with 1 the covariance is singular. Try 0.8")
+        raise ValueError(
+            f"rho must lie between -1 and 1: got {rho:g}; with 1 the covariance is singular."
+            " Try 0.8"
+        )
     if time is None:
         built = dependence.correlated(v, cluster, rho)
     else:
@@ -286,18 +311,24 @@ def _sampling(
 def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
     n = len(entering.effects)
     if matrix.shape != (n, n):
-        raise ValueError(f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}")
+        raise ValueError(
+            f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}"
+        )
     part = matrix[np.ix_(entering.positions, entering.positions)]
     if not np.isfinite(part).all():
         row = int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
-        raise ValueError(f'covariance is not finite in row {row + 1} ("{entering.labels[row]}"): every entry is needed')
+        raise ValueError(
+            f'covariance is not finite in row {row + 1} ("{entering.labels[row]}"): every entry is'
+            " needed"
+        )
     if np.abs(part - part.T).max() > 1e-10 * np.abs(part).max():
         raise ValueError("covariance is not symmetric; entry (i, j) and entry (j, i) must agree")
     checking.refuse_first(
-        np.abs(np.diagonal(part) - v) > 1e-6 * v, entering.labels,
+        np.abs(np.diagonal(part) - v) > 1e-6 * v,
+        entering.labels,
         lambda i: "covariance disagrees with the variance",
         lambda i: f"its diagonal is {part[i, i]:.6g}, the variance of the effect is {v[i]:.6g}",
-    )  # fmt: skip
+    )
     return _definite(0.5 * (part + part.T), entering)
 
 
@@ -309,9 +340,9 @@ def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
         if not dependence.is_positive_definite(matrix[np.ix_(rows, rows)]):
             names = ", ".join(f'"{entering.labels[i]}"' for i in rows)
             raise ValueError(
-                f"the sampling covariance of {names} is singular: an effect is given by the others, or a "
-                f"correlation is too large. Leave out the effect that is computed from the others, or lower "
-                f"the correlation"
+                f"the sampling covariance of {names} is singular: an effect is given by the others,"
+                " or a correlation is too large. Leave out the effect that is computed from the"
+                " others, or lower the correlation"
             )
     return matrix
 
@@ -320,29 +351,53 @@ def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Des
     """Design matrix; None for moderators is an intercept alone."""
     n = len(entering.labels)
     if moderators is None:
-        return Design(np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1)))
-    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(entering.effects):
+        return Design(
+            np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1))
+        )
+    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(
+        entering.effects
+    ):
         rows = entering.positions
-        moderators = moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
+        moderators = (
+            moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
+        )
     design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
     check_design(design, entering.labels)
     return design
 
 
 def _fitted(
-    entering: Entering, design: Design, sampling: FloatArray, terms: components.Terms,
-    described: tuple[str, ...], codes: list[IntArray], method: Method, own_levels: bool = True,
-) -> Multilevel:  # fmt: skip
+    entering: Entering,
+    design: Design,
+    sampling: FloatArray,
+    terms: components.Terms,
+    described: tuple[str, ...],
+    codes: list[IntArray],
+    method: Method,
+    own_levels: bool = True,
+) -> Multilevel:
     y, x = entering.effects.y[entering.positions], design.matrix
     found = components.fit(y, sampling, x, terms, restricted=method.tau2 == "REML")
-    # each outcome has a random effect of its own in every trial: its mean rests on trials, not on effects
+    # each outcome has a random effect of its own in every trial: its mean rests on trials, not on
+    # effects
     df = _degrees(x if own_levels else np.ones(x.shape), codes, method.ci)
     q, q_df = components.residual_q(y, sampling, x), float(y.size - x.shape[1])
     return Multilevel(
-        entering.effects, method, design, entering.positions, found, terms, described, sampling, df,
-        _joint(found, design, df), q, q_df, float(chi2_upper(q, q_df)),
+        entering.effects,
+        method,
+        design,
+        entering.positions,
+        found,
+        terms,
+        described,
+        sampling,
+        df,
+        _joint(found, design, df),
+        q,
+        q_df,
+        float(chi2_upper(q, q_df)),
         (*entering.aside, *_notes(found, codes, described, x)),
-    )  # fmt: skip
+    )
 
 
 def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
@@ -359,7 +414,8 @@ def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
                     df[j] = min(df[j], code.max() + 1.0 - p)
     if (df < 1).any():
         raise ValueError(
-            f"{int(codes[0].max()) + 1} groups leave no degrees of freedom for {p} coefficients; leave moderators out"
+            f"{int(codes[0].max()) + 1} groups leave no degrees of freedom for {p} coefficients;"
+            " leave moderators out"
         )
     return df
 
@@ -372,17 +428,21 @@ def _joint(found: components.Components, design: Design, df: FloatArray) -> Join
     return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
 
 
-def _notes(found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray) -> list[str]:
+def _notes(
+    found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray
+) -> list[str]:
     notes = []
     groups = int(codes[0].max()) + 1
     if len(codes) > 1 and groups <= _FEW_FOR_TWO_LEVELS:
         notes.append(
-            f"{groups} groups cannot tell the variance between {described[0]} groups from the variance "
-            f"within them; aggregate the effects of each to one instead"
+            f"{groups} groups cannot tell the variance between {described[0]} groups from the"
+            " variance within them; aggregate the effects of each to one instead"
         )
     if len(found.modes) > 1:
         others = "; ".join(", ".join(f"{c:.4g}" for c in mode) for mode in found.modes[1:])
-        notes.append(f"the likelihood has several modes; the highest met is returned, others are at {others}")
+        notes.append(
+            f"the likelihood has several modes; the highest met is returned, others are at {others}"
+        )
     return notes
 
 
@@ -398,8 +458,8 @@ def aggregate(
 ) -> Effects:
     """Bring the effects of each trial to one, so that it counts once.
 
-    The same as a multilevel model without variance within trials. Not where the question is how the effects of
-    a trial differ, over time or between arms: that difference is averaged away.
+    The same as a multilevel model without variance within trials. Not where the question is how the
+    effects of a trial differ, over time or between arms: that difference is averaged away.
 
     Parameters
     ----------
@@ -408,8 +468,8 @@ def aggregate(
     by : str
         Column that says which effects belong together.
     rho, time, covariance
-        Sampling covariance, as for `multilevel`; one of `rho` and `covariance` is needed where a trial has
-        several effects, because effects of the same patients are never independent.
+        Sampling covariance, as for `multilevel`; one of `rho` and `covariance` is needed where a
+        trial has several effects, because effects of the same patients are never independent.
     weighted : bool
         Generalised least squares; False takes the plain mean.
     mixed : bool
@@ -418,14 +478,14 @@ def aggregate(
     Returns
     -------
     Effects
-        One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects` says how
-        many went in.
+        One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects`
+        says how many went in.
 
     Raises
     ------
     ValueError
-        If a trial has several effects and neither `rho` nor `covariance` is given, or the sampling covariance
-        is singular.
+        If a trial has several effects and neither `rho` nor `covariance` is given, or the sampling
+        covariance is singular.
 
     Examples
     --------
@@ -443,7 +503,8 @@ def aggregate(
     code, words = pd.factorize(groups)
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(
-            "effects of one trial share patients and are not independent: give rho, their correlation, or covariance"
+            "effects of one trial share patients and are not independent: give rho, their"
+            " correlation, or covariance"
         )
     sampling = _sampling(entering, code.astype(int), rho, time, covariance)
     y = entering.effects.y[entering.positions]
@@ -452,7 +513,9 @@ def aggregate(
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)
     table["study"], table["n_effects"] = [str(word) for word in words], found.made_from
-    corrected = np.array([entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))])
+    corrected = np.array(
+        [entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))]
+    )
     return replace(
         entering.effects,
         y=found.y,

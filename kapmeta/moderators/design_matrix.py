@@ -14,18 +14,21 @@ from kapmeta.results.regressions import Design
 
 __all__ = ["check_design", "design_of"]
 
-_DEPENDENT = 1e-10  # share of a column left by the others, relative to its length, below which it depends on them
+# share of a column left by the others, relative to its length, below which it depends on them
+_DEPENDENT = 1e-10
 
 
-def design_of(moderators: Any, table: pd.DataFrame, labels: tuple[str, ...], *, intercept: bool = True) -> Design:
+def design_of(
+    moderators: Any, table: pd.DataFrame, labels: tuple[str, ...], *, intercept: bool = True
+) -> Design:
     """The moderators of the studies in `table` as a checked design matrix.
 
     Parameters
     ----------
     moderators : str, sequence of str, DataFrame or ndarray
-        A formula (``"~ months + substance"``, needs the package formulaic), names of columns of `table`
-        (numbers as they are, words as one indicator a level but the first), or the design matrix itself, one
-        row a study.
+        A formula (``"~ months + substance"``, needs the package formulaic), names of columns of
+        `table` (numbers as they are, words as one indicator a level but the first), or the design
+        matrix itself, one row a study.
     table : DataFrame
         Rows of the studies.
     labels : tuple of str
@@ -41,7 +44,10 @@ def design_of(moderators: Any, table: pd.DataFrame, labels: tuple[str, ...], *, 
         return _from_matrix(moderators, labels, intercept)
     if isinstance(moderators, Sequence) and all(isinstance(name, str) for name in moderators):
         return _from_columns(list(moderators), table, labels, intercept)
-    raise TypeError(f"moderators must be a formula, column names or a design matrix: got {type(moderators).__name__}")
+    raise TypeError(
+        "moderators must be a formula, column names or a design matrix: got"
+        f" {type(moderators).__name__}"
+    )
 
 
 def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -> None:
@@ -49,7 +55,9 @@ def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -
     for name in names:
         if name not in table:
             columns = ", ".join(map(str, table.columns))
-            raise ValueError(f'no column "{name}" among the moderators of the studies; there are: {columns}')
+            raise ValueError(
+                f'no column "{name}" among the moderators of the studies; there are: {columns}'
+            )
         checking.refuse_first(
             table[name].isna().to_numpy(dtype=bool),
             labels,
@@ -74,13 +82,19 @@ def _levels(column: pd.Series) -> list[Any] | None:
     return sorted(column.dropna().unique(), key=str)
 
 
-def _from_columns(names: list[str], table: pd.DataFrame, labels: tuple[str, ...], intercept: bool) -> Design:
+def _from_columns(
+    names: list[str], table: pd.DataFrame, labels: tuple[str, ...], intercept: bool
+) -> Design:
     _known(names, table, labels)
     factors = {name: _levels(table[name]) for name in names}
     columns = ["intercept"] if intercept else []
     for name, levels in factors.items():
         full = not intercept and levels is not None and not any("[" in c for c in columns)
-        columns += [name] if levels is None else [f"{name}[{level}]" for level in (levels if full else levels[1:])]
+        columns += (
+            [name]
+            if levels is None
+            else [f"{name}[{level}]" for level in (levels if full else levels[1:])]
+        )
 
     def encode(frame: pd.DataFrame) -> FloatArray:
         _known_levels(frame, factors)
@@ -93,32 +107,51 @@ def _from_columns(names: list[str], table: pd.DataFrame, labels: tuple[str, ...]
         return np.column_stack([parts[column] for column in columns])
 
     return Design(
-        encode(table), tuple(columns), 0 if intercept else None,
+        encode(table),
+        tuple(columns),
+        0 if intercept else None,
         f"~ {'' if intercept else '0 + '}{' + '.join(names)}",
-        tuple(names), encode,
-    )  # fmt: skip
+        tuple(names),
+        encode,
+    )
 
 
 def _known_levels(frame: pd.DataFrame, factors: dict[str, list[Any] | None]) -> None:
     for name, levels in factors.items():
-        new = [] if levels is None else [value for value in frame[name].unique() if value not in levels]
+        new = (
+            []
+            if levels is None
+            else [value for value in frame[name].unique() if value not in levels]
+        )
         if new:
-            raise ValueError(f'{name} has no level "{new[0]}" in the fit; it has: {", ".join(map(str, levels or []))}')
+            raise ValueError(
+                f'{name} has no level "{new[0]}" in the fit; it has:'
+                f" {', '.join(map(str, levels or []))}"
+            )
 
 
 def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Design:
     values = np.asarray(matrix, dtype=np.float64)
     values = values[:, None] if values.ndim == 1 else values
     named = isinstance(matrix, pd.DataFrame)
-    names = [str(name) for name in matrix.columns] if named else [f"x{j + 1}" for j in range(values.shape[1])]
+    names = (
+        [str(name) for name in matrix.columns]
+        if named
+        else [f"x{j + 1}" for j in range(values.shape[1])]
+    )
     if len(values) != len(labels):
         raise ValueError(
-            f"the design matrix must have one row a study: got {len(values)} rows for {len(labels)} studies"
+            f"the design matrix must have one row a study: got {len(values)} rows for {len(labels)}"
+            " studies"
         )
     _refuse_gaps(values, names, labels)
     ones = np.flatnonzero((values == 1).all(axis=0))
     if not ones.size and intercept:
-        values, names, ones = np.column_stack([np.ones(len(values)), values]), ["intercept", *names], np.zeros(1, int)
+        values, names, ones = (
+            np.column_stack([np.ones(len(values)), values]),
+            ["intercept", *names],
+            np.zeros(1, int),
+        )
     place = int(ones[0]) if ones.size else None
     if place is not None and not named:
         names[place] = "intercept"
@@ -130,7 +163,9 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
         rows[:, others] = frame[list(variables)].to_numpy(dtype=np.float64)
         return rows
 
-    return Design(values, tuple(names), place, f"~ {' + '.join(variables) or '1'}", variables, encode)
+    return Design(
+        values, tuple(names), place, f"~ {' + '.join(variables) or '1'}", variables, encode
+    )
 
 
 def _refuse_gaps(values: FloatArray, names: list[str], labels: tuple[str, ...]) -> None:
@@ -149,14 +184,21 @@ def _from_formula(formula: str, table: pd.DataFrame, labels: tuple[str, ...]) ->
     found = formulaic.model_matrix(side, table[required] if required else table, output="pandas")
     spec = found.model_spec
     # a factor is written as its column or, to say that numbers are names, as C(column)
-    states = {str(term): list(state.levels) for term, state in (spec.factor_contrasts or {}).items()}
-    factors = {term.removeprefix("C(").split(",")[0].rstrip(")"): levels for term, levels in states.items()}
+    states = {
+        str(term): list(state.levels) for term, state in (spec.factor_contrasts or {}).items()
+    }
+    factors = {
+        term.removeprefix("C(").split(",")[0].rstrip(")"): levels for term, levels in states.items()
+    }
 
     def encode(frame: pd.DataFrame) -> FloatArray:
         _known_levels(frame, {name: levels for name, levels in factors.items() if name in frame})
         return np.asarray(spec.get_model_matrix(frame), dtype=np.float64)
 
-    names = ["intercept" if name == "Intercept" else str(name).replace("[T.", "[") for name in found.columns]
+    names = [
+        "intercept" if name == "Intercept" else str(name).replace("[T.", "[")
+        for name in found.columns
+    ]
     place = names.index("intercept") if "intercept" in names else None
     matrix = np.asarray(found, dtype=np.float64)
     return Design(matrix, tuple(names), place, f"~ {side}", tuple(required), encode)
@@ -168,17 +210,23 @@ def _read_formula(formula: str) -> tuple[str, list[str], Any]:
         import formulaic
     except ImportError:
         raise ImportError(
-            "formulas need the package formulaic: pip install formulaic. Without it give the names of "
-            f"columns, or a design matrix: got the formula {formula!r}"
+            "formulas need the package formulaic: pip install formulaic. Without it give the names"
+            f" of columns, or a design matrix: got the formula {formula!r}"
         ) from None
     side = formula.strip().removeprefix("~").strip()
     if "~" in side:
         wanted = side.split("~")[-1].strip()
         raise ValueError(f'the effects are the left-hand side: write only moderators, "~ {wanted}"')
     try:
-        return side, sorted(str(name) for name in formulaic.Formula(side).required_variables), formulaic
+        return (
+            side,
+            sorted(str(name) for name in formulaic.Formula(side).required_variables),
+            formulaic,
+        )
     except Exception as error:
-        raise ValueError(f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}") from None
+        raise ValueError(
+            f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def check_design(design: Design, labels: tuple[str, ...]) -> None:
@@ -186,16 +234,20 @@ def check_design(design: Design, labels: tuple[str, ...]) -> None:
     x, names = design.matrix, design.names
     k, p = x.shape
     for j, name in enumerate(names):
-        if j != design.intercept and (x[:, j] == x[0, j]).all() and (design.intercept is not None or x[0, j] == 0):
+        if (
+            j != design.intercept
+            and (x[:, j] == x[0, j]).all()
+            and (design.intercept is not None or x[0, j] == 0)
+        ):
             raise ValueError(
-                f'moderator "{name}" is constant: it is {x[0, j]:g} in all {wording.studies(k)} and explains '
-                "nothing; leave it out"
+                f'moderator "{name}" is constant: it is {x[0, j]:g} in all {wording.studies(k)} and'
+                " explains nothing; leave it out"
             )
     if k <= p:
         raise ValueError(
-            f"too many moderators: {p} coefficients ({', '.join(names)}) from {k} studies leave no residual "
-            f"degrees of freedom; {k} studies carry at most {max(k - 2, 0)} moderators, and claims need ten "
-            f"studies for each"
+            f"too many moderators: {p} coefficients ({', '.join(names)}) from {k} studies leave no"
+            f" residual degrees of freedom; {k} studies carry at most {max(k - 2, 0)} moderators,"
+            " and claims need ten studies for each"
         )
     _refuse_collinear(x, names, design.intercept)
     _refuse_lone_study(x, names, labels, design.intercept)
@@ -211,7 +263,8 @@ def _centred(x: FloatArray, intercept: int | None) -> FloatArray:
 
 
 def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | None) -> None:
-    # deviations from the mean: a shift of a moderator must not make it look dependent on the intercept
+    # deviations from the mean: a shift of a moderator must not make it look dependent on the
+    # intercept
     order = [j for j in range(x.shape[1]) if j != intercept]
     unit = _centred(x, intercept)[:, order]
     for place, j in enumerate(order):
@@ -220,23 +273,28 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
         if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT:
             others = [f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT)]
             raise ValueError(
-                f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these {len(x)} '
-                f"studies; "
-                "leave one of them out"
+                f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these'
+                f" {len(x)} studies; leave one of them out"
             )
 
 
-def _refuse_lone_study(x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None) -> None:
+def _refuse_lone_study(
+    x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None
+) -> None:
     """Refuse a study without which a coefficient would not exist: its leverage is 1, its residual always 0."""
     basis = np.linalg.qr(_centred(x, intercept))[0]
     lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT)
     if lone.size:
         i = int(lone[0])
         rest = np.delete(x, i, axis=0)
-        resting = [name for j, name in enumerate(names) if (rest[:, j] == rest[0, j]).all() and x[i, j] != rest[0, j]]
+        resting = [
+            name
+            for j, name in enumerate(names)
+            if (rest[:, j] == rest[0, j]).all() and x[i, j] != rest[0, j]
+        ]
         what = f'"{resting[0]}"' if resting else "a coefficient"
         raise ValueError(
-            f'{what} rests on one study, row {i + 1} ("{labels[i]}"): nothing is left to judge it by. Merge '
-            f"the level "
-            "with another, leave the study out, or use subgroups, which shows a single trial as what it is"
+            f'{what} rests on one study, row {i + 1} ("{labels[i]}"): nothing is left to judge it'
+            " by. Merge the level with another, leave the study out, or use subgroups, which shows"
+            " a single trial as what it is"
         )

@@ -18,14 +18,20 @@ __all__ = ["dose_trend"]
 
 
 def dose_trend(
-    effects: Effects, *, dose_t: str = "dose_t", dose_c: str = "dose_c", covariance: FloatArray | None = None,
-    random_slope: bool = False, level: float = PRIMARY.level,
-) -> DoseTrend:  # fmt: skip
+    effects: Effects,
+    *,
+    dose_t: str = "dose_t",
+    dose_c: str = "dose_c",
+    covariance: FloatArray | None = None,
+    random_slope: bool = False,
+    level: float = PRIMARY.level,
+) -> DoseTrend:
     """Linear trend of the effect with dose, in one stage over all contrasts of doses.
 
-    Not for two doses, which are one comparison, and no test that the course is a straight line: that is
-    assumed. With few trials one slope for all is assumed, and that is what the interval says. A comparison of a high
-    with a low dose is not one with placebo: the low dose counts with its own dose, never as nothing.
+    Not for two doses, which are one comparison, and no test that the course is a straight line:
+    that is assumed. With few trials one slope for all is assumed, and that is what the interval
+    says. A comparison of a high with a low dose is not one with placebo: the low dose counts with
+    its own dose, never as nothing.
 
     Parameters
     ----------
@@ -48,12 +54,13 @@ def dose_trend(
     Raises
     ------
     ValueError
-        With fewer than three different doses, or where a trial has several contrasts and no covariance is given.
+        With fewer than three different doses, or where a trial has several contrasts and no
+        covariance is given.
 
     References
     ----------
-    .. [1] Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response data, with
-       applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309.
+    .. [1] Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response
+       data, with applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309.
        https://doi.org/10.1093/oxfordjournals.aje.a116237
 
     Examples
@@ -68,17 +75,29 @@ def dose_trend(
     0.326
     """
     positions = np.flatnonzero(effects_given(effects).present)
-    frame = checking.columns_of(effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table")
-    high, low = (checking.numbers(frame, name, effects.labels)[positions] for name in ("dose_t", "dose_c"))
+    frame = checking.columns_of(
+        effects.table, {"study": "study", "dose_t": dose_t, "dose_c": dose_c}, "effects.table"
+    )
+    high, low = (
+        checking.numbers(frame, name, effects.labels)[positions] for name in ("dose_t", "dose_c")
+    )
     study = pd.factorize(frame["study"].iloc[positions])[0]
     doses = np.unique(np.concatenate([high, low])).size
     if doses < 3:
-        raise ValueError(f"a trend with dose needs three different doses or more: got {doses}; compare the two instead")
+        raise ValueError(
+            f"a trend with dose needs three different doses or more: got {doses}; compare the two"
+            " instead"
+        )
     if covariance is None and np.bincount(study).max() > 1:
         raise ValueError(
-            "a trial has several contrasts that share patients: give covariance=sampling_covariance(effects)"
+            "a trial has several contrasts that share patients: give"
+            " covariance=sampling_covariance(effects)"
         )
-    v = np.diag(effects.v[positions]) if covariance is None else covariance[np.ix_(positions, positions)]
+    v = (
+        np.diag(effects.v[positions])
+        if covariance is None
+        else covariance[np.ix_(positions, positions)]
+    )
     x, y, tau2 = (high - low)[:, None], effects.y[positions], math.nan
     if random_slope:
         shared = (study[:, None] == study) * np.outer(x, x)
@@ -88,4 +107,6 @@ def dose_trend(
     weight = np.linalg.solve(v, x)
     variance = 1 / float((x.T @ weight)[0, 0])
     slope, se = variance * float((weight.T @ y)[0]), math.sqrt(variance)
-    return DoseTrend(effects, slope, se, tau2, doses, positions.size, checking.proportion(level, "level"))
+    return DoseTrend(
+        effects, slope, se, tau2, doses, positions.size, checking.proportion(level, "level")
+    )

@@ -41,32 +41,34 @@ def meta_regression(
 ) -> MetaRegression:
     """Regress effects on characteristics of the trials.
 
-    Not a way to prove a cause: trials were not randomised to their characteristics, and relations between
-    averages need not hold for patients. With fewer than ten studies a moderator it can only suggest.
+    Not a way to prove a cause: trials were not randomised to their characteristics, and relations
+    between averages need not hold for patients. With fewer than ten studies a moderator it can only
+    suggest.
 
     Parameters
     ----------
     effects : Effects
-        From `kapmeta.risk_ratio` or another effect function, one effect a trial; several dependent effects of
-        a trial belong into `kapmeta.multilevel`.
+        From `kapmeta.risk_ratio` or another effect function, one effect a trial; several dependent
+        effects of a trial belong into `kapmeta.multilevel`.
     moderators : str, sequence of str, DataFrame or ndarray
-        Names of columns of the trials (numbers as they are, words as indicators of all levels but the first);
-        or a formula such as ``"~ months + substance"`` (needs the package formulaic); or the design matrix,
-        one row a study of `effects`.
+        Names of columns of the trials (numbers as they are, words as indicators of all levels but
+        the first); or a formula such as ``"~ months + substance"`` (needs the package formulaic);
+        or the design matrix, one row a study of `effects`.
     model : {"random", "common"}
         Random effects for what the moderators leave, or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
-        `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances and moderators; REML
-        by default.
+        `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances
+        and moderators; REML by default.
     ci : str
-        Test and interval of the coefficients, a word of `kapmeta.core.moderators.regression.INTERVALS`: ``wald``,
-        ``t``, ``hksj``, ``hksj-variance``, ``hksj-hybrid``, ``kr``.
+        Test and interval of the coefficients, a word of
+        `kapmeta.core.moderators.regression.INTERVALS`: ``wald``, ``t``, ``hksj``,
+        ``hksj-variance``, ``hksj-hybrid``, ``kr``.
     level : float
         Confidence level, a proportion.
     intercept : bool
-        Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +`` to leave
-        it out.
+        Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +``
+        to leave it out.
     mixed : bool
         Whether randomised and non-randomised trials may enter together where design is not itself a
         moderator.
@@ -74,21 +76,21 @@ def meta_regression(
     Returns
     -------
     MetaRegression
-        Coefficients, tests, residual heterogeneity, and methods for predictions, contrasts, influence and
-        permutation.
+        Coefficients, tests, residual heterogeneity, and methods for predictions, contrasts,
+        influence and permutation.
 
     Raises
     ------
     ValueError
-        If a moderator is missing, constant or collinear, if a level rests on one study, or if there are more
-        coefficients than the studies carry; the message says which and what to do.
+        If a moderator is missing, constant or collinear, if a level rests on one study, or if there
+        are more coefficients than the studies carry; the message says which and what to do.
 
     References
     ----------
-    .. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted? Stat
-       Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
-    .. [2] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate.
-       Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
+    .. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and
+       interpreted? Stat Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
+    .. [2] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single
+       covariate. Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
 
     Examples
     --------
@@ -107,27 +109,42 @@ def meta_regression(
     labels = tuple(effects.labels[i] for i in positions)
     table = effects.table.iloc[positions].reset_index(drop=True)
     if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(effects):
-        moderators = moderators.iloc[positions] if isinstance(moderators, pd.DataFrame) else moderators[positions]
+        moderators = (
+            moderators.iloc[positions]
+            if isinstance(moderators, pd.DataFrame)
+            else moderators[positions]
+        )
     design = design_of(moderators, table, labels, intercept=intercept)
     check_design(design, labels)
     check_variances(effects.v[positions])
     return _regressed(effects, positions, design, method, aside)
 
 
-def _method(model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float) -> Method:
+def _method(
+    model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float
+) -> Method:
     checking.chosen(model, MODELS, "model")
     checking.chosen(ci, regression.INTERVALS, "interval")
     if model == "common":
         if tau2 is not None:
             raise ValueError(
-                'the common-effect model has no between-study variance; leave tau2 out or use model="random"'
+                "the common-effect model has no between-study variance; leave tau2 out or use"
+                ' model="random"'
             )
         return Method("common", "none", ci, "none", checking.proportion(level, "level"))
     residual_variance.estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
-    return Method("random", PRIMARY.tau2 if tau2 is None else tau2, ci, "none", checking.proportion(level, "level"))
+    return Method(
+        "random",
+        PRIMARY.tau2 if tau2 is None else tau2,
+        ci,
+        "none",
+        checking.proportion(level, "level"),
+    )
 
 
-def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
+def _entering(
+    effects: Effects, moderators: Any, mixed: bool
+) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
     """Effects that may be regressed together, the positions of those that enter, and what was set aside."""
     effects_given(effects)
     named = (
@@ -138,7 +155,9 @@ def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, 
         else ""
     )
     asked = [name for name in ("contrast", "randomised") if name in named]
-    question, aside = one_question(replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed)
+    question, aside = one_question(
+        replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed
+    )
     effects = replace(question, table=effects.table)
     positions = np.flatnonzero(effects.present)
     if not positions.size:
@@ -147,15 +166,22 @@ def _entering(effects: Effects, moderators: Any, mixed: bool) -> tuple[Effects, 
 
 
 def _regressed(
-    effects: Effects, positions: npt.NDArray[np.int_], design: Design, method: Method, aside: tuple[str, ...]
+    effects: Effects,
+    positions: npt.NDArray[np.int_],
+    design: Design,
+    method: Method,
+    aside: tuple[str, ...],
 ) -> MetaRegression:
     y, v, x = effects.y[positions], effects.v[positions], design.matrix
     z, _ = regression.orthonormal(x)
     random = method.model == "random"
-    found = regression.fit(y, v, x, tau2=method.tau2 if random else 0.0, ci=method.ci, level=method.level)
+    found = regression.fit(
+        y, v, x, tau2=method.tau2 if random else 0.0, ci=method.ci, level=method.level
+    )
     if found.status == Status.REFUSED:
         raise ValueError(
-            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g}); use ci="{PRIMARY.ci}"'
+            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
+            f' use ci="{PRIMARY.ci}"'
         )
     low, high = residual_variance.q_profile(y, v, z, level=method.level)
     h2 = (
@@ -165,14 +191,31 @@ def _regressed(
     )
     modes: tuple[float, ...] = ()
     if method.tau2 in ("REML", "ML"):
-        modes = tuple(map(float, residual_likelihood.local_maxima(y, v, z, restricted=method.tau2 == "REML")[0]))
+        modes = tuple(
+            map(
+                float,
+                residual_likelihood.local_maxima(y, v, z, restricted=method.tau2 == "REML")[0],
+            )
+        )
     full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
     return MetaRegression(
-        effects, method, design, positions, found, _omnibus(found, design, method.ci),
-        float(low) if random else math.nan, float(high) if random else math.nan,
-        float(chi2_upper(found.q, found.q_df)), 1 - 1 / h2, h2, _explained(y, v, design, found, method),
-        float(full), float(restricted), modes, (*aside, *_notes(design, modes)),
-    )  # fmt: skip
+        effects,
+        method,
+        design,
+        positions,
+        found,
+        _omnibus(found, design, method.ci),
+        float(low) if random else math.nan,
+        float(high) if random else math.nan,
+        float(chi2_upper(found.q, found.q_df)),
+        1 - 1 / h2,
+        h2,
+        _explained(y, v, design, found, method),
+        float(full),
+        float(restricted),
+        modes,
+        (*aside, *_notes(design, modes)),
+    )
 
 
 def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
@@ -185,13 +228,20 @@ def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
     return regression.joint_test(found.beta, found.covariance, rows, np.asarray(df))
 
 
-def _explained(y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method) -> float:
+def _explained(
+    y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method
+) -> float:
     """R2: share of the between-study variance without moderators that they explain, not below 0."""
     ones, x = np.ones((y.size, 1)), regression.orthonormal(design.matrix)[0]
     if x.shape[1] == 1 or not np.allclose(x @ (x.T @ ones), ones, rtol=1e-8, atol=0):
-        return math.nan  # without a common mean among the columns there is nothing that they explain more of
+        return (
+            math.nan
+        )  # without a common mean among the columns there is nothing that they explain more of
     if method.model == "common":
-        total, left = residual_likelihood.residual_q(y, v, ones) / (y.size - 1), found.q / found.q_df
+        total, left = (
+            residual_likelihood.residual_q(y, v, ones) / (y.size - 1),
+            found.q / found.q_df,
+        )
     else:
         total, left = residual_variance.estimator_named(method.tau2)(y, v, ones), found.tau2
     return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
@@ -203,19 +253,22 @@ def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     notes = []
     if k < _STUDIES_PER_MODERATOR * moderators:
         notes.append(
-            f"{k} studies for {moderators} {'moderator' if moderators == 1 else 'moderators'}: too few for "
-            f"claims, which need {_STUDIES_PER_MODERATOR} studies for each; read the result as a suggestion"
+            f"{k} studies for {moderators} {'moderator' if moderators == 1 else 'moderators'}: too"
+            f" few for claims, which need {_STUDIES_PER_MODERATOR} studies for each; read the"
+            " result as a suggestion"
         )
     if len(modes) > 1:
         others = ", ".join(f"{t:.4g}" for t in modes[1:])
         notes.append(
-            f"the likelihood has {len(modes)} modes in tau2; {modes[0]:.4g} is the global one, the others: {others}"
+            f"the likelihood has {len(modes)} modes in tau2; {modes[0]:.4g} is the global one, the"
+            f" others: {others}"
         )
     return notes
 
 
 def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
-    """Likelihood-ratio test of the moderators that `full` has and `reduced` has not; both by ``tau2="ML"``.
+    """Likelihood-ratio test of the moderators that `full` has and `reduced` has not; both by
+    ``tau2="ML"``.
 
     Restricted likelihoods of models with different moderators are not comparable and are refused.
     Anticonservative with few studies: prefer the Hartung-Knapp test of the same coefficients.
@@ -223,19 +276,20 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     Parameters
     ----------
     full, reduced : MetaRegression
-        Fits of the same studies by ``tau2="ML"``; the moderators of `reduced` are some of those of `full`.
+        Fits of the same studies by ``tau2="ML"``; the moderators of `reduced` are some of those of
+        `full`.
 
     Returns
     -------
     Series
-        ``statistic``, ``df``, ``p_value`` (chi-squared), and ``r2``, the share of the between-study variance of
-        `reduced` that `full` explains, not below 0 and nan where there is none.
+        ``statistic``, ``df``, ``p_value`` (chi-squared), and ``r2``, the share of the between-study
+        variance of `reduced` that `full` explains, not below 0 and nan where there is none.
 
     Raises
     ------
     ValueError
-        If a fit is not by maximum likelihood, the fits are of different studies, or the moderators of `reduced`
-        are not some of those of `full`.
+        If a fit is not by maximum likelihood, the fits are of different studies, or the moderators
+        of `reduced` are not some of those of `full`.
 
     Examples
     --------
@@ -250,16 +304,22 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
         checking.instance(fit, MetaRegression, name, "come from meta_regression")
     if full.method.tau2 != "ML" or reduced.method.tau2 != "ML":
         raise ValueError(
-            f'both fits need tau2="ML": got {full.method.tau2} and {reduced.method.tau2}; restricted '
-            f"likelihoods of models "
-            "with different moderators are not comparable"
+            f'both fits need tau2="ML": got {full.method.tau2} and {reduced.method.tau2};'
+            " restricted likelihoods of models with different moderators are not comparable"
         )
     if full.labels != reduced.labels or not np.array_equal(full.y, reduced.y):
-        raise ValueError("both fits must be of the same studies; fit them again on one set of effects")
+        raise ValueError(
+            "both fits must be of the same studies; fit them again on one set of effects"
+        )
     both = np.column_stack([full.design.matrix, reduced.design.matrix])
     df = len(full.names) - len(reduced.names)
     if df < 1 or np.linalg.matrix_rank(both / np.linalg.norm(both, axis=0)) > len(full.names):
-        raise ValueError("the moderators of reduced must be some of those of full; no test exists between these two")
+        raise ValueError(
+            "the moderators of reduced must be some of those of full; no test exists between"
+            " these two"
+        )
     statistic = max(0.0, 2 * (full.loglik - reduced.loglik))
     r2 = max(0.0, 1 - full.tau2 / reduced.tau2) if reduced.tau2 > 0 else math.nan
-    return pd.Series({"statistic": statistic, "df": df, "p_value": float(chi2_upper(statistic, df)), "r2": r2})
+    return pd.Series(
+        {"statistic": statistic, "df": df, "p_value": float(chi2_upper(statistic, df)), "r2": r2}
+    )

@@ -40,8 +40,8 @@ def subgroups(
 ) -> Subgroups:
     """Pool each subgroup of the trials and test whether the subgroups differ.
 
-    With few trials the test has next to no power: a large p-value says that the data cannot distinguish the
-    subgroups, never that they are alike.
+    With few trials the test has next to no power: a large p-value says that the data cannot
+    distinguish the subgroups, never that they are alike.
 
     Parameters
     ----------
@@ -50,18 +50,20 @@ def subgroups(
     by : str or sequence
         Column of the trials, or the subgroup of each.
     common_tau2 : bool
-        One between-study variance for all subgroups, estimated from what is left within them (the default: a
-        subgroup of few trials cannot estimate its own); False gives each its own.
+        One between-study variance for all subgroups, estimated from what is left within them (the
+        default: a subgroup of few trials cannot estimate its own); False gives each its own.
     model, ci, prediction, level, mixed
         As for `kapmeta.pool`.
     tau2 : str
-        Estimator of the between-study variance, a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`.
+        Estimator of the between-study variance, a word of
+        `kapmeta.core.heterogeneity.tau2.ESTIMATORS`.
 
     Returns
     -------
     Subgroups
-        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use model-based
-        standard errors: those scaled by Hartung and Knapp collapse where two trials agree.
+        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use
+        model-based standard errors: those scaled by Hartung and Knapp collapse where two trials
+        agree.
 
     Raises
     ------
@@ -91,7 +93,9 @@ def subgroups(
     name, group = _groups(effects, by, positions)
     codes, words = pd.factorize(group)
     if len(words) < 2:
-        raise ValueError(f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare')
+        raise ValueError(
+            f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare'
+        )
     options: dict[str, Any] = {
         "model": model,
         "ci": ci,
@@ -119,30 +123,43 @@ class _Shared:
         return np.full(v.shape[:-1], self.value)
 
 
-def _groups(effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]) -> tuple[str, pd.Series]:
+def _groups(
+    effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]
+) -> tuple[str, pd.Series]:
     """Name and values of the grouping, of the studies that enter, none missing."""
     if isinstance(by, str):
         if by not in effects.table:
             raise ValueError(
-                f'no column "{by}" among the trials; there are: {", ".join(map(str, effects.table.columns))}'
+                f'no column "{by}" among the trials; there are:'
+                f" {', '.join(map(str, effects.table.columns))}"
             )
         name, values = by, effects.table[by]
     else:
         name, values = "subgroup", pd.Series(list(by))
         if len(values) != len(effects):
-            raise ValueError(f"by must have one value a study: got {len(values)} values for {len(effects)} studies")
+            raise ValueError(
+                f"by must have one value a study: got {len(values)} values for {len(effects)}"
+                " studies"
+            )
     group = values.iloc[positions].reset_index(drop=True)
     checking.refuse_first(
         group.isna().to_numpy(dtype=bool),
         tuple(effects.labels[i] for i in positions),
         lambda i: f"{name} is missing",
-        lambda i: "every study needs a subgroup; give it, or leave the study out with effects.select and say why",
+        lambda i: (
+            "every study needs a subgroup; give it, or leave the study out with effects.select and"
+            " say why"
+        ),
     )
     return name, group
 
 
 def _shared(
-    effects: Effects, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_], tau2: str, level: float
+    effects: Effects,
+    positions: npt.NDArray[np.int_],
+    codes: npt.NDArray[np.int_],
+    tau2: str,
+    level: float,
 ) -> _Shared:
     """Residual variance of the regression on subgroup indicators."""
     y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
@@ -151,23 +168,33 @@ def _shared(
     return _Shared(value, float(low), float(high), tau2)
 
 
-def _pool_group(part: Effects, shared: _Shared | None, tau2: str, options: dict[str, Any]) -> Pooled:
+def _pool_group(
+    part: Effects, shared: _Shared | None, tau2: str, options: dict[str, Any]
+) -> Pooled:
     if shared is None:
         return pool(part, **options, tau2=tau2 if options["model"] == "random" else None)
     pooled = pool(part, **options, tau2=shared)
     if pooled.k < 2:
         return pooled
     return replace(
-        pooled, method=replace(pooled.method, tau2=shared.estimator),
-        tau2_low=shared.low, tau2_high=shared.high,
+        pooled,
+        method=replace(pooled.method, tau2=shared.estimator),
+        tau2_low=shared.low,
+        tau2_high=shared.high,
         notes=(*pooled.notes, "the between-study variance is common to all subgroups"),
-    )  # fmt: skip
+    )
 
 
 def _compared(
-    effects: Effects, name: str, positions: npt.NDArray[np.int_], codes: npt.NDArray[np.int_],
-    pooled: dict[str, Pooled], overall: Pooled, shared: _Shared | None, aside: tuple[str, ...],
-) -> Subgroups:  # fmt: skip
+    effects: Effects,
+    name: str,
+    positions: npt.NDArray[np.int_],
+    codes: npt.NDArray[np.int_],
+    pooled: dict[str, Pooled],
+    overall: Pooled,
+    shared: _Shared | None,
+    aside: tuple[str, ...],
+) -> Subgroups:
     """The subgroups with the tests between them."""
     y, v = effects.y[positions], effects.v[positions]
     own = [p.tau2 if p.k > 1 and p.method.model == "random" else 0.0 for p in pooled.values()]
@@ -185,9 +212,21 @@ def _compared(
         joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
         f, f_df, f_p = float(joint.statistic), float(joint.df2), float(joint.p_value)
     return Subgroups(
-        effects, name, pooled, overall, shared is not None, shared.value if shared else math.nan, se,
-        q, float(df), float(chi2_upper(q, df)), f, f_df, f_p, (*aside, *_limits_of_test(pooled, codes.size)),
-    )  # fmt: skip
+        effects,
+        name,
+        pooled,
+        overall,
+        shared is not None,
+        shared.value if shared else math.nan,
+        se,
+        q,
+        float(df),
+        float(chi2_upper(q, df)),
+        f,
+        f_df,
+        f_p,
+        (*aside, *_limits_of_test(pooled, codes.size)),
+    )
 
 
 def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
@@ -195,8 +234,9 @@ def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
     notes = []
     if k < _STUDIES_PER_MODERATOR * (len(pooled) - 1):
         notes.append(
-            f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a large "
-            f"p-value means that the data cannot distinguish the subgroups, not that there is no difference"
+            f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a"
+            " large p-value means that the data cannot distinguish the subgroups, not that there"
+            " is no difference"
         )
     single = [name for name, p in pooled.items() if p.k == 1]
     if single:

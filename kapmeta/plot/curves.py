@@ -16,7 +16,16 @@ from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_si
 from kapmeta.plot.forest_page.notes import plain, sentences, tied
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import GREYS, band, columns_of, dots, effects_of, line, measure_words, ten
+from kapmeta.plot.panel.marks import (
+    GREYS,
+    band,
+    columns_of,
+    dots,
+    effects_of,
+    line,
+    measure_words,
+    ten,
+)
 from kapmeta.plot.style import CATEGORICAL, Theme, light, theme_named
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
@@ -38,8 +47,9 @@ def posterior(
 ) -> Axes:
     """Posterior densities of the mean effect and of the effect in a new study.
 
-    The filled part holds the credible interval; the probability on the far side of no effect stands in the
-    legend. The height is per unit of the analysis scale (log for ratios), so that areas are probabilities.
+    The filled part holds the credible interval; the probability on the far side of no effect stands
+    in the legend. The height is per unit of the analysis scale (log for ratios), so that areas are
+    probabilities.
 
     Parameters
     ----------
@@ -73,11 +83,15 @@ def posterior(
     'log'
     """
     if not callable(getattr(result, "density", None)):
-        raise TypeError(f"posterior draws a Posterior with its density, got {type(result).__name__}")
+        raise TypeError(
+            f"posterior draws a Posterior with its density, got {type(result).__name__}"
+        )
     look, effects, scale = theme_named(theme), result.effects, result.scale
     left, right = _reach(result)
     x = np.linspace(left, right, POINTS)
-    mean, new = (np.asarray(result.density(x, new_study=which), dtype=float) for which in (False, True))
+    mean, new = (
+        np.asarray(result.density(x, new_study=which), dtype=float) for which in (False, True)
+    )
     top = 1.08 * float(max(mean.max(), new.max()))
     level = wording.percent(result.method.level)
     unit = f"log {scale.short}" if scale.ratio else scale.short
@@ -86,7 +100,9 @@ def posterior(
         if scale.null is not None
         else ""
     )
-    limits = wording.interval_text(*(float(scale.shown(v)) for v in (result.estimate, result.low, result.high)))
+    limits = wording.interval_text(
+        *(float(scale.shown(v)) for v in (result.estimate, result.low, result.high))
+    )
     panel = framed(
         Frame(
             x=axis_of(scale.shown(x), log=scale.ratio, ends=_pair(scale.shown([left, right]))),
@@ -96,9 +112,15 @@ def posterior(
             name=f"Posterior: {scale.name} of {effects.event}",
             alt=f"Posterior densities. {result.alt_text()}",
             title=title,
-            notes=tuple(map(tied, sentences(filter(None, map(plain, result.notes))))) + texts_of(notes),
+            notes=tuple(map(tied, sentences(filter(None, map(plain, result.notes)))))
+            + texts_of(notes),
             keys=(
-                Key("patch", light(look.square), tied(f"Mean effect {limits}, {level} CrI{above}"), edge=look.diamond),
+                Key(
+                    "patch",
+                    light(look.square),
+                    tied(f"Mean effect {limits}, {level} CrI{above}"),
+                    edge=look.diamond,
+                ),
                 Key("--", look.prediction, "Effect in a new study"),
             ),
             ratio=0.55,
@@ -122,7 +144,8 @@ def _reach(result: Posterior) -> tuple[float, float]:
     """Ends of the axis on the analysis scale: both densities, and no effect."""
     low, high, far, near = result.low, result.high, result.prediction_low, result.prediction_high
     ends = _wide(result.estimate, low, high, 1.5), _wide(result.estimate, far, near, 1.25)
-    # tails of a new study's effect may go on for ever: three times the reach of the mean is enough to see them
+    # tails of a new study's effect may go on for ever: three times the reach of the mean is enough
+    # to see them
     left = max(min(ends[0][0], ends[1][0]), result.estimate - 3.0 * (result.estimate - low))
     right = min(max(ends[0][1], ends[1][1]), result.estimate + 3.0 * (high - result.estimate))
     null = 0.0 if result.scale.null is not None else result.estimate
@@ -161,8 +184,9 @@ def prior_scale(
 ) -> Axes:
     """How the posterior mean effect moves with the scale of the half-normal prior of tau.
 
-    Belongs to every Bayesian pool of few studies: their data say little of tau, so the prior does. Dots mark
-    the usual scales 0.25, 0.5 and 1; the scale at which the interval first includes no effect is drawn.
+    Belongs to every Bayesian pool of few studies: their data say little of tau, so the prior does.
+    Dots mark the usual scales 0.25, 0.5 and 1; the scale at which the interval first includes no
+    effect is drawn.
 
     Parameters
     ----------
@@ -204,14 +228,26 @@ def prior_scale(
     panel = framed(
         Frame(
             x=axis_of([0.0, float(x.max())], ends=(0.0, float(x.max()))),
-            y=axis_of(frame["estimate"], low=frame["low"], high=frame["high"], log=scale.ratio, null=scale.null),
+            y=axis_of(
+                frame["estimate"],
+                low=frame["low"],
+                high=frame["high"],
+                log=scale.ratio,
+                null=scale.null,
+            ),
             x_label="Scale of the half-normal prior of τ",
             y_label=measure_words(effects),
             name=f"Prior scale: {scale.name} of {effects.event}",
-            alt=f"Posterior mean effect against the prior scale of tau. {' '.join(told)} {result.alt_text()}",
+            alt=(
+                f"Posterior mean effect against the prior scale of tau. {' '.join(told)}"
+                f" {result.alt_text()}"
+            ),
             title=title,
             notes=(*told, *texts_of(notes)),
-            keys=(Key("-", look.diamond, "Posterior median"), Key("patch", GREYS[2], f"{level} CrI", edge=look.quiet)),
+            keys=(
+                Key("-", look.diamond, "Posterior median"),
+                Key("patch", GREYS[2], f"{level} CrI", edge=look.quiet),
+            ),
             ratio=0.6,
         ),
         look,
@@ -223,8 +259,17 @@ def prior_scale(
     if scale.null is not None:
         line(panel, x[[0, -1]], [scale.null] * 2, look.text, order=1.5)
         if 0 < tips <= x.max():
-            line(panel, [tips] * 2, [panel.y.low, panel.y.high], look.prediction, (0, (4, 2.5)), 1.6)
-    dots(panel, marks["scale"].to_numpy(), marks["estimate"].to_numpy(), np.full(3, 0.7), look.square, look.interval)
+            line(
+                panel, [tips] * 2, [panel.y.low, panel.y.high], look.prediction, (0, (4, 2.5)), 1.6
+            )
+    dots(
+        panel,
+        marks["scale"].to_numpy(),
+        marks["estimate"].to_numpy(),
+        np.full(3, 0.7),
+        look.square,
+        look.interval,
+    )
     return panel.ax
 
 
@@ -237,11 +282,13 @@ def drapery(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Drapery plot: the p-value of every possible effect, for each study and for the pooled result [1]_.
+    """Drapery plot: the p-value of every possible effect, for each study and for the pooled result
+    [1]_.
 
-    Read across at a height to get the interval at that level: it frees the reader from the single level 0.05.
-    Curves of studies are Wald curves; the pooled one is that of the interval given. Not for pooled limits that
-    do not lie evenly about the estimate (profile likelihood, exact): those have another curve.
+    Read across at a height to get the interval at that level: it frees the reader from the single
+    level 0.05. Curves of studies are Wald curves; the pooled one is that of the interval given. Not
+    for pooled limits that do not lie evenly about the estimate (profile likelihood, exact): those
+    have another curve.
 
     Parameters
     ----------
@@ -262,8 +309,8 @@ def drapery(
 
     References
     ----------
-    .. [1] Rücker G, Schwarzer G. Beyond the forest plot: the drapery plot. Res Synth Methods 2021;12:13-19.
-       https://doi.org/10.1002/jrsm.1410
+    .. [1] Rücker G, Schwarzer G. Beyond the forest plot: the drapery plot. Res Synth Methods
+       2021;12:13-19. https://doi.org/10.1002/jrsm.1410
 
     Examples
     --------
@@ -280,7 +327,10 @@ def drapery(
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     scale = effects.scale
     reach = 2.2 * np.median(se) + (y.max() - y.min())
-    low, high = max(float((y - 3 * se).min()), y.min() - reach), min(float((y + 3 * se).max()), y.max() + reach)
+    low, high = (
+        max(float((y - 3 * se).min()), y.min() - reach),
+        min(float((y + 3 * se).max()), y.max() + reach),
+    )
     pad = 0.03 * (max(high, 0.0) - min(low, 0.0))
     x = np.linspace(min(low, -pad), max(high, pad), 2 * POINTS)
     level = 0.95 if pooled is None else pooled.method.level
@@ -293,11 +343,21 @@ def drapery(
             x_label=measure_words(effects),
             y_label="p-value (two-sided)",
             name=f"Drapery plot: {scale.name} of {effects.event}",
-            alt=f"Drapery plot of {wording.studies(effects.k)}: p-values of every possible {scale.name}. "
+            alt=(
+                f"Drapery plot of {wording.studies(effects.k)}: p-values of every possible"
+                f" {scale.name}. "
+            )
             + (pooled_sentence(pooled) if pooled else ""),
             title=title,
             notes=texts_of(notes),
-            keys=(*keys, Key("--", look.quiet, tied(f"p = {1 - level:.3g}: ends of the {wording.percent(level)} CI"))),
+            keys=(
+                *keys,
+                Key(
+                    "--",
+                    look.quiet,
+                    tied(f"p = {1 - level:.3g}: ends of the {wording.percent(level)} CI"),
+                ),
+            ),
             ratio=0.65,
             sides=tuple(effects.favours) if scale.null is not None else (),
         ),
@@ -308,13 +368,21 @@ def drapery(
     for centre, error in zip(y, se, strict=True):
         at = _grid(x, centre, error)
         panel.ax.plot(
-            ten(scale.shown(at)), ten(2 * normal_cdf(-np.abs((at - centre) / error))), color=look.quiet,
-            lw=0.7 * panel.scale, alpha=0.8, zorder=2,
-        )  # fmt: skip
+            ten(scale.shown(at)),
+            ten(2 * normal_cdf(-np.abs((at - centre) / error))),
+            color=look.quiet,
+            lw=0.7 * panel.scale,
+            alpha=0.8,
+            zorder=2,
+        )
     if pooled:
         at = _grid(x, pooled.estimate, pooled.se)
         panel.ax.plot(
-            ten(scale.shown(at)), ten(_p_curve(pooled, at)), color=look.diamond, lw=2.2 * panel.scale, zorder=4
+            ten(scale.shown(at)),
+            ten(_p_curve(pooled, at)),
+            color=look.diamond,
+            lw=2.2 * panel.scale,
+            zorder=4,
         )
     if scale.null is not None:
         line(panel, [scale.null] * 2, [0, 1], look.text, order=1.5)
@@ -332,10 +400,12 @@ def _p_curve(pooled: Pooled, x: FloatArray) -> FloatArray:
     """Two-sided p-values of effects `x`, such that the interval given holds those above 1 - level."""
     half = (pooled.high - pooled.low) / 2
     middle = (pooled.high + pooled.low) / 2
-    if not math.isclose(middle, pooled.estimate, rel_tol=1e-6, abs_tol=1e-6 * half) or not math.isfinite(half):
+    if not math.isclose(
+        middle, pooled.estimate, rel_tol=1e-6, abs_tol=1e-6 * half
+    ) or not math.isfinite(half):
         raise ValueError(
-            "drapery needs pooled limits that lie evenly about the estimate; pool with a Wald, t or Hartung-Knapp "
-            "interval, or draw the effects alone"
+            "drapery needs pooled limits that lie evenly about the estimate; pool with a Wald, t or"
+            " Hartung-Knapp interval, or draw the effects alone"
         )
     se = half / float(t_quantile((1 + pooled.method.level) / 2, pooled.df))
     return np.asarray(t_two_sided((x - pooled.estimate) / se, pooled.df))
@@ -353,13 +423,14 @@ def follow_up(
 ) -> Axes:
     """Course of a proportion over time in each arm, with intervals.
 
-    Points are what was observed; the lines between them only lead the eye. Not for pooled trials: trials
-    followed for different times make a course that no one has.
+    Points are what was observed; the lines between them only lead the eye. Not for pooled trials:
+    trials followed for different times make a course that no one has.
 
     Parameters
     ----------
     result : DataFrame, or result with to_frame()
-        Columns arm, months, proportion and, where known, low and high (proportions). Or a `FollowUp`.
+        Columns arm, months, proportion and, where known, low and high (proportions). Or a
+        `FollowUp`.
     ax, theme, title, notes, width
         As in `posterior`.
     event : str
@@ -388,11 +459,17 @@ def follow_up(
     look, frame = theme_named(theme), _course(result)
     arms = list(dict.fromkeys(frame["arm"].astype(str)))
     if len(arms) > len(CATEGORICAL):
-        raise ValueError(f"follow_up tells {len(CATEGORICAL)} arms apart at most; there are {len(arms)}")
-    signs = tuple(zip(("o", "s", "D", "^", "v"), ("-", "--", ":", "-.", "-"), CATEGORICAL, strict=True))[: len(arms)]
+        raise ValueError(
+            f"follow_up tells {len(CATEGORICAL)} arms apart at most; there are {len(arms)}"
+        )
+    signs = tuple(
+        zip(("o", "s", "D", "^", "v"), ("-", "--", ":", "-.", "-"), CATEGORICAL, strict=True)
+    )[: len(arms)]
     months = frame["months"].to_numpy(dtype=float)
     last = float(months.max()) or 1.0
-    top = min(1.0, 1.05 * float(np.nanmax(frame[["proportion", "high"]].to_numpy(dtype=float))) or 1.0)
+    top = min(
+        1.0, 1.05 * float(np.nanmax(frame[["proportion", "high"]].to_numpy(dtype=float))) or 1.0
+    )
     told = zip(frame["arm"], frame["proportion"].astype(float), months, strict=True)
     each = [f"{arm} {100 * share:.0f} % at {month:g} months" for arm, share, month in told]
     panel = framed(
@@ -405,7 +482,9 @@ def follow_up(
             alt=f"Course over time: {'; '.join(each)}.",
             title=title,
             notes=texts_of(notes),
-            keys=tuple(Key(mark, colour, arm) for arm, (mark, _, colour) in zip(arms, signs, strict=True)),
+            keys=tuple(
+                Key(mark, colour, arm) for arm, (mark, _, colour) in zip(arms, signs, strict=True)
+            ),
             ratio=0.62,
         ),
         look,
@@ -433,13 +512,33 @@ def _course(result: Any) -> pd.DataFrame:
     return frame.assign(**lacking).dropna(subset=["months", "proportion"])
 
 
-def _arm(panel: Panel, rows: pd.DataFrame, shift: float, mark: str, dashes: str, colour: str) -> None:
+def _arm(
+    panel: Panel, rows: pd.DataFrame, shift: float, mark: str, dashes: str, colour: str
+) -> None:
     """Points with their limits, moved a little aside so that the arms' limits do not hide each other."""
-    x, y = rows["months"].to_numpy(dtype=float) + shift, 100 * rows["proportion"].to_numpy(dtype=float)
+    x, y = (
+        rows["months"].to_numpy(dtype=float) + shift,
+        100 * rows["proportion"].to_numpy(dtype=float),
+    )
     low, high = (100 * rows[name].to_numpy(dtype=float) for name in ("low", "high"))
     known = np.isfinite(low + high)
-    panel.ax.vlines(ten(x[known]), ten(low[known]), ten(high[known]), color=colour, lw=1.1 * panel.scale, zorder=3)
+    panel.ax.vlines(
+        ten(x[known]),
+        ten(low[known]),
+        ten(high[known]),
+        color=colour,
+        lw=1.1 * panel.scale,
+        zorder=3,
+    )
     line(panel, x, y, colour, dashes, 2.5)
     panel.ax.plot(
-        ten(x), ten(y), ls="none", marker=mark, ms=0.72 * panel.em, mfc=colour, mec=colour, zorder=4, clip_on=False
+        ten(x),
+        ten(y),
+        ls="none",
+        marker=mark,
+        ms=0.72 * panel.em,
+        mfc=colour,
+        mec=colour,
+        zorder=4,
+        clip_on=False,
     )

@@ -43,28 +43,33 @@ def forest(
     xlim: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
 ) -> Axes:
-    """Forest plot of a result: trials with their counts, effects, weights and evidence, and what was pooled.
+    """Forest plot of a result: trials with their counts, effects, weights and evidence, and what
+    was pooled.
 
-    Every number stands in the result's ``to_frame()``. One trial gets no diamond. Trials without an estimate
-    are listed in grey with the reason. Intervals that leave the axis end in an arrow, as do infinite limits.
-    Which side favours which arm comes from the effects. Not for more than some sixty trials on one page.
+    Every number stands in the result's ``to_frame()``. One trial gets no diamond. Trials without an
+    estimate are listed in grey with the reason. Intervals that leave the axis end in an arrow, as
+    do infinite limits. Which side favours which arm comes from the effects. Not for more than some
+    sixty trials on one page.
 
     Parameters
     ----------
     result : Effects, Pooled, Posterior, Subgroups, sequence of Pooled or Subgroups, or mapping of str to Pooled
-        Effects alone are shown trial by trial. Several pooled results of the same effects give a diamond each
-        under one set of trials. `Subgroups`, or a mapping, give subgroups, each with its trials, diamond and
-        heterogeneity; several `Subgroups`, or a mapping to lists of Pooled, give each subgroup a diamond a model.
+        Effects alone are shown trial by trial. Several pooled results of the same effects give a
+        diamond each under one set of trials. `Subgroups`, or a mapping, give subgroups, each with
+        its trials, diamond and heterogeneity; several `Subgroups`, or a mapping to lists of Pooled,
+        give each subgroup a diamond a model.
     ax : Axes, optional
-        Where to draw, also in subplots and subfigures. The columns take their room from it, and type
-        shrinks, to 5 points at the least, if it is too small; `size` tells what would fit. Without it a
-        figure is made.
+        Where to draw, also in subplots and subfigures. The columns take their room from it, and
+        type shrinks, to 5 points at the least, if it is too small; `size` tells what would fit.
+        Without it a figure is made.
     overall : Pooled or sequence of Pooled, optional
         The result over all subgroups, below them, for each model; weights are then shares in it.
     theme : str or Theme
-        A word of `kapmeta.plot.style.THEMES`: ``kapmeta``, ``revman``, ``jama``, ``bmj``, ``minimal``.
+        A word of `kapmeta.plot.style.THEMES`: ``kapmeta``, ``revman``, ``jama``, ``bmj``,
+        ``minimal``.
     left, right : iterable of str or Column
-        More columns: names of columns of the trials, or `Column` for another head, format or alignment.
+        More columns: names of columns of the trials, or `Column` for another head, format or
+        alignment.
     drop : iterable of str
         Names of columns to leave out.
     studies : bool
@@ -72,14 +77,15 @@ def forest(
     prediction : {"bar", "density"}
         How the effect in a new study is drawn: its interval as a bar, or its density.
     shrunken : DataFrame, optional
-        Estimates of the studies drawn towards the mean, as ``Posterior.shrunken()``: columns study, estimate, low
-        and high, one row a study pooled.
+        Estimates of the studies drawn towards the mean, as ``Posterior.shrunken()``: columns study,
+        estimate, low and high, one row a study pooled.
     title : str
         Above the plot; wrapped.
     notes : iterable of str
         More lines below the plot; wrapped.
     width : float or str, optional
-        Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`; by default as wide as needed.
+        Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`; by default as wide
+        as needed.
     xlim : tuple of float, optional
         Ends of the axis on the scale shown.
     ticks : sequence of float, optional
@@ -88,12 +94,14 @@ def forest(
     Returns
     -------
     Axes
-        The panel of the plot; its x axis is the effect on the scale shown, so lines can be added to it.
+        The panel of the plot; its x axis is the effect on the scale shown, so lines can be added to
+        it.
 
     Raises
     ------
     ValueError
-        For an unknown theme or column, results of different measures or studies, or too little room.
+        For an unknown theme or column, results of different measures or studies, or too little
+        room.
     TypeError
         If `result` is something else.
 
@@ -110,9 +118,18 @@ def forest(
     """
     look = theme_named(theme)
     contents = forest_contents(
-        result, overall, look, left=left, right=right, drop=drop, studies=studies, title=title, notes=notes,
-        prediction=prediction, shrunken=shrunken,
-    )  # fmt: skip
+        result,
+        overall,
+        look,
+        left=left,
+        right=right,
+        drop=drop,
+        studies=studies,
+        title=title,
+        notes=notes,
+        prediction=prediction,
+        shrunken=shrunken,
+    )
     return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
 
 
@@ -132,8 +149,8 @@ def sweep(
 ) -> Axes:
     """Forest plot of analyses instead of trials: leave-one-out, cumulative, or any other sweep.
 
-    The dotted line is the analysis with nothing changed, shown as a diamond below the others. Not for sweeps
-    of thousands of analyses: those are clouds, not rows.
+    The dotted line is the analysis with nothing changed, shown as a diamond below the others. Not
+    for sweeps of thousands of analyses: those are clouds, not rows.
 
     Parameters
     ----------
@@ -167,9 +184,13 @@ def sweep(
     'log'
     """
     if not isinstance(result, Sweep):
-        raise TypeError(f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest")
+        raise TypeError(
+            f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
+        )
     look = theme_named(theme)
-    contents = sweep_contents(result, look, left=left, right=right, drop=drop, title=title, notes=notes)
+    contents = sweep_contents(
+        result, look, left=left, right=right, drop=drop, title=title, notes=notes
+    )
     return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
 
 
@@ -186,7 +207,8 @@ def size(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> tuple[float, float]:
-    """Width and height in inches of the figure that holds the plot of `result` at its full type size.
+    """Width and height in inches of the figure that holds the plot of `result` at its full type
+    size.
 
     Parameters
     ----------
@@ -210,7 +232,9 @@ def size(
     """
     look = theme_named(theme)
     if isinstance(result, Sweep):
-        contents = sweep_contents(result, look, left=left, right=right, drop=drop, title=title, notes=notes)
+        contents = sweep_contents(
+            result, look, left=left, right=right, drop=drop, title=title, notes=notes
+        )
     else:
         contents = forest_contents(
             result,
@@ -241,17 +265,23 @@ def drawn_page(contents: Contents, theme: Theme, request: Request) -> Axes:
 def _points(width: float | str | None) -> float:
     if isinstance(width, str):
         if width not in WIDTHS:
-            raise ValueError(f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}')
+            raise ValueError(
+                f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
+            )
         width = WIDTHS[width]
     return math.nan if width is None else 72.0 * width
 
 
-def _plotted(contents: Contents, theme: Theme, ax: Axes | None, width: float | str | None, request: Request) -> Axes:
+def _plotted(
+    contents: Contents, theme: Theme, ax: Axes | None, width: float | str | None, request: Request
+) -> Axes:
     if ax is None:
         fitted = page(contents, theme, request._replace(width=_points(width), margin=MARGIN))
         ax, scale = _own_axes(fitted, theme), 1.0
     elif width is not None:
-        raise ValueError("width= is for figures that forest makes; on a given ax the width is that of the ax")
+        raise ValueError(
+            "width= is for figures that forest makes; on a given ax the width is that of the ax"
+        )
     else:
         fitted, scale = _in_slot(contents, theme, ax, request)
     return _drawn(fitted, contents, theme, ax, scale)
@@ -278,11 +308,18 @@ def _inches(fitted: Page) -> tuple[float, float]:
     return math.ceil(fitted.width / 0.72 - 1e-9) / 100, math.ceil(fitted.height / 0.72 - 1e-9) / 100
 
 
-def _panel(fitted: Page, slot: Bbox, width: float, height: float) -> tuple[float, float, float, float]:
+def _panel(
+    fitted: Page, slot: Bbox, width: float, height: float
+) -> tuple[float, float, float, float]:
     """The panel of a page as left, bottom, width, height in the coordinates in which `slot` is given."""
     x, y = slot.width / width, slot.height / height
     bottom = slot.y1 - (fitted.top + fitted.panel_height) * y
-    return slot.x0 + fitted.sheet.panel_x * x, bottom, fitted.sheet.panel * x, fitted.panel_height * y
+    return (
+        slot.x0 + fitted.sheet.panel_x * x,
+        bottom,
+        fitted.sheet.panel * x,
+        fitted.panel_height * y,
+    )
 
 
 def _in_slot(contents: Contents, theme: Theme, ax: Axes, request: Request) -> tuple[Page, float]:
@@ -305,14 +342,19 @@ def _in_slot(contents: Contents, theme: Theme, ax: Axes, request: Request) -> tu
             fitted = _stretched(contents, theme, asked, fitted, height / scale)
             ax.set_position(_panel(fitted, slot, width / scale, height / scale))
             return fitted, float(scale)
-        why = f"its rows need {fitted.height * scale / 72:.1f} in of height at {LEAST_POINTS:g} points"
+        why = (
+            f"its rows need {fitted.height * scale / 72:.1f} in of height at {LEAST_POINTS:g}"
+            " points"
+        )
     raise ValueError(
         f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}; "
         "kapmeta.plot.size(result) tells the figure size that fits"
     )
 
 
-def _stretched(contents: Contents, theme: Theme, request: Request, fitted: Page, height: float) -> Page:
+def _stretched(
+    contents: Contents, theme: Theme, request: Request, fitted: Page, height: float
+) -> Page:
     """The page with its rows farther apart where there is height to spare."""
     spare = (height - fitted.height) / max(sum(tall for _, _, tall in fitted.rows), 1.0)
     stretch = min(MOST_STRETCH, 1 + 0.98 * spare)

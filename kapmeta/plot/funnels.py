@@ -30,7 +30,10 @@ from kapmeta.results.small_study import AdjustedEffect
 __all__ = ["funnel", "radial"]
 
 FEWEST = 10
-WARNING = "Fewer than 10 studies: an asymmetric funnel cannot be told from chance here, and no test of it is reliable."
+WARNING = (
+    "Fewer than 10 studies: an asymmetric funnel cannot be told from chance here, and no test of it"
+    " is reliable."
+)
 
 
 def funnel(
@@ -48,26 +51,27 @@ def funnel(
 ) -> Axes:
     """Contour-enhanced funnel plot: each study's effect against its standard error.
 
-    Shading shows where a study would be significant against no effect [1]_, so that a gap can be read: studies
-    missing from the white middle speak for selection by significance, a gap in the shaded part for something
-    else. Dashed lines hold 95 % of studies about the pooled estimate if there is no heterogeneity. Not to be
-    read with few studies: below ten the figure says so.
+    Shading shows where a study would be significant against no effect [1]_, so that a gap can be
+    read: studies missing from the white middle speak for selection by significance, a gap in the
+    shaded part for something else. Dashed lines hold 95 % of studies about the pooled estimate if
+    there is no heterogeneity. Not to be read with few studies: below ten the figure says so.
 
     Parameters
     ----------
     result : Effects or Pooled
-        Effects, or a pooled result for the line at its estimate. Rows of its table whose column ``filled`` is
-        true are drawn hollow.
+        Effects, or a pooled result for the line at its estimate. Rows of its table whose column
+        ``filled`` is true are drawn hollow.
     ax : Axes, optional
         Where to draw.
     contours : sequence of float
         Levels of significance contours, as confidence levels; empty for none.
     test : optional
-        Result of an asymmetry test; the first line of its ``summary()`` stands in the notes. The line of a test that
-        regresses the effect on the standard error is drawn.
+        Result of an asymmetry test; the first line of its ``summary()`` stands in the notes. The
+        line of a test that regresses the effect on the standard error is drawn.
     adjusted : iterable of AdjustedEffect
-        Up to four results of `kapmeta.trim_and_fill`, `kapmeta.pet_peese`, `kapmeta.limit_meta_analysis` or
-        `kapmeta.selection_model`: a line at each adjusted effect, and the studies that trim and fill adds, hollow.
+        Up to four results of `kapmeta.trim_and_fill`, `kapmeta.pet_peese`,
+        `kapmeta.limit_meta_analysis` or `kapmeta.selection_model`: a line at each adjusted effect,
+        and the studies that trim and fill adds, hollow.
     names : bool
         Whether studies are named.
     theme : str or Theme
@@ -87,13 +91,14 @@ def funnel(
     Raises
     ------
     ValueError
-        If no study carries an estimate, or adjusted effects are more than four or of another measure.
+        If no study carries an estimate, or adjusted effects are more than four or of another
+        measure.
 
     References
     ----------
-    .. [1] Peters JL, Sutton AJ, Jones DR, Abrams KR, Rushton L. Contour-enhanced meta-analysis funnel plots
-       help distinguish publication bias from other causes of asymmetry. J Clin Epidemiol 2008;61:991-996.
-       https://doi.org/10.1016/j.jclinepi.2007.11.010
+    .. [1] Peters JL, Sutton AJ, Jones DR, Abrams KR, Rushton L. Contour-enhanced meta-analysis
+       funnel plots help distinguish publication bias from other causes of asymmetry. J Clin
+       Epidemiol 2008;61:991-996. https://doi.org/10.1016/j.jclinepi.2007.11.010
 
     Examples
     --------
@@ -108,12 +113,20 @@ def funnel(
     look, effects = theme_named(theme), effects_of(result, "funnel")
     _, se, shown = _present(effects)
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
-    z = [float(normal_quantile((1 + level) / 2)) for level in contours] if effects.scale.null is not None else []
+    z = (
+        [float(normal_quantile((1 + level) / 2)) for level in contours]
+        if effects.scale.null is not None
+        else []
+    )
     deepest = 1.06 * float(se.max()) or 1.0
     extra = _adjustments(adjusted, effects)
     filled = _filled(effects)
     added_y, added_se = _added(extra)
-    told = [] if test is None else [re.sub(r"(?<!\w)-(?=\d)", "−", str(test.summary()).splitlines()[0])]
+    told = (
+        []
+        if test is None
+        else [re.sub(r"(?<!\w)-(?=\d)", "−", str(test.summary()).splitlines()[0])]
+    )
     lines = _lines(look, test, extra, deepest)
     warning = [WARNING] if effects.k < FEWEST else []
     more = (*warning, *sentences(told), *texts_of(notes))
@@ -122,7 +135,11 @@ def funnel(
     edges = [middle - reach, middle + reach] if pooled else []
     edges += [*added_y, *(end for line in lines for end in line.effect)]
     frame = Frame(
-        x=axis_of(np.append(shown, effects.scale.shown(edges)), log=effects.scale.ratio, null=effects.scale.null),
+        x=axis_of(
+            np.append(shown, effects.scale.shown(edges)),
+            log=effects.scale.ratio,
+            null=effects.scale.null,
+        ),
         y=axis_of([0.0, deepest], ends=(0.0, deepest)),
         x_label=measure_words(effects),
         y_label="Standard error" + (" (log scale)" if effects.scale.ratio else ""),
@@ -130,7 +147,9 @@ def funnel(
         alt=_funnel_alt(effects, se, [*warning, *told, *(f"{_told(one)}." for one in extra)]),
         title=title,
         notes=tuple(map(tied, more)),
-        keys=tuple(_funnel_keys(look, z, contours, pooled, lines, bool(filled.any()) or added_y.size > 0)),
+        keys=tuple(
+            _funnel_keys(look, z, contours, pooled, lines, bool(filled.any()) or added_y.size > 0)
+        ),
         ratio=0.82,
         down=True,
         names=_names(effects, shown, se, *_sloping(effects, middle, deepest)) if names else None,
@@ -141,10 +160,17 @@ def funnel(
         _funnel_lines(panel, effects, pooled.estimate, deepest)
     for line in lines:
         panel.ax.plot(
-            ten(effects.scale.shown(line.effect)), ten(line.se), color=line.colour, ls=line.style,
-            lw=1.3 * panel.scale, zorder=2.1,
-        )  # fmt: skip
-    hollow = (np.append(shown[filled], effects.scale.shown(added_y)), np.append(se[filled], added_se))
+            ten(effects.scale.shown(line.effect)),
+            ten(line.se),
+            color=line.colour,
+            ls=line.style,
+            lw=1.3 * panel.scale,
+            zorder=2.1,
+        )
+    hollow = (
+        np.append(shown[filled], effects.scale.shown(added_y)),
+        np.append(se[filled], added_se),
+    )
     for (x, y), fill in (((shown[~filled], se[~filled]), look.square), (hollow, look.paper)):
         dots(panel, x, y, np.full(x.size, DOT), fill, look.interval)
     return panel.ax
@@ -160,16 +186,22 @@ class _Line(NamedTuple):
     colour: str
 
 
-def _adjustments(adjusted: Iterable[AdjustedEffect], effects: Effects) -> tuple[AdjustedEffect, ...]:
+def _adjustments(
+    adjusted: Iterable[AdjustedEffect], effects: Effects
+) -> tuple[AdjustedEffect, ...]:
     """Adjusted effects that can stand in this funnel."""
     if isinstance(adjusted, AdjustedEffect):
         raise TypeError("adjusted is one result; give a list of results")
     given = tuple(adjusted)
     for one in given:
         if not isinstance(one, AdjustedEffect):
-            raise TypeError(f"adjusted holds results of trim_and_fill and its like: got {type(one).__name__}")
+            raise TypeError(
+                f"adjusted holds results of trim_and_fill and its like: got {type(one).__name__}"
+            )
         if one.effects.measure != effects.measure:
-            raise ValueError(f"an adjusted {one.scale.name} has no place in a funnel of the {effects.scale.name}")
+            raise ValueError(
+                f"an adjusted {one.scale.name} has no place in a funnel of the {effects.scale.name}"
+            )
     if len(given) > len(_STYLES):
         raise ValueError(f"a funnel holds up to {len(_STYLES)} adjusted effects: got {len(given)}")
     return given
@@ -177,7 +209,10 @@ def _adjustments(adjusted: Iterable[AdjustedEffect], effects: Effects) -> tuple[
 
 def _added(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:
     """Effects and standard errors of studies that an adjustment filled in."""
-    rows = [one.studies.loc[one.studies["row"] == "filled", ["y", "v"]].to_numpy(dtype=np.float64) for one in adjusted]
+    rows = [
+        one.studies.loc[one.studies["row"] == "filled", ["y", "v"]].to_numpy(dtype=np.float64)
+        for one in adjusted
+    ]
     y, v = np.concatenate([np.zeros((0, 2)), *rows]).T
     return y, np.sqrt(v)
 
@@ -185,13 +220,17 @@ def _added(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:
 def _told(one: AdjustedEffect) -> str:
     """``Trim and fill: RR 1.19 (1.08 to 1.31)``."""
     numbers = (float(one.scale.shown(x)) for x in (one.estimate, one.low, one.high))
-    return f"{one.name[0].upper()}{one.name[1:]}: {one.scale.short} {wording.interval_text(*numbers)}"
+    return (
+        f"{one.name[0].upper()}{one.name[1:]}: {one.scale.short} {wording.interval_text(*numbers)}"
+    )
 
 
 _STYLES = (":", "-.", ":", "-.")
 
 
-def _lines(theme: Theme, test: Any, adjusted: Sequence[AdjustedEffect], deepest: float) -> list[_Line]:
+def _lines(
+    theme: Theme, test: Any, adjusted: Sequence[AdjustedEffect], deepest: float
+) -> list[_Line]:
     """Adjusted effects upright, and the line of a test that regresses the effect on the standard error."""
     se = np.array([0.0, deepest])
     colours = (theme.prediction, theme.prediction, theme.square, theme.square)
@@ -200,7 +239,9 @@ def _lines(theme: Theme, test: Any, adjusted: Sequence[AdjustedEffect], deepest:
         for one, style, colour in zip(adjusted, _STYLES, colours, strict=False)
     ]
     if getattr(test, "method", "") in ("egger", "egger-mixed", "thompson"):
-        lines.append(_Line(f"{test.name}: line", test.intercept + test.slope * se, se, "-", theme.prediction))
+        lines.append(
+            _Line(f"{test.name}: line", test.intercept + test.slope * se, se, "-", theme.prediction)
+        )
     return lines
 
 
@@ -223,16 +264,21 @@ def _filled(effects: Effects) -> Any:
 
 def _funnel_alt(effects: Effects, se: FloatArray, told: Sequence[str]) -> str:
     head = (
-        f"Funnel plot of the {effects.scale.name} of {effects.event} against its standard error, "
-        f"{wording.studies(effects.k)}; standard errors from {wording.number(se.min())} to {wording.number(se.max())}."
+        f"Funnel plot of the {effects.scale.name} of {effects.event} against its standard error,"
+        f" {wording.studies(effects.k)}; standard errors from {wording.number(se.min())} to"
+        f" {wording.number(se.max())}."
     )
     return " ".join([head, *sentences(told)])
 
 
 def _funnel_keys(
-    theme: Theme, z: Sequence[float], contours: Sequence[float], pooled: Pooled | None, lines: Sequence[_Line],
+    theme: Theme,
+    z: Sequence[float],
+    contours: Sequence[float],
+    pooled: Pooled | None,
+    lines: Sequence[_Line],
     filled: bool,
-) -> Iterable[Key]:  # fmt: skip
+) -> Iterable[Key]:
     if z:
         levels = [f"{1 - level:.3g}" for level in sorted(contours)]
         bands = [f"p > {levels[0]}", *(f"{a} > p > {b}" for a, b in pairwise(levels))]
@@ -259,21 +305,36 @@ def _contours(panel: Panel, effects: Effects, z: Sequence[float], deepest: float
     ends = [panel.x.low, panel.x.high]
     shades = _shades(len(z) + 1)
     corners = [[(ends[0], 0.0), (ends[1], 0.0), (ends[1], deepest), (ends[0], deepest)]]
-    panel.ax.add_collection(PolyCollection(corners, facecolors=shades[-1], edgecolors="none", zorder=0.1), False)
+    panel.ax.add_collection(
+        PolyCollection(corners, facecolors=shades[-1], edgecolors="none", zorder=0.1), False
+    )
     for multiple, grey in zip(sorted(z)[::-1], shades[-2::-1], strict=True):
         left, right = effects.scale.shown(-multiple * se), effects.scale.shown(multiple * se)
-        outline = [*zip(ten(left), ten(se), strict=True), *zip(ten(right)[::-1], ten(se)[::-1], strict=True)]
-        panel.ax.add_collection(PolyCollection([outline], facecolors=grey, edgecolors="none", zorder=0.2), False)
+        outline = [
+            *zip(ten(left), ten(se), strict=True),
+            *zip(ten(right)[::-1], ten(se)[::-1], strict=True),
+        ]
+        panel.ax.add_collection(
+            PolyCollection([outline], facecolors=grey, edgecolors="none", zorder=0.2), False
+        )
     null = effects.scale.null
     if null is not None:
-        panel.ax.plot([null, null], [0, deepest], color=panel.theme.quiet, lw=0.8 * panel.scale, zorder=1)
+        panel.ax.plot(
+            [null, null], [0, deepest], color=panel.theme.quiet, lw=0.8 * panel.scale, zorder=1
+        )
 
 
-def _sloping(effects: Effects, centre: float, deepest: float) -> list[tuple[FloatArray, FloatArray]]:
+def _sloping(
+    effects: Effects, centre: float, deepest: float
+) -> list[tuple[FloatArray, FloatArray]]:
     """The line of no effect, the pooled estimate, and the limits on both sides of it."""
     se = np.linspace(0.0, deepest, 60)
     z = float(normal_quantile(0.975))
-    null = [] if effects.scale.null is None else [(np.full(2, effects.scale.null), np.array([0.0, deepest]))]
+    null = (
+        []
+        if effects.scale.null is None
+        else [(np.full(2, effects.scale.null), np.array([0.0, deepest]))]
+    )
     lines = [(effects.scale.shown(centre + side * se), se) for side in (0.0, -z, z)]
     return null + (lines if math.isfinite(centre) else [])
 
@@ -281,7 +342,12 @@ def _sloping(effects: Effects, centre: float, deepest: float) -> list[tuple[Floa
 def _funnel_lines(panel: Panel, effects: Effects, centre: float, deepest: float) -> None:
     for n, (x, y) in enumerate(_sloping(effects, centre, deepest)[-3:]):
         panel.ax.plot(
-            ten(x), ten(y), color=panel.theme.diamond, ls=(0, (4, 2.5)) if n else "-", lw=1.1 * panel.scale, zorder=2
+            ten(x),
+            ten(y),
+            color=panel.theme.diamond,
+            ls=(0, (4, 2.5)) if n else "-",
+            lw=1.1 * panel.scale,
+            zorder=2,
         )
 
 
@@ -295,11 +361,13 @@ def radial(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Radial (Galbraith) plot: each study's effect over its standard error against its precision [1]_.
+    """Radial (Galbraith) plot: each study's effect over its standard error against its precision
+    [1]_.
 
-    A line from the origin through a point ends at that study's effect on the right edge; precise studies stand far
-    right. The band holds 95 % of studies that share the pooled effect: those outside make the heterogeneity.
-    Under random effects the standard errors include the between-study variance. Not with one study.
+    A line from the origin through a point ends at that study's effect on the right edge; precise
+    studies stand far right. The band holds 95 % of studies that share the pooled effect: those
+    outside make the heterogeneity. Under random effects the standard errors include the
+    between-study variance. Not with one study.
 
     Parameters
     ----------
@@ -322,8 +390,8 @@ def radial(
 
     References
     ----------
-    .. [1] Galbraith RF. Graphical display of estimates having differing standard errors. Technometrics
-       1988;30:271-281. https://doi.org/10.1080/00401706.1988.10488400
+    .. [1] Galbraith RF. Graphical display of estimates having differing standard errors.
+       Technometrics 1988;30:271-281. https://doi.org/10.1080/00401706.1988.10488400
 
     Examples
     --------
@@ -360,9 +428,13 @@ def radial(
         ),
         ratio=0.8,
         right=_right_room(effects, high, reach),
-        names=_names(effects, x, y * x, ([0, reach], [0, 0]), ([0, reach], [0, result.estimate * reach]))
-        if names
-        else None,
+        names=(
+            _names(
+                effects, x, y * x, ([0, reach], [0, 0]), ([0, reach], [0, result.estimate * reach])
+            )
+            if names
+            else None
+        ),
     )
     panel = framed(frame, look, ax, width)
     _band(panel, result.estimate, z, reach)
@@ -374,7 +446,9 @@ def radial(
 def _right_room(effects: Effects, heights: FloatArray, reach: float) -> float:
     """Ems for labels of effects on the right edge, by the longest that may be needed."""
     shown = effects.scale.shown(np.array(_padded(heights)) / reach)
-    step = 1.0 if effects.scale.ratio else 0.25  # differences are labelled in steps as fine as 0.025 up to 0.1
+    step = (
+        1.0 if effects.scale.ratio else 0.25
+    )  # differences are labelled in steps as fine as 0.025 up to 0.1
     words = [f"{step * 10.0 ** math.floor(math.log10(abs(x))):.6g}" for x in shown if x]
     return max(3.4, *(1.2 + 0.64 * (len(word) + (not effects.scale.ratio)) for word in words))
 
@@ -387,9 +461,15 @@ def _padded(values: FloatArray) -> tuple[float, float]:
 def _band(panel: Panel, slope: float, z: float, reach: float) -> None:
     ends = np.array([0.0, reach])
     corners = [(0.0, -z), (reach, slope * reach - z), (reach, slope * reach + z), (0.0, z)]
-    panel.ax.add_collection(PolyCollection([corners], facecolors=GREYS[1], edgecolors="none", zorder=0.2), False)
-    panel.ax.plot(ends, ten(slope * ends), color=panel.theme.diamond, lw=1.2 * panel.scale, zorder=2)
-    panel.ax.plot(ends, [0.0, 0.0], color=panel.theme.quiet, lw=0.8 * panel.scale, ls=(0, (1.5, 2)), zorder=1)
+    panel.ax.add_collection(
+        PolyCollection([corners], facecolors=GREYS[1], edgecolors="none", zorder=0.2), False
+    )
+    panel.ax.plot(
+        ends, ten(slope * ends), color=panel.theme.diamond, lw=1.2 * panel.scale, zorder=2
+    )
+    panel.ax.plot(
+        ends, [0.0, 0.0], color=panel.theme.quiet, lw=0.8 * panel.scale, ls=(0, (1.5, 2)), zorder=1
+    )
 
 
 def _arc(panel: Panel, effects: Effects, y: FloatArray, reach: float) -> None:
@@ -401,15 +481,21 @@ def _arc(panel: Panel, effects: Effects, y: FloatArray, reach: float) -> None:
         return all(b - a >= 1.5 * em for a, b in pairwise(places))
 
     shown = effects.scale.shown([low, high])
-    axis = _arc_axis(effects, shown, lambda places, labels: fits([p * panel.height for p in places], labels))
+    axis = _arc_axis(
+        effects, shown, lambda places, labels: fits([p * panel.height for p in places], labels)
+    )
     for value, label in zip(axis.ticks, axis.labels, strict=True):
         slope = math.log(value) if effects.scale.ratio else value
         up = (slope * reach - panel.y.low) / (panel.y.high - panel.y.low) * panel.height
         if 0 <= up <= panel.height:
             panel.ax.plot(
-                [1.0, 1 + 0.38 * em / panel.width], [up / panel.height] * 2, transform=panel.ax.transAxes,
-                color=panel.theme.text, lw=0.8 * panel.scale, clip_on=False,
-            )  # fmt: skip
+                [1.0, 1 + 0.38 * em / panel.width],
+                [up / panel.height] * 2,
+                transform=panel.ax.transAxes,
+                color=panel.theme.text,
+                lw=0.8 * panel.scale,
+                clip_on=False,
+            )
             panel.write(panel.width + 0.8 * em, up - 0.36 * em, label)
     panel.ax.spines["right"].set_visible(True)
     head = effects.scale.short
@@ -419,4 +505,6 @@ def _arc(panel: Panel, effects: Effects, y: FloatArray, reach: float) -> None:
 
 def _arc_axis(effects: Effects, shown: FloatArray, fits: Fits) -> EffectAxis:
     ends = (float(shown[0]), float(shown[1]))
-    return effect_axis(shown, shown, shown, effects.scale.null, log=effects.scale.ratio, fits=fits, ends=ends)
+    return effect_axis(
+        shown, shown, shown, effects.scale.null, log=effects.scale.ratio, fits=fits, ends=ends
+    )

@@ -25,7 +25,11 @@ from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["influence"]
 
-ROW, HEAD, MARGIN = 1.6, 3.2, 0.12  # ems of a row and of the heads; share of a panel free on either side
+ROW, HEAD, MARGIN = (
+    1.6,
+    3.2,
+    0.12,
+)  # ems of a row and of the heads; share of a panel free on either side
 SIGNED = ("rstudent", "dffits", "dfbetas")
 NEEDED = ("rstudent", "dffits", "cook", "covariance_ratio", "hat", "dfbetas")
 FEWEST = 3
@@ -62,16 +66,17 @@ def influence(
 ) -> Axes:
     """Influence panel: every deletion diagnostic of every study [1]_.
 
-    Each panel is one diagnostic on a scale of its own, each row a study. Solid lines stand where a study changes
-    nothing: at 0, at a covariance ratio of 1, and at tau2 and Q with all studies. Dashed lines are cut-offs; studies
-    beyond one are diamonds. The cut-offs are those of the R package metafor, whose documentation calls them somewhat
-    arbitrary: they say which trial to read again, not which to leave out. With fewer than five studies there are none.
+    Each panel is one diagnostic on a scale of its own, each row a study. Solid lines stand where a
+    study changes nothing: at 0, at a covariance ratio of 1, and at tau2 and Q with all studies.
+    Dashed lines are cut-offs; studies beyond one are diamonds. The cut-offs are those of the R
+    package metafor, whose documentation calls them somewhat arbitrary: they say which trial to read
+    again, not which to leave out. With fewer than five studies there are none.
 
     Parameters
     ----------
     result : Sweep or DataFrame
-        What `kapmeta.influence` returned, or its columns with `study` or `left_out`; a frame has no values with all
-        studies.
+        What `kapmeta.influence` returned, or its columns with `study` or `left_out`; a frame has no
+        values with all studies.
     ax, theme, title, notes
         As in `kapmeta.plot.labbe`.
     width : float or str, optional
@@ -80,8 +85,8 @@ def influence(
     Returns
     -------
     Axes
-        y counts the studies, x the panels: the first lies from 0 to 1. A diagnostic that the method does not have has
-        no panel, and a note says so.
+        y counts the studies, x the panels: the first lies from 0 to 1. A diagnostic that the method
+        does not have has no panel, and a note says so.
 
     Raises
     ------
@@ -90,8 +95,8 @@ def influence(
 
     References
     ----------
-    .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods
-       2010;1:112-125. https://doi.org/10.1002/jrsm.11
+    .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth
+       Methods 2010;1:112-125. https://doi.org/10.1002/jrsm.11
 
     Examples
     --------
@@ -119,8 +124,10 @@ def influence(
             alt=_alt(frame, labels, flagged),
             title=title,
             notes=(
-                *_about_cut_offs(shown, len(labels)), *_about_gaps(frame, shown),
-                *sentences(getattr(result, "notes", ())), *texts_of(notes),
+                *_about_cut_offs(shown, len(labels)),
+                *_about_gaps(frame, shown),
+                *sentences(getattr(result, "notes", ())),
+                *texts_of(notes),
             ),
             keys=tuple(_keys(look, flagged, len(labels))),
             height=ROW * len(labels) + HEAD,
@@ -133,7 +140,7 @@ def influence(
         look,
         ax,
         "page" if ax is None and width is None else width,
-    )  # fmt: skip
+    )
     _guides(panel, len(labels), len(shown))
     for j, name in enumerate(shown):
         _drawn(panel, j, name, frame[name].to_numpy(dtype=float), flagged[name], _idle(name, base))
@@ -166,7 +173,9 @@ def _across(heads: Sequence[str]) -> AxisMaker:
 
 
 def _alt(frame: pd.DataFrame, labels: Sequence[str], flagged: Mapping[str, BoolArray]) -> str:
-    head = f"Influence of {wording.studies(len(labels))} on the pooled result, each left out in turn."
+    head = (
+        f"Influence of {wording.studies(len(labels))} on the pooled result, each left out in turn."
+    )
     cook = frame["cook"].to_numpy(dtype=float)
     if np.isfinite(cook).any():
         most = int(np.nanargmax(np.where(np.isfinite(cook), cook, np.nan)))
@@ -185,7 +194,8 @@ def _about_cut_offs(shown: Sequence[str], k: int) -> Iterable[str]:
     if k < FEWEST_FLAGGED:
         return
     each = [
-        f"{DIAGNOSTICS[name].head} {'±' if name in SIGNED else ''}{wording.number(CUT_OFFS[name].at(k))}"
+        f"{DIAGNOSTICS[name].head}"
+        f" {'±' if name in SIGNED else ''}{wording.number(CUT_OFFS[name].at(k))}"
         f"{CUT_OFFS[name].rule and f' ({CUT_OFFS[name].rule})'}"
         for name in shown
         if name in CUT_OFFS
@@ -198,7 +208,11 @@ def _about_gaps(frame: pd.DataFrame, shown: Sequence[str]) -> Iterable[str]:
     lacking = [DIAGNOSTICS[name].head for name in DIAGNOSTICS if name not in shown]
     if lacking:
         yield f"Not defined for this method: {wording.joined(lacking)}."
-    gaps = [DIAGNOSTICS[name].head for name in shown if not np.isfinite(frame[name].to_numpy(dtype=float)).all()]
+    gaps = [
+        DIAGNOSTICS[name].head
+        for name in shown
+        if not np.isfinite(frame[name].to_numpy(dtype=float)).all()
+    ]
     if gaps:
         yield f"No mark where a diagnostic does not exist for a study: {wording.joined(gaps)}."
 
@@ -215,13 +229,20 @@ def _keys(theme: Theme, flagged: Mapping[str, BoolArray], k: int) -> Iterable[Ke
 
 def _guides(panel: Panel, rows: int, panels: int) -> None:
     """A faint line along each row, so that a study is followed across the panels."""
-    along = [[(j + MARGIN / 2, float(i)), (j + 1 - MARGIN / 2, float(i))] for i in range(rows) for j in range(panels)]
+    along = [
+        [(j + MARGIN / 2, float(i)), (j + 1 - MARGIN / 2, float(i))]
+        for i in range(rows)
+        for j in range(panels)
+    ]
     panel.ax.add_collection(
-        LineCollection(along, colors=GREYS[2], linewidths=0.6 * panel.scale, zorder=0.5), autolim=False
+        LineCollection(along, colors=GREYS[2], linewidths=0.6 * panel.scale, zorder=0.5),
+        autolim=False,
     )
 
 
-def _drawn(panel: Panel, j: int, name: str, values: FloatArray, far: BoolArray, idle: float) -> None:
+def _drawn(
+    panel: Panel, j: int, name: str, values: FloatArray, far: BoolArray, idle: float
+) -> None:
     """One panel: head, lines, stems, marks and axis."""
     theme, rows = panel.theme, values.size
     cut = CUT_OFFS[name].at(rows) if name in CUT_OFFS and rows >= FEWEST_FLAGGED else math.nan
@@ -229,16 +250,29 @@ def _drawn(panel: Panel, j: int, name: str, values: FloatArray, far: BoolArray, 
     inside, place = _scale(np.array([*values, idle, *cuts]))
     _head(panel, j, DIAGNOSTICS[name].head)
     _axis(panel, j, inside, place)
-    for x, colour, dashes in ((idle, theme.text, "-"), *((cut, theme.quiet, (0, (4, 2.5))) for cut in cuts)):
+    for x, colour, dashes in (
+        (idle, theme.text, "-"),
+        *((cut, theme.quiet, (0, (4, 2.5))) for cut in cuts),
+    ):
         if math.isfinite(x):
             at = j + place(x)
-            panel.ax.plot(ten([at, at]), [-0.5, rows - 0.5], color=colour, ls=dashes, lw=0.8 * panel.scale, zorder=1)
+            panel.ax.plot(
+                ten([at, at]),
+                [-0.5, rows - 0.5],
+                color=colour,
+                ls=dashes,
+                lw=0.8 * panel.scale,
+                zorder=1,
+            )
     known = np.isfinite(values)
     across, row = ten(j + place(values[known])), np.flatnonzero(known).astype(float)
     if math.isfinite(idle):
-        stems = [[(float(ten(j + place(idle))[0]), y), (x, y)] for x, y in zip(across, row, strict=True)]
+        stems = [
+            [(float(ten(j + place(idle))[0]), y), (x, y)] for x, y in zip(across, row, strict=True)
+        ]
         panel.ax.add_collection(
-            LineCollection(stems, colors=theme.interval, linewidths=0.9 * panel.scale, zorder=2), autolim=False
+            LineCollection(stems, colors=theme.interval, linewidths=0.9 * panel.scale, zorder=2),
+            autolim=False,
         )
     for which, mark, side, fill, edge in (
         (~far[known], "o", DOT, theme.square, theme.interval),
@@ -246,9 +280,15 @@ def _drawn(panel: Panel, j: int, name: str, values: FloatArray, far: BoolArray, 
     ):
         if which.any():
             panel.ax.scatter(
-                across[which], row[which], s=(side * panel.em) ** 2, marker=mark, facecolors=fill, edgecolors=edge,
-                linewidths=0.8 * panel.scale, zorder=4,
-            )  # fmt: skip
+                across[which],
+                row[which],
+                s=(side * panel.em) ** 2,
+                marker=mark,
+                facecolors=fill,
+                edgecolors=edge,
+                linewidths=0.8 * panel.scale,
+                zorder=4,
+            )
 
 
 def _scale(values: FloatArray) -> tuple[tuple[float, float], Callable[[Any], FloatArray]]:
@@ -259,7 +299,9 @@ def _scale(values: FloatArray) -> tuple[tuple[float, float], Callable[[Any], Flo
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
 
     def place(x: Any) -> FloatArray:
-        return np.asarray(MARGIN + (1 - 2 * MARGIN) * (np.asarray(x, dtype=float) - low) / (high - low))
+        return np.asarray(
+            MARGIN + (1 - 2 * MARGIN) * (np.asarray(x, dtype=float) - low) / (high - low)
+        )
 
     return (low, high), place
 
@@ -272,14 +314,20 @@ def _head(panel: Panel, j: int, head: str) -> None:
         panel.write((j + 0.5) * step, first + n * PITCH * em, text, "center")
 
 
-def _axis(panel: Panel, j: int, ends: tuple[float, float], place: Callable[[Any], FloatArray]) -> None:
+def _axis(
+    panel: Panel, j: int, ends: tuple[float, float], place: Callable[[Any], FloatArray]
+) -> None:
     """A line under the panel with two or three labelled values."""
     em, step = panel.font.points, panel.width / panel.x.high
     ticks, labels = _ticks(ends, place, panel)
     across = panel.ax.get_xaxis_transform()
     style: dict[str, Any] = {
-        "color": panel.theme.text, "lw": 0.8 * panel.scale, "transform": across, "clip_on": False, "zorder": 1.5
-    }  # fmt: skip
+        "color": panel.theme.text,
+        "lw": 0.8 * panel.scale,
+        "transform": across,
+        "clip_on": False,
+        "zorder": 1.5,
+    }
     panel.ax.plot([j + MARGIN / 2, j + 1 - MARGIN / 2], [0, 0], **style)
     for tick, label in zip(ticks, labels, strict=True):
         at = float(ten(j + place(tick))[0])

@@ -48,8 +48,8 @@ def risk_of_bias(
     Parameters
     ----------
     result : DataFrame
-        Columns study or study_id, domain, judgement, one row a judgement; as ``evidence.risk_of_bias``. Where a
-        study and domain have several rows the worst is drawn.
+        Columns study or study_id, domain, judgement, one row a judgement; as
+        ``evidence.risk_of_bias``. Where a study and domain have several rows the worst is drawn.
     ax : Axes, optional
         Where to draw.
     labels : mapping, optional
@@ -75,8 +75,9 @@ def risk_of_bias(
 
     References
     ----------
-    .. [1] McGuinness LA, Higgins JPT. Risk-of-bias VISualization (robvis): an R package and Shiny web app for
-       visualizing risk-of-bias assessments. Res Synth Methods 2021;12:55-61. https://doi.org/10.1002/jrsm.1411
+    .. [1] McGuinness LA, Higgins JPT. Risk-of-bias VISualization (robvis): an R package and Shiny
+       web app for visualizing risk-of-bias assessments. Res Synth Methods 2021;12:55-61.
+       https://doi.org/10.1002/jrsm.1411
 
     Examples
     --------
@@ -90,7 +91,9 @@ def risk_of_bias(
     studies, domains = list(table.index), list(table.columns)
     shown = {name: (labels or {}).get(name, name) for name in studies}
     used = [word for word in RISK if (table == word).any(axis=None)]
-    legend = [f"{DOMAINS[name]}" for name in domains if name in DOMAINS and DOMAINS[name] != _head(name)]
+    legend = [
+        f"{DOMAINS[name]}" for name in domains if name in DOMAINS and DOMAINS[name] != _head(name)
+    ]
     panel = framed(
         Frame(
             x=fixed_axis(-0.5, len(domains) - 0.5),
@@ -101,7 +104,9 @@ def risk_of_bias(
             alt=_alt(table, shown),
             title=title,
             notes=(*((f"{'; '.join(legend)}.",) if legend else ()), *texts_of(notes)),
-            keys=tuple(Key("o", RISK[w][1], w.capitalize(), edge=look.quiet, sign=RISK[w][0]) for w in used),
+            keys=tuple(
+                Key("o", RISK[w][1], w.capitalize(), edge=look.quiet, sign=RISK[w][0]) for w in used
+            ),
             height=2.0 * len(studies),
             rows=tuple((i + 0.0, shown[name]) for i, name in enumerate(studies)),
             rows_headed=True,
@@ -112,10 +117,15 @@ def risk_of_bias(
         look,
         ax,
         width,
-    )  # fmt: skip
+    )
     _heads(panel, [_head(name) for name in domains])
     for word in used:
-        at = [(j, i) for i in range(len(studies)) for j in range(len(domains)) if table.iat[i, j] == word]
+        at = [
+            (j, i)
+            for i in range(len(studies))
+            for j in range(len(domains))
+            if table.iat[i, j] == word
+        ]
         _discs(panel, at, word)
     return panel.ax
 
@@ -125,7 +135,9 @@ def _judged(result: Any, name: str) -> pd.DataFrame:
     frame = columns_of(result, ("domain", "judgement"), name)
     key = next((column for column in ("study", "study_id") if column in frame), None)
     if key is None:
-        raise ValueError(f'{name} needs the column "study"; there are: {", ".join(map(str, frame.columns))}')
+        raise ValueError(
+            f'{name} needs the column "study"; there are: {", ".join(map(str, frame.columns))}'
+        )
     order = {word: n for n, word in enumerate(("low", "unclear", "some concerns", "high"))}
     cells: dict[tuple[str, str], str] = {}
     names = zip(frame[key].astype(str), frame["domain"].astype(str), strict=True)
@@ -134,7 +146,9 @@ def _judged(result: Any, name: str) -> pd.DataFrame:
         if word and order[word] >= order.get(cells.get((study, domain), ""), -1):
             cells[study, domain] = word
     studies = list(dict.fromkeys(frame[key].astype(str)))
-    domains = sorted(dict.fromkeys(frame["domain"].astype(str)), key=lambda d: (d.lower() == "overall", d))
+    domains = sorted(
+        dict.fromkeys(frame["domain"].astype(str)), key=lambda d: (d.lower() == "overall", d)
+    )
     rows = [[cells.get((study, domain), "") for domain in domains] for study in studies]
     return pd.DataFrame(rows, index=studies, columns=domains)
 
@@ -148,7 +162,11 @@ def _heads(panel: Panel, heads: Sequence[str]) -> None:
     em, step = panel.font.points, panel.width / len(heads)
     widths = [text_width(head, panel.font, True) for head in heads]
     for j, head in enumerate(heads):
-        beside = [step - min(widths[i], step - 0.6 * em) / 2 - 0.3 * em for i in (j - 1, j + 1) if 0 <= i < len(heads)]
+        beside = [
+            step - min(widths[i], step - 0.6 * em) / 2 - 0.3 * em
+            for i in (j - 1, j + 1)
+            if 0 <= i < len(heads)
+        ]
         most = 2 * min([*beside, *([step / 2 + 1.2 * em] if j == len(heads) - 1 else [])])
         short = head
         while len(short) > 2 and text_width(short, panel.font, True) > most:
@@ -159,12 +177,24 @@ def _heads(panel: Panel, heads: Sequence[str]) -> None:
 def _discs(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
     sign, colour = RISK[word]
     panel.ax.plot(
-        [x for x, _ in at], [y for _, y in at], ls="none", marker="o", ms=1.5 * panel.em, mfc=colour,
-        mec=panel.theme.quiet, mew=0.6 * panel.scale, zorder=4, clip_on=False,
-    )  # fmt: skip
+        [x for x, _ in at],
+        [y for _, y in at],
+        ls="none",
+        marker="o",
+        ms=1.5 * panel.em,
+        mfc=colour,
+        mec=panel.theme.quiet,
+        mew=0.6 * panel.scale,
+        zorder=4,
+        clip_on=False,
+    )
     for x, y in panel.places([x for x, _ in at], [y for _, y in at]):
         panel.write(
-            float(x), float(y) - 0.36 * panel.font.points, sign, "center", colour="#ffffff" if word == "high" else ""
+            float(x),
+            float(y) - 0.36 * panel.font.points,
+            sign,
+            "center",
+            colour="#ffffff" if word == "high" else "",
         )
 
 
@@ -193,8 +223,8 @@ def risk_of_bias_summary(
     result : DataFrame
         As in `risk_of_bias`.
     weights : mapping, optional
-        Weight of each study by its name in the frame; every study counts alike by default. Studies that are not
-        named have no weight.
+        Weight of each study by its name in the frame; every study counts alike by default. Studies
+        that are not named have no weight.
     ax, theme, title, notes, width
         As in `risk_of_bias`.
 
@@ -218,15 +248,23 @@ def risk_of_bias_summary(
     [0.0, 100.0]
     """
     look, table = theme_named(theme), _judged(result, "risk_of_bias_summary")
-    share = np.array([1.0 if weights is None else float(weights.get(str(name), 0.0)) for name in table.index])
+    share = np.array(
+        [1.0 if weights is None else float(weights.get(str(name), 0.0)) for name in table.index]
+    )
     if not share.sum() > 0:
         raise ValueError(f"weights name none of the studies: {', '.join(map(str, table.index))}")
     used = [word for word in RISK if (table == word).any(axis=None)]
     heights = {word: (table == word).to_numpy().T @ share for word in used}
     total = np.sum(list(heights.values()), axis=0)
-    shares = {word: 100 * np.divide(h, total, out=np.zeros_like(h), where=total > 0) for word, h in heights.items()}
+    shares = {
+        word: 100 * np.divide(h, total, out=np.zeros_like(h), where=total > 0)
+        for word, h in heights.items()
+    }
     domains = [DOMAINS.get(str(name), _head(str(name))) for name in table.columns]
-    texts = [f"{d}: " + ", ".join(f"{w} {shares[w][j]:.0f} %" for w in used) for j, d in enumerate(domains)]
+    texts = [
+        f"{d}: " + ", ".join(f"{w} {shares[w][j]:.0f} %" for w in used)
+        for j, d in enumerate(domains)
+    ]
     panel = framed(
         Frame(
             x=axis_of([0.0, 100.0], ends=(0.0, 100.0)),
@@ -238,7 +276,13 @@ def risk_of_bias_summary(
             title=title,
             notes=texts_of(notes),
             keys=tuple(
-                Key("patch", RISK[w][1], f"{RISK[w][0]} {w.capitalize()}", edge=look.text, hatch=HATCHES[w])
+                Key(
+                    "patch",
+                    RISK[w][1],
+                    f"{RISK[w][0]} {w.capitalize()}",
+                    edge=look.text,
+                    hatch=HATCHES[w],
+                )
                 for w in used
             ),
             height=2.1 * len(domains),
@@ -267,13 +311,24 @@ def _bars(panel: Panel, left: Any, share: Any, word: str) -> None:
     ]
     panel.ax.add_collection(
         PolyCollection(
-            boxes, facecolors=colour, edgecolors="#ffffff" if word == "high" else panel.theme.text,
-            hatch=HATCHES[word] or None, linewidths=0.6 * panel.scale, zorder=2,
+            boxes,
+            facecolors=colour,
+            edgecolors="#ffffff" if word == "high" else panel.theme.text,
+            hatch=HATCHES[word] or None,
+            linewidths=0.6 * panel.scale,
+            zorder=2,
         ),
         False,
-    )  # fmt: skip
+    )
     for j, (a, b) in enumerate(zip(left, share, strict=True)):
         x, y = panel.places(a + b / 2, j)
         if b / 100 * panel.width > 1.8 * panel.font.points:
             shade = "#ffffff" if word == "high" else ""
-            panel.write(float(x), float(y) - 0.36 * panel.font.points, sign, "center", colour=shade, backing=colour)
+            panel.write(
+                float(x),
+                float(y) - 0.36 * panel.font.points,
+                sign,
+                "center",
+                colour=shade,
+                backing=colour,
+            )

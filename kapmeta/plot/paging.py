@@ -35,8 +35,8 @@ def forest_pages(
 ) -> tuple[Axes, ...]:
     """Forest plot over several pages, for results of more than some sixty trials.
 
-    Columns, axis and squares are the same on every page, so that pages can be laid side by side. Notes stand
-    on the last. With few enough rows it is the one figure that `forest` draws.
+    Columns, axis and squares are the same on every page, so that pages can be laid side by side.
+    Notes stand on the last. With few enough rows it is the one figure that `forest` draws.
 
     Parameters
     ----------
@@ -69,12 +69,24 @@ def forest_pages(
         raise ValueError(f"rows = {rows} leaves too little on a page; use 5 or more")
     look = theme_named(theme)
     contents = forest_contents(
-        result, overall, look, left=left, right=right, drop=drop, studies=True, title=title, notes=notes
+        result,
+        overall,
+        look,
+        left=left,
+        right=right,
+        drop=drop,
+        studies=True,
+        title=title,
+        notes=notes,
     )
     parts = _parts(contents.rows, rows)
     found = []
     for number, (first, last) in enumerate(parts, start=1):
-        heading = f"{contents.title or contents.name} ({number} of {len(parts)})" if len(parts) > 1 else title
+        heading = (
+            f"{contents.title or contents.name} ({number} of {len(parts)})"
+            if len(parts) > 1
+            else title
+        )
         request = Request(width=page_width(width), ends=xlim, ticks=ticks, rows=(first, last))
         found.append(drawn_page(replace(contents, title=heading), look, request))
     return tuple(found)
@@ -98,4 +110,8 @@ def _parts(rows: Sequence[Row], most: int) -> list[tuple[int, int]]:
 
 
 def _may_break(above: Row, below: Row) -> bool:
-    return above.kind not in ("heading", "gap") and below.kind not in ("pooled", "prediction", "remark")
+    return above.kind not in ("heading", "gap") and below.kind not in (
+        "pooled",
+        "prediction",
+        "remark",
+    )

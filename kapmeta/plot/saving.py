@@ -72,12 +72,13 @@ def save(
     title: str | None = None,
     formats: Iterable[str] = ("svg", "png"),
 ) -> tuple[Path, ...]:
-    """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes every time.
+    """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes every
+    time.
 
-    The whole figure is written, also when one of its axes is given. Text in SVG is drawn as outlines and the
-    file carries ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an inch; PDF embeds its fonts.
-    No date, no software name and no random identifier is written. Not for interactive or cropped output: use
-    Matplotlib's own ``savefig`` for that.
+    The whole figure is written, also when one of its axes is given. Text in SVG is drawn as
+    outlines and the file carries ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an
+    inch; PDF embeds its fonts. No date, no software name and no random identifier is written. Not
+    for interactive or cropped output: use Matplotlib's own ``savefig`` for that.
 
     Parameters
     ----------
@@ -86,7 +87,8 @@ def save(
     stem : str or Path
         Path without suffix; its last part is the name of the figure. The folder must exist.
     alt : str, optional
-        Text alternative; by default that which the plots in the figure have written from their results.
+        Text alternative; by default that which the plots in the figure have written from their
+        results.
     title : str, optional
         Short title inside the file; by default that of the first plot.
     formats : iterable of str
@@ -120,12 +122,19 @@ def save(
     alt = alt if alt is not None else "\n".join(text for _, text in described)
     title = title if title is not None else next((name for name, _ in described), stem.name)
     if not alt.strip():
-        raise ValueError(f'figure "{stem.name}" has no text alternative; give alt="what it shows, and the finding"')
+        raise ValueError(
+            f'figure "{stem.name}" has no text alternative; give alt="what it shows, and the'
+            ' finding"'
+        )
     paths = []
     with matplotlib.rc_context({**_RC, "svg.hashsalt": stem.name}):
         for word in words:
             path = stem.with_name(f"{stem.name}.{word}")
-            path.write_bytes(FORMATS[word](root, stem.name, _UNPRINTABLE.sub("", title), _UNPRINTABLE.sub("", alt)))
+            path.write_bytes(
+                FORMATS[word](
+                    root, stem.name, _UNPRINTABLE.sub("", title), _UNPRINTABLE.sub("", alt)
+                )
+            )
             paths.append(path)
     return tuple(paths)
 
@@ -137,7 +146,11 @@ def _rendered(figure: Figure, word: str, metadata: dict[str, Any], **options: An
 
 
 def _svg(figure: Figure, name: str, title: str, alt: str) -> bytes:
-    drawn = _rendered(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8").replace("\r\n", "\n")
+    drawn = (
+        _rendered(figure, "svg", {"Date": None, "Creator": None})
+        .decode("utf-8")
+        .replace("\r\n", "\n")
+    )
     return _spoken(_renumbered(drawn, name), name, title, alt).encode("utf-8")
 
 
@@ -159,17 +172,24 @@ def _pdf(figure: Figure, name: str, title: str, alt: str) -> bytes:
     return _rendered(figure, "pdf", {**nothing, "Title": title, "Subject": alt})
 
 
-FORMATS: dict[str, Callable[[Figure, str, str, str], bytes]] = {"svg": _svg, "png": _png, "pdf": _pdf}
+FORMATS: dict[str, Callable[[Figure, str, str, str], bytes]] = {
+    "svg": _svg,
+    "png": _png,
+    "pdf": _pdf,
+}
 """File formats by name: each takes the figure, its name, title and text alternative, and gives the bytes."""
 
 
 def _renumbered(svg: str, name: str) -> str:
-    """Identifiers hashed from coordinates become running numbers, prefixed so that files can share one page.
+    """Identifiers hashed from coordinates become running numbers, prefixed so that files can share
+    one page.
 
     A hash of coordinates changes with the last bit of a float, which differs between machines.
     """
     prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    number = {old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(_HASHED.findall(svg)), start=1)}
+    number = {
+        old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(_HASHED.findall(svg)), start=1)
+    }
     if not number:
         return svg
     known = re.compile(r'(?<=[#"])(' + "|".join(map(re.escape, number)) + r')(?=[")])')

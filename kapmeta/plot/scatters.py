@@ -15,7 +15,16 @@ from kapmeta.plot.forest_page.notes import sentences, tied
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import framed
 from kapmeta.plot.panel.labelling import Line, Names
-from kapmeta.plot.panel.marks import DOT, GREYS, band, columns_of, dots, effects_of, line, measure_words
+from kapmeta.plot.panel.marks import (
+    DOT,
+    GREYS,
+    band,
+    columns_of,
+    dots,
+    effects_of,
+    line,
+    measure_words,
+)
 from kapmeta.plot.style import Theme, theme_named
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
@@ -39,9 +48,9 @@ def labbe(
 ) -> Axes:
     """L'Abbé plot: each trial's risk under treatment against its risk under control [1]_.
 
-    Shows at which control risks the effect was seen, which no forest plot tells. Discs have areas as the
-    numbers of participants; the dashed line is the pooled effect at every control risk. Trials without an
-    estimate are hollow. Not for effects that were reported without counts.
+    Shows at which control risks the effect was seen, which no forest plot tells. Discs have areas
+    as the numbers of participants; the dashed line is the pooled effect at every control risk.
+    Trials without an estimate are hollow. Not for effects that were reported without counts.
 
     Parameters
     ----------
@@ -88,14 +97,20 @@ def labbe(
     """
     look, effects = theme_named(theme), effects_of(result, "labbe")
     if not set(COUNTS) <= set(effects.table.columns):
-        raise ValueError("labbe needs the counts events_t, n_t, events_c and n_c; these effects have none")
+        raise ValueError(
+            "labbe needs the counts events_t, n_t, events_c and n_c; these effects have none"
+        )
     events_t, n_t, events_c, n_c = (effects.table[name].to_numpy(dtype=float) for name in COUNTS)
     counted = np.isfinite(events_t + n_t + events_c + n_c)
     if not counted.any():
         raise ValueError("labbe needs trials with counts; there is none")
     with np.errstate(invalid="ignore", divide="ignore"):
         x, y = 100 * events_c / n_c, 100 * events_t / n_t
-    top = min(100.0, 10 * np.ceil(max(np.nanmax(x), np.nanmax(y)) / 10) + (2.5 if max(x.max(), y.max()) < 97 else 0))
+    top = min(
+        100.0,
+        10 * np.ceil(max(np.nanmax(x), np.nanmax(y)) / 10)
+        + (2.5 if max(x.max(), y.max()) < 97 else 0),
+    )
     ends = (-0.03 * top, 1.03 * top)
     sides = _diameters(np.where(counted, n_t + n_c, np.nan))
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
@@ -110,7 +125,11 @@ def labbe(
         alt=_labbe_alt(effects, x, y, pooled),
         title=title,
         notes=texts_of(notes),
-        keys=tuple(_labbe_keys(look, effects, pooled, curve is not None, bool((counted & ~effects.present).any()))),
+        keys=tuple(
+            _labbe_keys(
+                look, effects, pooled, curve is not None, bool((counted & ~effects.present).any())
+            )
+        ),
         ratio=1.0,
         names=Names(x, y, sides, effects.labels, lines) if names else None,
     )
@@ -118,8 +137,18 @@ def labbe(
     line(panel, [0, top], [0, top], look.quiet, order=1)
     if curve:
         line(panel, *curve, look.diamond, (0, (4, 2.5)))
-    for which, fill in ((counted & effects.present, look.square), (counted & ~effects.present, "none")):
-        dots(panel, x[which], y[which], sides[which], fill, look.interval if fill != "none" else look.quiet)
+    for which, fill in (
+        (counted & effects.present, look.square),
+        (counted & ~effects.present, "none"),
+    ):
+        dots(
+            panel,
+            x[which],
+            y[which],
+            sides[which],
+            fill,
+            look.interval if fill != "none" else look.quiet,
+        )
     return panel.ax
 
 
@@ -145,7 +174,9 @@ def _pooled_curve(pooled: Pooled, top: float) -> tuple[FloatArray, FloatArray] |
     return 100 * risk[inside], 100 * treated[inside]
 
 
-def _labbe_keys(theme: Theme, effects: Effects, pooled: Pooled | None, curve: bool, hollow: bool) -> Iterable[Key]:
+def _labbe_keys(
+    theme: Theme, effects: Effects, pooled: Pooled | None, curve: bool, hollow: bool
+) -> Iterable[Key]:
     yield Key("-", theme.quiet, "Equal risks")
     if pooled and curve:
         yield Key("--", theme.diamond, f"Pooled {tied(estimate_text(pooled))}")
@@ -159,7 +190,10 @@ def _labbe_alt(effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | 
         for label, a, b in zip(effects.labels, x, y, strict=True)
         if np.isfinite(a + b)
     ]
-    head = f"L'Abbé plot of {effects.event}, {effects.treatment} against {effects.control}: {'; '.join(each)}."
+    head = (
+        f"L'Abbé plot of {effects.event}, {effects.treatment} against {effects.control}:"
+        f" {'; '.join(each)}."
+    )
     return f"{head} {pooled_sentence(pooled)}" if pooled else head
 
 
@@ -173,10 +207,11 @@ def baujat(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Baujat plot: each study's share in heterogeneity against its pull on the pooled estimate [1]_.
+    """Baujat plot: each study's share in heterogeneity against its pull on the pooled estimate
+    [1]_.
 
-    Studies at the upper right make both the heterogeneity and the result. Not to decide which study to leave
-    out: it says where to look.
+    Studies at the upper right make both the heterogeneity and the result. Not to decide which study
+    to leave out: it says where to look.
 
     Parameters
     ----------
@@ -197,8 +232,9 @@ def baujat(
 
     References
     ----------
-    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
-       application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in
+       meta-analyses: application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652.
+       https://doi.org/10.1002/sim.1221
 
     Examples
     --------
@@ -215,7 +251,9 @@ def baujat(
     known = np.isfinite(x + y)
     if not known.any():
         raise ValueError("baujat needs a study with a contribution and an influence; there is none")
-    first = np.argsort(-np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1))
+    first = np.argsort(
+        -np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1)
+    )
     most = [labels[i] for i in first[: min(3, int(known.sum()))]]
     panel = framed(
         Frame(
@@ -224,11 +262,17 @@ def baujat(
             x_label="Contribution to heterogeneity",
             y_label="Influence on the pooled estimate",
             name="Baujat plot",
-            alt=f"Baujat plot of {wording.studies(int(known.sum()))}. Most to heterogeneity and to the result: "
-            f"{wording.joined(most)}.",
+            alt=(
+                f"Baujat plot of {wording.studies(int(known.sum()))}. Most to heterogeneity and to"
+                f" the result: {wording.joined(most)}."
+            ),
             title=title,
             notes=texts_of(notes),
-            names=Names(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first]) if names else None,
+            names=(
+                Names(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first])
+                if names
+                else None
+            ),
         ),
         look,
         ax,
@@ -253,8 +297,9 @@ def bubble(
 ) -> Axes:
     """Bubble plot of a meta-regression: effects against a moderator, with the fitted line.
 
-    Discs have areas as the weights. The darker band is the confidence interval of the mean effect, the lighter
-    one the prediction interval for a new study. Not for moderators that are words: those are subgroups.
+    Discs have areas as the weights. The darker band is the confidence interval of the mean effect,
+    the lighter one the prediction interval for a new study. Not for moderators that are words:
+    those are subgroups.
 
     Parameters
     ----------
@@ -302,7 +347,9 @@ def bubble(
     fit = _fit(result, name, others, x, prediction)
     frame = _bubble_frame(result, name, others, x, fit, look, title, notes)
     if names:
-        frame = replace(frame, names=Names(x, shown, sides, result.labels, fit.lines(effects.scale.null)))
+        frame = replace(
+            frame, names=Names(x, shown, sides, result.labels, fit.lines(effects.scale.null))
+        )
     panel = framed(frame, look, ax, width)
     if fit.predicts:
         band(panel, fit.x, fit.far, fit.near, GREYS[1], 0.1)
@@ -330,10 +377,15 @@ class _Fit(NamedTuple):
 
     def lines(self, null: float | None) -> list[Line]:
         """The lines that names keep off."""
-        return [(self.x, self.estimate), *([] if null is None else [(self.x[[0, -1]], [null, null])])]
+        return [
+            (self.x, self.estimate),
+            *([] if null is None else [(self.x[[0, -1]], [null, null])]),
+        ]
 
 
-def _fit(result: MetaRegression, name: str, others: Mapping[str, Any], x: FloatArray, prediction: str) -> _Fit:
+def _fit(
+    result: MetaRegression, name: str, others: Mapping[str, Any], x: FloatArray, prediction: str
+) -> _Fit:
     pad = 0.04 * (x.max() - x.min()) or 0.5
     grid = np.linspace(x.min() - pad, x.max() + pad, 81)
     settings = {name: grid, **{key: [value] * grid.size for key, value in others.items()}}
@@ -354,11 +406,19 @@ def _bubble_frame(
 ) -> Frame:
     effects, level = result.effects, wording.percent(result.method.level)
     shown = effects.scale.shown(result.y)
-    held = [tied(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")] if others else []
+    held = (
+        [tied(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")]
+        if others
+        else []
+    )
     return Frame(
         x=axis_of(x, ends=(float(fit.x[0]), float(fit.x[-1]))),
         y=axis_of(
-            [*shown, *fit.estimate], low=fit.low, high=fit.high, log=effects.scale.ratio, null=effects.scale.null
+            [*shown, *fit.estimate],
+            low=fit.low,
+            high=fit.high,
+            log=effects.scale.ratio,
+            null=effects.scale.null,
         ),
         x_label=name.replace("_", " ").capitalize(),
         y_label=measure_words(effects),
@@ -369,12 +429,18 @@ def _bubble_frame(
         keys=(
             Key("-", look.diamond, "Meta-regression"),
             Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
-            *((Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),) if fit.predicts else ()),
+            *(
+                (Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),)
+                if fit.predicts
+                else ()
+            ),
         ),
     )
 
 
-def _moderator(result: MetaRegression, name: str | None, at: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _moderator(
+    result: MetaRegression, name: str | None, at: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """The variable along the axis, and the values of the others."""
     variables = [v for v in result.design.variables if v in result.effects.table]
     if name is None:
@@ -383,13 +449,19 @@ def _moderator(result: MetaRegression, name: str | None, at: Mapping[str, Any]) 
             raise ValueError(f"moderator must be one of: {', '.join(variables)}")
         name = free[0]
     if name not in variables:
-        raise ValueError(f'moderator = "{name}" is not in the regression; use one of: {", ".join(variables)}')
+        raise ValueError(
+            f'moderator = "{name}" is not in the regression; use one of: {", ".join(variables)}'
+        )
     others = {v: at[v] for v in variables if v != name and v in at}
     lacking = [v for v in variables if v != name and v not in at]
     if lacking:
-        raise ValueError(f'at needs a value of "{lacking[0]}", at which the line over {name} is drawn')
+        raise ValueError(
+            f'at needs a value of "{lacking[0]}", at which the line over {name} is drawn'
+        )
     try:
         result.effects.table[name].to_numpy(dtype=float)
     except (TypeError, ValueError):
-        raise ValueError(f"moderator {name} holds words, not numbers; draw it as subgroups with forest") from None
+        raise ValueError(
+            f"moderator {name} holds words, not numbers; draw it as subgroups with forest"
+        ) from None
     return name, others

@@ -22,10 +22,26 @@ __all__ = ["multiverse"]
 
 ROW, GROUP = 1.45, 0.5  # ems
 NUMBERS = frozenset(
-    {"estimate", "low", "high", "y", "se", "y_low", "y_high", "p_value", "tau2", "q", "k", "analysis", "status", "i2"}
+    {
+        "estimate",
+        "low",
+        "high",
+        "y",
+        "se",
+        "y_low",
+        "y_high",
+        "p_value",
+        "tau2",
+        "q",
+        "k",
+        "analysis",
+        "status",
+        "i2",
+    }
 )
 WORDS = {"ci": "interval", "tau2": "τ²", "zero": "zero cells"}
 """Choices of `kapmeta.multiverse` whose columns have short names."""
+
 
 def multiverse(
     result: Any,
@@ -39,10 +55,12 @@ def multiverse(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Specification curve: the result of every defensible analysis, sorted, over the choices that made it [1]_.
+    """Specification curve: the result of every defensible analysis, sorted, over the choices that
+    made it [1]_.
 
-    Each column is one analysis: above, its estimate and interval; below, a mark for each choice it made. Shows
-    whether the finding hangs on a choice, and on which. Not a test: the analyses are of the same data.
+    Each column is one analysis: above, its estimate and interval; below, a mark for each choice it
+    made. Shows whether the finding hangs on a choice, and on which. Not a test: the analyses are of
+    the same data.
 
     Parameters
     ----------
@@ -77,8 +95,8 @@ def multiverse(
 
     References
     ----------
-    .. [1] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav 2020;4:1208-1214.
-       https://doi.org/10.1038/s41562-020-0912-z
+    .. [1] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav
+       2020;4:1208-1214. https://doi.org/10.1038/s41562-020-0912-z
 
     Examples
     --------
@@ -95,19 +113,24 @@ def multiverse(
     null = null if null is not None or scale is None else scale.null
     log = log if log is not None else bool(scale and scale.ratio)
     whole = len(frame)
-    frame = frame.dropna(subset=["estimate"]).sort_values("estimate", kind="stable", ignore_index=True)
+    frame = frame.dropna(subset=["estimate"]).sort_values(
+        "estimate", kind="stable", ignore_index=True
+    )
     if frame.empty:
         raise ValueError("multiverse needs an analysis with an estimate; there is none")
     named = list(choices) if choices is not None else _choice_columns(frame)
     unknown = [name for name in named if name not in frame]
     if unknown:
-        raise ValueError(f'choices has "{unknown[0]}"; the columns are: {", ".join(map(str, frame.columns))}')
+        raise ValueError(
+            f'choices has "{unknown[0]}"; the columns are: {", ".join(map(str, frame.columns))}'
+        )
     rows, below = _choice_rows(frame, named)
     excludes = _excludes(frame, null)
     told = (
-        [] if null is None
+        []
+        if null is None
         else [f"The interval excludes {null:g} in {int(excludes.sum())} of {len(frame)} analyses."]
-    )  # fmt: skip
+    )
     if whole > len(frame):
         told.append(f"Not drawn, without an answer: {whole - len(frame)}.")
     panel = framed(
@@ -115,14 +138,19 @@ def multiverse(
             x=fixed_axis(-0.8, len(frame) - 0.2),
             y=axis_of(frame["estimate"], low=frame["low"], high=frame["high"], log=log, null=null),
             x_label="",
-            y_label=(f"{scale.name.capitalize()}" if scale else "Estimate") + (" (log\u00a0scale)" if log else ""),
+            y_label=(f"{scale.name.capitalize()}" if scale else "Estimate")
+            + (" (log\u00a0scale)" if log else ""),
             name="Specification curve",
             alt=_curve_alt(frame, named, told),
             title=title,
             notes=(*told, *texts_of(notes)),
             keys=(
-                (Key("o", look.diamond, f"Interval excludes {null:g}"),
-                 Key("o", look.paper, f"Interval includes {null:g}", edge=look.quiet)) if null is not None else ()
+                (
+                    Key("o", look.diamond, f"Interval excludes {null:g}"),
+                    Key("o", look.paper, f"Interval includes {null:g}", edge=look.quiet),
+                )
+                if null is not None
+                else ()
             ),
             height=16.0,
             below=below,
@@ -132,14 +160,18 @@ def multiverse(
         look,
         ax,
         width,
-    )  # fmt: skip
+    )
     _curve(panel, frame, excludes, null)
     _choice_marks(panel, frame, rows, excludes)
     return panel.ax
 
 
 def _choice_columns(frame: pd.DataFrame) -> list[str]:
-    words = [str(c) for c in frame.columns if c not in NUMBERS and not pd.api.types.is_float_dtype(frame[c])]
+    words = [
+        str(c)
+        for c in frame.columns
+        if c not in NUMBERS and not pd.api.types.is_float_dtype(frame[c])
+    ]
     return [name for name in words if 1 < frame[name].nunique(dropna=False) <= 24]
 
 
@@ -177,9 +209,15 @@ def _excludes(frame: pd.DataFrame, null: float | None) -> Any:
 
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], told: Sequence[str]) -> str:
-    span = [wording.number(x) for x in (frame["estimate"].min(), frame["estimate"].max(), frame["estimate"].median())]
+    span = [
+        wording.number(x)
+        for x in (frame["estimate"].min(), frame["estimate"].max(), frame["estimate"].median())
+    ]
     over = f" over the choices {wording.joined(map(_words, named))}" if named else ""
-    text = f"Specification curve of {len(frame)} analyses{over}: estimates {span[0]} to {span[1]}, median {span[2]}."
+    text = (
+        f"Specification curve of {len(frame)} analyses{over}: estimates {span[0]} to {span[1]},"
+        f" median {span[2]}."
+    )
     return " ".join([text, *told])
 
 
@@ -190,31 +228,49 @@ def _curve(panel: Panel, frame: pd.DataFrame, excludes: Any, null: float | None)
     room = panel.width / len(frame)
     theme, known = panel.theme, np.isfinite(low + high)
     segments = [
-        [(float(i), a), (float(i), b)] for i, a, b in zip(x[known], ten(low[known]), ten(high[known]), strict=True)
+        [(float(i), a), (float(i), b)]
+        for i, a, b in zip(x[known], ten(low[known]), ten(high[known]), strict=True)
     ]
     colours = [theme.interval if yes else theme.quiet for yes in excludes[known]]
     widest = min(1.3, max(0.35, 0.4 * room)) * panel.scale
-    panel.ax.add_collection(LineCollection(segments, colors=colours, linewidths=widest, zorder=2), False)
+    panel.ax.add_collection(
+        LineCollection(segments, colors=colours, linewidths=widest, zorder=2), False
+    )
     side = min(0.6 * panel.font.points, max(1.6, 0.75 * room)) * panel.scale
     panel.ax.scatter(
-        x, ten(frame["estimate"]), s=side**2, facecolors=[theme.diamond if y else theme.paper for y in excludes],
-        edgecolors=[theme.diamond if y else theme.quiet for y in excludes], linewidths=0.7 * panel.scale, zorder=3,
-    )  # fmt: skip
+        x,
+        ten(frame["estimate"]),
+        s=side**2,
+        facecolors=[theme.diamond if y else theme.paper for y in excludes],
+        edgecolors=[theme.diamond if y else theme.quiet for y in excludes],
+        linewidths=0.7 * panel.scale,
+        zorder=3,
+    )
     for end, beyond, mark in (
         (panel.y.low, (frame["low"] < panel.y.low).to_numpy(), CARETDOWN),
         (panel.y.high, (frame["high"] > panel.y.high).to_numpy(), CARETUP),
     ):
         if beyond.any():
             panel.ax.plot(
-                x[beyond], np.full(int(beyond.sum()), end), ls="none", marker=mark, color=theme.interval,
-                ms=max(2.0, side), mec="none", clip_on=False, zorder=3,
-            )  # fmt: skip
+                x[beyond],
+                np.full(int(beyond.sum()), end),
+                ls="none",
+                marker=mark,
+                color=theme.interval,
+                ms=max(2.0, side),
+                mec="none",
+                clip_on=False,
+                zorder=3,
+            )
     if null is not None:
         line(panel, [panel.x.low, panel.x.high], [null, null], theme.text, order=1)
 
 
 def _choice_marks(
-    panel: Panel, frame: pd.DataFrame, rows: Sequence[tuple[float, str, bool, tuple[str, object]]], excludes: Any
+    panel: Panel,
+    frame: pd.DataFrame,
+    rows: Sequence[tuple[float, str, bool, tuple[str, object]]],
+    excludes: Any,
 ) -> None:
     em, theme = panel.font.points, panel.theme
     across = panel.ax.get_xaxis_transform()
@@ -227,15 +283,26 @@ def _choice_marks(
             continue
         same = frame[name].isna() if pd.isna(value) else frame[name] == value  # type: ignore[call-overload]
         for i in np.flatnonzero(same):
-            boxes.append([(i - wide, y - high), (i + wide, y - high), (i + wide, y + high), (i - wide, y + high)])
+            boxes.append(
+                [
+                    (i - wide, y - high),
+                    (i + wide, y - high),
+                    (i + wide, y + high),
+                    (i - wide, y + high),
+                ]
+            )
             colours.append(theme.interval if excludes[i] else theme.quiet)
     panel.ax.add_collection(
         PolyCollection(
-            [[(_round(a), _round(b)) for a, b in box] for box in boxes], facecolors=colours, edgecolors="none",
-            transform=across, clip_on=False, zorder=3,
+            [[(_round(a), _round(b)) for a, b in box] for box in boxes],
+            facecolors=colours,
+            edgecolors="none",
+            transform=across,
+            clip_on=False,
+            zorder=3,
         ),
         False,
-    )  # fmt: skip
+    )
 
 
 def _round(x: float) -> float:

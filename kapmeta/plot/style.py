@@ -1,7 +1,7 @@
 """How every figure looks: colours, themes, print widths, and saving to the same bytes every time.
 
-The colours keep apart for readers with protanopia, deuteranopia or tritanopia and in grey print, and no
-figure relies on colour alone: shape, position or a word always says the same thing.
+The colours keep apart for readers with protanopia, deuteranopia or tritanopia and in grey print,
+and no figure relies on colour alone: shape, position or a word always says the same thing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ import matplotlib
 
 from kapmeta.plot.saving import alt_text, describe, save
 
-__all__ = ["CATEGORICAL", "RISK", "THEMES", "WIDTHS", "Theme", "alt_text", "describe", "light", "save", "theme_named"]
+__all__ = [
+    "CATEGORICAL",
+    "RISK",
+    "THEMES",
+    "WIDTHS",
+    "Theme",
+    "alt_text",
+    "describe",
+    "light",
+    "save",
+    "theme_named",
+]
 
 CATEGORICAL = ("#12294d", "#e08a2c", "#2f7fb8", "#9c2f5b", "#f2d16b")
 """Colours for up to five kinds of things, apart in hue and in lightness."""
@@ -39,7 +50,8 @@ LEAST_POINTS = 5.0
 
 @dataclass(frozen=True)
 class Theme:
-    """Look and order of columns of a forest plot; an empty string leaves the matter to the user's rcParams.
+    """Look and order of columns of a forest plot; an empty string leaves the matter to the user's
+    rcParams.
 
     Attributes
     ----------
@@ -50,8 +62,8 @@ class Theme:
     text, quiet, paper : str
         Colours of text, of lesser text and of the background.
     square, interval, inside, diamond, prediction, stripe : str
-        Colours of the study's square, its interval, the interval inside a large square, the pooled diamond,
-        the prediction interval and of every other row (empty: no stripes).
+        Colours of the study's square, its interval, the interval inside a large square, the pooled
+        diamond, the prediction interval and of every other row (empty: no stripes).
     left, right : tuple of str
         Columns on either side of the plot.
     study : str
@@ -205,7 +217,7 @@ def _users_families() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
 
     rc: Mapping[Any, Any] = matplotlib.rcParams
-    named = [font for family in rc["font.family"] for font in (rc.get(f"font.{family}") or [family])]
+    named = [font for family in rc["font.family"] for font in rc.get(f"font.{family}") or [family]]
     installed = set(fontManager.get_font_names())
     return (
         *dict.fromkeys(font for font in named if font in installed and font != "DejaVu Sans"),

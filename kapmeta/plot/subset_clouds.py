@@ -34,14 +34,15 @@ def gosh(
 ) -> Axes:
     """GOSH plot: estimate and heterogeneity of every subset of the studies [1]_.
 
-    Two clouds mean that a study, or a few, tell another story than the rest; colouring by a study shows which.
-    Subsets of one study are left out. Not with fewer than four studies: there is no cloud.
+    Two clouds mean that a study, or a few, tell another story than the rest; colouring by a study
+    shows which. Subsets of one study are left out. Not with fewer than four studies: there is no
+    cloud.
 
     Parameters
     ----------
     result : result of all_subsets, or DataFrame
-        Columns k, estimate, the heterogeneity asked for, and one boolean column a study. A frame alone is read as
-        an effect on a linear scale.
+        Columns k, estimate, the heterogeneity asked for, and one boolean column a study. A frame
+        alone is read as an effect on a linear scale.
     by : str, optional
         A study: subsets with it and without it are told apart.
     heterogeneity : {"i2", "tau2", "q"}
@@ -61,8 +62,8 @@ def gosh(
 
     References
     ----------
-    .. [1] Olkin I, Dahabreh IJ, Trikalinos TA. GOSH: a graphical display of study heterogeneity. Res Synth
-       Methods 2012;3:214-223. https://doi.org/10.1002/jrsm.1053
+    .. [1] Olkin I, Dahabreh IJ, Trikalinos TA. GOSH: a graphical display of study heterogeneity.
+       Res Synth Methods 2012;3:214-223. https://doi.org/10.1002/jrsm.1053
 
     Examples
     --------
@@ -76,9 +77,13 @@ def gosh(
     """
     look = theme_named(theme)
     if heterogeneity not in HEIGHTS:
-        raise ValueError(f'heterogeneity = "{heterogeneity}" is not known; use one of: {", ".join(HEIGHTS)}')
+        raise ValueError(
+            f'heterogeneity = "{heterogeneity}" is not known; use one of: {", ".join(HEIGHTS)}'
+        )
     frame = columns_of(result, ("estimate", heterogeneity), "gosh")
-    frame = frame[(frame["k"] > 1) if "k" in frame else slice(None)].dropna(subset=["estimate", heterogeneity])
+    frame = frame[(frame["k"] > 1) if "k" in frame else slice(None)].dropna(
+        subset=["estimate", heterogeneity]
+    )
     if frame.empty:
         raise ValueError("gosh needs a subset of two studies or more; there is none")
     members = [str(column) for column in frame.columns if frame[column].dtype == bool]
@@ -97,7 +102,8 @@ def gosh(
         Frame(
             x=axis_of(x, log=scale.ratio),
             y=axis_of([0.0, top], ends=(-0.03 * top, 1.03 * top)),
-            x_label=f"{scale.name[:1].upper()}{scale.name[1:]}" + (" (log\u00a0scale)" if scale.ratio else ""),
+            x_label=f"{scale.name[:1].upper()}{scale.name[1:]}"
+            + (" (log\u00a0scale)" if scale.ratio else ""),
             y_label=HEIGHTS[heterogeneity],
             name="GOSH plot" + (f" by {by}" if by else ""),
             alt=_alt(scale, x, y, heterogeneity, inside if by else None, by),
@@ -113,9 +119,16 @@ def gosh(
     for which, key in ((inside, keys[0]), (~inside, keys[-1])):
         if which.any():
             panel.ax.scatter(
-                ten(x[which]), ten(y[which]), s=(side * panel.em) ** 2, marker=key.mark, facecolors=key.colour,
-                edgecolors="none", alpha=float(np.clip(40 / x.size, 0.12, 0.8)), rasterized=x.size > VECTORS, zorder=3,
-            )  # fmt: skip
+                ten(x[which]),
+                ten(y[which]),
+                s=(side * panel.em) ** 2,
+                marker=key.mark,
+                facecolors=key.colour,
+                edgecolors="none",
+                alpha=float(np.clip(40 / x.size, 0.12, 0.8)),
+                rasterized=x.size > VECTORS,
+                zorder=3,
+            )
     return panel.ax
 
 
@@ -124,7 +137,10 @@ def _alt(scale: Measure, x: Any, y: Any, heterogeneity: str, inside: Any, by: st
         low, middle, high = (wording.number(x) for x in np.quantile(values, [0, 0.5, 1]))
         return f"{low} to {high}, median {middle}"
 
-    text = f"GOSH plot of {x.size} subsets of studies: {scale.short} {span(x)}; {HEIGHTS[heterogeneity]} {span(y)}."
+    text = (
+        f"GOSH plot of {x.size} subsets of studies: {scale.short} {span(x)};"
+        f" {HEIGHTS[heterogeneity]} {span(y)}."
+    )
     if by is None or not (inside.any() and (~inside).any()):
         return text
     return f"{text} With {by} {scale.short} {span(x[inside])}; without {span(x[~inside])}."

@@ -40,16 +40,17 @@ def tipping(
 ) -> Axes:
     """Tipping surface: for which pairs of assumptions the conclusion holds.
 
-    Each cell is one analysis. Dark cells have an interval above no effect, hatched ones an interval below, and
-    white ones an interval that includes it (dotted: there is none). The estimate stands in the cell where there
-    is room, else lines join cells of the same estimate. Says how far assumptions must go to tip the result, not
-    how likely that is.
+    Each cell is one analysis. Dark cells have an interval above no effect, hatched ones an interval
+    below, and white ones an interval that includes it (dotted: there is none). The estimate stands
+    in the cell where there is room, else lines join cells of the same estimate. Says how far
+    assumptions must go to tip the result, not how likely that is.
 
     Parameters
     ----------
     result : DataFrame or result with to_frame()
-        What `kapmeta.tipping_point` returned, or columns estimate, low, high on the scale shown and the two
-        assumptions as numbers, one row a pair. Values that grow by a constant factor get a logarithmic axis.
+        What `kapmeta.tipping_point` returned, or columns estimate, low, high on the scale shown and
+        the two assumptions as numbers, one row a pair. Values that grow by a constant factor get a
+        logarithmic axis.
     x, y : str, optional
         The columns of the assumptions; by default the first two columns.
     null : float, optional
@@ -88,7 +89,12 @@ def tipping(
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")
     low, high = frame["low"].to_numpy(dtype=float), frame["high"].to_numpy(dtype=float)
     kinds = np.select([low > null, high < null, np.isnan(low + high)], [0, 1, 3], 2)
-    words = (f"Interval above {null:g}", f"Interval below {null:g}", f"Interval includes {null:g}", "No interval")
+    words = (
+        f"Interval above {null:g}",
+        f"Interval below {null:g}",
+        f"Interval includes {null:g}",
+        "No interval",
+    )
     styles = ((look.square, ""), (look.prediction, "///"), (look.paper, ""), (look.paper, "..."))
     counts = [int((kinds == n).sum()) for n in range(4)]
     logs = [_geometric(level) for level in levels]
@@ -103,11 +109,19 @@ def tipping(
             x_label=labels[0],
             y_label=labels[1],
             name="Tipping surface",
-            alt=f"Tipping surface over {labels[0]} and {labels[1]}, {len(frame)} analyses. {told} {own}".strip(),
+            alt=(
+                f"Tipping surface over {labels[0]} and {labels[1]}, {len(frame)} analyses. {told}"
+                f" {own}".strip()
+            ),
             title=title,
-            notes=(f"Numbers: {scale.name if hasattr(result, 'scale') else 'estimates'}.", *texts_of(notes)),
+            notes=(
+                f"Numbers: {scale.name if hasattr(result, 'scale') else 'estimates'}.",
+                *texts_of(notes),
+            ),
             keys=tuple(
-                Key("patch", styles[n][0], words[n], edge=look.text, hatch=styles[n][1]) for n in range(4) if counts[n]
+                Key("patch", styles[n][0], words[n], edge=look.text, hatch=styles[n][1])
+                for n in range(4)
+                if counts[n]
             ),
             ratio=0.8,
         ),
@@ -162,7 +176,10 @@ def _axis(levels: Any, edges: Any, log: bool) -> AxisMaker:
     counts = not log and bool((levels == np.floor(levels)).all())
 
     def make(fits: Fits) -> EffectAxis:
-        for ticks in (list(map(float, levels)), *(_every(step, levels) for step in _STEPS if counts)):
+        for ticks in (
+            list(map(float, levels)),
+            *(_every(step, levels) for step in _STEPS if counts),
+        ):
             labels = list(map(label_of, ticks))
             axis = EffectAxis(*ends, tuple(ticks), tuple(labels), log)
             if max(map(len, labels)) <= LONGEST_TICK and fits(list(axis.place(ticks)), labels):
@@ -185,18 +202,29 @@ def _cells(
     kinds: Any,
     styles: Sequence[tuple[str, str]],
 ) -> None:
-    at = [np.searchsorted(level, frame[name].to_numpy(dtype=float)) for name, level in zip(names, levels, strict=True)]
+    at = [
+        np.searchsorted(level, frame[name].to_numpy(dtype=float))
+        for name, level in zip(names, levels, strict=True)
+    ]
     for n, (colour, hatch) in enumerate(styles):
         boxes = [
-            [(edges[0][i], edges[1][j]), (edges[0][i + 1], edges[1][j]), (edges[0][i + 1], edges[1][j + 1]),
-             (edges[0][i], edges[1][j + 1])]
+            [
+                (edges[0][i], edges[1][j]),
+                (edges[0][i + 1], edges[1][j]),
+                (edges[0][i + 1], edges[1][j + 1]),
+                (edges[0][i], edges[1][j + 1]),
+            ]
             for i, j in zip(at[0][kinds == n], at[1][kinds == n], strict=True)
-        ]  # fmt: skip
+        ]
         if boxes:
             shapes = PolyCollection(
-                boxes, facecolors=colour, edgecolors=panel.theme.text, hatch=hatch or None,
-                linewidths=(0.3 if len(frame) <= 400 else 0.0) * panel.scale, zorder=1,
-            )  # fmt: skip
+                boxes,
+                facecolors=colour,
+                edgecolors=panel.theme.text,
+                hatch=hatch or None,
+                linewidths=(0.3 if len(frame) <= 400 else 0.0) * panel.scale,
+                zorder=1,
+            )
             panel.ax.add_collection(shapes, False)
     texts = [wording.number(value) for value in frame["estimate"]]
     places = panel.places(frame[names[0]], frame[names[1]])
@@ -210,25 +238,40 @@ def _cells(
     for (a, b), text, kind in zip(places, texts, kinds, strict=True):
         colour, hatch = styles[kind]
         panel.write(
-            float(a), float(b) - 0.36 * panel.font.points, text, "center",
-            colour="#ffffff" if kind == 0 else "", backing=colour if hatch else "",
-        )  # fmt: skip
+            float(a),
+            float(b) - 0.36 * panel.font.points,
+            text,
+            "center",
+            colour="#ffffff" if kind == 0 else "",
+            backing=colour if hatch else "",
+        )
 
 
-def _lines_of_estimates(panel: Panel, frame: pd.DataFrame, names: Sequence[str], levels: Sequence[Any]) -> None:
+def _lines_of_estimates(
+    panel: Panel, frame: pd.DataFrame, names: Sequence[str], levels: Sequence[Any]
+) -> None:
     """Lines of equal estimates with their values, where cells are too small for numbers."""
     em = panel.font.points
     grid = np.full((len(levels[1]), len(levels[0])), np.nan)
-    across, up = (np.searchsorted(level, frame[name]) for name, level in zip(names, levels, strict=True))
+    across, up = (
+        np.searchsorted(level, frame[name]) for name, level in zip(names, levels, strict=True)
+    )
     grid[up, across] = frame["estimate"].to_numpy(dtype=float)
     known = grid[np.isfinite(grid)]
     if min(grid.shape) < 2 or not known.size or known.min() == known.max():
         return
-    values = effect_axis(known, known, known, None, log=bool(known.min() > 0), fits=lambda at, _: len(at) < 8).ticks
+    values = effect_axis(
+        known, known, known, None, log=bool(known.min() > 0), fits=lambda at, _: len(at) < 8
+    ).ticks
     drawn = panel.ax.contour(
-        levels[0], levels[1], grid, levels=[v for v in values if known.min() < v < known.max()],
-        colors=panel.theme.text, linewidths=0.8 * panel.scale, zorder=2,
-    )  # fmt: skip
+        levels[0],
+        levels[1],
+        grid,
+        levels=[v for v in values if known.min() < v < known.max()],
+        colors=panel.theme.text,
+        linewidths=0.8 * panel.scale,
+        zorder=2,
+    )
     placed: list[Any] = []
     for value, path in zip(drawn.levels, drawn.get_paths(), strict=True):
         vertices = np.asarray(path.vertices)
@@ -238,8 +281,18 @@ def _lines_of_estimates(panel: Panel, frame: pd.DataFrame, names: Sequence[str],
         room = (abs(corners[:, 0] - panel.width / 2) < panel.width / 2 - wide / 2 - 0.4 * em) & (
             abs(corners[:, 1] - panel.height / 2) < panel.height / 2 - em
         )
-        far = [c for c in corners[room] if all(np.hypot(*(c - p)) > wide + 1.5 * em for p in placed)]
+        far = [
+            c for c in corners[room] if all(np.hypot(*(c - p)) > wide + 1.5 * em for p in placed)
+        ]
         if far:
-            place = min(far, key=lambda c: float(np.hypot(c[0] - panel.width / 2, c[1] - panel.height / 2)))
+            place = min(
+                far, key=lambda c: float(np.hypot(c[0] - panel.width / 2, c[1] - panel.height / 2))
+            )
             placed.append(place)
-            panel.write(float(place[0]), float(place[1]) - 0.36 * em, text, "center", backing=panel.theme.paper)
+            panel.write(
+                float(place[0]),
+                float(place[1]) - 0.36 * em,
+                text,
+                "center",
+                backing=panel.theme.paper,
+            )

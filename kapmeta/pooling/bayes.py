@@ -48,21 +48,24 @@ def pool_bayes(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Posterior:
-    """Bayesian random-effects pooling: for two to four studies the interval that can be believed if the prior can.
+    """Bayesian random-effects pooling: for two to four studies the interval that can be believed if
+    the prior can.
 
-    With effects the likelihood is normal; with a DataFrame of counts each trial has its own likelihood curve, and
-    zero cells need no correction. Show `Posterior.prior_scale_curve` beside it: with few studies the prior of tau
-    decides.
+    With effects the likelihood is normal; with a DataFrame of counts each trial has its own
+    likelihood curve, and zero cells need no correction. Show `Posterior.prior_scale_curve` beside
+    it: with few studies the prior of tau decides.
 
     Parameters
     ----------
     effects_or_trials : Effects or DataFrame
-        From `kapmeta.risk_ratio` or another effect function; or rows of counts as in `kapmeta.risk_ratio`.
+        From `kapmeta.risk_ratio` or another effect function; or rows of counts as in
+        `kapmeta.risk_ratio`.
     tau_prior : TauPrior or float, optional
-        From `kapmeta.core.bayes.priors`; a number is the scale of a half-normal. Half-normal(0.5) for log ratios and
-        standardised mean differences; for effects with a unit it must be given.
+        From `kapmeta.core.bayes.priors`; a number is the scale of a half-normal. Half-normal(0.5)
+        for log ratios and standardised mean differences; for effects with a unit it must be given.
     mu_prior : (mean, sd) or "flat", optional
-        Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for counts.
+        Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for
+        counts.
     measure : {"RR", "OR"}
         Measure for counts; effects bring their own.
     level : float
@@ -79,16 +82,17 @@ def pool_bayes(
     Raises
     ------
     ValueError
-        If no study carries an estimate; with one study and a flat prior of the mean; if the posterior is improper (two
-        studies and a flat prior of tau, or counts that all point to one side and a flat prior of the mean).
+        If no study carries an estimate; with one study and a flat prior of the mean; if the
+        posterior is improper (two studies and a flat prior of tau, or counts that all point to one
+        side and a flat prior of the mean).
 
     References
     ----------
-    .. [1] Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6).
-       https://doi.org/10.18637/jss.v093.i06
-    .. [2] Röver C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity
-       parameter in Bayesian random-effects meta-analysis. Res Synth Methods 2021;12:448-474.
-       https://doi.org/10.1002/jrsm.1475
+    .. [1] Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat
+       Softw 2020;93(6). https://doi.org/10.18637/jss.v093.i06
+    .. [2] Röver C, Bender R, Dias S, et al. On weakly informative prior distributions for the
+       heterogeneity parameter in Bayesian random-effects meta-analysis. Res Synth Methods
+       2021;12:448-474. https://doi.org/10.1002/jrsm.1475
 
     Examples
     --------
@@ -114,21 +118,25 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
     if isinstance(prior, TauPrior):
         if any(np.ndim(p) for p in prior.parameters):
             raise ValueError(
-                "tau_prior must have single numbers as parameters; for many, call kapmeta.core.bayes.posterior"
+                "tau_prior must have single numbers as parameters; for many, call"
+                " kapmeta.core.bayes.posterior"
             )
         return prior
     if prior is None and measure not in _FREE_OF_UNITS:
         raise ValueError(
-            f"tau_prior has no default for measure {measure}: give one in the unit of the effect, e.g. "
-            "tau_prior=half_normal(x)"
+            f"tau_prior has no default for measure {measure}: give one in the unit of the effect,"
+            " e.g. tau_prior=half_normal(x)"
         )
     scale = _SCALE if prior is None else prior
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.number):
         raise TypeError(
-            f"tau_prior must be a prior of kapmeta.core.bayes.priors or the scale of a half-normal: got {scale!r}"
+            "tau_prior must be a prior of kapmeta.core.bayes.priors or the scale of a half-normal:"
+            f" got {scale!r}"
         )
     if not 0 <= scale < math.inf:
-        raise ValueError(f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}")
+        raise ValueError(
+            f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}"
+        )
     return half_normal(float(scale))
 
 
@@ -142,15 +150,18 @@ def _mu_prior(
         return None
     mean, sd = (float(part) for part in prior)
     if not (math.isfinite(mean) and 0 < sd < math.inf):
-        raise ValueError(f"mu_prior must be (mean, standard deviation above 0): got ({mean:g}, {sd:g})")
+        raise ValueError(
+            f"mu_prior must be (mean, standard deviation above 0): got ({mean:g}, {sd:g})"
+        )
     return mean, sd
 
 
 def _refuse_one(k: int, mu_prior: tuple[float, float] | None) -> None:
     if k == 1 and mu_prior is None:
         raise ValueError(
-            "one study and a flat prior of the mean: the posterior would be the trial with the prior of tau added. "
-            "Give a normal prior, e.g. mu_prior=(0, 2.82), or show the trial's own interval"
+            "one study and a flat prior of the mean: the posterior would be the trial with the"
+            " prior of tau added. Give a normal prior, e.g. mu_prior=(0, 2.82), or show the trial's"
+            " own interval"
         )
 
 
@@ -158,13 +169,15 @@ def _refuse_improper(k: int, prior: TauPrior, mu_prior: tuple[float, float] | No
     needed = 3 if mu_prior is None else 2
     if not prior.proper and k < needed:
         raise ValueError(
-            f"the posterior is improper: a flat prior of tau needs {needed} studies here, and there are {k}; give a "
-            "proper prior, e.g. tau_prior=half_normal(0.5)"
+            f"the posterior is improper: a flat prior of tau needs {needed} studies here, and there"
+            f" are {k}; give a proper prior, e.g. tau_prior=half_normal(0.5)"
         )
 
 
 _ONE_TRIAL = "one trial: this is its own effect under the prior, not a pooled one"
-_PRIOR_DECIDES = "with so few studies the prior of tau decides the width; show prior_scale_curve beside it"
+_PRIOR_DECIDES = (
+    "with so few studies the prior of tau decides the width; show prior_scale_curve beside it"
+)
 
 
 def _notes(k: int, aside: tuple[str, ...]) -> tuple[str, ...]:
@@ -174,7 +187,13 @@ def _notes(k: int, aside: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _method(k: int, level: float) -> Method:
-    return Method("Bayesian random-effects model" if k > 1 else "Bayesian, one trial", "none", "central", "none", level)
+    return Method(
+        "Bayesian random-effects model" if k > 1 else "Bayesian, one trial",
+        "none",
+        "central",
+        "none",
+        level,
+    )
 
 
 def _from_effects(
@@ -187,7 +206,10 @@ def _from_effects(
     effects, aside = one_question(effects, mixed)
     there = np.flatnonzero(effects.present)
     if not there.size:
-        raise ValueError("no study carries an estimate, so there is nothing to pool; counts may be pooled as they are")
+        raise ValueError(
+            "no study carries an estimate, so there is nothing to pool; counts may be pooled as"
+            " they are"
+        )
     order = there[
         np.lexsort((effects.v[there], effects.y[there]))
     ]  # the order of the rows never changes the last digits
@@ -223,8 +245,16 @@ def _from_effects(
         float(tau[2]),
         *_ends(new, tail),
         float(fit.log_marginal) if mean_prior is not None and prior.proper else math.nan,
-        float(posterior.bayes_factor_no_effect(fit, mean_prior)) if mean_prior is not None else math.nan,
-        float(posterior.bayes_factor_no_heterogeneity(fit, y, v, mean_prior)) if prior.proper else math.nan,
+        (
+            float(posterior.bayes_factor_no_effect(fit, mean_prior))
+            if mean_prior is not None
+            else math.nan
+        ),
+        (
+            float(posterior.bayes_factor_no_heterogeneity(fit, y, v, mean_prior))
+            if prior.proper
+            else math.nan
+        ),
         _notes(order.size, aside),
         mean,
         new,
@@ -246,10 +276,11 @@ def _scattered(effects: Effects, order: npt.NDArray[np.int_], shares: FloatArray
 
 
 def heterogeneity_surprise(found: Posterior) -> float:
-    """Prior predictive probability of estimates that differ at least as much as those pooled (by Cochran's Q).
+    """Prior predictive probability of estimates that differ at least as much as those pooled (by
+    Cochran's Q).
 
-    A small value says that the prior of tau and the data contradict each other. nan with one study, an improper
-    prior, or counts.
+    A small value says that the prior of tau and the data contradict each other. nan with one study,
+    an improper prior, or counts.
     """
     there = found.effects.present
     y, v = found.effects.y[there], found.effects.v[there]
@@ -262,7 +293,9 @@ def heterogeneity_surprise(found: Posterior) -> float:
     return float(1 - (prior.weight[keep] * lower).sum() / prior.weight[keep].sum())
 
 
-def _varied(y: FloatArray, v: FloatArray, mu_prior: tuple[float, float] | None, tail: float) -> Callable[..., Any]:
+def _varied(
+    y: FloatArray, v: FloatArray, mu_prior: tuple[float, float] | None, tail: float
+) -> Callable[..., Any]:
     def vary(scales: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         shape = (scales.size, y.size)
         fit = posterior.normal_normal(
@@ -286,7 +319,9 @@ def _from_counts(
 ) -> Posterior:
     effects, _, curves, aside = counts_and_curves(trials, measure, mixed, names)
     taking_part = np.array([curve.informative for curve in curves])
-    taking_part &= np.array([effects.v[i] == np.inf or i not in effects.excluded for i in range(len(effects))])
+    taking_part &= np.array(
+        [effects.v[i] == np.inf or i not in effects.excluded for i in range(len(effects))]
+    )
     order = np.flatnonzero(taking_part)
     if not order.size:
         raise ValueError(nothing_said(measure))
@@ -323,16 +358,25 @@ def _from_counts(
         *_ends(new, tail),
         fit.log_marginal if mean_prior is not None and prior.proper else math.nan,
         _no_effect(mean, mean_prior),
-        binomial_posterior.bayes_factor_no_heterogeneity(used, fit, mean_prior) if prior.proper else math.nan,
+        (
+            binomial_posterior.bayes_factor_no_heterogeneity(used, fit, mean_prior)
+            if prior.proper
+            else math.nan
+        ),
         _notes(order.size, aside),
         mean,
         new,
-        lambda: {int(i): binomial_posterior.study_effect(fit, used, place) for place, i in enumerate(order)},
+        lambda: {
+            int(i): binomial_posterior.study_effect(fit, used, place)
+            for place, i in enumerate(order)
+        },
         _varied_counts(used, mean_prior, tail),
     )
 
 
-def _tau_of(fit: binomial_posterior.BinomialNormal, tail: float) -> tuple[float, float, list[float]]:
+def _tau_of(
+    fit: binomial_posterior.BinomialNormal, tail: float
+) -> tuple[float, float, list[float]]:
     """Posterior mean, standard deviation, and limits with the median between them, of tau."""
     mean, sd = binomial_posterior.tau_moments(fit)
     return mean, sd, [float(x) for x in binomial_posterior.tau_quantile(fit, [tail, 0.5, 1 - tail])]
@@ -346,11 +390,15 @@ def _no_effect(mean: Distribution, mu_prior: tuple[float, float] | None) -> floa
     return float(mean.density(np.asarray(0.0))) / prior
 
 
-def _varied_counts(curves: list[Tabulated], mu_prior: tuple[float, float] | None, tail: float) -> Callable[..., Any]:
+def _varied_counts(
+    curves: list[Tabulated], mu_prior: tuple[float, float] | None, tail: float
+) -> Callable[..., Any]:
     def vary(scales: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         rows = []
         for scale in scales:
-            fit = binomial_posterior.binomial_normal(curves, half_normal(max(float(scale), 1e-9)), mu_prior)
+            fit = binomial_posterior.binomial_normal(
+                curves, half_normal(max(float(scale), 1e-9)), mu_prior
+            )
             mean = binomial_posterior.mean_effect(fit)
             low, median, high = mean.quantile([tail, 0.5, 1 - tail])
             rows.append((median, low, high, 1 - float(mean.cdf(0.0))))
@@ -371,8 +419,9 @@ def borrow(
 ) -> pd.DataFrame:
     """One trial's effect, alone and drawn towards what other trials predict for a new one.
 
-    For a substance with a single trial: the gap between the rows is the message. Not a pooled result, and only as
-    good as the belief that the others' substance tells something about this one.
+    For a substance with a single trial: the gap between the rows is the message. Not a pooled
+    result, and only as good as the belief that the others' substance tells something about this
+    one.
 
     Parameters
     ----------
@@ -381,7 +430,8 @@ def borrow(
     others : Posterior
         Posterior of the other trials, on the same measure, without this one.
     robust_weight : float
-        Weight of a wide normal mixed into the prediction, so that a trial in conflict with it is not drawn to it [1]_.
+        Weight of a wide normal mixed into the prediction, so that a trial in conflict with it is
+        not drawn to it [1]_.
     mu_prior : (mean, sd)
         That wide normal; it is also the prior of the trial alone.
     level : float
@@ -392,14 +442,14 @@ def borrow(
     Returns
     -------
     DataFrame
-        Rows alone, borrowing, borrowing robustly: estimate, low, high on the scale shown, probability above no
-        effect, and the weight that the wide normal keeps.
+        Rows alone, borrowing, borrowing robustly: estimate, low, high on the scale shown,
+        probability above no effect, and the weight that the wide normal keeps.
 
     References
     ----------
-    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B. Robust
-       meta-analytic-predictive priors in clinical trials with historical control information. Biometrics
-       2014;70:1023-1032.
+    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
+       Robust meta-analytic-predictive priors in clinical trials with historical control
+       information. Biometrics 2014;70:1023-1032.
 
     Examples
     --------
@@ -418,7 +468,11 @@ def borrow(
     effects, curves = _one_trial(trial, others, names)
     wide = Mixture(np.ones(1), np.array([mu_prior[0]]), np.array([float(mu_prior[1])]))
     rows = []
-    for label, weight in (("alone", 1.0), ("borrowing", 0.0), ("borrowing, robustly", robust_weight)):
+    for label, weight in (
+        ("alone", 1.0),
+        ("borrowing", 0.0),
+        ("borrowing, robustly", robust_weight),
+    ):
         found, kept = _belief_met(effects, curves, others.new_effect, wide, weight)
         rows.append({"prior": label, **_shown(found, effects, level), "wide_weight": kept})
     return pd.DataFrame(rows)
@@ -431,20 +485,30 @@ def _one_trial(
     if isinstance(trial, Effects):
         effects = trial
         if effects.measure != others.measure:
-            raise ValueError(f"the trial is on measure {effects.measure} and the others on {others.measure}")
+            raise ValueError(
+                f"the trial is on measure {effects.measure} and the others on {others.measure}"
+            )
     else:
         checking.chosen(others.measure, _COUNTED, "measure for counts")
         effects, _, curves, _ = counts_and_curves(trial, others.measure, True, names)
     if len(effects) != 1:
         raise ValueError(f"borrow takes one trial: got {len(effects)}; pool them with pool_bayes")
-    shared = set(effects.labels) & {others.effects.labels[i] for i in np.flatnonzero(others.weights > 0)}
+    shared = set(effects.labels) & {
+        others.effects.labels[i] for i in np.flatnonzero(others.weights > 0)
+    }
     if shared:
-        raise ValueError(f'"{shared.pop()}" is among the others too, and would count twice; leave it out of them')
+        raise ValueError(
+            f'"{shared.pop()}" is among the others too, and would count twice; leave it out of them'
+        )
     return effects, curves
 
 
 def _belief_met(
-    effects: Effects, curves: list[Tabulated] | None, predicted: Distribution, wide: Mixture, weight: float
+    effects: Effects,
+    curves: list[Tabulated] | None,
+    predicted: Distribution,
+    wide: Mixture,
+    weight: float,
 ) -> tuple[Scattered, float]:
     """Posterior of the trial's effect on equally spaced points, and the weight that the wide part keeps."""
     ends = np.ravel(predicted.quantile([1e-9, 0.16, 0.84, 1 - 1e-9]))
@@ -465,6 +529,8 @@ def _belief_met(
 
 def _shown(found: Scattered, effects: Effects, level: float) -> dict[str, float]:
     tail = (1 - level) / 2
-    low, median, high = (float(effects.scale.shown(x)) for x in found.quantile([tail, 0.5, 1 - tail]))
+    low, median, high = (
+        float(effects.scale.shown(x)) for x in found.quantile([tail, 0.5, 1 - tail])
+    )
     above = float(1 - found.cdf(0.0))
     return {"estimate": median, "low": low, "high": high, "probability_above_null": above}

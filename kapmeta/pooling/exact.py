@@ -19,7 +19,13 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.effects.counts import Names, arcsine_difference, odds_ratio, risk_difference, risk_ratio
+from kapmeta.effects.counts import (
+    Names,
+    arcsine_difference,
+    odds_ratio,
+    risk_difference,
+    risk_ratio,
+)
 from kapmeta.methods import PRIMARY, Method
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, nothing_said
 from kapmeta.pooling.inverse_variance import one_question, pool
@@ -47,9 +53,10 @@ def pool_exact(
 ) -> Pooled:
     """Pool two-by-two tables by their own likelihoods, zero cells as they are.
 
-    For few trials with few events, where a continuity correction would decide the answer. Not for effects that were
-    reported without counts. Which model: see `kapmeta.pooling.exact_models.EXACT_MODELS`, each of which says what it is
-    for and refuses what it is not for.
+    For few trials with few events, where a continuity correction would decide the answer. Not for
+    effects that were reported without counts. Which model: see
+    `kapmeta.pooling.exact_models.EXACT_MODELS`, each of which says what it is for and refuses what
+    it is not for.
 
     Parameters
     ----------
@@ -71,22 +78,24 @@ def pool_exact(
     Returns
     -------
     Pooled
-        Log scale for ratios. A limit that the data do not set is infinite. `weights` are shares of the information
-        on the effect; `q` is the likelihood-ratio statistic for differences between trials.
+        Log scale for ratios. A limit that the data do not set is infinite. `weights` are shares of
+        the information on the effect; `q` is the likelihood-ratio statistic for differences between
+        trials.
 
     Raises
     ------
     ValueError
-        If no table says anything, if the model does not suit the data, or if a word is unknown; as in
-        `kapmeta.risk_ratio`.
+        If no table says anything, if the model does not suit the data, or if a word is unknown; as
+        in `kapmeta.risk_ratio`.
 
     References
     ----------
-    .. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the framework of the
-       generalized linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067.
-       https://doi.org/10.1002/sim.4040
-    .. [2] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
-       meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085.
+    .. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the
+       framework of the generalized linear mixed model with applications in sparse data. Stat Med
+       2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+    .. [2] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven
+       random-effects models for meta-analyses that estimate the summary odds ratio. Stat Med
+       2018;37:1059-1085.
 
     Examples
     --------
@@ -102,10 +111,14 @@ def pool_exact(
     checking.chosen(model, EXACT_MODELS, "exact model")
     level = checking.proportion(level, "level")
     chosen = EXACT_MODELS[model]
-    measure = checking.chosen(measure or chosen.measures[0], chosen.measures, f'measure of model "{model}"')
+    measure = checking.chosen(
+        measure or chosen.measures[0], chosen.measures, f'measure of model "{model}"'
+    )
     if model == "arcsine":
         return pool(arcsine_difference(trials, **names), level=level, mixed=mixed)
-    ci = checking.chosen(ci or chosen.intervals[0], chosen.intervals, f'interval of model "{model}"')
+    ci = checking.chosen(
+        ci or chosen.intervals[0], chosen.intervals, f'interval of model "{model}"'
+    )
     silent = measure in chosen.silent
     effects, tables, curves, notes = counts_and_curves(trials, measure, mixed, names, silent=silent)
     taking_part = _taking_part(effects, curves, silent)
@@ -124,14 +137,19 @@ def pool_exact(
 def counts_and_curves(
     trials: pd.DataFrame, measure: str, mixed: bool, names: Names, *, silent: bool = False
 ) -> tuple[Effects, Tables, list[Tabulated], tuple[str, ...]]:
-    """Effects to show, with intervals that need no correction; the tables and their curves; what was set aside.
+    """Effects to show, with intervals that need no correction; the tables and their curves; what
+    was set aside.
 
-    Tables without a contrast are excluded, with their reason, unless they take part all the same (`silent`).
+    Tables without a contrast are excluded, with their reason, unless they take part all the same
+    (`silent`).
     """
     function, interval = _EFFECTS[measure]
     rule = "half-if-any" if silent or measure == "RD" else "drop"
     effects, notes = one_question(function(trials, interval=interval, zero=rule, **names), mixed)
-    cells = {name: effects.table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")}
+    cells = {
+        name: effects.table[name].to_numpy(dtype=np.float64)
+        for name in ("events_t", "n_t", "events_c", "n_c")
+    }
     a, n1, c, n2 = cells.values()
     tables = Tables(a, n1 - a, c, n2 - c)
     seen, _, _ = effects.limits(0.95)
@@ -153,12 +171,14 @@ def _refuse(data: Data, model: ExactModel, word: str) -> None:
         raise ValueError(nothing_said(data.measure))
     if len(data.labels) < model.least:
         raise ValueError(
-            f'model "{word}" needs {model.least} trials: got {len(data.labels)}; one trial has an interval of its own, '
-            'model="binomial-normal" or model="conditional"'
+            f'model "{word}" needs {model.least} trials: got {len(data.labels)}; one trial has an'
+            ' interval of its own, model="binomial-normal" or model="conditional"'
         )
 
 
-def _pooled(effects: Effects, taking_part: BoolArray, data: Data, model: ExactModel, notes: tuple[str, ...]) -> Pooled:
+def _pooled(
+    effects: Effects, taking_part: BoolArray, data: Data, model: ExactModel, notes: tuple[str, ...]
+) -> Pooled:
     found = model.fit(data)
     k = len(data.labels)
     silent = sum(not curve.informative for curve in data.curves)
@@ -167,7 +187,10 @@ def _pooled(effects: Effects, taking_part: BoolArray, data: Data, model: ExactMo
     if math.isinf(found.estimate):
         notes = (
             *notes,
-            "the likelihood only rises on one side: the estimate is infinite and one limit is all there is",
+            (
+                "the likelihood only rises on one side: the estimate is infinite and one limit is"
+                " all there is"
+            ),
         )
     method = Method(model.name if k > 1 else "single", "ML", data.ci, "none", data.level)
     q = _heterogeneity(data.curves)
@@ -214,10 +237,20 @@ def _refit(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
             fit = model.fit(some)
         except ValueError:
             continue
-        found[:, i] = fit.estimate, fit.se, fit.low, fit.high, fit.df, fit.tau2, _heterogeneity(some.curves)
+        found[:, i] = (
+            fit.estimate,
+            fit.se,
+            fit.low,
+            fit.high,
+            fit.df,
+            fit.tau2,
+            _heterogeneity(some.curves),
+        )
     estimate, se, low, high, df, tau2, q = (part.reshape(rows.shape[:-1]) for part in found)
     k = np.asarray(rows.sum(-1))
-    status = np.where(np.isnan(estimate), Status.REFUSED, np.where(k > 1, Status.OK, Status.ONE_STUDY))
+    status = np.where(
+        np.isnan(estimate), Status.REFUSED, np.where(k > 1, Status.OK, Status.ONE_STUDY)
+    )
     return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), q, k, status)
 
 

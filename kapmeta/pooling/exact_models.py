@@ -11,8 +11,19 @@ import numpy as np
 
 from kapmeta import checking
 from kapmeta.core.effects import hypergeometric
-from kapmeta.core.exact import beta_binomial, exact_difference, firth, likelihood_models, logistic_models
-from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, odds_ratio_conditional, tabulated
+from kapmeta.core.exact import (
+    beta_binomial,
+    exact_difference,
+    firth,
+    likelihood_models,
+    logistic_models,
+)
+from kapmeta.core.exact.likelihood_curves import (
+    Tables,
+    Tabulated,
+    odds_ratio_conditional,
+    tabulated,
+)
 from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
 
 __all__ = ["EXACT_MODELS", "Data", "Estimate", "ExactModel", "nothing_said"]
@@ -56,14 +67,17 @@ class ExactModel(NamedTuple):
     intervals: tuple[str, ...]
     uses: str
     least: int = 1  # trials
-    silent: tuple[str, ...] = ()  # measures for which tables without a contrast take part all the same
+    silent: tuple[
+        str, ...
+    ] = ()  # measures for which tables without a contrast take part all the same
 
 
 def nothing_said(measure: str) -> str:
     """The error for tables in none of which the arms can be compared."""
     return (
-        f"no table says anything about the {measure}: nobody, or everybody, had the event in both arms of each; the "
-        'risk difference has an answer: pool_exact(trials, model="combination", measure="RD")'
+        f"no table says anything about the {measure}: nobody, or everybody, had the event in both"
+        ' arms of each; the risk difference has an answer: pool_exact(trials, model="combination",'
+        ' measure="RD")'
     )
 
 
@@ -71,10 +85,14 @@ def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, flo
     """Limits and p-value from a normal or t reference."""
     if not 0 < se < math.inf:
         raise ValueError(
-            f'ci="{data.ci}" does not exist here: the estimate is infinite, or the likelihood bends sharply at it; '
-            'use ci="profile" or model="conditional"'
+            f'ci="{data.ci}" does not exist here: the estimate is infinite, or the likelihood bends'
+            ' sharply at it; use ci="profile" or model="conditional"'
         )
-    half = se * float(t_quantile((1 + data.level) / 2, df) if df < math.inf else normal_quantile((1 + data.level) / 2))
+    half = se * float(
+        t_quantile((1 + data.level) / 2, df)
+        if df < math.inf
+        else normal_quantile((1 + data.level) / 2)
+    )
     return estimate - half, estimate + half, float(t_two_sided(estimate / se, df))
 
 
@@ -84,8 +102,9 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
     fit = likelihood_models.maximum(data.curves, level=data.level, random=random)
     if math.isnan(fit.mu):
         raise ValueError(
-            "the likelihood is highest for infinitely different effects: the trials have zero cells on opposite "
-            "sides and contradict each other; show them one by one, or give tau a prior with pool_bayes"
+            "the likelihood is highest for infinitely different effects: the trials have zero cells"
+            " on opposite sides and contradict each other; show them one by one, or give tau a"
+            " prior with pool_bayes"
         )
     low, high, df = fit.low, fit.high, math.inf
     null = _likelihood_at(data.curves, 0.0, random)
@@ -95,7 +114,10 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
         low, high, p_value = _wald(fit.mu, fit.se, data, df)
     notes = []
     if math.isinf(low) and math.isinf(high):
-        notes.append("so few trials with events on one side only set no limit: a wide enough tau explains any mean")
+        notes.append(
+            "so few trials with events on one side only set no limit: a wide enough tau explains"
+            " any mean"
+        )
     if len(fit.modes) > 1:
         notes.append(f"the likelihood has {len(fit.modes)} modes; the highest is shown")
     return Estimate(
@@ -128,7 +150,9 @@ def _binomial_common(data: Data) -> Estimate:
 
 def _conditional(data: Data) -> Estimate:
     t = data.tables
-    found = hypergeometric.common_odds_ratio(t.a, t.n1, t.c, t.n2, interval=data.ci, level=data.level)
+    found = hypergeometric.common_odds_ratio(
+        t.a, t.n1, t.c, t.n2, interval=data.ci, level=data.level
+    )
     estimate = float(found.estimate)
     se = math.inf
     if math.isfinite(estimate):
@@ -145,8 +169,8 @@ def _rare(data: Data) -> Estimate:
         data.labels,
         lambda i: 'model "CM.AL" is for rare events',
         lambda i: (
-            f"a risk of {risk[i]:.2g} is above {_RARE:g}, where it gives a rate ratio, not an odds ratio; "
-            'use model="CM.EL"'
+            f"a risk of {risk[i]:.2g} is above {_RARE:g}, where it gives a rate ratio, not an odds"
+            ' ratio; use model="CM.EL"'
         ),
     )
     return _on_curves(data._replace(curves=tabulated("OR-rare", t)), random=True)
@@ -166,7 +190,9 @@ def _logistic(data: Data, *, random_studies: bool) -> Estimate:
     low, high, p_value = _wald(fit.mu, fit.se, data, df)
     if profile:
         low, high = fit.low, fit.high
-        p_value = float(chi2_upper(max(0.0, 2 * (fit.loglik - logistic_models.profile_at(model, fit, 0.0))), 1))
+        p_value = float(
+            chi2_upper(max(0.0, 2 * (fit.loglik - logistic_models.profile_at(model, fit, 0.0))), 1)
+        )
     return Estimate(fit.mu, fit.se, low, high, p_value, df, fit.tau**2)
 
 
@@ -183,8 +209,8 @@ def _beta_binomial(data: Data) -> Estimate:
     fit = beta_binomial.beta_binomial(data.tables, measure=data.measure)
     if not math.isfinite(fit.se):
         raise ValueError(
-            "the beta-binomial estimate does not exist: one arm has no event, or nothing but events, in all trials "
-            'together; use model="conditional" or model="binomial-normal"'
+            "the beta-binomial estimate does not exist: one arm has no event, or nothing but"
+            ' events, in all trials together; use model="conditional" or model="binomial-normal"'
         )
     df = 2.0 * len(data.curves) - 2 if data.ci == "t" else math.inf
     low, high, p_value = _wald(fit.estimate, fit.se, data, df)
@@ -197,13 +223,17 @@ def _firth(data: Data) -> Estimate:
     low, high, p_value = _wald(fit.estimate, fit.se, data, math.inf)
     if data.ci == "profile":
         low, high, p_value = fit.low, fit.high, fit.p_value
-    return Estimate(fit.estimate, fit.se, low, high, p_value, notes=(_COMMON,) if len(data.curves) > 1 else ())
+    return Estimate(
+        fit.estimate, fit.se, low, high, p_value, notes=(_COMMON,) if len(data.curves) > 1 else ()
+    )
 
 
 def _combination(data: Data) -> Estimate:
     t = data.tables
     if data.measure == "OR":
-        found = exact_difference.odds_ratio_combination(t, np.ones(len(data.labels)), level=data.level)
+        found = exact_difference.odds_ratio_combination(
+            t, np.ones(len(data.labels)), level=data.level
+        )
     else:
         weight = np.sqrt(t.n1 * t.n2 / (t.n1 + t.n2))
         found = exact_difference.risk_difference_combination(t, weight, level=data.level)

@@ -100,7 +100,9 @@ class Headline:
         """Headline first, then what stands beside it, what is refused, and the disagreements."""
         frame = self.to_frame()
         openings = {_SHOWN: "Headline", _BESIDE: "Beside it", _NOT: "Not to be headlined"}
-        analyses = [line for role, opening in openings.items() for line in _told(frame, role, opening)]
+        analyses = [
+            line for role, opening in openings.items() for line in _told(frame, role, opening)
+        ]
         return "\n".join([*analyses, *self._caveats()])
 
     def _caveats(self) -> list[str]:
@@ -114,8 +116,9 @@ class Headline:
         names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
         beside = f" Beside it we show: {names}." if names else ""
         return (
-            f"{told}{beside} By the registered plan we do not show: {self.rule.refused} (Bender R, Friede T, Koch A, "
-            "et al. Res Synth Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297)."
+            f"{told}{beside} By the registered plan we do not show: {self.rule.refused} (Bender R,"
+            " Friede T, Koch A, et al. Res Synth Methods 2018;9:382-392."
+            " https://doi.org/10.1002/jrsm.1297)."
         )
 
     def alt_text(self) -> str:
@@ -143,11 +146,11 @@ def headline(
 ) -> Headline:
     """What may be headlined with these studies, by their number.
 
-    One study: its own estimate with its score interval. Two: the Bayesian interval with half-normal(0.5)
-    heterogeneity, the common-effect estimate named "if no heterogeneity". Three or four: the registered
-    random-effects interval and the Bayesian one together. Five and more: the registered interval with the
-    prediction interval. For counts the analyses without continuity correction and both directions of the event
-    stand beside.
+    One study: its own estimate with its score interval. Two: the Bayesian interval with
+    half-normal(0.5) heterogeneity, the common-effect estimate named "if no heterogeneity". Three or
+    four: the registered random-effects interval and the Bayesian one together. Five and more: the
+    registered interval with the prediction interval. For counts the analyses without continuity
+    correction and both directions of the event stand beside.
 
     Parameters
     ----------
@@ -175,10 +178,11 @@ def headline(
 
     References
     ----------
-    .. [1] Bender R, Friede T, Koch A, et al. Methods for evidence synthesis in the case of very few studies. Res Synth
-       Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297
-    .. [2] Seide SE, Röver C, Friede T. Likelihood-based random-effects meta-analysis with few studies: empirical and
-       simulation studies. BMC Med Res Methodol 2019;19:16. https://doi.org/10.1186/s12874-018-0618-3
+    .. [1] Bender R, Friede T, Koch A, et al. Methods for evidence synthesis in the case of very few
+       studies. Res Synth Methods 2018;9:382-392. https://doi.org/10.1002/jrsm.1297
+    .. [2] Seide SE, Röver C, Friede T. Likelihood-based random-effects meta-analysis with few
+       studies: empirical and simulation studies. BMC Med Res Methodol 2019;19:16.
+       https://doi.org/10.1186/s12874-018-0618-3
 
     Examples
     --------
@@ -195,13 +199,19 @@ def headline(
         function = {"RR": risk_ratio, "OR": odds_ratio}
         if measure not in function:
             raise ValueError(f'unknown measure "{measure}"; use one of: {", ".join(function)}')
-        effects, trials = function[measure](effects_or_trials, zero="drop", **names), effects_or_trials
+        effects, trials = (
+            function[measure](effects_or_trials, zero="drop", **names),
+            effects_or_trials,
+        )
     study = _Study(effects, trials, level, mixed, names, opposite)
     there = _present(study)
     if there == 0:
-        reasons = "; ".join(f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items()))
+        reasons = "; ".join(
+            f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items())
+        )
         raise ValueError(
-            f"no study says anything about the {effects.scale.name}, so there is nothing to headline ({reasons})"
+            f"no study says anything about the {effects.scale.name}, so there is nothing to"
+            f" headline ({reasons})"
         )
     analyses = _ANALYSES[str(there) if there < 3 else "3-4" if there < 5 else "5+"](study)
     entries = tuple(entry for entry in analyses if entry is not None)
@@ -211,13 +221,19 @@ def headline(
     if study.units and there == 2:
         refused = (
             *refused,
-            "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with tau_prior",
+            (
+                "a headline: two effects with a unit need a prior of tau in it; call pool_bayes"
+                " with tau_prior"
+            ),
         )
     return Headline(effects, there, rule, entries, refused, disagreements)
 
 
 def _not_alone(name: str) -> str:
-    return f"{name}, as the only result: with so few studies its interval depends on how heterogeneity is estimated"
+    return (
+        f"{name}, as the only result: with so few studies its interval depends on how heterogeneity"
+        " is estimated"
+    )
 
 
 @dataclass(frozen=True)
@@ -254,24 +270,39 @@ def _pool(study: _Study, role: str, name: str, **options: Any) -> Entry:
 def _bayes(study: _Study, role: str, name: str, **options: Any) -> Entry | None:
     if study.units:
         return None
-    return Entry(role, name, pool_bayes(study.effects, level=study.level, mixed=study.mixed, **options))
+    return Entry(
+        role, name, pool_bayes(study.effects, level=study.level, mixed=study.mixed, **options)
+    )
 
 
 def _exact_bayes(study: _Study, role: str, name: str, **options: Any) -> Entry | None:
     if study.trials is None:
         return None
     found = pool_bayes(
-        study.trials, measure=study.effects.measure, level=study.level, mixed=study.mixed, **options, **study.names
+        study.trials,
+        measure=study.effects.measure,
+        level=study.level,
+        mixed=study.mixed,
+        **options,
+        **study.names,
     )
     return Entry(role, name, found)
 
 
-def _counted(study: _Study, role: str, name: str, function: Callable[..., Pooled], **options: Any) -> Entry | None:
+def _counted(
+    study: _Study, role: str, name: str, function: Callable[..., Pooled], **options: Any
+) -> Entry | None:
     if study.trials is None:
         return None
     try:
-        return Entry(role, name, function(study.trials, level=study.level, mixed=study.mixed, **options, **study.names))
-    except ValueError:  # the model does not suit the data, and says so where it is asked for by name
+        return Entry(
+            role,
+            name,
+            function(study.trials, level=study.level, mixed=study.mixed, **options, **study.names),
+        )
+    except (
+        ValueError
+    ):  # the model does not suit the data, and says so where it is asked for by name
         return None
 
 
@@ -285,8 +316,17 @@ def _common(study: _Study) -> Entry:
 def _one(study: _Study) -> list[Entry | None]:
     own = study
     if study.trials is not None:
-        function, interval = {"RR": (risk_ratio, "koopman"), "OR": (odds_ratio, "mid-p")}[study.effects.measure]
-        own = _Study(function(study.trials, interval=interval, **study.names), None, study.level, study.mixed, {}, "")
+        function, interval = {"RR": (risk_ratio, "koopman"), "OR": (odds_ratio, "mid-p")}[
+            study.effects.measure
+        ]
+        own = _Study(
+            function(study.trials, interval=interval, **study.names),
+            None,
+            study.level,
+            study.mixed,
+            {},
+            "",
+        )
     entries = [_pool(own, _SHOWN, "the trial's own estimate")]
     entries_beside: list[Entry | None] = [
         _counted(study, _BESIDE, "exact odds ratio", pool_exact, model="conditional"),
@@ -296,7 +336,10 @@ def _one(study: _Study) -> list[Entry | None]:
     if study.trials is not None:
         difference = risk_difference(study.trials, interval="newcombe", **study.names)
         entries_beside.insert(
-            0, Entry(_BESIDE, "absolute effect", pool(difference, level=study.level, mixed=study.mixed))
+            0,
+            Entry(
+                _BESIDE, "absolute effect", pool(difference, level=study.level, mixed=study.mixed)
+            ),
         )
     return [*entries, *entries_beside]
 
@@ -323,7 +366,12 @@ def _two(study: _Study) -> list[Entry | None]:
 def _turner(study: _Study) -> Entry | None:
     if study.effects.measure != "OR":
         return None
-    return _bayes(study, _BESIDE, "Bayesian, Turner's prior for subjective outcomes", tau_prior=turner("subjective"))
+    return _bayes(
+        study,
+        _BESIDE,
+        "Bayesian, Turner's prior for subjective outcomes",
+        tau_prior=turner("subjective"),
+    )
 
 
 def _several(study: _Study) -> list[Entry | None]:
@@ -352,12 +400,24 @@ def _sensitivity(study: _Study) -> list[Entry | None]:
         entries += [
             _exact_bayes(study, _BESIDE, "Bayesian from the counts, half-normal(0.5)"),
             _counted(study, _BESIDE, "binomial-normal", pool_exact, measure=study.effects.measure),
-            _counted(study, _BESIDE, "beta-binomial", pool_exact, model="beta-binomial", measure=study.effects.measure),
+            _counted(
+                study,
+                _BESIDE,
+                "beta-binomial",
+                pool_exact,
+                model="beta-binomial",
+                measure=study.effects.measure,
+            ),
         ]
     return [*entries, _pool(study, _NOT, "DerSimonian-Laird, Wald", tau2="DL", ci="wald")]
 
 
-_ANALYSES: dict[str, Callable[[_Study], list[Entry | None]]] = {"1": _one, "2": _two, "3-4": _several, "5+": _many}
+_ANALYSES: dict[str, Callable[[_Study], list[Entry | None]]] = {
+    "1": _one,
+    "2": _two,
+    "3-4": _several,
+    "5+": _many,
+}
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -391,7 +451,10 @@ def _told(frame: pd.DataFrame, role: str, opening: str) -> list[str]:
 
 
 def _sentence(row: pd.Series[Any]) -> str:
-    text = f"{row['analysis']}, {row['measure']} {wording.interval_text(row['estimate'], row['low'], row['high'])}"
+    text = (
+        f"{row['analysis']}, {row['measure']}"
+        f" {wording.interval_text(row['estimate'], row['low'], row['high'])}"
+    )
     p = row["probability_above_null"]
     told = "" if math.isnan(p) else f", probability above no effect {p:.3f}"
     return f"{text}{told}; {row['conclusion']}."
@@ -406,15 +469,17 @@ def _disagreements(entries: tuple[Entry, ...]) -> tuple[str, ...]:
         verdict = _conclusion(main.result)
         differing = [entry for entry in others if _conclusion(entry.result) != verdict]
         if differing:
-            told = wording.joined(f"{entry.name} ({_conclusion(entry.result)})" for entry in differing)
+            told = wording.joined(
+                f"{entry.name} ({_conclusion(entry.result)})" for entry in differing
+            )
             found.append(f"the headline, {main.name}, {verdict}; otherwise: {told}")
     bayes = next((entry.result for entry in entries if isinstance(entry.result, Posterior)), None)
     if bayes is not None and bayes.k > 1:
         scale = bayes.tipping_scale()
         if 0 < scale < 2:
             found.append(
-                "the Bayesian conclusion depends on the prior of tau: the interval first reaches no effect at a "
-                f"half-normal scale of {scale:.2f}"
+                "the Bayesian conclusion depends on the prior of tau: the interval first reaches"
+                f" no effect at a half-normal scale of {scale:.2f}"
             )
     return tuple(found)
 
@@ -429,18 +494,23 @@ def _directions(study: _Study, k: int) -> tuple[str, ...]:
     backward = pool(risk_ratio(turned), model="common", mixed=study.mixed)
     if (forward.q_p_value < 0.1) == (backward.q_p_value < 0.1):
         return ()
-    told = [f"{wording.number(found.q)} ({wording.p_text(found.q_p_value)})" for found in (forward, backward)]
+    told = [
+        f"{wording.number(found.q)} ({wording.p_text(found.q_p_value)})"
+        for found in (forward, backward)
+    ]
     return (
-        f"heterogeneity depends on the direction: Q = {told[0]} for the risk ratio of {study.effects.event}, "
-        f"{told[1]} for that of {study.opposite}",
+        (
+            f"heterogeneity depends on the direction: Q = {told[0]} for the risk ratio of"
+            f" {study.effects.event}, {told[1]} for that of {study.opposite}"
+        ),
     )
 
 
 def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     """The one effect that the plan lets be headlined, by the number of trials.
 
-    One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or more: the result
-    itself.
+    One counted trial: its risk ratio with the score interval. Two: the Bayesian interval. Three or
+    more: the result itself.
 
     Parameters
     ----------
@@ -464,11 +534,16 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     if pooled_given(pooled).k > 2:
         return pooled
     results = (found or headline_of(pooled)).results
-    return results[0] if results else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
+    return (
+        results[0]
+        if results
+        else pool(pooled.effects, model="common", level=pooled.method.level, mixed=True)
+    )
 
 
 def headline_of(pooled: Pooled) -> Headline:
-    """Everything the plan shows of a result: headline, what stands beside it, what is refused, disagreements.
+    """Everything the plan shows of a result: headline, what stands beside it, what is refused,
+    disagreements.
 
     Parameters
     ----------
@@ -478,7 +553,8 @@ def headline_of(pooled: Pooled) -> Headline:
     Returns
     -------
     Headline
-        From the counts where there are counts of every trial, which allows more; else from the effects.
+        From the counts where there are counts of every trial, which allows more; else from the
+        effects.
 
     Examples
     --------
@@ -489,7 +565,9 @@ def headline_of(pooled: Pooled) -> Headline:
     """
     effects, level = pooled.effects, pooled.method.level
     cells = ["events_t", "n_t", "events_c", "n_c"]
-    counted = set(cells) <= set(effects.table.columns) and bool(effects.table[cells].notna().all(axis=None))
+    counted = set(cells) <= set(effects.table.columns) and bool(
+        effects.table[cells].notna().all(axis=None)
+    )
     if pooled.measure == "RR" and counted and not effects.excluded:
         opposite = "relapse" if effects.event == "abstinence" else "the opposite event"
         return headline(effects.table, opposite=opposite, level=level, mixed=True)
@@ -522,18 +600,21 @@ HEADLINE: Mapping[str, Rule] = MappingProxyType(
         "1": Rule(
             "the trial's own estimate with its score interval",
             "its absolute effect",
-            "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study variance",
+            "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study"
+            " variance",
         ),
         "2": Rule(
-            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side by side",
+            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side"
+            " by side",
             'other prior scales, and the common-effect estimate, named "if no heterogeneity"',
-            "a random-effects interval as headline (from two trials it is either absurdly narrow or more than "
-            "12 standard errors wide), I2 and a prediction interval",
+            "a random-effects interval as headline (from two trials it is either absurdly narrow or"
+            " more than 12 standard errors wide), I2 and a prediction interval",
         ),
         "3-4": Rule(
             "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
             "the estimator line",
-            "a DerSimonian-Laird Wald interval as the only result, and any test of funnel asymmetry",
+            "a DerSimonian-Laird Wald interval as the only result, and any test of funnel"
+            " asymmetry",
         ),
         "5+": Rule(
             "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",

@@ -50,10 +50,11 @@ def pool(
 ) -> Pooled:
     """Pool effects by inverse variance.
 
-    The default is the registered method: random effects, between-study variance by REML at its global maximum,
-    Hartung-Knapp interval no narrower than the Wald interval. With two studies any random-effects interval is
-    unreliable, and with one nothing is pooled: the result says so. For tables with zero cells prefer
-    `kapmeta.mantel_haenszel` or `kapmeta.pool_exact`, which need no correction.
+    The default is the registered method: random effects, between-study variance by REML at its
+    global maximum, Hartung-Knapp interval no narrower than the Wald interval. With two studies any
+    random-effects interval is unreliable, and with one nothing is pooled: the result says so. For
+    tables with zero cells prefer `kapmeta.mantel_haenszel` or `kapmeta.pool_exact`, which need no
+    correction.
 
     Parameters
     ----------
@@ -62,19 +63,20 @@ def pool(
     model : {"random", "common"}
         Random effects, or one common effect ("if no heterogeneity").
     tau2 : str or callable, optional
-        Estimator of the between-study variance, a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS` or a function of
-        effects and variances; REML by default. Not with the common-effect model.
+        Estimator of the between-study variance, a word of
+        `kapmeta.core.heterogeneity.tau2.ESTIMATORS` or a function of effects and variances; REML by
+        default. Not with the common-effect model.
     ci : str, optional
-        Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`; ``"hksj-hybrid"`` by default,
-        ``"wald"`` with the common-effect model.
+        Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`;
+        ``"hksj-hybrid"`` by default, ``"wald"`` with the common-effect model.
     prediction : str
-        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``: none below five
-        studies, from five on ``"t"``.
+        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``:
+        none below five studies, from five on ``"t"``.
     level : float
         Confidence level, a proportion.
     mixed : bool
-        Whether randomised and non-randomised trials may share one diamond. By default the non-randomised ones are set
-        aside, and listed with that reason.
+        Whether randomised and non-randomised trials may share one diamond. By default the
+        non-randomised ones are set aside, and listed with that reason.
 
     Returns
     -------
@@ -84,16 +86,17 @@ def pool(
     Raises
     ------
     ValueError
-        If no study carries an estimate, if comparisons of different kinds or two results of one trial are about to
-        be pooled, or if the interval asked for does not exist for these effects.
+        If no study carries an estimate, if comparisons of different kinds or two results of one
+        trial are about to be pooled, or if the interval asked for does not exist for these effects.
 
     References
     ----------
-    .. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ
-       Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
-    .. [2] Jackson D, Law M, Rücker G, Schwarzer G. The Hartung-Knapp modification for random-effects meta-analysis: a
-       useful refinement but are there any residual concerns? Stat Med 2017;36:3923-3934.
-       https://doi.org/10.1002/sim.7411
+    .. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the
+       random-effects model. J Educ Behav Stat 2005;30:261-293.
+       https://doi.org/10.3102/10769986030003261
+    .. [2] Jackson D, Law M, Rücker G, Schwarzer G. The Hartung-Knapp modification for
+       random-effects meta-analysis: a useful refinement but are there any residual concerns? Stat
+       Med 2017;36:3923-3934. https://doi.org/10.1002/sim.7411
 
     Examples
     --------
@@ -110,7 +113,9 @@ def pool(
     effects, _ = one_question(effects, mixed)  # the exclusion itself says what was set aside
     present = np.flatnonzero(effects.present)
     if not present.size:
-        reasons = "; ".join(f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items()))
+        reasons = "; ".join(
+            f"{effects.labels[i]}: {why}" for i, why in sorted(effects.excluded.items())
+        )
         raise ValueError(f"no study carries an estimate, so there is nothing to pool ({reasons})")
     # a fixed order of summation: the order of the rows never changes the last digits
     order = present[np.lexsort((effects.v[present], effects.y[present]))]
@@ -124,7 +129,9 @@ def pool(
     return _pooled(effects, order, method, between, interval)
 
 
-def _method(model: str, tau2: str | Estimator | None, ci: str | None, prediction: str, level: float) -> Method:
+def _method(
+    model: str, tau2: str | Estimator | None, ci: str | None, prediction: str, level: float
+) -> Method:
     """The choices as a checked `Method`."""
     checking.chosen(model, MODELS, "model")
     level = checking.proportion(level, "level")
@@ -132,20 +139,35 @@ def _method(model: str, tau2: str | Estimator | None, ci: str | None, prediction
     if model == "common":
         if tau2 is not None:
             raise ValueError(
-                'the common-effect model has no between-study variance; leave tau2 out or use model="random"'
+                "the common-effect model has no between-study variance; leave tau2 out or use"
+                ' model="random"'
             )
         if prediction not in ("auto", "none"):
             raise ValueError(
-                'the common-effect model has no prediction interval; leave prediction out or use model="random"'
+                "the common-effect model has no prediction interval; leave prediction out or use"
+                ' model="random"'
             )
-        return Method("common", "none", checking.chosen(ci or "wald", _COMMON_INTERVALS, "interval"), "none", level)
+        return Method(
+            "common",
+            "none",
+            checking.chosen(ci or "wald", _COMMON_INTERVALS, "interval"),
+            "none",
+            level,
+        )
     estimator = tau2 if tau2 is not None else PRIMARY.tau2
     estimator_named(estimator)
-    return Method("random", estimator, checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval"), prediction, level)
+    return Method(
+        "random",
+        estimator,
+        checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval"),
+        prediction,
+        level,
+    )
 
 
 def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...]]:
-    """Effects that may share a diamond: one contrast, each trial once, randomised trials apart from the others.
+    """Effects that may share a diamond: one contrast, each trial once, randomised trials apart from
+    the others.
 
     With a sentence that names what was set aside, for results that do not list their exclusions.
     """
@@ -154,7 +176,8 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
     kinds = list(dict.fromkeys(_present_values(table, "contrast", there)))
     if len(kinds) > 1:
         raise ValueError(
-            f"these comparisons answer different questions ({', '.join(kinds)}) and are not pooled; choose one, "
+            f"these comparisons answer different questions ({', '.join(kinds)}) and are not pooled;"
+            " choose one, "
             f'e.g. trials[trials.contrast == "{kinds[0]}"]'
         )
     if "randomised" in table and not mixed:
@@ -169,8 +192,8 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
     for study in _present_values(table, "study", there):
         if study in once:
             raise ValueError(
-                f'study "{study}" comes more than once; a trial enters a pool once. Choose one of its results, '
-                "e.g. one time window"
+                f'study "{study}" comes more than once; a trial enters a pool once. Choose one of'
+                " its results, e.g. one time window"
             )
         once.add(study)
     return effects, aside
@@ -185,17 +208,22 @@ def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[
 
 
 def check_variances(v: FloatArray, stacklevel: int = 3) -> None:
-    """Warn, where the caller of the named front stands, if variances lie further apart than units explain.
+    """Warn, where the caller of the named front stands, if variances lie further apart than units
+    explain.
 
     Refuses those beside which the others are lost to rounding.
     """
     ratio = v.max() / v.min()
     told = f"the largest variance is {ratio:.2g} times the smallest; "
     if ratio > 1e15:
-        raise ValueError(f"{told}beside it the other studies are lost to rounding. Check the units of the effects")
+        raise ValueError(
+            f"{told}beside it the other studies are lost to rounding. Check the units of the"
+            " effects"
+        )
     if ratio > 1e7:
         warnings.warn(
-            f"{told}the studies with small variances decide everything. Check the units of the effects",
+            f"{told}the studies with small variances decide everything. Check the units of the"
+            " effects",
             stacklevel=stacklevel,
         )
 
@@ -223,16 +251,13 @@ def _refuse(interval: MeanInterval, method: Method, tau2: float) -> None:
         return
     why = Status(int(interval.status)).meaning
     raise ValueError(
-        f'ci="{method.ci}" does not exist for these effects (tau2 = {tau2:.4g}): {why}; use ci="{PRIMARY.ci}"'
+        f'ci="{method.ci}" does not exist for these effects (tau2 = {tau2:.4g}): {why}; use'
+        f' ci="{PRIMARY.ci}"'
     )
 
 
 def _pooled(
-    effects: Effects,
-    order: IntArray,
-    method: Method,
-    between: _Between,
-    interval: MeanInterval,
+    effects: Effects, order: IntArray, method: Method, between: _Between, interval: MeanInterval
 ) -> Pooled:
     """The result for two or more studies."""
     y, v = effects.y[order], effects.v[order]
@@ -256,7 +281,9 @@ def _pooled(
         p_value,
         float(interval.df),
         k,
-        _scattered(effects, order, weights(v, 0.0 if method.ci == "henmi-copas" else np.asarray(tau2))),
+        _scattered(
+            effects, order, weights(v, 0.0 if method.ci == "henmi-copas" else np.asarray(tau2))
+        ),
         tau2=tau2 if random else math.nan,
         tau2_low=float(limits.low) if random else math.nan,
         tau2_high=float(limits.high) if random else math.nan,
@@ -282,7 +309,9 @@ def _refit(y: FloatArray, v: FloatArray, method: Method, mask: BoolArray) -> Com
     return combine(y, v, tau2=tau2, ci=method.ci, level=method.level, mask=mask)
 
 
-def _no_effect_test(y: FloatArray, v: FloatArray, method: Method, interval: MeanInterval) -> tuple[float, float]:
+def _no_effect_test(
+    y: FloatArray, v: FloatArray, method: Method, interval: MeanInterval
+) -> tuple[float, float]:
     """Statistic and p-value of no effect that belong to the interval; nan where it has none."""
     if method.ci in _LIKELIHOOD:
         return math.nan, float(no_effect_p_value(y[None], v[None], method.ci)[0])
@@ -308,7 +337,12 @@ def _prediction_word(method: Method, k: int) -> str:
 
 
 def _notes(
-    y: FloatArray, v: FloatArray, method: Method, between: _Between, interval: MeanInterval, empty: bool
+    y: FloatArray,
+    v: FloatArray,
+    method: Method,
+    between: _Between,
+    interval: MeanInterval,
+    empty: bool,
 ) -> tuple[str, ...]:
     """What must be known before the result is quoted."""
     k, notes = y.size, list[str]()
@@ -322,14 +356,18 @@ def _notes(
         notes.append(f"heterogeneity cannot be estimated from {k} studies; its interval says so")
     if empty:
         notes.append(
-            "the estimates agree more closely than chance allows: no value of tau2 is in its Q-profile interval"
+            "the estimates agree more closely than chance allows: no value of tau2 is in its"
+            " Q-profile interval"
         )
     if len(between.modes) > 1:
-        means = [float(mean_and_residuals(y, weights(v, np.asarray(t)))[0]) for t in between.modes[:2]]
+        means = [
+            float(mean_and_residuals(y, weights(v, np.asarray(t)))[0]) for t in between.modes[:2]
+        ]
         verdict = "tau2 is not identified: its" if between.gap < 1.92 else "the"
         notes.append(
-            f"{verdict} likelihood has {len(between.modes)} modes; the global one, tau2 = {between.modes[0]:.4g}, "
-            f"gives a mean of {means[0]:.4g}; the next, {between.modes[1]:.4g}, gives {means[1]:.4g} (analysis scale)"
+            f"{verdict} likelihood has {len(between.modes)} modes; the global one, tau2 ="
+            f" {between.modes[0]:.4g}, gives a mean of {means[0]:.4g}; the next,"
+            f" {between.modes[1]:.4g}, gives {means[1]:.4g} (analysis scale)"
         )
     return tuple(notes)
 
@@ -340,8 +378,10 @@ def _prediction_notes(method: Method, k: int, tau2: float, undefined: bool) -> t
         return ()
     if undefined:
         return (
-            f'the prediction interval "{method.prediction}" is undefined for {k} studies with tau2 = {tau2:.4g}, '
-            "so none is given",
+            (
+                f'the prediction interval "{method.prediction}" is undefined for {k} studies with'
+                f" tau2 = {tau2:.4g}, so none is given"
+            ),
         )
     return (f"a prediction interval from {k} studies is unreliable",) if k < _FEW else ()
 
@@ -351,7 +391,11 @@ def _single(effects: Effects, order: IntArray, method: Method) -> Pooled:
     estimate, low, high = (float(x[order[0]]) for x in effects.limits(method.level))
     se = math.nan
     if effects.interval in SINGLE_TRIAL_INTERVALS:
-        counts = effects.table[["events_t", "n_t", "events_c", "n_c"]].iloc[order[0]].to_numpy(dtype=np.float64)
+        counts = (
+            effects.table[["events_t", "n_t", "events_c", "n_c"]]
+            .iloc[order[0]]
+            .to_numpy(dtype=np.float64)
+        )
         statistic = float(no_effect_score(effects.interval, *counts))
     else:
         se = float(effects.se[order[0]])
@@ -368,5 +412,10 @@ def _single(effects: Effects, order: IntArray, method: Method) -> Pooled:
         math.inf,
         1,
         _scattered(effects, order, np.ones(1)),
-        notes=("one study: this is the trial's own result; there is no between-study variance to estimate",),
+        notes=(
+            (
+                "one study: this is the trial's own result; there is no between-study variance to"
+                " estimate"
+            ),
+        ),
     )

@@ -24,7 +24,11 @@ from kapmeta.results.pooled import Pooled
 
 __all__ = ["mantel_haenszel", "peto"]
 
-MEASURES: dict[str, Callable[..., Effects]] = {"RR": risk_ratio, "OR": odds_ratio, "RD": risk_difference}
+MEASURES: dict[str, Callable[..., Effects]] = {
+    "RR": risk_ratio,
+    "OR": odds_ratio,
+    "RD": risk_difference,
+}
 _ASSUMES = "the interval holds if there is no heterogeneity between the studies"
 
 
@@ -39,8 +43,8 @@ def mantel_haenszel(
 ) -> Pooled:
     """Common effect by Mantel and Haenszel, from the counts as they are.
 
-    The common-effect answer for few trials with few events: an empty cell needs no correction. Not an answer when
-    effects differ between trials: the interval then covers too seldom.
+    The common-effect answer for few trials with few events: an empty cell needs no correction. Not
+    an answer when effects differ between trials: the interval then covers too seldom.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ def mantel_haenszel(
     level : float
         Confidence level, a proportion.
     compatibility : str, optional
-        ``"revman5"`` adds 0.5 to tables with an empty cell, to reproduce printed reviews that did; not to be used
-        otherwise.
+        ``"revman5"`` adds 0.5 to tables with an empty cell, to reproduce printed reviews that did;
+        not to be used otherwise.
     mixed : bool
         As in `kapmeta.pool`.
     **names
@@ -66,14 +70,15 @@ def mantel_haenszel(
     Raises
     ------
     ValueError
-        If all events are in one arm, so that the ratio is infinite, or there are none; and as in `kapmeta.risk_ratio`.
+        If all events are in one arm, so that the ratio is infinite, or there are none; and as in
+        `kapmeta.risk_ratio`.
 
     References
     ----------
-    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective studies of disease.
-       J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
-    .. [2] Greenland S, Robins JM. Estimation of a common effect parameter from sparse follow-up data. Biometrics
-       1985;41:55-68. https://doi.org/10.2307/2530643
+    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective
+       studies of disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
+    .. [2] Greenland S, Robins JM. Estimation of a common effect parameter from sparse follow-up
+       data. Biometrics 1985;41:55-68. https://doi.org/10.2307/2530643
 
     Examples
     --------
@@ -85,16 +90,26 @@ def mantel_haenszel(
     level = checking.proportion(level, "level")
     effects, _ = one_question(MEASURES[measure](trials, **names), mixed)
     kernel = partial(stratified.mantel_haenszel, measure=measure, compatibility=compatibility)
-    name = "Mantel-Haenszel, no correction" if compatibility is None else f"Mantel-Haenszel, {compatibility} mode"
+    name = (
+        "Mantel-Haenszel, no correction"
+        if compatibility is None
+        else f"Mantel-Haenszel, {compatibility} mode"
+    )
     method = Method(name, "none", "wald", "none", level)
     return _pooled(effects, method, kernel, partial(_shares, measure, compatibility))
 
 
-def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = False, **names: Unpack[Names]) -> Pooled:
+def peto(
+    trials: pd.DataFrame,
+    *,
+    level: float = PRIMARY.level,
+    mixed: bool = False,
+    **names: Unpack[Names],
+) -> Pooled:
     """Common odds ratio by Peto's one-step method.
 
-    For rare events, arms of like size and small effects. Not for abstinence, which is neither rare nor little changed:
-    the method is biased towards no effect there.
+    For rare events, arms of like size and small effects. Not for abstinence, which is neither rare
+    nor little changed: the method is biased towards no effect there.
 
     Parameters
     ----------
@@ -113,8 +128,8 @@ def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = Fa
 
     References
     ----------
-    .. [1] Yusuf S, Peto R, Lewis J, Collins R, Sleight P. Beta blockade during and after myocardial infarction: an
-       overview of the randomized trials. Prog Cardiovasc Dis 1985;27:335-371.
+    .. [1] Yusuf S, Peto R, Lewis J, Collins R, Sleight P. Beta blockade during and after myocardial
+       infarction: an overview of the randomized trials. Prog Cardiovasc Dis 1985;27:335-371.
        https://doi.org/10.1016/S0033-0620(85)80003-7
 
     Examples
@@ -126,7 +141,10 @@ def peto(trials: pd.DataFrame, *, level: float = PRIMARY.level, mixed: bool = Fa
     level = checking.proportion(level, "level")
     effects, _ = one_question(peto_odds_ratio(trials, **names), mixed)
     return _pooled(
-        effects, Method("Peto's one-step method", "none", "wald", "none", level), stratified.peto, None
+        effects,
+        Method("Peto's one-step method", "none", "wald", "none", level),
+        stratified.peto,
+        None,
     )
 
 
@@ -146,7 +164,10 @@ def _pooled(
 ) -> Pooled:
     """The stratified estimate as a result like any other."""
     there = effects.present
-    cells = [effects.table[name].to_numpy(dtype=np.float64)[there] for name in ("events_t", "n_t", "events_c", "n_c")]
+    cells = [
+        effects.table[name].to_numpy(dtype=np.float64)[there]
+        for name in ("events_t", "n_t", "events_c", "n_c")
+    ]
     found = kernel(*cells)
     if not np.isfinite(found.se):
         raise ValueError(
@@ -162,7 +183,10 @@ def _pooled(
     silent = int(found.k) - int(found.k_informative)
     notes: tuple[str, ...] = (_ASSUMES,) if found.k > 1 else ()
     if silent:
-        notes = (*notes, f"{silent} of {int(found.k)} tables say nothing about the effect and add nothing")
+        notes = (
+            *notes,
+            f"{silent} of {int(found.k)} tables say nothing about the effect and add nothing",
+        )
     return Pooled(
         effects,
         method,
@@ -185,7 +209,9 @@ def _pooled(
     )
 
 
-def _refit(kernel: Callable[..., Any], cells: list[FloatArray], level: float, mask: BoolArray) -> Combined:
+def _refit(
+    kernel: Callable[..., Any], cells: list[FloatArray], level: float, mask: BoolArray
+) -> Combined:
     """The same estimate from subsets of the tables."""
     found = kernel(*cells, mask=mask)
     half = float(normal_quantile((1 + level) / 2)) * found.se

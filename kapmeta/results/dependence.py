@@ -25,7 +25,9 @@ from kapmeta.results.regressions import Design, lock, shown_coefficients, terms_
 __all__ = ["Multilevel", "RobustTests"]
 
 
-def _coefficient_frame(design: Design, scale: Measure, numbers: dict[str, FloatArray]) -> pd.DataFrame:
+def _coefficient_frame(
+    design: Design, scale: Measure, numbers: dict[str, FloatArray]
+) -> pd.DataFrame:
     """One row a coefficient: limits on the scale shown, then the numbers on the analysis scale."""
     shown = {name: _shown(design, scale, numbers[column]) for name, column in _COLUMNS.items()}
     return pd.DataFrame({"term": design.names, **shown, **numbers})
@@ -41,9 +43,11 @@ def _shown(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Multilevel:
-    """Dependent effects pooled or regressed with random effects at several levels, or of several outcomes.
+    """Dependent effects pooled or regressed with random effects at several levels, or of several
+    outcomes.
 
-    Returned by `kapmeta.multilevel` and `kapmeta.multivariate`. Coefficients are on the analysis scale.
+    Returned by `kapmeta.multilevel` and `kapmeta.multivariate`. Coefficients are on the analysis
+    scale.
 
     Attributes
     ----------
@@ -151,25 +155,47 @@ class Multilevel:
 
     def component_intervals(self) -> pd.DataFrame:
         """Profile-likelihood intervals of the variances; not for entries of a covariance of outcomes."""
-        if len(self.terms.squares) != len(np.flatnonzero(np.einsum("jaa->j", self.terms.squares) == 1)):
-            raise ValueError("profile intervals are for variances of levels, not for a covariance matrix of outcomes")
+        if len(self.terms.squares) != len(
+            np.flatnonzero(np.einsum("jaa->j", self.terms.squares) == 1)
+        ):
+            raise ValueError(
+                "profile intervals are for variances of levels, not for a covariance matrix of"
+                " outcomes"
+            )
         rows = [
             multivariate.profile_interval(
-                self.y, self.sampling, self.design.matrix, self.terms, which,
-                restricted=self.method.tau2 == "REML", level=self.method.level,
+                self.y,
+                self.sampling,
+                self.design.matrix,
+                self.terms,
+                which,
+                restricted=self.method.tau2 == "REML",
+                level=self.method.level,
             )
             for which in range(len(self.fit.c))
-        ]  # fmt: skip
+        ]
         low, high = zip(*rows, strict=True)
-        frame = pd.DataFrame({"component": self.names_of_components, "variance": self.fit.c, "low": low, "high": high})
+        frame = pd.DataFrame(
+            {
+                "component": self.names_of_components,
+                "variance": self.fit.c,
+                "low": low,
+                "high": high,
+            }
+        )
         return frame.assign(sd=np.sqrt(self.fit.c))
 
     def predict(self, data: Any = None) -> pd.DataFrame:
         """Mean effect at given moderator values, with confidence and prediction limits.
 
-        Without moderators `data` is left out. The prediction limits add the variances of all levels.
+        Without moderators `data` is left out. The prediction limits add the variances of all
+        levels.
         """
-        frame = pd.DataFrame({"term": ["mean"]}) if data is None else pd.DataFrame(data).reset_index(drop=True)
+        frame = (
+            pd.DataFrame({"term": ["mean"]})
+            if data is None
+            else pd.DataFrame(data).reset_index(drop=True)
+        )
         alone = self.design.names == ("intercept",)
         rows = np.ones((len(frame), 1)) if alone else self.design.rows(frame)
         mean = rows @ self.fit.beta
@@ -177,7 +203,11 @@ class Multilevel:
         quantile = float(t_quantile((1 + self.method.level) / 2, self.df.min()))
         reach = quantile * np.sqrt(se**2 + self.fit.c.sum())
         shown = self.effects.scale.shown
-        for name, x in (("estimate", mean), ("low", mean - quantile * se), ("high", mean + quantile * se)):
+        for name, x in (
+            ("estimate", mean),
+            ("low", mean - quantile * se),
+            ("high", mean + quantile * se),
+        ):
             frame[name] = shown(x)
         frame["prediction_low"], frame["prediction_high"] = shown(mean - reach), shown(mean + reach)
         return frame.assign(y=mean, se=se)
@@ -190,14 +220,22 @@ class Multilevel:
 
     def summary(self) -> str:
         """The result in words and numbers, with its limits."""
-        head = f"{self.effects.scale.name.capitalize()} of {self.effects.event} from {self.k} dependent effects"
-        what = "" if self.design.names == ("intercept",) else f", regressed on {self.design.described}"
+        head = (
+            f"{self.effects.scale.name.capitalize()} of {self.effects.event} from {self.k}"
+            " dependent effects"
+        )
+        what = (
+            "" if self.design.names == ("intercept",) else f", regressed on {self.design.described}"
+        )
         variances = ", ".join(f"{name} {wording.number(c)}" for name, c in self.components.items())
         lines = [
             f"{head}{what}.",
             *terms_text(self.to_frame()),
             f"Variances by {self.method.tau2}: {variances}.",
-            f"Residual Q = {wording.number(self.q)} on {self.q_df:g} df, {wording.p_text(self.q_p_value)}.",
+            (
+                f"Residual Q = {wording.number(self.q)} on {self.q_df:g} df,"
+                f" {wording.p_text(self.q_p_value)}."
+            ),
         ]
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
@@ -215,7 +253,10 @@ class Multilevel:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"Multilevel({self.effects.measure}, {self.k} effects, {', '.join(self.names_of_components)})"
+        return (
+            f"Multilevel({self.effects.measure}, {self.k} effects,"
+            f" {', '.join(self.names_of_components)})"
+        )
 
     def _repr_html_(self) -> str:
         return wording.page(self.summary(), self.to_frame())
@@ -305,20 +346,33 @@ class RobustTests:
     def to_frame(self) -> pd.DataFrame:
         """One row a coefficient: `estimate` and limits on the scale shown; `y`, `se` on the analysis scale."""
         t = self.tests
-        numbers = {"y": t.beta, "se": t.se, "y_low": t.low, "y_high": t.high, "statistic": t.statistic}
-        frame = _coefficient_frame(self.design, self.effects.scale, {**numbers, "df": t.df, "p_value": t.p_value})
+        numbers = {
+            "y": t.beta,
+            "se": t.se,
+            "y_low": t.low,
+            "y_high": t.high,
+            "statistic": t.statistic,
+        }
+        frame = _coefficient_frame(
+            self.design, self.effects.scale, {**numbers, "df": t.df, "p_value": t.p_value}
+        )
         return frame.assign(interpretable=self.interpretable)
 
     def summary(self) -> str:
         """The result in words and numbers, with its limits."""
-        head = f"{self.kind} cluster-robust tests, {self.clusters} clusters by {self.cluster}; {self.model}."
-        return "\n".join([head, *terms_text(self.to_frame()), *(f"Note: {note}." for note in self.notes)])
+        head = (
+            f"{self.kind} cluster-robust tests, {self.clusters} clusters by {self.cluster};"
+            f" {self.model}."
+        )
+        return "\n".join(
+            [head, *terms_text(self.to_frame()), *(f"Note: {note}." for note in self.notes)]
+        )
 
     def methods_text(self) -> str:
         """The sentence for a methods section."""
         return (
-            f"Standard errors are cluster-robust ({self.kind}, clusters: {self.cluster}) with Satterthwaite "
-            f"degrees of freedom; {self.model}."
+            f"Standard errors are cluster-robust ({self.kind}, clusters: {self.cluster}) with"
+            f" Satterthwaite degrees of freedom; {self.model}."
         )
 
     def alt_text(self) -> str:

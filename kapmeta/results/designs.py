@@ -19,9 +19,12 @@ __all__ = ["DoseTrend", "Factorial"]
 _COMBINED = "Mantel-Haenszel"
 
 
-def _limits(scale: Measure, y: float, se: float, level: float, *, difference: bool = False) -> dict[str, Any]:
-    """An estimate with its limits on the scale shown, then on the analysis scale; a difference of two log ratios, or
-    the change of one, is shown as a ratio."""
+def _limits(
+    scale: Measure, y: float, se: float, level: float, *, difference: bool = False
+) -> dict[str, Any]:
+    """An estimate with its limits on the scale shown, then on the analysis scale; a difference of
+    two log ratios, or the change of one, is shown as a ratio.
+    """
     half = float(normal_quantile((1 + level) / 2)) * se
     shown = (np.exp if scale.ratio else np.asarray) if difference else scale.shown
     ends = (("estimate", y), ("low", y - half), ("high", y + half))
@@ -30,7 +33,8 @@ def _limits(scale: Measure, y: float, se: float, level: float, *, difference: bo
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Factorial:
-    """One factor of a factorial trial, its effect within the levels of the other; log scale for ratios.
+    """One factor of a factorial trial, its effect within the levels of the other; log scale for
+    ratios.
 
     Returned by `kapmeta.factorial`.
 
@@ -45,8 +49,8 @@ class Factorial:
     margins, margins_v : float
         Collapsed over the other factor; the same question only without interaction.
     interaction, interaction_se, interaction_p : float
-        Difference of the strata, its standard error and test. Its power is small: four times the patients are
-        needed.
+        Difference of the strata, its standard error and test. Its power is small: four times the
+        patients are needed.
     level : float
         Confidence level, a proportion.
     """
@@ -83,13 +87,15 @@ class Factorial:
     def to_frame(self) -> pd.DataFrame:
         """One row an estimate: the two strata, the three combinations, the interaction.
 
-        `estimate` and limits are on the scale shown, `y` and `se` on the analysis scale; the interaction of ratios is
-        a ratio of ratios.
+        `estimate` and limits are on the scale shown, `y` and `se` on the analysis scale; the
+        interaction of ratios is a ratio of ratios.
         """
         strata = self.strata
         rows = [
             (f"{treatment} v {control}", float(y), math.sqrt(v))
-            for treatment, control, y, v in zip(*(strata.table[n] for n in _ARMS), strata.y, strata.v, strict=True)
+            for treatment, control, y, v in zip(
+                *(strata.table[n] for n in _ARMS), strata.y, strata.v, strict=True
+            )
         ]
         rows += [
             (_COMBINED, self.combined, math.sqrt(self.combined_v)),
@@ -98,7 +104,10 @@ class Factorial:
             ("interaction", self.interaction, self.interaction_se),
         ]
         return pd.DataFrame(
-            {"row": name, **_limits(strata.scale, y, se, self.level, difference=name == "interaction")}
+            {
+                "row": name,
+                **_limits(strata.scale, y, se, self.level, difference=name == "interaction"),
+            }
             for name, y, se in rows
         )
 
@@ -108,19 +117,28 @@ class Factorial:
         for row in self.to_frame().itertuples():
             text = wording.interval_text(row.estimate, row.low, row.high)
             contrast = f"{'ratio' if strata.scale.ratio else 'difference'} of {strata.scale.short}s"
-            lines.append(f"{row.row}: {contrast if row.row == 'interaction' else strata.scale.short} {text}.")
+            lines.append(
+                f"{row.row}: {contrast if row.row == 'interaction' else strata.scale.short} {text}."
+            )
         lines[-1] = f"{lines[-1][:-1]}, {wording.p_text(self.interaction_p)}."
-        head = f"{self.study}: {strata.scale.name} of {strata.event} by the levels of the other factor."
-        weak = "Note: the test of the interaction is weak: it needs four times the patients of the effect itself."
+        head = (
+            f"{self.study}: {strata.scale.name} of {strata.event} by the levels of the other"
+            " factor."
+        )
+        weak = (
+            "Note: the test of the interaction is weak: it needs four times the patients of the"
+            " effect itself."
+        )
         return "\n".join([head, *lines, weak])
 
     def methods_text(self) -> str:
         """The sentence for a methods section."""
         scale = self.strata.scale
         return (
-            f"The {scale.name} of {self.strata.event} was estimated within each level of the other factor and combined "
-            f"over the two levels by {_COMBINED}, so that every patient counts once; the interaction was tested as "
-            f"the difference of the strata, with {wording.percent(self.level)} intervals."
+            f"The {scale.name} of {self.strata.event} was estimated within each level of the other"
+            f" factor and combined over the two levels by {_COMBINED}, so that every patient counts"
+            " once; the interaction was tested as the difference of the strata, with"
+            f" {wording.percent(self.level)} intervals."
         )
 
     def alt_text(self) -> str:
@@ -129,7 +147,10 @@ class Factorial:
 
     def __repr__(self) -> str:
         estimate = float(self.strata.scale.shown(self.combined))
-        return f"Factorial({self.study}, {self.strata.scale.short} {wording.number(estimate)} combined)"
+        return (
+            f"Factorial({self.study}, {self.strata.scale.short} {wording.number(estimate)}"
+            " combined)"
+        )
 
     def _repr_html_(self) -> str:
         return wording.page(self.summary(), self.to_frame())
@@ -204,9 +225,9 @@ class DoseTrend:
             else f"variance of the slope between trials {wording.number(self.tau2)}"
         )
         return (
-            f"{what.capitalize()} of {self.effects.event} per unit of dose, from {self.k} contrasts of {self.doses} "
-            f"doses: {text}, {wording.p_text(self.p_value)}.\n"
-            f"A straight line through no effect at no difference of dose; {between}."
+            f"{what.capitalize()} of {self.effects.event} per unit of dose, from {self.k} contrasts"
+            f" of {self.doses} doses: {text}, {wording.p_text(self.p_value)}.\nA straight line"
+            f" through no effect at no difference of dose; {between}."
         )
 
     def methods_text(self) -> str:
@@ -217,9 +238,10 @@ class DoseTrend:
             else "slopes that vary between trials (restricted maximum likelihood)"
         )
         return (
-            f"The trend of the {self.effects.scale.name} of {self.effects.event} with dose was estimated in one stage "
-            f"by generalised least squares over {self.k} contrasts of {self.doses} doses, with {slopes} (Greenland "
-            "S, Longnecker MP. Am J Epidemiol 1992;135:1301-1309. https://doi.org/10.1093/oxfordjournals.aje.a116237)."
+            f"The trend of the {self.effects.scale.name} of {self.effects.event} with dose was"
+            f" estimated in one stage by generalised least squares over {self.k} contrasts of"
+            f" {self.doses} doses, with {slopes} (Greenland S, Longnecker MP. Am J Epidemiol"
+            " 1992;135:1301-1309. https://doi.org/10.1093/oxfordjournals.aje.a116237)."
         )
 
     def alt_text(self) -> str:

@@ -42,12 +42,17 @@ def read_only(values: Any, dtype: type = np.float64) -> Any:
     return array
 
 
-_LARGEST = 1e50  # of a variance and its reciprocal: sums of their cubes stay within the floating-point numbers
+# of a variance and its reciprocal: sums of their cubes stay within the floating-point numbers
+_LARGEST = 1e50
 
 
 def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None:
     """An error for effects in a unit so large or small that arithmetic with them overflows."""
-    beyond = ((v < 1 / _LARGEST) | (v > _LARGEST) | np.isfinite(y) & (np.abs(y) > _LARGEST)) & (v > 0) & (v < np.inf)
+    beyond = (
+        ((v < 1 / _LARGEST) | (v > _LARGEST) | np.isfinite(y) & (np.abs(y) > _LARGEST))
+        & (v > 0)
+        & (v < np.inf)
+    )
     checking.refuse_first(
         beyond,
         labels,
@@ -60,14 +65,14 @@ def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None
 class Effects:
     """One effect estimate a study, on the analysis scale, with all that is needed to read it.
 
-    Returned by `risk_ratio`, `odds_ratio`, `reported` and the other effect functions; given to `pool` and
-    the plots. Two `Effects` of the same measure concatenate with ``+``.
+    Returned by `risk_ratio`, `odds_ratio`, `reported` and the other effect functions; given to
+    `pool` and the plots. Two `Effects` of the same measure concatenate with ``+``.
 
     Attributes
     ----------
     y, v : ndarray, shape (studies,)
-        Estimates and their sampling variances; log scale for ratios. A study that could not be estimated has
-        ``y = nan`` and ``v = inf``.
+        Estimates and their sampling variances; log scale for ratios. A study that could not be
+        estimated has ``y = nan`` and ``v = inf``.
     labels : tuple of str
         Study labels, in the order given; duplicates are kept.
     measure : str
@@ -79,16 +84,16 @@ class Effects:
     corrected : ndarray of bool, shape (studies,)
         Which studies the continuity rule changed.
     excluded : mapping of int to str
-        Position of each study that takes no part, and the reason: it could not be estimated, or it was set aside.
-        Such a study stays in sight and weighs nothing.
+        Position of each study that takes no part, and the reason: it could not be estimated, or it
+        was set aside. Such a study stays in sight and weighs nothing.
     event, treatment, control : str
         What is counted and in which arms; labels and sentences are made from these.
     event_is_good : bool
         Whether more events are better for the patient.
     interval : str
         What the rows of single trials are shown with: ``"wald"``, or a word of
-        `kapmeta.core.effects.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity correction, or
-        ``"as reported"``. Pooling is not touched.
+        `kapmeta.core.effects.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity
+        correction, or ``"as reported"``. Pooling is not touched.
     """
 
     y: FloatArray
@@ -143,7 +148,9 @@ class Effects:
 
     def to_frame(self, *, level: float = 0.95) -> pd.DataFrame:
         """One row a study: counts as given, and the estimate with its interval on the scale shown."""
-        frame = self.table.drop(columns="row", errors="ignore")  # ours; whatever the user's meant stays in `table`
+        frame = self.table.drop(
+            columns="row", errors="ignore"
+        )  # ours; whatever the user's meant stays in `table`
         frame.insert(0, "row", np.where(self.present, "study", "excluded"))
         for name, value in zip(("estimate", "low", "high"), self.limits(level), strict=True):
             frame[name] = self.scale.shown(value)
@@ -156,7 +163,9 @@ class Effects:
         """Estimate and limits of each row on the analysis scale; nan where there are none."""
         half = float(normal_quantile((1 + level) / 2)) * self.se
         with np.errstate(invalid="ignore"):
-            wald = [np.where(self.v < np.inf, x, np.nan) for x in (self.y, self.y - half, self.y + half)]
+            wald = [
+                np.where(self.v < np.inf, x, np.nan) for x in (self.y, self.y - half, self.y + half)
+            ]
         own = self._own_limits(level)
         known = ~np.isnan(own[1]) & ~np.isnan(own[2])
         first, second, third = (np.where(known, x, w) for x, w in zip(own, wald, strict=True))
@@ -165,16 +174,23 @@ class Effects:
     def _own_limits(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What the rows show instead of Wald limits: score or exact limits, or limits as printed; nan where neither."""
         if self.interval in SINGLE_TRIAL_INTERVALS:
-            cells = (self.table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c"))
+            cells = (
+                self.table[name].to_numpy(dtype=np.float64)
+                for name in ("events_t", "n_t", "events_c", "n_c")
+            )
             found = SINGLE_TRIAL_INTERVALS[self.interval](*cells, level=level)
             return found.estimate, found.low, found.high
         unknown = np.full(self.y.size, np.nan)
-        if self.interval != "as reported" or not {"low", "high", "printed_level"} <= set(self.table.columns):
+        if self.interval != "as reported" or not {"low", "high", "printed_level"} <= set(
+            self.table.columns
+        ):
             return unknown, unknown, unknown
         printed = [self.table[name].to_numpy(dtype=np.float64) for name in ("low", "high")]
         same = self.table["printed_level"].to_numpy(dtype=np.float64) == level
         with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = (np.where(same, np.log(x) if self.scale.ratio else x, np.nan) for x in printed)
+            low, high = (
+                np.where(same, np.log(x) if self.scale.ratio else x, np.nan) for x in printed
+            )
         return self.y, low, high
 
     def select(self, keep: Any) -> Effects:
@@ -194,24 +210,28 @@ class Effects:
     def reversed(self, event: str) -> Effects:
         """The same studies told of the opposite `event`: signs change, nothing else.
 
-        For measures that are symmetric in the event: odds ratios (also Peto's), risk differences and arcsine
-        differences. A risk ratio is not the reciprocal of the risk ratio of the opposite event and is refused.
+        For measures that are symmetric in the event: odds ratios (also Peto's), risk differences
+        and arcsine differences. A risk ratio is not the reciprocal of the risk ratio of the
+        opposite event and is refused.
         """
         if self.measure not in ("OR", "PETO", "RD", "AS"):
             raise ValueError(
-                f"a {self.scale.name} cannot be turned round without the counts; use complement(trials) and "
-                "compute it again"
+                f"a {self.scale.name} cannot be turned round without the counts; use"
+                " complement(trials) and compute it again"
             )
         table = self.table.rename(columns={"low": "high", "high": "low"})
         for column in {"estimate", "low", "high"} & set(table.columns):
             table[column] = 1 / table[column] if self.scale.ratio else -table[column]
-        return replace(self, y=-self.y, table=table, event=event, event_is_good=not self.event_is_good)
+        return replace(
+            self, y=-self.y, table=table, event=event, event_is_good=not self.event_is_good
+        )
 
     def __add__(self, other: Effects) -> Effects:
         """The studies of both, in order; for counts of some trials and reported effects of others."""
         if self.measure != other.measure:
             raise ValueError(
-                f"effects of different measures cannot be put together: {self.measure} and {other.measure}"
+                f"effects of different measures cannot be put together: {self.measure} and"
+                f" {other.measure}"
             )
         shift = len(self)
         table = pd.concat([self.table, other.table], ignore_index=True)
@@ -250,7 +270,10 @@ class Effects:
 def effects_given(value: Any, name: str = "effects") -> Effects:
     """`value` if it is `Effects`; otherwise an error that says where they come from."""
     return checking.instance(
-        value, Effects, name, "come from risk_ratio, odds_ratio, reported or another effect function"
+        value,
+        Effects,
+        name,
+        "come from risk_ratio, odds_ratio, reported or another effect function",
     )
 
 
@@ -301,32 +324,42 @@ NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has b
 
 def effects_summary(effects: Effects) -> str:
     """Headline, rule and exclusions of a set of effects, then the table."""
-    head = f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v {effects.control}: "
+    head = (
+        f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v"
+        f" {effects.control}: "
+    )
     lines = [head + f"{studies(effects.k)}.", zero_sentence(effects), *excluded_sentences(effects)]
     frame = effects.to_frame()
     for label, row in zip(effects.labels, frame.itertuples(), strict=True):
         if row.row == "study":
-            lines.append(f"  {label}: {effects.scale.short} {interval_text(row.estimate, row.low, row.high)}")
+            lines.append(
+                f"  {label}: {effects.scale.short} {interval_text(row.estimate, row.low, row.high)}"
+            )
     return "\n".join(filter(None, lines))
 
 
 def _expressed(effects: Effects) -> str:
     return (
-        f"We expressed effects as {plural(effects.scale.name)} of {effects.event} ({effects.treatment} against "
-        f"{effects.control})."
+        f"We expressed effects as {plural(effects.scale.name)} of {effects.event}"
+        f" ({effects.treatment} against {effects.control})."
     )
 
 
 def effects_methods(effects: Effects) -> str:
     """The paragraph for a methods section: measure, number, intervals of the rows, rule and exclusions."""
-    shown = f"One estimate from each of {studies(effects.k)} is given with its {CI_NAMES[effects.interval]}."
+    shown = (
+        f"One estimate from each of {studies(effects.k)} is given with its"
+        f" {CI_NAMES[effects.interval]}."
+    )
     sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
     return " ".join(filter(None, sentences))
 
 
 def effects_html(effects: Effects) -> str:
     """A sentence and a table for notebooks."""
-    head = "\n".join(line for line in effects_summary(effects).splitlines() if not line.startswith("  "))
+    head = "\n".join(
+        line for line in effects_summary(effects).splitlines() if not line.startswith("  ")
+    )
     return page(head, effects_table(effects))
 
 
@@ -337,6 +370,8 @@ def effects_table(effects: Effects) -> pd.DataFrame:
     levels = [c for c in ("evidence_level",) if c in frame]
     table = frame[[*counts, "estimate", "low", "high", *levels]].copy()
     for column in counts:
-        table[column] = [f"{x:g}" if isinstance(x, Real) and not math.isnan(x) else "" for x in table[column]]
+        table[column] = [
+            f"{x:g}" if isinstance(x, Real) and not math.isnan(x) else "" for x in table[column]
+        ]
     table.insert(0, "study", list(effects.labels))
     return table.rename(columns={"estimate": effects.scale.short})

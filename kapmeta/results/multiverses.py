@@ -26,15 +26,16 @@ class Multiverse:
     Attributes
     ----------
     table : DataFrame
-        One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or ``"reference only"``),
-        `k`, `y`, `se`, `y_low`, `y_high`, `statistic` (estimate over standard error; of an exact model the normal
-        deviate of its p-value) and `reason`, empty where there is an answer. Everything is oriented: positive says more
-        events under treatment.
+        One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or
+        ``"reference only"``), `k`, `y`, `se`, `y_low`, `y_high`, `statistic` (estimate over
+        standard error; of an exact model the normal deviate of its p-value) and `reason`, empty
+        where there is an answer. Everything is oriented: positive says more events under treatment.
     effects : Effects
         The trials, for their words.
     explained : mapping of str to float
-        Share of the variance between analyses that each choice explains on its own: of the estimates where there is one
-        measure, else of the statistics. Shares of dependent choices need not add up to 1.
+        Share of the variance between analyses that each choice explains on its own: of the
+        estimates where there is one measure, else of the statistics. Shares of dependent choices
+        need not add up to 1.
     null : ndarray
         Median statistic of all analyses in each shuffled data set; empty where none was asked for.
     notes : tuple of str
@@ -57,7 +58,11 @@ class Multiverse:
     def scale(self) -> Measure | None:
         """The measure of the estimates shown, where all analyses have one and the same; else None."""
         first = str(self.table["measure"].iloc[0])
-        return measure_named("RR" if first == OPPOSITE else first) if self.table["measure"].nunique() == 1 else None
+        return (
+            measure_named("RR" if first == OPPOSITE else first)
+            if self.table["measure"].nunique() == 1
+            else None
+        )
 
     @property
     def answered(self) -> pd.DataFrame:
@@ -79,7 +84,8 @@ class Multiverse:
         return (1 + as_far) / (1 + self.null.size)
 
     def shares(self, by: str | None = None) -> pd.DataFrame:
-        """Share of analyses that favour treatment, and whose interval excludes no effect; for each word of a choice.
+        """Share of analyses that favour treatment, and whose interval excludes no effect; for each
+        word of a choice.
 
         Shares are of those with an answer; `no answer` counts the others.
         """
@@ -93,7 +99,9 @@ class Multiverse:
                     "count": len(rows),
                     "no answer": len(rows) - len(known),
                     "more events under treatment": float((known["y"] > 0).mean()),
-                    "excludes no effect": float(((known["y_low"] > 0) | (known["y_high"] < 0)).mean()),
+                    "excludes no effect": float(
+                        ((known["y_low"] > 0) | (known["y_high"] < 0)).mean()
+                    ),
                 }
             )
         return pd.DataFrame(found)
@@ -112,7 +120,11 @@ class Multiverse:
         ratio = (frame["measure"] != "RD").to_numpy()
         sign = np.where(turned, -1.0, 1.0)
         y, low, high = (frame[name].to_numpy() for name in ("y", "y_low", "y_high"))
-        ends = {"estimate": y, "low": np.where(turned, high, low), "high": np.where(turned, low, high)}
+        ends = {
+            "estimate": y,
+            "low": np.where(turned, high, low),
+            "high": np.where(turned, low, high),
+        }
         with np.errstate(over="ignore"):
             for name, values in ends.items():
                 frame[name] = np.where(ratio, np.exp(sign * values), values)
@@ -125,17 +137,20 @@ class Multiverse:
         most = sorted(known, key=lambda axis: -known[axis])[:3]
         unanswered = f", {share['no answer']} without an answer" if share["no answer"] else ""
         parts = [
-            f"{len(self.table)} analyses of {wording.studies(len(self.effects.labels))}{unanswered}: "
-            f"{100 * share['more events under treatment']:.0f} % have more events ({self.effects.event}) under "
-            f"{self.effects.treatment}, the interval excludes no effect in {100 * share['excludes no effect']:.0f} %."
+            f"{len(self.table)} analyses of"
+            f" {wording.studies(len(self.effects.labels))}{unanswered}:"
+            f" {100 * share['more events under treatment']:.0f} % have more events"
+            f" ({self.effects.event}) under {self.effects.treatment}, the interval excludes no"
+            f" effect in {100 * share['excludes no effect']:.0f} %."
         ]
         if most:
             told = ", ".join(f"{axis} {100 * known[axis]:.0f} %" for axis in most)
             parts.append(f"Variance between analyses explained by: {told}.")
         if self.null.size:
             parts.append(
-                f"With arm labels shuffled within trials {self.null.size} times the median statistic "
-                f"({wording.number(self.median_statistic)}) is reached with p = {self.p_value:.2g}."
+                f"With arm labels shuffled within trials {self.null.size} times the median"
+                f" statistic ({wording.number(self.median_statistic)}) is reached with p ="
+                f" {self.p_value:.2g}."
             )
         return " ".join([*parts, *(f"Note: {note}." for note in self.notes)])
 
@@ -148,7 +163,9 @@ class Multiverse:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
+        return (
+            f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
+        )
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))
@@ -157,20 +174,25 @@ class Multiverse:
 def multiverse_methods(multiverse: Multiverse) -> str:
     """The choices and their words, what was permuted, and what was left without an answer."""
     table = multiverse.table
-    axes = {axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"}
-    told = "; ".join(f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1)
+    axes = {
+        axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"
+    }
+    told = "; ".join(
+        f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1
+    )
     unanswered, sets = len(table) - len(multiverse.answered), table["studies"].nunique()
     text = (
-        f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; "
-        f"{sets} {'set' if sets == 1 else 'sets'} of the {wording.studies(len(multiverse.effects.labels))}) were "
-        f"analysed, intervals at {wording.percent(multiverse.level)}."
+        f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; {sets}"
+        f" {'set' if sets == 1 else 'sets'} of the"
+        f" {wording.studies(len(multiverse.effects.labels))}) were analysed, intervals at"
+        f" {wording.percent(multiverse.level)}."
     )
     text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
     if not multiverse.null.size:
         return _cited(text, "multiverse")
     but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
     text += (
-        f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,} times and the "
-        f"analyses done again{but}; the p-value is that of the median statistic."
+        f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,}"
+        f" times and the analyses done again{but}; the p-value is that of the median statistic."
     )
     return _cited(text, "multiverse", "permutation")

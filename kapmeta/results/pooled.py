@@ -15,7 +15,15 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import weights
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.measures import Measure
-from kapmeta.methods import CI_NAMES, MODEL_NAMES, Method, method_text, model_name, model_phrase, tau2_name
+from kapmeta.methods import (
+    CI_NAMES,
+    MODEL_NAMES,
+    Method,
+    method_text,
+    model_name,
+    model_phrase,
+    tau2_name,
+)
 from kapmeta.results.effects import (
     Effects,
     _expressed,
@@ -43,7 +51,8 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pooled:
-    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what was set aside.
+    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what
+    was set aside.
 
     Attributes
     ----------
@@ -52,7 +61,8 @@ class Pooled:
     method : Method
         Model, between-study variance estimator, interval, prediction interval, level.
     estimate, se, low, high : float
-        Pooled effect, its standard error and its confidence limits on the analysis scale (log for ratios).
+        Pooled effect, its standard error and its confidence limits on the analysis scale (log for
+        ratios).
     statistic, p_value, df : float
         Test of no effect in the way of the interval; `df` is infinite for a normal reference.
     k : int
@@ -68,12 +78,14 @@ class Pooled:
     prediction_low, prediction_high : float
         Prediction limits on the analysis scale; nan where none is given.
     modes : tuple of float
-        Every local maximum of the (restricted) likelihood in tau2, the global one first; empty for other estimators.
+        Every local maximum of the (restricted) likelihood in tau2, the global one first; empty for
+        other estimators.
     notes : tuple of str
         What a reader must know before quoting the result.
     refit : callable or None
         The same analysis of subsets: takes masks (analyses, studies present), returns a
-        `kapmeta.core.pooling.combining.Combined`. Leave-one-out, cumulative and subset analyses call it.
+        `kapmeta.core.pooling.combining.Combined`. Leave-one-out, cumulative and subset analyses
+        call it.
     """
 
     effects: Effects
@@ -129,8 +141,9 @@ class Pooled:
     def to_frame(self) -> pd.DataFrame:
         """One row a study, then the pooled row and, where there is one, the prediction row.
 
-        The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``). `estimate`, `low` and
-        `high` are on the scale shown (exponentiated for ratios), `y` and `v` on the analysis scale.
+        The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``).
+        `estimate`, `low` and `high` are on the scale shown (exponentiated for ratios), `y` and `v`
+        on the analysis scale.
         """
         frame = self.effects.to_frame(level=self.method.level)
         frame["weight"] = self.weights
@@ -172,7 +185,11 @@ class Pooled:
         if self.k < 2 or not set(names) <= set(self.effects.table.columns):
             return {}
         counted = self.effects.table.loc[self.effects.present, list(names)]
-        return {} if counted.isna().any(axis=None) else {name: float(counted[name].sum()) for name in names}
+        return (
+            {}
+            if counted.isna().any(axis=None)
+            else {name: float(counted[name].sum()) for name in names}
+        )
 
     def _prediction_row(self) -> dict[str, Any]:
         shown = self.scale.shown
@@ -212,7 +229,8 @@ def estimate_text(pooled: Pooled) -> str:
     scale = pooled.scale
     shown = [float(scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
     return (
-        f"{scale.short} {number(shown[0])} ({percent(pooled.method.level)} CI {number(shown[1])} to {number(shown[2])})"
+        f"{scale.short} {number(shown[0])} ({percent(pooled.method.level)} CI {number(shown[1])} to"
+        f" {number(shown[2])})"
     )
 
 
@@ -224,21 +242,28 @@ def heterogeneity_text(pooled: Pooled) -> str:
     if not math.isnan(pooled.tau2):
         limits = ""
         if not math.isnan(pooled.tau2_high):
-            limits = f" ({percent(pooled.method.level)} CI {number(pooled.tau2_low)} to {number(pooled.tau2_high)})"
+            limits = (
+                f" ({percent(pooled.method.level)} CI {number(pooled.tau2_low)} to"
+                f" {number(pooled.tau2_high)})"
+            )
         parts.append(f"τ² = {number(pooled.tau2)}{limits}")
     if pooled.k > 2 and not math.isnan(pooled.i2):
         basis = "τ²" if pooled.method.model == "random" else "Q"
         parts.append(f"I² ({basis}-based) = {100 * pooled.i2:.0f} %")
     if not math.isnan(pooled.q):
         parts.append(f"Q = {number(pooled.q)}, df = {pooled.q_df:g}, {p_text(pooled.q_p_value)}")
-    return "Heterogeneity: " + ("; ".join(parts) or "not estimable, too few of the studies tell of the effect")
+    return "Heterogeneity: " + (
+        "; ".join(parts) or "not estimable, too few of the studies tell of the effect"
+    )
 
 
 def prediction_text(pooled: Pooled) -> str:
     """The prediction interval on the scale shown, or an empty text."""
     if math.isnan(pooled.prediction_low):
         return ""
-    low, high = (float(pooled.scale.shown(x)) for x in (pooled.prediction_low, pooled.prediction_high))
+    low, high = (
+        float(pooled.scale.shown(x)) for x in (pooled.prediction_low, pooled.prediction_high)
+    )
     return f"{percent(pooled.method.level)} prediction interval {number(low)} to {number(high)}"
 
 
@@ -247,7 +272,11 @@ def rule_sentence(pooled: Pooled) -> str:
     if pooled.method.model == "single" and pooled.method.ci != "wald":
         return ""  # the limits shown need no correction
     sentence = zero_sentence(pooled.effects)
-    return sentence if pooled.method.model in MODEL_NAMES or not sentence else f"For the single trials only: {sentence}"
+    return (
+        sentence
+        if pooled.method.model in MODEL_NAMES or not sentence
+        else f"For the single trials only: {sentence}"
+    )
 
 
 def pooled_sentence(pooled: Pooled) -> str:
@@ -278,20 +307,26 @@ def pooled_methods(pooled: Pooled) -> str:
     sentences = [_expressed(e)]
     if pooled.k < 2:
         interval = CI_NAMES.get(method.ci, method.ci)
-        sentences.append(f"One study was available; nothing was pooled ({percent(method.level)} interval: {interval}).")
+        sentences.append(
+            f"One study was available; nothing was pooled ({percent(method.level)} interval:"
+            f" {interval})."
+        )
     elif method.model == "random":
         sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the between-study variance was "
-            f"estimated by {tau2_name(method)}, its interval by the Q-profile method, and the "
-            f"{percent(method.level)} confidence interval of the mean is the {CI_NAMES.get(method.ci, method.ci)}."
+            f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the"
+            f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
+            f" Q-profile method, and the {percent(method.level)} confidence interval of the mean is"
+            f" the {CI_NAMES.get(method.ci, method.ci)}."
         )
     else:
         sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled ({model_phrase(method)}), {percent(method.level)} "
-            f"{CI_NAMES.get(method.ci, method.ci)}."
+            f"{studies(pooled.k).capitalize()} were pooled ({model_phrase(method)}),"
+            f" {percent(method.level)} {CI_NAMES.get(method.ci, method.ci)}."
         )
     if not math.isnan(pooled.prediction_low):
-        sentences.append(f"A {percent(method.level)} prediction interval ({method.prediction}) is given.")
+        sentences.append(
+            f"A {percent(method.level)} prediction interval ({method.prediction}) is given."
+        )
     sentences += [rule_sentence(pooled), *excluded_sentences(e)]
     return " ".join(filter(None, sentences))
 
@@ -305,7 +340,10 @@ def pooled_alt(pooled: Pooled) -> str:
         for label, row in zip(e.labels, frame.itertuples(), strict=True)
         if row.row == "study"
     ]
-    opening = f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control}, {studies(e.k)}: "
+    opening = (
+        f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
+        f" {studies(e.k)}: "
+    )
     finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
     rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
     rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
@@ -319,7 +357,9 @@ def pooled_html(pooled: Pooled) -> str:
     if pooled.k > 1:
         shown = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
         row = dict(zip((pooled.scale.short, "low", "high"), shown, strict=True))
-        table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {"study": model_name(pooled.method)}
+        table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {
+            "study": model_name(pooled.method)
+        }
         for column in row:
             table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
     return page(pooled_summary(pooled), table)

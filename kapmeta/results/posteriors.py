@@ -52,7 +52,9 @@ def density_of(distribution: Distribution, values: npt.ArrayLike) -> FloatArray:
     """Density of a distribution at many values, some at a time."""
     x = np.asarray(values, dtype=np.float64)
     pieces = np.array_split(x.ravel(), 1 + x.size // _AT_ONCE)
-    return np.concatenate([np.atleast_1d(distribution.density(piece)) for piece in pieces]).reshape(x.shape)
+    return np.concatenate([np.atleast_1d(distribution.density(piece)) for piece in pieces]).reshape(
+        x.shape
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,22 +74,25 @@ class Posterior:
     mu_prior : (float, float) or None
         Mean and standard deviation of the normal prior of the mean effect; None if flat.
     estimate, mean, se, low, high : float
-        Posterior median, mean, standard deviation and central limits of the mean effect on the analysis scale.
+        Posterior median, mean, standard deviation and central limits of the mean effect on the
+        analysis scale.
     k : int
         Number of studies that take part.
     weights : ndarray, shape (studies,)
-        Shares in the mean effect, averaged over tau (normal likelihood), or shares of the information on it (binomial).
+        Shares in the mean effect, averaged over tau (normal likelihood), or shares of the
+        information on it (binomial).
     tau_median, tau_mean, tau_sd, tau_low, tau_high : float
         Posterior of tau; infinite where a moment does not exist.
     tau2, tau2_low, tau2_high : float
-        Posterior median and central limits of the between-study variance: the squares of those of tau.
+        Posterior median and central limits of the between-study variance: the squares of those of
+        tau.
     prediction_low, prediction_high : float
         Central limits of the effect in a new study.
     log_marginal : float
         Log marginal likelihood; with a flat prior of the mean nan.
     bayes_factor_no_effect, bayes_factor_no_heterogeneity : float
-        Bayes factors of ``mu = null`` and of ``tau = 0`` against the priors; above 1 they speak for them. nan where
-        a prior is improper.
+        Bayes factors of ``mu = null`` and of ``tau = 0`` against the priors; above 1 they speak for
+        them. nan where a prior is improper.
     notes : tuple of str
         What a reader must know before quoting it.
     """
@@ -162,7 +167,8 @@ class Posterior:
         return math.log(value) if self.scale.ratio else float(value)
 
     def probability_above(self, value: float | None = None, *, new_study: bool = False) -> float:
-        """Probability that the mean effect, or that of a new study, lies above `value` on the scale shown.
+        """Probability that the mean effect, or that of a new study, lies above `value` on the scale
+        shown.
 
         Examples
         --------
@@ -189,26 +195,41 @@ class Posterior:
         tail = (1 - self.method.level) / 2
         rows = []
         for i, distribution in sorted(self._study_effects().items()):
-            low, median, high = (float(x) for x in np.ravel(distribution.quantile([tail, 0.5, 1 - tail])))
+            low, median, high = (
+                float(x) for x in np.ravel(distribution.quantile([tail, 0.5, 1 - tail]))
+            )
             row: dict[str, Any] = {"study": self.effects.labels[i]}
-            row |= {n: float(self.scale.shown(x)) for n, x in (("estimate", median), ("low", low), ("high", high))}
-            rows.append(row | {"y": float(distribution.expectation()), "raw": float(self.effects.y[i])})
+            row |= {
+                n: float(self.scale.shown(x))
+                for n, x in (("estimate", median), ("low", low), ("high", high))
+            }
+            rows.append(
+                row | {"y": float(distribution.expectation()), "raw": float(self.effects.y[i])}
+            )
         return pd.DataFrame(rows)
 
     def prior_scale_curve(self, scales: npt.ArrayLike = _SCALES) -> pd.DataFrame:
-        """The result for half-normal priors of tau of growing scale: the display that belongs to every pool of few
-        studies.
+        """The result for half-normal priors of tau of growing scale: the display that belongs to
+        every pool of few studies.
 
         Returns
         -------
         DataFrame
-            Columns scale, estimate, low, high (scale shown), probability (above no effect), y, y_low, y_high.
+            Columns scale, estimate, low, high (scale shown), probability (above no effect), y,
+            y_low, y_high.
         """
         scales = np.atleast_1d(np.asarray(scales, dtype=np.float64))
         y, low, high, probability = self._vary(scales)
         shown = {n: self.scale.shown(x) for n, x in (("estimate", y), ("low", low), ("high", high))}
         return pd.DataFrame(
-            {"scale": scales, **shown, "probability": probability, "y": y, "y_low": low, "y_high": high}
+            {
+                "scale": scales,
+                **shown,
+                "probability": probability,
+                "y": y,
+                "y_low": low,
+                "y_high": high,
+            }
         )
 
     def tipping_scale(self) -> float:
@@ -258,8 +279,8 @@ class Posterior:
         shown = [float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)]
         level = wording.percent(self.method.level)
         return (
-            f"{self.scale.short} {wording.number(shown[0])} ({level} CrI {wording.number(shown[1])} to "
-            f"{wording.number(shown[2])})"
+            f"{self.scale.short} {wording.number(shown[0])} ({level} CrI {wording.number(shown[1])}"
+            f" to {wording.number(shown[2])})"
         )
 
     def _sentence(self) -> str:
@@ -270,7 +291,10 @@ class Posterior:
             else f", probability above {self.scale.null:g}: {self.probability_above():.3f}"
         )
         verb = "Posterior" if self.k > 1 else "Posterior of one trial's"
-        return f"{verb} {e.scale.name} of {e.event} from {wording.studies(self.k)}: {self._text()}{null}."
+        return (
+            f"{verb} {e.scale.name} of {e.event} from {wording.studies(self.k)}:"
+            f" {self._text()}{null}."
+        )
 
     def _priors(self) -> str:
         m = self.mu_prior
@@ -303,10 +327,11 @@ class Posterior:
             else "the estimates and their standard errors"
         )
         return (
-            f"We estimated the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) by Bayesian "
-            f"random-effects meta-analysis of {wording.studies(self.k)} from {data}. Priors: {self._priors()}. "
-            "Posterior quantities were computed by deterministic quadrature; we report the median and the central "
-            f"{wording.percent(self.method.level)} credible interval."
+            f"We estimated the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) by"
+            f" Bayesian random-effects meta-analysis of {wording.studies(self.k)} from {data}."
+            f" Priors: {self._priors()}. Posterior quantities were computed by deterministic"
+            " quadrature; we report the median and the central"
+            f" {wording.percent(self.method.level)} credible interval."
         )
 
     def alt_text(self) -> str:

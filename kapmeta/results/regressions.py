@@ -42,8 +42,13 @@ def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
 
 def terms_text(frame: pd.DataFrame) -> list[str]:
     """One sentence a coefficient."""
-    rows = zip(*(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True)
-    return [f"{term}: {wording.interval_text(*limits)}, {wording.p_text(p)}." for term, *limits, p in rows]
+    rows = zip(
+        *(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True
+    )
+    return [
+        f"{term}: {wording.interval_text(*limits)}, {wording.p_text(p)}."
+        for term, *limits, p in rows
+    ]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,7 +72,8 @@ class MetaRegression:
     tau2_low, tau2_high : float
         Q-profile interval of the residual between-study variance.
     q_p_value, i2, h2, r2 : float
-        Test of residual heterogeneity; I2 and H2 of what the moderators leave; share of tau2 they explain.
+        Test of residual heterogeneity; I2 and H2 of what the moderators leave; share of tau2 they
+        explain.
     loglik, loglik_restricted : float
         Log-likelihoods at the estimate.
     modes : tuple of float
@@ -174,20 +180,43 @@ class MetaRegression:
     def to_frame(self) -> pd.DataFrame:
         """One row a coefficient: `estimate` and limits as ratios of ratios (or differences), `y` on the log scale."""
         found, scale = self.fit, self.effects.scale
-        columns = {name: shown_coefficients(scale, x) for name, x in _limits(found.beta, found.low, found.high)}
+        columns = {
+            name: shown_coefficients(scale, x)
+            for name, x in _limits(found.beta, found.low, found.high)
+        }
         return pd.DataFrame(
             {
-                "term": self.names, **columns, "y": found.beta, "se": found.se, "y_low": found.low,
-                "y_high": found.high, "statistic": found.statistic, "df": found.df, "p_value": found.p_value,
+                "term": self.names,
+                **columns,
+                "y": found.beta,
+                "se": found.se,
+                "y_low": found.low,
+                "y_high": found.high,
+                "statistic": found.statistic,
+                "df": found.df,
+                "p_value": found.p_value,
             }
-        )  # fmt: skip
+        )
 
     def studies(self) -> pd.DataFrame:
         """One row a study: effect, fitted value, residual (analysis scale), weight, and what its absence changes."""
-        moved = regression_diagnostics.influence(self.y, self.v, self.design.matrix, tau2=self._estimator)
+        moved = regression_diagnostics.influence(
+            self.y, self.v, self.design.matrix, tau2=self._estimator
+        )
         fitted = self.design.matrix @ self.fit.beta
-        frame = pd.DataFrame({"study": self.labels, "y": self.y, "fitted": fitted, "residual": self.y - fitted})
-        names = ("weight", "leverage", "studentised", "dffits", "cook", "covariance_ratio", "tau2", "q")
+        frame = pd.DataFrame(
+            {"study": self.labels, "y": self.y, "fitted": fitted, "residual": self.y - fitted}
+        )
+        names = (
+            "weight",
+            "leverage",
+            "studentised",
+            "dffits",
+            "cook",
+            "covariance_ratio",
+            "tau2",
+            "q",
+        )
         for name in names:
             frame[name if name not in ("tau2", "q") else f"{name}_without"] = getattr(moved, name)
         for j, term in enumerate(self.names):
@@ -214,10 +243,12 @@ class MetaRegression:
         }
         return pd.DataFrame(
             {
-                "left_out": np.repeat(self.labels, p), "term": list(self.names) * self.k,
-                **{name: x.ravel() for name, x in columns.items()}, "tau2": np.repeat(found.tau2, p),
+                "left_out": np.repeat(self.labels, p),
+                "term": list(self.names) * self.k,
+                **{name: x.ravel() for name, x in columns.items()},
+                "tau2": np.repeat(found.tau2, p),
             }
-        )  # fmt: skip
+        )
 
     def predict(self, data: Any, *, prediction: str = "t") -> pd.DataFrame:
         """Mean effect at given moderator values, with confidence and prediction limits.
@@ -227,13 +258,14 @@ class MetaRegression:
         data : DataFrame or mapping of columns
             Moderator values in the columns the fit was made from.
         prediction : str
-            Prediction interval: ``t`` (k - p degrees of freedom), ``hts`` (k - p - 1), ``hk``, ``hk-pr``,
-            ``normal``, ``none``.
+            Prediction interval: ``t`` (k - p degrees of freedom), ``hts`` (k - p - 1), ``hk``,
+            ``hk-pr``, ``normal``, ``none``.
 
         Returns
         -------
         DataFrame
-            The values given; `estimate` with its limits on the scale shown; `y`, `se` on the analysis scale.
+            The values given; `estimate` with its limits on the scale shown; `y`, `se` on the
+            analysis scale.
         """
         checking.chosen(prediction, regression_diagnostics.PREDICTIONS, "prediction interval")
         rows = self.design.rows(data)
@@ -258,20 +290,34 @@ class MetaRegression:
         y, df = float((row @ self.fit.beta)[0]), float(self._df(row)[0])
         se = float(np.sqrt(row @ self.fit.covariance @ row.T)[0, 0])
         half = float(t_quantile((1 + self.method.level) / 2, df)) * se
-        shown = dict(_limits(*(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))))
-        return pd.Series({**shown, "y": y, "se": se, "df": df, "p_value": float(t_two_sided(y / se, df))})
+        shown = dict(
+            _limits(
+                *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
+            )
+        )
+        return pd.Series(
+            {**shown, "y": y, "se": se, "df": df, "p_value": float(t_two_sided(y / se, df))}
+        )
 
     def variance_inflation(self) -> pd.Series:
         """Variance inflation factor of each moderator."""
-        factors = regression_diagnostics.variance_inflation(self.fit.model_covariance, self.design.intercept)
+        factors = regression_diagnostics.variance_inflation(
+            self.fit.model_covariance, self.design.intercept
+        )
         return pd.Series(factors, index=list(self.names)).dropna()
 
     def permutation(self, *, draws: int = 10_000, rng: np.random.Generator | int = 0) -> Permuted:
         """Permutation p-values: exact where all arrangements can be listed, else from `draws` random ones."""
         return moderator_permutation.permutation_test(
-            self.y, self.v, self.design.matrix, tau2=self._estimator, ci=self.method.ci,
-            intercept=self.design.intercept, draws=draws, rng=np.random.default_rng(rng),
-        )  # fmt: skip
+            self.y,
+            self.v,
+            self.design.matrix,
+            tau2=self._estimator,
+            ci=self.method.ci,
+            intercept=self.design.intercept,
+            draws=draws,
+            rng=np.random.default_rng(rng),
+        )
 
     @property
     def _estimator(self) -> Any:
@@ -305,13 +351,18 @@ class MetaRegression:
         if math.isnan(float(joint.statistic)):
             return "All moderators together: the test does not exist for these effects."
         normal = math.isinf(float(joint.df2))
-        name = f"χ² on {joint.df1} df" if normal else f"F on {joint.df1} and {float(joint.df2):g} df"
+        name = (
+            f"χ² on {joint.df1} df" if normal else f"F on {joint.df1} and {float(joint.df2):g} df"
+        )
         value = wording.number(float(joint.statistic))
         return f"All moderators together: {name} = {value}, {wording.p_text(float(joint.p_value))}."
 
     def _heterogeneity_text(self) -> str:
         r2 = "" if math.isnan(self.r2) else f"; R² = {100 * self.r2:.0f} %"
-        q = f"residual Q = {wording.number(self.q)} on {self.q_df:g} df, {wording.p_text(self.q_p_value)}"
+        q = (
+            f"residual Q = {wording.number(self.q)} on {self.q_df:g} df,"
+            f" {wording.p_text(self.q_p_value)}"
+        )
         if self.method.model == "common":
             return f"No between-study variance is assumed; {q}{r2}."
         ends = f"{wording.number(self.tau2_low)} to {wording.number(self.tau2_high)}"
@@ -321,12 +372,14 @@ class MetaRegression:
     def methods_text(self) -> str:
         """The sentence for a methods section."""
         between = (
-            "" if self.method.model == "common" else f", residual between-study variance by {tau2_name(self.method)}"
+            ""
+            if self.method.model == "common"
+            else f", residual between-study variance by {tau2_name(self.method)}"
         )
         return (
-            f"{wording.studies(self.k).capitalize()} were regressed on {self.design.described} by weighted "
-            f"least squares{between}; tests and {wording.percent(self.method.level)} intervals: "
-            f"{CI_NAMES[self.method.ci]}."
+            f"{wording.studies(self.k).capitalize()} were regressed on {self.design.described} by"
+            f" weighted least squares{between}; tests and {wording.percent(self.method.level)}"
+            f" intervals: {CI_NAMES[self.method.ci]}."
         )
 
     def alt_text(self) -> str:
@@ -365,12 +418,13 @@ class Subgroups:
     tau2 : float
         That variance; nan where each subgroup has its own.
     standard_errors : ndarray, shape (subgroups,)
-        Model-based standard errors, not scaled by Hartung and Knapp: those of the Wald test and of `pairs`.
+        Model-based standard errors, not scaled by Hartung and Knapp: those of the Wald test and of
+        `pairs`.
     q_between, df_between, p_between : float
         Wald test between subgroups: chi-squared.
     f_between, f_df, f_p_value : float
-        Hartung-Knapp test between subgroups: F with `df_between` and `f_df` degrees of freedom; only with a
-        common tau2.
+        Hartung-Knapp test between subgroups: F with `df_between` and `f_df` degrees of freedom;
+        only with a common tau2.
     notes : tuple of str
         What a reader must know before quoting the tests.
     """
@@ -403,7 +457,10 @@ class Subgroups:
         """One row a subgroup and one for all: estimates on the scale shown, `y`, `se` on the analysis scale."""
         rows = []
         for name, pooled in [*self.groups.items(), ("overall", self.overall)]:
-            shown = {c: float(pooled.scale.shown(getattr(pooled, c))) for c in ("estimate", "low", "high")}
+            shown = {
+                c: float(pooled.scale.shown(getattr(pooled, c)))
+                for c in ("estimate", "low", "high")
+            }
             numbers = {c: getattr(pooled, c) for c in ("se", "p_value", "tau2", "q", "i2")}
             rows.append({self.by: name, "k": pooled.k, **shown, "y": pooled.estimate, **numbers})
         return pd.DataFrame(rows)
@@ -416,9 +473,19 @@ class Subgroups:
             y = self.groups[names[i]].estimate - self.groups[names[j]].estimate
             se = math.hypot(self.standard_errors[i], self.standard_errors[j])
             half = float(normal_quantile((1 + level) / 2)) * se
-            shown = _limits(*(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half)))
-            rows.append({"first": names[i], "second": names[j], **dict(shown), "y": y, "se": se,
-                         "p_value": float(t_two_sided(y / se, np.inf))})  # fmt: skip
+            shown = _limits(
+                *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
+            )
+            rows.append(
+                {
+                    "first": names[i],
+                    "second": names[j],
+                    **dict(shown),
+                    "y": y,
+                    "se": se,
+                    "p_value": float(t_two_sided(y / se, np.inf)),
+                }
+            )
         return pd.DataFrame(rows)
 
     def summary(self) -> str:
@@ -426,25 +493,34 @@ class Subgroups:
         each = [f"{name}: {pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
         variance = (
             f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
-            if self.common_tau2 else "Each subgroup has its own between-study variance."
-        )  # fmt: skip
+            if self.common_tau2
+            else "Each subgroup has its own between-study variance."
+        )
         wald = (
-            f"Between subgroups, Wald: Q = {wording.number(self.q_between)} on {self.df_between:g} df, "
-            f"{wording.p_text(self.p_between)}."
+            f"Between subgroups, Wald: Q = {wording.number(self.q_between)} on {self.df_between:g}"
+            f" df, {wording.p_text(self.p_between)}."
         )
         scaled = (
-            f"Between subgroups, Hartung-Knapp: F = {wording.number(self.f_between)} on {self.df_between:g} "
-            f"and {self.f_df:g} df, {wording.p_text(self.f_p_value)}."
+            f"Between subgroups, Hartung-Knapp: F = {wording.number(self.f_between)} on"
+            f" {self.df_between:g} and {self.f_df:g} df, {wording.p_text(self.f_p_value)}."
         )
         tests = [wald] if math.isnan(self.f_between) else [wald, scaled]
         return "\n".join(
-            [f"Subgroups by {self.by}.", *each, variance, *tests, *(f"Note: {note}." for note in self.notes)]
+            [
+                f"Subgroups by {self.by}.",
+                *each,
+                variance,
+                *tests,
+                *(f"Note: {note}." for note in self.notes),
+            ]
         )
 
     def methods_text(self) -> str:
         """The sentence for a methods section."""
         variance = (
-            "one between-study variance common to all" if self.common_tau2 else "a between-study variance of their own"
+            "one between-study variance common to all"
+            if self.common_tau2
+            else "a between-study variance of their own"
         )
         return (
             f"Subgroups by {self.by} were pooled with {variance} "
@@ -496,6 +572,7 @@ class Design:
         absent = [name for name in self.variables if name not in frame]
         if absent:
             raise ValueError(
-                f'data has no column "{absent[0]}"; the moderators are made from {", ".join(self.variables)}'
+                f'data has no column "{absent[0]}"; the moderators are made from'
+                f" {', '.join(self.variables)}"
             )
         return self.encode(frame)

@@ -46,21 +46,31 @@ class Calibration:
 
     def kept(self) -> list[str]:
         """Intervals whose coverage stays above the level, less two Monte-Carlo errors, in every supposition."""
-        enough = self.table["coverage"] >= self.level - 2 * self.table["coverage_se"].clip(lower=1 / self.draws)
+        enough = self.table["coverage"] >= self.level - 2 * self.table["coverage_se"].clip(
+            lower=1 / self.draws
+        )
         names = self.table["pooling"] + ", " + self.table["ci"]
         return [str(name) for name in dict.fromkeys(names) if enough[names == name].all()]
 
     def summary(self) -> str:
         """Which intervals keep their promise, and what the narrowest of them has in power."""
         kept = self.kept()
-        opening = f"Coverage in {self.draws} simulated sets of {len(self.control_risks)} trials of these sizes: "
+        opening = (
+            f"Coverage in {self.draws} simulated sets of {len(self.control_risks)} trials of these"
+            " sizes: "
+        )
         if not kept:
-            return f"{opening}no interval keeps {wording.percent(self.level)} under all suppositions."
-        width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])["median_width"].mean()
+            return (
+                f"{opening}no interval keeps {wording.percent(self.level)} under all suppositions."
+            )
+        width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])[
+            "median_width"
+        ].mean()
         best = min(kept, key=lambda name: width[name])
         return (
-            f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'} {wording.percent(self.level)} "
-            f"under all suppositions; the narrowest of them is {best}."
+            f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'}"
+            f" {wording.percent(self.level)} under all suppositions; the narrowest of them is"
+            f" {best}."
         )
 
     def methods_text(self) -> str:
@@ -70,7 +80,8 @@ class Calibration:
     def __repr__(self) -> str:
         suppositions = len(self.table[["effect", "tau"]].drop_duplicates())
         return (
-            f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions, {self.draws} draws)"
+            f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions,"
+            f" {self.draws} draws)"
         )
 
     def _repr_html_(self) -> str:
@@ -80,14 +91,17 @@ class Calibration:
 def calibration_methods(calibration: Calibration) -> str:
     """The simulation: sizes, suppositions, draws, and its error."""
     supposed = calibration.table[["effect", "tau"]].drop_duplicates()
-    listed = {name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")}
+    listed = {
+        name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
+    }
     risks = ", ".join(wording.number(risk) for risk in calibration.control_risks)
     worst = float(np.nanmax(calibration.table["coverage_se"]))
     return _cited(
-        f"We simulated {calibration.draws:,} meta-analyses of {len(calibration.control_risks)} trials of the sizes at "
-        f"hand for each combination of a mean {calibration.scale.name} ({listed['effect']}) and a between-study "
-        f"standard deviation ({listed['tau']}, log scale), with normal effects, binomial outcomes and control risks "
-        f"{risks}; all intervals ({wording.percent(calibration.level)}) saw the same draws. Monte-Carlo standard "
-        f"errors of coverage are at most {wording.number(worst)}.",
+        f"We simulated {calibration.draws:,} meta-analyses of {len(calibration.control_risks)}"
+        f" trials of the sizes at hand for each combination of a mean {calibration.scale.name}"
+        f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
+        f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
+        f" ({wording.percent(calibration.level)}) saw the same draws. Monte-Carlo standard errors"
+        f" of coverage are at most {wording.number(worst)}.",
         "simulation",
     )

@@ -21,7 +21,9 @@ LEAST = 10
 
 def _subject(effects: Effects, k: int) -> str:
     """``the risk ratio of abstinence (ketamine against control) in 12 studies``."""
-    what = f"{effects.scale.name} of {effects.event} ({effects.treatment} against {effects.control})"
+    what = (
+        f"{effects.scale.name} of {effects.event} ({effects.treatment} against {effects.control})"
+    )
     return f"the {what} in {wording.studies(k)}"
 
 
@@ -46,13 +48,15 @@ class AsymmetryTest:
     slope, slope_se : float
         Slope of the regression, on the analysis scale a unit of the predictor; nan for rank tests.
     intercept, intercept_se : float
-        Where the line meets infinite precision or size (except Macaskill's test); nan for rank tests.
+        Where the line meets infinite precision or size (except Macaskill's test); nan for rank
+        tests.
     tau : float
         Kendall's rank correlation; nan for regression tests.
     tau2 : float
         Between-study variance of a mixed model; nan otherwise.
     power : float
-        Chance that the test (for rank tests: Egger's) finds a bias of one standard error in every trial.
+        Chance that the test (for rank tests: Egger's) finds a bias of one standard error in every
+        trial.
     k : int
         Number of trials tested.
     effects : Effects
@@ -94,7 +98,11 @@ class AsymmetryTest:
             "power",
             "k",
         )
-        row = {"test": self.name, **{name: getattr(self, name) for name in names}, "definition": self.definition}
+        row = {
+            "test": self.name,
+            **{name: getattr(self, name) for name in names},
+            "definition": self.definition,
+        }
         return pd.DataFrame([row])
 
     def _found(self) -> str:
@@ -102,30 +110,44 @@ class AsymmetryTest:
         kind = "Kendall's tau" if math.isfinite(self.tau) else "slope"
         size = self.tau if math.isfinite(self.tau) else self.slope
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
-        found = "" if math.isnan(self.statistic) else f", statistic {self.statistic:z.2f}{reference}"
+        found = (
+            "" if math.isnan(self.statistic) else f", statistic {self.statistic:z.2f}{reference}"
+        )
         return f"{kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}"
 
     def summary(self) -> str:
         """The test, its power, its definition and its notes, in words."""
         head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         return "\n".join(
-            [head, *(f"{note[0].upper()}{note[1:]}." for note in self.notes), f"Definition: {self.definition}."]
+            [
+                head,
+                *(f"{note[0].upper()}{note[1:]}." for note in self.notes),
+                f"Definition: {self.definition}.",
+            ]
         )
 
     def methods_text(self) -> str:
         """The paragraph for a paper: test and definition, result, power, what asymmetry may mean, references."""
         sentences = (
-            f"We tested the funnel plot of {_subject(self.effects, self.k)} for asymmetry by {self.name}",
+            (
+                f"We tested the funnel plot of {_subject(self.effects, self.k)} for asymmetry by"
+                f" {self.name}"
+            ),
             f"Definition followed: {self.definition}",
             f"Result: {self._found()}",
             *self.notes,
-            "Asymmetry may come from heterogeneity, from the conduct of small trials or from chance as well as from "
-            "publication bias",
+            (
+                "Asymmetry may come from heterogeneity, from the conduct of small trials or from"
+                " chance as well as from publication bias"
+            ),
         )
         return _paragraph(sentences, self.references)
 
     def __repr__(self) -> str:
-        return f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power {self.power:.0%})"
+        return (
+            f"AsymmetryTest({self.method}, {wording.p_text(self.p_value)}, k={self.k}, power"
+            f" {self.power:.0%})"
+        )
 
     def _repr_html_(self) -> str:
         return wording.page(self.summary(), self.to_frame().drop(columns="definition"))
@@ -146,8 +168,8 @@ class AdjustedEffect:
     parameters : mapping of str to float
         What else was estimated: number of studies filled, tau2, selection weights, likelihoods ...
     studies : DataFrame
-        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what the method made of
-        it.
+        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what
+        the method made of it.
     k, level : int, float
         Number of studies observed; confidence level.
     effects : Effects
@@ -181,28 +203,42 @@ class AdjustedEffect:
     def to_frame(self) -> pd.DataFrame:
         """Two rows, before and after; `estimate`, `low`, `high` on the scale shown, `y`, `se` on the analysis scale."""
         rows = [
-            ("unadjusted", self.unadjusted, math.nan, self.unadjusted_low, self.unadjusted_high, {}),
+            (
+                "unadjusted",
+                self.unadjusted,
+                math.nan,
+                self.unadjusted_low,
+                self.unadjusted_high,
+                {},
+            ),
             (self.name, self.estimate, self.se, self.low, self.high, self.parameters),
         ]
         shown = self.scale.shown
         return pd.DataFrame(
             [
                 {
-                    "analysis": name, "k": self.k, "estimate": float(shown(y)), "low": float(shown(low)),
-                    "high": float(shown(high)), "y": y, "se": se, **more,
+                    "analysis": name,
+                    "k": self.k,
+                    "estimate": float(shown(y)),
+                    "low": float(shown(low)),
+                    "high": float(shown(high)),
+                    "y": y,
+                    "se": se,
+                    **more,
                 }
                 for name, y, se, low, high, more in rows
             ]
-        )  # fmt: skip
+        )
 
     def _found(self) -> str:
         """The effect after and before, with limits."""
         before, after = (
             wording.interval_text(*(float(self.scale.shown(x)) for x in numbers))
             for numbers in (
-                (self.unadjusted, self.unadjusted_low, self.unadjusted_high), (self.estimate, self.low, self.high),
+                (self.unadjusted, self.unadjusted_low, self.unadjusted_high),
+                (self.estimate, self.low, self.high),
             )
-        )  # fmt: skip
+        )
         return f"{self.scale.short} {after}, {wording.percent(self.level)} CI; unadjusted {before}"
 
     def summary(self) -> str:
@@ -211,7 +247,9 @@ class AdjustedEffect:
         known = [(name, value) for name, value in self.parameters.items() if not math.isnan(value)]
         more = ", ".join(f"{name} {wording.number(value)}" for name, value in known)
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
-        return "\n".join([head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."])
+        return "\n".join(
+            [head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."]
+        )
 
     def methods_text(self) -> str:
         """The paragraph for a paper: adjustment and definition, effect after and before, caveats, references."""
@@ -220,12 +258,17 @@ class AdjustedEffect:
             f"Definition followed: {self.definition}",
             f"Adjusted: {self._found()}",
             *self.notes,
-            "An adjusted effect says what the asymmetry may be worth; it is no correction of the result",
+            (
+                "An adjusted effect says what the asymmetry may be worth; it is no correction of"
+                " the result"
+            ),
         )
         return _paragraph(sentences, self.references)
 
     def __repr__(self) -> str:
-        text = wording.interval_text(*(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)))
+        text = wording.interval_text(
+            *(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high))
+        )
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
     def _repr_html_(self) -> str:
@@ -234,7 +277,8 @@ class AdjustedEffect:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BiasSensitivity:
-    """What bias would have to be like to change a result: a table over what is not known, and the numbers to quote.
+    """What bias would have to be like to change a result: a table over what is not known, and the
+    numbers to quote.
 
     Attributes
     ----------
@@ -275,15 +319,26 @@ class BiasSensitivity:
         """The finding, the notes and the definition, in words."""
         notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
         return "\n".join(
-            [f"{self.name}, {wording.studies(self.k)}.", *self.sentences, *notes, f"Definition: {self.definition}."]
+            [
+                f"{self.name}, {wording.studies(self.k)}.",
+                *self.sentences,
+                *notes,
+                f"Definition: {self.definition}.",
+            ]
         )
 
     def methods_text(self) -> str:
         """The paragraph for a paper: analysis and definition, finding, caveats, references."""
         forced = any(note.startswith("forced") for note in self.notes)
-        few = f"With {wording.studies(self.k)} this says what bias it would take, not whether there is any"
+        few = (
+            f"With {wording.studies(self.k)} this says what bias it would take, not whether there"
+            " is any"
+        )
         sentences = (
-            f"We asked what bias would do to {_subject(self.effects, self.k)}. Analysis: {self.name}",
+            (
+                f"We asked what bias would do to {_subject(self.effects, self.k)}. Analysis:"
+                f" {self.name}"
+            ),
             f"Definition followed: {self.definition}",
             *self.sentences,
             *self.notes,

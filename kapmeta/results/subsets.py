@@ -31,7 +31,8 @@ class Subsets:
     codes : ndarray of int, shape (subsets,)
         Each subset as a number whose binary digit j says whether study j of `labels` takes part.
     found : Combined
-        Estimates and limits on the analysis scale, between-study variance and Q, each of shape (subsets,).
+        Estimates and limits on the analysis scale, between-study variance and Q, each of shape
+        (subsets,).
     base : Pooled
         The analysis of all studies.
     labels : tuple of str
@@ -64,7 +65,12 @@ class Subsets:
                 h2 = np.asarray(h2_from_q(self.found.q, self.found.k - 1.0))
         else:
             v = self.base.effects.v[self.base.effects.present]
-            h2 = np.concatenate([_h2(v, self.found.tau2[rows], self.codes[rows]) for rows in blocks(self.codes.size)])
+            h2 = np.concatenate(
+                [
+                    _h2(v, self.found.tau2[rows], self.codes[rows])
+                    for rows in blocks(self.codes.size)
+                ]
+            )
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(several, np.maximum(0.0, 1 - 1 / h2), 0.0)
 
@@ -88,14 +94,20 @@ class Subsets:
     def summary(self) -> str:
         """How far the estimate moves over the subsets, and how often the interval excludes no effect."""
         known = self.found.estimate[~np.isnan(self.found.estimate)]
-        ends = known.min(), np.median(known), known.max()  # an infinite ratio has its place among them
+        ends = (
+            known.min(),
+            np.median(known),
+            known.max(),
+        )  # an infinite ratio has its place among them
         low, middle, high = (wording.number(float(self.scale.shown(x))) for x in ends)
         which = "a random sample of the subsets" if self.sampled else "all subsets"
         text = f"Subsets of {len(self.labels)} studies ({which}, {self.codes.size}): "
         text += f"{self.scale.short} {low} to {high}, median {middle}."
         if self.scale.null is not None:
             excludes = np.count_nonzero((self.found.low > 0) | (self.found.high < 0))
-            text += f" The interval excludes {self.scale.null:g} in {excludes} of {self.codes.size}."
+            text += (
+                f" The interval excludes {self.scale.null:g} in {excludes} of {self.codes.size}."
+            )
         return text
 
     def methods_text(self) -> str:
@@ -120,7 +132,9 @@ def membership(codes: IntArray, k: int) -> BoolArray:
 
 def blocks(rows: int) -> list[slice]:
     """Slices of rows few enough to be held as masks."""
-    return [slice(start, min(start + _ROWS_AT_ONCE, rows)) for start in range(0, rows, _ROWS_AT_ONCE)]
+    return [
+        slice(start, min(start + _ROWS_AT_ONCE, rows)) for start in range(0, rows, _ROWS_AT_ONCE)
+    ]
 
 
 def _h2(v: FloatArray, tau2: FloatArray, codes: IntArray) -> FloatArray:
@@ -134,4 +148,6 @@ def subsets_methods(subsets: Subsets) -> str:
     which = f"in a random sample of {n} subsets" if subsets.sampled else f"in {n} subsets"
     smallest = int(subsets.found.k.min())
     all_of = "" if subsets.sampled else f", all with {smallest} or more"
-    return _cited(f"We repeated {_analysis(subsets.base)} {which} of the studies{all_of}.", "subsets")
+    return _cited(
+        f"We repeated {_analysis(subsets.base)} {which} of the studies{all_of}.", "subsets"
+    )

@@ -36,8 +36,8 @@ class Sweep:
     kind : str
         What was varied, e.g. ``"leave-one-out"``.
     table : DataFrame
-        One row an analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis scale), `p_value`,
-        `tau2`, `q`.
+        One row an analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis
+        scale), `p_value`, `tau2`, `q`.
     effects : Effects
         What the analyses started from.
     base : Pooled or None
@@ -61,8 +61,12 @@ class Sweep:
         """One row an analysis; `estimate`, `low` and `high` on the scale shown."""
         frame = self.table.copy()
         first = list(frame.columns).index("y")
-        for position, (name, column) in enumerate((("estimate", "y"), ("low", "y_low"), ("high", "y_high"))):
-            frame.insert(first + position, name, self.scale.shown(frame[column].to_numpy(dtype=float)))
+        for position, (name, column) in enumerate(
+            (("estimate", "y"), ("low", "y_low"), ("high", "y_high"))
+        ):
+            frame.insert(
+                first + position, name, self.scale.shown(frame[column].to_numpy(dtype=float))
+            )
         return frame
 
     def summary(self) -> str:
@@ -112,7 +116,11 @@ def analyses_table(names: list[str], found: Combined, **columns: Any) -> pd.Data
 
 def _cited(text: str, *papers: str) -> str:
     """The paragraph with its references in full."""
-    return f"{text.removesuffix('.')} ({'; '.join(PAPERS[paper] for paper in papers)})." if papers else text
+    return (
+        f"{text.removesuffix('.')} ({'; '.join(PAPERS[paper] for paper in papers)})."
+        if papers
+        else text
+    )
 
 
 def _how(method: Method) -> str:
@@ -130,8 +138,14 @@ def _analysis(base: Pooled) -> str:
 def _repeated(sweep: Sweep, how: str) -> str:
     if sweep.base is None:
         return f"We repeated the analysis {how} ({wording.analyses(len(sweep.table))})."
-    anew = "; the between-study variance was estimated anew each time" if sweep.base.method.model == "random" else ""
-    return f"We repeated {_analysis(sweep.base)} {how} ({wording.analyses(len(sweep.table))}){anew}."
+    anew = (
+        "; the between-study variance was estimated anew each time"
+        if sweep.base.method.model == "random"
+        else ""
+    )
+    return (
+        f"We repeated {_analysis(sweep.base)} {how} ({wording.analyses(len(sweep.table))}){anew}."
+    )
 
 
 def _left_out(sweep: Sweep) -> str:
@@ -143,7 +157,9 @@ def _two_left_out(sweep: Sweep) -> str:
 
 
 def _cumulative(sweep: Sweep) -> str:
-    text = _repeated(sweep, f"as studies joined one by one, {sweep.kind.removeprefix('cumulative ')}")
+    text = _repeated(
+        sweep, f"as studies joined one by one, {sweep.kind.removeprefix('cumulative ')}"
+    )
     return f"{text} The intervals are not adjusted for repeated looks."
 
 
@@ -153,11 +169,14 @@ def _influence(sweep: Sweep) -> str:
         marked = "With so few studies no cut-off was applied."
     else:
         cuts = [f"{name} {wording.number(cut.at(k))}" for name, cut in CUT_OFFS.items()]
-        marked = f"Cut-offs, of absolute values, were those of the R package metafor: {', '.join(cuts)}."
+        marked = (
+            f"Cut-offs, of absolute values, were those of the R package metafor: {', '.join(cuts)}."
+        )
     text = _repeated(sweep, "with each study left out in turn")
     diagnostics = (
-        "Of each study we give the externally standardised residual, DFFITS, Cook's distance, covariance ratio, "
-        "DFBETAS, its share of the pooled effect, and between-study variance and Q without it."
+        "Of each study we give the externally standardised residual, DFFITS, Cook's distance,"
+        " covariance ratio, DFBETAS, its share of the pooled effect, and between-study variance and"
+        " Q without it."
     )
     return _cited(f"{text} {diagnostics} {marked}", "influence")
 
@@ -165,7 +184,9 @@ def _influence(sweep: Sweep) -> str:
 def _baujat(sweep: Sweep) -> str:
     text = _repeated(sweep, "with each study left out in turn")
     return _cited(
-        f"{text} Each study's contribution to Q was set against its squared influence on the pooled effect.", "Baujat"
+        f"{text} Each study's contribution to Q was set against its squared influence on the pooled"
+        " effect.",
+        "Baujat",
     )
 
 
@@ -174,9 +195,9 @@ def _estimators(sweep: Sweep) -> str:
     tau2 = [TAU2_NAMES[word] for word in dict.fromkeys(rows["method"])]
     ci = [CI_NAMES[word] for word in dict.fromkeys(rows["ci"])]
     return _cited(
-        f"{wording.studies(sweep.effects.k).capitalize()} were pooled under {len(rows)} combinations of an estimator "
-        f"of the between-study variance ({wording.joined(tau2)}) and an interval ({wording.joined(ci)}), and with the "
-        "common-effect model.",
+        f"{wording.studies(sweep.effects.k).capitalize()} were pooled under {len(rows)}"
+        f" combinations of an estimator of the between-study variance ({wording.joined(tau2)}) and"
+        f" an interval ({wording.joined(ci)}), and with the common-effect model.",
         "tau2",
         "intervals",
     )
@@ -185,7 +206,9 @@ def _estimators(sweep: Sweep) -> str:
 def _zero_rules(sweep: Sweep) -> str:
     rules = [f"{rule} ({ZERO_NAMES[rule]})" for rule in dict.fromkeys(sweep.table["rule"])]
     what = f"{sweep.scale.name} of {wording.studies(len(sweep.effects))}"
-    return _cited(f"The {what} was computed under each zero-cell rule: {'; '.join(rules)}.", "zero cells")
+    return _cited(
+        f"The {what} was computed under each zero-cell rule: {'; '.join(rules)}.", "zero cells"
+    )
 
 
 def _percentages(sweep: Sweep) -> str:
@@ -196,10 +219,19 @@ def _percentages(sweep: Sweep) -> str:
 def _missing(sweep: Sweep) -> str:
     told = "; ".join(dict.fromkeys(sweep.table["assumption"]))
     splits = [split for split in dict.fromkeys(sweep.table["split"]) if split]
-    divided = f" All {len(splits)} divisions of the missing between the arms were analysed." if splits else ""
-    text = f"{_repeated(sweep, 'under other assumptions about the missing outcomes')} Assumptions: {told}.{divided}"
+    divided = (
+        f" All {len(splits)} divisions of the missing between the arms were analysed."
+        if splits
+        else ""
+    )
+    text = (
+        f"{_repeated(sweep, 'under other assumptions about the missing outcomes')} Assumptions:"
+        f" {told}.{divided}"
+    )
     informative = any(word.startswith("IMOR") for word in sweep.table["assumption"])
-    meaning = " An IMOR is the odds of the event among the missing over the odds among those observed."
+    meaning = (
+        " An IMOR is the odds of the event among the missing over the odds among those observed."
+    )
     bounds = ("gamble-hollis",) if "gamble-hollis" in told else ()
     return _cited(text + meaning, "imor", *bounds) if informative else _cited(text, *bounds)
 
@@ -220,7 +252,11 @@ _KINDS: Mapping[str, Callable[[Sweep], str]] = {
 def sweep_methods(sweep: Sweep) -> str:
     """What was varied, how often, and what was repeated."""
     kind = sweep.kind if sweep.kind in _KINDS else sweep.kind.partition(" by ")[0]
-    return _KINDS[kind](sweep) if kind in _KINDS else _repeated(sweep, f"under other choices: {sweep.kind}")
+    return (
+        _KINDS[kind](sweep)
+        if kind in _KINDS
+        else _repeated(sweep, f"under other choices: {sweep.kind}")
+    )
 
 
 def sweep_summary(sweep: Sweep) -> str:
@@ -229,7 +265,10 @@ def sweep_summary(sweep: Sweep) -> str:
     if frame.empty:
         return " ".join([f"{sweep.kind.capitalize()}: no analysis is possible.", *sweep.notes])
     null = sweep.scale.null
-    ends = f"{sweep.scale.short} {number(frame['estimate'].min())} to {number(frame['estimate'].max())}"
+    ends = (
+        f"{sweep.scale.short} {number(frame['estimate'].min())} to"
+        f" {number(frame['estimate'].max())}"
+    )
     text = f"{sweep.kind.capitalize()}, {analyses(len(frame))}: {ends}."
     if null is not None:
         excludes = int(((frame["low"] > null) | (frame["high"] < null)).sum())

@@ -26,16 +26,18 @@ class Tipping:
     Attributes
     ----------
     kind : str
-        ``"counts"``: every number of events among the missing of one trial; ``"imor"``: a surface of informative
-        missingness odds ratios of the pooled result.
+        ``"counts"``: every number of events among the missing of one trial; ``"imor"``: a surface
+        of informative missingness odds ratios of the pooled result.
     surface : DataFrame
-        One row a point: `events_t` and `events_c`, or `imor_t` and `imor_c`; `y`, `y_low`, `y_high` on the analysis
-        scale; `verdict` is 1 or -1 where the interval lies above or below no effect, else 0.
+        One row a point: `events_t` and `events_c`, or `imor_t` and `imor_c`; `y`, `y_low`, `y_high`
+        on the analysis scale; `verdict` is 1 or -1 where the interval lies above or below no
+        effect, else 0.
     points : mapping of str to float
-        ``"counts"``: the fewest `events` among the missing that turn the conclusion of "none had the event", and their
-        arms; empty where it never turns. ``"imor"``: for each path the factor at which the result turns: 3 says that
-        the odds of the event would have to be 3 times lower among the missing treated (higher among the missing
-        controls) than among the observed; below 1 the other way round; infinite where it never turns.
+        ``"counts"``: the fewest `events` among the missing that turn the conclusion of "none had
+        the event", and their arms; empty where it never turns. ``"imor"``: for each path the factor
+        at which the result turns: 3 says that the odds of the event would have to be 3 times lower
+        among the missing treated (higher among the missing controls) than among the observed; below
+        1 the other way round; infinite where it never turns.
     base : Pooled
         The analysis of those observed.
     missing : pair of int
@@ -69,14 +71,16 @@ class Tipping:
         shown = wording.interval_text(row["estimate"], row["low"], row["high"])
         verb = "excludes" if row["verdict"] else "includes"
         text = (
-            f"{self.scale.short} {shown} with the missing counted as no event: the interval {verb} {self.scale.null:g}."
+            f"{self.scale.short} {shown} with the missing counted as no event: the interval {verb}"
+            f" {self.scale.null:g}."
         )
         whole = sum(self.missing)
         if not self.points:
             return f"{text} It does so whatever happened to the {whole} missing."
         return (
-            f"{text} It turns when {self.points['events']:g} of the {whole} missing had the event "
-            f"({self.points['events_t']:g} under treatment, {self.points['events_c']:g} under control)."
+            f"{text} It turns when {self.points['events']:g} of the {whole} missing had the event"
+            f" ({self.points['events_t']:g} under treatment, {self.points['events_c']:g} under"
+            " control)."
         )
 
     def _about_imor(self) -> str:
@@ -86,10 +90,14 @@ class Tipping:
                 parts.append(f"{path}: nowhere up to a factor of 10,000")
             else:
                 side = "against" if factor > 1 else "for"
-                parts.append(f"{path}: at a factor of {wording.number(max(factor, 1 / factor))} {side} treatment")
+                parts.append(
+                    f"{path}: at a factor of {wording.number(max(factor, 1 / factor))} {side}"
+                    " treatment"
+                )
         return (
-            f"{estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of the event "
-            f"among the missing over odds among the observed turn the result, {'; '.join(parts)}."
+            f"{estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of"
+            " the event among the missing over odds among the observed turn the result,"
+            f" {'; '.join(parts)}."
         )
 
     def methods_text(self) -> str:
@@ -194,17 +202,20 @@ def tipping_methods(tipping: Tipping) -> str:
     if tipping.kind == "counts":
         interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
         return (
-            f"For every number of events among the {lost_t} missing under {e.treatment} and the {lost_c} missing under "
-            f"{e.control} ({len(tipping.surface)} tables) we computed the {e.scale.name} of {e.event} with the "
-            f"{wording.percent(tipping.base.method.level)} {interval}; the tipping point is the fewest events that "
-            "turn the conclusion of none."
+            f"For every number of events among the {lost_t} missing under {e.treatment} and the"
+            f" {lost_c} missing under {e.control} ({len(tipping.surface)} tables) we computed the"
+            f" {e.scale.name} of {e.event} with the {wording.percent(tipping.base.method.level)}"
+            f" {interval}; the tipping point is the fewest events that turn the conclusion of none."
         )
-    ends = [wording.number(x) for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())]
+    ends = [
+        wording.number(x)
+        for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())
+    ]
     return _cited(
-        f"We repeated {_analysis(tipping.base)} at {len(tipping.surface)} pairs of informative missingness odds ratios "
-        f"(odds of the event among the missing over the odds among those observed; {ends[0]} to {ends[1]} in either "
-        f"arm; {lost_t + lost_c} outcomes missing), and searched {wording.joined(tipping.points)} for the "
-        "factor at which the result turns.",
+        f"We repeated {_analysis(tipping.base)} at {len(tipping.surface)} pairs of informative"
+        " missingness odds ratios (odds of the event among the missing over the odds among those"
+        f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
+        f" searched {wording.joined(tipping.points)} for the factor at which the result turns.",
         "imor",
     )
 
@@ -214,15 +225,17 @@ def fragility_methods(fragility: Fragility) -> str:
     kind = "reverse fragility index" if fragility.reverse else "fragility index"
     if fragility.base.k == 1:
         return _cited(
-            f"The {kind} is the number of participants of one arm of one trial ({fragility.participants:.0f} in all) "
-            f"whose outcome was changed one by one until {fragility.method} changed sides at the "
-            f"{wording.number(1 - fragility.base.method.level)} level.",
+            f"The {kind} is the number of participants of one arm of one trial"
+            f" ({fragility.participants:.0f} in all) whose outcome was changed one by one until"
+            f" {fragility.method} changed sides at the"
+            f" {wording.number(1 - fragility.base.method.level)} level.",
             "trial fragility",
         )
     return _cited(
-        f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of "
-        f"{wording.studies(fragility.base.k)}. At each step the one change that brought the limit of the "
-        f"{wording.percent(fragility.base.method.level)} interval ({_how(fragility.base.method)}) nearest to "
-        "turning the conclusion was kept; so found, the index is an upper bound.",
+        f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of"
+        f" {wording.studies(fragility.base.k)}. At each step the one change that brought the limit"
+        f" of the {wording.percent(fragility.base.method.level)} interval"
+        f" ({_how(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
+        " the index is an upper bound.",
         "pooled fragility",
     )

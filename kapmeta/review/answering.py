@@ -54,7 +54,8 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     if asked.measure in _MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
         if len(trials):
-            # a trial that stands alone is shown with its score interval, which needs no correction for a zero cell
+            # a trial that stands alone is shown with its score interval, which needs no correction
+            # for a zero cell
             interval = "koopman" if asked.measure == "RR" and len(trials) == 1 else "wald"
             parts.append(_MEASURES[asked.measure](trials, interval=interval))
     if asked.reported is not None:
@@ -115,8 +116,8 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Substance, question, trials, k, counts of the arms, effect with its interval, evidence levels, what may be
-        headlined. Counts known only from a tertiary source give no effect.
+        Substance, question, trials, k, counts of the arms, effect with its interval, evidence
+        levels, what may be headlined. Counts known only from a tertiary source give no effect.
 
     Examples
     --------
@@ -158,7 +159,11 @@ def _headline(pooled: Pooled) -> str:
         return "nothing, until the primary report has been read"
     if not table["randomised"][there].all():
         return "nothing as an effect of ketamine: not randomised"
-    return "the trial's own result, as one trial" if pooled.k == 1 else headline_rule(pooled.k).headline
+    return (
+        "the trial's own result, as one trial"
+        if pooled.k == 1
+        else headline_rule(pooled.k).headline
+    )
 
 
 def _shown_effect(pooled: Pooled) -> str:
@@ -169,7 +174,10 @@ def _shown_effect(pooled: Pooled) -> str:
     if pooled.k > 2:
         return estimate_text(pooled)
     frame = effects.to_frame(level=pooled.method.level)
-    units = [unit if isinstance(unit, str) else "" for unit in effects.table.reindex(columns=["unit"])["unit"]]
+    units = [
+        unit if isinstance(unit, str) else ""
+        for unit in effects.table.reindex(columns=["unit"])["unit"]
+    ]
     texts = [
         wording.effect_text(effects.scale.short, row.estimate, row.low, row.high, unit)
         for row, unit in zip(frame.itertuples(), units, strict=False)
@@ -189,8 +197,8 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a substance: the plan's word, comparisons with abstinence counts, studies seen, and studies without a
-        result yet.
+        One row a substance: the plan's word, comparisons with abstinence counts, studies seen, and
+        studies without a result yet.
 
     Examples
     --------

@@ -18,7 +18,13 @@ __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", 
 VERDICTS = ("agrees", "could_not_verify", "imprecise", "not_supported", "contradicted")
 """Verdicts; of several the last one counts."""
 
-_IN_PROSE = ("in agreement", "that could not be verified", "imprecise", "not supported", "contradicted")
+_IN_PROSE = (
+    "in agreement",
+    "that could not be verified",
+    "imprecise",
+    "not supported",
+    "contradicted",
+)
 
 SOURCES_SAY: Mapping[str, str] = {
     "support": "agrees",
@@ -30,12 +36,13 @@ SOURCES_SAY: Mapping[str, str] = {
 """What the sources say, as entered, and the verdict it gives."""
 
 RULE = (
-    "A figure agrees if the recomputed one, rounded to its decimals, is the same. It is imprecise if no count gives "
-    "the printed percentage but one comes within a unit of its last place, or if an estimate differs but lies within "
-    "the interval; else it is contradicted. Years, pages, arms and other facts agree or are contradicted. A claim of "
-    "more is not supported if the interval holds no difference, and contradicted if it was called significant. Numbers "
-    "known only from the documents themselves verify nothing. Where nothing can be recomputed the sources that were "
-    "read decide. Of several verdicts the worst counts."
+    "A figure agrees if the recomputed one, rounded to its decimals, is the same. It is imprecise"
+    " if no count gives the printed percentage but one comes within a unit of its last place, or if"
+    " an estimate differs but lies within the interval; else it is contradicted. Years, pages, arms"
+    " and other facts agree or are contradicted. A claim of more is not supported if the interval"
+    " holds no difference, and contradicted if it was called significant. Numbers known only from"
+    " the documents themselves verify nothing. Where nothing can be recomputed the sources that"
+    " were read decide. Of several verdicts the worst counts."
 )
 """The rule that gives every verdict."""
 
@@ -47,8 +54,8 @@ class ClaimsAudit:
     Attributes
     ----------
     table : DataFrame
-        One row a claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`, `verdict`,
-        `verdict_entered`, `decided_by`, `finding`, `detail`, `source_ids`, `notes`.
+        One row a claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`,
+        `verdict`, `verdict_entered`, `decided_by`, `finding`, `detail`, `source_ids`, `notes`.
     """
 
     table: pd.DataFrame
@@ -73,17 +80,19 @@ class ClaimsAudit:
         total = self.scorecard().iloc[-1]
         parts = [f"{total[word]} {prose}" for word, prose in zip(VERDICTS, _IN_PROSE, strict=True)]
         return (
-            f"Of {total['claims']} claims, {total['recomputed']} could be recomputed from the tables. "
-            f"The rule finds {wording.joined(parts)}."
+            f"Of {total['claims']} claims, {total['recomputed']} could be recomputed from the"
+            f" tables. The rule finds {wording.joined(parts)}."
         )
 
     def methods_text(self) -> str:
         """How the claims were judged: the rule with its references."""
         return (
-            "Each claim was traced to the trial it is about and, where the tables allow, recomputed from them. "
-            f"{RULE} The counts that a percentage allows are found by the GRIM test (Brown NJL, Heathers JAJ. Soc "
-            "Psychol Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876); intervals of risk ratios "
-            "are score intervals (Koopman PAR. Biometrics 1984;40:513-517. https://doi.org/10.2307/2531405)."
+            "Each claim was traced to the trial it is about and, where the tables allow,"
+            f" recomputed from them. {RULE} The counts that a percentage allows are found by the"
+            " GRIM test (Brown NJL, Heathers JAJ. Soc Psychol Personal Sci 2017;8:363-369."
+            " https://doi.org/10.1177/1948550616673876); intervals of risk ratios are score"
+            " intervals (Koopman PAR. Biometrics 1984;40:513-517."
+            " https://doi.org/10.2307/2531405)."
         )
 
     def __repr__(self) -> str:
@@ -96,7 +105,8 @@ class ClaimsAudit:
 def audit_claims(evidence: Evidence) -> ClaimsAudit:
     """Recompute every claim that can be, and give each its verdict by the rule.
 
-    A verdict in ``claims.csv`` that the rule does not give is shown beside the rule's; `check_claims` refuses it.
+    A verdict in ``claims.csv`` that the rule does not give is shown beside the rule's;
+    `check_claims` refuses it.
 
     Parameters
     ----------
@@ -111,7 +121,8 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     Raises
     ------
     EvidenceError
-        If a claim is to be recomputed from a row that is not there, or has more items stated than recomputed.
+        If a claim is to be recomputed from a row that is not there, or has more items stated than
+        recomputed.
 
     Examples
     --------
@@ -129,7 +140,16 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
             items = _items(rows, claim)
         except (KeyError, ValueError, TypeError) as wrong:
             message = f'recomputed_from = "{claim["recomputed_from"]}" cannot be followed: {wrong}'
-            findings.append(Finding("claims.csv", line, claim["claim_id"], "recomputed_from", "recomputable", message))
+            findings.append(
+                Finding(
+                    "claims.csv",
+                    line,
+                    claim["claim_id"],
+                    "recomputed_from",
+                    "recomputable",
+                    message,
+                )
+            )
             continue
         audited.append(_audited(claim, items, names[claim["seed_id"]]))
     if findings:
@@ -146,9 +166,13 @@ def _documents(evidence: Evidence) -> dict[str, str]:
 
 
 def _items(rows: Rows, claim: Mapping[str, str]) -> list[Item]:
-    stated, recipes = (list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from"))
+    stated, recipes = (
+        list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from")
+    )
     if len(stated) != len(recipes):
-        raise ValueError(f"{len(stated)} items are stated and {len(recipes)} recomputed; they go in pairs")
+        raise ValueError(
+            f"{len(stated)} items are stated and {len(recipes)} recomputed; they go in pairs"
+        )
     found = []
     for text, recipe in zip(stated, recipes, strict=True):
         what, _, name = recipe.partition(":")
@@ -180,7 +204,9 @@ def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict
 
 def _shown(item: Item) -> str:
     return (
-        item.recomputed if item.independent else f"{item.recomputed} (known only second-hand, so it verifies nothing)"
+        item.recomputed
+        if item.independent
+        else f"{item.recomputed} (known only second-hand, so it verifies nothing)"
     )
 
 
@@ -217,8 +243,10 @@ def check_claims(evidence: Evidence) -> ClaimsAudit:
             row["claim_id"],
             "verdict",
             "verdict follows the rule",
-            f'verdict = "{row["verdict_entered"]}", but the rule gives "{row["verdict"]}" ({row["decided_by"]}: '
-            f"{row['recomputed'] or 'the sources ' + row['sources_say']}); correct one or the other",
+            f'verdict = "{row["verdict_entered"]}", but the rule gives "{row["verdict"]}"'
+            f" ({row['decided_by']}: "
+            f"{row['recomputed'] or 'the sources ' + row['sources_say']}); correct one or the"
+            " other",
         )
         for line, row in enumerate(wording.records(audit.table), start=2)
         if row["verdict"] != row["verdict_entered"]

@@ -15,7 +15,13 @@ from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_s
 
 __all__ = ["Conclusion", "conclusion"]
 
-_SECOND_HAND = ("secondary_table", "secondary_summary", "press_conflict", "tertiary_only", "tertiary_only_conflict")
+_SECOND_HAND = (
+    "secondary_table",
+    "secondary_summary",
+    "press_conflict",
+    "tertiary_only",
+    "tertiary_only_conflict",
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,16 @@ class Conclusion:
 
     def _repr_html_(self) -> str:
         pairs = (("What may be concluded.", self.may), ("What may not.", self.may_not))
-        return "".join(f"<p><strong>{head}</strong> {html.escape(text)}</p>" for head, text in pairs)
+        return "".join(
+            f"<p><strong>{head}</strong> {html.escape(text)}</p>" for head, text in pairs
+        )
 
 
 def conclusion(pooled: Pooled) -> Conclusion:
     """Two plain sentences: what a result lets one say, and what it does not.
 
-    Made from the result alone: number of trials, design, counts, interval, evidence level and contrast. The wording
-    changes when the numbers do.
+    Made from the result alone: number of trials, design, counts, interval, evidence level and
+    contrast. The wording changes when the numbers do.
 
     Parameters
     ----------
@@ -65,7 +73,10 @@ def _may(pooled: Pooled, effects: Effects) -> str:
     present = np.flatnonzero(effects.present)
     if _tertiary(effects):
         seen = wording.joined(unconfirmed_labels(effects))
-        return f"Nothing, until the primary report has been read: the numbers of {seen} are not confirmed."
+        return (
+            f"Nothing, until the primary report has been read: the numbers of {seen} are not"
+            " confirmed."
+        )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
         return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
@@ -76,8 +87,8 @@ def _may(pooled: Pooled, effects: Effects) -> str:
     common = pool(effects, model="common", mixed=True)
     each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
     return (
-        f"Two {design}s: {each}. If there were no heterogeneity between them, the common {scale.name} would be "
-        f"{estimate_text(common)}."
+        f"Two {design}s: {each}. If there were no heterogeneity between them, the common"
+        f" {scale.name} would be {estimate_text(common)}."
     )
 
 
@@ -86,12 +97,18 @@ def _design(effects: Effects) -> str:
     if randomised is None:
         return "trial"
     there = effects.present
-    return "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
+    return (
+        "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
+    )
 
 
 def _verdict(null: float | None, low: float, high: float) -> str:
     # in quotation marks: "excludes no difference" alone can be read as excluding nothing
-    return 'includes "no difference"' if null is None or low <= null <= high else 'excludes "no difference"'
+    return (
+        'includes "no difference"'
+        if null is None or low <= null <= high
+        else 'excludes "no difference"'
+    )
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
@@ -99,7 +116,9 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
     row, scale = effects.table.iloc[i], effects.scale
     counted = not pd.isna(row.get("events_t", np.nan))
     scored = counted and scale.key == "RR"
-    frame = (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
+    frame = (
+        (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
+    )
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
     verdict = f"which {_verdict(scale.null, low, high)}"
     if not counted:
@@ -110,13 +129,18 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
     if not scored:
         return f"{told}{wording.interval_text(estimate, low, high)}, {verdict}"
     ratio = wording.number(estimate) if np.isfinite(estimate) else "without an upper bound"
-    return f"{told}{ratio} (score interval {wording.number(low)} to {wording.number(high)}), {verdict}"
+    return (
+        f"{told}{ratio} (score interval {wording.number(low)} to {wording.number(high)}), {verdict}"
+    )
 
 
 def _counts_text(effects: Effects, row: pd.Series) -> str:
     """How many had the outcome in each arm."""
     a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
-    treatment, control = row.get("treatment", effects.treatment), row.get("control", effects.control)
+    treatment, control = (
+        row.get("treatment", effects.treatment),
+        row.get("control", effects.control),
+    )
     return (
         f"{a:.0f} of {n1:.0f} ({100 * a / n1:.0f} %) with {treatment} and {c:.0f} of {n2:.0f} "
         f"({100 * c / n2:.0f} %) with {control} had the outcome ({effects.event})"
@@ -131,11 +155,15 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
     if contrast & {"dose", "sessions"}:
         reasons.append("both arms had ketamine, so this says nothing about ketamine against none")
     if "randomised" in table and not table["randomised"][there].all():
-        reasons.append("the arms were not randomised, so a difference cannot be put down to ketamine")
+        reasons.append(
+            "the arms were not randomised, so a difference cannot be put down to ketamine"
+        )
     if "evidence_level" in table:
         levels = table["evidence_level"][there]
         second = [
-            label for label, level in zip(np.array(effects.labels)[there], levels, strict=True) if level in _SECOND_HAND
+            label
+            for label, level in zip(np.array(effects.labels)[there], levels, strict=True)
+            if level in _SECOND_HAND
         ]
         if second:
             reasons.append(f"the numbers of {wording.joined(second)} are known only second-hand")
@@ -147,7 +175,11 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
         )
     if "n_t" in table and table["n_t"][there].notna().any():
         counted = table.loc[there & table["n_t"].notna().to_numpy(), ["n_t", "n_c"]]
-        of = "" if len(counted) == pooled.k else f"known of {len(counted)} of {pooled.k} trials only and "
+        of = (
+            ""
+            if len(counted) == pooled.k
+            else f"known of {len(counted)} of {pooled.k} trials only and "
+        )
         reasons.append(f"the counts are {of}of {float(counted.sum().sum()):.0f} people in all")
     else:
         reasons.append("how many people were counted is not known")
@@ -158,7 +190,11 @@ def _shown_counts(effects: Effects) -> str:
     """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
     cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
     texts = [
-        "counts not known" if np.isnan([a, n1, c, n2]).any() else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
+        (
+            "counts not known"
+            if np.isnan([a, n1, c, n2]).any()
+            else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
+        )
         for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
     ]
     if effects.scale.key == "MD":

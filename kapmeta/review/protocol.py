@@ -1,7 +1,7 @@
 """The registered plan: what is pooled with what, how, and what may be headlined.
 
-Everything the project decided before looking is written here as values, so that notebooks, tables and figures read
-it and none of them can quietly choose for itself.
+Everything the project decided before looking is written here as values, so that notebooks, tables
+and figures read it and none of them can quietly choose for itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ SUBSTANCES: Mapping[str, str] = MappingProxyType(
 )
 """The substances of the review and what there is to analyse."""
 WINDOWS: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"end of trial": (0.0, 2.0), "6 months": (4.0, 8.0), "12 months": (9.0, 15.0), "24 months": (18.0, 30.0)}
+    {
+        "end of trial": (0.0, 2.0),
+        "6 months": (4.0, 8.0),
+        "12 months": (9.0, 15.0),
+        "24 months": (18.0, 30.0),
+    }
 )
 """Time windows in months after treatment began; a trial enters a pool once, in one window."""
 
@@ -48,7 +53,8 @@ class Question:
     window : str or None
         Time window, where the question is about one.
     reported : str or None
-        The event of reported effects that join the counts (turned round if it is the opposite), or are all there is.
+        The event of reported effects that join the counts (turned round if it is the opposite), or
+        are all there is.
     """
 
     substance: str
@@ -65,9 +71,14 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
     {
         "alcohol-randomised": Question("alcohol", "ketamine v control, randomised"),
         "alcohol-not-randomised": Question(
-            "alcohol", "ketamine v control, not randomised", randomised=False, roles=("sensitivity",)
+            "alcohol",
+            "ketamine v control, not randomised",
+            randomised=False,
+            roles=("sensitivity",),
         ),
-        "alcohol-odds": Question("alcohol", "ketamine v control, randomised, odds", measure="OR", reported="relapse"),
+        "alcohol-odds": Question(
+            "alcohol", "ketamine v control, randomised, odds", measure="OR", reported="relapse"
+        ),
         "alcohol-days": Question(
             "alcohol",
             "percent of days abstinent, randomised",
@@ -75,14 +86,23 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             reported="percent days abstinent",
         ),
         "opioids-sessions": Question(
-            "opioids", "three v one session of ketamine, randomised", contrast="sessions", roles=("separate",)
+            "opioids",
+            "three v one session of ketamine, randomised",
+            contrast="sessions",
+            roles=("separate",),
         ),
         "opioids-dose": Question(
-            "opioids", "high v low dose of ketamine, randomised", contrast="dose", roles=("not_pooled",)
+            "opioids",
+            "high v low dose of ketamine, randomised",
+            contrast="dose",
+            roles=("not_pooled",),
         ),
         "cocaine-end-of-trial": Question("cocaine", "ketamine v control, randomised, end of trial"),
         "cocaine-6-months": Question(
-            "cocaine", "ketamine v control, randomised, 6 months", roles=("alternative_time",), window="6 months"
+            "cocaine",
+            "ketamine v control, randomised, 6 months",
+            roles=("alternative_time",),
+            window="6 months",
         ),
     }
 )

@@ -59,7 +59,10 @@ def _percent(rows: Rows, stated: str, name: str) -> Item:
     if consistent:
         independent = not str(row["evidence_level"]).startswith("tertiary")
         return Item(shown, "agrees" if events in fitting else "contradicted", independent)
-    return Item(f"{shown}; no count of {n} gives {stated} %", "imprecise" if events in fitting else "contradicted")
+    return Item(
+        f"{shown}; no count of {n} gives {stated} %",
+        "imprecise" if events in fitting else "contradicted",
+    )
 
 
 def _participants(rows: Rows, stated: str, name: str) -> Item:
@@ -113,7 +116,10 @@ def _interval(rows: Rows, stated: str, name: str) -> Item:
     row = rows.effects[name]
     null = 0.0 if row["measure"] == "MD" else 1.0
     low, high = float(row["low"]), float(row["high"])
-    shown = f"{row['measure']} of {row['event']} {wording.interval_text(float(row['estimate']), low, high)}"
+    shown = (
+        f"{row['measure']} of {row['event']}"
+        f" {wording.interval_text(float(row['estimate']), low, high)}"
+    )
     better = (low, high) if row["event_is_good"] else (2 * null - high, 2 * null - low)
     return Item(shown, _more(stated, *better, null))
 
@@ -129,9 +135,11 @@ def _ratio(rows: Rows, stated: str, name: str) -> Item:
 
 
 def _increase(rows: Rows, stated: str, name: str) -> Item:
-    """A percentage increase against that of a mean, in percent of its range, over the mean less a reported difference.
+    """A percentage increase against that of a mean, in percent of its range, over the mean less a
+    reported difference.
 
-    ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference in percent of days.
+    ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference
+    in percent of days.
     """
     outcome, _, effect = name.partition("/")
     row, difference = rows.outcomes[outcome], rows.effects[effect]
@@ -140,10 +148,12 @@ def _increase(rows: Rows, stated: str, name: str) -> Item:
         raise KeyError(name)
     mean = 100 * float(row["mean"]) / float(days[0])
     middle, low, high = (
-        100 * float(difference[c]) / (mean - float(difference[c])) for c in ("estimate", "low", "high")
+        100 * float(difference[c]) / (mean - float(difference[c]))
+        for c in ("estimate", "low", "high")
     )
     shown = (
-        f"{middle:.0f} % ({low:.0f} to {high:.0f}): {mean:.0f} % of days against {difference['estimate']:g} points less"
+        f"{middle:.0f} % ({low:.0f} to {high:.0f}): {mean:.0f} % of days against"
+        f" {difference['estimate']:g} points less"
     )
     if f"{middle:.0f}" == stated:
         return Item(shown, "agrees")

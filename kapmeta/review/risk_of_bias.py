@@ -5,7 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from kapmeta.certainty.risk_of_bias import _AS_ROB2
-from kapmeta.core.certainty.risk_of_bias import NO_INFORMATION, ROB2, ROBINS_I, overall, overall_robins_i
+from kapmeta.core.certainty.risk_of_bias import (
+    NO_INFORMATION,
+    ROB2,
+    ROBINS_I,
+    overall,
+    overall_robins_i,
+)
 from kapmeta.review.evidence import Evidence, evidence_given
 
 __all__ = ["check_bias_judgements"]
@@ -14,7 +20,8 @@ __all__ = ["check_bias_judgements"]
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     """The overall judgement that the domains of each study give, beside the one that was entered.
 
-    Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some concerns.
+    Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some
+    concerns.
 
     Parameters
     ----------
@@ -24,8 +31,8 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement that is worse than the
-        derived one agrees, since an assessor may raise it.
+        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement
+        that is worse than the derived one agrees, since an assessor may raise it.
 
     Examples
     --------
@@ -37,11 +44,16 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     table = evidence_given(evidence).risk_of_bias
     rows = []
     for (study, tool), part in table.groupby(["study_id", "tool"], sort=False):
-        domains, whole = part[part["domain"] != "overall"]["judgement"], part[part["domain"] == "overall"]["judgement"]
+        domains, whole = (
+            part[part["domain"] != "overall"]["judgement"],
+            part[part["domain"] == "overall"]["judgement"],
+        )
         if domains.empty:
             continue
         derived, entered, agree = (_robins_i if tool == "ROBINS-I" else _rob2)(domains, whole)
-        rows.append({"study": study, "tool": tool, "derived": derived, "entered": entered, "agree": agree})
+        rows.append(
+            {"study": study, "tool": tool, "derived": derived, "entered": entered, "agree": agree}
+        )
     return pd.DataFrame(rows)
 
 

@@ -48,7 +48,8 @@ ESTIMATOR_LINE = (
 def estimator_table(
     effects: Effects, *, every: bool = False, level: float = PRIMARY.level, mixed: bool = False
 ) -> Sweep:
-    """The same effects under other estimators of tau2 and other intervals: how much hangs on that choice.
+    """The same effects under other estimators of tau2 and other intervals: how much hangs on that
+    choice.
 
     With few studies a great deal does, and a reader must see it.
 
@@ -66,8 +67,8 @@ def estimator_table(
     Returns
     -------
     Sweep
-        One row an estimator and interval, then the common-effect model; limits are nan, and `status` says why, where an
-        interval does not exist.
+        One row an estimator and interval, then the common-effect model; limits are nan, and
+        `status` says why, where an interval does not exist.
 
     Raises
     ------
@@ -87,7 +88,9 @@ def estimator_table(
     level = checking.proportion(level, "level")
     present = np.flatnonzero(effects.present)
     if present.size < 2:
-        raise ValueError(f"the estimator table needs two studies or more: {present.size} carries an estimate")
+        raise ValueError(
+            f"the estimator table needs two studies or more: {present.size} carries an estimate"
+        )
     pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
     rows = []
     for word, ci in [*pairs, ("common", "wald")]:
@@ -98,11 +101,14 @@ def estimator_table(
     return Sweep("estimators", pd.concat(rows, ignore_index=True), effects, None, aside)
 
 
-def zero_rules(trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]) -> Sweep:
+def zero_rules(
+    trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]
+) -> Sweep:
     """The same trials under every zero-cell rule: what the continuity correction decides.
 
-    Where no table has a zero cell the rules agree (all but ``"half-all"``). Where one has, the estimate is an
-    artefact of the rule and only the side of the interval that the data bound is information.
+    Where no table has a zero cell the rules agree (all but ``"half-all"``). Where one has, the
+    estimate is an artefact of the rule and only the side of the interval that the data bound is
+    information.
 
     Parameters
     ----------
@@ -136,7 +142,12 @@ def zero_rules(trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_r
         effects = measure(trials, zero=rule, **names)
         half = float(normal_quantile((1 + PRIMARY.level) / 2)) * effects.se
         with np.errstate(invalid="ignore"):
-            limits = {"y": effects.y, "se": effects.se, "y_low": effects.y - half, "y_high": effects.y + half}
+            limits = {
+                "y": effects.y,
+                "se": effects.se,
+                "y_low": effects.y - half,
+                "y_high": effects.y + half,
+            }
         labels = list(effects.labels)
         columns = {
             "analysis": [f"{label}, {rule}" for label in labels],
@@ -180,7 +191,9 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "all": _all_of_one_design,
     "randomised": _randomised,
     "with non-randomised": _every,
-    "primary sources": _words("evidence_level", ("primary_full_text", "primary_abstract", "registry")),
+    "primary sources": _words(
+        "evidence_level", ("primary_full_text", "primary_abstract", "registry")
+    ),
     "not tertiary": _words(
         "evidence_level",
         (
@@ -206,8 +219,8 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     trials : DataFrame
         Rows of which several may be of one study, with `months`.
     rule : str
-        ``"as given"`` (one row a study already), ``"longest"``, ``"earliest"``, or ``"nearest 6"`` for the time
-        nearest to so many months; of two as near, the later.
+        ``"as given"`` (one row a study already), ``"longest"``, ``"earliest"``, or ``"nearest 6"``
+        for the time nearest to so many months; of two as near, the later.
     study : str
         Column of the study.
 
@@ -230,7 +243,9 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     """
     checking.refuse_no_table(trials, row="comparison")
     if study not in trials:
-        raise ValueError(f'trials has no column "{study}"; it has: {", ".join(map(str, trials.columns))}')
+        raise ValueError(
+            f'trials has no column "{study}"; it has: {", ".join(map(str, trials.columns))}'
+        )
     nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)
     if nearest is None:
         checking.chosen(rule, ("as given", "longest", "earliest"), "time")
@@ -239,16 +254,23 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     twice = trials.loc[trials[study].duplicated(), study].iloc[0]
     if rule == "as given":
         raise ValueError(
-            f'study "{twice}" comes more than once; choose a time: "longest", "earliest" or e.g. "nearest 6"'
+            f'study "{twice}" comes more than once; choose a time: "longest", "earliest" or e.g.'
+            ' "nearest 6"'
         )
     if "months" not in trials or trials["months"].isna().any():
-        raise ValueError(f'a time can be chosen only where every row has months; "{twice}" comes more than once')
+        raise ValueError(
+            f'a time can be chosen only where every row has months; "{twice}" comes more than once'
+        )
     months = trials["months"].astype(float)
     if nearest is not None:
         away = (months - float(nearest.group(1))).abs()
-        ranked = trials.assign(_away=away, _later=-months).sort_values(["_away", "_later"], kind="stable")
+        ranked = trials.assign(_away=away, _later=-months).sort_values(
+            ["_away", "_later"], kind="stable"
+        )
     else:
-        ranked = trials.assign(_away=months).sort_values("_away", kind="stable", ascending=rule == "earliest")
+        ranked = trials.assign(_away=months).sort_values(
+            "_away", kind="stable", ascending=rule == "earliest"
+        )
     kept = ranked.drop_duplicates(study).index
     same = trials[[study, "months"]].duplicated(keep=False)
     if same[kept].any():
@@ -274,10 +296,11 @@ def pooled_measures(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> pd.DataFrame:
-    """The pooled result on every scale: risk ratios of the event and of its opposite, odds ratio, differences.
+    """The pooled result on every scale: risk ratios of the event and of its opposite, odds ratio,
+    differences.
 
-    The risk ratio of an event is not the reciprocal of that of its opposite: the weights differ, and with them the
-    heterogeneity and sometimes the conclusion. `flag` says so where it happens.
+    The risk ratio of an event is not the reciprocal of that of its opposite: the weights differ,
+    and with them the heterogeneity and sometimes the conclusion. `flag` says so where it happens.
 
     Parameters
     ----------
@@ -291,13 +314,13 @@ def pooled_measures(
     Returns
     -------
     DataFrame
-        One row a measure: k, estimate and limits as shown, `favours` (treatment, control or neither), Q with its
-        p-value, tau2, and the flag, the same in every row.
+        One row a measure: k, estimate and limits as shown, `favours` (treatment, control or
+        neither), Q with its p-value, tau2, and the flag, the same in every row.
 
     References
     ----------
-    .. [1] Deeks JJ. Issues in the selection of a summary statistic for meta-analysis of clinical trials with binary
-       outcomes. Stat Med 2002;21:1575-1600. https://doi.org/10.1002/sim.1188
+    .. [1] Deeks JJ. Issues in the selection of a summary statistic for meta-analysis of clinical
+       trials with binary outcomes. Stat Med 2002;21:1575-1600. https://doi.org/10.1002/sim.1188
 
     Examples
     --------
@@ -352,12 +375,15 @@ def _direction_flag(table: pd.DataFrame) -> str:
         parts.append("the conclusion depends on the measure")
     tested = table["q_p_value"].iloc[:2]
     if tested.notna().all() and (tested < 0.1).nunique() > 1:
-        parts.append("whether the trials look alike depends on whether the event or its opposite is counted")
+        parts.append(
+            "whether the trials look alike depends on whether the event or its opposite is counted"
+        )
     return "; ".join(parts)
 
 
 def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.DataFrame:
-    """Each trial on every scale: risk ratio, odds ratio, risk difference, and the risk ratio of the opposite event.
+    """Each trial on every scale: risk ratio, odds ratio, risk difference, and the risk ratio of the
+    opposite event.
 
     Parameters
     ----------
@@ -369,7 +395,8 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     Returns
     -------
     DataFrame
-        One row a trial and measure, with Wald limits; score limits too for risk ratios of the event.
+        One row a trial and measure, with Wald limits; score limits too for risk ratios of the
+        event.
 
     Examples
     --------
@@ -395,4 +422,6 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
         part.insert(0, "study", list(effects.labels))
         part.insert(1, "measure", f"{effects.scale.name} of {effects.event}")
         parts.append(part)
-    return pd.concat(parts, ignore_index=True).sort_values("study", kind="stable", ignore_index=True)
+    return pd.concat(parts, ignore_index=True).sort_values(
+        "study", kind="stable", ignore_index=True
+    )

@@ -50,11 +50,12 @@ def calibration(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Calibration:
-    """Coverage and power of each interval, simulated at the arm sizes and control risks of the trials at hand.
+    """Coverage and power of each interval, simulated at the arm sizes and control risks of the
+    trials at hand.
 
-    No interval is best everywhere; with two to five small trials the differences are large. The card says what each
-    would do here, for a heterogeneity that has to be supposed. The effects of the trials are normal; the data are
-    binomial.
+    No interval is best everywhere; with two to five small trials the differences are large. The
+    card says what each would do here, for a heterogeneity that has to be supposed. The effects of
+    the trials are normal; the data are binomial.
 
     Parameters
     ----------
@@ -63,11 +64,13 @@ def calibration(
     measure : {"RR", "OR"}
         Scale of the effects.
     true_effects : sequence of float
-        Effects to suppose, on the scale shown; 1 gives the error of the first kind, others the power.
+        Effects to suppose, on the scale shown; 1 gives the error of the first kind, others the
+        power.
     tau : sequence of float
         Between-study standard deviations to suppose, log scale.
     control_risks : sequence of float, optional
-        One for each trial; by default as observed, (c + 0.5) / (n + 1) where nobody or everybody had the event.
+        One for each trial; by default as observed, (c + 0.5) / (n + 1) where nobody or everybody
+        had the event.
     intervals : sequence of (str, str)
         Pooling and interval, see `CARD`.
     draws : int
@@ -93,8 +96,8 @@ def calibration(
 
     References
     ----------
-    .. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical methods. Stat Med
-       2019;38:2074-2102. https://doi.org/10.1002/sim.8086
+    .. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical
+       methods. Stat Med 2019;38:2074-2102. https://doi.org/10.1002/sim.8086
 
     Examples
     --------
@@ -112,7 +115,8 @@ def calibration(
     table = effects.table[effects.present]
     if len(table) < 2:
         raise ValueError(
-            f"the card is for two trials or more: got {len(table)}; one trial has a score or exact interval"
+            f"the card is for two trials or more: got {len(table)}; one trial has a score or exact"
+            " interval"
         )
     n_t, c, n_c = (table[name].to_numpy(dtype=np.float64) for name in ("n_t", "events_c", "n_c"))
     risks = _risks(c, n_c, control_risks)
@@ -147,7 +151,8 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
     risks = np.asarray(given, dtype=np.float64)
     if risks.shape != c.shape or not ((risks > 0) & (risks < 1)).all():
         raise ValueError(
-            f"control_risks must be {c.size} proportions between 0 and 1, one a trial pooled: got {list(given)}"
+            f"control_risks must be {c.size} proportions between 0 and 1, one a trial pooled: got"
+            f" {list(given)}"
         )
     return risks
 

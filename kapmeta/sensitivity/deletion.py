@@ -37,7 +37,8 @@ STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
 def leave_one_out(pooled: Pooled) -> Sweep:
     """The same analysis with each study left out in turn.
 
-    Shows whether the conclusion hangs on one trial. With two studies each row is the other trial's own result.
+    Shows whether the conclusion hangs on one trial. With two studies each row is the other trial's
+    own result.
 
     Parameters
     ----------
@@ -70,15 +71,22 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     labels, again = _again(pooled, 2, "leave-one-out")
     masked = masks.leave_one_out(len(labels))
     found = again(masked)
-    table = _alone(pooled, analyses_table([f"without {label}" for label in labels], found, left_out=labels), masked)
-    notes = () if len(labels) > 2 else ("with two studies each row is the other trial's own result",)
+    table = _alone(
+        pooled,
+        analyses_table([f"without {label}" for label in labels], found, left_out=labels),
+        masked,
+    )
+    notes = (
+        () if len(labels) > 2 else ("with two studies each row is the other trial's own result",)
+    )
     return Sweep("leave-one-out", table, pooled.effects, pooled, notes)
 
 
 def leave_two_out(pooled: Pooled) -> Sweep:
     """The same analysis with each pair of studies left out.
 
-    Two trials of one group, or two with the same flaw, may carry a result that leave-one-out finds stable.
+    Two trials of one group, or two with the same flaw, may carry a result that leave-one-out finds
+    stable.
 
     Parameters
     ----------
@@ -107,7 +115,10 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     pairs = [(labels[i], labels[j]) for i, j in zip(first, second, strict=True)]
     masked = masks.leave_two_out(len(labels))
     names = [f"without {one} and {other}" for one, other in pairs]
-    left_out = {"left_out": [one for one, _ in pairs], "left_out_too": [other for _, other in pairs]}
+    left_out = {
+        "left_out": [one for one, _ in pairs],
+        "left_out_too": [other for _, other in pairs],
+    }
     table = _alone(pooled, analyses_table(names, again(masked), **left_out), masked)
     return Sweep("leave-two-out", table, pooled.effects, pooled)
 
@@ -115,17 +126,18 @@ def leave_two_out(pooled: Pooled) -> Sweep:
 def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     """The same analysis as studies join one by one.
 
-    By year it is the history of the evidence; by precision it shows whether the small trials moved the result; by
-    evidence level, what the best-documented trials say before the others join. Not a sequential test: the intervals
-    are not adjusted for having looked before.
+    By year it is the history of the evidence; by precision it shows whether the small trials moved
+    the result; by evidence level, what the best-documented trials say before the others join. Not a
+    sequential test: the intervals are not adjusted for having looked before.
 
     Parameters
     ----------
     pooled : Pooled
         As in `leave_one_out`.
     by : str or sequence of str
-        ``"precision"`` (the most precise first), a column of the trials such as ``"year"`` or ``"evidence_level"``
-        (strongest first), or the labels of the studies in the order wanted. Ties stay as given.
+        ``"precision"`` (the most precise first), a column of the trials such as ``"year"`` or
+        ``"evidence_level"`` (strongest first), or the labels of the studies in the order wanted.
+        Ties stay as given.
 
     Returns
     -------
@@ -164,7 +176,13 @@ def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFra
     there = np.flatnonzero(pooled.effects.present)
     for row in np.flatnonzero(masked.sum(-1) == 1):
         own = pool(pooled.effects.select(there[masked[row]]), level=pooled.method.level)
-        numbers = {"y": own.estimate, "se": own.se, "y_low": own.low, "y_high": own.high, "p_value": own.p_value}
+        numbers = {
+            "y": own.estimate,
+            "se": own.se,
+            "y_low": own.low,
+            "y_high": own.high,
+            "p_value": own.p_value,
+        }
         table.loc[row, list(numbers)] = list(numbers.values())
     return table
 
@@ -174,7 +192,8 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
     if not isinstance(by, str):
         if sorted(by) != sorted(labels):
             raise ValueError(
-                f"by must name every study pooled once: {', '.join(labels)}; got {', '.join(map(str, by))}"
+                f"by must name every study pooled once: {', '.join(labels)}; got"
+                f" {', '.join(map(str, by))}"
             )
         return np.array([labels.index(label) for label in by])
     effects = pooled.effects
@@ -183,23 +202,28 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
         return np.argsort(effects.v[there], kind="stable")
     if by not in effects.table:
         raise ValueError(
-            f'by="{by}" is no column of the trials; use "precision" or one of: {", ".join(map(str, effects.table))}'
+            f'by="{by}" is no column of the trials; use "precision" or one of:'
+            f" {', '.join(map(str, effects.table))}"
         )
     values = effects.table.loc[there, by]
     if values.isna().any():
         first = labels[int(np.flatnonzero(values.isna())[0])]
-        raise ValueError(f'by="{by}" is empty for "{first}"; fill it in, or give the labels in the order wanted')
+        raise ValueError(
+            f'by="{by}" is empty for "{first}"; fill it in, or give the labels in the order wanted'
+        )
     words = STRONGEST_FIRST.get(by)
     if words is None:
         return np.argsort(values.to_numpy(), kind="stable")
-    return np.argsort([words.index(checking.chosen(word, words, by)) for word in values], kind="stable")
+    return np.argsort(
+        [words.index(checking.chosen(word, words, by)) for word in values], kind="stable"
+    )
 
 
 def influence(pooled: Pooled) -> Sweep:
     """What each study does to the result: deletion diagnostics.
 
-    For display. A residual beyond about 2, or a covariance ratio below 1, is a reason to read that trial again, not to
-    leave it out; with fewer than five studies no threshold means anything.
+    For display. A residual beyond about 2, or a covariance ratio below 1, is a reason to read that
+    trial again, not to leave it out; with fewer than five studies no threshold means anything.
 
     Parameters
     ----------
@@ -209,9 +233,10 @@ def influence(pooled: Pooled) -> Sweep:
     Returns
     -------
     Sweep
-        `leave_one_out` with the columns ``rstudent, dffits, cook, covariance_ratio, hat, dfbetas`` of
-        `kapmeta.core.sensitivity.influence.Influence`; `tau2` and `q` are those without the study; `beyond` names the
-        diagnostics that lie beyond their cut-off, see `kapmeta.core.sensitivity.influence.CUT_OFFS`.
+        `leave_one_out` with the columns ``rstudent, dffits, cook, covariance_ratio, hat, dfbetas``
+        of `kapmeta.core.sensitivity.influence.Influence`; `tau2` and `q` are those without the
+        study; `beyond` names the diagnostics that lie beyond their cut-off, see
+        `kapmeta.core.sensitivity.influence.CUT_OFFS`.
 
     Raises
     ------
@@ -220,8 +245,8 @@ def influence(pooled: Pooled) -> Sweep:
 
     References
     ----------
-    .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods
-       2010;1:112-125. https://doi.org/10.1002/jrsm.11
+    .. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth
+       Methods 2010;1:112-125. https://doi.org/10.1002/jrsm.11
 
     Examples
     --------
@@ -258,8 +283,8 @@ def baujat(pooled: Pooled) -> Sweep:
     Returns
     -------
     Sweep
-        `leave_one_out` with the columns `contribution` (to Q) and `influence` (squared move of the pooled effect in
-        units of its variance without the study).
+        `leave_one_out` with the columns `contribution` (to Q) and `influence` (squared move of the
+        pooled effect in units of its variance without the study).
 
     Raises
     ------
@@ -268,8 +293,9 @@ def baujat(pooled: Pooled) -> Sweep:
 
     References
     ----------
-    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
-       application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+    .. [1] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in
+       meta-analyses: application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652.
+       https://doi.org/10.1002/sim.1221
 
     Examples
     --------
@@ -286,11 +312,16 @@ def baujat(pooled: Pooled) -> Sweep:
     return Sweep("Baujat", table, pooled.effects, pooled, _corrected_rows(pooled))
 
 
-def _deleted(pooled: Pooled, fewest: int, what: str) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
+def _deleted(
+    pooled: Pooled, fewest: int, what: str
+) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
     """Leave-one-out as a sweep, the effects pooled, and both analyses as arrays."""
     labels, again = _again(pooled, fewest, what)
     there = pooled.effects.present
-    whole, without = again(np.ones(len(labels), dtype=bool)), again(masks.leave_one_out(len(labels)))
+    whole, without = (
+        again(np.ones(len(labels), dtype=bool)),
+        again(masks.leave_one_out(len(labels))),
+    )
     table = analyses_table([f"without {label}" for label in labels], without, left_out=labels)
     sweep = Sweep("leave-one-out", table, pooled.effects, pooled)
     return sweep, pooled.effects.y[there], pooled.effects.v[there], whole, without
@@ -301,11 +332,16 @@ def _corrected_rows(pooled: Pooled) -> tuple[str, ...]:
     if pooled.method.model in ("random", "common") or not effects.corrected[effects.present].any():
         return ()
     return (
-        "residuals are of the single trials' effects, which carry the continuity correction; the pooled one does not",
+        (
+            "residuals are of the single trials' effects, which carry the continuity correction;"
+            " the pooled one does not"
+        ),
     )
 
 
-def _again(pooled: Pooled, fewest: int, what: str) -> tuple[list[str], Callable[[BoolArray], Combined]]:
+def _again(
+    pooled: Pooled, fewest: int, what: str
+) -> tuple[list[str], Callable[[BoolArray], Combined]]:
     """Labels of the studies pooled, and the same analysis of subsets of them."""
     effects = pooled_given(pooled).effects
     labels = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
@@ -314,5 +350,7 @@ def _again(pooled: Pooled, fewest: int, what: str) -> tuple[list[str], Callable[
         left = "with one there is nothing left" if fewest == 2 else f"{len(labels)} were pooled"
         raise ValueError(f"{what} needs {words[fewest]} studies or more: {left}")
     if pooled.refit is None:
-        raise ValueError(f"{what} needs a method that can pool subsets; {pooled.method.model} offers none")
+        raise ValueError(
+            f"{what} needs a method that can pool subsets; {pooled.method.model} offers none"
+        )
     return labels, pooled.refit

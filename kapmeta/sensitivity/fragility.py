@@ -39,14 +39,15 @@ def fragility_index(
 ) -> Fragility:
     """How many patients would have to have fared otherwise for the conclusion to change.
 
-    One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an upper bound. The
-    index hangs on the method as much as on the data, and grows with the trials; set it against the number missing.
+    One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an
+    upper bound. The index hangs on the method as much as on the data, and grows with the trials;
+    set it against the number missing.
 
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the index is set against
-        those missing.
+        As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the
+        index is set against those missing.
     method : {"inverse-variance", "mantel-haenszel"}
         How several trials are pooled.
     measure : {"RR", "OR", "RD"}
@@ -68,12 +69,12 @@ def fragility_index(
 
     References
     ----------
-    .. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial
-       results is frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
-       https://doi.org/10.1016/j.jclinepi.2013.10.019
-    .. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is frequently fragile:
-       definition of a fragility index for meta-analyses. J Clin Epidemiol 2019;111:32-40.
-       https://doi.org/10.1016/j.jclinepi.2019.03.012
+    .. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized
+       controlled trial results is frequently fragile: a case for a Fragility Index. J Clin
+       Epidemiol 2014;67:622-628. https://doi.org/10.1016/j.jclinepi.2013.10.019
+    .. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is
+       frequently fragile: definition of a fragility index for meta-analyses. J Clin Epidemiol
+       2019;111:32-40. https://doi.org/10.1016/j.jclinepi.2019.03.012
 
     Examples
     --------
@@ -88,7 +89,9 @@ def fragility_index(
     base = _FRAGILE[method](trials, measure, model, tau2, ci, level, mixed, names)
     there = base.effects.present
     table = base.effects.table[there]
-    cells = tuple(table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c"))
+    cells = tuple(
+        table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
+    )
     if base.k == 1:
         steps = fragility.trial_fragility(*(int(x[0]) for x in cells), alpha=1 - level)
         name = "Fisher's exact test"
@@ -97,17 +100,40 @@ def fragility_index(
         steps = fragility.pooled_fragility(cells, again)  # type: ignore[arg-type]
         name = model_phrase(base.method)
     labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
-    return Fragility(steps, tuple(labels), base, name, float(cells[1].sum() + cells[3].sum()), number_missing(table))
+    return Fragility(
+        steps,
+        tuple(labels),
+        base,
+        name,
+        float(cells[1].sum() + cells[3].sum()),
+        number_missing(table),
+    )
 
 
 def _by_inverse_variance(
-    trials: pd.DataFrame, measure: str, model: str, tau2: Any, ci: Any, level: float, mixed: bool, names: Any
+    trials: pd.DataFrame,
+    measure: str,
+    model: str,
+    tau2: Any,
+    ci: Any,
+    level: float,
+    mixed: bool,
+    names: Any,
 ) -> Pooled:
-    return pool(MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    return pool(
+        MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed
+    )
 
 
 def _by_mantel_haenszel(
-    trials: pd.DataFrame, measure: str, model: str, tau2: Any, ci: Any, level: float, mixed: bool, names: Any
+    trials: pd.DataFrame,
+    measure: str,
+    model: str,
+    tau2: Any,
+    ci: Any,
+    level: float,
+    mixed: bool,
+    names: Any,
 ) -> Pooled:
     if tau2 is not None or ci is not None:
         raise ValueError('method="mantel-haenszel" has neither tau2 nor ci; leave them out')
@@ -130,7 +156,11 @@ def _limits(
     def limits(a: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         if method == "mantel-haenszel":
             found = stratified.mantel_haenszel(a, cells[1], c, cells[3], measure=measure)
-            return found.estimate, found.estimate - half * found.se, found.estimate + half * found.se
+            return (
+                found.estimate,
+                found.estimate - half * found.se,
+                found.estimate + half * found.se,
+            )
         again = pooled_again(TABLES[measure](a, cells[1], c, cells[3]), base)
         return again.estimate, again.low, again.high
 

@@ -27,7 +27,9 @@ class Observed(NamedTuple):
     inside: bool  # whether the totals given count the missing too
 
 
-def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names) -> Observed:
+def observed(
+    trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names
+) -> Observed:
     """Checked arms of the trials, the missing apart, by reason where there are reasons."""
     checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
     columns, _ = split_names(names)
@@ -37,7 +39,11 @@ def observed(trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | Non
         splits = _splits(frame, labels, cells, totals)
     arms = []
     for side in ("t", "c"):
-        many = _by_reasons(frame, labels, side, reasons) if reasons else _missing(frame, labels, side)[None]
+        many = (
+            _by_reasons(frame, labels, side, reasons)
+            if reasons
+            else _missing(frame, labels, side)[None]
+        )
         some = np.where(np.isnan(many), 0.0, many)
         n, lost = cells[f"n_{side}"], some.sum(0)
         _refuse_missing(labels, cells[f"events_{side}"], n, lost, side, totals)
@@ -49,7 +55,9 @@ def number_missing(trials: pd.DataFrame) -> float:
     """How many are missing in all trials, by their arms or their totals; nan where some trial does not say."""
     empty = pd.Series(np.nan, index=trials.index)
     by_treatment, by_control, total = (
-        pd.to_numeric(trials.get(name, empty), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        pd.to_numeric(trials.get(name, empty), errors="coerce").to_numpy(
+            dtype=np.float64, na_value=np.nan
+        )
         for name in ("missing_t", "missing_c", "missing")
     )
     by_arm = by_treatment + by_control
@@ -62,8 +70,8 @@ def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatAr
         if "missing" in frame:
             return np.full(len(labels), np.nan)
         raise ValueError(
-            f'trials has no column "{column}"; give the number missing in each arm (missing_t, missing_c), or in each '
-            "trial (missing) where the arms are not known"
+            f'trials has no column "{column}"; give the number missing in each arm (missing_t,'
+            " missing_c), or in each trial (missing) where the arms are not known"
         )
     values = checking.numbers(frame, column, labels, missing=True)
     _whole(values, column, labels)
@@ -87,7 +95,9 @@ def _splits(
     """The ways in which the missing of each trial may be divided between its arms: one, where that is known."""
     arms = [_missing(frame, labels, side) for side in ("t", "c")]
     whole = (
-        checking.numbers(frame, "missing", labels, missing=True) if "missing" in frame else np.full(len(labels), np.nan)
+        checking.numbers(frame, "missing", labels, missing=True)
+        if "missing" in frame
+        else np.full(len(labels), np.nan)
     )
     _whole(whole, "missing", labels)
     known = ~np.isnan(arms[0]) & ~np.isnan(arms[1])
@@ -97,22 +107,33 @@ def _splits(
         clash,
         labels,
         lambda i: "missing does not add up",
-        lambda i: f"missing_t = {arms[0][i]:g} and missing_c = {arms[1][i]:g}, but missing = {whole[i]:g}",
+        lambda i: (
+            f"missing_t = {arms[0][i]:g} and missing_c = {arms[1][i]:g}, but missing = {whole[i]:g}"
+        ),
     )
     checking.refuse_first(
         ~known & np.isnan(whole),
         labels,
         lambda i: "the number missing is not known",
         lambda i: (
-            "missing_t or missing_c is empty; give both, or their total in a column missing, or leave the trial out"
+            "missing_t or missing_c is empty; give both, or their total in a column missing, or"
+            " leave the trial out"
         ),
     )
     known_or_whole = np.where(known, arms[0] + arms[1], whole)
-    return [_ways(i, labels[i], arms, float(known_or_whole[i]), cells, totals) for i in range(len(labels))]
+    return [
+        _ways(i, labels[i], arms, float(known_or_whole[i]), cells, totals)
+        for i in range(len(labels))
+    ]
 
 
 def _ways(
-    i: int, label: str, arms: list[FloatArray], whole: float, cells: Mapping[str, FloatArray], totals: str
+    i: int,
+    label: str,
+    arms: list[FloatArray],
+    whole: float,
+    cells: Mapping[str, FloatArray],
+    totals: str,
 ) -> tuple[tuple[float, float], ...]:
     """The divisions of `whole` missing of trial i that agree with what is known of its arms."""
     ways = [(float(x), whole - x) for x in range(int(whole) + 1)]
@@ -123,16 +144,23 @@ def _ways(
         room = [cells[f"n_{side}"][i] - cells[f"events_{side}"][i] for side in ("t", "c")]
         ways = [way for way in ways if way[0] <= room[0] and way[1] <= room[1]]
     if not ways:
-        raise ValueError(f'missing does not add up in row {i + 1} ("{label}"): no division of {whole:g} fits the arms')
+        raise ValueError(
+            f'missing does not add up in row {i + 1} ("{label}"): no division of {whole:g} fits the'
+            " arms"
+        )
     return tuple(ways)
 
 
-def _by_reasons(frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons: Mapping[str, Any]) -> FloatArray:
+def _by_reasons(
+    frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons: Mapping[str, Any]
+) -> FloatArray:
     """Numbers missing by reason, shape (reasons, studies), checked against the sum where that is given."""
     names = [f"missing_{side}_{reason}" for reason in reasons]
     lost = [name for name in names if name not in frame]
     if lost:
-        raise ValueError(f'trials has no column "{lost[0]}"; reasons are read from: {", ".join(names)}')
+        raise ValueError(
+            f'trials has no column "{lost[0]}"; reasons are read from: {", ".join(names)}'
+        )
     many = np.stack([checking.numbers(frame, name, labels) for name in names])
     for name, values in zip(names, many, strict=True):
         _whole(values, name, labels)
@@ -142,13 +170,20 @@ def _by_reasons(frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons
             ~np.isnan(total) & (many.sum(0) != total),
             labels,
             lambda i: "reasons do not add up",
-            lambda i: f"{' + '.join(names)} = {many.sum(0)[i]:g}, but missing_{side} = {total[i]:g}",
+            lambda i: (
+                f"{' + '.join(names)} = {many.sum(0)[i]:g}, but missing_{side} = {total[i]:g}"
+            ),
         )
     return many
 
 
 def _refuse_missing(
-    labels: tuple[str, ...], events: FloatArray, n: FloatArray, lost: FloatArray, side: str, totals: str
+    labels: tuple[str, ...],
+    events: FloatArray,
+    n: FloatArray,
+    lost: FloatArray,
+    side: str,
+    totals: str,
 ) -> None:
     if totals == "observed":
         return
@@ -163,10 +198,13 @@ def _refuse_missing(
         labels,
         lambda i: "events and missing exceed total",
         lambda i: (
-            f"events_{side} = {events[i]:g} and missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g}; "
-            'if n counts only those observed, say totals="observed"'
+            f"events_{side} = {events[i]:g} and missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g};"
+            ' if n counts only those observed, say totals="observed"'
         ),
     )
     checking.refuse_first(
-        lost == n, labels, lambda i: f"nobody was observed in arm {side}", lambda i: "leave the trial out"
+        lost == n,
+        labels,
+        lambda i: f"nobody was observed in arm {side}",
+        lambda i: "leave the trial out",
     )

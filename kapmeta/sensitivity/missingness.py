@@ -26,7 +26,11 @@ from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
 
-MEASURES: Mapping[str, Callable[..., Effects]] = {"RR": risk_ratio, "OR": odds_ratio, "RD": risk_difference}
+MEASURES: Mapping[str, Callable[..., Effects]] = {
+    "RR": risk_ratio,
+    "OR": odds_ratio,
+    "RD": risk_difference,
+}
 TABLES = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
 
 STRATEGIES: Mapping[str, str] = {
@@ -67,31 +71,35 @@ def missing_outcomes(
 ) -> Sweep:
     """The same analysis under other assumptions about those whose outcome is missing.
 
-    Counting the missing as relapsed is the custom of the field. It is cautious for a risk, not for a comparison: where
-    more drop out of the control arm it favours treatment.
+    Counting the missing as relapsed is the custom of the field. It is cautious for a risk, not for
+    a comparison: where more drop out of the control arm it favours treatment.
 
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`, with the columns `missing_t` and `missing_c`. Where the arms of the missing are not
-        known, leave both empty and give their total in a column `missing`: every split is analysed.
+        As in `kapmeta.risk_ratio`, with the columns `missing_t` and `missing_c`. Where the arms of
+        the missing are not known, leave both empty and give their total in a column `missing`:
+        every split is analysed.
     measure : {"RR", "OR", "RD"}
         Effect measure.
     strategies : sequence of str, optional
         Words of `STRATEGIES`; all by default.
     imor : sequence of float or (float, float), optional
-        Informative missingness odds ratios: odds of the event among the missing over odds among the observed, of both
-        arms or of treatment and control. By default treatment is challenged: its missing fare worse by factors of 1.5,
-        2, 3 and 5.
+        Informative missingness odds ratios: odds of the event among the missing over odds among the
+        observed, of both arms or of treatment and control. By default treatment is challenged: its
+        missing fare worse by factors of 1.5, 2, 3 and 5.
     imor_sd : float
-        Standard deviation of the logarithm of each `imor`, if it is not known; integrated by quadrature.
+        Standard deviation of the logarithm of each `imor`, if it is not known; integrated by
+        quadrature.
     correlation : float
         Of the two arms' ``ln IMOR``.
     shared : bool
-        Whether the uncertain IMOR is one and the same in all trials, so that it does not average out.
+        Whether the uncertain IMOR is one and the same in all trials, so that it does not average
+        out.
     reasons : mapping of str to float or (float, float), optional
-        IMOR for each reason of being missing. Numbers missing are read from the columns ``missing_t_REASON`` and
-        ``missing_c_REASON``, which must add up to `missing_t` and `missing_c` where those are given.
+        IMOR for each reason of being missing. Numbers missing are read from the columns
+        ``missing_t_REASON`` and ``missing_c_REASON``, which must add up to `missing_t` and
+        `missing_c` where those are given.
     totals : {"randomised", "observed"}
         Whether `n_t` and `n_c` count everybody, or only those observed.
     model, tau2, ci, level, mixed
@@ -107,19 +115,22 @@ def missing_outcomes(
     Raises
     ------
     ValueError
-        If more are missing than were randomised, if numbers by reason do not add up, or if numbers missing are not
-        known.
+        If more are missing than were randomised, if numbers by reason do not add up, or if numbers
+        missing are not known.
 
     References
     ----------
-    .. [1] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in meta-analysis. Part 1:
-       two-stage methods. Stat Med 2008;27:711-727. https://doi.org/10.1002/sim.3008
-    .. [2] Kahale LA, Khamis AM, Diab B, et al. Potential impact of missing outcome data on treatment effects in
-       systematic reviews: imputation study. BMJ 2020;370:m2898. https://doi.org/10.1136/bmj.m2898
+    .. [1] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in
+       meta-analysis. Part 1: two-stage methods. Stat Med 2008;27:711-727.
+       https://doi.org/10.1002/sim.3008
+    .. [2] Kahale LA, Khamis AM, Diab B, et al. Potential impact of missing outcome data on
+       treatment effects in systematic reviews: imputation study. BMJ 2020;370:m2898.
+       https://doi.org/10.1136/bmj.m2898
 
     Examples
     --------
-    Six of the 59 patients of Krupitsky 2007 are outside its percentages, in unknown arms: seven splits.
+    Six of the 59 patients of Krupitsky 2007 are outside its percentages, in unknown arms: seven
+    splits.
 
     >>> import kapmeta as km
     >>> from kapmeta.sensitivity.missingness import missing_outcomes
@@ -130,14 +141,17 @@ def missing_outcomes(
     """
     checking.chosen(measure, MEASURES, "measure")
     words = [
-        checking.chosen(word, STRATEGIES, "assumption") for word in (STRATEGIES if strategies is None else strategies)
+        checking.chosen(word, STRATEGIES, "assumption")
+        for word in (STRATEGIES if strategies is None else strategies)
     ]
     seen = observed(trials, totals, reasons, names)
     base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
     pairs = _pairs(imor, base.effects.event_is_good)
     rows = []
     for split, arms in each_split(seen, base):
-        analyses = {word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words}
+        analyses = {
+            word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words
+        }
         for pair in pairs:
             told = _imor_text(pair, imor_sd, correlation, shared)
             analyses[told] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
@@ -155,7 +169,11 @@ def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
 
 def available(seen: Observed, measure: str, names: Names, **options: Any) -> Pooled:
     """The analysis of those observed."""
-    story = {key: value for key, value in names.items() if key in ("event", "event_is_good", "treatment", "control")}
+    story = {
+        key: value
+        for key, value in names.items()
+        if key in ("event", "event_is_good", "treatment", "control")
+    }
     frame = seen.frame.assign(n_t=seen.treatment.observed, n_c=seen.control.observed)
     mixed = options.pop("mixed")
     return pool(MEASURES[measure](frame, **story), mixed=mixed, **options)
@@ -164,12 +182,20 @@ def available(seen: Observed, measure: str, names: Names, **options: Any) -> Poo
 def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]]:
     """Every division of the missing between the arms, named, with the arms of the trials that take part."""
     there = base.effects.present
-    several = int(np.prod([len(ways) for ways, yes in zip(seen.splits, there, strict=True) if yes], dtype=float))
+    several = int(
+        np.prod(
+            [len(ways) for ways, yes in zip(seen.splits, there, strict=True) if yes], dtype=float
+        )
+    )
     if several > _MOST_SPLITS:
         raise ValueError(
-            f"the missing can be divided in {several} ways; at most {_MOST_SPLITS} are analysed: give some arms"
+            f"the missing can be divided in {several} ways; at most {_MOST_SPLITS} are analysed:"
+            " give some arms"
         )
-    arms = [Arm(a.events[there], a.observed[there], a.missing[:, there]) for a in (seen.treatment, seen.control)]
+    arms = [
+        Arm(a.events[there], a.observed[there], a.missing[:, there])
+        for a in (seen.treatment, seen.control)
+    ]
     ways = [ways for ways, yes in zip(seen.splits, there, strict=True) if yes]
     if all(np.isnan(way[0][0]) for way in ways):  # given by arm and reason: nothing is divided
         return [("", (arms[0], arms[1]))]
@@ -178,14 +204,18 @@ def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]
         lost_t, lost_c = (np.array([pair[side] for pair in choice]) for side in (0, 1))
         open_ones = [pair for pair, way in zip(choice, ways, strict=True) if len(way) > 1]
         name = "; ".join(f"{x:g} + {y:g} missing" for x, y in open_ones)
-        out.append((name, (_losing(arms[0], lost_t, seen.inside), _losing(arms[1], lost_c, seen.inside))))
+        out.append(
+            (name, (_losing(arms[0], lost_t, seen.inside), _losing(arms[1], lost_c, seen.inside)))
+        )
     return out
 
 
 def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
     """The arm with so many missing; those not known to be missing before are no longer observed."""
     found = lost - arm.missing.sum(0)
-    return arm._replace(observed=arm.observed - found if inside else arm.observed, missing=lost[None])
+    return arm._replace(
+        observed=arm.observed - found if inside else arm.observed, missing=lost[None]
+    )
 
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
@@ -202,12 +232,19 @@ def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estima
     if word == "gamble-hollis":
         v = missing.gamble_hollis(counted(False, True), counted(True, False), base.method.level)
         return available._replace(v=v)
-    ends = {"no event": (False, False), "event": (True, True), "best": (good, not good), "worst": (not good, good)}
+    ends = {
+        "no event": (False, False),
+        "event": (True, True),
+        "best": (good, not good),
+        "worst": (not good, good),
+    }
     if word in ends:
         return counted(*ends[word])
     with np.errstate(divide="ignore"):
         odds = [
-            (a.events + 0.5 * available.corrected) / (a.observed - a.events + 0.5 * available.corrected) for a in (t, c)
+            (a.events + 0.5 * available.corrected)
+            / (a.observed - a.events + 0.5 * available.corrected)
+            for a in (t, c)
         ]
     deltas: dict[str, tuple[Any, Any]] = {
         "like control": (odds[1] / odds[0], 1.0),
@@ -226,14 +263,17 @@ def pooled_again(found: Estimates, base: Pooled) -> Combined:
     return combine(y, v, tau2=0.0 if plain else method.tau2, ci=ci, level=method.level)
 
 
-def _pairs(imor: Sequence[float | tuple[float, float]] | None, good: bool) -> list[tuple[float, float]]:
+def _pairs(
+    imor: Sequence[float | tuple[float, float]] | None, good: bool
+) -> list[tuple[float, float]]:
     if imor is None:
         return [(1 / x if good else x, 1.0) for x in _CHALLENGE]
     pairs = [x if isinstance(x, tuple) else (float(x), float(x)) for x in imor]
     for pair in pairs:
         if not all(x >= 0 for x in pair):
             raise ValueError(
-                f"imor must not be negative: got {pair}; 1 is missing at random, 0 none and inf all had the event"
+                f"imor must not be negative: got {pair}; 1 is missing at random, 0 none and inf all"
+                " had the event"
             )
     return pairs
 
@@ -258,7 +298,8 @@ def _by_imor(
     """Pooled effect at one IMOR a side: known, uncertain trial by trial, or uncertain and shared."""
     if sd < 0 or not -1 <= correlation <= 1:
         raise ValueError(
-            f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g}, {correlation:g}"
+            f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g},"
+            f" {correlation:g}"
         )
     if sd == 0:
         return pooled_again(missing.informative(*arms, *pair, measure=measure), base)
@@ -273,10 +314,14 @@ def _by_imor(
     low, high, _ = missing.mixture_limits(at.estimate, at.se, at.df, weight, base.method.level)
     mean, variance = missing.averaged(at.estimate, at.se**2, weight)
     tau2, q = ((weight * x).sum(0) for x in (at.tau2, at.q))
-    return Combined(mean, np.sqrt(variance), low, high, np.asarray(np.inf), tau2, q, at.k[0], at.status.max(0))
+    return Combined(
+        mean, np.sqrt(variance), low, high, np.asarray(np.inf), tau2, q, at.k[0], at.status.max(0)
+    )
 
 
-def _by_reason(arms: tuple[Arm, Arm], reasons: Mapping[str, Any], measure: str, base: Pooled) -> Combined:
+def _by_reason(
+    arms: tuple[Arm, Arm], reasons: Mapping[str, Any], measure: str, base: Pooled
+) -> Combined:
     pairs = _pairs(list(reasons.values()), good=True)
     deltas = [np.array([pair[side] for pair in pairs])[:, None] for side in (0, 1)]
     return pooled_again(missing.informative(*arms, *deltas, measure=measure), base)
@@ -289,22 +334,31 @@ def _differential(seen: Observed) -> tuple[str, ...]:
         if len(seen.splits[i]) > 1:
             continue
         shares = [
-            a.missing[:, i].sum() / (a.observed[i] + a.missing[:, i].sum()) for a in (seen.treatment, seen.control)
+            a.missing[:, i].sum() / (a.observed[i] + a.missing[:, i].sum())
+            for a in (seen.treatment, seen.control)
         ]
         if abs(shares[0] - shares[1]) > _DIFFERENTIAL:
             arm = "treatment" if shares[0] > shares[1] else "control"
             out.append(
-                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under treatment and "
-                f"{100 * shares[1]:.0f} % under control; counting the missing as failures disadvantages {arm}"
+                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under treatment and"
+                f" {100 * shares[1]:.0f} % under control; counting the missing as failures"
+                f" disadvantages {arm}"
             )
     return tuple(out)
 
 
 def _about_splits(seen: Observed) -> tuple[str, ...]:
     open_ones = [
-        f"{label} ({len(ways)} ways)" for label, ways in zip(seen.labels, seen.splits, strict=True) if len(ways) > 1
+        f"{label} ({len(ways)} ways)"
+        for label, ways in zip(seen.labels, seen.splits, strict=True)
+        if len(ways) > 1
     ]
     if not open_ones:
         return ()
     inside = ", of those observed too, since the totals count the missing" if seen.inside else ""
-    return (f"the arms of the missing are not known in {', '.join(open_ones)}: every division is shown{inside}",)
+    return (
+        (
+            f"the arms of the missing are not known in {', '.join(open_ones)}: every division is"
+            f" shown{inside}"
+        ),
+    )

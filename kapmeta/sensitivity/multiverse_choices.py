@@ -47,8 +47,9 @@ MISSING: Mapping[str, tuple[bool, bool] | None] = {
     "best": (True, False),
     "worst": (False, True),
 }
-"""What is done about the missing, by name; pairs say whether those of each arm are counted as events (where an event is
-good; the other way round, best and worst change places)."""
+"""What is done about the missing, by name; pairs say whether those of each arm are counted as
+events (where an event is good; the other way round, best and worst change places).
+"""
 
 STANDING: Mapping[str, str] = {
     PETO: "arguable",
@@ -110,7 +111,8 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
     for pooling in asked["pooling"]:
         if not any(exists(pooling, measure) for measure in asked["measure"]):
             raise ValueError(
-                f'pooling "{pooling}" gives none of the measures asked for ({", ".join(asked["measure"])}); it gives: '
+                f'pooling "{pooling}" gives none of the measures asked for'
+                f" ({', '.join(asked['measure'])}); it gives: "
                 f"{', '.join(measure for measure in universes.MEASURES if exists(pooling, measure))}"
             )
     return asked
@@ -122,12 +124,16 @@ def exists(pooling: str, measure: str) -> bool:
 
 
 def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], list[Analysis]]:
-    """The combinations that exist and differ, those of the batch engine apart from those of exact models.
+    """The combinations that exist and differ, those of the batch engine apart from those of exact
+    models.
 
-    What pools the tables themselves has no zero rule, and like the common effect one interval of its own.
+    What pools the tables themselves has no zero rule, and like the common effect one interval of
+    its own.
     """
     found: dict[Analysis, None] = {}
-    for measure, zero, pooling, ci in itertools.product(*(asked[x] for x in ("measure", "zero", "pooling", "ci"))):
+    for measure, zero, pooling, ci in itertools.product(
+        *(asked[x] for x in ("measure", "zero", "pooling", "ci"))
+    ):
         if not exists(pooling, measure):
             continue
         if pooling in universes.TABLES or pooling in MODELS:
@@ -143,14 +149,18 @@ def standings(table: pd.DataFrame) -> list[str]:
     """The weakest standing of the words of each analysis; an interval of its own does not count."""
     rank = np.zeros(len(table), dtype=int)
     for axis in CHOICES:
-        words = table[axis].map(lambda word: _RANKS.index(STANDING.get(word, "defensible"))).to_numpy()
+        words = (
+            table[axis].map(lambda word: _RANKS.index(STANDING.get(word, "defensible"))).to_numpy()
+        )
         if axis == "ci":
             words = np.where(table["pooling"].isin(list(OWN_INTERVAL)), 0, words)
         rank = np.maximum(rank, words)
     return [_RANKS[i] for i in rank]
 
 
-def about_poolings(asked: Mapping[str, tuple[str, ...]], unshuffled: Sequence[str]) -> tuple[str, ...]:
+def about_poolings(
+    asked: Mapping[str, tuple[str, ...]], unshuffled: Sequence[str]
+) -> tuple[str, ...]:
     """Which poolings lack a measure, and which were not shuffled."""
     notes = []
     for pooling in asked["pooling"]:
@@ -159,7 +169,7 @@ def about_poolings(asked: Mapping[str, tuple[str, ...]], unshuffled: Sequence[st
             notes.append(f"{pooling} has no {wording.joined(lacking)}")
     if unshuffled:
         notes.append(
-            f"exact models ({', '.join(unshuffled)}) take no part in the null distribution, nor in the median that is "
-            "set against it"
+            f"exact models ({', '.join(unshuffled)}) take no part in the null distribution, nor in"
+            " the median that is set against it"
         )
     return tuple(notes)

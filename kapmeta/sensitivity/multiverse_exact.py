@@ -15,7 +15,9 @@ from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, nothing
 
 __all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 
-MODELS: Mapping[str, ExactModel] = {word: row for word, row in EXACT_MODELS.items() if word != "arcsine"}
+MODELS: Mapping[str, ExactModel] = {
+    word: row for word, row in EXACT_MODELS.items() if word != "arcsine"
+}
 """Models of `kapmeta.pool_exact` by name, but the one that is not of the counts themselves."""
 
 ONE_TRIAL = "one trial: nothing to pool"
@@ -23,10 +25,11 @@ _COMMON = ("binomial-common", "conditional", "firth", "combination")  # of these
 
 
 class ExactOutcomes(NamedTuple):
-    """As `universes.Outcomes` of the core, shape (variants, analyses, masks), and why where there is no answer.
+    """As `universes.Outcomes` of the core, shape (variants, analyses, masks), and why where there
+    is no answer.
 
-    `statistic` is the normal deviate of the model's own p-value with the sign of the estimate: an infinite estimate has
-    one too.
+    `statistic` is the normal deviate of the model's own p-value with the sign of the estimate: an
+    infinite estimate has one too.
     """
 
     estimate: FloatArray
@@ -57,11 +60,17 @@ def offers(model: str, measure: str) -> bool:
 
 
 def evaluate_exact(
-    cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, labels: Sequence[str], *, level: float
+    cells: Cells,
+    analyses: Sequence[Analysis],
+    masks: BoolArray,
+    labels: Sequence[str],
+    *,
+    level: float,
 ) -> ExactOutcomes:
     """Every exact analysis of every subset of every set of tables.
 
-    Trials whose tables are the same in several variants have one curve, and the same trials are fitted once.
+    Trials whose tables are the same in several variants have one curve, and the same trials are
+    fitted once.
 
     Parameters
     ----------
@@ -77,8 +86,12 @@ def evaluate_exact(
         Confidence level, a proportion.
     """
     size = (len(cells.n_t), len(analyses), len(masks))
-    numbers = {name: np.full(size, np.nan) for name in ("estimate", "se", "low", "high", "statistic")}
-    out = ExactOutcomes(**numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object))
+    numbers = {
+        name: np.full(size, np.nan) for name in ("estimate", "se", "low", "high", "statistic")
+    }
+    out = ExactOutcomes(
+        **numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object)
+    )
     for j, each in enumerate(analyses):
         rows = _rows(told(cells, each.measure), labels)
         measure = "RR" if each.measure == OPPOSITE else each.measure
@@ -86,7 +99,9 @@ def evaluate_exact(
         known: dict[tuple[_Row, ...], _Answer] = {}
         for i, variant in enumerate(rows):
             for m, mask in enumerate(masks):
-                some = tuple(row for row, yes in zip(variant, mask, strict=True) if yes and row is not None)
+                some = tuple(
+                    row for row, yes in zip(variant, mask, strict=True) if yes and row is not None
+                )
                 if some not in known:
                     known[some] = _turned(_answer(each, measure, some, curves, level), each.measure)
                 for whole, part in zip(out, known[some], strict=True):
@@ -99,7 +114,11 @@ def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
     a, n1, c, n2 = (x.tolist() for x in cells)
     return [
         [
-            (label, a[i][j], n1[i][j] - a[i][j], c[i][j], n2[i][j] - c[i][j]) if n1[i][j] == n1[i][j] else None
+            (
+                (label, a[i][j], n1[i][j] - a[i][j], c[i][j], n2[i][j] - c[i][j])
+                if n1[i][j] == n1[i][j]
+                else None
+            )
             for j, label in enumerate(labels)
         ]
         for i in range(len(n1))
@@ -118,7 +137,11 @@ def _tables(rows: Sequence[_Row]) -> Tables:
 
 
 def _answer(
-    each: Analysis, measure: str, rows: tuple[_Row, ...], curves: Mapping[_Row, Tabulated], level: float
+    each: Analysis,
+    measure: str,
+    rows: tuple[_Row, ...],
+    curves: Mapping[_Row, Tabulated],
+    level: float,
 ) -> _Answer:
     """One fit, or why there is none."""
     model = MODELS[each.pooling]
@@ -127,7 +150,14 @@ def _answer(
     rows = tuple(row for row in rows if curves[row].informative or measure in model.silent)
     if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _COMMON):
         return _Answer(k=len(rows), reason=ONE_TRIAL)
-    data = Data(_tables(rows), tuple(row[0] for row in rows), [curves[row] for row in rows], measure, each.ci, level)
+    data = Data(
+        _tables(rows),
+        tuple(row[0] for row in rows),
+        [curves[row] for row in rows],
+        measure,
+        each.ci,
+        level,
+    )
     try:
         found = model.fit(data)
     except ValueError as refusal:
@@ -140,4 +170,6 @@ def _turned(found: _Answer, measure: str) -> _Answer:
     """The answer told of the event, where the model was fed its opposite."""
     if measure != OPPOSITE:
         return found
-    return found._replace(estimate=-found.estimate, low=-found.high, high=-found.low, statistic=-found.statistic)
+    return found._replace(
+        estimate=-found.estimate, low=-found.high, high=-found.low, statistic=-found.statistic
+    )

@@ -65,20 +65,23 @@ def multiverse(
 ) -> Multiverse:
     """Every combination of the declared choices, and how much each choice matters.
 
-    Shows whether a conclusion rests on the trials or on one way through them. Not a vote: analyses of the same patients
-    are no independent evidence, so the share that excludes no effect has no p-value of its own. `permutations` gives
-    one: patients' arm labels are shuffled within trials, and all analyses are done again on the shuffled tables.
+    Shows whether a conclusion rests on the trials or on one way through them. Not a vote: analyses
+    of the same patients are no independent evidence, so the share that excludes no effect has no
+    p-value of its own. `permutations` gives one: patients' arm labels are shuffled within trials,
+    and all analyses are done again on the shuffled tables.
 
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; several time points of a trial may be given, each a row with `months`.
+        As in `kapmeta.risk_ratio`; several time points of a trial may be given, each a row with
+        `months`.
     choices : mapping of str to sequence of str, optional
-        Replaces the defaults `CHOICES`: ``time`` (``"as given"``, ``"longest"``, ``"earliest"``, ``"nearest 6"``),
-        ``missing`` (words of `kapmeta.sensitivity.multiverse_choices.MISSING`; needs the numbers missing), ``measure``,
-        ``zero``, ``pooling`` (estimators of tau2, ``"common"``, ``"mantel-haenszel"``, ``"peto"``, or models of
-        `kapmeta.pool_exact`, which are fitted one by one and take part in no permutation), ``ci`` (poolings of the
-        tables bring their own), ``studies`` (words of `kapmeta.sensitivity.choices.INCLUSIONS`).
+        Replaces the defaults `CHOICES`: ``time`` (``"as given"``, ``"longest"``, ``"earliest"``,
+        ``"nearest 6"``), ``missing`` (words of `kapmeta.sensitivity.multiverse_choices.MISSING`;
+        needs the numbers missing), ``measure``, ``zero``, ``pooling`` (estimators of tau2,
+        ``"common"``, ``"mantel-haenszel"``, ``"peto"``, or models of `kapmeta.pool_exact`, which
+        are fitted one by one and take part in no permutation), ``ci`` (poolings of the tables bring
+        their own), ``studies`` (words of `kapmeta.sensitivity.choices.INCLUSIONS`).
     subsets : bool
         Whether every subset of at least `smallest` studies is analysed too.
     smallest : int
@@ -99,21 +102,22 @@ def multiverse(
     Returns
     -------
     Multiverse
-        One row an analysis, with its `reason` where it has no answer; `summary`, the variance each choice explains, and
-        the p-value of the whole.
+        One row an analysis, with its `reason` where it has no answer; `summary`, the variance each
+        choice explains, and the p-value of the whole.
 
     Raises
     ------
     ValueError
-        If a choice is unknown, the trials answer different questions, or there are too many analyses.
+        If a choice is unknown, the trials answer different questions, or there are too many
+        analyses.
 
     References
     ----------
-    .. [1] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve and
-       multiverse-analysis approach to meta-analysis. Z Psychol 2019;227:64-82.
-       https://doi.org/10.1027/2151-2604/a000357
-    .. [2] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav 2020;4:1208-1214.
-       https://doi.org/10.1038/s41562-020-0912-z
+    .. [1] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A
+       specification-curve and multiverse-analysis approach to meta-analysis. Z Psychol
+       2019;227:64-82. https://doi.org/10.1027/2151-2604/a000357
+    .. [2] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav
+       2020;4:1208-1214. https://doi.org/10.1038/s41562-020-0912-z
 
     Examples
     --------
@@ -130,11 +134,13 @@ def multiverse(
     sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
     _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
     named = _studies(ready, asked["studies"], subsets, smallest)
-    _refuse_too_many(len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,")
+    _refuse_too_many(
+        len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,"
+    )
     if permutations and not quick:
         raise ValueError(
-            "permutations leave exact models out, and there is nothing else here; name another pooling too, or "
-            "permutations=0"
+            "permutations leave exact models out, and there is nothing else here; name another"
+            " pooling too, or permutations=0"
         )
     table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
@@ -145,7 +151,11 @@ def multiverse(
     effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
     unshuffled = fitted_singly if permutations else ()
-    notes = (*_notes(ready), *_same_studies(ready, asked["studies"]), *about_poolings(asked, unshuffled))
+    notes = (
+        *_notes(ready),
+        *_same_studies(ready, asked["studies"]),
+        *about_poolings(asked, unshuffled),
+    )
     shares = {axis: _explained(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
 
@@ -153,12 +163,14 @@ def multiverse(
 def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: str) -> None:
     if variants * analyses * sets > most:
         raise ValueError(
-            f"{variants} sets of tables x {analyses} {what} x {sets} sets of studies are too many; at most {most}: "
-            "name fewer choices, or subsets=False"
+            f"{variants} sets of tables x {analyses} {what} x {sets} sets of studies are too many;"
+            f" at most {most}: name fewer choices, or subsets=False"
         )
 
 
-def _trials(trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names) -> Trials:
+def _trials(
+    trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names
+) -> Trials:
     """Tables for each time and each way with the missing, one column a study."""
     columns, _ = split_names(names)
     rowed = _told_apart(trials, columns["study"])
@@ -176,9 +188,14 @@ def _trials(trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: 
         else [seen.treatment.missing[0], seen.control.missing[0]]
     )
     if seen is not None and any(len(ways) > 1 for ways in seen.splits):
-        raise ValueError("the missing of some trial are not known by arm; fill in missing_t and missing_c")
+        raise ValueError(
+            "the missing of some trial are not known by arm; fill in missing_t and missing_c"
+        )
     grow = 0.0 if totals == "randomised" else 1.0
-    n = [counts[f"n_{side}"].to_numpy(dtype=float) + grow * x for side, x in zip("tc", lost, strict=True)]
+    n = [
+        counts[f"n_{side}"].to_numpy(dtype=float) + grow * x
+        for side, x in zip("tc", lost, strict=True)
+    ]
     whole = [counts["events_t"], lost[0], n[0], counts["events_c"], lost[1], n[1]]
     a, lost_t, n1, c, lost_c, n2 = (np.asarray(x).astype(np.int64) for x in whole)
     patients = Patients(a, lost_t, n1, c, lost_c, n2, _nested(counts, whole))
@@ -196,13 +213,24 @@ def _told_apart(trials: pd.DataFrame, study: str) -> pd.DataFrame:
     """Rows numbered anew, with a `comparison_id` where a study has several."""
     checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)
-    if study in rowed and rowed[study].duplicated().any() and "comparison_id" not in rowed and "months" in rowed:
-        return rowed.assign(comparison_id=rowed[study].astype(str) + ", " + rowed["months"].astype(str))
+    if (
+        study in rowed
+        and rowed[study].duplicated().any()
+        and "comparison_id" not in rowed
+        and "months" in rowed
+    ):
+        return rowed.assign(
+            comparison_id=rowed[study].astype(str) + ", " + rowed["months"].astype(str)
+        )
     return rowed
 
 
 def _story(names: Names) -> Names:
-    return {key: value for key, value in names.items() if key in ("event", "event_is_good", "treatment", "control")}  # type: ignore[return-value]
+    return {
+        key: value
+        for key, value in names.items()
+        if key in ("event", "event_is_good", "treatment", "control")
+    }  # type: ignore[return-value]
 
 
 def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
@@ -227,12 +255,17 @@ def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool)
     out = []
     for time in rows:
         there = time >= 0
-        at = [np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan) for x in patients[:6]]
+        at = [
+            np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan)
+            for x in patients[:6]
+        ]
         out += [_counted(at, word, good) for word in words]
     return Cells(*(np.stack(pieces, axis=-2) for pieces in zip(*out, strict=True)))
 
 
-def _counted(at: Sequence[FloatArray], word: str, good: bool) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _counted(
+    at: Sequence[FloatArray], word: str, good: bool
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Events and totals with the missing counted in the way named."""
     a, lost_t, n1, c, lost_c, n2 = at
     if word == "available":
@@ -243,7 +276,9 @@ def _counted(at: Sequence[FloatArray], word: str, good: bool) -> tuple[FloatArra
     return a + counted[0] * lost_t, n1, c + counted[1] * lost_c, n2
 
 
-def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) -> list[tuple[str, BoolArray]]:
+def _studies(
+    ready: Trials, words: Sequence[str], subsets: bool, smallest: int
+) -> list[tuple[str, BoolArray]]:
     """Which studies take part, by name; the same set never twice."""
     k = len(ready.labels)
     named: dict[bytes, tuple[str, BoolArray]] = {}
@@ -252,10 +287,14 @@ def _studies(ready: Trials, words: Sequence[str], subsets: bool, smallest: int) 
         named.setdefault(mask.tobytes(), (word, mask))
     if subsets and k > 1:
         mixed = "with non-randomised" in words
-        allowed = np.asarray(INCLUSIONS["with non-randomised" if mixed else "all"](ready.frame), dtype=bool)
+        allowed = np.asarray(
+            INCLUSIONS["with non-randomised" if mixed else "all"](ready.frame), dtype=bool
+        )
         for mask in masks.all_subsets(k, smallest=min(max(1, smallest), k)):
             if not (mask & ~allowed).any():
-                name = " + ".join(label for label, yes in zip(ready.labels, mask, strict=True) if yes)
+                name = " + ".join(
+                    label for label, yes in zip(ready.labels, mask, strict=True) if yes
+                )
                 named.setdefault(mask.tobytes(), (name, mask))
     return list(named.values())
 
@@ -303,14 +342,19 @@ def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> Ex
     reason[single] = ONE_TRIAL
     reason[found.k == 0] = "no trial has an effect"
     estimate, se, low, high, statistic = (
-        np.where(reason == "", x, np.nan) for x in (found.estimate, found.se, found.low, found.high, statistic)
+        np.where(reason == "", x, np.nan)
+        for x in (found.estimate, found.se, found.low, found.high, statistic)
     )
     return ExactOutcomes(estimate, se, low, high, found.k, statistic, reason)
 
 
-def _table(ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes) -> pd.DataFrame:
+def _table(
+    ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes
+) -> pd.DataFrame:
     """One row an analysis, in the order variants x analyses x subsets."""
-    index = pd.MultiIndex.from_product([range(len(ready.variants)), range(len(analyses)), range(len(studies))])
+    index = pd.MultiIndex.from_product(
+        [range(len(ready.variants)), range(len(analyses)), range(len(studies))]
+    )
     variant, analysis, subset = (index.get_level_values(level).to_numpy() for level in range(3))
     axes = {
         "time": np.array([time for time, _ in ready.variants], dtype=object)[variant],
@@ -323,7 +367,9 @@ def _table(ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], 
     table["standing"] = standings(table)
     fields = {"y": "estimate", "se": "se", "y_low": "low", "y_high": "high"}
     columns = {name: getattr(found, field).ravel() for name, field in fields.items()}
-    return table.assign(k=found.k.ravel(), **columns, statistic=found.statistic.ravel(), reason=found.reason.ravel())
+    return table.assign(
+        k=found.k.ravel(), **columns, statistic=found.statistic.ravel(), reason=found.reason.ravel()
+    )
 
 
 def _explained(table: pd.DataFrame, axis: str) -> float:
@@ -361,7 +407,10 @@ def _bar(progress: bool | None) -> Callable[[float], None]:
 
     def tell(share: float) -> None:
         done = int(30 * share)
-        sys.stderr.write(f"\r[{'#' * done}{' ' * (30 - done)}] {100 * share:3.0f} %{chr(10) if share >= 1 else ''}")
+        sys.stderr.write(
+            f"\r[{'#' * done}{' ' * (30 - done)}] {100 * share:3.0f}"
+            f" %{chr(10) if share >= 1 else ''}"
+        )
         sys.stderr.flush()
 
     return tell
@@ -370,13 +419,26 @@ def _bar(progress: bool | None) -> Callable[[float], None]:
 def _notes(ready: Trials) -> tuple[str, ...]:
     """What must be known before the shares are quoted."""
     notes = []
-    several = [label for i, label in enumerate(ready.labels) if len(set(ready.rows[:, i].tolist()) - {-1}) > 1]
+    several = [
+        label
+        for i, label in enumerate(ready.labels)
+        if len(set(ready.rows[:, i].tolist()) - {-1}) > 1
+    ]
     if several:
-        notes.append(f"time points of one trial are alternatives, never counted twice: {', '.join(several)}")
-    groups = [sorted({int(r) for r in ready.rows[:, i] if r >= 0}) for i in range(len(ready.labels))]
-    loose = [ready.labels[i] for i, rows in enumerate(groups) if sum(ready.patients.nested[r] < 0 for r in rows) > 1]
+        notes.append(
+            f"time points of one trial are alternatives, never counted twice: {', '.join(several)}"
+        )
+    groups = [
+        sorted({int(r) for r in ready.rows[:, i] if r >= 0}) for i in range(len(ready.labels))
+    ]
+    loose = [
+        ready.labels[i]
+        for i, rows in enumerate(groups)
+        if sum(ready.patients.nested[r] < 0 for r in rows) > 1
+    ]
     if loose:
         notes.append(
-            f"the time points of {', '.join(loose)} are not nested; the null distribution takes them as independent"
+            f"the time points of {', '.join(loose)} are not nested; the null distribution takes"
+            " them as independent"
         )
     return tuple(notes)

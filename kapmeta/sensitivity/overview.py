@@ -18,7 +18,13 @@ from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep
-from kapmeta.sensitivity.choices import ESTIMATOR_LINE, INCLUSIONS, at_time, estimator_table, pooled_measures
+from kapmeta.sensitivity.choices import (
+    ESTIMATOR_LINE,
+    INCLUSIONS,
+    at_time,
+    estimator_table,
+    pooled_measures,
+)
 from kapmeta.sensitivity.deletion import leave_one_out
 from kapmeta.sensitivity.missing_counts import number_missing, observed
 from kapmeta.sensitivity.missingness import each_split, missing_outcomes
@@ -55,15 +61,15 @@ def sensitivity_table(
 ) -> pd.DataFrame:
     """The risk ratio under every other choice, one row each, and whether the conclusion holds.
 
-    The conclusion is the side of no effect on which the whole interval lies, or that it lies on both. One trial is
-    judged by its score interval.
+    The conclusion is the side of no effect on which the whole interval lies, or that it lies on
+    both. One trial is judged by its score interval.
 
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a study with `months`,
-        `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and `missing_c` or their total `missing`,
-        `percent_t` and `percent_c`.
+        As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a
+        study with `months`, `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and
+        `missing_c` or their total `missing`, `percent_t` and `percent_c`.
     time : str
         Which time of each trial is primary, see `kapmeta.sensitivity.choices.at_time`.
     opposite : str
@@ -76,10 +82,11 @@ def sensitivity_table(
     Returns
     -------
     DataFrame
-        Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high`, `holds` and `reason`. Holds: ``"yes"``,
-        ``"no"``, ``"no interval"`` where the choice gives none, ``"no trial"`` where it leaves none, with the reason
-        then. The first row is the primary analysis. Where the arms of the missing are not known, the lowest and the
-        highest of all divisions stand for them.
+        Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high`, `holds` and `reason`.
+        Holds: ``"yes"``, ``"no"``, ``"no interval"`` where the choice gives none, ``"no trial"``
+        where it leaves none, with the reason then. The first row is the primary analysis. Where the
+        arms of the missing are not known, the lowest and the highest of all divisions stand for
+        them.
 
     Raises
     ------
@@ -107,7 +114,17 @@ def sensitivity_table(
     asked = Asked(trials, chosen, base, time, opposite, totals, level, mixed, names)
     primary = _row("primary", "primary analysis", base)
     rows = [primary]
-    for group in (_estimators, _models, _corrections, _measures, _deletion, _inclusions, _times, _missing, _rounding):
+    for group in (
+        _estimators,
+        _models,
+        _corrections,
+        _measures,
+        _deletion,
+        _inclusions,
+        _times,
+        _missing,
+        _rounding,
+    ):
         rows.extend(group(asked))
     table = pd.DataFrame(rows)
     side, reason = table.pop("side"), table.pop("reason")
@@ -123,7 +140,14 @@ def _row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
 
 
 def _values(
-    group: str, choice: str, k: int, measure: str, estimate: float, low: float, high: float, reason: str = ""
+    group: str,
+    choice: str,
+    k: int,
+    measure: str,
+    estimate: float,
+    low: float,
+    high: float,
+    reason: str = "",
 ) -> dict[str, Any]:
     """A row of ratios as shown, with the side of no effect on which the interval lies."""
     side = 1 if low > 1 else -1 if high < 1 else 0
@@ -145,7 +169,9 @@ def _nothing(group: str, choice: str, k: int, reason: str) -> dict[str, Any]:
     return _values(group, choice, k, "RR", np.nan, np.nan, np.nan, reason)
 
 
-def _of_sweep(group: str, sweep: Sweep, rows: pd.DataFrame | None = None) -> Iterator[dict[str, Any]]:
+def _of_sweep(
+    group: str, sweep: Sweep, rows: pd.DataFrame | None = None
+) -> Iterator[dict[str, Any]]:
     frame = sweep.to_frame() if rows is None else rows
     for row in frame.to_dict("records"):
         reason = row.get("status", "") if np.isnan(row["low"]) else ""
@@ -153,7 +179,9 @@ def _of_sweep(group: str, sweep: Sweep, rows: pd.DataFrame | None = None) -> Ite
         yield _values(group, row["analysis"], row["k"], sweep.scale.short, *ends, reason)
 
 
-def _tried(group: str, choice: str, k: int, analysis: Callable[[], Pooled]) -> Iterator[dict[str, Any]]:
+def _tried(
+    group: str, choice: str, k: int, analysis: Callable[[], Pooled]
+) -> Iterator[dict[str, Any]]:
     """One row; without an interval, and with the reason, where the method refuses these trials."""
     try:
         yield _row(group, choice, analysis())
@@ -172,7 +200,9 @@ def _estimators(asked: Asked) -> Iterator[dict[str, Any]]:
 def _models(asked: Asked) -> Iterator[dict[str, Any]]:
     k = asked.base.k
     options: dict[str, Any] = {"level": asked.level, "mixed": asked.mixed, **asked.names}
-    yield from _tried("model", "Mantel-Haenszel", k, lambda: mantel_haenszel(asked.trials, **options))
+    yield from _tried(
+        "model", "Mantel-Haenszel", k, lambda: mantel_haenszel(asked.trials, **options)
+    )
     exact = "binomial likelihood, no correction"
     yield from _tried("model", exact, k, lambda: pool_exact(asked.trials, measure="RR", **options))
 
@@ -187,16 +217,28 @@ def _corrections(asked: Asked) -> Iterator[dict[str, Any]]:
                 rule,
                 asked.base.k,
                 lambda rule=rule: pool(  # type: ignore[misc]
-                    risk_ratio(asked.trials, zero=rule, **asked.names), level=asked.level, mixed=asked.mixed
+                    risk_ratio(asked.trials, zero=rule, **asked.names),
+                    level=asked.level,
+                    mixed=asked.mixed,
                 ),
             )
 
 
 def _measures(asked: Asked) -> Iterator[dict[str, Any]]:
-    table = pooled_measures(asked.trials, opposite=asked.opposite, level=asked.level, mixed=asked.mixed, **asked.names)
+    table = pooled_measures(
+        asked.trials, opposite=asked.opposite, level=asked.level, mixed=asked.mixed, **asked.names
+    )
     side = {"treatment": 1, "control": -1, "neither": 0}
     for row in table.iloc[1:].to_dict("records"):
-        found = _values("measure", row["measure"], row["k"], row["measure"], row["estimate"], row["low"], row["high"])
+        found = _values(
+            "measure",
+            row["measure"],
+            row["k"],
+            row["measure"],
+            row["estimate"],
+            row["low"],
+            row["high"],
+        )
         yield found | {"side": side[row["more events under"]]}
 
 
@@ -251,7 +293,12 @@ def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
             yield from _ends(list(_imputed(asked)))
             return
         words = ["available", "no event", "best", "worst", "gamble-hollis"]
-        options: dict[str, Any] = {"totals": asked.totals, "level": asked.level, "mixed": asked.mixed, **asked.names}
+        options: dict[str, Any] = {
+            "totals": asked.totals,
+            "level": asked.level,
+            "mixed": asked.mixed,
+            **asked.names,
+        }
         sweep = missing_outcomes(asked.trials, strategies=words, imor=None, **options)
     except ValueError as refusal:
         yield _nothing(group, "any assumption", asked.base.k, str(refusal))
@@ -263,16 +310,25 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
     """One trial with its missing counted in, by the score interval of each table."""
     effects = asked.base.effects
     good, table = effects.event_is_good, effects.table[effects.present]
-    ways = {"available": None, "no event": (False, False), "best": (good, not good), "worst": (not good, good)}
+    ways = {
+        "available": None,
+        "no event": (False, False),
+        "best": (good, not good),
+        "worst": (not good, good),
+    }
     story = ("event", "event_is_good", "treatment", "control")
     names: Names = {key: value for key, value in asked.names.items() if key in story}  # type: ignore[assignment]
-    for split, arms in each_split(observed(asked.trials, asked.totals, None, asked.names), asked.base):
+    for split, arms in each_split(
+        observed(asked.trials, asked.totals, None, asked.names), asked.base
+    ):
         for word, events in ways.items():
             (a, n_t), (c, n_c) = (
                 (arm.events, arm.observed) if events is None else imputed(arm, events[side])
                 for side, arm in enumerate(arms)
             )
-            told = risk_ratio(table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names)
+            told = risk_ratio(
+                table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names
+            )
             choice = f"{word}, {split}" if split else word
             yield word, _row("missing outcomes", choice, pool(told, level=asked.level))
 
@@ -280,7 +336,10 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
 def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """Of each assumption the lowest and the highest estimate, where the missing can be divided in several ways."""
     for assumption in dict.fromkeys(word for word, _ in rows):
-        same = sorted((row for word, row in rows if word == assumption), key=lambda row: float(row["estimate"]))
+        same = sorted(
+            (row for word, row in rows if word == assumption),
+            key=lambda row: float(row["estimate"]),
+        )
         if same[0]["estimate"] == same[-1]["estimate"]:
             yield same[0] | {"choice": assumption}
         else:

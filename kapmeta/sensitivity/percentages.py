@@ -13,7 +13,14 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.printed_counts import candidate_counts
 from kapmeta.core.pooling.combining import combine
-from kapmeta.effects.counts import Names, counts_of, odds_ratio, risk_difference, risk_ratio, split_names
+from kapmeta.effects.counts import (
+    Names,
+    counts_of,
+    odds_ratio,
+    risk_difference,
+    risk_ratio,
+    split_names,
+)
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
@@ -42,13 +49,15 @@ def rounded_counts(
 ) -> Sweep:
     """The same analysis with every count that the printed percentages allow.
 
-    A percentage of a large arm, or one without decimals, fits several counts; all of them are carried through.
+    A percentage of a large arm, or one without decimals, fits several counts; all of them are
+    carried through.
 
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`, with `percent_t` and `percent_c` as printed: text keeps its decimals, a number is
-        taken as printed without closing zeros. An empty cell leaves the count as it is.
+        As in `kapmeta.risk_ratio`, with `percent_t` and `percent_c` as printed: text keeps its
+        decimals, a number is taken as printed without closing zeros. An empty cell leaves the count
+        as it is.
     measure : {"RR", "OR", "RD"}
         Effect measure.
     model, tau2, ci, level, mixed
@@ -59,8 +68,8 @@ def rounded_counts(
     Returns
     -------
     Sweep
-        One row a combination of counts. Where no count fits a percentage, counts within one unit of its last place are
-        taken, and a note says so.
+        One row a combination of counts. Where no count fits a percentage, counts within one unit of
+        its last place are taken, and a note says so.
 
     Raises
     ------
@@ -69,8 +78,9 @@ def rounded_counts(
 
     References
     ----------
-    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of
-       results in psychology. Soc Psychol Personal Sci 2017;8:363-369. https://doi.org/10.1177/1948550616673876
+    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in
+       the reporting of results in psychology. Soc Psychol Personal Sci 2017;8:363-369.
+       https://doi.org/10.1177/1948550616673876
 
     Examples
     --------
@@ -82,7 +92,9 @@ def rounded_counts(
     """
     checking.chosen(measure, _KERNELS, "measure")
     columns, _ = split_names(names)
-    base = pool(_MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    base = pool(
+        _MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed
+    )
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
     options, notes = [], []
@@ -92,9 +104,14 @@ def rounded_counts(
         notes += [note] if note else []
     several = int(np.prod([len(x) for x in options], dtype=float))
     if several > _MOST_COUNTS:
-        raise ValueError(f"the percentages allow {several} combinations of counts; at most {_MOST_COUNTS} are analysed")
+        raise ValueError(
+            f"the percentages allow {several} combinations of counts; at most {_MOST_COUNTS} are"
+            " analysed"
+        )
     many = np.array(list(itertools.product(*options)), dtype=np.float64)
-    found = _KERNELS[measure](many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there])
+    found = _KERNELS[measure](
+        many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
+    )
     method = base.method
     plain = method.model in ("common", "single")
     again = combine(
@@ -105,10 +122,16 @@ def rounded_counts(
         level=level,
     )
     names_of = [_combination(row, cells, there) for row in many]
-    return Sweep("counts from percentages", analyses_table(names_of, again), base.effects, base, tuple(notes))
+    return Sweep(
+        "counts from percentages", analyses_table(names_of, again), base.effects, base, tuple(notes)
+    )
 
 
-_MEASURES: Mapping[str, Callable[..., Effects]] = {"RR": risk_ratio, "OR": odds_ratio, "RD": risk_difference}
+_MEASURES: Mapping[str, Callable[..., Effects]] = {
+    "RR": risk_ratio,
+    "OR": odds_ratio,
+    "RD": risk_difference,
+}
 
 
 def _fitting(
@@ -123,9 +146,14 @@ def _fitting(
     fitting, consistent = candidate_counts(text, n)
     arm = "treatment" if side == "t" else "control"
     if consistent:
-        odd = f'{given} of {n} is not the {text} % printed for "{labels[i]}", {arm}: counts that are it are taken'
+        odd = (
+            f'{given} of {n} is not the {text} % printed for "{labels[i]}", {arm}: counts that are'
+            " it are taken"
+        )
         return list(fitting), "" if given in fitting else odd
-    none = f'no count of {n} gives the {text} % printed for "{labels[i]}", {arm}: neighbours are taken'
+    none = (
+        f'no count of {n} gives the {text} % printed for "{labels[i]}", {arm}: neighbours are taken'
+    )
     return list(fitting) or [given], none
 
 

@@ -21,12 +21,16 @@ _FITS_A_SECOND, _MOST_FITTED = 25, 10_000  # of exact models
 
 
 def all_subsets(
-    pooled: Pooled, *, smallest: int = 1, sample: int | None = None, rng: np.random.Generator | None = None
+    pooled: Pooled,
+    *,
+    smallest: int = 1,
+    sample: int | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Subsets:
     """The same analysis in every subset of the studies.
 
-    Shows whether the estimates fall into groups, and which trial the grouping follows (GOSH). With k studies there are
-    2^k - 1 subsets; above 22 studies only a random sample of them can be held.
+    Shows whether the estimates fall into groups, and which trial the grouping follows (GOSH). With
+    k studies there are 2^k - 1 subsets; above 22 studies only a random sample of them can be held.
 
     Parameters
     ----------
@@ -35,7 +39,8 @@ def all_subsets(
     smallest : int
         Fewest studies of a subset.
     sample : int, optional
-        Draw so many subsets at random, each study in with probability one half, instead of listing all.
+        Draw so many subsets at random, each study in with probability one half, instead of listing
+        all.
     rng : numpy.random.Generator, optional
         Source of chance for `sample`; a fixed one by default, so that a second call gives the same.
 
@@ -47,13 +52,13 @@ def all_subsets(
     Raises
     ------
     ValueError
-        If there are too many subsets to hold, with the size they would take, or to fit one by one, with the time; if
-        `smallest` exceeds the studies.
+        If there are too many subsets to hold, with the size they would take, or to fit one by one,
+        with the time; if `smallest` exceeds the studies.
 
     References
     ----------
-    .. [1] Olkin I, Dahabreh IJ, Trikalinos TA. GOSH: a graphical display of study heterogeneity. Res Synth Methods
-       2012;3:214-223. https://doi.org/10.1002/jrsm.1053
+    .. [1] Olkin I, Dahabreh IJ, Trikalinos TA. GOSH: a graphical display of study heterogeneity.
+       Res Synth Methods 2012;3:214-223. https://doi.org/10.1002/jrsm.1053
 
     Examples
     --------
@@ -68,7 +73,9 @@ def all_subsets(
         raise ValueError(f"smallest must lie between 1 and the {k} studies pooled: got {smallest}")
     if sample is None and k <= _MOST_LISTED and smallest == 1 and _plain_common(pooled):
         there = pooled.effects.present
-        found = subsets.common_effects(pooled.effects.y[there], pooled.effects.v[there], level=pooled.method.level)
+        found = subsets.common_effects(
+            pooled.effects.y[there], pooled.effects.v[there], level=pooled.method.level
+        )
         return Subsets(np.arange(1, 2**k), found, pooled, tuple(labels))
     codes = _codes(k, smallest, sample, rng)
     _refuse_slow(pooled, codes.size)
@@ -83,11 +90,13 @@ def _plain_common(pooled: Pooled) -> bool:
 
 def _refuse_slow(pooled: Pooled, subsets: int) -> None:
     """Models that are fitted one by one are not fitted for hours."""
-    if subsets > _MOST_FITTED and pooled.method.model in {model.name for model in EXACT_MODELS.values()}:
+    if subsets > _MOST_FITTED and pooled.method.model in {
+        model.name for model in EXACT_MODELS.values()
+    }:
         raise ValueError(
-            f"{pooled.method.model} is fitted subset by subset, some {1 / _FITS_A_SECOND:g} s each: {subsets} subsets "
-            f"would take {subsets / _FITS_A_SECOND / 3600:.1g} hours; draw at most {_MOST_FITTED}, "
-            f"e.g. sample={_MOST_FITTED // 10}"
+            f"{pooled.method.model} is fitted subset by subset, some {1 / _FITS_A_SECOND:g} s each:"
+            f" {subsets} subsets would take {subsets / _FITS_A_SECOND / 3600:.1g} hours; draw at"
+            f" most {_MOST_FITTED}, e.g. sample={_MOST_FITTED // 10}"
         )
 
 
@@ -103,7 +112,9 @@ def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator |
         codes = np.arange(1, 2**k)
         return codes[np.bitwise_count(codes) >= smallest]
     if k > _MOST_NAMED:
-        raise ValueError(f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled")
+        raise ValueError(
+            f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled"
+        )
     if sample < 1:
         raise ValueError(f"sample must be at least 1: got {sample}")
     rng = np.random.default_rng(0) if rng is None else rng

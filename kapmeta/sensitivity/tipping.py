@@ -49,8 +49,9 @@ def tipping_point(
 ) -> Tipping:
     """How different the missing would have to be for the conclusion to turn.
 
-    One trial: every number of events among its missing, with the exact or score interval of each table. Several: the
-    pooled result over a surface of IMORs, and the IMOR at which its interval first includes, or excludes, no effect.
+    One trial: every number of events among its missing, with the exact or score interval of each
+    table. Several: the pooled result over a surface of IMORs, and the IMOR at which its interval
+    first includes, or excludes, no effect.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def tipping_point(
     measure, totals, model, tau2, ci, level, mixed, **names
         As in `missing_outcomes`.
     target : float, optional
-        An effect that would still matter, on the scale shown: the IMOR at which the estimate falls to it is given too.
+        An effect that would still matter, on the scale shown: the IMOR at which the estimate falls
+        to it is given too.
 
     Returns
     -------
@@ -83,7 +85,9 @@ def tipping_point(
     checking.chosen(measure, MEASURES, "measure")
     seen = observed(trials, totals, None, names)
     if any(len(ways) > 1 for ways in seen.splits):
-        raise ValueError("tipping points need the numbers missing of each arm: fill in missing_t and missing_c")
+        raise ValueError(
+            "tipping points need the numbers missing of each arm: fill in missing_t and missing_c"
+        )
     base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
     (_, arms), *_ = each_split(seen, base)
     if not sum(arm.missing.sum() for arm in arms):
@@ -97,8 +101,16 @@ def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
     """Every imputed table of one trial."""
     t, c = arms
     lost = [int(arm.missing.sum()) for arm in arms]
-    x_t, x_c = (axis.ravel() for axis in np.meshgrid(np.arange(lost[0] + 1), np.arange(lost[1] + 1), indexing="ij"))
-    tables = (t.events[0] + x_t, t.observed[0] + lost[0], c.events[0] + x_c, c.observed[0] + lost[1])
+    x_t, x_c = (
+        axis.ravel()
+        for axis in np.meshgrid(np.arange(lost[0] + 1), np.arange(lost[1] + 1), indexing="ij")
+    )
+    tables = (
+        t.events[0] + x_t,
+        t.observed[0] + lost[0],
+        c.events[0] + x_c,
+        c.observed[0] + lost[1],
+    )
     found = _OWN_INTERVALS[measure](*tables, level=base.method.level)
     verdict = _verdict(found.low, found.high)
     frame = pd.DataFrame(
@@ -164,7 +176,9 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
             if base.scale.ratio and not target > 0:
                 raise ValueError(f"target is a {base.scale.name} and lies above 0: got {target:g}")
             wanted = float(np.log(target)) if base.scale.ratio else target
-            points[f"{path}, estimate {target:g}"] = _turning(partial(_along, at, direction), wanted)
+            points[f"{path}, estimate {target:g}"] = _turning(
+                partial(_along, at, direction), wanted
+            )
     lost = [int(arm.missing.sum()) for arm in arms]
     return Tipping("imor", frame, points, base, (lost[0], lost[1]))
 
@@ -174,10 +188,11 @@ def _along(at: Callable[..., Combined], direction: tuple[float, float], s: Float
 
 
 def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> float:
-    """The factor exp(s) at which the watched limit (or the estimate) first meets its mark; inf where it never does.
+    """The factor exp(s) at which the watched limit (or the estimate) first meets its mark; inf
+    where it never does.
 
-    A growing s speaks against treatment. A conclusion is pushed towards no effect, an open result to where it would
-    conclude.
+    A growing s speaks against treatment. A conclusion is pushed towards no effect, an open result
+    to where it would conclude.
     """
     low, high, estimate = _start(along)
     if wanted is not None:

@@ -1,7 +1,8 @@
-"""Small-study effects and publication bias: tests and adjustments for many trials, bounds for any number.
+"""Small-study effects and publication bias: tests and adjustments for many trials, bounds for any
+number.
 
-The tests and adjustments need ten trials or more and say so; `publication_bias_sensitivity`, `e_value` and
-`fail_safe_n` ask what it would take, and answer for three trials too.
+The tests and adjustments need ten trials or more and say so; `publication_bias_sensitivity`,
+`e_value` and `fail_safe_n` ask what it would take, and answer for three trials too.
 """
 
 from kapmeta.small_study.adjustments import limit_meta_analysis, pet_peese, trim_and_fill

@@ -35,11 +35,16 @@ __all__ = ["limit_meta_analysis", "pet_peese", "trim_and_fill"]
 
 
 _FILL_REFUSALS = {
-    FillStatus.NO_SIDE: "no side to fill: the slope of effect on standard error is 0 or has no estimate. Give side=",
-    FillStatus.NO_ESTIMATE: (
-        'no estimate: Q0 does not exist where the rank sum exceeds k^2/2 + 1/16, as it does here. Use count_by="L0"'
+    FillStatus.NO_SIDE: (
+        "no side to fill: the slope of effect on standard error is 0 or has no estimate. Give side="
     ),
-    FillStatus.NEVER_SETTLED: "no answer: the number of studies to trim never settles. Use another estimator",
+    FillStatus.NO_ESTIMATE: (
+        "no estimate: Q0 does not exist where the rank sum exceeds k^2/2 + 1/16, as it does here."
+        ' Use count_by="L0"'
+    ),
+    FillStatus.NEVER_SETTLED: (
+        "no answer: the number of studies to trim never settles. Use another estimator"
+    ),
 }
 
 
@@ -57,8 +62,8 @@ def trim_and_fill(
 ) -> AdjustedEffect:
     """Add the mirror images of the studies that make the funnel plot asymmetric, and pool again.
 
-    An exploration of what asymmetry is worth, never a correction: with heterogeneity it fills in studies that never
-    were. Refused for fewer than ten trials unless forced.
+    An exploration of what asymmetry is worth, never a correction: with heterogeneity it fills in
+    studies that never were. Refused for fewer than ten trials unless forced.
 
     Parameters
     ----------
@@ -67,11 +72,13 @@ def trim_and_fill(
     count_by : {"L0", "R0", "Q0"}
         Duval and Tweedie's estimator of the number missing.
     side : {"auto", "left", "right"}
-        Where they are missing; ``"auto"`` takes the side the slope of effect on standard error points away from.
+        Where they are missing; ``"auto"`` takes the side the slope of effect on standard error
+        points away from.
     tau2 : str
         Between-study variance of the random-effects model.
     trim : {"random", "common"}
-        Model that finds the centre while trimming: ``"random"`` is metafor's choice, ``"common"`` meta's.
+        Model that finds the centre while trimming: ``"random"`` is metafor's choice, ``"common"``
+        meta's.
     ci : str
         Interval of the filled estimate, as in `kapmeta.pool`.
     level, force, mixed
@@ -80,12 +87,14 @@ def trim_and_fill(
     Returns
     -------
     AdjustedEffect
-        `studies` holds the filled studies in rows ``"filled"``; `parameters` their number and its standard error.
+        `studies` holds the filled studies in rows ``"filled"``; `parameters` their number and its
+        standard error.
 
     References
     ----------
-    .. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication
-       bias in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
+    .. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and
+       adjusting for publication bias in meta-analysis. Biometrics 2000;56:455-463.
+       https://doi.org/10.1111/j.0006-341x.2000.00455.x
 
     Examples
     --------
@@ -101,7 +110,12 @@ def trim_and_fill(
     require_trials(data.k, 3, "trim and fill")
     notes = enough_trials(data.k, "trim and fill", force) + data.notes
     found = fill_core(
-        data.y, data.v, count_by=count_by, side=side, tau2=tau2, trim_tau2=tau2 if trim == "random" else 0.0
+        data.y,
+        data.v,
+        count_by=count_by,
+        side=side,
+        tau2=tau2,
+        trim_tau2=tau2 if trim == "random" else 0.0,
     )
     if found.status != FillStatus.OK:
         raise ValueError(f"trim and fill gives {_FILL_REFUSALS[FillStatus(int(found.status))]}")
@@ -109,17 +123,30 @@ def trim_and_fill(
     numbers = {name: float(getattr(pooled, name)) for name in ("estimate", "se", "low", "high")}
     model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
     definition = (
-        f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the {model}, average ranks "
-        f"for ties; filled studies pooled with tau2 {tau2}, {CI_NAMES.get(ci, ci)}"
+        f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the"
+        f" {model}, average ranks for ties; filled studies pooled with tau2 {tau2},"
+        f" {CI_NAMES.get(ci, ci)}"
     )
-    parameters = {"filled": float(found.k0), "filled_se": float(found.se_k0), "tau2": float(pooled.tau2)}
+    parameters = {
+        "filled": float(found.k0),
+        "filled_se": float(found.se_k0),
+        "tau2": float(pooled.tau2),
+    }
     if count_by == "R0":
         parameters["filled_p_value"] = float(found.p_value)
     return AdjustedEffect(
-        "trim and fill", definition, k=data.k, level=level, effects=data.effects, parameters=parameters,
-        studies=_with_filled(data, found.y, found.v), notes=notes, references=(PAPERS["trim and fill"],), **numbers,
+        "trim and fill",
+        definition,
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        parameters=parameters,
+        studies=_with_filled(data, found.y, found.v),
+        notes=notes,
+        references=(PAPERS["trim and fill"],),
+        **numbers,
         **unadjusted(data, tau2=tau2, ci=ci, level=level),
-    )  # fmt: skip
+    )
 
 
 def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
@@ -129,7 +156,9 @@ def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
     if not added.size:
         return study_rows(data)
     labels = [f"mirror image of {data.labels[i]}" for i in added]
-    filled = pd.DataFrame({"row": "filled", "study": labels, "y": mirrored[added], "v": mirrored_v[added]})
+    filled = pd.DataFrame(
+        {"row": "filled", "study": labels, "y": mirrored[added], "v": mirrored_v[added]}
+    )
     return pd.concat([study_rows(data), filled], ignore_index=True)
 
 
@@ -142,18 +171,19 @@ def pet_peese(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """Effect at standard error 0, from a line through effect on standard error (PET) or on variance (PEESE).
+    """Effect at standard error 0, from a line through effect on standard error (PET) or on variance
+    (PEESE).
 
-    Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity, or where none is
-    large.
+    Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity,
+    or where none is large.
 
     Parameters
     ----------
     effects : Effects
         Effects of at least three trials.
     method : {"pet-peese", "pet", "peese"}
-        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the favoured direction (one-sided p < 0.1),
-        else PET.
+        ``"pet-peese"`` takes PEESE if PET's intercept is significant in the favoured direction
+        (one-sided p < 0.1), else PET.
     favoured : {"treatment", "positive", "negative"}
         Direction of the results published more readily, as in `selection_model`.
     level, force, mixed
@@ -165,8 +195,8 @@ def pet_peese(
 
     References
     ----------
-    .. [1] Stanley TD, Doucouliagos H. Meta-regression approximations to reduce publication selection bias. Res Synth
-       Methods 2014;5:60-78. https://doi.org/10.1002/jrsm.1095
+    .. [1] Stanley TD, Doucouliagos H. Meta-regression approximations to reduce publication
+       selection bias. Res Synth Methods 2014;5:60-78. https://doi.org/10.1002/jrsm.1095
 
     Examples
     --------
@@ -181,11 +211,15 @@ def pet_peese(
     notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
     if 10 <= data.k < 20:
         notes += ("with fewer than twenty trials the extrapolation is unreliable",)
-    points = {"PET": asymmetry.egger_points(data.y, data.v), "PEESE": asymmetry.peese_points(data.y, data.v)}
+    points = {
+        "PET": asymmetry.egger_points(data.y, data.v),
+        "PEESE": asymmetry.peese_points(data.y, data.v),
+    }
     lines = {name: asymmetry.weighted_line(part) for name, part in points.items()}
     if not np.isfinite(lines["PET"].slope):
         raise ValueError(
-            f"PET-PEESE is singular: all {data.k} trials have the standard error {math.sqrt(data.v[0]):.6g}"
+            f"PET-PEESE is singular: all {data.k} trials have the standard error"
+            f" {math.sqrt(data.v[0]):.6g}"
         )
     for name in ("PET", "PEESE") if method == "pet-peese" else (method.upper(),):
         refuse_exact_line(points[name], lines[name], name)
@@ -193,19 +227,32 @@ def pet_peese(
     name = {"pet": "PET", "peese": "PEESE"}.get(method, "PEESE" if one_sided < 0.1 else "PET")
     line = lines[name]
     half = float(t_quantile((1 + level) / 2, line.df) * line.intercept_se)
-    rule = "" if method != "pet-peese" else f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
+    rule = (
+        ""
+        if method != "pet-peese"
+        else f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
+    )
     return AdjustedEffect(
         name,
-        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v, multiplicative "
-        f"dispersion, t with k - 2 degrees of freedom{rule}",
-        float(line.intercept), float(line.intercept_se), float(line.intercept) - half, float(line.intercept) + half,
-        k=data.k, level=level, effects=data.effects, studies=study_rows(data), notes=notes,
+        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v,"
+        f" multiplicative dispersion, t with k - 2 degrees of freedom{rule}",
+        float(line.intercept),
+        float(line.intercept_se),
+        float(line.intercept) - half,
+        float(line.intercept) + half,
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        studies=study_rows(data),
+        notes=notes,
         references=(PAPERS["PET-PEESE"],),
         parameters={
-            "slope": float(line.slope), "slope_p_value": float(line.p_value), "pet_one_sided_p_value": one_sided,
+            "slope": float(line.slope),
+            "slope_p_value": float(line.p_value),
+            "pet_one_sided_p_value": one_sided,
         },
         **unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
-    )  # fmt: skip
+    )
 
 
 def _one_sided(pet: asymmetry.Line, sign: float) -> float:
@@ -232,7 +279,8 @@ def limit_meta_analysis(
     effects : Effects
         Effects of at least three trials.
     adjustment : {"at-limit", "shrunken-line", "shrunken-mean"}
-        What is read off the generalised radial plot: metasens's beta0, betalim and mulim in this order.
+        What is read off the generalised radial plot: metasens's beta0, betalim and mulim in this
+        order.
     tau2 : str
         Between-study variance estimator.
     level, force, mixed
@@ -245,8 +293,8 @@ def limit_meta_analysis(
 
     References
     ----------
-    .. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for
-       small-study effects via a limit meta-analysis. Biostatistics 2011;12:122-142.
+    .. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates
+       adjusted for small-study effects via a limit meta-analysis. Biostatistics 2011;12:122-142.
        https://doi.org/10.1093/biostatistics/kxq046
 
     Examples
@@ -262,16 +310,31 @@ def limit_meta_analysis(
     notes = enough_trials(data.k, "limit meta-analysis", force) + data.notes
     found = limit_core(data.y, data.v, adjustment=adjustment, tau2=tau2)
     if not np.isfinite(found.estimate):
-        raise ValueError(f"limit meta-analysis is singular: all {data.k} trials have the same standard error")
+        raise ValueError(
+            f"limit meta-analysis is singular: all {data.k} trials have the same standard error"
+        )
     half = float(normal_quantile((1 + level) / 2) * found.se)
-    names = {"alpha": found.intercept, "beta": found.slope, "tau2": found.tau2, "q_small": found.q_small,
-             "q_residual": found.q_residual, "g2": found.g2}  # fmt: skip
+    names = {
+        "alpha": found.intercept,
+        "beta": found.slope,
+        "tau2": found.tau2,
+        "q_small": found.q_small,
+        "q_residual": found.q_residual,
+        "g2": found.g2,
+    }
     return AdjustedEffect(
         "limit meta-analysis",
         f'adjustment "{adjustment}", tau2 {tau2}, Wald interval',
-        float(found.estimate), float(found.se), float(found.estimate) - half, float(found.estimate) + half,
-        k=data.k, level=level, effects=data.effects, notes=notes,
-        studies=study_rows(data, shrunken=found.shrunken), references=(PAPERS["limit"],),
+        float(found.estimate),
+        float(found.se),
+        float(found.estimate) - half,
+        float(found.estimate) + half,
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        notes=notes,
+        studies=study_rows(data, shrunken=found.shrunken),
+        references=(PAPERS["limit"],),
         parameters={name: float(value) for name, value in names.items()},
         **unadjusted(data, tau2=tau2, ci="wald", level=level),
-    )  # fmt: skip
+    )

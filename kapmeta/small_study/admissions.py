@@ -62,18 +62,21 @@ def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
     return tuple(cells.T), ""
 
 
-def enough_trials(k: int, what: str, force: bool, detail: str = "", least: int = LEAST) -> tuple[str, ...]:
+def enough_trials(
+    k: int, what: str, force: bool, detail: str = "", least: int = LEAST
+) -> tuple[str, ...]:
     """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
     if k >= least:
         return ()
     said = (
-        f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from differences between trials"
+        f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from"
+        " differences between trials"
     )
     said += f"; {detail}" if detail else ""
     if not force:
         raise ValueError(
-            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and fail_safe_n say what it "
-            "would take; force=True computes it all the same"
+            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and"
+            " fail_safe_n say what it would take; force=True computes it all the same"
         )
     return (f"forced: {said}",)
 
@@ -81,7 +84,9 @@ def enough_trials(k: int, what: str, force: bool, detail: str = "", least: int =
 def require_trials(k: int, least: int, what: str) -> None:
     """Refuse fewer trials than the formulas can do with, forced or not."""
     if k < least:
-        raise ValueError(f"{what} needs at least {least} trials: {k} given; fewer leave nothing to judge it by")
+        raise ValueError(
+            f"{what} needs at least {least} trials: {k} given; fewer leave nothing to judge it by"
+        )
 
 
 def refuse_exact_line(points: Points, line: Line, what: str) -> None:
@@ -90,19 +95,27 @@ def refuse_exact_line(points: Points, line: Line, what: str) -> None:
     rounding = (16 * np.finfo(np.float64).eps * np.abs(points.y[used]).max()) ** 2 * points.w.sum()
     if line.dispersion * line.df <= rounding:
         k = np.count_nonzero(used)
-        raise ValueError(f"{what} has no residual: the effects of all {k} trials lie on a straight line exactly")
+        raise ValueError(
+            f"{what} has no residual: the effects of all {k} trials lie on a straight line exactly"
+        )
 
 
 def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, float]:
     """Fields of an `AdjustedEffect` that hold the same model without the adjustment."""
     found = combine(data.y, data.v, tau2=tau2, ci=ci, level=level)
-    names = {"unadjusted": found.estimate, "unadjusted_low": found.low, "unadjusted_high": found.high}
+    names = {
+        "unadjusted": found.estimate,
+        "unadjusted_low": found.low,
+        "unadjusted_high": found.high,
+    }
     return {name: float(value) for name, value in names.items()}
 
 
 def study_rows(data: Trials, **columns: Any) -> pd.DataFrame:
     """The trials as rows of an `AdjustedEffect`, with further columns."""
-    return pd.DataFrame({"row": "study", "study": list(data.labels), "y": data.y, "v": data.v, **columns})
+    return pd.DataFrame(
+        {"row": "study", "study": list(data.labels), "y": data.y, "v": data.v, **columns}
+    )
 
 
 FAVOURED: Mapping[str, str] = MappingProxyType(
@@ -118,14 +131,18 @@ FAVOURED: Mapping[str, str] = MappingProxyType(
 def favoured_sign(effects: Effects, favoured: str) -> float:
     """+1 where larger effects are favoured, -1 where smaller ones are."""
     checking.chosen(favoured, FAVOURED, "favoured direction")
-    return {"positive": 1.0, "negative": -1.0, "treatment": 1.0 if effects.event_is_good else -1.0}[favoured]
+    return {"positive": 1.0, "negative": -1.0, "treatment": 1.0 if effects.event_is_good else -1.0}[
+        favoured
+    ]
 
 
 def on_analysis_scale(effects: Effects, value: float, name: str) -> float:
     """A value on the scale shown, taken to the analysis scale."""
     scale = effects.scale
     if scale.null is None:
-        raise ValueError(f"{name} has no meaning for a {scale.name}: there is no value of no effect")
+        raise ValueError(
+            f"{name} has no meaning for a {scale.name}: there is no value of no effect"
+        )
     if not scale.ratio:
         return float(value)
     if not value > 0:

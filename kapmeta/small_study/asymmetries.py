@@ -75,7 +75,8 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
     {
         "egger": _Test(
             "Egger's test",
-            f"effect on standard error, weights 1/v; {_LINE} (meta's Egger, metafor's regtest with model = lm)",
+            f"effect on standard error, weights 1/v; {_LINE} (meta's Egger, metafor's regtest with"
+            " model = lm)",
             points=_egger,
         ),
         "egger-mixed": _Test(
@@ -92,20 +93,23 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "begg": _Test(
             "Begg and Mazumdar's test",
-            "Kendall's tau of standardised deviates and variances; exact p without ties and below 50 trials, else "
-            "normal with ties allowed for, no continuity correction (metafor's ranktest)",
+            "Kendall's tau of standardised deviates and variances; exact p without ties and below"
+            " 50 trials, else normal with ties allowed for, no continuity correction (metafor's"
+            " ranktest)",
             rank=lambda d: asymmetry.begg(d.y, d.v),
             exact=True,
         ),
         "begg-normal": _Test(
             "Begg and Mazumdar's test, normal",
-            "Kendall's score over its standard error, normal reference, no continuity correction (meta's Begg)",
+            "Kendall's score over its standard error, normal reference, no continuity correction"
+            " (meta's Begg)",
             rank=lambda d: asymmetry.begg(d.y, d.v),
         ),
         "harbord": _Test(
             "Harbord's test",
-            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_LINE}. For the risk ratio V = "
-            "n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is that for equal arms only",
+            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_LINE}. For"
+            " the risk ratio V = n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is"
+            " that for equal arms only",
             points=lambda d: asymmetry.harbord_points(*_cells(d), measure=d.effects.measure),
             counts=True,
             measures=("OR", "RR"),
@@ -119,14 +123,15 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "macaskill": _Test(
             "Macaskill's test",
-            f"effect on N, weights 1/v; {_LINE} (meta's Macaskill; other authors weight as Peters does)",
+            f"effect on N, weights 1/v; {_LINE} (meta's Macaskill; other authors weight as Peters"
+            " does)",
             points=lambda d: asymmetry.macaskill_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
         "deeks": _Test(
             "Deeks's test",
-            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for diagnostic odds "
-            "ratios",
+            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for"
+            " diagnostic odds ratios",
             points=lambda d: asymmetry.deeks_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
@@ -138,8 +143,9 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "schwarzer": _Test(
             "Schwarzer's test",
-            "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the Mantel-Haenszel odds ratio "
-            "without correction (meta adds 0.5 to tables with a zero cell for that odds ratio), normal reference",
+            "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the"
+            " Mantel-Haenszel odds ratio without correction (meta adds 0.5 to tables with a zero"
+            " cell for that odds ratio), normal reference",
             rank=lambda d: asymmetry.schwarzer(*_cells(d)),
             counts=True,
             informed=_with_both,
@@ -169,23 +175,29 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
 
 
 def asymmetry_test(
-    effects: Effects | pd.DataFrame, *, method: str = "egger", force: bool = False, mixed: bool = False
+    effects: Effects | pd.DataFrame,
+    *,
+    method: str = "egger",
+    force: bool = False,
+    mixed: bool = False,
 ) -> AsymmetryTest:
     """Test whether small trials show other effects than large ones.
 
-    Asymmetry is not publication bias: it also comes from heterogeneity, from poorer conduct of small trials, from the
-    measure and from chance. With fewer than ten trials no test is worked out unless it is forced, and a forced one says
-    how little it could have found. For odds and risk ratios prefer ``"harbord"``, ``"peters"`` or an arcsine test:
-    the standard error of a log ratio depends on the ratio, and Egger's test then finds asymmetry that is not there.
+    Asymmetry is not publication bias: it also comes from heterogeneity, from poorer conduct of
+    small trials, from the measure and from chance. With fewer than ten trials no test is worked out
+    unless it is forced, and a forced one says how little it could have found. For odds and risk
+    ratios prefer ``"harbord"``, ``"peters"`` or an arcsine test: the standard error of a log ratio
+    depends on the ratio, and Egger's test then finds asymmetry that is not there.
 
     Parameters
     ----------
     effects : Effects or DataFrame
         Effects, or a frame of trials as in `kapmeta.odds_ratio`, which is then used.
     method : str
-        Word of `TESTS`: ``"egger"``, ``"egger-mixed"``, ``"thompson"``, ``"begg"``, ``"begg-normal"``, ``"harbord"``,
-        ``"peters"``, ``"macaskill"``, ``"deeks"``, ``"pustejovsky"``, ``"schwarzer"``, ``"arcsine-egger"``,
-        ``"arcsine-thompson"``, ``"arcsine-begg"``. From ``"harbord"`` on they need counts.
+        Word of `TESTS`: ``"egger"``, ``"egger-mixed"``, ``"thompson"``, ``"begg"``,
+        ``"begg-normal"``, ``"harbord"``, ``"peters"``, ``"macaskill"``, ``"deeks"``,
+        ``"pustejovsky"``, ``"schwarzer"``, ``"arcsine-egger"``, ``"arcsine-thompson"``,
+        ``"arcsine-begg"``. From ``"harbord"`` on they need counts.
     force : bool
         Whether to compute it for fewer than ten trials.
     mixed : bool
@@ -198,15 +210,17 @@ def asymmetry_test(
     Raises
     ------
     ValueError
-        If there are fewer than ten trials and `force` is not set, fewer than three in any case, if counts are needed
-        and missing, if all trials are equally precise, or if the effects lie on a line exactly.
+        If there are fewer than ten trials and `force` is not set, fewer than three in any case, if
+        counts are needed and missing, if all trials are equally precise, or if the effects lie on a
+        line exactly.
 
     References
     ----------
-    .. [1] Sterne JAC et al. Recommendations for examining and interpreting funnel plot asymmetry in meta-analyses of
-       randomised controlled trials. BMJ 2011;343:d4002. https://doi.org/10.1136/bmj.d4002
-    .. [2] Rücker G, Schwarzer G, Carpenter J. Arcsine test for publication bias in meta-analyses with binary outcomes.
-       Stat Med 2008;27:746-763. https://doi.org/10.1002/sim.2971
+    .. [1] Sterne JAC et al. Recommendations for examining and interpreting funnel plot asymmetry in
+       meta-analyses of randomised controlled trials. BMJ 2011;343:d4002.
+       https://doi.org/10.1136/bmj.d4002
+    .. [2] Rücker G, Schwarzer G, Carpenter J. Arcsine test for publication bias in meta-analyses
+       with binary outcomes. Stat Med 2008;27:746-763. https://doi.org/10.1002/sim.2971
 
     Examples
     --------
@@ -221,23 +235,37 @@ def asymmetry_test(
     k = _informed(test, data)
     require_trials(k, 3, test.name)
     power = float(asymmetry.power((test.points or _egger)(data)))
-    detail = _power_text(power) + ("; a rank test finds less than this, which is Egger's" if test.rank else "")
+    detail = _power_text(power) + (
+        "; a rank test finds less than this, which is Egger's" if test.rank else ""
+    )
     notes = (*(enough_trials(k, test.name, force, detail) or (detail,)), *data.notes)
     found = _ranked(test, data) if test.rank else _regressed(test, data, k)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
-        notes += ("the standard error of a log ratio depends on the ratio: false alarms are more frequent than 5 %",)
+        notes += (
+            (
+                "the standard error of a log ratio depends on the ratio: false alarms are more"
+                " frequent than 5 %"
+            ),
+        )
     return AsymmetryTest(
-        test.name, method, test.definition, power=power, effects=data.effects, notes=notes, k=k,
-        references=(PAPERS[method.partition("-")[0]], PAPERS["few trials"]), **found,
-    )  # fmt: skip
+        test.name,
+        method,
+        test.definition,
+        power=power,
+        effects=data.effects,
+        notes=notes,
+        k=k,
+        references=(PAPERS[method.partition("-")[0]], PAPERS["few trials"]),
+        **found,
+    )
 
 
 def _power_text(power: float) -> str:
     if math.isnan(power):
         return "its power cannot be worked out"
     return (
-        "with these standard errors and no heterogeneity, a bias of one standard error in every trial would be found "
-        f"in {100 * power:.0f} % of cases"
+        "with these standard errors and no heterogeneity, a bias of one standard error in every"
+        f" trial would be found in {100 * power:.0f} % of cases"
     )
 
 
@@ -245,11 +273,14 @@ def _refuse_measure(test: _Test, data: Trials) -> None:
     """Counts and measures that the test needs and the effects do not have."""
     if test.counts and data.counts is None:
         raise ValueError(
-            f"{test.name} needs the counts of both arms of every trial ({', '.join(COUNT_COLUMNS)}); "
+            f"{test.name} needs the counts of both arms of every trial"
+            f" ({', '.join(COUNT_COLUMNS)}); "
             f'{data.uncounted}. Use method="egger" or "begg"'
         )
     if test.measures and data.effects.measure not in test.measures:
-        raise ValueError(f"{test.name} is for {' or '.join(test.measures)}: these are {data.effects.measure}")
+        raise ValueError(
+            f"{test.name} is for {' or '.join(test.measures)}: these are {data.effects.measure}"
+        )
 
 
 def _informed(test: _Test, data: Trials) -> int:
@@ -278,8 +309,9 @@ def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k:
     used = points.w > 0
     if not np.isfinite(line.slope):
         raise ValueError(
-            f"{test.name} is singular: its predictor is {points.x[used][0]:.6g} for all {k} trials, and there is no "
-            "slope to test; trials that are equally precise cannot show a small-study effect"
+            f"{test.name} is singular: its predictor is {points.x[used][0]:.6g} for all {k} trials,"
+            " and there is no slope to test; trials that are equally precise cannot show a"
+            " small-study effect"
         )
     if test.reference is None:
         refuse_exact_line(points, line, test.name)
@@ -290,7 +322,9 @@ def _ranked(test: _Test, data: Trials) -> dict[str, Any]:
     assert test.rank is not None
     found = test.rank(data)
     if not np.isfinite(found.tau):
-        raise ValueError(f"{test.name} has nothing to rank: all effects, or all variances, are the same")
+        raise ValueError(
+            f"{test.name} has nothing to rank: all effects, or all variances, are the same"
+        )
     exact = test.exact and np.isfinite(found.exact_p_value) and data.k < 50
     p = float(found.exact_p_value if exact else found.p_value)
     statistic = math.nan if exact else float(found.statistic)

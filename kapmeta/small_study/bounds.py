@@ -32,7 +32,8 @@ def publication_bias_sensitivity(
     level: float = PRIMARY.level,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """How much more likely significant favourable results would have to be published to take the effect away.
+    """How much more likely significant favourable results would have to be published to take the
+    effect away.
 
     Valid for any number of trials, three included: nothing about the selection is estimated.
 
@@ -41,10 +42,11 @@ def publication_bias_sensitivity(
     effects : Effects
         Effects.
     model : {"common", "robust"}
-        Common-effect weights and normal limits, or weights 1/(v + tau2) (REML) with CR2 robust limits, for
-        heterogeneity.
+        Common-effect weights and normal limits, or weights 1/(v + tau2) (REML) with CR2 robust
+        limits, for heterogeneity.
     ratios : sequence of float
-        Selection ratios of the table: significant favourable results are published that many times as readily.
+        Selection ratios of the table: significant favourable results are published that many times
+        as readily.
     target : float, optional
         Effect to reach, on the scale shown; no effect if left out.
     favoured : {"treatment", "positive", "negative"}
@@ -55,14 +57,15 @@ def publication_bias_sensitivity(
     Returns
     -------
     BiasSensitivity
-        One row a ratio and one for the worst case. ``result["s_value"]`` and ``result["s_value_limit"]`` are the ratios
-        at which the estimate and the confidence limit nearest the target reach it: ``inf`` if none does, ``nan`` where
-        no trial, or every trial, is significant in the favoured direction; in the latter case there is no worst case.
+        One row a ratio and one for the worst case. ``result["s_value"]`` and
+        ``result["s_value_limit"]`` are the ratios at which the estimate and the confidence limit
+        nearest the target reach it: ``inf`` if none does, ``nan`` where no trial, or every trial,
+        is significant in the favoured direction; in the latter case there is no worst case.
 
     References
     ----------
-    .. [1] Mathur MB, VanderWeele TJ. Sensitivity analysis for publication bias in meta-analyses. J R Stat Soc C
-       2020;69:1091-1119. https://doi.org/10.1111/rssc.12440
+    .. [1] Mathur MB, VanderWeele TJ. Sensitivity analysis for publication bias in meta-analyses. J
+       R Stat Soc C 2020;69:1091-1119. https://doi.org/10.1111/rssc.12440
 
     Examples
     --------
@@ -75,60 +78,109 @@ def publication_bias_sensitivity(
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     if any(not ratio >= 1 for ratio in ratios):
         raise ValueError(
-            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured= for the direction"
+            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
+            " for the direction"
         )
     sign = favoured_sign(data.effects, favoured)
     goal = 0.0 if target is None else sign * on_analysis_scale(data.effects, target, "target")
-    tau2 = float(combine(data.y, data.v, tau2="REML").tau2) if model == "robust" and data.k > 1 else None
+    tau2 = (
+        float(combine(data.y, data.v, tau2="REML").tau2)
+        if model == "robust" and data.k > 1
+        else None
+    )
     y, v = sign * data.y, data.v
     yes = float(bias_bounds.affirmative(y, v, level=level).sum())
     limit = bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level)
-    s = float(bias_bounds.s_value(y, v, target=goal, tau2=None if tau2 is None else np.asarray(tau2), level=level))
+    s = float(
+        bias_bounds.s_value(
+            y, v, target=goal, tau2=None if tau2 is None else np.asarray(tau2), level=level
+        )
+    )
     table = _bias_table(data, sign, [float(r) for r in ratios], tau2, level)
-    values = {"s_value": s, "s_value_limit": limit, "affirmative": yes, "not_affirmative": data.k - yes}
-    for name, column in (("worst_case", "estimate"), ("worst_case_low", "low"), ("worst_case_high", "high")):
+    values = {
+        "s_value": s,
+        "s_value_limit": limit,
+        "affirmative": yes,
+        "not_affirmative": data.k - yes,
+    }
+    for name, column in (
+        ("worst_case", "estimate"),
+        ("worst_case_low", "low"),
+        ("worst_case_high", "high"),
+    ):
         values[name] = float(table[column].iloc[-1])
     definition = (
         f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; "
-        + ("common-effect weights, normal limits" if tau2 is None else f"weights 1/(v + {tau2:.4g}), CR2 robust limits")
+        + (
+            "common-effect weights, normal limits"
+            if tau2 is None
+            else f"weights 1/(v + {tau2:.4g}), CR2 robust limits"
+        )
         + "; worst case: the trials that are not affirmative, alone"
     )
     return BiasSensitivity(
-        "Publication bias sensitivity", definition, values, table, _bias_sentences(data, values, target, level), data.k,
-        data.effects, data.notes, (PAPERS["S-value"],),
-    )  # fmt: skip
+        "Publication bias sensitivity",
+        definition,
+        values,
+        table,
+        _bias_sentences(data, values, target, level),
+        data.k,
+        data.effects,
+        data.notes,
+        (PAPERS["S-value"],),
+    )
 
 
-def _bias_table(data: Trials, sign: float, ratios: list[float], tau2: float | None, level: float) -> pd.DataFrame:
+def _bias_table(
+    data: Trials, sign: float, ratios: list[float], tau2: float | None, level: float
+) -> pd.DataFrame:
     """One row a selection ratio, the worst case (ratio infinite) last; nan where nothing is left to pool."""
     y, v = sign * data.y, data.v
     rows = np.broadcast_to(y, (len(ratios), y.size)), np.broadcast_to(v, (len(ratios), v.size))
     between = None if tau2 is None else np.full(len(ratios), tau2)
     found = bias_bounds.corrected(*rows, ratios, tau2=between, level=level)
-    worst = bias_bounds.worst_case(y, v, tau2=None if tau2 is None else np.asarray(tau2), level=level)
+    worst = bias_bounds.worst_case(
+        y, v, tau2=None if tau2 is None else np.asarray(tau2), level=level
+    )
     estimate, se, low, high = (
-        np.append(getattr(found, name), getattr(worst, name)) for name in ("estimate", "se", "low", "high")
+        np.append(getattr(found, name), getattr(worst, name))
+        for name in ("estimate", "se", "low", "high")
     )
     if sign < 0:
         estimate, low, high = -estimate, -high, -low
     shown = data.effects.scale.shown
     return pd.DataFrame(
         {
-            "ratio": [*ratios, math.inf], "estimate": shown(estimate), "low": shown(low), "high": shown(high),
-            "y": estimate, "se": se,
+            "ratio": [*ratios, math.inf],
+            "estimate": shown(estimate),
+            "low": shown(low),
+            "high": shown(high),
+            "y": estimate,
+            "se": se,
         }
-    )  # fmt: skip
+    )
 
 
-def _bias_sentences(data: Trials, values: Mapping[str, float], target: float | None, level: float) -> tuple[str, ...]:
+def _bias_sentences(
+    data: Trials, values: Mapping[str, float], target: float | None, level: float
+) -> tuple[str, ...]:
     """What the S-values and the worst case say."""
     k, yes = data.k, int(values["affirmative"])
     counted = f"{yes} of {k} {'trial' if k == 1 else 'trials'} {'is' if 1 in (yes, k) else 'are'}"
     head = f"{counted} significant in the favoured direction."
     if yes == 0:
-        return (head, "So there is nothing that such selection could have let through more readily: no S-value.")
+        return (
+            head,
+            (
+                "So there is nothing that such selection could have let through more readily: no"
+                " S-value."
+            ),
+        )
     if yes == k:
-        return (head, "So the trials say nothing about those held back: no S-value and no worst case.")
+        return (
+            head,
+            "So the trials say nothing about those held back: no S-value and no worst case.",
+        )
     goal = "no effect" if target is None else f"{data.effects.scale.short} {target:g}"
 
     def told(what: str, s: float) -> str:
@@ -136,14 +188,20 @@ def _bias_sentences(data: Trials, values: Mapping[str, float], target: float | N
             return f"No amount of such selection brings {what} to {goal}."
         if s <= 1:
             return f"{what[0].upper()}{what[1:]} does not exceed {goal} even without selection."
-        return f"Significant favourable results {s:.2g} times as likely to be published would bring {what} to {goal}."
+        return (
+            f"Significant favourable results {s:.2g} times as likely to be published would bring"
+            f" {what} to {goal}."
+        )
 
-    worst = wording.interval_text(values["worst_case"], values["worst_case_low"], values["worst_case_high"])
+    worst = wording.interval_text(
+        values["worst_case"], values["worst_case_low"], values["worst_case_high"]
+    )
     return (
-        head, told("the estimate", values["s_value"]),
+        head,
+        told("the estimate", values["s_value"]),
         told(f"the {wording.percent(level)} limit", values["s_value_limit"]),
         f"Worst case: {data.effects.scale.short} {worst}.",
-    )  # fmt: skip
+    )
 
 
 _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingProxyType(
@@ -151,7 +209,10 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
         "RR": {False: lambda x: x, True: lambda x: x},
         "OR": {False: lambda x: x, True: math.sqrt},
         "PETO": {False: lambda x: x, True: math.sqrt},
-        "HR": {False: lambda x: x, True: lambda x: (1 - 0.5 ** math.sqrt(x)) / (1 - 0.5 ** math.sqrt(1 / x))},
+        "HR": {
+            False: lambda x: x,
+            True: lambda x: (1 - 0.5 ** math.sqrt(x)) / (1 - 0.5 ** math.sqrt(1 / x)),
+        },
         "IRR": {False: lambda x: x, True: lambda x: x},
     }
 )
@@ -159,29 +220,31 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
 
 
 def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensitivity:
-    """How strongly a confounder would have to be tied to treatment and outcome to explain the effect away.
+    """How strongly a confounder would have to be tied to treatment and outcome to explain the
+    effect away.
 
-    For non-randomised trials, one or several; randomisation has taken care of confounders. The E-value of an event and
-    of its opposite differ: state the event.
+    For non-randomised trials, one or several; randomisation has taken care of confounders. The
+    E-value of an event and of its opposite differ: state the event.
 
     Parameters
     ----------
     pooled : Pooled
         From `kapmeta.pool` or another pooling function: a risk, odds, hazard or rate ratio.
     common_outcome : bool, optional
-        For odds and hazard ratios: whether 15 % or more have the outcome, so that they are turned into approximate risk
-        ratios first. Must be given for these; not used for risk and rate ratios.
+        For odds and hazard ratios: whether 15 % or more have the outcome, so that they are turned
+        into approximate risk ratios first. Must be given for these; not used for risk and rate
+        ratios.
 
     Returns
     -------
     BiasSensitivity
-        ``result["estimate"]`` and ``result["limit"]``, the E-values of the estimate and of the confidence limit nearest
-        no effect (1 if the interval holds no effect).
+        ``result["estimate"]`` and ``result["limit"]``, the E-values of the estimate and of the
+        confidence limit nearest no effect (1 if the interval holds no effect).
 
     References
     ----------
-    .. [1] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the E-value. Ann Intern
-       Med 2017;167:268-274. https://doi.org/10.7326/M16-2607
+    .. [1] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the
+       E-value. Ann Intern Med 2017;167:268-274. https://doi.org/10.7326/M16-2607
 
     Examples
     --------
@@ -193,15 +256,23 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     """
     _refuse_no_ratio(pooled, common_outcome)
     estimate, limit = _risk_ratios(pooled, bool(common_outcome))
-    values = {"estimate": float(bias_bounds.e_value(estimate)), "limit": float(bias_bounds.e_value(limit))}
+    values = {
+        "estimate": float(bias_bounds.e_value(estimate)),
+        "limit": float(bias_bounds.e_value(limit)),
+    }
     level = wording.percent(pooled.method.level)
     explain, move = (wording.number(x) for x in values.values())
     sentence = (
-        f"A confounder tied to both treatment and outcome by a risk ratio of {explain} could explain the estimate "
-        f"away, one of {move} could move the {level} CI to no effect; weaker ones could not."
+        f"A confounder tied to both treatment and outcome by a risk ratio of {explain} could"
+        f" explain the estimate away, one of {move} could move the {level} CI to no effect; weaker"
+        " ones could not."
     )
     table = pd.DataFrame(
-        {"what": ["estimate", "limit"], "risk_ratio": [estimate, limit], "e_value": list(values.values())}
+        {
+            "what": ["estimate", "limit"],
+            "risk_ratio": [estimate, limit],
+            "e_value": list(values.values()),
+        }
     )
     definition = "RR + sqrt(RR (RR - 1)), RR turned round if below 1"
     if pooled.measure in ("OR", "PETO", "HR"):
@@ -209,30 +280,49 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         definition += f"; the {pooled.scale.name} {how}"
     notes: tuple[str, ...] = ()
     if _any_randomised(pooled.effects):
-        notes = ("randomised trials are among these: for them confounding is a matter of chance, not of bias",)
+        notes = (
+            (
+                "randomised trials are among these: for them confounding is a matter of chance, not"
+                " of bias"
+            ),
+        )
     return BiasSensitivity(
-        "E-value", definition, values, table, (sentence,), pooled.k, pooled.effects, notes, (PAPERS["E-value"],)
+        "E-value",
+        definition,
+        values,
+        table,
+        (sentence,),
+        pooled.k,
+        pooled.effects,
+        notes,
+        (PAPERS["E-value"],),
     )
 
 
 def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
     """Refuse what is no risk ratio and cannot be turned into one."""
     if pooled_given(pooled).measure not in _AS_RISK_RATIO:
-        raise ValueError(f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}")
+        raise ValueError(
+            f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}"
+        )
     if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
         raise ValueError(
-            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 % or more have the "
-            "outcome"
+            f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 %"
+            " or more have the outcome"
         )
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
     """Estimate, and the confidence limit nearest no effect (1 beyond it), as approximate risk ratios."""
     to_rr = _AS_RISK_RATIO[pooled.measure][common_outcome]
-    estimate, low, high = (to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high))
+    estimate, low, high = (
+        to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high)
+    )
     return estimate, 1.0 if low <= 1 <= high else low if low > 1 else high
 
 
 def _any_randomised(effects: Effects) -> bool:
     table = effects.table
-    return "randomised" in table and bool(table["randomised"].fillna(False).to_numpy(dtype=bool)[effects.present].any())
+    return "randomised" in table and bool(
+        table["randomised"].fillna(False).to_numpy(dtype=bool)[effects.present].any()
+    )

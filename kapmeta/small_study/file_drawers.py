@@ -18,24 +18,38 @@ from kapmeta.methods import PRIMARY
 from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import BiasSensitivity
-from kapmeta.small_study.admissions import Trials, enough_trials, on_analysis_scale, require_trials, trials_of
+from kapmeta.small_study.admissions import (
+    Trials,
+    enough_trials,
+    on_analysis_scale,
+    require_trials,
+    trials_of,
+)
 
 __all__ = ["FAIL_SAFE", "excess_significance", "fail_safe_n"]
 
 
-def _rosenthal(data: Trials, null_v: float, target: float, options: Mapping[str, Any]) -> fail_safe.FailSafe:
+def _rosenthal(
+    data: Trials, null_v: float, target: float, options: Mapping[str, Any]
+) -> fail_safe.FailSafe:
     return fail_safe.rosenthal(data.y, data.v, level=options["level"])
 
 
-def _orwin(data: Trials, null_v: float, target: float, options: Mapping[str, Any]) -> fail_safe.FailSafe:
+def _orwin(
+    data: Trials, null_v: float, target: float, options: Mapping[str, Any]
+) -> fail_safe.FailSafe:
     return fail_safe.orwin(data.y, data.v, target=target)
 
 
-def _rosenberg(data: Trials, null_v: float, target: float, options: Mapping[str, Any]) -> fail_safe.FailSafe:
+def _rosenberg(
+    data: Trials, null_v: float, target: float, options: Mapping[str, Any]
+) -> fail_safe.FailSafe:
     return fail_safe.rosenberg(data.y, data.v, level=options["level"])
 
 
-def _null_studies(data: Trials, null_v: float, target: float, options: Mapping[str, Any]) -> fail_safe.FailSafe:
+def _null_studies(
+    data: Trials, null_v: float, target: float, options: Mapping[str, Any]
+) -> fail_safe.FailSafe:
     n = fail_safe.null_studies(data.y, data.v, null_v=null_v, **options)
     return fail_safe.FailSafe(np.asarray(n), np.asarray(np.nan))
 
@@ -53,9 +67,10 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
     {
         "null-studies": _Count(
             "Null studies it would take",
-            "studies of no average effect and the stated size, scattered as the others are (v + tau2), added one by "
-            "one and refitted with the same method (tau2 included) until the interval holds no effect; metafor's "
-            "General follows the same idea by an approximation",
+            "studies of no average effect and the stated size, scattered as the others are (v +"
+            " tau2), added one by one and refitted with the same method (tau2 included) until the"
+            " interval holds no effect; metafor's General follows the same idea by an"
+            " approximation",
             _null_studies,
             ("size", "tau2", "ci", "level"),
         ),
@@ -95,7 +110,8 @@ def fail_safe_n(
 ) -> BiasSensitivity:
     """How many null studies would take the result away.
 
-    For any number of trials. A large number proves nothing: unpublished studies need not be null, nor of that size.
+    For any number of trials. A large number proves nothing: unpublished studies need not be null,
+    nor of that size.
 
     Parameters
     ----------
@@ -104,11 +120,12 @@ def fail_safe_n(
     method : str
         Word of `FAIL_SAFE`: ``"null-studies"``, ``"rosenthal"``, ``"orwin"`` or ``"rosenberg"``.
     size : str or float, optional
-        For ``"null-studies"``: size of each null study as a sampling variance: ``"median"`` (as if left out),
-        ``"largest"`` or ``"smallest"`` trial, the label of a trial, or the variance itself.
+        For ``"null-studies"``: size of each null study as a sampling variance: ``"median"`` (as if
+        left out), ``"largest"`` or ``"smallest"`` trial, the label of a trial, or the variance
+        itself.
     target : float, optional
-        For ``"orwin"``: the effect considered negligible, on the scale shown; half the effect on the analysis scale if
-        left out.
+        For ``"orwin"``: the effect considered negligible, on the scale shown; half the effect on
+        the analysis scale if left out.
     tau2, ci : str, optional
         For ``"null-studies"``: as in `kapmeta.pool`.
     level : float, optional
@@ -128,8 +145,8 @@ def fail_safe_n(
 
     References
     ----------
-    .. [1] Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull 1979;86:638-641.
-       https://doi.org/10.1037/0033-2909.86.3.638
+    .. [1] Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull
+       1979;86:638-641. https://doi.org/10.1037/0033-2909.86.3.638
 
     Examples
     --------
@@ -146,22 +163,37 @@ def fail_safe_n(
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
     found = how.compute(
-        data, null_v, negligible, {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level}
+        data,
+        null_v,
+        negligible,
+        {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level},
     )
     n, p = float(found.n), float(found.p_value)
     values = (
-        {"n": n} | ({"null_v": null_v} if method == "null-studies" else {}) | ({} if math.isnan(p) else {"p_value": p})
+        {"n": n}
+        | ({"null_v": null_v} if method == "null-studies" else {})
+        | ({} if math.isnan(p) else {"p_value": p})
     )
     return BiasSensitivity(
-        how.name, how.definition, values, pd.DataFrame([{"method": method, **values}]),
-        (_count_sentence(data, method, n, null_v, negligible, level),), data.k, data.effects, data.notes,
+        how.name,
+        how.definition,
+        values,
+        pd.DataFrame([{"method": method, **values}]),
+        (_count_sentence(data, method, n, null_v, negligible, level),),
+        data.k,
+        data.effects,
+        data.notes,
         (PAPERS["rosenthal" if method == "null-studies" else method],),
-    )  # fmt: skip
+    )
 
 
 def _refuse_unused(method: str, options: Mapping[str, Any]) -> None:
     """Refuse options that would change nothing."""
-    idle = [name for name, value in options.items() if value is not None and name not in FAIL_SAFE[method].reads]
+    idle = [
+        name
+        for name, value in options.items()
+        if value is not None and name not in FAIL_SAFE[method].reads
+    ]
     if idle:
         raise ValueError(
             f'{wording.joined(idle)} would change nothing for method="{method}", which uses '
@@ -169,20 +201,23 @@ def _refuse_unused(method: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def _count_sentence(data: Trials, method: str, n: float, null_v: float, negligible: float, level: float) -> str:
+def _count_sentence(
+    data: Trials, method: str, n: float, null_v: float, negligible: float, level: float
+) -> str:
     many = "more than 1000" if math.isinf(n) else f"{n:.0f}"
     noun = "study" if n == 1 else "studies"
     if method == "null-studies":
         if n == 0:
             return f"None: the {wording.percent(level)} CI holds no effect already."
         return (
-            f"It would take {many} null {noun} of sampling variance {wording.number(null_v)} each for the "
-            f"{wording.percent(level)} CI to hold no effect."
+            f"It would take {many} null {noun} of sampling variance {wording.number(null_v)} each"
+            f" for the {wording.percent(level)} CI to hold no effect."
         )
     if method == "orwin":
         shown = wording.number(float(data.effects.scale.shown(negligible)))
         return (
-            f"{many} null {noun} would bring the mean down to {data.effects.scale.short} {shown} or its mirror image."
+            f"{many} null {noun} would bring the mean down to {data.effects.scale.short} {shown} or"
+            " its mirror image."
         )
     return f"{many} null {noun} would make the combined test lose its significance."
 
@@ -190,11 +225,16 @@ def _count_sentence(data: Trials, method: str, n: float, null_v: float, negligib
 def _null_size(data: Trials, size: str | float) -> float:
     """Sampling variance of a null study."""
     if isinstance(size, str):
-        words = {"median": float(np.median(data.v)), "largest": float(data.v.min()), "smallest": float(data.v.max())}
+        words = {
+            "median": float(np.median(data.v)),
+            "largest": float(data.v.min()),
+            "smallest": float(data.v.max()),
+        }
         named = dict(zip(data.labels, map(float, data.v), strict=True))
         if size not in words and size not in named:
             raise ValueError(
-                f'unknown size "{size}"; use {", ".join(words)}, a variance, or a trial: {", ".join(data.labels)}'
+                f'unknown size "{size}"; use {", ".join(words)}, a variance, or a trial:'
+                f" {', '.join(data.labels)}"
             )
         return words.get(size, named.get(size, math.nan))
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
@@ -207,12 +247,15 @@ def _negligible(data: Trials, target: float | None) -> float:
     if target is None:
         half = abs(float(combine(data.y, data.v, tau2=0.0).estimate)) / 2
         if half == 0:
-            raise ValueError("the mean is no effect exactly, and half of it no target; give target=")
+            raise ValueError(
+                "the mean is no effect exactly, and half of it no target; give target="
+            )
         return half
     value = abs(on_analysis_scale(data.effects, target, "target"))
     if value == 0:
         raise ValueError(
-            f"target must differ from no effect: got {target:g}; no number of null studies makes an effect exactly 0"
+            f"target must differ from no effect: got {target:g}; no number of null studies makes an"
+            " effect exactly 0"
         )
     return value
 
@@ -239,13 +282,13 @@ def excess_significance(
     Returns
     -------
     BiasSensitivity
-        One row a trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]`` (exact) and
-        ``["chi2_p_value"]`` (nan where every trial is sure to be significant).
+        One row a trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]``
+        (exact) and ``["chi2_p_value"]`` (nan where every trial is sure to be significant).
 
     References
     ----------
-    .. [1] Ioannidis JPA, Trikalinos TA. An exploratory test for an excess of significant findings. Clin Trials
-       2007;4:245-253. https://doi.org/10.1177/1740774507079441
+    .. [1] Ioannidis JPA, Trikalinos TA. An exploratory test for an excess of significant findings.
+       Clin Trials 2007;4:245-253. https://doi.org/10.1177/1740774507079441
 
     Examples
     --------
@@ -258,24 +301,40 @@ def excess_significance(
     require_trials(data.k, 2, "the test of excess significance")
     notes = enough_trials(data.k, "the test of excess significance", force) + data.notes
     pooled = combine(data.y, data.v, tau2=tau2, level=level)
-    found = fail_safe.excess_significance(data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level)
+    found = fail_safe.excess_significance(
+        data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level
+    )
     values = {
-        "observed": float(found.observed), "expected": float(found.expected), "p_value": float(found.exact_p_value),
-        "chi2": float(found.statistic), "chi2_p_value": float(found.p_value),
-    }  # fmt: skip
+        "observed": float(found.observed),
+        "expected": float(found.expected),
+        "p_value": float(found.exact_p_value),
+        "chi2": float(found.statistic),
+        "chi2_p_value": float(found.p_value),
+    }
     edge = float(normal_quantile((1 + level) / 2))
     table = pd.DataFrame(
-        {"study": list(data.labels), "significant": np.abs(data.y) >= edge * np.sqrt(data.v), "power": found.power}
+        {
+            "study": list(data.labels),
+            "significant": np.abs(data.y) >= edge * np.sqrt(data.v),
+            "power": found.power,
+        }
     )
     sentence = (
-        f"{values['observed']:.0f} of {data.k} trials are significant, {values['expected']:.1f} are expected: "
-        f"{wording.p_text(values['p_value'])}."
+        f"{values['observed']:.0f} of {data.k} trials are significant, {values['expected']:.1f} are"
+        f" expected: {wording.p_text(values['p_value'])}."
     )
     definition = (
-        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins (metafor up to 20 "
-        "trials; chi-squared above, given beside it)"
+        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins"
+        " (metafor up to 20 trials; chi-squared above, given beside it)"
     )
     return BiasSensitivity(
-        "Test of excess significance", definition, values, table, (sentence,), data.k, data.effects, notes,
+        "Test of excess significance",
+        definition,
+        values,
+        table,
+        (sentence,),
+        data.k,
+        data.effects,
+        notes,
         (PAPERS["excess"],),
-    )  # fmt: skip
+    )

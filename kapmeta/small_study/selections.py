@@ -47,21 +47,22 @@ def selection_model(
 ) -> AdjustedEffect:
     """Effect before selection, where the chance of being published depends on the p-value.
 
-    With few trials the selection cannot be estimated: fewer than ten are refused unless the weights are given
-    (`delta`), which makes it a sensitivity analysis, or `force` is set.
+    With few trials the selection cannot be estimated: fewer than ten are refused unless the weights
+    are given (`delta`), which makes it a sensitivity analysis, or `force` is set.
 
     Parameters
     ----------
     effects : Effects
         Effects of at least two trials, one with given weights.
     weight : str
-        ``"step"``, ``"beta"``, ``"half-normal"``, ``"negative-exponential"``, ``"logistic"``, ``"power"`` or
-        ``"negative-exponential-power"``.
+        ``"step"``, ``"beta"``, ``"half-normal"``, ``"negative-exponential"``, ``"logistic"``,
+        ``"power"`` or ``"negative-exponential-power"``.
     steps : sequence of float, optional
-        For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured direction unless
-        `two_sided`. 0.025 if left out.
+        For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured
+        direction unless `two_sided`. 0.025 if left out.
     delta : sequence of float, optional
-        Given weights, one an interval with the first 1 for steps, else the parameters of the weight function.
+        Given weights, one an interval with the first 1 for steps, else the parameters of the weight
+        function.
     two_sided : bool
         Whether selection goes by two-sided p-values.
     model : {"random", "common"}
@@ -74,22 +75,24 @@ def selection_model(
     Returns
     -------
     AdjustedEffect
-        `parameters` holds tau2, the weights, the log-likelihoods and the likelihood ratio test of no selection (nan
-        where the weights were given). One trial is given no between-study variance. A standard error of nan comes with
-        a note.
+        `parameters` holds tau2, the weights, the log-likelihoods and the likelihood ratio test of
+        no selection (nan where the weights were given). One trial is given no between-study
+        variance. A standard error of nan comes with a note.
 
     Raises
     ------
     ValueError
-        If an interval between steps holds no study, a step is not a p-value, steps are given to another function,
-        weights do not fit the function, a p-value cannot be told from 0 or 1, or the likelihood rises without end.
+        If an interval between steps holds no study, a step is not a p-value, steps are given to
+        another function, weights do not fit the function, a p-value cannot be told from 0 or 1, or
+        the likelihood rises without end.
 
     References
     ----------
-    .. [1] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
-       Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
-    .. [2] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight
-       functions. Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
+    .. [1] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of
+       publication bias. Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
+    .. [2] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a
+       priori weight functions. Psychol Methods 2005;10:428-443.
+       https://doi.org/10.1037/1082-989X.10.4.428
 
     Examples
     --------
@@ -104,7 +107,10 @@ def selection_model(
     checking.chosen(weight, ("step", *FAMILIES), "weight function")
     checking.chosen(model, ("random", "common"), "model")
     if steps is not None and weight != "step":
-        raise ValueError(f'steps would change nothing for weight="{weight}"; leave them out, or use weight="step"')
+        raise ValueError(
+            f'steps would change nothing for weight="{weight}"; leave them out, or use'
+            ' weight="step"'
+        )
     steps = tuple(steps) if steps is not None else (0.025,)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     model = model if data.k > 1 else "common"  # one trial has no between-study variance
@@ -112,38 +118,73 @@ def selection_model(
     _check_selection(data, sign, weight, steps, delta, two_sided)
     require_trials(data.k, 1 if delta is not None else 2, "a selection model")
     least, instead = LEAST if delta is None else 1, "give the weights (delta) instead"
-    notes = enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
+    notes = (
+        enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
+    )
     found = selection.fit(
-        sign * data.y, data.v, family=weight, steps=steps, delta=delta, two_sided=two_sided,
+        sign * data.y,
+        data.v,
+        family=weight,
+        steps=steps,
+        delta=delta,
+        two_sided=two_sided,
         common=model == "common",
-    )  # fmt: skip
+    )
     if not found.converged:
         raise ValueError(
-            f"the {weight} selection model did not converge: its likelihood was still rising, at a mean of "
-            f"{sign * found.mu:.3g}, so these data do not fix its weights; give them (delta), or take another "
-            "weight function"
+            f"the {weight} selection model did not converge: its likelihood was still rising, at a"
+            f" mean of {sign * found.mu:.3g}, so these data do not fix its weights; give them"
+            " (delta), or take another weight function"
         )
     if math.isnan(found.se):
-        notes += ("no standard error: the data do not tell the mean from the selection; give the weights (delta)",)
+        notes += (
+            (
+                "no standard error: the data do not tell the mean from the selection; give the"
+                " weights (delta)"
+            ),
+        )
     if found.on_bound:
-        notes += (f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do not fix it",)
+        notes += (
+            (
+                f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do"
+                " not fix it"
+            ),
+        )
     half = float(normal_quantile((1 + level) / 2)) * found.se
     estimate = sign * found.mu
     return AdjustedEffect(
-        f"{weight} selection model", _selection_definition(weight, steps, two_sided, delta is not None, model),
-        estimate, found.se, estimate - half, estimate + half, k=data.k, level=level, effects=data.effects,
-        studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p), notes=notes,
-        parameters=_selection_parameters(found), references=_weight_papers(weight, delta is not None),
+        f"{weight} selection model",
+        _selection_definition(weight, steps, two_sided, delta is not None, model),
+        estimate,
+        found.se,
+        estimate - half,
+        estimate + half,
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p),
+        notes=notes,
+        parameters=_selection_parameters(found),
+        references=_weight_papers(weight, delta is not None),
         **unadjusted(data, tau2=0.0 if model == "common" else "ML", ci="wald", level=level),
-    )  # fmt: skip
+    )
 
 
-def _selection_definition(weight: str, steps: Sequence[float], two_sided: bool, given: bool, model: str) -> str:
-    words = f"steps at {wording.joined(f'{s:g}' for s in steps)}" if weight == "step" else f"{weight} function"
-    ends = "; level beyond p = 1e-5 and 1 - 1e-5, as in metafor" if weight in ("beta", "power") else ""
+def _selection_definition(
+    weight: str, steps: Sequence[float], two_sided: bool, given: bool, model: str
+) -> str:
+    words = (
+        f"steps at {wording.joined(f'{s:g}' for s in steps)}"
+        if weight == "step"
+        else f"{weight} function"
+    )
+    ends = (
+        "; level beyond p = 1e-5 and 1 - 1e-5, as in metafor" if weight in ("beta", "power") else ""
+    )
     return (
-        f"{words} of the {'two' if two_sided else 'one'}-sided p-value{ends}, maximum likelihood"
-        f"{', weights given' if given else ''}, {model}-effect{'s' if model == 'random' else ''} model, Wald interval"
+        f"{words} of the {'two' if two_sided else 'one'}-sided p-value{ends}, maximum"
+        f" likelihood{', weights given' if given else ''},"
+        f" {model}-effect{'s' if model == 'random' else ''} model, Wald interval"
     )
 
 
@@ -156,22 +197,36 @@ def _selection_parameters(found: selection.Selection) -> dict[str, float]:
     """What was estimated beside the mean, and the test of no selection."""
     weights = {f"delta_{i}": float(d) for i, d in enumerate(found.delta, start=1)}
     return {
-        "tau2": found.tau2, **weights, "log_likelihood": found.log_likelihood, "lrt": found.statistic,
-        "lrt_df": float(found.df), "lrt_p_value": found.p_value,
-    }  # fmt: skip
+        "tau2": found.tau2,
+        **weights,
+        "log_likelihood": found.log_likelihood,
+        "lrt": found.statistic,
+        "lrt_df": float(found.df),
+        "lrt_p_value": found.p_value,
+    }
 
 
 def _check_selection(
-    data: Trials, sign: float, weight: str, steps: Sequence[float], delta: Sequence[float] | None, two_sided: bool
+    data: Trials,
+    sign: float,
+    weight: str,
+    steps: Sequence[float],
+    delta: Sequence[float] | None,
+    two_sided: bool,
 ) -> None:
     """Steps, weights and p-values a selection model can work with."""
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
         p = np.asarray(special.ndtr(-z))
         checking.refuse_first(
-            (p <= 0) | (special.ndtr(z) <= 0), data.labels, lambda i: f"p-value is {p[i]:g}",
-            lambda i: f"z = {z[i]:.4g} and p cannot be told from {p[i]:g}; check the variance, or use weight=\"step\"",
-        )  # fmt: skip
+            (p <= 0) | (special.ndtr(z) <= 0),
+            data.labels,
+            lambda i: f"p-value is {p[i]:g}",
+            lambda i: (
+                f"z = {z[i]:.4g} and p cannot be told from {p[i]:g}; check the variance, or use"
+                ' weight="step"'
+            ),
+        )
         expected = len(FAMILIES[weight].neutral)
     else:
         expected = _check_steps(data, z, steps, two_sided, empty=delta is not None)
@@ -180,28 +235,39 @@ def _check_selection(
     given = np.asarray(delta, dtype=np.float64)
     if given.size != expected:
         raise ValueError(
-            f'delta must have {wording.number(expected, 0)} values for weight "{weight}": got {given.size}'
+            f'delta must have {wording.number(expected, 0)} values for weight "{weight}": got'
+            f" {given.size}"
         )
     if weight == "step" and (given[0] != 1 or not (given > 0).all()):
-        raise ValueError(f"delta must start with 1 and be positive: got {', '.join(f'{d:g}' for d in given)}")
+        raise ValueError(
+            f"delta must start with 1 and be positive: got {', '.join(f'{d:g}' for d in given)}"
+        )
     if not np.isfinite(given).all() or (given < 0).any():
         raise ValueError("delta must be finite and not negative")
 
 
-def _check_steps(data: Trials, z: FloatArray, steps: Sequence[float], two_sided: bool, *, empty: bool) -> int:
+def _check_steps(
+    data: Trials, z: FloatArray, steps: Sequence[float], two_sided: bool, *, empty: bool
+) -> int:
     """Steps that are ascending p-values and, unless weights are given, leave no interval without a study."""
     ends = np.asarray(steps, dtype=np.float64)
-    if ends.ndim != 1 or ends.size == 0 or not ((ends > 0) & (ends < 1)).all() or (np.diff(ends) <= 0).any():
+    if (
+        ends.ndim != 1
+        or ends.size == 0
+        or not ((ends > 0) & (ends < 1)).all()
+        or (np.diff(ends) <= 0).any()
+    ):
         raise ValueError(
-            f"steps must be ascending p-values strictly between 0 and 1: got {tuple(steps)}; e.g. (0.025, 0.5)"
+            f"steps must be ascending p-values strictly between 0 and 1: got {tuple(steps)}; e.g."
+            " (0.025, 0.5)"
         )
     inside = selection.step_counts(z, np.ones_like(z), tuple(steps), two_sided=two_sided)
     edges = [0.0, *map(float, ends), 1.0]
     hollow = [f"({edges[j]:g}, {edges[j + 1]:g}]" for j in np.flatnonzero(inside == 0)]
     if hollow and not empty:
         raise ValueError(
-            f"no study has a p-value in {wording.joined(hollow)}, so its weight cannot be estimated; leave the step "
-            "out, or give the weights (delta)"
+            f"no study has a p-value in {wording.joined(hollow)}, so its weight cannot be"
+            " estimated; leave the step out, or give the weights (delta)"
         )
     return int(ends.size + 1)
 
@@ -236,13 +302,13 @@ def copas(
     Returns
     -------
     BiasSensitivity
-        One row a probability, the first without selection; `values` has the estimate at the least selection that leaves
-        no asymmetry unexplained (p > 0.1).
+        One row a probability, the first without selection; `values` has the estimate at the least
+        selection that leaves no asymmetry unexplained (p > 0.1).
 
     References
     ----------
-    .. [1] Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat Methods Med Res
-       2001;10:251-265. https://doi.org/10.1177/096228020101000402
+    .. [1] Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat
+       Methods Med Res 2001;10:251-265. https://doi.org/10.1177/096228020101000402
 
     Examples
     --------
@@ -259,7 +325,9 @@ def copas(
     top = checking.proportion(published_smallest_se, "published_smallest_se")
     least_precise = _least_precise(published, top)
     require_trials(data.k, 3, "the Copas model")
-    notes = enough_trials(data.k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
+    notes = (
+        enough_trials(data.k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
+    )
     if np.ptp(data.v) <= 1e-12 * data.v.max():
         raise ValueError(
             f"the Copas model needs trials of different size: all {data.k} have the standard error "
@@ -273,12 +341,21 @@ def copas(
     table = _copas_table(data, curve, sign, level)
     values, sentence = _least_selection(data, table)
     definition = (
-        "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most precise trial published "
-        f"with probability {top:g}; residual p-value against a meta-regression on the standard error (metasens's "
-        "definition; its grid of gamma0 and gamma1 is another)"
+        "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most"
+        f" precise trial published with probability {top:g}; residual p-value against a"
+        " meta-regression on the standard error (metasens's definition; its grid of gamma0 and"
+        " gamma1 is another)"
     )
     return BiasSensitivity(
-        "Copas selection model", definition, values, table, (sentence,), data.k, data.effects, notes, (PAPERS["copas"],)
+        "Copas selection model",
+        definition,
+        values,
+        table,
+        (sentence,),
+        data.k,
+        data.effects,
+        notes,
+        (PAPERS["copas"],),
     )
 
 
@@ -289,8 +366,8 @@ def _least_precise(published: Sequence[float], top: float) -> list[float]:
         raise ValueError("published needs at least one probability, e.g. (0.9, 0.5)")
     if given[0] > top:
         raise ValueError(
-            f"published must not exceed published_smallest_se = {top:g}, the chance of the most precise trial: "
-            f"got {given[0]:g}"
+            f"published must not exceed published_smallest_se = {top:g}, the chance of the most"
+            f" precise trial: got {given[0]:g}"
         )
     return given
 
@@ -301,10 +378,18 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     chosen = table.iloc[int(quiet[0])] if quiet.size else table.iloc[-1]
     names = ("published", "estimate", "low", "high", "unpublished", "residual_p_value")
     values = {name: float(chosen[name]) for name in names}
-    said = "the least selection that leaves no asymmetry unexplained" if quiet.size else "the strongest selection tried"
-    return values, (
-        f"With {said} ({100 * values['published']:.0f} % of trials like the least precise published): "
-        f"{data.effects.scale.short} {wording.interval_text(values['estimate'], values['low'], values['high'])}."
+    said = (
+        "the least selection that leaves no asymmetry unexplained"
+        if quiet.size
+        else "the strongest selection tried"
+    )
+    return (
+        values,
+        (
+            f"With {said} ({100 * values['published']:.0f} % of trials like the least precise"
+            f" published): {data.effects.scale.short}"
+            f" {wording.interval_text(values['estimate'], values['low'], values['high'])}."
+        ),
     )
 
 
@@ -316,9 +401,17 @@ def _copas_table(data: Trials, curve: copas_model.Curve, sign: float, level: flo
     return pd.DataFrame(
         {
             "published": curve.published_largest_se,
-            "estimate": shown(estimate), "low": shown(estimate - half), "high": shown(estimate + half),
-            "y": estimate, "se": curve.se, "tau2": curve.tau2, "rho": curve.rho, "unpublished": curve.unpublished,
-            "residual_p_value": curve.residual_p_value, "log_likelihood": curve.log_likelihood,
-            "gamma0": curve.gamma0, "gamma1": curve.gamma1,
+            "estimate": shown(estimate),
+            "low": shown(estimate - half),
+            "high": shown(estimate + half),
+            "y": estimate,
+            "se": curve.se,
+            "tau2": curve.tau2,
+            "rho": curve.rho,
+            "unpublished": curve.unpublished,
+            "residual_p_value": curve.residual_p_value,
+            "log_likelihood": curve.log_likelihood,
+            "gamma0": curve.gamma0,
+            "gamma1": curve.gamma1,
         }
-    )  # fmt: skip
+    )

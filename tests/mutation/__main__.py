@@ -4,8 +4,9 @@
     python -m tests.mutation tau2 intervals      of these modules
     python -m tests.mutation --sample 40         a sample of each
 
-Every verdict goes to a log at once; what a test has noticed is not tried again, so a run that was stopped goes on where
-it was. Needs a system that can fork. Takes minutes: the README beside this file holds the last result.
+Every verdict goes to a log at once; what a test has noticed is not tried again, so a run that was
+stopped goes on where it was. Needs a system that can fork. Takes minutes: the README beside this
+file holds the last result.
 """
 
 from __future__ import annotations
@@ -31,9 +32,15 @@ SUITES = {
     "intervals": ("tests/test_intervals.py", "tests/test_combining.py"),
     "weighting": ("tests/test_weighting.py", "tests/test_tau2.py"),
     "variance_likelihood": ("tests/test_variance_likelihood.py", "tests/test_tau2.py"),
-    "likelihood_search": ("tests/test_likelihood_search.py", "tests/test_variance_likelihood.py", "tests/test_tau2.py"),
+    "likelihood_search": (
+        "tests/test_likelihood_search.py",
+        "tests/test_variance_likelihood.py",
+        "tests/test_tau2.py",
+    ),
 }
-REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is imported before pytest starts
+REWRITING = (  # hypothesis is imported before pytest starts
+    "ignore::pytest.PytestAssertRewriteWarning"
+)
 # Few examples, always the same ones, and no shrinking: a failure is wanted, not the smallest one.
 QUICK = settings(
     max_examples=25,
@@ -47,21 +54,40 @@ QUICK = settings(
 
 def examined(module: str, sample: int | None, processes: int, log: Path) -> None:
     """Examine the mutants of one module that the log does not know yet, and count all that it knows."""
-    everything = list(mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8")))
-    chosen = everything if sample is None else random.Random(1).sample(everything, min(sample, len(everything)))
+    everything = list(
+        mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8"))
+    )
+    chosen = (
+        everything
+        if sample is None
+        else random.Random(1).sample(everything, min(sample, len(everything)))
+    )
     noticed = {name for name, killer in _known(log).items() if killer != NOBODY}
     rest = [mutant for mutant in chosen if _name(module, mutant) not in noticed]
     if rest:
         verdict = partial(_record, log, module)
-        options = ["-q", "--no-header", "-p", "no:cacheprovider", "--hypothesis-profile=quick", "-W", REWRITING]
-        pytest.main([*options, *SUITES[module]], plugins=[Examination(module, rest, processes, verdict)])
+        options = [
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            "--hypothesis-profile=quick",
+            "-W",
+            REWRITING,
+        ]
+        pytest.main(
+            [*options, *SUITES[module]], plugins=[Examination(module, rest, processes, verdict)]
+        )
     known = _known(log)
     found = {mutant: known[name] for mutant in chosen if (name := _name(module, mutant)) in known}
     for mutant, killer in found.items():
         if killer == NOBODY:
             print(f"  survives: {module}.py:{mutant.line}  {mutant.change}")
     survivors = Counter(found.values())[NOBODY]
-    print(f"{module}: {len(found)} of {len(everything)} mutants examined, {survivors} survive", flush=True)
+    print(
+        f"{module}: {len(found)} of {len(everything)} mutants examined, {survivors} survive",
+        flush=True,
+    )
 
 
 def _name(module: str, mutant: Mutant) -> str:
@@ -86,7 +112,9 @@ def _known(log: Path) -> dict[str, str]:
 def main() -> None:
     """Read the command line and look at every module asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("modules", nargs="*", default=list(SUITES), metavar="module", help=", ".join(SUITES))
+    parser.add_argument(
+        "modules", nargs="*", default=list(SUITES), metavar="module", help=", ".join(SUITES)
+    )
     parser.add_argument("--sample", type=int, help="mutants of each module; all of them by default")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--log", type=Path, default=ROOT / ".mutation.log")

@@ -19,7 +19,10 @@ from _pytest.runner import runtestprotocol
 from tests.mutation.in_place import put_in_place
 from tests.mutation.mutants import Mutant
 
-PATIENCE = 2.0, 10.0  # seconds of processor time for one test, and times what it takes: a mutant that hangs is noticed
+PATIENCE = (
+    2.0,
+    10.0,
+)  # seconds of processor time for one test, and times what it takes: a mutant that hangs is noticed
 BYTES = 8 << 30  # of address space: so is one that asks for everything
 HANGS, NOBODY = "out of time or memory", ""
 
@@ -27,7 +30,13 @@ HANGS, NOBODY = "out of time or memory", ""
 class Examination:
     """A pytest plugin: the tests run not once but against every mutant, until one fails; quick and keen ones first."""
 
-    def __init__(self, module: str, mutants: list[Mutant], processes: int, verdict: Callable[[Mutant, str], None]):
+    def __init__(
+        self,
+        module: str,
+        mutants: list[Mutant],
+        processes: int,
+        verdict: Callable[[Mutant, str], None],
+    ):
         self.module = getattr(importlib.import_module("kapmeta.core"), module)
         self.mutants, self.processes, self.verdict = mutants, processes, verdict
         self.kills: Counter[str] = Counter()
@@ -38,7 +47,9 @@ class Examination:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Take the place of pytest's own loop."""
         self.seconds = _seconds(session.items)
-        unmutated = Mutant(0, "unmutated", Path(str(self.module.__file__)).read_text(encoding="utf-8"))
+        unmutated = Mutant(
+            0, "unmutated", Path(str(self.module.__file__)).read_text(encoding="utf-8")
+        )
         gc.freeze()  # what the forks share stays shared
         for mutant in (unmutated, *self.mutants):
             while len(self.running) >= self.processes:
@@ -69,7 +80,9 @@ class Examination:
             return f"import: {error}"
         for item, after in zip_longest(items, items[1:]):
             # when the time is up the process ends
-            signal.setitimer(signal.ITIMER_PROF, PATIENCE[0] + PATIENCE[1] * self.seconds[item.nodeid])
+            signal.setitimer(
+                signal.ITIMER_PROF, PATIENCE[0] + PATIENCE[1] * self.seconds[item.nodeid]
+            )
             if not _passes(item, after):
                 return item.nodeid
         return NOBODY

@@ -25,7 +25,11 @@ def put_in_place(module: ModuleType, source: str) -> None:
 def _replace(old: object, new: object) -> None:
     """Code and defaults of `old`, whatever refers to it, become those of `new`; so do its methods and what it wraps."""
     if isinstance(old, FunctionType) and isinstance(new, FunctionType):
-        old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+        old.__code__, old.__defaults__, old.__kwdefaults__ = (
+            new.__code__,
+            new.__defaults__,
+            new.__kwdefaults__,
+        )
     elif isinstance(old, type):
         for name, member in vars(new).items():
             _replace(vars(old).get(name), member)

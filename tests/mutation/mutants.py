@@ -50,7 +50,11 @@ def mutants(source: str) -> Iterator[Mutant]:
             other = copy.deepcopy(tree)
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
             setattr(target, field, value)
-            yield Mutant(getattr(node, "lineno", 0), f"{_line(node)}  ->  {_line(target)}", ast.unparse(other))
+            yield Mutant(
+                getattr(node, "lineno", 0),
+                f"{_line(node)}  ->  {_line(target)}",
+                ast.unparse(other),
+            )
         for field, place, step in _steps(node):
             other = copy.deepcopy(tree)
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
@@ -70,7 +74,11 @@ def _line(node: ast.AST) -> str:
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
     """Every change of one node: which of its fields becomes what."""
-    if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in OPERATORS and not _text(node):
+    if (
+        isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp)
+        and type(node.op) in OPERATORS
+        and not _text(node)
+    ):
         yield "op", OPERATORS[type(node.op)]()
     elif isinstance(node, ast.Compare):
         for i, op in enumerate(node.ops):
@@ -94,7 +102,9 @@ def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
         block = getattr(node, field, None)
         for place, step in enumerate(block if isinstance(block, list) else ()):
             call = isinstance(step, ast.Expr) and isinstance(step.value, ast.Call)
-            into = isinstance(step, ast.Assign) and any(isinstance(n, ast.Subscript) for n in step.targets)
+            into = isinstance(step, ast.Assign) and any(
+                isinstance(n, ast.Subscript) for n in step.targets
+            )
             if call or into or isinstance(step, ast.AugAssign):
                 yield field, place, step
 
@@ -102,7 +112,8 @@ def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
 def _text(node: ast.BinOp | ast.AugAssign | ast.BoolOp) -> bool:
     """Whether the operator joins texts, which are no numbers."""
     texts = (
-        isinstance(n, ast.JoinedStr) or (isinstance(n, ast.Constant) and (n.value is None or isinstance(n.value, str)))
+        isinstance(n, ast.JoinedStr)
+        or (isinstance(n, ast.Constant) and (n.value is None or isinstance(n.value, str)))
         for n in ast.walk(node)
     )
     return any(texts)

@@ -1,13 +1,16 @@
-"""Posterior of random effects on likelihood curves: no correction for zeros, no sampling, two-dimensional sums.
+"""Posterior of random effects on likelihood curves: no correction for zeros, no sampling,
+two-dimensional sums.
 
-At each point in tau (those of the prior, `kapmeta.core.bayes.priors`) the mean has its own equally spaced points, wide
-enough to hold all of its posterior. All integrands are smooth and vanish at the ends, so the sums converge
-exponentially; between the points the distribution functions are integrals of sinc interpolants [1]_.
+At each point in tau (those of the prior, `kapmeta.core.bayes.priors`) the mean has its own equally
+spaced points, wide enough to hold all of its posterior. All integrands are smooth and vanish at the
+ends, so the sums converge exponentially; between the points the distribution functions are
+integrals of sinc interpolants [1]_.
 
 References
 ----------
-.. [1] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev 1981;23:165-224.
-.. [2] Günhan BK, Röver C, Friede T. Random-effects meta-analysis of few studies involving rare events. Res Synth
+.. [1] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev
+1981;23:165-224. .. [2] Günhan BK, Röver C, Friede T. Random-effects meta-analysis of few studies
+involving rare events. Res Synth
    Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
 """
 
@@ -29,8 +32,11 @@ from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
 from kapmeta.core.numerics.arrays import FloatArray
 
 _POINTS = 72  # of the mean at each tau, or more where
-_COARSEST = 0.65  # they would lie further apart than this, in units of max(1, tau): log ratios rise in steps of 1
-_LOOKS = np.sinh(np.linspace(-4.5, 4.5, 37)) / 1.5  # where the mean is first looked for, in units of its rough sd
+# they would lie further apart than this, in units of max(1, tau): log ratios rise in steps of 1
+_COARSEST = 0.65
+_LOOKS = (
+    np.sinh(np.linspace(-4.5, 4.5, 37)) / 1.5
+)  # where the mean is first looked for, in units of its rough sd
 _THINNED = 3  # of the points in tau, one in so many is looked at first
 _DEEPEST = 30.0  # what lies this far below the top, in log units, is left out
 _HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(12)
@@ -69,7 +75,9 @@ class Scattered(NamedTuple):
         return np.asarray(special.ndtr((x - self.place[rows]) / self.sd[rows]) @ self.weight[rows])
 
     def _sinc_area(self, x: FloatArray, rows: npt.NDArray[np.bool_]) -> FloatArray:
-        return np.asarray((0.5 + sinc_step((x - self.place[rows]) / self.step[rows])) @ self.weight[rows])
+        return np.asarray(
+            (0.5 + sinc_step((x - self.place[rows]) / self.step[rows])) @ self.weight[rows]
+        )
 
     def density(self, x: npt.ArrayLike) -> FloatArray:
         """Density at each element of `x`; not negative."""
@@ -77,7 +85,9 @@ class Scattered(NamedTuple):
         smooth = self.sd > 0
         z = (x - self.place[smooth]) / self.sd[smooth]
         with np.errstate(under="ignore"):
-            found = np.exp(-z * z / 2) @ (self.weight[smooth] / self.sd[smooth] / math.sqrt(2 * math.pi))
+            found = np.exp(-z * z / 2) @ (
+                self.weight[smooth] / self.sd[smooth] / math.sqrt(2 * math.pi)
+            )
         found = found + np.sinc((x - self.place[~smooth]) / self.step[~smooth]) @ (
             self.weight[~smooth] / self.step[~smooth]
         )
@@ -126,7 +136,9 @@ class BinomialNormal(NamedTuple):
 
 
 def binomial_normal(
-    studies: Sequence[Tabulated], prior: TauPrior, mu_prior: tuple[float, float] | None = (0.0, 2.82)
+    studies: Sequence[Tabulated],
+    prior: TauPrior,
+    mu_prior: tuple[float, float] | None = (0.0, 2.82),
 ) -> BinomialNormal:
     """Posterior of mean and tau when each study has its own likelihood curve.
 
@@ -150,7 +162,8 @@ def binomial_normal(
 
     References
     ----------
-    .. [1] Günhan BK, Röver C, Friede T. Res Synth Methods 2020;11:74-90. https://doi.org/10.1002/jrsm.1370
+    .. [1] Günhan BK, Röver C, Friede T. Res Synth Methods 2020;11:74-90.
+       https://doi.org/10.1002/jrsm.1370
     """
     informative = [s for s in studies if s.informative]
     _refuse_improper(studies, informative, prior, mu_prior)
@@ -174,7 +187,9 @@ def binomial_normal(
     bounded = sum(s.plateau == (0.0, 0.0) for s in informative)
     tail = FAMILIES[prior.family].tail + bounded - (mu_prior is None)
     log_marginal = total + sum(s.top for s in studies)
-    return BinomialNormal(points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each, tail)
+    return BinomialNormal(
+        points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each, tail
+    )
 
 
 def _refuse_improper(
@@ -188,13 +203,14 @@ def _refuse_improper(
         falls_left, falls_right = sides(studies)
         if not (falls_left and falls_right):
             raise ValueError(
-                "the posterior is improper: every table's likelihood rises without end to one side, so a flat prior of "
-                "mu leaves no distribution; give a normal prior, e.g. mu_prior=(0, 2.82)"
+                "the posterior is improper: every table's likelihood rises without end to one side,"
+                " so a flat prior of mu leaves no distribution; give a normal prior, e.g."
+                " mu_prior=(0, 2.82)"
             )
     if not prior.proper and bounded - (mu_prior is None) < 2:
         raise ValueError(
-            "the posterior is improper: too few tables bound tau from above for its flat prior; give a proper prior, "
-            "e.g. tau_prior=half_normal(0.5)"
+            "the posterior is improper: too few tables bound tau from above for its flat prior;"
+            " give a proper prior, e.g. tau_prior=half_normal(0.5)"
         )
 
 
@@ -223,7 +239,9 @@ def _reach(
     while True:
         mu = place + rough[:, None] * looks
         at_tau = np.broadcast_to(tau[:, None], mu.shape)
-        seen = sum((_study_surface(s, mu, at_tau) for s in informative), _log_mu_prior(mu, mu_prior))
+        seen = sum(
+            (_study_surface(s, mu, at_tau) for s in informative), _log_mu_prior(mu, mu_prior)
+        )
         seen = seen + points.log_weight[some][:, None] + np.log(rough)[:, None]
         inside = seen > seen.max(-1, keepdims=True) - _DEEPEST
         matters = seen.max(-1) > seen.max() - _DEEPEST
@@ -237,7 +255,11 @@ def _reach(
     after = np.searchsorted(some, np.arange(points.tau.size))
     before = np.maximum(after - (some[after] != np.arange(points.tau.size)), 0)
     keep = np.flatnonzero(matters[after] | matters[before])
-    return keep, np.minimum(low[after], low[before])[keep], np.maximum(high[after], high[before])[keep]
+    return (
+        keep,
+        np.minimum(low[after], low[before])[keep],
+        np.maximum(high[after], high[before])[keep],
+    )
 
 
 def mean_effect(fit: BinomialNormal) -> Scattered:
@@ -254,8 +276,12 @@ def new_effect(fit: BinomialNormal) -> Scattered:
     mu, tau, step = fit.mu[~wide], fit.tau[~wide], fit.step[~wide]
     place = mu[:, :, None] + tau[:, None, None] * _HERMITE
     weight = fit.weight[~wide][:, :, None] * _HERMITE_WEIGHT
-    parts.append((place, weight, np.zeros(place.shape), np.broadcast_to(step[:, None, None], place.shape)))
-    return _lumped(*(np.concatenate([part.ravel() for part in group]) for group in zip(*parts, strict=True)))
+    parts.append(
+        (place, weight, np.zeros(place.shape), np.broadcast_to(step[:, None, None], place.shape))
+    )
+    return _lumped(
+        *(np.concatenate([part.ravel() for part in group]) for group in zip(*parts, strict=True))
+    )
 
 
 def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> Scattered:
@@ -267,16 +293,24 @@ def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> S
     far = (mu + 9 * tau)[wide].max(initial=0.0), (mu - 9 * tau)[wide].min(initial=0.0)
     theta, values = extended(study, float(far[1]), float(far[0]))
     exponent = values.loglik - 0.5 * ((theta - mu[wide][:, None]) / tau[wide][:, None]) ** 2
-    exponent += (np.log(weight[wide].clip(1e-300)) - own[wide] - np.log(tau[wide] * math.sqrt(2 * math.pi)))[:, None]
+    exponent += (
+        np.log(weight[wide].clip(1e-300)) - own[wide] - np.log(tau[wide] * math.sqrt(2 * math.pi))
+    )[:, None]
     on_points = np.exp(exponent).sum(0) * study.step
     parts = [(theta, on_points, np.zeros(theta.size), np.full(theta.size, study.step))]
     if not wide.all():
         place = mu[~wide][:, None] + tau[~wide][:, None] * _HERMITE
-        curve = study.curve(study.table, place.reshape(1, -1)).loglik.reshape(place.shape) - study.top
+        curve = (
+            study.curve(study.table, place.reshape(1, -1)).loglik.reshape(place.shape) - study.top
+        )
         share = np.exp(curve - own[~wide][:, None]) * _HERMITE_WEIGHT * weight[~wide][:, None]
         step = np.broadcast_to(fit.step[:, None], mu.shape)[~wide]
-        parts.append((place, share, np.zeros(place.shape), np.broadcast_to(step[:, None], place.shape)))
-    return _lumped(*(np.concatenate([part.ravel() for part in group]) for group in zip(*parts, strict=True)))
+        parts.append(
+            (place, share, np.zeros(place.shape), np.broadcast_to(step[:, None], place.shape))
+        )
+    return _lumped(
+        *(np.concatenate([part.ravel() for part in group]) for group in zip(*parts, strict=True))
+    )
 
 
 def _lumped(place: FloatArray, weight: FloatArray, sd: FloatArray, step: FloatArray) -> Scattered:
@@ -293,8 +327,12 @@ def bayes_factor_no_heterogeneity(
     """Bayes factor of ``tau = 0`` against the prior of tau."""
     informative = [s for s in studies if s.informative]
     mu, zero = fit.mu[0], np.zeros(fit.mu.shape[1])
-    log_terms = sum((study_log_likelihood(s, mu, zero) for s in informative), _log_mu_prior(mu, mu_prior))
-    at_zero = float(special.logsumexp(log_terms)) + math.log(fit.step[0]) + sum(s.top for s in studies)
+    log_terms = sum(
+        (study_log_likelihood(s, mu, zero) for s in informative), _log_mu_prior(mu, mu_prior)
+    )
+    at_zero = (
+        float(special.logsumexp(log_terms)) + math.log(fit.step[0]) + sum(s.top for s in studies)
+    )
     return math.exp(at_zero - fit.log_marginal)
 
 
@@ -310,4 +348,6 @@ def tau_moments(fit: BinomialNormal) -> tuple[float, float]:
     mean = float((fit.tau_weight * fit.tau).sum())
     with np.errstate(over="ignore"):
         variance = float((fit.tau_weight * (fit.tau - mean) ** 2).sum())
-    return mean if fit.tail - 1 > 1 else math.inf, math.sqrt(variance) if fit.tail - 2 > 1 else math.inf
+    return mean if fit.tail - 1 > 1 else math.inf, (
+        math.sqrt(variance) if fit.tail - 2 > 1 else math.inf
+    )

@@ -1,14 +1,17 @@
-"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, for whole batches at once.
+"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, for whole
+batches at once.
 
-Given tau everything is normal, so the mean, a new study's effect and the effects of the studies have posteriors
-that are mixtures of normal distributions over tau [1]_. The points in tau come from the prior
-(`kapmeta.core.bayes.priors`), and the sums over them converge exponentially: no grid of bins, no sampling.
+Given tau everything is normal, so the mean, a new study's effect and the effects of the studies
+have posteriors that are mixtures of normal distributions over tau [1]_. The points in tau come from
+the prior (`kapmeta.core.bayes.priors`), and the sums over them converge exponentially: no grid of
+bins, no sampling.
 
 References
 ----------
-.. [1] Röver C, Friede T. Discrete approximation of a mixture distribution via restricted divergence. J Comput Graph
-   Stat 2017;26:217-222. https://doi.org/10.1080/10618600.2016.1276840
-.. [2] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev 1981;23:165-224.
+.. [1] Röver C, Friede T. Discrete approximation of a mixture distribution via restricted
+   divergence. J Comput Graph Stat 2017;26:217-222. https://doi.org/10.1080/10618600.2016.1276840
+.. [2] Stenger F. Numerical methods based on Whittaker cardinal, or sinc functions. SIAM Rev
+   1981;23:165-224.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ class Mixture(NamedTuple):
         """Density at `x` of shape (...)."""
         z = (np.asarray(x, dtype=np.float64)[..., None] - self.mean) / self.sd
         with np.errstate(under="ignore"):
-            return np.asarray((self.weight * np.exp(-z * z / 2) / self.sd).sum(-1) / math.sqrt(2 * math.pi))
+            return np.asarray(
+                (self.weight * np.exp(-z * z / 2) / self.sd).sum(-1) / math.sqrt(2 * math.pi)
+            )
 
     def quantile(self, p: npt.ArrayLike) -> FloatArray:
         """Quantiles at the probabilities `p`, shape (..., len(p)), by Newton steps kept inside a shrinking bracket."""
@@ -89,7 +94,9 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
         # the area cannot be told from its target any more, or the step is below what changes it
         at_root = np.abs(excess) <= 4 * _EPSILON * target
         x[active] = np.where(at_root, here, after)
-        small = np.abs(after - here) <= 8 * _EPSILON * (np.abs(after) + target / np.maximum(density, 1e-300))
+        small = np.abs(after - here) <= 8 * _EPSILON * (
+            np.abs(after) + target / np.maximum(density, 1e-300)
+        )
         moved = ~at_root & ~small
         if not moved.any():
             break
@@ -131,7 +138,10 @@ class NormalNormal(NamedTuple):
 
 
 def _given_tau(
-    y: FloatArray, v: FloatArray, tau: FloatArray, mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None
+    y: FloatArray,
+    v: FloatArray,
+    tau: FloatArray,
+    mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean and sd of mu given tau, and log p(y | tau), at tau of shape (..., n)."""
     there = v < np.inf
@@ -171,24 +181,26 @@ def normal_normal(
     y, v : array_like, shape (..., k)
         Estimates and sampling variances; ``v = inf`` marks an absent study.
     prior : TauPrior
-        Prior of tau; its parameters broadcast with the leading shape, so a batch may be one of priors.
+        Prior of tau; its parameters broadcast with the leading shape, so a batch may be one of
+        priors.
     mu_prior : (mean, sd), optional
         Normal prior of mu; flat by default. Arrays broadcast with the leading shape.
 
     Returns
     -------
     NormalNormal
-        With an improper posterior (fewer than three studies and the flat prior of tau) the weights are nan.
+        With an improper posterior (fewer than three studies and the flat prior of tau) the weights
+        are nan.
 
     Notes
     -----
-    With a flat prior of mu the marginal likelihood is defined up to a constant and serves to compare values of tau
-    only.
+    With a flat prior of mu the marginal likelihood is defined up to a constant and serves to
+    compare values of tau only.
 
     References
     ----------
-    .. [1] Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6).
-       https://doi.org/10.18637/jss.v093.i06
+    .. [1] Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat
+       Softw 2020;93(6). https://doi.org/10.18637/jss.v093.i06
 
     Examples
     --------
@@ -207,7 +219,9 @@ def normal_normal(
     proper = tail > 1
     weight = np.where(proper[..., None], weight, np.nan)
     log_marginal = np.where(proper, log_marginal, np.nan)
-    return NormalNormal(points, weight, mean, sd, log_marginal, log_likelihood, tail, mu_prior is None)
+    return NormalNormal(
+        points, weight, mean, sd, log_marginal, log_likelihood, tail, mu_prior is None
+    )
 
 
 def mean_effect(fit: NormalNormal) -> Mixture:
@@ -227,10 +241,14 @@ def study_effects(fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixt
     mean, sd = fit.mean[..., None, :], fit.sd[..., None, :]
     there = (v < np.inf)[..., None]
     finite = np.where(there, v[..., None], 1.0)
-    share = np.where(there, tau2 / (tau2 + finite), 1.0)  # of the study's own estimate; no division by tau
+    share = np.where(
+        there, tau2 / (tau2 + finite), 1.0
+    )  # of the study's own estimate; no division by tau
     own = np.where(there, share * y[..., None], mean)
     mean = np.where(there, own + (1 - share) * mean, mean)
-    spread = np.where(there, np.sqrt(share * finite + ((1 - share) * sd) ** 2), np.sqrt(sd**2 + tau2))
+    spread = np.where(
+        there, np.sqrt(share * finite + ((1 - share) * sd) ** 2), np.sqrt(sd**2 + tau2)
+    )
     return Mixture(np.broadcast_to(fit.weight[..., None, :], mean.shape), mean, spread)
 
 
@@ -262,16 +280,18 @@ def new_sd(fit: NormalNormal) -> FloatArray:
 
 
 def updated(belief: Mixture, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
-    """Posterior of an effect that was believed to follow `belief` before its estimate `y` with variance `v` was seen.
+    """Posterior of an effect that was believed to follow `belief` before its estimate `y` with
+    variance `v` was seen.
 
-    With the effect in a new study as belief this is the meta-analytic-predictive borrowing of [1]_; mix a wide normal
-    into the belief (`robust`) so that data in conflict with it are not drawn to it.
+    With the effect in a new study as belief this is the meta-analytic-predictive borrowing of [1]_;
+    mix a wide normal into the belief (`robust`) so that data in conflict with it are not drawn to
+    it.
 
     References
     ----------
-    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B. Robust
-       meta-analytic-predictive priors in clinical trials with historical control information. Biometrics
-       2014;70:1023-1032.
+    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
+       Robust meta-analytic-predictive priors in clinical trials with historical control
+       information. Biometrics 2014;70:1023-1032.
     """
     y, v = (np.asarray(part, dtype=np.float64)[..., None] for part in (y, v))
     total = belief.sd**2 + v
@@ -318,8 +338,9 @@ def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:
 def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
     """Posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
 
-    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it is known at the
-    points by one matrix product, and the crossing found there is refined by Newton steps.
+    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it
+    is known at the points by one matrix product, and the crossing found there is refined by Newton
+    steps.
     """
     p = np.atleast_1d(np.asarray(p, dtype=np.float64))
     n = fit.weight.shape[-1]
@@ -338,7 +359,10 @@ def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
 
 
 def bayes_factor_no_heterogeneity(
-    fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike, mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None
+    fit: NormalNormal,
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> FloatArray:
     """Bayes factor of ``tau = 0`` against the prior of tau; above 1 speaks for no heterogeneity."""
     y, v = present(y, v)
@@ -349,12 +373,13 @@ def bayes_factor_no_heterogeneity(
 def bayes_factor_no_effect(
     fit: NormalNormal, mu_prior: tuple[npt.ArrayLike, npt.ArrayLike], null: npt.ArrayLike = 0.0
 ) -> FloatArray:
-    """Bayes factor of ``mu = null`` against its normal prior: the ratio of posterior to prior density there [1]_.
+    """Bayes factor of ``mu = null`` against its normal prior: the ratio of posterior to prior
+    density there [1]_.
 
     References
     ----------
-    .. [1] Dickey JM. The weighted likelihood ratio, linear hypotheses on normal location parameters. Ann Math Stat
-       1971;42:204-223.
+    .. [1] Dickey JM. The weighted likelihood ratio, linear hypotheses on normal location
+       parameters. Ann Math Stat 1971;42:204-223.
     """
     m0, s0 = (np.asarray(part, dtype=np.float64) for part in mu_prior)
     z = (np.asarray(null) - m0) / s0

@@ -1,21 +1,23 @@
-"""Prior distributions of the between-study standard deviation, with the points at which to integrate over them.
+"""Prior distributions of the between-study standard deviation, with the points at which to
+integrate over them.
 
-Each prior brings a coordinate w in which the integrals over tau that a random-effects model needs are sums over equally
-spaced points. The integrands are analytic in w and vanish at both ends, so the error of the plain
-sum falls exponentially with the number of points [4]_.
+Each prior brings a coordinate w in which the integrals over tau that a random-effects model needs
+are sums over equally spaced points. The integrands are analytic in w and vanish at both ends, so
+the error of the plain sum falls exponentially with the number of points [4]_.
 
 References
 ----------
-.. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Predicting the extent of heterogeneity in meta-analysis,
-   using empirical data from the Cochrane Database of Systematic Reviews. Int J Epidemiol 2012;41:818-827.
-   https://doi.org/10.1093/ije/dys041
-.. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Predictive distributions for between-study heterogeneity
-   and simple methods for their application in Bayesian meta-analysis. Stat Med 2015;34:984-998.
-   https://doi.org/10.1002/sim.6381
-.. [3] Rhodes KM, Turner RM, Higgins JPT. Predictive distributions were developed for the extent of heterogeneity in
-   meta-analyses of continuous outcome data. J Clin Epidemiol 2015;68:52-60.
+.. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Predicting the extent of
+   heterogeneity in meta-analysis, using empirical data from the Cochrane Database of Systematic
+   Reviews. Int J Epidemiol 2012;41:818-827. https://doi.org/10.1093/ije/dys041
+.. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Predictive distributions for
+   between-study heterogeneity and simple methods for their application in Bayesian meta-analysis.
+   Stat Med 2015;34:984-998. https://doi.org/10.1002/sim.6381
+.. [3] Rhodes KM, Turner RM, Higgins JPT. Predictive distributions were developed for the extent of
+   heterogeneity in meta-analyses of continuous outcome data. J Clin Epidemiol 2015;68:52-60.
    https://doi.org/10.1016/j.jclinepi.2014.08.012
-.. [4] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev 2014;56:385-458.
+.. [4] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev
+   2014;56:385-458.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 class TauPrior(NamedTuple):
     """A prior of tau: a family of `FAMILIES` and its parameters, which may be arrays over a batch.
 
-    Made by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or `rhodes`.
+    Made by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or
+    `rhodes`.
     """
 
     family: str
@@ -71,18 +74,23 @@ class Nodes(NamedTuple):
     @property
     def w(self) -> FloatArray:
         """The coordinate of the points, shape (..., points)."""
-        return np.asarray(self.first[..., None] + self.step[..., None] * np.arange(self.tau.shape[-1]))
+        return np.asarray(
+            self.first[..., None] + self.step[..., None] * np.arange(self.tau.shape[-1])
+        )
 
 
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
-        raise ValueError(f"{name} must be {'a positive' if positive else 'a'} number: got {value!r}")
+        raise ValueError(
+            f"{name} must be {'a positive' if positive else 'a'} number: got {value!r}"
+        )
     return array
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
-    """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect model.
+    """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect
+    model.
 
     The default for ratios: 0.5 leaves large heterogeneity possible and implausible.
 
@@ -105,7 +113,8 @@ def half_normal(scale: npt.ArrayLike) -> TauPrior:
 
 
 def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
-    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments infinite.
+    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments
+    infinite.
 
     Parameters
     ----------
@@ -175,12 +184,18 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
     >>> log_normal(-2.13, 1.58).name
     'log-normal(-2.13, 1.58)'
     """
-    return TauPrior("log-normal", (_parameter(mean, "mean", positive=False), _parameter(sd, "sd")), origin)
+    return TauPrior(
+        "log-normal", (_parameter(mean, "mean", positive=False), _parameter(sd, "sd")), origin
+    )
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """``ln(tau^2) = location + scale t`` with t on 5 degrees of freedom."""
-    return TauPrior("log-t5", (_parameter(location, "location", positive=False), _parameter(scale, "scale")), origin)
+    return TauPrior(
+        "log-t5",
+        (_parameter(location, "location", positive=False), _parameter(scale, "scale")),
+        origin,
+    )
 
 
 TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
@@ -221,18 +236,23 @@ RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 """Location and scale of ``ln(tau^2)``, t on 5 degrees of freedom, of standardised mean differences [3]_."""
 
 
-def _row(table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str) -> tuple[float, float]:
+def _row(
+    table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
+) -> tuple[float, float]:
     try:
         return table[outcome, comparison]
     except KeyError:
         known = "; ".join(f"{o}, {c}" for o, c in table)
-        raise ValueError(f'no empirical prior for "{outcome}", "{comparison}"; the table has: {known}') from None
+        raise ValueError(
+            f'no empirical prior for "{outcome}", "{comparison}"; the table has: {known}'
+        ) from None
 
 
 def turner(outcome: str = "subjective", comparison: str = "pharmacological v placebo") -> TauPrior:
     """Empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
 
-    For log odds ratios; for log risk ratios of common events it is cautious, and no table of this quality exists.
+    For log odds ratios; for log risk ratios of common events it is cautious, and no table of this
+    quality exists.
 
     Parameters
     ----------
@@ -260,8 +280,11 @@ def turner(outcome: str = "subjective", comparison: str = "pharmacological v pla
     return log_normal(mean, sd, origin=f"Turner, {outcome}, {comparison}")
 
 
-def rhodes(outcome: str = "mental health", comparison: str = "pharmacological v placebo") -> TauPrior:
-    """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of `RHODES_2015`.
+def rhodes(
+    outcome: str = "mental health", comparison: str = "pharmacological v placebo"
+) -> TauPrior:
+    """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of
+    `RHODES_2015`.
 
     Not for ratios; see `turner`.
 
@@ -306,9 +329,13 @@ def _last(parameter: FloatArray) -> FloatArray:
     return np.asarray(parameter)[..., None]
 
 
-def _spaced(first: npt.ArrayLike, last: npt.ArrayLike, points: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _spaced(
+    first: npt.ArrayLike, last: npt.ArrayLike, points: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First point, step and all points between `first` and `last`, shapes (...), (...) and (..., points)."""
-    first, last = np.broadcast_arrays(np.asarray(first, dtype=np.float64), np.asarray(last, dtype=np.float64))
+    first, last = np.broadcast_arrays(
+        np.asarray(first, dtype=np.float64), np.asarray(last, dtype=np.float64)
+    )
     step = (last - first) / (points - 1)
     return first, step, first[..., None] + step[..., None] * np.arange(points)
 
@@ -321,20 +348,32 @@ def _onset(w: FloatArray) -> FloatArray:
 
 def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
     """First point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
-    first, step, w = _spaced(np.full(unit.shape, _START), np.log(np.asarray(reach) / unit) + 0.1, points)
+    first, step, w = _spaced(
+        np.full(unit.shape, _START), np.log(np.asarray(reach) / unit) + 0.1, points
+    )
     log_weight = np.log(_last(unit) * _last(step)) + w - np.exp(-w) + np.log1p(np.exp(-w))
     return first, step, _last(unit) * _onset(w), log_weight
 
 
 def _scaled_nodes(
-    scale: FloatArray, finest: FloatArray, reach: float, log_density: Callable[[FloatArray], FloatArray], points: int
+    scale: FloatArray,
+    finest: FloatArray,
+    reach: float,
+    log_density: Callable[[FloatArray], FloatArray],
+    points: int,
 ) -> Nodes:
     """Nodes of a density of ``tau / scale``; the points near 0 lie as close as the most precise study asks for."""
     with np.errstate(divide="ignore"):
         unit = np.minimum(finest / scale, 1.0)
     first, step, z, log_weight = _exponential(unit, reach, points)
     scale = np.broadcast_to(scale, unit.shape)
-    return Nodes(_last(scale) * z, log_density(z) + log_weight, step, first, lambda w: _last(scale * unit) * _onset(w))
+    return Nodes(
+        _last(scale) * z,
+        log_density(z) + log_weight,
+        step,
+        first,
+        lambda w: _last(scale * unit) * _onset(w),
+    )
 
 
 def _half_normal_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
@@ -364,7 +403,9 @@ def _uniform_nodes(upper: FloatArray, finest: FloatArray, k: int) -> Nodes:
 
     first, step, w = _spaced(np.full(upper.shape, -3.2), 3.2, _points(2, k))
     s = math.pi * np.sinh(w)
-    log_weight = np.log(math.pi * np.cosh(w) * _last(step)) + special.log_expit(s) + special.log_expit(-s)
+    log_weight = (
+        np.log(math.pi * np.cosh(w) * _last(step)) + special.log_expit(s) + special.log_expit(-s)
+    )
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
@@ -380,7 +421,9 @@ def _log_normal_nodes(mean: FloatArray, sd: FloatArray, finest: FloatArray, k: i
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
-_T5 = math.log(8 / (3 * math.pi * math.sqrt(5)))  # log of the constant of the t density on 5 degrees of freedom
+_T5 = math.log(
+    8 / (3 * math.pi * math.sqrt(5))
+)  # log of the constant of the t density on 5 degrees of freedom
 
 
 def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
@@ -402,11 +445,15 @@ def _points(factor: float, k: int) -> int:
 
 
 def _half_normal_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * math.log(2 / math.pi) - np.log(_last(scale)) - (tau / _last(scale)) ** 2 / 2)
+    return np.asarray(
+        0.5 * math.log(2 / math.pi) - np.log(_last(scale)) - (tau / _last(scale)) ** 2 / 2
+    )
 
 
 def _half_cauchy_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
-    return np.asarray(math.log(2 / math.pi) - np.log(_last(scale)) - np.log1p((tau / _last(scale)) ** 2))
+    return np.asarray(
+        math.log(2 / math.pi) - np.log(_last(scale)) - np.log1p((tau / _last(scale)) ** 2)
+    )
 
 
 def _uniform_density(tau: FloatArray, upper: FloatArray) -> FloatArray:
@@ -416,14 +463,18 @@ def _uniform_density(tau: FloatArray, upper: FloatArray) -> FloatArray:
 def _log_normal_density(tau: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         z = (2 * np.log(tau) - _last(mean)) / _last(sd)
-        density = math.log(2) - np.log(tau) - np.log(_last(sd)) - 0.5 * math.log(2 * math.pi) - z * z / 2
+        density = (
+            math.log(2) - np.log(tau) - np.log(_last(sd)) - 0.5 * math.log(2 * math.pi) - z * z / 2
+        )
     return np.where(tau > 0, density, -np.inf)
 
 
 def _log_t_density(tau: FloatArray, location: FloatArray, scale: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         z = (2 * np.log(tau) - _last(location)) / _last(scale)
-        return np.asarray(math.log(2) - np.log(tau) - np.log(_last(scale)) + _T5 - 3 * np.log1p(z * z / 5))
+        return np.asarray(
+            math.log(2) - np.log(tau) - np.log(_last(scale)) + _T5 - 3 * np.log1p(z * z / 5)
+        )
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -432,7 +483,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "half-cauchy": Family(_half_cauchy_density, _half_cauchy_nodes, 2.0),
         "uniform": Family(_uniform_density, _uniform_nodes, math.inf),
         "log-normal": Family(_log_normal_density, _log_normal_nodes, math.inf),
-        "log-t5": Family(_log_t_density, _log_t_nodes, 1.0 + 1e-9),  # 1/tau, times a power of its logarithm
+        "log-t5": Family(
+            _log_t_density, _log_t_nodes, 1.0 + 1e-9
+        ),  # 1/tau, times a power of its logarithm
         "flat": Family(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
     }
 )

@@ -42,7 +42,8 @@ class NumberNeeded(NamedTuple):
     benefit_low, benefit_high : ndarray of float
         The part of the interval on the side of benefit, nan if there is none.
     harm_low, harm_high : ndarray of float
-        The part on the side of harm, nan if there is none. Where both parts exist they meet at infinity.
+        The part on the side of harm, nan if there is none. Where both parts exist they meet at
+        infinity.
     """
 
     number: FloatArray
@@ -86,20 +87,20 @@ ABSOLUTE: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
 """Risk under treatment from an effect and a baseline, by measure."""
 
 
-
 def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str) -> AbsoluteRisk:
     """Risk under treatment that an effect means at a baseline risk.
 
-    Apply it to the estimate and to the limits alike, the baseline held (the convention of GRADE), and print
-    the baseline beside the result: a relative effect has no absolute one without it.
+    Apply it to the estimate and to the limits alike, the baseline held (the convention of GRADE),
+    and print the baseline beside the result: a relative effect has no absolute one without it.
 
     Parameters
     ----------
     relative : array_like
-        Effect on its own scale: the ratio itself for RR, OR, PETO and HR, the difference for RD and AS.
+        Effect on its own scale: the ratio itself for RR, OR, PETO and HR, the difference for RD and
+        AS.
     baseline : array_like
-        Risk under control, a proportion. For HR, the hazard ratio of the unfavourable event, it is the
-        proportion free of that event under control, and so is the result under treatment.
+        Risk under control, a proportion. For HR, the hazard ratio of the unfavourable event, it is
+        the proportion free of that event under control, and so is the result under treatment.
     measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}
         What `relative` is.
 
@@ -121,7 +122,9 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
     AbsoluteRisk(risk=array([0.495, 0.22 , 1.   ]), capped=array([False, False,  True]))
     """
     if measure not in ABSOLUTE:
-        raise ValueError(f'no absolute risk from measure "{measure}"; use one of: {", ".join(ABSOLUTE)}')
+        raise ValueError(
+            f'no absolute risk from measure "{measure}"; use one of: {", ".join(ABSOLUTE)}'
+        )
     effect, p0 = broadcast_floats(relative, proportion(baseline))
     with np.errstate(divide="ignore", invalid="ignore"):
         risk = ABSOLUTE[measure](effect, p0)
@@ -131,11 +134,12 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
 def number_needed_to_treat(
     rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool = True
 ) -> NumberNeeded:
-    """Number needed to treat for one more patient to benefit or to be harmed, with its interval [1]_.
+    """Number needed to treat for one more patient to benefit or to be harmed, with its interval
+    [1]_.
 
-    When the interval of the difference holds 0, that of the number runs from benefit through infinity to harm
-    and comes back in two parts; never print it as one pair of numbers. Not for pooling: pool the relative
-    effect.
+    When the interval of the difference holds 0, that of the number runs from benefit through
+    infinity to harm and comes back in two parts; never print it as one pair of numbers. Not for
+    pooling: pool the relative effect.
 
     Parameters
     ----------
@@ -147,8 +151,8 @@ def number_needed_to_treat(
     Returns
     -------
     NumberNeeded
-        ``number, benefit, benefit_low, benefit_high, harm_low, harm_high``. A limit at 0 is infinity on the
-        side of the other limit.
+        ``number, benefit, benefit_low, benefit_high, harm_low, harm_high``. A limit at 0 is
+        infinity on the side of the other limit.
 
     References
     ----------

@@ -2,11 +2,14 @@
 
 References
 ----------
-.. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Trial sequential analysis may establish when firm evidence is reached
-   in cumulative meta-analysis. J Clin Epidemiol 2008;61:64-75. https://doi.org/10.1016/j.jclinepi.2007.03.013
-.. [2] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by quantifying diversity in
-   random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86. https://doi.org/10.1186/1471-2288-9-86
-.. [3] Lan KKG, DeMets DL. Discrete sequential boundaries for clinical trials. Biometrika 1983;70:659-663.
+.. [1] Wetterslev J, Thorlund K, Brok J, Gluud C. Trial sequential analysis may establish when firm
+   evidence is reached in cumulative meta-analysis. J Clin Epidemiol 2008;61:64-75.
+   https://doi.org/10.1016/j.jclinepi.2007.03.013
+.. [2] Wetterslev J, Thorlund K, Brok J, Gluud C. Estimating required information size by
+   quantifying diversity in random-effects model meta-analyses. BMC Med Res Methodol 2009;9:86.
+   https://doi.org/10.1186/1471-2288-9-86
+.. [3] Lan KKG, DeMets DL. Discrete sequential boundaries for clinical trials. Biometrika
+   1983;70:659-663.
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ from kapmeta.core.numerics.roots import bracketed_root
 
 __all__ = ["alpha_spent", "diversity", "obrien_fleming_boundaries", "required_information_size"]
 
-_NODES = 16  # Gauss-Legendre nodes to a panel, which is two standard deviations of the shortest step wide
+# Gauss-Legendre nodes to a panel, which is two standard deviations of the shortest step wide
+_NODES = 16
 _FEWEST_PANELS = 8
-_MOST_PANELS = 128  # looks less than about a thousandth of the information apart are not resolved further
+_MOST_PANELS = (
+    128  # looks less than about a thousandth of the information apart are not resolved further
+)
 _HIGHEST = 12.0  # beyond it the normal tail is below 4e-33: nothing to spend
 
 
@@ -31,7 +37,8 @@ def required_information_size(
 ) -> FloatArray:
     """Participants, both arms together, that one trial would need to tell two risks apart [1]_.
 
-    The optimal information size of GRADE. It knows nothing of heterogeneity; divide by ``1 - diversity`` for that.
+    The optimal information size of GRADE. It knows nothing of heterogeneity; divide by ``1 -
+    diversity`` for that.
 
     Parameters
     ----------
@@ -45,7 +52,8 @@ def required_information_size(
     Returns
     -------
     ndarray
-        Number of participants, not rounded; infinite where the two risks are equal, nan where one is no proportion.
+        Number of participants, not rounded; infinite where the two risks are equal, nan where one
+        is no proportion.
 
     Examples
     --------
@@ -62,7 +70,8 @@ def required_information_size(
 
 
 def diversity(variance_common: npt.ArrayLike, variance_random: npt.ArrayLike) -> FloatArray:
-    """Share of the variance of a random-effects mean that comes from between the studies, D squared [2]_.
+    """Share of the variance of a random-effects mean that comes from between the studies, D squared
+    [2]_.
 
     Parameters
     ----------
@@ -79,12 +88,16 @@ def diversity(variance_common: npt.ArrayLike, variance_random: npt.ArrayLike) ->
     >>> float(diversity(0.03, 0.04))
     0.25
     """
-    common, random = np.asarray(variance_common, dtype=np.float64), np.asarray(variance_random, dtype=np.float64)
+    common, random = (
+        np.asarray(variance_common, dtype=np.float64),
+        np.asarray(variance_random, dtype=np.float64),
+    )
     return np.asarray(1 - common / random)
 
 
 def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
-    """Two-sided error spent by a share of the information, the O'Brien-Fleming-like spending function [3]_.
+    """Two-sided error spent by a share of the information, the O'Brien-Fleming-like spending
+    function [3]_.
 
     Parameters
     ----------
@@ -104,12 +117,15 @@ def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
     array([1.00e-05, 3.05e-03, 5.00e-02])
     """
     t = np.asarray(fraction, dtype=np.float64)
-    spent = 4 * normal_cdf(-normal_quantile(1 - alpha / 4) / np.sqrt(t))  # [3], O'Brien-Fleming type, both sides
+    spent = 4 * normal_cdf(
+        -normal_quantile(1 - alpha / 4) / np.sqrt(t)
+    )  # [3], O'Brien-Fleming type, both sides
     return np.asarray(np.minimum(spent, alpha))
 
 
 def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
-    """Two-sided boundaries for z at looks after given shares of the information, spent as by `alpha_spent` [3]_.
+    """Two-sided boundaries for z at looks after given shares of the information, spent as by
+    `alpha_spent` [3]_.
 
     Parameters
     ----------
@@ -121,12 +137,14 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
     Returns
     -------
     ndarray, shape (looks,)
-        |z| above which the difference is declared; infinite where the look has next to nothing to spend.
+        |z| above which the difference is declared; infinite where the look has next to nothing to
+        spend.
 
     Notes
     -----
-    The density of the score process inside the boundaries is carried from look to look by Gauss-Legendre quadrature.
-    Looks less than about a thousandth of the information apart are not told apart reliably.
+    The density of the score process inside the boundaries is carried from look to look by
+    Gauss-Legendre quadrature. Looks less than about a thousandth of the information apart are not
+    told apart reliably.
 
     Examples
     --------

@@ -1,14 +1,16 @@
-"""From answers to signalling questions to judgements: the algorithms of RoB 2, and the worst-domain rule of ROBINS-I.
+"""From answers to signalling questions to judgements: the algorithms of RoB 2, and the worst-domain
+rule of ROBINS-I.
 
-Answers are the words of the tools: Y, PY, PN, N, NI (no information), NA. "Probably" counts as the plain word, as the
-tools say. Judgements are words too; the person who answered may override one, with a reason, outside of here.
+Answers are the words of the tools: Y, PY, PN, N, NI (no information), NA. "Probably" counts as the
+plain word, as the tools say. Judgements are words too; the person who answered may override one,
+with a reason, outside of here.
 
 References
 ----------
-.. [1] Sterne JAC, Savović J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials.
-   BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
-.. [2] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in non-randomised studies of
-   interventions. BMJ 2016;355:i4919. https://doi.org/10.1136/bmj.i4919
+.. [1] Sterne JAC, Savović J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in
+   randomised trials. BMJ 2019;366:l4898. https://doi.org/10.1136/bmj.l4898
+.. [2] Sterne JAC, Hernan MA, Reeves BC, et al. ROBINS-I: a tool for assessing risk of bias in
+   non-randomised studies of interventions. BMJ 2016;355:i4919. https://doi.org/10.1136/bmj.i4919
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ QUESTIONS: Mapping[str, str] = {
     "2.4": "Were these deviations likely to have affected the outcome?",
     "2.5": "Were these deviations balanced between the groups?",
     "2.6": "Was an appropriate analysis used to estimate the effect of assignment?",
-    "2.7": "Was there potential for a substantial impact of analysing participants in the wrong group?",
+    "2.7": (
+        "Was there potential for a substantial impact of analysing participants in the wrong group?"
+    ),
     "3.1": "Were data available for all, or nearly all, participants randomised?",
     "3.2": "Is there evidence that the result was not biased by missing outcome data?",
     "3.3": "Could missingness in the outcome depend on its true value?",
@@ -131,7 +135,10 @@ def _analysis(answers: Answers) -> str:
 
 
 def _missing(answers: Answers) -> str:
-    if "yes" in (_answer(answers, "3.1"), _answer(answers, "3.2")) or _answer(answers, "3.3") == "no":
+    if (
+        "yes" in (_answer(answers, "3.1"), _answer(answers, "3.2"))
+        or _answer(answers, "3.3") == "no"
+    ):
         return "low"
     return "some concerns" if _answer(answers, "3.4") == "no" else "high"
 
@@ -167,8 +174,8 @@ DOMAINS: Mapping[str, Callable[[Answers], str]] = {
 def overall(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
     """Overall judgement: low if every domain is low, else the worst domain.
 
-    RoB 2 lets the assessor turn several "some concerns" into "high"; that is an override, to be written down with its
-    reason, not something an algorithm does.
+    RoB 2 lets the assessor turn several "some concerns" into "high"; that is an override, to be
+    written down with its reason, not something an algorithm does.
 
     Examples
     --------
@@ -179,7 +186,8 @@ def overall(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
 
 
 def overall_robins_i(judgements: Iterable[str]) -> str:
-    """Overall judgement of ROBINS-I [2]_: serious or critical if a domain is, else no information if one has none.
+    """Overall judgement of ROBINS-I [2]_: serious or critical if a domain is, else no information
+    if one has none.
 
     Examples
     --------
@@ -190,4 +198,6 @@ def overall_robins_i(judgements: Iterable[str]) -> str:
     """
     words = list(judgements)
     known = worst([word for word in words if word != NO_INFORMATION] or ["low"], ROBINS_I)
-    return known if known in ("serious", "critical") or NO_INFORMATION not in words else NO_INFORMATION
+    return (
+        known if known in ("serious", "critical") or NO_INFORMATION not in words else NO_INFORMATION
+    )

@@ -1,7 +1,7 @@
 """From one measure to another: odds, risk and hazard ratios, and standardised mean differences.
 
-Ratios enter as printed (an odds ratio of 2.25, not its logarithm) unless a parameter is called `log_...`. A converted
-effect is not an observed one: mark it, and repeat the analysis without it.
+Ratios enter as printed (an odds ratio of 2.25, not its logarithm) unless a parameter is called
+`log_...`. A converted effect is not an observed one: mark it, and repeat the analysis without it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Converted(NamedTuple):
 def risk_ratio_from_odds_ratio(odds_ratio: npt.ArrayLike, baseline: npt.ArrayLike) -> FloatArray:
     """Risk ratio that an odds ratio means at a baseline risk [1]_.
 
-    Apply it to the estimate and to the limits alike, and state the baseline. Not for adjusted odds ratios,
-    for which no single baseline is right.
+    Apply it to the estimate and to the limits alike, and state the baseline. Not for adjusted odds
+    ratios, for which no single baseline is right.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def risk_ratio_from_odds_ratio(odds_ratio: npt.ArrayLike, baseline: npt.ArrayLik
 
     References
     ----------
-    .. [1] Zhang J, Yu KF. What's the relative risk? A method of correcting the odds ratio in cohort studies
-       of common outcomes. JAMA 1998;280:1690-1691. https://doi.org/10.1001/jama.280.19.1690
+    .. [1] Zhang J, Yu KF. What's the relative risk? A method of correcting the odds ratio in cohort
+       studies of common outcomes. JAMA 1998;280:1690-1691. https://doi.org/10.1001/jama.280.19.1690
 
     Examples
     --------
@@ -50,7 +50,9 @@ def risk_ratio_from_odds_ratio(odds_ratio: npt.ArrayLike, baseline: npt.ArrayLik
     """
     ratio, p0 = broadcast_floats(nonnegative(odds_ratio), proportion(baseline))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / (p0 + (1 - p0) / ratio))  # OR / (1 - p0 + p0 OR), good for infinite limits too
+        return np.asarray(
+            1 / (p0 + (1 - p0) / ratio)
+        )  # OR / (1 - p0 + p0 OR), good for infinite limits too
 
 
 def odds_ratio_from_risk_ratio(risk_ratio: npt.ArrayLike, baseline: npt.ArrayLike) -> FloatArray:
@@ -64,7 +66,8 @@ def odds_ratio_from_risk_ratio(risk_ratio: npt.ArrayLike, baseline: npt.ArrayLik
     Returns
     -------
     ndarray
-        Odds ratios; nan where the risk under treatment would reach or pass 1: no odds ratio means that.
+        Odds ratios; nan where the risk under treatment would reach or pass 1: no odds ratio means
+        that.
 
     Examples
     --------
@@ -78,10 +81,11 @@ def odds_ratio_from_risk_ratio(risk_ratio: npt.ArrayLike, baseline: npt.ArrayLik
 
 
 def risk_ratio_from_common_odds_ratio(odds_ratio: npt.ArrayLike) -> FloatArray:
-    """Square root of an odds ratio, near the risk ratio when the event is common and its risk unknown [1]_.
+    """Square root of an odds ratio, near the risk ratio when the event is common and its risk
+    unknown [1]_.
 
-    Nearest in the worst case when the risks lie between 0.2 and 0.8. Not for rare events, for which the odds
-    ratio itself is near the risk ratio.
+    Nearest in the worst case when the risks lie between 0.2 and 0.8. Not for rare events, for which
+    the odds ratio itself is near the risk ratio.
 
     Parameters
     ----------
@@ -95,8 +99,8 @@ def risk_ratio_from_common_odds_ratio(odds_ratio: npt.ArrayLike) -> FloatArray:
 
     References
     ----------
-    .. [1] VanderWeele TJ. Optimal approximate conversions of odds ratios and hazard ratios to risk ratios.
-       Biometrics 2020;76:746-752. https://doi.org/10.1111/biom.13197
+    .. [1] VanderWeele TJ. Optimal approximate conversions of odds ratios and hazard ratios to risk
+       ratios. Biometrics 2020;76:746-752. https://doi.org/10.1111/biom.13197
 
     Examples
     --------
@@ -109,8 +113,8 @@ def risk_ratio_from_common_odds_ratio(odds_ratio: npt.ArrayLike) -> FloatArray:
 def risk_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike) -> FloatArray:
     """Risk ratio near a hazard ratio when the event is common and its risk is not known [1]_.
 
-    Of the same event: a hazard ratio of relapse gives a risk ratio of relapse. Not for rare events, for which
-    the hazard ratio itself is near the risk ratio.
+    Of the same event: a hazard ratio of relapse gives a risk ratio of relapse. Not for rare events,
+    for which the hazard ratio itself is near the risk ratio.
 
     Parameters
     ----------
@@ -124,8 +128,8 @@ def risk_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike) -> FloatArray:
 
     References
     ----------
-    .. [1] VanderWeele TJ. Optimal approximate conversions of odds ratios and hazard ratios to risk ratios.
-       Biometrics 2020;76:746-752. https://doi.org/10.1111/biom.13197
+    .. [1] VanderWeele TJ. Optimal approximate conversions of odds ratios and hazard ratios to risk
+       ratios. Biometrics 2020;76:746-752. https://doi.org/10.1111/biom.13197
 
     Examples
     --------
@@ -137,11 +141,13 @@ def risk_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike) -> FloatArray:
         return np.asarray(np.expm1(-np.log(2) * root) / np.expm1(-np.log(2) / root))
 
 
-def abstinence_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike, survival: npt.ArrayLike) -> FloatArray:
+def abstinence_ratio_from_hazard_ratio(
+    hazard_ratio: npt.ArrayLike, survival: npt.ArrayLike
+) -> FloatArray:
     """Risk ratio of staying free of an event, from the hazard ratio of the event.
 
-    Proportional hazards make the proportion free of relapse under treatment ``S0 ** HR``. Not when hazards
-    cross.
+    Proportional hazards make the proportion free of relapse under treatment ``S0 ** HR``. Not when
+    hazards cross.
 
     Parameters
     ----------
@@ -170,7 +176,6 @@ SMD_FACTORS: dict[str, float] = {"hasselblad-hedges": np.sqrt(3) / np.pi, "cox-s
 """Standardised mean difference per unit of log odds ratio, by method."""
 
 
-
 def _smd_factor(method: str) -> float:
     if method not in SMD_FACTORS:
         raise ValueError(f'unknown method "{method}"; use one of: {", ".join(SMD_FACTORS)}')
@@ -180,7 +185,8 @@ def _smd_factor(method: str) -> float:
 def smd_from_log_odds_ratio(
     log_odds_ratio: npt.ArrayLike, v: npt.ArrayLike, *, method: str = "hasselblad-hedges"
 ) -> Converted:
-    """Standardised mean differences from log odds ratios, the event being a cut through a continuous outcome.
+    """Standardised mean differences from log odds ratios, the event being a cut through a
+    continuous outcome.
 
     Not for events that are no such cut.
 

@@ -1,5 +1,5 @@
-"""Effects of two-armed trials counted as events of totals: ratios and differences of risk, zero cells
-included.
+"""Effects of two-armed trials counted as events of totals: ratios and differences of risk, zero
+cells included.
 
 The cells of a trial are named as in the papers::
 
@@ -7,8 +7,8 @@ The cells of a trial are named as in the papers::
     treatment     a        b        n1
     control       c        d        n2
 
-Effects compare treatment with control: a positive `y` means more events under treatment. Ratios are on the
-log scale.
+Effects compare treatment with control: a positive `y` means more events under treatment. Ratios are
+on the log scale.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Tables(NamedTuple):
     Attributes
     ----------
     a, b, c, d : ndarray of float
-        Events and non-events under treatment, events and non-events under control; nan in an absent table.
+        Events and non-events under treatment, events and non-events under control; nan in an absent
+        table.
     corrected : ndarray of bool
         True where something was added to the cells.
     absent : ndarray of bool
@@ -55,9 +56,9 @@ class Estimates(NamedTuple):
     corrected : ndarray of bool
         True where a continuity correction entered `y` or `v`.
     absent : ndarray of bool
-        True where the study gives no estimate: not observed, or inestimable under the rule chosen. A row that
-        is impossible (more events than participants) is not absent: its `y` and `v` are nan, so that it
-        cannot hide.
+        True where the study gives no estimate: not observed, or inestimable under the rule chosen.
+        A row that is impossible (more events than participants) is not absent: its `y` and `v` are
+        nan, so that it cannot hide.
     """
 
     y: FloatArray
@@ -111,7 +112,9 @@ TRIGGERS: dict[str, Callable[[BoolArray], BoolArray]] = {
 """Zero-cell rules by name: which studies are corrected, given the studies that have a zero."""
 
 
-def named_trigger(rule: str, offered: tuple[str, ...] = tuple(TRIGGERS)) -> Callable[[BoolArray], BoolArray]:
+def named_trigger(
+    rule: str, offered: tuple[str, ...] = tuple(TRIGGERS)
+) -> Callable[[BoolArray], BoolArray]:
     """The trigger of a zero-cell rule; an unknown word is refused with the rules `offered`."""
     if rule not in offered:
         raise ValueError(f'unknown zero-cell rule "{rule}"; use one of: {", ".join(offered)}')
@@ -119,10 +122,12 @@ def named_trigger(rule: str, offered: tuple[str, ...] = tuple(TRIGGERS)) -> Call
 
 
 def estimates(y: FloatArray, v: FloatArray, corrected: BoolArray, absent: BoolArray) -> Estimates:
-    """`Estimates` in the convention of the core: a study without a finite, positive variance is made absent.
+    """`Estimates` in the convention of the core: a study without a finite, positive variance is
+    made absent.
 
-    A study with infinite weight (variance 0) would decide everything, one with none (variance infinite)
-    nothing; both are left out and said to be. A variance of nan is an impossible row and stays nan.
+    A study with infinite weight (variance 0) would decide everything, one with none (variance
+    infinite) nothing; both are left out and said to be. A variance of nan is an impossible row and
+    stays nan.
     """
     absent = absent | (v == 0) | np.isposinf(v)
     return Estimates(np.where(absent, np.nan, y), np.where(absent, np.inf, v), corrected, absent)
@@ -169,38 +174,41 @@ def continuity_corrected(
 ) -> Tables:
     """Cells of the tables after the continuity correction called `rule`.
 
-    A table with an empty cell has no log risk ratio or log odds ratio, so inverse-variance pooling adds
-    something to its cells. What it adds decides the estimate of that trial: for 12 of 27 against 0 of 28 the
-    odds ratio is 46 if 0.5 is added and 225 if 0.1 is. Do not use a correction before Mantel-Haenszel, Peto,
-    exact or likelihood methods, which need none.
+    A table with an empty cell has no log risk ratio or log odds ratio, so inverse-variance pooling
+    adds something to its cells. What it adds decides the estimate of that trial: for 12 of 27
+    against 0 of 28 the odds ratio is 46 if 0.5 is added and 225 if 0.1 is. Do not use a correction
+    before Mantel-Haenszel, Peto, exact or likelihood methods, which need none.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, shape (..., studies), broadcast together. A table with a nan,
-        or with an arm of nobody, is absent.
+        Events and participants of the two arms, shape (..., studies), broadcast together. A table
+        with a nan, or with an arm of nobody, is absent.
     rule : str
         - ``"half-if-any"``: `value` to the four cells of a table with a zero;
         - ``"half-if-any-study"``: to every table if one of its row has a zero;
         - ``"half-all"``: to every table;
-        - ``"treatment-arm"``: in a table with a zero, the reciprocal of the size of the other arm, scaled to
+        - ``"treatment-arm"``: in a table with a zero, the reciprocal of the size of the other arm,
+        scaled to
           sum to twice `value` [1]_;
         - ``"empirical"``: in a table with a zero, such that the corrected table leans towards the
-          Mantel-Haenszel odds ratio of the tables without one, scaled likewise [1]_. Where no table of the
-          row is without a zero the cells are nan;
+          Mantel-Haenszel odds ratio of the tables without one, scaled likewise [1]_. Where no table
+          of the row is without a zero the cells are nan;
         - ``"none"``;
-        - ``"drop"``: ``"half-if-any"``, after leaving out the tables without an event in either arm and those
+        - ``"drop"``: ``"half-if-any"``, after leaving out the tables without an event in either arm
+        and those
           of `drop_all_events`.
     value : float
         Half of what the two arms gain together; 0.5 by custom.
     drop_all_events : bool
-        Whether ``"drop"`` also leaves out tables in which everybody had the event (they say nothing of an
-        odds ratio, and much of a risk ratio).
+        Whether ``"drop"`` also leaves out tables in which everybody had the event (they say nothing
+        of an odds ratio, and much of a risk ratio).
 
     Returns
     -------
     Tables
-        ``a, b, c, d, corrected, absent``; an impossible table (events exceed participants) has cells of nan.
+        ``a, b, c, d, corrected, absent``; an impossible table (events exceed participants) has
+        cells of nan.
 
     Raises
     ------
@@ -209,8 +217,8 @@ def continuity_corrected(
 
     References
     ----------
-    .. [1] Sweeting MJ, Sutton AJ, Lambert PC. What to add to nothing? Use and avoidance of continuity
-       corrections in meta-analysis of sparse data. Stat Med 2004;23:1351-1375.
+    .. [1] Sweeting MJ, Sutton AJ, Lambert PC. What to add to nothing? Use and avoidance of
+       continuity corrections in meta-analysis of sparse data. Stat Med 2004;23:1351-1375.
        https://doi.org/10.1002/sim.1761
 
     Examples
@@ -244,27 +252,27 @@ def risk_ratio(
 ) -> Estimates:
     """Log risk ratios with the variance of Katz et al. [1]_.
 
-    The measure to start from when the event is what patients want and is not near certain. Not for events
-    that nearly everybody has (the ratio meets its ceiling and the variance is too small), and not for rare
-    events in small trials, whose uncertainty no normal approximation carries.
+    The measure to start from when the event is what patients want and is not near certain. Not for
+    events that nearly everybody has (the ratio meets its ceiling and the variance is too small),
+    and not for rare events in small trials, whose uncertainty no normal approximation carries.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
         Events and participants of the two arms, shape (..., studies).
     zero : str
-        Zero-cell rule, see `continuity_corrected`. A corrected arm has both its cells raised, so its size
-        grows by 1 when 0.5 is added (as RevMan and metafor do; meta adds 0.5 to the size by default).
-        ``"drop"`` leaves out tables without an event in either arm and keeps those in which everybody had it:
-        their risk ratio is near 1.
+        Zero-cell rule, see `continuity_corrected`. A corrected arm has both its cells raised, so
+        its size grows by 1 when 0.5 is added (as RevMan and metafor do; meta adds 0.5 to the size
+        by default). ``"drop"`` leaves out tables without an event in either arm and keeps those in
+        which everybody had it: their risk ratio is near 1.
     value : float
         Size of the correction.
 
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``. Under ``zero="none"`` a table without events in one arm, or with nothing
-        but events in both (variance 0), is absent.
+        ``y, v, corrected, absent``. Under ``zero="none"`` a table without events in one arm, or
+        with nothing but events in both (variance 0), is absent.
 
     Raises
     ------
@@ -273,8 +281,8 @@ def risk_ratio(
 
     References
     ----------
-    .. [1] Katz D, Baptista J, Azen SP, Pike MC. Obtaining confidence intervals for the risk ratio in cohort
-       studies. Biometrics 1978;34:469-474. https://doi.org/10.2307/2530610
+    .. [1] Katz D, Baptista J, Azen SP, Pike MC. Obtaining confidence intervals for the risk ratio
+       in cohort studies. Biometrics 1978;34:469-474. https://doi.org/10.2307/2530610
 
     Examples
     --------
@@ -305,17 +313,17 @@ def odds_ratio(
 ) -> Estimates:
     """Log odds ratios with the variance of Woolf [1]_.
 
-    The scale of the exact and likelihood models, and the one on which abstinence and relapse tell the same
-    story (the sign changes, the variance does not). Not to be read as a multiplier of risk when events are
-    common.
+    The scale of the exact and likelihood models, and the one on which abstinence and relapse tell
+    the same story (the sign changes, the variance does not). Not to be read as a multiplier of risk
+    when events are common.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
         Events and participants of the two arms, shape (..., studies).
     zero : str
-        Zero-cell rule, see `continuity_corrected`. ``"drop"`` leaves out tables in which nobody or everybody
-        had the event.
+        Zero-cell rule, see `continuity_corrected`. ``"drop"`` leaves out tables in which nobody or
+        everybody had the event.
     value : float
         Size of the correction.
 
@@ -331,8 +339,8 @@ def odds_ratio(
 
     References
     ----------
-    .. [1] Woolf B. On estimating the relation between blood group and disease. Ann Hum Genet 1955;19:251-253.
-       https://doi.org/10.1111/j.1469-1809.1955.tb01348.x
+    .. [1] Woolf B. On estimating the relation between blood group and disease. Ann Hum Genet
+       1955;19:251-253. https://doi.org/10.1111/j.1469-1809.1955.tb01348.x
 
     Examples
     --------
@@ -342,7 +350,9 @@ def odds_ratio(
     >>> float(np.exp(effect.y).round(2)), float(np.sqrt(effect.v).round(4))
     (6.08, 0.308)
     """
-    a, b, c, d, corrected, absent = continuity_corrected(events_t, n_t, events_c, n_c, rule=zero, value=value)
+    a, b, c, d, corrected, absent = continuity_corrected(
+        events_t, n_t, events_c, n_c, rule=zero, value=value
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.log(a * d / (b * c))
         v = 1 / a + 1 / b + 1 / c + 1 / d
@@ -360,8 +370,8 @@ def risk_difference(
 ) -> Estimates:
     """Differences in risk, estimated from the counts as they are.
 
-    For the absolute effect of a trial, tables without events included. Not the measure to pool when the risk
-    under control differs from trial to trial: the difference then differs too.
+    For the absolute effect of a trial, tables without events included. Not the measure to pool when
+    the risk under control differs from trial to trial: the difference then differs too.
 
     Parameters
     ----------
@@ -375,8 +385,8 @@ def risk_difference(
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``. Under ``zero="none"`` a table whose arms both have no events or nothing
-        but events (variance 0) is absent.
+        ``y, v, corrected, absent``. Under ``zero="none"`` a table whose arms both have no events or
+        nothing but events (variance 0) is absent.
 
     Raises
     ------
@@ -386,8 +396,8 @@ def risk_difference(
     Notes
     -----
     This differs from metafor's `escalc` on purpose: there the correction moves the estimate too, so
-    that 12 of 27 against 0 of 28 is 0.429 and not 12/27 = 0.444. A risk difference needs no correction to
-    exist; only its variance can collapse to 0. The variances agree.
+    that 12 of 27 against 0 of 28 is 0.429 and not 12/27 = 0.444. A risk difference needs no
+    correction to exist; only its variance can collapse to 0. The variances agree.
 
     Examples
     --------
@@ -397,7 +407,9 @@ def risk_difference(
     >>> effect.y.round(4), np.sqrt(effect.v).round(4), effect.corrected
     (array([0.4444]), array([0.097]), array([ True]))
     """
-    a, b, c, d, corrected, absent = continuity_corrected(events_t, n_t, events_c, n_c, rule=zero, value=value)
+    a, b, c, d, corrected, absent = continuity_corrected(
+        events_t, n_t, events_c, n_c, rule=zero, value=value
+    )
     a0, b0, c0, d0, _ = _cells(events_t, n_t, events_c, n_c)
     with np.errstate(divide="ignore", invalid="ignore"):
         y = a0 / (a0 + b0) - c0 / (c0 + d0)
@@ -410,9 +422,9 @@ def arcsine_difference(
 ) -> Estimates:
     """Differences of arcsine-transformed risks [1]_, for tables with zeros of any kind.
 
-    The variance depends on the sizes of the arms only, so nothing is ever corrected or left out. A scale for
-    sensitivity analyses and small-study tests; not for readers, who cannot make a risk of it without a risk
-    to start from (`kapmeta.core.certainty.absolute_risks.absolute_risk`).
+    The variance depends on the sizes of the arms only, so nothing is ever corrected or left out. A
+    scale for sensitivity analyses and small-study tests; not for readers, who cannot make a risk of
+    it without a risk to start from (`kapmeta.core.certainty.absolute_risks.absolute_risk`).
 
     Parameters
     ----------
@@ -426,9 +438,9 @@ def arcsine_difference(
 
     References
     ----------
-    .. [1] Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine difference as
-       a measure of treatment effect in meta-analysis with zero cells. Stat Med 2009;28:721-738.
-       https://doi.org/10.1002/sim.3511
+    .. [1] Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine
+       difference as a measure of treatment effect in meta-analysis with zero cells. Stat Med
+       2009;28:721-738. https://doi.org/10.1002/sim.3511
 
     Examples
     --------
@@ -447,10 +459,12 @@ def arcsine_difference(
 def peto_odds_ratio(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> Estimates:
-    """One-step log odds ratios of Peto [1]_: observed less expected events, over their variance at no effect.
+    """One-step log odds ratios of Peto [1]_: observed less expected events, over their variance at
+    no effect.
 
-    For rare events, arms of like size and small effects. Not for common events with large effects, where it
-    is pulled towards no effect: for the table below it says 5.33 where the odds ratio is 6.08.
+    For rare events, arms of like size and small effects. Not for common events with large effects,
+    where it is pulled towards no effect: for the table below it says 5.33 where the odds ratio is
+    6.08.
 
     Parameters
     ----------
@@ -460,8 +474,8 @@ def peto_odds_ratio(
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``; nothing is corrected. A table in which nobody or everybody had the event
-        says nothing and is absent.
+        ``y, v, corrected, absent``; nothing is corrected. A table in which nobody or everybody had
+        the event says nothing and is absent.
 
     References
     ----------

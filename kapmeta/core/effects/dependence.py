@@ -2,13 +2,13 @@
 
 References
 ----------
-.. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC,
-   editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage Foundation;
-   2009. p. 357-376.
-.. [2] Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the range of working
-   models. Prev Sci 2022;23:425-438. https://doi.org/10.1007/s11121-021-01246-3
-.. [3] Greenwood M. The natural duration of cancer. Reports on Public Health and Medical Subjects 33. London:
-   His Majesty's Stationery Office; 1926.
+.. [1] Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine
+   JC, editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage
+   Foundation; 2009. p. 357-376.
+.. [2] Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the range
+   of working models. Prev Sci 2022;23:425-438. https://doi.org/10.1007/s11121-021-01246-3
+.. [3] Greenwood M. The natural duration of cancer. Reports on Public Health and Medical Subjects
+   33. London: His Majesty's Stationery Office; 1926.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def correlated(v: FloatArray, cluster: IntArray, rho: float) -> FloatArray:
-    """Covariance with one correlation `rho` between all effects of a cluster, the working model of [2]_.
+    """Covariance with one correlation `rho` between all effects of a cluster, the working model of
+    [2]_.
 
     A guess, to be varied: pair it with cluster-robust tests.
 
@@ -54,9 +55,10 @@ def _from_correlation(v: FloatArray, correlation: FloatArray) -> FloatArray:
 def nested_times(v: FloatArray, time: FloatArray) -> FloatArray:
     """Covariance of log risk ratios of continuous abstinence at several times of one trial.
 
-    Who is abstinent at the later time was so at the earlier one, so the logarithm of the proportion grows by
-    independent increments [3]_ and the covariance of two times is the variance at the earlier one. No
-    correlation has to be guessed. Not for point prevalence, where patients may return to abstinence.
+    Who is abstinent at the later time was so at the earlier one, so the logarithm of the proportion
+    grows by independent increments [3]_ and the covariance of two times is the variance at the
+    earlier one. No correlation has to be guessed. Not for point prevalence, where patients may
+    return to abstinence.
 
     Parameters
     ----------
@@ -78,10 +80,11 @@ def nested_times(v: FloatArray, time: FloatArray) -> FloatArray:
 
 
 class Control(NamedTuple):
-    """What is known of a control arm that several arms are compared with; nan where it is not needed.
+    """What is known of a control arm that several arms are compared with; nan where it is not
+    needed.
 
-    `events`, `n`: events and participants; `sd`: standard deviation; `g1`, `g2`: the two standardised mean
-    differences and `total`: participants of all arms together.
+    `events`, `n`: events and participants; `sd`: standard deviation; `g1`, `g2`: the two
+    standardised mean differences and `total`: participants of all arms together.
     """
 
     events: float = np.nan
@@ -108,8 +111,8 @@ SHARED_CONTROL: Mapping[str, Callable[[Control], float]] = MappingProxyType(
 def shared_control(measure: str, control: Control) -> float:
     """Covariance of two effects of one trial that were compared with the same control arm.
 
-    Without events (or, for odds ratios, with nothing but events) in that arm the covariance of ratios does
-    not exist and is nan: combine the active arms instead.
+    Without events (or, for odds ratios, with nothing but events) in that arm the covariance of
+    ratios does not exist and is nan: combine the active arms instead.
 
     Examples
     --------
@@ -144,7 +147,9 @@ class Aggregated(NamedTuple):
     made_from: IntArray
 
 
-def aggregate(y: FloatArray, covariance: FloatArray, cluster: IntArray, *, weighted: bool = True) -> Aggregated:
+def aggregate(
+    y: FloatArray, covariance: FloatArray, cluster: IntArray, *, weighted: bool = True
+) -> Aggregated:
     """Dependent effects brought to one a cluster.
 
     Parameters
@@ -156,14 +161,16 @@ def aggregate(y: FloatArray, covariance: FloatArray, cluster: IntArray, *, weigh
     cluster : ndarray of int, shape (n,)
         Cluster of each, 0, 1, ...
     weighted : bool
-        Generalised least squares within the cluster; False takes the plain mean. With equal correlations
-        weights of the first can be negative, which is correct and often unwelcome.
+        Generalised least squares within the cluster; False takes the plain mean. With equal
+        correlations weights of the first can be negative, which is correct and often unwelcome.
     """
     found = []
     for j in range(int(cluster.max()) + 1):
         rows = np.flatnonzero(cluster == j)
         within = covariance[np.ix_(rows, rows)]
-        found.append(generalised_mean(y[rows], within) if weighted else (y[rows].mean(), within.mean()))
+        found.append(
+            generalised_mean(y[rows], within) if weighted else (y[rows].mean(), within.mean())
+        )
     means, variances = np.array(found).T
     return Aggregated(means, variances, np.bincount(cluster))
 

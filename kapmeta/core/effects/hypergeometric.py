@@ -1,9 +1,9 @@
 """Exact inference on a common odds ratio: two-by-two tables given their margins.
 
-Given the totals of a table, its events under treatment follow the noncentral hypergeometric distribution, in
-which the odds ratio is the only unknown: the risk under control, which differs from trial to trial, is gone.
-The events of several trials add up, and the distribution of their sum is the product of polynomials.
-Everything is done in logarithms, so that no table is too large.
+Given the totals of a table, its events under treatment follow the noncentral hypergeometric
+distribution, in which the odds ratio is the only unknown: the risk under control, which differs
+from trial to trial, is gone. The events of several trials add up, and the distribution of their sum
+is the product of polynomials. Everything is done in logarithms, so that no table is too large.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.status import Status
 
 _ELEMENTS_AT_ONCE = 1 << 22
-_TIE = 1e-7  # outcomes as likely as the one observed, to rounding; the same margin as R's fisher.test
+_TIE = (
+    1e-7  # outcomes as likely as the one observed, to rounding; the same margin as R's fisher.test
+)
 
 TAILS: dict[str, float] = {"exact": 1.0, "mid-p": 0.5}
 """Intervals by name: the share of the probability of the outcome observed that counts as its tail."""
@@ -31,13 +33,15 @@ class ExactOddsRatio(NamedTuple):
     Attributes
     ----------
     estimate : ndarray of float
-        Conditional maximum likelihood estimate of the log odds ratio; -inf or inf if the events under
-        treatment are as few or as many as the margins allow, nan if the margins allow one outcome only.
+        Conditional maximum likelihood estimate of the log odds ratio; -inf or inf if the events
+        under treatment are as few or as many as the margins allow, nan if the margins allow one
+        outcome only.
     low, high : ndarray of float
         Limits on the log scale; infinite on the side on which the data set none.
     p_value : ndarray of float
-        Two-sided exact p-value of no effect: the null probability of all outcomes no likelier than the one
-        observed. It does not come from the interval, and may be below 0.05 when the 95 % interval contains 0.
+        Two-sided exact p-value of no effect: the null probability of all outcomes no likelier than
+        the one observed. It does not come from the interval, and may be below 0.05 when the 95 %
+        interval contains 0.
     k, k_informative : ndarray of int
         Tables present, and those with more than one possible outcome.
     status : ndarray of int
@@ -53,8 +57,11 @@ class ExactOddsRatio(NamedTuple):
     status: IntArray
 
 
-def log_coefficients(n_t: FloatArray, n_c: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of the hypergeometric coefficients, ``C(n_t, x) C(n_c, total - x)``, up to a constant.
+def log_coefficients(
+    n_t: FloatArray, n_c: FloatArray, total: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the hypergeometric coefficients, ``C(n_t, x) C(n_c, total - x)``, up to a
+    constant.
 
     Parameters
     ----------
@@ -66,8 +73,9 @@ def log_coefficients(n_t: FloatArray, n_c: FloatArray, total: FloatArray) -> tup
     lowest : ndarray, shape (...)
         The fewest events possible under treatment.
     coefficients : ndarray, shape (..., outcomes)
-        Place i is for ``lowest + i`` events, -inf where impossible; 0 at the likeliest. Ratios of neighbours
-        are summed outwards from there, which keeps digits that logarithms of factorials lose in large tables.
+        Place i is for ``lowest + i`` events, -inf where impossible; 0 at the likeliest. Ratios of
+        neighbours are summed outwards from there, which keeps digits that logarithms of factorials
+        lose in large tables.
 
     Examples
     --------
@@ -77,7 +85,9 @@ def log_coefficients(n_t: FloatArray, n_c: FloatArray, total: FloatArray) -> tup
     array([1., 6., 3.])
     """
     lowest, most = np.maximum(total - n_c, 0.0), np.minimum(n_t, total)
-    x = lowest[..., None] + np.arange(int((most - lowest).max(initial=0.0)))  # the step from x to x + 1
+    x = lowest[..., None] + np.arange(
+        int((most - lowest).max(initial=0.0))
+    )  # the step from x to x + 1
     n1, n2, m = n_t[..., None], n_c[..., None], total[..., None]
     possible = x < most[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,15 +124,19 @@ def _log_sum(terms: FloatArray, among: BoolArray) -> FloatArray:
 def _widest(coefficients: FloatArray, tail: float) -> FloatArray:
     """A log odds ratio beyond which either tail of an outcome inside the range is below `tail`.
 
-    A neighbour outweighs all outcomes on the far side once its factor exceeds their number times the range of
-    the coefficients.
+    A neighbour outweighs all outcomes on the far side once its factor exceeds their number times
+    the range of the coefficients.
     """
     finite = np.isfinite(coefficients)
     depth = -np.where(finite, coefficients - coefficients.max(-1, keepdims=True), 0.0).min(-1)
-    return np.asarray(depth + 2 * np.log(coefficients.shape[-1]) - np.log(min(tail, 1 - 2 * tail) / 2))
+    return np.asarray(
+        depth + 2 * np.log(coefficients.shape[-1]) - np.log(min(tail, 1 - 2 * tail) / 2)
+    )
 
 
-def _conditional_mle(offset: FloatArray, coefficients: FloatArray, widest: FloatArray) -> FloatArray:
+def _conditional_mle(
+    offset: FloatArray, coefficients: FloatArray, widest: FloatArray
+) -> FloatArray:
     """Root of E(A) = observed, as the balance of what lies above and below on the log scale."""
     above, below = offset > 0, offset < 0
     with np.errstate(divide="ignore"):
@@ -139,13 +153,16 @@ def _conditional_mle(offset: FloatArray, coefficients: FloatArray, widest: Float
         return np.where(between, up, np.nan) - np.where(between, down, 0.0)
 
     root = bracketed_root(balance, -widest, widest)
-    return np.where(between, root, np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan)))
+    return np.where(
+        between, root, np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan))
+    )
 
 
 def _lower_limit(
     offset: FloatArray, coefficients: FloatArray, widest: FloatArray, tail: float, share: float
 ) -> FloatArray:
-    """Log odds ratio at which what exceeds the outcome observed, and `share` of that, has probability `tail`.
+    """Log odds ratio at which what exceeds the outcome observed, and `share` of that, has
+    probability `tail`.
 
     Solved as log odds of the tail, which is nearly straight and exact however small the tail.
     """
@@ -203,7 +220,9 @@ def _in_blocks(cells: list[FloatArray], tail: float, share: float) -> list[Float
     outcomes = 1 + int(np.minimum(n1, a + c).sum(-1).max(initial=0))
     size = max(1, _ELEMENTS_AT_ONCE // outcomes)
     starts = range(0, max(len(a), 1), size)
-    blocks = [_inferred(tuple(x[start : start + size] for x in cells), tail, share) for start in starts]
+    blocks = [
+        _inferred(tuple(x[start : start + size] for x in cells), tail, share) for start in starts
+    ]
     return [np.concatenate(pieces) for pieces in zip(*blocks, strict=True)]
 
 
@@ -219,19 +238,19 @@ def common_odds_ratio(
 ) -> ExactOddsRatio:
     """Exact estimate, interval and p-value of an odds ratio common to several tables [1]_ [2]_.
 
-    For one trial, or for a few that are taken to share an odds ratio, however few their events: no cell is
-    corrected and nothing is approximate. Not when effects differ between trials: no between-study variance
-    enters.
+    For one trial, or for a few that are taken to share an odds ratio, however few their events: no
+    cell is corrected and nothing is approximate. Not when effects differ between trials: no
+    between-study variance enters.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, whole numbers, shape (..., k), the last axis holding trials.
-        A table with a nan, or with an arm of nobody, is absent. An impossible or fractional table makes its
-        row nan.
+        Events and participants of the two arms, whole numbers, shape (..., k), the last axis
+        holding trials. A table with a nan, or with an arm of nobody, is absent. An impossible or
+        fractional table makes its row nan.
     interval : str
-        ``"exact"`` never covers less than `level`, and usually more; ``"mid-p"`` counts half the probability
-        of the outcome observed and covers about `level` on average.
+        ``"exact"`` never covers less than `level`, and usually more; ``"mid-p"`` counts half the
+        probability of the outcome observed and covers about `level` on average.
     level : float
         Confidence level, a proportion.
     mask : array_like of bool, shape (..., k), optional
@@ -240,9 +259,9 @@ def common_odds_ratio(
     Returns
     -------
     ExactOddsRatio
-        ``estimate, low, high, p_value, k, k_informative, status``, on the log scale. A table in which nobody
-        or everybody had the event changes nothing; of such tables only, the estimate is nan, the interval is
-        all numbers and the p-value 1.
+        ``estimate, low, high, p_value, k, k_informative, status``, on the log scale. A table in
+        which nobody or everybody had the event changes nothing; of such tables only, the estimate
+        is nan, the interval is all numbers and the p-value 1.
 
     Raises
     ------
@@ -251,16 +270,16 @@ def common_odds_ratio(
 
     References
     ----------
-    .. [1] Gart JJ. Point and interval estimation of the common odds ratio in the combination of 2 x 2 tables
-       with fixed marginals. Biometrika 1970;57:471-475.
-    .. [2] Mehta CR, Patel NR, Gray R. Computing an exact confidence interval for the common odds ratio in
-       several 2 x 2 contingency tables. J Am Stat Assoc 1985;80:969-973.
+    .. [1] Gart JJ. Point and interval estimation of the common odds ratio in the combination of 2 x
+       2 tables with fixed marginals. Biometrika 1970;57:471-475.
+    .. [2] Mehta CR, Patel NR, Gray R. Computing an exact confidence interval for the common odds
+       ratio in several 2 x 2 contingency tables. J Am Stat Assoc 1985;80:969-973.
        https://doi.org/10.1080/01621459.1985.10478212
 
     Examples
     --------
-    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 against 0 of 28: no estimate, but a lower
-    limit.
+    Dakwar 2019, abstinence from cocaine at six months, 12 of 27 against 0 of 28: no estimate, but a
+    lower limit.
 
     >>> import numpy as np
     >>> one = common_odds_ratio([12], [27], [0], [28])
@@ -276,16 +295,21 @@ def common_odds_ratio(
     if interval not in TAILS:
         raise ValueError(f'unknown interval "{interval}"; use one of: {", ".join(TAILS)}')
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
     given = broadcast_floats(
-        *(np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c)), np.ones(1) if mask is None else mask
+        *(np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c)),
+        np.ones(1) if mask is None else mask,
     )
     a, n1, c, n2, chosen = given
     cells = continuity_corrected(a, n1, c, n2, rule="none")
     there = ~cells.absent & (chosen > 0)
     whole = (cells.a % 1 == 0) & (cells.b % 1 == 0) & (cells.c % 1 == 0) & (cells.d % 1 == 0)
     shape, used = there.shape[:-1], there & whole
-    rows = [np.where(used, x, 0.0).reshape(int(np.prod(shape)), used.shape[-1]) for x in (a, n1, c, n2)]
+    rows = [
+        np.where(used, x, 0.0).reshape(int(np.prod(shape)), used.shape[-1]) for x in (a, n1, c, n2)
+    ]
     k = np.count_nonzero(there, axis=-1)
     informative = np.count_nonzero(used & (a + c > 0) & (a + c < n1 + n2), axis=-1)
     invalid = (there & ~whole).any(-1)

@@ -53,19 +53,20 @@ def mean_difference(
 ) -> Estimates:
     """Differences in means, in the unit of the outcome.
 
-    The measure to use when all trials share a scale (percentage of days abstinent). Not when they do not.
+    The measure to use when all trials share a scale (percentage of days abstinent). Not when they
+    do not.
 
     Parameters
     ----------
     mean_t, sd_t, n_t, mean_c, sd_c, n_c : array_like
-        Means, standard deviations (not standard errors) and participants of the arms, shape (..., studies). A
-        row with a nan, or with an arm of nobody, is absent.
+        Means, standard deviations (not standard errors) and participants of the arms, shape (...,
+        studies). A row with a nan, or with an arm of nobody, is absent.
 
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``; the variances of the arms are not assumed equal. A row without any spread
-        is absent.
+        ``y, v, corrected, absent``; the variances of the arms are not assumed equal. A row without
+        any spread is absent.
 
     Examples
     --------
@@ -95,13 +96,13 @@ def small_sample_factor(df: npt.ArrayLike) -> FloatArray:
     Notes
     -----
     A ratio of gamma functions: taken as such up to 300 degrees of freedom, by its asymptotic series
-    above. The difference of their logarithms, the usual way, loses three digits, which the unbiased variance
-    makes six.
+    above. The difference of their logarithms, the usual way, loses three digits, which the unbiased
+    variance makes six.
 
     References
     ----------
-    .. [1] Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. J Educ
-       Stat 1981;6:107-128. https://doi.org/10.2307/1164588
+    .. [1] Hedges LV. Distribution theory for Glass's estimator of effect size and related
+       estimators. J Educ Stat 1981;6:107-128. https://doi.org/10.2307/1164588
 
     Examples
     --------
@@ -117,7 +118,9 @@ def small_sample_factor(df: npt.ArrayLike) -> FloatArray:
     return np.asarray(np.where(m <= 300, exact, np.sqrt(1 - 1 / m) * series))
 
 
-def _large_sample_variance(g: FloatArray, j: FloatArray, n1: FloatArray, n2: FloatArray) -> FloatArray:
+def _large_sample_variance(
+    g: FloatArray, j: FloatArray, n1: FloatArray, n2: FloatArray
+) -> FloatArray:
     return np.asarray(1 / n1 + 1 / n2 + g * g / (2 * (n1 + n2)))
 
 
@@ -145,8 +148,8 @@ def standardized_mean_difference(
 ) -> Estimates:
     """Standardised mean differences: Hedges's g [1]_, in pooled standard deviations, free of bias.
 
-    For trials that measured one thing on different scales (craving). Not for trials that share a scale, where
-    it makes differences in spread look like differences in effect.
+    For trials that measured one thing on different scales (craving). Not for trials that share a
+    scale, where it makes differences in spread look like differences in effect.
 
     Parameters
     ----------
@@ -158,8 +161,8 @@ def standardized_mean_difference(
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``. A row without any spread, or with fewer than 4 participants in all, is
-        absent.
+        ``y, v, corrected, absent``. A row without any spread, or with fewer than 4 participants in
+        all, is absent.
 
     Raises
     ------
@@ -168,8 +171,8 @@ def standardized_mean_difference(
 
     References
     ----------
-    .. [1] Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. J Educ
-       Stat 1981;6:107-128. https://doi.org/10.2307/1164588
+    .. [1] Hedges LV. Distribution theory for Glass's estimator of effect size and related
+       estimators. J Educ Stat 1981;6:107-128. https://doi.org/10.2307/1164588
 
     Examples
     --------
@@ -202,29 +205,30 @@ def ratio_of_means(
 ) -> Estimates:
     """Log ratios of means [1]_, for outcomes with a true zero, such as amounts.
 
-    Not for scales whose zero is a convention, nor for a bounded percentage, whose ratio depends on which end
-    is counted.
+    Not for scales whose zero is a convention, nor for a bounded percentage, whose ratio depends on
+    which end is counted.
 
     Parameters
     ----------
     mean_t, sd_t, n_t, mean_c, sd_c, n_c : array_like
         Means (positive), standard deviations and participants of the arms, shape (..., studies).
     bias_corrected : bool
-        Whether to add half the difference of the squared coefficients of variation, each over its n: the bias
-        of the logarithm of a mean, to first order [2]_. metafor does so since version 5.0; [1]_ and meta do
-        not. The variance is the same.
+        Whether to add half the difference of the squared coefficients of variation, each over its
+        n: the bias of the logarithm of a mean, to first order [2]_. metafor does so since version
+        5.0; [1]_ and meta do not. The variance is the same.
 
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``; nan where a mean is not positive. A row without any spread is absent.
+        ``y, v, corrected, absent``; nan where a mean is not positive. A row without any spread is
+        absent.
 
     References
     ----------
-    .. [1] Hedges LV, Gurevitch J, Curtis PS. The meta-analysis of response ratios in experimental ecology.
-       Ecology 1999;80:1150-1156. https://doi.org/10.2307/177062
-    .. [2] Lajeunesse MJ. Bias and correction for the log response ratio in ecological meta-analysis. Ecology
-       2015;96:2056-2063. https://doi.org/10.1890/14-2402.1
+    .. [1] Hedges LV, Gurevitch J, Curtis PS. The meta-analysis of response ratios in experimental
+       ecology. Ecology 1999;80:1150-1156. https://doi.org/10.2307/177062
+    .. [2] Lajeunesse MJ. Bias and correction for the log response ratio in ecological
+       meta-analysis. Ecology 2015;96:2056-2063. https://doi.org/10.1890/14-2402.1
 
     Examples
     --------
@@ -263,7 +267,8 @@ def sd_from_standard_error(se: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
 def sd_from_interval(
     low: npt.ArrayLike, high: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
 ) -> FloatArray:
-    """Standard deviation of an arm from the confidence interval of its mean, taken to use the t distribution.
+    """Standard deviation of an arm from the confidence interval of its mean, taken to use the t
+    distribution.
 
     Parameters
     ----------
@@ -283,14 +288,19 @@ def sd_from_interval(
     20.1
     """
     low, high, n = broadcast_floats(low, high, n)
-    return np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * t_quantile((1 + level) / 2, n - 1))
+    return (
+        np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * t_quantile((1 + level) / 2, n - 1))
+    )
 
 
-def sd_of_change(sd_before: npt.ArrayLike, sd_after: npt.ArrayLike, correlation: npt.ArrayLike) -> FloatArray:
-    """Standard deviation of the change from baseline, from those before and after and their correlation.
+def sd_of_change(
+    sd_before: npt.ArrayLike, sd_after: npt.ArrayLike, correlation: npt.ArrayLike
+) -> FloatArray:
+    """Standard deviation of the change from baseline, from those before and after and their
+    correlation.
 
-    The correlation is seldom printed. Take it from another trial of the outcome and say so, and repeat the
-    analysis with others (0.4, 0.7, 0.9).
+    The correlation is seldom printed. Take it from another trial of the outcome and say so, and
+    repeat the analysis with others (0.4, 0.7, 0.9).
 
     Parameters
     ----------
@@ -311,7 +321,9 @@ def sd_of_change(sd_before: npt.ArrayLike, sd_after: npt.ArrayLike, correlation:
     return np.sqrt(nonnegative(s0 * s0 + s1 * s1 - 2 * r * s0 * s1))
 
 
-def pooled_sd_from_standard_error(se: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike) -> FloatArray:
+def pooled_sd_from_standard_error(
+    se: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike
+) -> FloatArray:
     """Standard deviation common to both arms, from the standard error of a difference in means.
 
     Parameters
@@ -334,7 +346,12 @@ def pooled_sd_from_standard_error(se: npt.ArrayLike, n_t: npt.ArrayLike, n_c: np
 
 
 def pooled_sd_from_interval(
-    low: npt.ArrayLike, high: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike, *, level: float = 0.95
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    level: float = 0.95,
 ) -> FloatArray:
     """Standard deviation common to both arms, from the t interval of a difference in means.
 
@@ -348,8 +365,8 @@ def pooled_sd_from_interval(
     Returns
     -------
     ndarray
-        Standard deviations. From an adjusted analysis this is the spread left after adjustment, too small for
-        a standardised mean difference.
+        Standard deviations. From an adjusted analysis this is the spread left after adjustment, too
+        small for a standardised mean difference.
 
     Examples
     --------
@@ -394,8 +411,8 @@ def pooled_sd_from_p_value(
     Parameters
     ----------
     difference, p, n_t, n_c : array_like
-        Difference in means, two-sided p-value of the t test, participants of the arms. "p < 0.05" gives no
-        more than an upper bound: pass 0.05 and treat the result as one.
+        Difference in means, two-sided p-value of the t test, participants of the arms. "p < 0.05"
+        gives no more than an upper bound: pass 0.05 and treat the result as one.
 
     Returns
     -------
@@ -434,10 +451,11 @@ def _ordered(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
 def from_extremes(
     minimum: npt.ArrayLike, median: npt.ArrayLike, maximum: npt.ArrayLike, n: npt.ArrayLike
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from median and range, with the skewness screen of [3]_.
+    """Mean [1]_ and standard deviation [2]_ from median and range, with the skewness screen of
+    [3]_.
 
-    The poorest of the three summaries: two of its numbers are single patients. Not for bounded, skewed
-    outcomes.
+    The poorest of the three summaries: two of its numbers are single patients. Not for bounded,
+    skewed outcomes.
 
     Parameters
     ----------
@@ -451,15 +469,15 @@ def from_extremes(
 
     References
     ----------
-    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size, median,
-       mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
+    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size,
+       median, mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
        https://doi.org/10.1177/0962280216669183
-    .. [2] Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the sample
-       size, median, range and/or interquartile range. BMC Med Res Methodol 2014;14:135.
+    .. [2] Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the
+       sample size, median, range and/or interquartile range. BMC Med Res Methodol 2014;14:135.
        https://doi.org/10.1186/1471-2288-14-135
-    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from the
-       five-number summary and its application in meta-analysis. Stat Methods Med Res 2023;32:1338-1360.
-       https://doi.org/10.1177/09622802231172043
+    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from
+       the five-number summary and its application in meta-analysis. Stat Methods Med Res
+       2023;32:1338-1360. https://doi.org/10.1177/09622802231172043
 
     Examples
     --------
@@ -481,7 +499,8 @@ def from_extremes(
 def from_quartiles(
     q1: npt.ArrayLike, median: npt.ArrayLike, q3: npt.ArrayLike, n: npt.ArrayLike
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from median and quartiles, with the skewness screen of [3]_.
+    """Mean [1]_ and standard deviation [2]_ from median and quartiles, with the skewness screen of
+    [3]_.
 
     Not for data that the screen calls skewed, as days abstinent mostly are.
 
@@ -497,15 +516,15 @@ def from_quartiles(
 
     References
     ----------
-    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size, median,
-       mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
+    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size,
+       median, mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
        https://doi.org/10.1177/0962280216669183
-    .. [2] Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the sample
-       size, median, range and/or interquartile range. BMC Med Res Methodol 2014;14:135.
+    .. [2] Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the
+       sample size, median, range and/or interquartile range. BMC Med Res Methodol 2014;14:135.
        https://doi.org/10.1186/1471-2288-14-135
-    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from the
-       five-number summary and its application in meta-analysis. Stat Methods Med Res 2023;32:1338-1360.
-       https://doi.org/10.1177/09622802231172043
+    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from
+       the five-number summary and its application in meta-analysis. Stat Methods Med Res
+       2023;32:1338-1360. https://doi.org/10.1177/09622802231172043
 
     Examples
     --------
@@ -530,7 +549,8 @@ def from_five_numbers(
     maximum: npt.ArrayLike,
     n: npt.ArrayLike,
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from the five-number summary, with the skewness screen of [3]_.
+    """Mean [1]_ and standard deviation [2]_ from the five-number summary, with the skewness screen
+    of [3]_.
 
     Not for data that the screen calls skewed.
 
@@ -546,15 +566,15 @@ def from_five_numbers(
 
     References
     ----------
-    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size, median,
-       mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
+    .. [1] Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size,
+       median, mid-range, and/or mid-quartile range. Stat Methods Med Res 2018;27:1785-1805.
        https://doi.org/10.1177/0962280216669183
-    .. [2] Shi J, Luo D, Weng H, Zeng XT, Lin L, Chu H, Tong T. Optimally estimating the sample standard
-       deviation from the five-number summary. Res Synth Methods 2020;11:641-654.
+    .. [2] Shi J, Luo D, Weng H, Zeng XT, Lin L, Chu H, Tong T. Optimally estimating the sample
+       standard deviation from the five-number summary. Res Synth Methods 2020;11:641-654.
        https://doi.org/10.1002/jrsm.1429
-    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from the
-       five-number summary and its application in meta-analysis. Stat Methods Med Res 2023;32:1338-1360.
-       https://doi.org/10.1177/09622802231172043
+    .. [3] Shi J, Luo D, Wan X, Liu Y, Liu J, Bian Z, Tong T. Detecting the skewness of data from
+       the five-number summary and its application in meta-analysis. Stat Methods Med Res
+       2023;32:1338-1360. https://doi.org/10.1177/09622802231172043
 
     Examples
     --------

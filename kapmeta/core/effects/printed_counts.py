@@ -22,8 +22,8 @@ class Candidates(NamedTuple):
     counts : range
         All of them, ascending; empty if there is none.
     consistent : bool
-        False if no count rounds to the percentage as printed, so that `counts` are those one unit in the last
-        place away (a percentage cut off, or rounded twice).
+        False if no count rounds to the percentage as printed, so that `counts` are those one unit
+        in the last place away (a percentage cut off, or rounded twice).
     """
 
     counts: range
@@ -38,8 +38,8 @@ class RebuiltTable(NamedTuple):
     events_t, events_c : ndarray of float
         Whole numbers; nan where no table has that statistic and those margins.
     unrounded : ndarray of float
-        Events under treatment before rounding: far from a whole number, the statistic or a margin is not as
-        printed.
+        Events under treatment before rounding: far from a whole number, the statistic or a margin
+        is not as printed.
     """
 
     events_t: FloatArray
@@ -61,9 +61,10 @@ def _counts_within(percent: str, n: int, distance: Fraction) -> range:
 def candidate_counts(percent: str, n: int) -> Candidates:
     """Counts out of `n` that round to a percentage as printed (GRIM) [1]_.
 
-    For reading a count from a percentage, or checking it against one. One count: use it. Several: the percentage
-    does not settle it; analyse the lowest and the highest. None: the counts one unit in the last place away come
-    back with ``consistent`` False; try the other denominators of the paper (completers, per protocol) too.
+    For reading a count from a percentage, or checking it against one. One count: use it. Several:
+    the percentage does not settle it; analyse the lowest and the highest. None: the counts one unit
+    in the last place away come back with ``consistent`` False; try the other denominators of the
+    paper (completers, per protocol) too.
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ def candidate_counts(percent: str, n: int) -> Candidates:
     Returns
     -------
     Candidates
-        ``counts, consistent``. Halves may have been rounded up, down or to even; a percentage cut off is not
-        rounded. The comparison is exact, in fractions.
+        ``counts, consistent``. Halves may have been rounded up, down or to even; a percentage cut
+        off is not rounded. The comparison is exact, in fractions.
 
     Raises
     ------
@@ -85,8 +86,8 @@ def candidate_counts(percent: str, n: int) -> Candidates:
 
     References
     ----------
-    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the
-       reporting of results in psychology. Soc Psychol Personal Sci 2017;8:363-369.
+    .. [1] Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in
+       the reporting of results in psychology. Soc Psychol Personal Sci 2017;8:363-369.
        https://doi.org/10.1177/1948550616673876
 
     Examples
@@ -106,7 +107,9 @@ def candidate_counts(percent: str, n: int) -> Candidates:
     return Candidates(_counts_within(percent, n, last_place(percent)), False)
 
 
-def _rebuilt(events_t: FloatArray, n_t: FloatArray, n_c: FloatArray, events: FloatArray) -> RebuiltTable:
+def _rebuilt(
+    events_t: FloatArray, n_t: FloatArray, n_c: FloatArray, events: FloatArray
+) -> RebuiltTable:
     lowest, highest = np.maximum(0.0, events - n_c), np.minimum(n_t, events)
     rounded = np.round(events_t)
     rounded = np.where((rounded >= lowest) & (rounded <= highest), rounded, np.nan)
@@ -142,7 +145,8 @@ def table_from_odds_ratio(
     big = ratio * (n1 + m) + (n2 - m)
     with np.errstate(divide="ignore", invalid="ignore"):
         root = np.sqrt(big * big - 4 * n1 * m * ratio * (ratio - 1))
-        # the root in [0, min(n1, m)], in the form without cancellation; at an odds ratio of 1 it is n1 m / N
+        # the root in [0, min(n1, m)], in the form without cancellation; at an odds ratio of 1 it is
+        # n1 m / N
         a = np.where(big > 0, 2 * n1 * m * ratio / (big + root), (big - root) / (2 * (ratio - 1)))
     return _rebuilt(a, n1, n2, m)
 
@@ -164,7 +168,8 @@ def table_from_chi_square(
     Parameters
     ----------
     chi_square, n_t, n_c, events : array_like
-        Pearson's statistic, 1 degree of freedom; participants of the arms; events in both arms together.
+        Pearson's statistic, 1 degree of freedom; participants of the arms; events in both arms
+        together.
     sign : array_like
         1 where treatment had the higher risk, -1 where control had.
     yates : bool
@@ -183,7 +188,9 @@ def table_from_chi_square(
     """
     chi, n1, n2, m, sign = broadcast_floats(chi_square, n_t, n_c, events, sign)
     n = n1 + n2
-    gap = np.sqrt(nonnegative(chi * n1 * n2 * m * (n - m) / n)) + (n / 2 if yates else 0.0)  # |ad - bc|
+    gap = np.sqrt(nonnegative(chi * n1 * n2 * m * (n - m) / n)) + (
+        n / 2 if yates else 0.0
+    )  # |ad - bc|
     return _rebuilt((n1 * m + np.sign(sign) * gap) / n, n1, n2, m)
 
 

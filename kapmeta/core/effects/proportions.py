@@ -32,24 +32,25 @@ def raw_proportion(
 ) -> Estimates:
     """Proportions as they are.
 
-    For showing; to pool where every proportion lies well inside (0.2, 0.8). Not near 0 or 1, where the
-    interval leaves the scale and the weights follow the estimates: use `logit_proportion`, or the binomial
-    likelihood.
+    For showing; to pool where every proportion lies well inside (0.2, 0.8). Not near 0 or 1, where
+    the interval leaves the scale and the weights follow the estimates: use `logit_proportion`, or
+    the binomial likelihood.
 
     Parameters
     ----------
     events, n : array_like
         Events and participants, shape (..., studies). A group with a nan, or of nobody, is absent.
     zero : str
-        One of `PROPORTION_RULES`, applied where nobody or everybody had the event. It enters the variance
-        alone: the estimate is ``events / n`` (metafor's `escalc` moves it).
+        One of `PROPORTION_RULES`, applied where nobody or everybody had the event. It enters the
+        variance alone: the estimate is ``events / n`` (metafor's `escalc` moves it).
     value : float
         Added to events and to non-events.
 
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``. Under ``zero="none"`` a proportion of 0 or 1 (variance 0) is absent.
+        ``y, v, corrected, absent``. Under ``zero="none"`` a proportion of 0 or 1 (variance 0) is
+        absent.
 
     Raises
     ------
@@ -113,9 +114,11 @@ def log_proportion(
 def logit_proportion(
     events: npt.ArrayLike, n: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Log odds of proportions, the scale to pool single groups on when the binomial likelihood is not used.
+    """Log odds of proportions, the scale to pool single groups on when the binomial likelihood is
+    not used.
 
-    Not for small groups with few events, where the normal approximation fails: use the binomial likelihood.
+    Not for small groups with few events, where the normal approximation fails: use the binomial
+    likelihood.
 
     Parameters
     ----------
@@ -151,10 +154,11 @@ def logit_proportion(
 
 
 def arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
-    """Arcsines of the square roots of proportions; the variance depends on n only and nothing is corrected.
+    """Arcsines of the square roots of proportions; the variance depends on n only and nothing is
+    corrected.
 
-    For sensitivity analyses. Back-transform with ``sin(y) ** 2`` for y inside [0, pi / 2]; not for intervals
-    that leave those limits.
+    For sensitivity analyses. Back-transform with ``sin(y) ** 2`` for y inside [0, pi / 2]; not for
+    intervals that leave those limits.
 
     Parameters
     ----------
@@ -173,14 +177,16 @@ def arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
     (array([0.73, 0.  ]), array([0.0093, 0.0089]))
     """
     x, z, absent = _group(events, n)
-    return estimates(np.arcsin(np.sqrt(x / (x + z))), 1 / (4 * (x + z)), np.zeros_like(absent), absent)
+    return estimates(
+        np.arcsin(np.sqrt(x / (x + z))), 1 / (4 * (x + z)), np.zeros_like(absent), absent
+    )
 
 
 def double_arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
     """Double arcsine transforms of proportions [1]_.
 
-    Offered to reproduce published analyses. Not for new ones: a pooled value has no proportion of its own,
-    see `double_arcsine_inverse`.
+    Offered to reproduce published analyses. Not for new ones: a pooled value has no proportion of
+    its own, see `double_arcsine_inverse`.
 
     Parameters
     ----------
@@ -194,8 +200,8 @@ def double_arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estima
 
     References
     ----------
-    .. [1] Freeman MF, Tukey JW. Transformations related to the angular and the square root. Ann Math Stat
-       1950;21:607-611. https://doi.org/10.1214/aoms/1177729756
+    .. [1] Freeman MF, Tukey JW. Transformations related to the angular and the square root. Ann
+       Math Stat 1950;21:607-611. https://doi.org/10.1214/aoms/1177729756
 
     Examples
     --------
@@ -236,15 +242,16 @@ def harmonic_mean(n: npt.ArrayLike) -> FloatArray:
 def double_arcsine_inverse(y: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
     """Proportions from double arcsine transforms by the inverse of Miller [1]_.
 
-    For a single group, `n` is its size and the inverse is exact. For a pooled value there is no size; the
-    harmonic mean of the sizes is the custom, and a hazard: the result depends on it alone, can lie outside
-    the proportions pooled, and with sizes that differ by orders of magnitude is seriously misleading [2]_.
-    Say so beside the number, or use `logit_proportion`.
+    For a single group, `n` is its size and the inverse is exact. For a pooled value there is no
+    size; the harmonic mean of the sizes is the custom, and a hazard: the result depends on it
+    alone, can lie outside the proportions pooled, and with sizes that differ by orders of magnitude
+    is seriously misleading [2]_. Say so beside the number, or use `logit_proportion`.
 
     Parameters
     ----------
     y : array_like
-        Transformed proportions or limits; values beyond the transforms of 0 and n events give 0 and 1.
+        Transformed proportions or limits; values beyond the transforms of 0 and n events give 0 and
+        1.
     n : array_like
         Group size, or the harmonic mean of sizes (`harmonic_mean`).
 
@@ -255,11 +262,11 @@ def double_arcsine_inverse(y: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
 
     References
     ----------
-    .. [1] Miller JJ. The inverse of the Freeman-Tukey double arcsine transformation. Am Stat 1978;32:138.
-       https://doi.org/10.1080/00031305.1978.10479283
-    .. [2] Schwarzer G, Chemaitelly H, Abu-Raddad LJ, Rücker G. Seriously misleading results using inverse of
-       Freeman-Tukey double arcsine transformation in meta-analysis of single proportions. Res Synth Methods
-       2019;10:476-483. https://doi.org/10.1002/jrsm.1348
+    .. [1] Miller JJ. The inverse of the Freeman-Tukey double arcsine transformation. Am Stat
+       1978;32:138. https://doi.org/10.1080/00031305.1978.10479283
+    .. [2] Schwarzer G, Chemaitelly H, Abu-Raddad LJ, Rücker G. Seriously misleading results using
+       inverse of Freeman-Tukey double arcsine transformation in meta-analysis of single
+       proportions. Res Synth Methods 2019;10:476-483. https://doi.org/10.1002/jrsm.1348
 
     Examples
     --------
@@ -317,7 +324,8 @@ def rate(
 ) -> Estimates:
     """Events per unit of time, as they are.
 
-    For showing. Not to pool when rates are near 0, where the weights follow the estimates: use `log_rate`.
+    For showing. Not to pool when rates are near 0, where the weights follow the estimates: use
+    `log_rate`.
 
     Parameters
     ----------
@@ -399,23 +407,25 @@ def rate_ratio(
 ) -> Estimates:
     """Log ratios of rates of events under treatment and control.
 
-    For events that can recur, counted over time at risk. Not for events that end the observation of a
-    patient, nor for counts that vary more than Poisson counts do, whose variance this understates.
+    For events that can recur, counted over time at risk. Not for events that end the observation of
+    a patient, nor for counts that vary more than Poisson counts do, whose variance this
+    understates.
 
     Parameters
     ----------
     events_t, time_t, events_c, time_c : array_like
         Events and time at risk of the two arms, shape (..., studies).
     zero : str
-        One of `RATE_RULES`, applied where an arm had no event; ``"drop"`` is ``"half-if-any"`` after leaving
-        out trials without an event in either arm.
+        One of `RATE_RULES`, applied where an arm had no event; ``"drop"`` is ``"half-if-any"``
+        after leaving out trials without an event in either arm.
     value : float
         Added to the events of both arms.
 
     Returns
     -------
     Estimates
-        ``y, v, corrected, absent``. Under ``zero="none"`` a trial with an arm without events is absent.
+        ``y, v, corrected, absent``. Under ``zero="none"`` a trial with an arm without events is
+        absent.
 
     Raises
     ------

@@ -1,6 +1,8 @@
-"""Effects from what a paper prints: an estimate with its interval, its standard error or its p-value.
+"""Effects from what a paper prints: an estimate with its interval, its standard error or its
+p-value.
 
-Ratios enter as printed (an odds ratio of 2.25, not its logarithm); `y` and `v` are on the analysis scale.
+Ratios enter as printed (an odds ratio of 2.25, not its logarithm); `y` and `v` are on the analysis
+scale.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ class Reported(NamedTuple):
     absent : ndarray of bool
         True where the numbers give no variance.
     discrepancy : ndarray of float
-        Distance of the estimate from the middle of its interval in standard errors; nan where there is no
-        such check.
+        Distance of the estimate from the middle of its interval in standard errors; nan where there
+        is no such check.
     consistent : ndarray of bool
-        False where `discrepancy` is 0.1 or more: coarse rounding, a misprint, or an interval of another kind.
+        False where `discrepancy` is 0.1 or more: coarse rounding, a misprint, or an interval of
+        another kind.
     """
 
     y: FloatArray
@@ -44,7 +47,9 @@ def _on_analysis_scale(value: FloatArray, ratio: bool) -> FloatArray:
         return np.log(nonnegative(value)) if ratio else value
 
 
-def _reported(y: FloatArray, se: FloatArray, middle: FloatArray | float, absent: BoolArray) -> Reported:
+def _reported(
+    y: FloatArray, se: FloatArray, middle: FloatArray | float, absent: BoolArray
+) -> Reported:
     """The effects: absent where said or not finite, nan where y or se is nan for another reason."""
     absent = absent | np.isinf(y)
     impossible = np.isnan(y) | np.isnan(se)
@@ -65,16 +70,17 @@ def from_interval(
 ) -> Reported:
     """Effects from an estimate and its confidence interval.
 
-    For Wald intervals, symmetric on the analysis scale. Not for profile, exact or bootstrap intervals, which
-    are not; the check against the middle of the interval finds most of them.
+    For Wald intervals, symmetric on the analysis scale. Not for profile, exact or bootstrap
+    intervals, which are not; the check against the middle of the interval finds most of them.
 
     Parameters
     ----------
     estimate, low, high : array_like
-        As printed. Where one limit is nan, or infinite on the analysis scale (a ratio printed as 0.00), the
-        other one is used alone and nothing is checked.
+        As printed. Where one limit is nan, or infinite on the analysis scale (a ratio printed as
+        0.00), the other one is used alone and nothing is checked.
     ratio : bool
-        True for ratios (odds, risk, hazard, rate ratios), whose logarithm is analysed; False for differences.
+        True for ratios (odds, risk, hazard, rate ratios), whose logarithm is analysed; False for
+        differences.
     level : float
         Confidence level of the interval, a proportion.
     df : array_like
@@ -87,8 +93,8 @@ def from_interval(
 
     Examples
     --------
-    Hazard ratio of relapse in Dakwar 2019, 0.47 (0.24 to 0.92), and odds ratio of relapse in Grabski 2022,
-    0.80 (0.31 to 2.10):
+    Hazard ratio of relapse in Dakwar 2019, 0.47 (0.24 to 0.92), and odds ratio of relapse in
+    Grabski 2022, 0.80 (0.31 to 2.10):
 
     >>> effect = from_interval([0.47, 0.80], [0.24, 0.31], [0.92, 2.10])
     >>> effect.y.round(3), np.sqrt(effect.v).round(3), effect.consistent
@@ -103,7 +109,9 @@ def from_interval(
     return _reported(y, se, (lower + upper) / 2, np.isnan(estimate) | (no_low & no_high))
 
 
-def from_standard_error(estimate: npt.ArrayLike, se: npt.ArrayLike, *, ratio: bool = True) -> Reported:
+def from_standard_error(
+    estimate: npt.ArrayLike, se: npt.ArrayLike, *, ratio: bool = True
+) -> Reported:
     """Effects from an estimate and its standard error.
 
     Parameters
@@ -111,8 +119,8 @@ def from_standard_error(estimate: npt.ArrayLike, se: npt.ArrayLike, *, ratio: bo
     estimate : array_like
         As printed.
     se : array_like
-        Standard error on the analysis scale: of the logarithm, for a ratio. Not the standard error of the
-        ratio itself, which some programs print.
+        Standard error on the analysis scale: of the logarithm, for a ratio. Not the standard error
+        of the ratio itself, which some programs print.
     ratio : bool
         True for ratios, whose logarithm is analysed; False for differences.
 
@@ -137,9 +145,9 @@ def from_p_value(
 ) -> Reported:
     """Effects from an estimate and its two-sided p-value.
 
-    The last resort: a p-value printed to one digit leaves the variance uncertain by a large factor, and one
-    printed as "p < 0.001" bounds it only (pass 0.001: the variance is then an upper bound). Not for p-values
-    of exact tests.
+    The last resort: a p-value printed to one digit leaves the variance uncertain by a large factor,
+    and one printed as "p < 0.001" bounds it only (pass 0.001: the variance is then an upper bound).
+    Not for p-values of exact tests.
 
     Parameters
     ----------
@@ -153,8 +161,8 @@ def from_p_value(
     Returns
     -------
     Reported
-        ``y, v, absent, discrepancy, consistent``; an estimate of no effect, or a p-value of 0 or 1, gives no
-        variance. There is nothing to check.
+        ``y, v, absent, discrepancy, consistent``; an estimate of no effect, or a p-value of 0 or 1,
+        gives no variance. There is nothing to check.
 
     Examples
     --------

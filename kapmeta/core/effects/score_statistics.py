@@ -1,6 +1,8 @@
-"""Score statistics of one trial's risk ratio and risk difference, with the risks that fit best under each.
+"""Score statistics of one trial's risk ratio and risk difference, with the risks that fit best
+under each.
 
-Every function works table by table on arrays of any shape. The cells of a trial are named as in the papers::
+Every function works table by table on arrays of any shape. The cells of a trial are named as in the
+papers::
 
                 event   no event   total
     treatment     a        b        n1
@@ -8,8 +10,8 @@ Every function works table by table on arrays of any shape. The cells of a trial
 
 References
 ----------
-.. [1] Koopman PAR. Confidence intervals for the ratio of two binomial proportions. Biometrics 1984;40:513-517.
-   https://doi.org/10.2307/2531405
+.. [1] Koopman PAR. Confidence intervals for the ratio of two binomial proportions. Biometrics
+   1984;40:513-517. https://doi.org/10.2307/2531405
 .. [2] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
    https://doi.org/10.1002/sim.4780040211
 """
@@ -28,8 +30,9 @@ def ratio_score(
 ) -> FloatArray:
     """Koopman's score statistic of a log risk ratio [1]_: standard normal if that is the true one.
 
-    The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They and their
-    complements are written here as sums of terms of one sign, so that nothing cancels near 0 or 1.
+    The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They
+    and their complements are written here as sums of terms of one sign, so that nothing cancels
+    near 0 or 1.
     """
     r = np.exp(log_ratio)
     n1, n2 = a + b, c + d
@@ -63,7 +66,11 @@ def _control_risk(
 ) -> FloatArray:
     """Risk under control that fits best if the risk difference is `delta`: the middle root of a cubic."""
     n, m = n1 + n2, a + c
-    l2, l1, l0 = (n1 + 2 * n2) * delta - n - m, (n2 * delta - n - 2 * c) * delta + m, c * delta * (1 - delta)
+    l2, l1, l0 = (
+        (n1 + 2 * n2) * delta - n - m,
+        (n2 * delta - n - 2 * c) * delta + m,
+        c * delta * (1 - delta),
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         third = l2 / (3 * n)
         q = third**3 - l1 * third / (2 * n) + l0 / (2 * n)
@@ -74,10 +81,13 @@ def _control_risk(
         for _ in range(_POLISHING_STEPS):
             x = np.clip(x, least, most)
             p1 = x + delta
-            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (a - n1 * p1)  # the cubic, uncancelled
+            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (
+                a - n1 * p1
+            )  # the cubic, uncancelled
             step = value / ((3 * n * x + 2 * l2) * x + l1)
             x = np.where(np.isfinite(step), x - step, x)
-    # nobody or everybody: two roots of the cubic meet at small differences, but the answer is at the edge
+    # nobody or everybody: two roots of the cubic meet at small differences, but the answer is at
+    # the edge
     return np.where(m == 0, least, np.where(m == n, most, np.clip(x, least, most)))
 
 

@@ -1,8 +1,9 @@
-"""Intervals for one trial, or one proportion: what a forest plot shows where nothing is to be pooled.
+"""Intervals for one trial, or one proportion: what a forest plot shows where nothing is to be
+pooled.
 
-Every function works table by table on arrays of any shape and corrects no cell. Ratios are on the log scale,
-where a limit that the data do not set is -inf or inf (0 or inf as a ratio). The cells of a trial are named as
-in the papers::
+Every function works table by table on arrays of any shape and corrects no cell. Ratios are on the
+log scale, where a limit that the data do not set is -inf or inf (0 or inf as a ratio). The cells of
+a trial are named as in the papers::
 
                 event   no event   total
     treatment     a        b        n1
@@ -31,8 +32,8 @@ _Cells: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 class TrialInterval(NamedTuple):
     """Estimate and limits of each table, in the shape of the input; log scale for ratios.
 
-    All three are nan where a table is absent (a nan, or an arm of nobody) or impossible (events exceed
-    participants).
+    All three are nan where a table is absent (a nan, or an arm of nobody) or impossible (events
+    exceed participants).
     """
 
     estimate: FloatArray
@@ -49,27 +50,31 @@ def _cells(
 
 def _z(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
     return float(normal_quantile((1 + level) / 2))
 
 
 def _both_limits(
-    lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray],
-    cells: _Cells,
+    lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray], cells: _Cells
 ) -> tuple[FloatArray, FloatArray]:
     """The upper limit is the lower one of the table with its arms exchanged, turned round."""
     a, b, c, d = cells
     return lower(a, b, c, d), -lower(c, d, a, b)
 
 
-def _ratio_lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, z: FloatArray) -> FloatArray:
+def _ratio_lower(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, z: FloatArray
+) -> FloatArray:
     """Lower limit of the log risk ratio: the score statistic is `z` there; -inf without treated events."""
     n1, n2 = a + b, c + d
     p1 = a / n1
     with np.errstate(divide="ignore", invalid="ignore"):
         # below this the statistic exceeds z: the variance at r <= 1 is at most r (1/n1 + 1/n2)
         low = np.log(np.minimum(p1 / 2, p1 * p1 / (4 * z * z * (1 / n1 + 1 / n2))))
-        # above this it is below z if the control arm has no events: the variance is at least r p1 / (4 n2)
+        # above this it is below z if the control arm has no events: the variance is at least r p1 /
+        # (4 n2)
         beyond = np.log(np.maximum(np.maximum(4 * p1, (a + n2) / n1), 4 * n2 * p1 / (z * z)))
         high = np.where(c > 0, np.log(p1 * n2 / c), beyond)
         limited = a > 0
@@ -93,11 +98,13 @@ def koopman(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Score interval of one trial's log risk ratio [1]_: all ratios that a score test does not refuse.
+    """Score interval of one trial's log risk ratio [1]_: all ratios that a score test does not
+    refuse.
 
-    The interval to show for one trial, with or without empty cells. Where both arms have events enough it is
-    close to the usual one; where one has none it still says what the trial says. Not exact: in very small
-    trials its coverage varies about the level, and `miettinen_nurminen_ratio` is a little wider.
+    The interval to show for one trial, with or without empty cells. Where both arms have events
+    enough it is close to the usual one; where one has none it still says what the trial says. Not
+    exact: in very small trials its coverage varies about the level, and `miettinen_nurminen_ratio`
+    is a little wider.
 
     Parameters
     ----------
@@ -109,10 +116,10 @@ def koopman(
     Returns
     -------
     TrialInterval
-        ``estimate, low, high`` on the log scale. Without events under control the estimate and the upper
-        limit are inf, without events under treatment the estimate and the lower limit -inf; without any the
-        estimate is nan and the interval all numbers. With nothing but events in both arms the estimate is 0
-        and both limits are finite.
+        ``estimate, low, high`` on the log scale. Without events under control the estimate and the
+        upper limit are inf, without events under treatment the estimate and the lower limit -inf;
+        without any the estimate is nan and the interval all numbers. With nothing but events in
+        both arms the estimate is 0 and both limits are finite.
 
     Raises
     ------
@@ -193,7 +200,8 @@ def miettinen_nurminen_difference(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Score interval of one trial's risk difference [1]_: all differences that a score test does not refuse.
+    """Score interval of one trial's risk difference [1]_: all differences that a score test does
+    not refuse.
 
     For tables of any kind. `newcombe` is nearly as good and can be checked by hand.
 
@@ -207,9 +215,10 @@ def miettinen_nurminen_difference(
     Returns
     -------
     TrialInterval
-        ``estimate, low, high``, all within [-1, 1]. Without events in either arm, or with nothing but events,
-        the estimate is 0 and the limits are ``-z^2 / (n_c + z^2)`` and ``z^2 / (n_t + z^2)``, or the reverse,
-        up to the factor n / (n - 1) on z^2. All against none has the limit 1, none against all the limit -1.
+        ``estimate, low, high``, all within [-1, 1]. Without events in either arm, or with nothing
+        but events, the estimate is 0 and the limits are ``-z^2 / (n_c + z^2)`` and ``z^2 / (n_t +
+        z^2)``, or the reverse, up to the factor n / (n - 1) on z^2. All against none has the limit
+        1, none against all the limit -1.
 
     Raises
     ------
@@ -251,7 +260,8 @@ def newcombe(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Hybrid score interval of one trial's risk difference, from the Wilson intervals of its arms [1]_.
+    """Hybrid score interval of one trial's risk difference, from the Wilson intervals of its arms
+    [1]_.
 
     In closed form, never outside [-1, 1], and good in small trials with any cells empty.
 
@@ -274,8 +284,8 @@ def newcombe(
 
     References
     ----------
-    .. [1] Newcombe RG. Interval estimation for the difference between independent proportions: comparison of
-       eleven methods. Stat Med 1998;17:873-890 (method 10).
+    .. [1] Newcombe RG. Interval estimation for the difference between independent proportions:
+       comparison of eleven methods. Stat Med 1998;17:873-890 (method 10).
        https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I
 
     Examples
@@ -291,7 +301,9 @@ def newcombe(
     p2, low2, high2 = wilson(c, c + d, level=level)
     difference = (a * d - b * c) / ((a + b) * (c + d))
     return TrialInterval(
-        difference, difference - np.hypot(p1 - low1, high2 - p2), difference + np.hypot(high1 - p1, p2 - low2)
+        difference,
+        difference - np.hypot(p1 - low1, high2 - p2),
+        difference + np.hypot(high1 - p1, p2 - low2),
     )
 
 
@@ -317,9 +329,9 @@ def exact_odds_ratio(
     Returns
     -------
     TrialInterval
-        ``estimate`` (conditional maximum likelihood), ``low, high`` on the log scale. An empty cell makes the
-        estimate and one limit infinite; two, such that nobody or everybody had the event, make the estimate
-        nan and the interval all numbers.
+        ``estimate`` (conditional maximum likelihood), ``low, high`` on the log scale. An empty cell
+        makes the estimate and one limit infinite; two, such that nobody or everybody had the event,
+        make the estimate nan and the interval all numbers.
 
     Raises
     ------
@@ -351,8 +363,8 @@ def mid_p_odds_ratio(
 ) -> TrialInterval:
     """Mid-p conditional interval of one trial's log odds ratio.
 
-    As `exact_odds_ratio`, with half the probability of the table observed in each tail: it covers about
-    `level`.
+    As `exact_odds_ratio`, with half the probability of the table observed in each tail: it covers
+    about `level`.
 
     Parameters
     ----------
@@ -420,8 +432,8 @@ def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> T
 
     References
     ----------
-    .. [1] Wilson EB. Probable inference, the law of succession, and statistical inference. J Am Stat Assoc
-       1927;22:209-212. https://doi.org/10.1080/01621459.1927.10502953
+    .. [1] Wilson EB. Probable inference, the law of succession, and statistical inference. J Am
+       Stat Assoc 1927;22:209-212. https://doi.org/10.1080/01621459.1927.10502953
 
     Examples
     --------
@@ -442,11 +454,13 @@ def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> T
     return TrialInterval(x / size, lower(x), 1 - lower(size - x))
 
 
-def clopper_pearson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> TrialInterval:
+def clopper_pearson(
+    events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
+) -> TrialInterval:
     """Exact interval of one proportion [1]_, from the tails of the binomial distribution.
 
-    It covers at least `level`, and in small groups much more: use it where that is asked for, `wilson`
-    elsewhere.
+    It covers at least `level`, and in small groups much more: use it where that is asked for,
+    `wilson` elsewhere.
 
     Parameters
     ----------
@@ -467,8 +481,8 @@ def clopper_pearson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0
 
     References
     ----------
-    .. [1] Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case of the
-       binomial. Biometrika 1934;26:404-413. https://doi.org/10.1093/biomet/26.4.404
+    .. [1] Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case
+       of the binomial. Biometrika 1934;26:404-413. https://doi.org/10.1093/biomet/26.4.404
 
     Examples
     --------
@@ -482,7 +496,9 @@ def clopper_pearson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0
 
     def lower(x: FloatArray) -> FloatArray:
         some = x > 0
-        return np.where(some, special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2), x)
+        return np.where(
+            some, special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2), x
+        )
 
     return TrialInterval(x / size, lower(x), 1 - lower(size - x))
 
@@ -504,10 +520,16 @@ SINGLE_TRIAL_INTERVALS: dict[str, Callable[..., TrialInterval]] = {
 }
 """Intervals of one two-armed trial by name, each a function of ``events_t, n_t, events_c, n_c, *, level``."""
 
+
 def no_effect_score(
-    interval: str, events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
+    interval: str,
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
 ) -> FloatArray:
-    """Standard normal deviate of no effect in the score test that an interval inverts; nan for the other intervals.
+    """Standard normal deviate of no effect in the score test that an interval inverts; nan for the
+    other intervals.
 
     Parameters
     ----------
@@ -519,7 +541,8 @@ def no_effect_score(
     Returns
     -------
     ndarray
-        Beyond the normal quantile of a level exactly where the interval of that level leaves out no effect.
+        Beyond the normal quantile of a level exactly where the interval of that level leaves out no
+        effect.
 
     Examples
     --------

@@ -2,10 +2,10 @@
 
 References
 ----------
-.. [1] Mantel N. Evaluation of survival data and two new rank order statistics arising in its consideration.
-   Cancer Chemother Rep 1966;50:163-170.
-.. [2] Parmar MKB, Torri V, Stewart L. Extracting summary statistics to perform meta-analyses of the published
-   literature for survival endpoints. Stat Med 1998;17:2815-2834.
+.. [1] Mantel N. Evaluation of survival data and two new rank order statistics arising in its
+   consideration. Cancer Chemother Rep 1966;50:163-170.
+.. [2] Parmar MKB, Torri V, Stewart L. Extracting summary statistics to perform meta-analyses of the
+   published literature for survival endpoints. Stat Med 1998;17:2815-2834.
    https://doi.org/10.1002/(SICI)1097-0258(19981230)17:24<2815::AID-SIM110>3.0.CO;2-8
 """
 
@@ -20,7 +20,8 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
 _NODES = 200
-_SHORTEST = 1e-3  # steps shorter than this share of the variance are taken as this long, which errs on the wide side
+# steps shorter than this share of the variance are taken as this long, which errs on the wide side
+_SHORTEST = 1e-3
 
 
 class HazardRatio(NamedTuple):
@@ -32,12 +33,16 @@ class HazardRatio(NamedTuple):
     information: float
 
 
-def life_table(abstinent_t: FloatArray, n_t: float, abstinent_c: FloatArray, n_c: float) -> HazardRatio:
-    """Log hazard ratio of relapse from the numbers abstinent at several times: the log-rank one-step estimate.
+def life_table(
+    abstinent_t: FloatArray, n_t: float, abstinent_c: FloatArray, n_c: float
+) -> HazardRatio:
+    """Log hazard ratio of relapse from the numbers abstinent at several times: the log-rank
+    one-step estimate.
 
-    In every interval [1]_ the relapses of the treated are compared with their hypergeometric expectation among all
-    who were abstinent when it began. For continuous abstinence only, and for hazards that keep their ratio;
-    relapses must all be known, so those lost count as whatever the source counted them as.
+    In every interval [1]_ the relapses of the treated are compared with their hypergeometric
+    expectation among all who were abstinent when it began. For continuous abstinence only, and for
+    hazards that keep their ratio; relapses must all be known, so those lost count as whatever the
+    source counted them as.
 
     Parameters
     ----------
@@ -53,11 +58,19 @@ def life_table(abstinent_t: FloatArray, n_t: float, abstinent_c: FloatArray, n_c
     >>> round(found.y, 9), round(found.excess, 9), round(found.information, 9)
     (-0.907857338, -5.57236534, 6.137930602)
     """
-    risk_t, risk_c = np.concatenate([[n_t], abstinent_t[:-1]]), np.concatenate([[n_c], abstinent_c[:-1]])
+    risk_t, risk_c = (
+        np.concatenate([[n_t], abstinent_t[:-1]]),
+        np.concatenate([[n_c], abstinent_c[:-1]]),
+    )
     relapses_t, total = risk_t - abstinent_t, risk_t + risk_c
     relapses = relapses_t + risk_c - abstinent_c
     counted = total > 1
-    risk_t, risk_c, total, relapses = risk_t[counted], risk_c[counted], total[counted], relapses[counted]
+    risk_t, risk_c, total, relapses = (
+        risk_t[counted],
+        risk_c[counted],
+        total[counted],
+        relapses[counted],
+    )
     expected = relapses * risk_t / total
     variance = relapses * risk_t * risk_c * (total - relapses) / (total**2 * (total - 1))
     excess, information = float((relapses_t[counted] - expected).sum()), float(variance.sum())
@@ -67,7 +80,8 @@ def life_table(abstinent_t: FloatArray, n_t: float, abstinent_c: FloatArray, n_c
 
 
 def one_time(abstinent_t: float, n_t: float, abstinent_c: float, n_c: float) -> tuple[float, float]:
-    """Log hazard ratio of relapse from one time under proportional hazards, ``ln(-ln S_t) - ln(-ln S_c)``.
+    """Log hazard ratio of relapse from one time under proportional hazards, ``ln(-ln S_t) - ln(-ln
+    S_c)``.
 
     nan where an arm has nobody or everybody abstinent.
 
@@ -84,17 +98,23 @@ def one_time(abstinent_t: float, n_t: float, abstinent_c: float, n_c: float) -> 
     return (float(y), float(v)) if known else (np.nan, np.nan)
 
 
-def abstinent_time(time: FloatArray, abstinent: FloatArray, n: float, horizon: float) -> tuple[float, float]:
-    """Mean time abstinent up to `horizon` and its variance: the area under the curve of straight lines.
+def abstinent_time(
+    time: FloatArray, abstinent: FloatArray, n: float, horizon: float
+) -> tuple[float, float]:
+    """Mean time abstinent up to `horizon` and its variance: the area under the curve of straight
+    lines.
 
-    The counts are nested, so those who stop being abstinent between two times are one multinomial sample: the
-    mean and variance are those of the time each is credited with.
+    The counts are nested, so those who stop being abstinent between two times are one multinomial
+    sample: the mean and variance are those of the time each is credited with.
     """
     inside = time <= horizon
-    share = np.interp(horizon, np.concatenate([[0.0], time]), np.concatenate([[1.0], abstinent / n]))
+    share = np.interp(
+        horizon, np.concatenate([[0.0], time]), np.concatenate([[1.0], abstinent / n])
+    )
     knots = np.concatenate([[0.0], time[inside & (time < horizon)], [horizon]])
     curve = np.concatenate([[1.0], abstinent[inside & (time < horizon)] / n, [share]])
-    # relapses of an interval are credited with its middle, those abstinent at the end with all of it
+    # relapses of an interval are credited with its middle, those abstinent at the end with all of
+    # it
     credit = np.append(0.5 * (knots[1:] + knots[:-1]), horizon)
     probability = np.append(-np.diff(curve), curve[-1])
     mean = float(credit @ probability)
@@ -102,10 +122,12 @@ def abstinent_time(time: FloatArray, abstinent: FloatArray, n: float, horizon: f
 
 
 def simultaneous_quantile(v: FloatArray, level: float = 0.95) -> float:
-    """Critical value of a band over several times: the largest of the nested estimates' z stays below it.
+    """Critical value of a band over several times: the largest of the nested estimates' z stays
+    below it.
 
-    Estimates of nested counts with variances `v` (rising) move like a Brownian motion observed at the times
-    `v`, so the probability is a chain of one-dimensional integrals. One time gives the normal quantile.
+    Estimates of nested counts with variances `v` (rising) move like a Brownian motion observed at
+    the times `v`, so the probability is a chain of one-dimensional integrals. One time gives the
+    normal quantile.
 
     Examples
     --------
@@ -120,7 +142,9 @@ def simultaneous_quantile(v: FloatArray, level: float = 0.95) -> float:
     if v.size == 1:
         return single
     most = float(normal_quantile(1 - (1 - level) / (2 * v.size)))  # Bonferroni
-    return float(bracketed_root(np.vectorize(lambda z: _stays_inside(v, float(z)) - level), single, most))
+    return float(
+        bracketed_root(np.vectorize(lambda z: _stays_inside(v, float(z)) - level), single, most)
+    )
 
 
 def _spaced(v: FloatArray) -> FloatArray:

@@ -1,18 +1,21 @@
 """Beta-binomial regression of the arms of trials with a common correlation.
 
-Arms are treated as independent groups whose risks vary about a mean given by the treatment. Tables without events take
-part. The pairing of arms within a trial is ignored, so baselines that differ between trials bias it where allocation is
-unequal: it stands beside a stratified method, not in its place.
+Arms are treated as independent groups whose risks vary about a mean given by the treatment. Tables
+without events take part. The pairing of arms within a trial is ignored, so baselines that differ
+between trials bias it where allocation is unequal: it stands beside a stratified method, not in its
+place.
 
-With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p + j r`` and ``1 +
-j r``, which is the binomial at r = 0 and smooth there: the limit needs no case of its own.
+With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p +
+j r`` and ``1 + j r``, which is the binomial at r = 0 and smooth there: the limit needs no case of
+its own.
 
 References
 ----------
-.. [1] Kuss O. Statistical methods for meta-analyses including information from studies without any events - add nothing
-   to nothing and succeed nevertheless. Stat Med 2015;34:1097-1116. https://doi.org/10.1002/sim.6383
-.. [2] Mathes T, Kuss O. A comparison of methods for meta-analysis of a small number of studies with binary
-   outcomes. Res Synth Methods 2018;9:366-381. https://doi.org/10.1002/jrsm.1296
+.. [1] Kuss O. Statistical methods for meta-analyses including information from studies without any
+   events - add nothing to nothing and succeed nevertheless. Stat Med 2015;34:1097-1116.
+   https://doi.org/10.1002/sim.6383
+.. [2] Mathes T, Kuss O. A comparison of methods for meta-analysis of a small number of studies with
+   binary outcomes. Res Synth Methods 2018;9:366-381. https://doi.org/10.1002/jrsm.1296
 """
 
 from __future__ import annotations
@@ -168,9 +171,10 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     Returns
     -------
     BetaBinomialFit
-        Log scale for ratios; the standard error is that of the observed information. Infinite estimate and standard
-        error where one arm has no event in any trial, or nothing but events (log odds ratio); nan where a log
-        risk ratio or a risk difference lies at the edge of what there is.
+        Log scale for ratios; the standard error is that of the observed information. Infinite
+        estimate and standard error where one arm has no event in any trial, or nothing but events
+        (log odds ratio); nan where a log risk ratio or a risk difference lies at the edge of what
+        there is.
 
     References
     ----------
@@ -187,21 +191,33 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     unbounded = _without_estimate(tables, measure)
     if unbounded is not None:
         return BetaBinomialFit(
-            unbounded, math.inf if not math.isnan(unbounded) else math.nan, math.nan, math.nan, math.nan
+            unbounded,
+            math.inf if not math.isnan(unbounded) else math.nan,
+            math.nan,
+            math.nan,
+            math.nan,
         )
     arms, link = _arms(tables), LINKS[measure]
-    risks = [float((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in ((tables.c, tables.n2), (tables.a, tables.n1))]
+    risks = [
+        float((cell.sum() + 0.1) / (n.sum() + 0.2))
+        for cell, n in ((tables.c, tables.n2), (tables.a, tables.n1))
+    ]
     b0, b1 = (float(link.inverse(np.array(risk))) for risk in risks)
     plain, at_zero = _climb(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
     found = [(plain, at_zero)]
-    found += [_climb(arms, link, np.array([plain[0], plain[1], r]), binomial=False) for r in (0.01, 0.1, 0.5)]
+    found += [
+        _climb(arms, link, np.array([plain[0], plain[1], r]), binomial=False)
+        for r in (0.01, 0.1, 0.5)
+    ]
     best, value = max(found, key=lambda pair: pair[1])
     if value <= at_zero + 1e-10:
         best, value = plain, at_zero
     free = 3 if best[2] > 0 else 2
     hessian = _log_likelihood(arms, link, best)[2][:free, :free]
     se = math.sqrt(np.linalg.inv(-hessian)[1, 1])
-    return BetaBinomialFit(float(best[1]), se, float(best[2] / (1 + best[2])), value, float(best[0]))
+    return BetaBinomialFit(
+        float(best[1]), se, float(best[2] / (1 + best[2])), value, float(best[0])
+    )
 
 
 def _without_estimate(tables: Tables, measure: str) -> float | None:

@@ -1,17 +1,20 @@
-"""Combination of exact p-value functions: a common odds ratio or risk difference from trials of any size.
+"""Combination of exact p-value functions: a common odds ratio or risk difference from trials of any
+size.
 
-Each trial gives the probability, at every possible effect, of a result at least as extreme as its own. These are
-turned into normal deviates, added with weights, and the effects that the sum does not reject form the interval
-[1]_. Nothing is corrected and nothing is dropped: a trial with a zero cell speaks on one side, and a trial without
-any event speaks about the risk difference.
+Each trial gives the probability, at every possible effect, of a result at least as extreme as its
+own. These are turned into normal deviates, added with weights, and the effects that the sum does
+not reject form the interval [1]_. Nothing is corrected and nothing is dropped: a trial with a zero
+cell speaks on one side, and a trial without any event speaks about the risk difference.
 
 References
 ----------
-.. [1] Liu D, Liu RY, Xie M. Exact meta-analysis approach for discrete data and its application to 2 x 2 tables with
-   rare events. J Am Stat Assoc 2014;109:1450-1465. https://doi.org/10.1080/01621459.2014.946318
-.. [2] Tian L, Cai T, Pfeffer MA, Piankov N, Cremieux PY, Wei LJ. Exact and efficient inference procedure for
-   meta-analysis and its application to the analysis of independent 2 x 2 tables with all available data but without
-   artificial continuity correction. Biostatistics 2009;10:275-281. https://doi.org/10.1093/biostatistics/kxn034
+.. [1] Liu D, Liu RY, Xie M. Exact meta-analysis approach for discrete data and its application to 2
+   x 2 tables with rare events. J Am Stat Assoc 2014;109:1450-1465.
+   https://doi.org/10.1080/01621459.2014.946318
+.. [2] Tian L, Cai T, Pfeffer MA, Piankov N, Cremieux PY, Wei LJ. Exact and efficient inference
+   procedure for meta-analysis and its application to the analysis of independent 2 x 2 tables with
+   all available data but without artificial continuity correction. Biostatistics 2009;10:275-281.
+   https://doi.org/10.1093/biostatistics/kxn034
 """
 
 from __future__ import annotations
@@ -66,13 +69,17 @@ def odds_ratio_deviates(tables: Tables) -> Deviates:
             log_p = log_p - special.logsumexp(log_p)
             upper, lower = ((x > 0) + 0.5 * (x == 0), (x < 0) + 0.5 * (x == 0))
             tails = [float(special.logsumexp(log_p, b=share)) for share in (upper, lower)]
-            found.append(special.ndtri_exp(tails[0]) if tails[0] < tails[1] else -special.ndtri_exp(tails[1]))
+            found.append(
+                special.ndtri_exp(tails[0]) if tails[0] < tails[1] else -special.ndtri_exp(tails[1])
+            )
         return np.array(found)
 
     return deviates
 
 
-def odds_ratio_combination(tables: Tables, weight: FloatArray, *, level: float = 0.95) -> Combination:
+def odds_ratio_combination(
+    tables: Tables, weight: FloatArray, *, level: float = 0.95
+) -> Combination:
     """Common log odds ratio by combined mid-p functions.
 
     Parameters
@@ -106,7 +113,9 @@ def odds_ratio_combination(tables: Tables, weight: FloatArray, *, level: float =
         return math.inf if excess(ends[1])[0] < _TIE else float(bracketed_root(excess, *ends)[0])
 
     at_null = _combined(deviates(0.0), weight)
-    return Combination(crossing(0.0), crossing(-z), crossing(z), float(2 * special.ndtr(-abs(at_null))))
+    return Combination(
+        crossing(0.0), crossing(-z), crossing(z), float(2 * special.ndtr(-abs(at_null)))
+    )
 
 
 class _Lattice(NamedTuple):
@@ -123,7 +132,14 @@ class _Lattice(NamedTuple):
 def _lattices(tables: Tables) -> list[_Lattice]:
     rows = zip(tables.n1, tables.n2, tables.a, tables.c, strict=True)
     return [
-        _Lattice(np.arange(n1 + 1)[:, None], np.arange(n2 + 1)[None, :], float(n1), float(n2), float(a), float(c))
+        _Lattice(
+            np.arange(n1 + 1)[:, None],
+            np.arange(n2 + 1)[None, :],
+            float(n1),
+            float(n2),
+            float(a),
+            float(c),
+        )
         for n1, n2, a, c in rows
     ]
 
@@ -147,16 +163,21 @@ def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
         control = np.exp(_log_pmf(trial.x2[0], trial.n2, risk))
         tails = [
             float((((treated @ side) * control).sum(-1)).max())
-            for side in ((score >= observed - margin).astype(float), (score <= observed + margin).astype(float))
+            for side in (
+                (score >= observed - margin).astype(float),
+                (score <= observed + margin).astype(float),
+            )
         ]
     return min(tails[0], 1.0), min(tails[1], 1.0)
 
 
-def risk_difference_combination(tables: Tables, weight: FloatArray, *, level: float = 0.95) -> Combination:
+def risk_difference_combination(
+    tables: Tables, weight: FloatArray, *, level: float = 0.95
+) -> Combination:
     """Common risk difference by combined exact p-value functions; tables without events take part.
 
-    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as often as it
-    says. The estimate is where the combined deviates of both sides balance.
+    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as
+    often as it says. The estimate is where the combined deviates of both sides balance.
 
     Parameters
     ----------
@@ -169,7 +190,8 @@ def risk_difference_combination(tables: Tables, weight: FloatArray, *, level: fl
 
     References
     ----------
-    .. [1] Liu D, Liu RY, Xie M. J Am Stat Assoc 2014;109:1450-1465. https://doi.org/10.1080/01621459.2014.946318
+    .. [1] Liu D, Liu RY, Xie M. J Am Stat Assoc 2014;109:1450-1465.
+       https://doi.org/10.1080/01621459.2014.946318
 
     Examples
     --------

@@ -1,10 +1,12 @@
-"""Firth's penalised logistic regression: fixed study effects and one treatment effect, finite whatever cell is zero.
+"""Firth's penalised logistic regression: fixed study effects and one treatment effect, finite
+whatever cell is zero.
 
 References
 ----------
 .. [1] Firth D. Bias reduction of maximum likelihood estimates. Biometrika 1993;80:27-38.
    https://doi.org/10.1093/biomet/80.1.27
-.. [2] Heinze G, Schemper M. A solution to the problem of separation in logistic regression. Stat Med 2002;21:2409-2419.
+.. [2] Heinze G, Schemper M. A solution to the problem of separation in logistic regression. Stat
+   Med 2002;21:2409-2419.
 """
 
 from __future__ import annotations
@@ -37,12 +39,16 @@ class PenalisedFit(NamedTuple):
 def _design(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Design matrix (2k, k + 1) with the treatment in the last column, events and sizes."""
     k = tables.a.size
-    treated = np.concatenate([np.full(k, 0.5), np.full(k, -0.5)])  # centred: nothing but the intercepts depends on it
+    treated = np.concatenate(
+        [np.full(k, 0.5), np.full(k, -0.5)]
+    )  # centred: nothing but the intercepts depends on it
     x = np.column_stack([np.vstack([np.eye(k), np.eye(k)]), treated])
     return x, np.concatenate([tables.a, tables.c]), np.concatenate([tables.n1, tables.n2])
 
 
-def _information(x: FloatArray, n: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _information(
+    x: FloatArray, n: FloatArray, beta: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     risk = special.expit(x @ beta)
     weight = n * risk * (1 - risk)
     return risk, weight, x.T @ (weight[:, None] * x)
@@ -58,7 +64,9 @@ def _penalised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArra
     return float((events * eta - n * np.logaddexp(0, eta)).sum() + 0.5 * log_determinant)
 
 
-def _maximised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArray, free: int) -> FloatArray:
+def _maximised(
+    x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArray, free: int
+) -> FloatArray:
     """Scoring steps in the first `free` coefficients, halved while they do not climb."""
     height = _penalised(x, events, n, beta)
     for _ in range(_MOST_STEPS):
@@ -68,7 +76,9 @@ def _maximised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArra
         step = np.zeros_like(beta)
         step[:free] = np.linalg.solve(information[:free, :free], score[:free])
         size = 1.0
-        while (after := _penalised(x, events, n, beta + size * step)) < height - 1e-12 * abs(height) and size > 1e-9:
+        while (after := _penalised(x, events, n, beta + size * step)) < height - 1e-12 * abs(
+            height
+        ) and size > 1e-9:
             size /= 2
         beta, height = beta + size * step, after
         if np.abs(size * step).max() <= 1e-13 * (1 + np.abs(beta).max()):
@@ -79,7 +89,8 @@ def _maximised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArra
 def firth(tables: Tables, *, level: float = 0.95) -> PenalisedFit:
     """Penalised likelihood estimate of a common log odds ratio with its penalised profile interval.
 
-    A common-effect method. Tables in which nobody or everybody had the event add nothing but their intercepts' penalty.
+    A common-effect method. Tables in which nobody or everybody had the event add nothing but their
+    intercepts' penalty.
 
     Parameters
     ----------
@@ -119,7 +130,13 @@ def firth(tables: Tables, *, level: float = 0.95) -> PenalisedFit:
 
 
 def _limit(
-    x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArray, se: float, side: float, target: float
+    x: FloatArray,
+    events: FloatArray,
+    n: FloatArray,
+    beta: FloatArray,
+    se: float,
+    side: float,
+    target: float,
 ) -> float:
     """The treatment effect on one side at which the penalised profile likelihood has fallen to `target`."""
     near = beta.copy()
@@ -127,7 +144,9 @@ def _limit(
     def excess(effect: FloatArray) -> FloatArray:
         held = near.copy()
         held[-1] = effect[0]
-        return np.array([_penalised(x, events, n, _maximised(x, events, n, held, beta.size - 1)) - target])
+        return np.array(
+            [_penalised(x, events, n, _maximised(x, events, n, held, beta.size - 1)) - target]
+        )
 
     reach = 2 * se
     while excess(np.array([beta[-1] + side * reach]))[0] > 0:

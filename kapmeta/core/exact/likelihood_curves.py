@@ -1,16 +1,19 @@
-"""Log-likelihood curves: what one table says of its effect, with the baseline risk removed and no correction for zeros.
+"""Log-likelihood curves: what one table says of its effect, with the baseline risk removed and no
+correction for zeros.
 
-Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives. The baseline is
-removed by conditioning on the margins (odds ratio: exact [1]_) or by its best value at each theta (profile). It is
-not integrated over a prior: a prior of the control risk alone says something about the direction of a risk ratio.
+Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives.
+The baseline is removed by conditioning on the margins (odds ratio: exact [1]_) or by its best value
+at each theta (profile). It is not integrated over a prior: a prior of the control risk alone says
+something about the direction of a risk ratio.
 
-All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a plateau; a table
-without information has a flat one.
+All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a
+plateau; a table without information has a flat one.
 
 References
 ----------
-.. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the framework of the generalized
-   linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+.. [1] Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the
+   framework of the generalized linear mixed model with applications in sparse data. Stat Med
+   2010;29:3046-3067. https://doi.org/10.1002/sim.4040
 """
 
 from __future__ import annotations
@@ -91,7 +94,9 @@ def _one_conditional(table: Tables, theta: FloatArray) -> Values:
     terms /= total[:, None]
     mean = terms @ x
     here = _log_binomial(n1, table.a) + _log_binomial(n2, table.c)
-    return Values(here - top[:, 0] - np.log(total), -mean, -np.maximum(terms @ (x * x) - mean * mean, 0.0))
+    return Values(
+        here - top[:, 0] - np.log(total), -mean, -np.maximum(terms @ (x * x) - mean * mean, 0.0)
+    )
 
 
 def rate_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:
@@ -111,7 +116,9 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
     .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
     """
     a, b, c, d = _columns(tables)
-    r = np.exp(np.clip(theta, -300.0, 300.0))  # beyond, every ratio is on its plateau or out of the question
+    r = np.exp(
+        np.clip(theta, -300.0, 300.0)
+    )  # beyond, every ratio is on its plateau or out of the question
     p2 = _control_risk(a, b, c, d, r)
     p1 = np.minimum(r * p2, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,13 +131,22 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
         bend1 = np.where(b > 0, b * odds1 / (1 - p1), 0.0)
         bend2 = np.where(d > 0, d * odds2 / (1 - p2), 0.0)
         curvature = bend1 * bend2 / (bend1 + bend2)
-        curvature = np.where(p1 >= 1, bend2, np.where(p2 >= 1, bend1, np.where(bend1 * bend2 > 0, curvature, 0.0)))
-    loglik = special.xlogy(a, p1) + special.xlog1py(b, -p1) + special.xlogy(c, p2) + special.xlog1py(d, -p2)
+        curvature = np.where(
+            p1 >= 1, bend2, np.where(p2 >= 1, bend1, np.where(bend1 * bend2 > 0, curvature, 0.0))
+        )
+    loglik = (
+        special.xlogy(a, p1)
+        + special.xlog1py(b, -p1)
+        + special.xlogy(c, p2)
+        + special.xlog1py(d, -p2)
+    )
     constant = _log_binomial(a + b, a) + _log_binomial(c + d, c)
     return Values(loglik + constant, slope, -curvature)
 
 
-def _control_risk(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, r: FloatArray) -> FloatArray:
+def _control_risk(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, r: FloatArray
+) -> FloatArray:
     """Control risk of highest likelihood when the risk ratio is r: the smaller root of a quadratic, [1] of above."""
     from_treated, from_control = (a + b + c) * r, a + c + d
     # discriminant of [1] as a sum that does not cancel
@@ -140,7 +156,8 @@ def _control_risk(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, r:
 
 
 def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
-    """Binomial likelihood of the risk difference at the best control risk [1]_; minus infinity beyond -1 and 1.
+    """Binomial likelihood of the risk difference at the best control risk [1]_; minus infinity
+    beyond -1 and 1.
 
     References
     ----------
@@ -150,7 +167,12 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
     inside = np.abs(theta) < 1
     p2 = _control_risk_of_difference(a, b, c, d, np.where(inside, theta, 0.0))
     p1 = np.clip(p2 + np.where(inside, theta, 0.0), 0.0, 1.0)
-    loglik = special.xlogy(a, p1) + special.xlog1py(b, -p1) + special.xlogy(c, p2) + special.xlog1py(d, -p2)
+    loglik = (
+        special.xlogy(a, p1)
+        + special.xlog1py(b, -p1)
+        + special.xlogy(c, p2)
+        + special.xlog1py(d, -p2)
+    )
     loglik = loglik + _log_binomial(a + b, a) + _log_binomial(c + d, c)
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(a > 0, a / p1, 0.0) - np.where(b > 0, b / (1 - p1), 0.0)
@@ -163,7 +185,11 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
         bend2 = np.where(c > 0, c / p2**2, 0.0) + np.where(d > 0, d / (1 - p2) ** 2, 0.0)
         curvature = np.where(bend1 * bend2 > 0, bend1 * bend2 / (bend1 + bend2), 0.0)
         curvature = np.where(held1, bend2, np.where(held2, bend1, curvature))
-    return Values(np.where(inside, loglik, -np.inf), np.where(inside, slope, 0.0), -np.where(inside, curvature, 0.0))
+    return Values(
+        np.where(inside, loglik, -np.inf),
+        np.where(inside, slope, 0.0),
+        -np.where(inside, curvature, 0.0),
+    )
 
 
 def _control_risk_of_difference(
@@ -212,7 +238,9 @@ class Tabulated(NamedTuple):
     top: float
     best: float  # where the maximum is; infinite for a curve that rises to a plateau
     width: float  # of the curve about its maximum, 1 / sqrt(-curvature)
-    plateau: tuple[float, float]  # likelihood relative to the maximum beyond the first and the last point
+    plateau: tuple[
+        float, float
+    ]  # likelihood relative to the maximum beyond the first and the last point
     smooth: bool  # whether it can be interpolated: it has no sharp bend
 
     @property
@@ -259,7 +287,9 @@ def _centre(measure: str, table: Tables) -> tuple[float, float]:
         p1, p2 = a / (a + b), c / (c + d)
         return p1 - p2, math.sqrt(p1 * (1 - p1) / (a + b) + p2 * (1 - p2) / (c + d))
     if measure == "RR":
-        return math.log(a / (a + b) * (c + d) / c), math.sqrt(max(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d), 1e-12))
+        return math.log(a / (a + b) * (c + d) / c), math.sqrt(
+            max(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d), 1e-12)
+        )
     return math.log(a / b * d / c), math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
 
 
@@ -345,4 +375,6 @@ def _without_information(curve: Curve, table: Tables, centre: float) -> Tabulate
     found = Values(*(part[0] for part in curve(table, theta[None])))
     top = float(found.loglik.max())
     flat = np.zeros_like(theta)
-    return Tabulated(curve, table, theta, 1.0, flat, flat, flat, top, math.nan, math.inf, (1.0, 1.0), False)
+    return Tabulated(
+        curve, table, theta, 1.0, flat, flat, flat, top, math.nan, math.inf, (1.0, 1.0), False
+    )

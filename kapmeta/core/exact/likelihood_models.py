@@ -1,7 +1,8 @@
-"""Maximum likelihood with random effects on likelihood curves: every mode, the highest, and profile intervals.
+"""Maximum likelihood with random effects on likelihood curves: every mode, the highest, and profile
+intervals.
 
-The likelihood is that of `kapmeta.core.exact.marginal_likelihood`, whose derivatives let maxima be found by Newton's
-method.
+The likelihood is that of `kapmeta.core.exact.marginal_likelihood`, whose derivatives let maxima be
+found by Newton's method.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _TAUS = 25  # values of tau at which the profile is looked at
 _FAR = 40.0  # log units beyond which a plateau is reached
 _LOOKS = 41  # values of the mean, or of tau, looked at on the way to a limit
 _MOST_STEPS = 60
-_SMOOTH = 10  # Newton steps after which a slope is taken to bend, and every second step halves the bracket
+# Newton steps after which a slope is taken to bend, and every second step halves the bracket
+_SMOOTH = 10
 
 
 class Fit(NamedTuple):
@@ -40,7 +42,9 @@ class Fit(NamedTuple):
     common_mu: float
     common_se: float
     common_loglik: float
-    modes: tuple[tuple[float, float, float], ...]  # (mu, tau, log-likelihood) of every local maximum
+    modes: tuple[
+        tuple[float, float, float], ...
+    ]  # (mu, tau, log-likelihood) of every local maximum
 
 
 def sides(studies: Sequence[Tabulated]) -> tuple[bool, bool]:
@@ -73,7 +77,8 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.exact.likelihood_curves.tabulated`; tables without information may be among them.
+        From `kapmeta.core.exact.likelihood_curves.tabulated`; tables without information may be
+        among them.
     level : float
         Level of the profile intervals.
     random : bool
@@ -82,25 +87,36 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     Returns
     -------
     Fit
-        Infinite estimate and limit where the likelihood only rises on that side. The standard error is that of the
-        observed information in mean and tau squared where tau is above 0, else that of the common mean.
+        Infinite estimate and limit where the likelihood only rises on that side. The standard error
+        is that of the observed information in mean and tau squared where tau is above 0, else that
+        of the common mean.
 
     References
     ----------
-    .. [1] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040
+    .. [1] Stijnen T, Hamza TH, Ozdemir P. Stat Med 2010;29:3046-3067.
+       https://doi.org/10.1002/sim.4040
     """
     falls_left, falls_right = sides(studies)
     if not (falls_left and falls_right):
         return _one_sided(studies, level, random, falls_left)
     common = _best_means(studies, np.zeros(1))
-    if log_likelihood(studies, np.zeros(1), np.zeros(1))[0] >= log_likelihood(studies, common, np.zeros(1))[0]:
+    if (
+        log_likelihood(studies, np.zeros(1), np.zeros(1))[0]
+        >= log_likelihood(studies, common, np.zeros(1))[0]
+    ):
         common = np.zeros(1)  # arms that are all events, or none, bend the likelihood at no effect
     common_fit = marginal(studies, common, np.zeros(1))
     bend = -float(common_fit.hessian[0, 0, 0])
-    common_se = 1 / math.sqrt(bend) if bend > 0 else math.nan  # a maximum at a bend has no curvature
+    common_se = (
+        1 / math.sqrt(bend) if bend > 0 else math.nan
+    )  # a maximum at a bend has no curvature
     modes = _modes(studies, float(common[0])) if random else []
     at_zero = (float(common[0]), 0.0, float(common_fit.value[0]))
-    if not random or common_fit.hessian[0, 1, 1] <= 0 or all(at_zero[2] >= mode[2] for mode in modes):
+    if (
+        not random
+        or common_fit.hessian[0, 1, 1] <= 0
+        or all(at_zero[2] >= mode[2] for mode in modes)
+    ):
         modes = [*modes, at_zero]
     modes.sort(key=lambda mode: -mode[2])
     mu, tau, loglik = modes[0]
@@ -129,17 +145,39 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
             tuple(modes),
         )
     if farthest >= loglik - drop:
-        low, high, (tau_low, tau_high) = -math.inf, math.inf, _tau_limits(studies, modes[0], loglik - drop)
+        low, high, (tau_low, tau_high) = (
+            -math.inf,
+            math.inf,
+            _tau_limits(studies, modes[0], loglik - drop),
+        )
     else:
-        low, high = (_mean_limit(studies, modes[0], first, loglik - drop, side, random) for side in (-1.0, 1.0))
+        low, high = (
+            _mean_limit(studies, modes[0], first, loglik - drop, side, random)
+            for side in (-1.0, 1.0)
+        )
         tau_low, tau_high = _tau_limits(studies, modes[0], loglik - drop) if random else (0.0, 0.0)
-    return Fit(mu, tau, se, loglik, low, high, tau_low, tau_high, float(common[0]), common_se, at_zero[2], tuple(modes))
+    return Fit(
+        mu,
+        tau,
+        se,
+        loglik,
+        low,
+        high,
+        tau_low,
+        tau_high,
+        float(common[0]),
+        common_se,
+        at_zero[2],
+        tuple(modes),
+    )
 
 
 def _at_infinity(studies: Sequence[Tabulated]) -> float:
-    """Highest log-likelihood as mean and tau grow together: minus infinity where a curve falls on both sides.
+    """Highest log-likelihood as mean and tau grow together: minus infinity where a curve falls on
+    both sides.
 
-    A curve that rises to a plateau then keeps the share of the effects on its side, the normal area of mean / tau.
+    A curve that rises to a plateau then keeps the share of the effects on its side, the normal area
+    of mean / tau.
     """
     informative = [s for s in studies if s.informative]
     if any(s.plateau == (0.0, 0.0) for s in informative):
@@ -147,7 +185,9 @@ def _at_infinity(studies: Sequence[Tabulated]) -> float:
     right = sum(s.plateau[1] > 0 for s in informative)
     share = right / len(informative)
     top = float(sum(s.top for s in studies))
-    return top + float(special.xlogy(right, share) + special.xlogy(len(informative) - right, 1 - share))
+    return top + float(
+        special.xlogy(right, share) + special.xlogy(len(informative) - right, 1 - share)
+    )
 
 
 def _edge(studies: Sequence[Tabulated]) -> float:
@@ -166,14 +206,19 @@ def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
     edge = _edge(studies)
     low, high = np.maximum(centre - reaches, -edge), np.minimum(centre + reaches, edge)
     for _ in range(_MOST_STEPS):
-        outside_low, outside_high = (slope(low) < 0) & (low > -edge), (slope(high) > 0) & (high < edge)
+        outside_low, outside_high = (
+            (slope(low) < 0) & (low > -edge),
+            (slope(high) > 0) & (high < edge),
+        )
         if not (outside_low | outside_high).any():
             break
         low = np.maximum(np.where(outside_low, low - 2 * reaches, low), -edge)
         high = np.minimum(np.where(outside_high, high + 2 * reaches, high), edge)
         reaches = 2 * reaches
     return _newton_root(
-        lambda mu: (lambda m: (m.gradient[:, 0], m.hessian[:, 0, 0]))(marginal(studies, mu, tau)), low, high
+        lambda mu: (lambda m: (m.gradient[:, 0], m.hessian[:, 0, 0]))(marginal(studies, mu, tau)),
+        low,
+        high,
     )
 
 
@@ -215,13 +260,17 @@ def _modes(studies: Sequence[Tabulated], common: float) -> list[tuple[float, flo
     return [_refined_mode(studies, float(mu[i]), float(tau[i])) for i in starts]
 
 
-def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> tuple[float, float, float]:
+def _refined_mode(
+    studies: Sequence[Tabulated], mu: float, tau: float
+) -> tuple[float, float, float]:
     """Newton steps in (mu, log tau), halved while they do not climb."""
     here = np.array([mu, math.log(tau)])
     fit, gradient, hessian = _logarithmic(studies, here)
     for step_number in range(_MOST_STEPS):
         values, vectors = np.linalg.eigh(hessian)
-        step = vectors @ (vectors.T @ gradient / np.maximum(np.abs(values), 1e-300))  # uphill whatever the curvature
+        step = vectors @ (
+            vectors.T @ gradient / np.maximum(np.abs(values), 1e-300)
+        )  # uphill whatever the curvature
         size = min(1.0, 1.0 / max(abs(float(step[1])), 1e-300))  # tau grows at most e-fold
         for _ in range(40):
             there = here + size * step
@@ -239,7 +288,9 @@ def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> tuple[
     return float(here[0]), math.exp(here[1]), fit
 
 
-def _logarithmic(studies: Sequence[Tabulated], here: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+def _logarithmic(
+    studies: Sequence[Tabulated], here: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
     """Value, gradient and Hessian in (mu, log tau)."""
     tau = math.exp(here[1])
     fit = marginal(studies, here[:1], np.array([tau]))
@@ -249,7 +300,9 @@ def _logarithmic(studies: Sequence[Tabulated], here: FloatArray) -> tuple[float,
     return float(fit.value[0]), fit.gradient[0] * scale, hessian
 
 
-def _profile_over_tau(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _profile_over_tau(
+    studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Highest value over the given values of tau at each mean, and the tau it is found at."""
     values = log_likelihood(studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau)
     best = values.argmax(-1)
@@ -259,7 +312,11 @@ def _profile_over_tau(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatAr
 def profile_at(studies: Sequence[Tabulated], mu: float, *, random: bool = True) -> float:
     """Highest log-likelihood with the mean held at `mu`, over all tau if effects are `random`."""
     mean = np.array([mu])
-    return float(_zoomed(studies, mean, random)[0]) if random else float(log_likelihood(studies, mean, np.zeros(1))[0])
+    return (
+        float(_zoomed(studies, mean, random)[0])
+        if random
+        else float(log_likelihood(studies, mean, np.zeros(1))[0])
+    )
 
 
 def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> FloatArray:
@@ -309,11 +366,17 @@ def _mean_limit(
 
 
 def _crossing(
-    studies: Sequence[Tabulated], start: tuple[float, float], held: int, target: float, random: bool = True
+    studies: Sequence[Tabulated],
+    start: tuple[float, float],
+    held: int,
+    target: float,
+    random: bool = True,
 ) -> float:
-    """Newton steps for (log-likelihood = target, slope in the nuisance parameter = 0); nan if they do not settle.
+    """Newton steps for (log-likelihood = target, slope in the nuisance parameter = 0); nan if they
+    do not settle.
 
-    `held` is the parameter maximised over: 1 for tau (a limit of the mean), 0 for the mean (a limit of tau).
+    `held` is the parameter maximised over: 1 for tau (a limit of the mean), 0 for the mean (a limit
+    of tau).
     """
     here = np.array(start)
     free = 1 - held
@@ -324,7 +387,11 @@ def _crossing(
         if not random or (held == 1 and here[1] == 0 and hessian[1, 1] <= 0):
             step = np.array([-value / gradient[0], 0.0])
         else:
-            nuisance = -gradient[held] / -abs(hessian[held, held]) if hessian[held, held] < 0 else 0.1 * abs(here[held])
+            nuisance = (
+                -gradient[held] / -abs(hessian[held, held])
+                if hessian[held, held] < 0
+                else 0.1 * abs(here[held])
+            )
             rows = np.array([gradient, hessian[held]])
             residual = np.array([value, gradient[held]])
             if hessian[held, held] < 0 and abs(np.linalg.det(rows)) > 0:
@@ -351,14 +418,18 @@ def _crossing_by_bisection(
         return _zoomed(studies, mu, random) - target
 
     near, far, step = inner, outer, outer - inner
-    for _ in range(_MOST_STEPS):  # seen closely the profile may lie above the target where the looks were below it
+    for _ in range(
+        _MOST_STEPS
+    ):  # seen closely the profile may lie above the target where the looks were below it
         if excess(np.array([far]))[0] < 0:
             break
         near, far, step = far, far + step, 1.5 * step
     return float(bracketed_root(excess, np.array([near]), np.array([far]))[0])
 
 
-def _tau_limits(studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float) -> tuple[float, float]:
+def _tau_limits(
+    studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float
+) -> tuple[float, float]:
     """Values of tau at which the profile likelihood has fallen to `target`; 0 where it never does on the left."""
     grid = np.concatenate([[0.0], _tau_grid(studies)])
     endless = _at_infinity(studies) >= target
@@ -369,7 +440,10 @@ def _tau_limits(studies: Sequence[Tabulated], mode: tuple[float, float, float], 
         grid = np.append(grid, grid[-1] * np.array([2.0, 4.0]))
     inside = np.flatnonzero(values >= target)
     limits = []
-    for edge, beyond in ((inside[0] if inside.size else None, -1), (inside[-1] if inside.size else None, 1)):
+    for edge, beyond in (
+        (inside[0] if inside.size else None, -1),
+        (inside[-1] if inside.size else None, 1),
+    ):
         if (edge == 0 and beyond == -1) or (endless and beyond == 1):
             limits.append(0.0 if beyond == -1 else math.inf)
             continue
@@ -380,7 +454,11 @@ def _tau_limits(studies: Sequence[Tabulated], mode: tuple[float, float, float], 
         found = _crossing(studies, start, 0, target)
         if not min(near, far) <= found <= max(near, far):
             found = float(
-                bracketed_root(lambda t: log_likelihood(studies, _best_means(studies, t), t) - target, [near], [far])[0]
+                bracketed_root(
+                    lambda t: log_likelihood(studies, _best_means(studies, t), t) - target,
+                    [near],
+                    [far],
+                )[0]
             )
         limits.append(found)
     return limits[0], limits[1]
@@ -393,17 +471,23 @@ def _one_sided(studies: Sequence[Tabulated], level: float, random: bool, falls_l
     if not informative:
         nan = math.nan
         total = float(sum(s.top for s in studies))
-        return Fit(nan, nan, math.inf, total, -math.inf, math.inf, 0.0, math.inf, nan, math.inf, total, ())
+        return Fit(
+            nan, nan, math.inf, total, -math.inf, math.inf, 0.0, math.inf, nan, math.inf, total, ()
+        )
     top = float(sum(s.top for s in studies))
     drop = float(chi2_quantile(level, 1)) / 2
     # however far the mean, a wide enough tau leaves each study half its plateau
     finite = not random or len(informative) * math.log(2) > drop
     limit = -side * math.inf
     if finite:
-        taus = np.concatenate([[0.0], np.geomspace(1e-2, 1e4, 4 * _TAUS)]) if random else np.zeros(1)
+        taus = (
+            np.concatenate([[0.0], np.geomspace(1e-2, 1e4, 4 * _TAUS)]) if random else np.zeros(1)
+        )
 
         def excess(mu: FloatArray) -> FloatArray:
-            return _profile_over_tau(informative, mu, taus)[0] - (sum(s.top for s in informative) - drop)
+            return _profile_over_tau(informative, mu, taus)[0] - (
+                sum(s.top for s in informative) - drop
+            )
 
         start = max(_finite_place(s) * side for s in informative) * side
         reach = 1.0
@@ -415,4 +499,6 @@ def _one_sided(studies: Sequence[Tabulated], level: float, random: bool, falls_l
     estimate = side * math.inf
     tau_high = math.inf if random else 0.0
     mode = (estimate, 0.0, top)
-    return Fit(estimate, 0.0, math.inf, top, low, high, 0.0, tau_high, estimate, math.inf, top, (mode,))
+    return Fit(
+        estimate, 0.0, math.inf, top, low, high, 0.0, tau_high, estimate, math.inf, top, (mode,)
+    )

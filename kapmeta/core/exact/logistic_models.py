@@ -1,15 +1,17 @@
-"""Mixed logistic models of the arms of trials: study effects fixed (UM.FS) or random (UM.RS), treatment effects random.
+"""Mixed logistic models of the arms of trials: study effects fixed (UM.FS) or random (UM.RS),
+treatment effects random.
 
-Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the arm. The random
-terms are integrated by adaptive Gauss-Hermite quadrature about the mode of each study [2]_, and the derivatives are
-averages over the same points [3]_, so the maximum is found by Newton's method in all parameters together.
+Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the
+arm. The random terms are integrated by adaptive Gauss-Hermite quadrature about the mode of each
+study [2]_, and the derivatives are averages over the same points [3]_, so the maximum is found by
+Newton's method in all parameters together.
 
 References
 ----------
-.. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for
-   meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085.
-.. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J
-   Comput Graph Stat 1995;4:12-35.
+.. [1] Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects
+   models for meta-analyses that estimate the summary odds ratio. Stat Med 2018;37:1059-1085.
+.. [2] Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear
+   mixed-effects model. J Comput Graph Stat 1995;4:12-35.
 .. [3] Louis TA. J R Stat Soc B 1982;44:226-233.
 """
 
@@ -42,8 +44,9 @@ _STARTS = (0.1, 0.4, 1.0)  # values of tau from which the maximum is sought
 class Model(NamedTuple):
     """Tables, codes of the arms, and which terms are random.
 
-    Parameters in order: mu, tau, then for UM.FS one intercept a study; for UM.RS the mean intercept, its standard
-    deviation and, if `correlated`, the regression of the treatment effect on it.
+    Parameters in order: mu, tau, then for UM.FS one intercept a study; for UM.RS the mean
+    intercept, its standard deviation and, if `correlated`, the regression of the treatment effect
+    on it.
     """
 
     tables: Tables
@@ -109,7 +112,9 @@ def _modes(model: Model, base: FloatArray, loadings: FloatArray) -> tuple[FloatA
 
     def height(z: FloatArray) -> FloatArray:
         eta = base + np.einsum("kjq,kq->kj", loadings, z)
-        return np.asarray((events * eta - sizes * np.logaddexp(0, eta)).sum(-1) - (z * z).sum(-1) / 2)
+        return np.asarray(
+            (events * eta - sizes * np.logaddexp(0, eta)).sum(-1) - (z * z).sum(-1) / 2
+        )
 
     level = height(z)
     for _ in range(_MOST_STEPS):
@@ -136,7 +141,10 @@ def _points(q: int, order: int) -> tuple[FloatArray, FloatArray]:
     if q == 1:
         return x[:, None], log_weight
     first, second = np.meshgrid(x, x, indexing="ij")
-    return np.stack([first.ravel(), second.ravel()], axis=-1), np.add.outer(log_weight, log_weight).ravel()
+    return (
+        np.stack([first.ravel(), second.ravel()], axis=-1),
+        np.add.outer(log_weight, log_weight).ravel(),
+    )
 
 
 def evaluate(model: Model, p: FloatArray) -> Evaluation:
@@ -148,13 +156,21 @@ def evaluate(model: Model, p: FloatArray) -> Evaluation:
     x, log_weight = _points(q, model.order)
     z = mode[:, None, :] + np.einsum("kqr,nr->knq", root, x)
     eta = base[:, :, None] + np.einsum("kjq,knq->kjn", loadings, z)
-    log_terms = (events * eta - sizes * np.logaddexp(0, eta)).sum(1) - (z * z).sum(-1) / 2 + log_weight
+    log_terms = (
+        (events * eta - sizes * np.logaddexp(0, eta)).sum(1) - (z * z).sum(-1) / 2 + log_weight
+    )
     log_terms += np.log(np.abs(np.linalg.det(root)))[:, None] - 0.5 * q * math.log(2 * math.pi)
     total = special.logsumexp(log_terms, axis=1)
     weight = np.exp(log_terms - total[:, None])
     risk = special.expit(eta)
-    gradient, hessian = _averaged(model, weight, z, events - sizes * risk, sizes * risk * (1 - risk))
-    constant = special.gammaln(sizes + 1) - special.gammaln(events + 1) - special.gammaln(sizes - events + 1)
+    gradient, hessian = _averaged(
+        model, weight, z, events - sizes * risk, sizes * risk * (1 - risk)
+    )
+    constant = (
+        special.gammaln(sizes + 1)
+        - special.gammaln(events + 1)
+        - special.gammaln(sizes - events + 1)
+    )
     return Evaluation(float(total.sum() + constant.sum()), gradient, hessian)
 
 
@@ -180,7 +196,9 @@ def _averaged(
     rise, place = _local(model, z)
     score = np.einsum("kjn,kjnp->knp", residual, rise)
     mean = np.einsum("kn,knp->kp", weight, score)
-    second = np.einsum("kn,knp,knr->kpr", weight, score, score) - mean[:, :, None] * mean[:, None, :]
+    second = (
+        np.einsum("kn,knp,knr->kpr", weight, score, score) - mean[:, :, None] * mean[:, None, :]
+    )
     second -= np.einsum("kn,kjn,kjnp,kjnr->kpr", weight, bend, rise, rise, optimize=True)
     gradient, hessian = np.zeros(model.parameters), np.zeros((model.parameters, model.parameters))
     np.add.at(gradient, place, mean)
@@ -188,7 +206,9 @@ def _averaged(
     return gradient, hessian
 
 
-def _climb(model: Model, p: FloatArray, fixed: npt.NDArray[np.bool_]) -> tuple[FloatArray, Evaluation]:
+def _climb(
+    model: Model, p: FloatArray, fixed: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, Evaluation]:
     """Damped Newton steps in the parameters that are not `fixed`."""
     free = np.flatnonzero(~fixed)
     here = evaluate(model, p)
@@ -227,7 +247,11 @@ def _start(model: Model, tau: float) -> FloatArray:
 
 
 def _best(
-    model: Model, start: FloatArray, held: dict[int, float], random: bool, starts: tuple[float, ...] = _STARTS
+    model: Model,
+    start: FloatArray,
+    held: dict[int, float],
+    random: bool,
+    starts: tuple[float, ...] = _STARTS,
 ) -> tuple[FloatArray, Evaluation]:
     """Highest maximum over several values of tau to start from, 0 among them, with the parameters in `held` fixed."""
     found: list[tuple[FloatArray, Evaluation]] = []
@@ -247,7 +271,9 @@ def _best(
     return at_zero if best[1].value <= at_zero[1].value + 1e-9 else best
 
 
-def maximum(model: Model, *, level: float = 0.95, random: bool = True, profile: bool = True) -> LogisticFit:
+def maximum(
+    model: Model, *, level: float = 0.95, random: bool = True, profile: bool = True
+) -> LogisticFit:
     """Maximum likelihood fit.
 
     Parameters
@@ -281,7 +307,9 @@ def maximum(model: Model, *, level: float = 0.95, random: bool = True, profile: 
     tau = math.hypot(p[1], slope)
     sigma2 = p[3] ** 2 if model.random_studies else math.nan
     correlation = slope / tau if model.correlated and tau > 0 else math.nan
-    return LogisticFit(float(p[0]), float(tau), se, fit.value, low, high, float(sigma2), correlation, p)
+    return LogisticFit(
+        float(p[0]), float(tau), se, fit.value, low, high, float(sigma2), correlation, p
+    )
 
 
 def profile_at(model: Model, fit: LogisticFit, mu: float) -> float:
@@ -289,7 +317,9 @@ def profile_at(model: Model, fit: LogisticFit, mu: float) -> float:
     return _best(model, fit.parameters, {0: mu}, True)[1].value
 
 
-def _limit(model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool) -> float:
+def _limit(
+    model: Model, best: FloatArray, top: float, se: float, side: float, level: float, random: bool
+) -> float:
     """The mean on one side at which the profile likelihood has fallen by half the chi-squared quantile."""
     target = top - float(chi2_quantile(level, 1)) / 2
     starts = (max(float(best[1]), 0.5),)

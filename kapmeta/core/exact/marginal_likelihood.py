@@ -1,13 +1,15 @@
-"""The marginal likelihood of mean and tau where the effects of studies are normal about the mean, on their curves.
+"""The marginal likelihood of mean and tau where the effects of studies are normal about the mean,
+on their curves.
 
-With the effect of study i ``theta_i = mu + tau x``, the likelihood of a study is the average of its curve over x. Where
-tau is wide against the spacing of the tabulated curve the average is the plain sum over its points, whose error falls
-exponentially; where it is narrow the curve is taken at Gauss-Hermite points of x. The derivatives are averages over the
-same points [1]_.
+With the effect of study i ``theta_i = mu + tau x``, the likelihood of a study is the average of its
+curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain
+sum over its points, whose error falls exponentially; where it is narrow the curve is taken at
+Gauss-Hermite points of x. The derivatives are averages over the same points [1]_.
 
 References
 ----------
-.. [1] Louis TA. Finding the observed information matrix when using the EM algorithm. J R Stat Soc B 1982;44:226-233.
+.. [1] Louis TA. Finding the observed information matrix when using the EM algorithm. J R Stat Soc B
+   1982;44:226-233.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ _FEW_POINTS = 64
 _HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(16)
 _HERMITE_WEIGHT = _HERMITE_WEIGHT / _HERMITE_WEIGHT.sum()
 # the narrower tau against the curve, the fewer points do
-_RULES = tuple((ratio, *special.roots_hermitenorm(n)) for ratio, n in ((1e-5, 1), (0.03, 4), (0.15, 8), (math.inf, 16)))
+_RULES = tuple(
+    (ratio, *special.roots_hermitenorm(n))
+    for ratio, n in ((1e-5, 1), (0.03, 4), (0.15, 8), (math.inf, 16))
+)
 
 
 class Marginal(NamedTuple):
@@ -127,7 +132,9 @@ def between_points(study: Tabulated, theta: FloatArray) -> Values:
 
 def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> FloatArray:
     """Log-likelihood of all studies at equally shaped arrays `mu` and `tau`."""
-    mu, tau = np.broadcast_arrays(np.asarray(mu, dtype=np.float64), np.asarray(tau, dtype=np.float64))
+    mu, tau = np.broadcast_arrays(
+        np.asarray(mu, dtype=np.float64), np.asarray(tau, dtype=np.float64)
+    )
     flat_mu, flat_tau = mu.ravel(), tau.ravel()
     total = np.zeros(flat_mu.size)
     for study in studies:
@@ -142,7 +149,10 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
     hessian = np.zeros((mu.size, 2, 2))
     for study in studies:
         wide = tau > _NARROW * study.step
-        for rows, points in ((np.flatnonzero(wide), _grid_terms), (np.flatnonzero(~wide), _hermite_terms)):
+        for rows, points in (
+            (np.flatnonzero(wide), _grid_terms),
+            (np.flatnonzero(~wide), _hermite_terms),
+        ):
             if rows.size:
                 x, log_weight, slope, bend = points(study, mu[rows], tau[rows])
                 total = _log_total(log_weight)
@@ -159,7 +169,9 @@ def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[Floa
     reach = 9 * float(tau.max())
     theta, values = extended(study, float(mu.min()) - reach, float(mu.max()) + reach)
     x = (theta - mu[:, None]) / tau[:, None]
-    log_weight = values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
+    log_weight = (
+        values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
+    )
     return x, log_weight, values.slope, values.curvature
 
 
@@ -169,12 +181,16 @@ def _hermite_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[F
     return x, values.loglik + np.log(_HERMITE_WEIGHT), values.slope, values.curvature
 
 
-def _louis(w: FloatArray, x: FloatArray, slope: FloatArray, bend: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _louis(
+    w: FloatArray, x: FloatArray, slope: FloatArray, bend: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Gradient and Hessian in (mu, tau) as averages of the complete-data derivatives, [1] eq. (3.1)."""
     first = w * slope
     by_mu, by_tau = first.sum(-1), (first * x).sum(-1)
     second = first * slope + w * bend
     across = (second * x).sum(-1)
     gradient = np.stack([by_mu, by_tau], axis=-1)
-    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(-1, 2, 2)
+    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(
+        -1, 2, 2
+    )
     return gradient, along - gradient[:, :, None] * gradient[:, None, :]

@@ -6,8 +6,8 @@ The cells of a trial are named as in the papers::
     treatment     a        b        n1
     control       c        d        n2
 
-with ``n = n1 + n2`` and ``m = a + c``. All sums are linear in the studies that take part, so any number of subsets of
-one data set is a matrix product.
+with ``n = n1 + n2`` and ``m = a + c``. All sums are linear in the studies that take part, so any
+number of subsets of one data set is a matrix product.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class Cells(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Tables of each row in a fixed order, so that the order in which they are given changes no digit.
+    """Tables of each row in a fixed order, so that the order in which they are given changes no
+    digit.
 
-    `counts` are events and participants; `exact` their cells; `there` says which tables are present,
-    `impossible` which of those cannot be (more events than participants).
+    `counts` are events and participants; `exact` their cells; `there` says which tables are
+    present, `impossible` which of those cannot be (more events than participants).
     """
 
     counts: tuple[FloatArray, ...]
@@ -56,7 +57,9 @@ def tables_of(*events_and_totals: npt.ArrayLike) -> Tables:
     order = np.lexsort(given, axis=-1)
     a, n1, c, n2 = (np.take_along_axis(x, order, axis=-1) for x in given)
     cells = counts.continuity_corrected(a, n1, c, n2, rule="none")
-    return Tables((a, n1, c, n2), order, filled(cells), ~cells.absent, np.isnan(cells.a) & ~cells.absent)
+    return Tables(
+        (a, n1, c, n2), order, filled(cells), ~cells.absent, np.isnan(cells.a) & ~cells.absent
+    )
 
 
 def filled(tables: counts.Tables) -> Cells:
@@ -80,17 +83,24 @@ def over_masks(
         return result(*pool(tables.there.astype(np.float64)))
     mask, k = np.asarray(mask, dtype=bool), tables.order.shape[-1]
     if mask.shape[-1:] != (k,):
-        raise ValueError(f"mask needs a last axis of {k}, one place for each table: got shape {mask.shape}")
+        raise ValueError(
+            f"mask needs a last axis of {k}, one place for each table: got shape {mask.shape}"
+        )
     if tables.order.ndim > 1 or mask.ndim == 1:
         mask, order = np.broadcast_arrays(mask, tables.order)
         chosen = np.take_along_axis(mask, order, axis=-1)
         return result(*pool((chosen & tables.there).astype(np.float64)))
-    rows, size = mask.reshape(int(np.prod(mask.shape[:-1])), k), max(1, _ELEMENTS_AT_ONCE // max(k, 1))
+    rows, size = (
+        mask.reshape(int(np.prod(mask.shape[:-1])), k),
+        max(1, _ELEMENTS_AT_ONCE // max(k, 1)),
+    )
     blocks = [
         pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
         for start in range(0, max(len(rows), 1), size)
     ]
-    return result(*(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True)))
+    return result(
+        *(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True))
+    )
 
 
 def sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, ...]:

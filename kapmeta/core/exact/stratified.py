@@ -6,7 +6,8 @@ The cells of a trial are named as in the papers::
     treatment     a        b        n1
     control       c        d        n2
 
-with ``n = n1 + n2`` and ``m = a + c``. Nothing is ever added to a cell unless `compatibility` asks for it.
+with ``n = n1 + n2`` and ``m = a + c``. Nothing is ever added to a cell unless `compatibility` asks
+for it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.effects import counts
-from kapmeta.core.exact.strata import Cells, Tables, check_word, counted, filled, over_masks, status, sums, tables_of
+from kapmeta.core.exact.strata import (
+    Cells,
+    Tables,
+    check_word,
+    counted,
+    filled,
+    over_masks,
+    status,
+    sums,
+    tables_of,
+)
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.weighting import trace_p
 
@@ -32,21 +43,22 @@ class Stratified(NamedTuple):
     Attributes
     ----------
     estimate, se : ndarray of float
-        On the analysis scale (log for ratios). A ratio whose events are all in one arm is infinite, and its
-        `se` nan. `se` is nan too where the variance formula gives nothing above 0, as for arms of all against
-        none: an interval of no width would be false.
+        On the analysis scale (log for ratios). A ratio whose events are all in one arm is infinite,
+        and its `se` nan. `se` is nan too where the variance formula gives nothing above 0, as for
+        arms of all against none: an interval of no width would be false.
     k, k_informative : ndarray of int
         Tables present, and those of them that say something about the effect.
     q : ndarray of float
-        Heterogeneity about this estimate: ``sum((y - estimate)^2 / v)`` over the effects of the single
-        trials, weighted by inverse variance. It is never below Cochran's Q, which is taken about the
-        inverse-variance mean. nan where fewer than two trials have an effect.
+        Heterogeneity about this estimate: ``sum((y - estimate)^2 / v)`` over the effects of the
+        single trials, weighted by inverse variance. It is never below Cochran's Q, which is taken
+        about the inverse-variance mean. nan where fewer than two trials have an effect.
     q_df : ndarray of int
         Trials in `q`, less one; 0 where there are none.
     tau2 : ndarray of float
         Between-study variance by the method of moments with this `q`, as Review Manager 5 takes it.
     status : ndarray of int
-        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where `estimate` or `se` is missing or infinite.
+        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where `estimate` or `se` is
+        missing or infinite.
     """
 
     estimate: FloatArray
@@ -62,10 +74,10 @@ class Stratified(NamedTuple):
 class Peto(NamedTuple):
     """Peto's common log odds ratio, and what each trial brings to it.
 
-    `estimate` to `status` have the leading shape (...) of the input and mean what they mean in `Stratified`,
-    except that `q` is Peto's own, ``sum(variance (y - estimate)^2)``. `excess` (observed less expected events
-    under treatment) and `variance` have the shape (..., k) of the tables, in the order given; nan where a
-    table is absent or impossible.
+    `estimate` to `status` have the leading shape (...) of the input and mean what they mean in
+    `Stratified`, except that `q` is Peto's own, ``sum(variance (y - estimate)^2)``. `excess`
+    (observed less expected events under treatment) and `variance` have the shape (..., k) of the
+    tables, in the order given; nan where a table is absent or impossible.
     """
 
     estimate: FloatArray
@@ -108,7 +120,9 @@ def _risk_difference(cells: Cells, exact: Cells, part: FloatArray) -> tuple[Floa
     return top / bottom, bottom
 
 
-def _risk_difference_sato(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risk_difference_sato(
+    cells: Cells, exact: Cells, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Risk difference with the variance of [4], consistent for few large and for many small tables."""
     estimate, weight = _risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
@@ -175,67 +189,72 @@ def mantel_haenszel(
     zero: str | None = None,
     mask: npt.ArrayLike | None = None,
 ) -> Stratified:
-    """Common risk ratio, odds ratio or risk difference of several trials, by Mantel and Haenszel [1]_.
+    """Common risk ratio, odds ratio or risk difference of several trials, by Mantel and Haenszel
+    [1]_.
 
-    The common-effect answer for few trials with few events: it uses the counts as they are, so an empty cell
-    needs no correction, and trials without events simply add nothing to a ratio. Not an answer when effects
-    differ between trials: its interval then covers too seldom, and it describes these trials only.
+    The common-effect answer for few trials with few events: it uses the counts as they are, so an
+    empty cell needs no correction, and trials without events simply add nothing to a ratio. Not an
+    answer when effects differ between trials: its interval then covers too seldom, and it describes
+    these trials only.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, shape (..., k), the last axis holding trials. A table with a
-        nan, or with an arm of nobody, is absent. A table with more events than participants makes its row
-        nan.
+        Events and participants of the two arms, shape (..., k), the last axis holding trials. A
+        table with a nan, or with an arm of nobody, is absent. A table with more events than
+        participants makes its row nan.
     measure : str
         ``"RR"``, ``"OR"`` (both pooled and returned as logarithms) or ``"RD"``.
     variance : str, optional
-        A word of ``VARIANCES[measure]``: ``"greenland-robins"`` [2]_ for RR, ``"robins-breslow-greenland"``
-        [3]_ for OR, ``"sato"`` [4]_ or ``"greenland-robins"`` for RD. By default the first, but
-        ``"greenland-robins"`` for RD under ``compatibility="revman5"``, as R's meta has it.
+        A word of ``VARIANCES[measure]``: ``"greenland-robins"`` [2]_ for RR,
+        ``"robins-breslow-greenland"`` [3]_ for OR, ``"sato"`` [4]_ or ``"greenland-robins"`` for
+        RD. By default the first, but ``"greenland-robins"`` for RD under
+        ``compatibility="revman5"``, as R's meta has it.
     compatibility : str, optional
-        ``"revman5"`` adds 0.5 to the cells of every table with an empty one, before pooling. It is there to
-        reproduce printed Cochrane reviews and R's meta at its defaults, not to be used: it pulls the estimate
-        towards no effect for nothing in return. Tables in which nobody or everybody had the event are left
-        out of ratios. A risk difference keeps its estimates per trial; weights and variances use the raised
-        cells.
+        ``"revman5"`` adds 0.5 to the cells of every table with an empty one, before pooling. It is
+        there to reproduce printed Cochrane reviews and R's meta at its defaults, not to be used: it
+        pulls the estimate towards no effect for nothing in return. Tables in which nobody or
+        everybody had the event are left out of ratios. A risk difference keeps its estimates per
+        trial; weights and variances use the raised cells.
     zero : str, optional
-        Zero-cell rule (`kapmeta.core.effects.counts.TRIGGERS`) of the trials' own effects that enter `q` and `tau2`;
-        it never touches the estimate. By default ``"drop"``, which is metafor's: 0.5 to the cells of a table
-        with an empty one, no table in which nobody or everybody had the event. Not together with
-        `compatibility`, which sets its own.
+        Zero-cell rule (`kapmeta.core.effects.counts.TRIGGERS`) of the trials' own effects that
+        enter `q` and `tau2`; it never touches the estimate. By default ``"drop"``, which is
+        metafor's: 0.5 to the cells of a table with an empty one, no table in which nobody or
+        everybody had the event. Not together with `compatibility`, which sets its own.
     mask : array_like of bool, shape (..., k), optional
-        Which tables take part. Masks of shape (rows, k) on one data set give `rows` analyses in one call, by
-        matrix products: leave-one-out, cumulative and all-subsets analyses.
+        Which tables take part. Masks of shape (rows, k) on one data set give `rows` analyses in one
+        call, by matrix products: leave-one-out, cumulative and all-subsets analyses.
 
     Returns
     -------
     Stratified
-        ``estimate, se, k, k_informative, q, q_df, tau2, status``. With events in one arm only, a ratio is
-        -inf or inf: the interval of `kapmeta.core.effects.hypergeometric.common_odds_ratio` then says what can be
-        said. Without any events it is nan; without any table everything is, and `status` says so.
+        ``estimate, se, k, k_informative, q, q_df, tau2, status``. With events in one arm only, a
+        ratio is -inf or inf: the interval of
+        `kapmeta.core.effects.hypergeometric.common_odds_ratio` then says what can be said. Without
+        any events it is nan; without any table everything is, and `status` says so.
 
     Raises
     ------
     ValueError
-        If a word is not in its table, `zero` is given beside `compatibility`, or `mask` does not fit.
+        If a word is not in its table, `zero` is given beside `compatibility`, or `mask` does not
+        fit.
 
     References
     ----------
-    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective studies of
-       disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
-    .. [2] Greenland S, Robins JM. Estimation of a common effect parameter from sparse follow-up data.
-       Biometrics 1985;41:55-68. https://doi.org/10.2307/2530643
-    .. [3] Robins J, Breslow N, Greenland S. Estimators of the Mantel-Haenszel variance consistent in both
-       sparse data and large-strata limiting models. Biometrics 1986;42:311-323.
+    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective
+       studies of disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
+    .. [2] Greenland S, Robins JM. Estimation of a common effect parameter from sparse follow-up
+       data. Biometrics 1985;41:55-68. https://doi.org/10.2307/2530643
+    .. [3] Robins J, Breslow N, Greenland S. Estimators of the Mantel-Haenszel variance consistent
+       in both sparse data and large-strata limiting models. Biometrics 1986;42:311-323.
        https://doi.org/10.2307/2531052
-    .. [4] Sato T, Greenland S, Robins JM. On the variance estimator for the Mantel-Haenszel risk difference.
-       Biometrics 1989;45:1323-1324.
+    .. [4] Sato T, Greenland S, Robins JM. On the variance estimator for the Mantel-Haenszel risk
+       difference. Biometrics 1989;45:1323-1324.
 
     Examples
     --------
-    Abstinence after ketamine in two trials on alcohol, Krupitsky 1997 (73 of 111 against 24 of 100) and
-    Dakwar 2020 (14 of 17 against 15 of 23), together and each alone:
+    Abstinence after ketamine in two trials on alcohol, Krupitsky 1997 (73 of 111 against 24 of 100)
+    and Dakwar 2020 (14 of 17 against 15 of 23), together and each alone:
 
     >>> import numpy as np
     >>> table = [73, 14], [111, 17], [24, 15], [100, 23]
@@ -245,7 +264,8 @@ def mantel_haenszel(
     >>> np.exp(mantel_haenszel(*table, mask=np.eye(2, dtype=bool)).estimate).round(3)
     array([2.74 , 1.263])
 
-    Dakwar 2019, 12 of 27 against 0 of 28, has no finite ratio of its own and needs none to be pooled:
+    Dakwar 2019, 12 of 27 against 0 of 28, has no finite ratio of its own and needs none to be
+    pooled:
 
     >>> float(mantel_haenszel([12], [27], [0], [28]).estimate)
     inf
@@ -328,25 +348,26 @@ def peto(
     *,
     mask: npt.ArrayLike | None = None,
 ) -> Peto:
-    """Peto's common log odds ratio [1]_: events observed less expected under treatment, over their variance.
+    """Peto's common log odds ratio [1]_: events observed less expected under treatment, over their
+    variance.
 
-    For rare events, arms of like size and small effects. Not for common events with large effects, where it
-    is pulled towards no effect, and least of all to compare with a Mantel-Haenszel odds ratio as if both
-    estimated one thing.
+    For rare events, arms of like size and small effects. Not for common events with large effects,
+    where it is pulled towards no effect, and least of all to compare with a Mantel-Haenszel odds
+    ratio as if both estimated one thing.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
-        Events and participants of the two arms, shape (..., k). A table in which nobody or everybody had the
-        event adds nothing.
+        Events and participants of the two arms, shape (..., k). A table in which nobody or
+        everybody had the event adds nothing.
     mask : array_like of bool, shape (..., k), optional
         Which tables take part.
 
     Returns
     -------
     Peto
-        ``estimate, se, k, k_informative, q, q_df, status`` and, for each table, ``excess, variance``. The
-        estimate is finite as soon as one table has both events and non-events.
+        ``estimate, se, k, k_informative, q, q_df, status`` and, for each table, ``excess,
+        variance``. The estimate is finite as soon as one table has both events and non-events.
 
     Raises
     ------
@@ -375,8 +396,12 @@ def peto(
         total, v = sums(part, excess, variance)
         usable = ~impossible & (said > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            estimate, se = (np.where(usable, value, np.nan) for value in (total / v, 1 / np.sqrt(v)))
-            residuals = np.where(part * informative > 0, excess - variance * estimate[..., None], 0.0)
+            estimate, se = (
+                np.where(usable, value, np.nan) for value in (total / v, 1 / np.sqrt(v))
+            )
+            residuals = np.where(
+                part * informative > 0, excess - variance * estimate[..., None], 0.0
+            )
             q = (residuals * residuals / np.where(informative, variance, 1.0)).sum(-1)
         df = np.maximum(said - 1, 0)
         return (

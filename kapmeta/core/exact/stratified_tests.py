@@ -1,4 +1,5 @@
-"""Chi-squared tests over two-by-two tables: that no trial has an effect, that all share one odds ratio.
+"""Chi-squared tests over two-by-two tables: that no trial has an effect, that all share one odds
+ratio.
 
 The cells of a trial are named as in the papers::
 
@@ -25,7 +26,8 @@ from kapmeta.core.numerics.distributions import chi2_upper
 class StratifiedTest(NamedTuple):
     """A chi-squared test over tables; each field has the leading shape (...) of the input.
 
-    `statistic` and `p_value` are nan where `df` is 0; `status` is a code of `kapmeta.core.numerics.status.Status`.
+    `statistic` and `p_value` are nan where `df` is 0; `status` is a code of
+    `kapmeta.core.numerics.status.Status`.
     """
 
     statistic: FloatArray
@@ -47,8 +49,8 @@ def cochran_mantel_haenszel(
 ) -> StratifiedTest:
     """Test that no trial has an effect, against a common odds ratio [1]_.
 
-    Valid for many small tables as for few large ones. Not a test of whether effects agree (`breslow_day`),
-    and for very few events less to be trusted than the exact p-value of
+    Valid for many small tables as for few large ones. Not a test of whether effects agree
+    (`breslow_day`), and for very few events less to be trusted than the exact p-value of
     `kapmeta.core.effects.hypergeometric.common_odds_ratio`.
 
     Parameters
@@ -56,15 +58,16 @@ def cochran_mantel_haenszel(
     events_t, n_t, events_c, n_c : array_like
         Events and participants of the two arms, shape (..., k).
     correction : bool
-        Whether 0.5 is taken from the absolute difference (down to 0) before squaring, as R does by default.
+        Whether 0.5 is taken from the absolute difference (down to 0) before squaring, as R does by
+        default.
     mask : array_like of bool, shape (..., k), optional
         Which tables take part.
 
     Returns
     -------
     StratifiedTest
-        ``statistic, df, p_value, k, k_informative, status``; `df` is 1, or 0 where no table has both events
-        and non-events.
+        ``statistic, df, p_value, k, k_informative, status``; `df` is 1, or 0 where no table has
+        both events and non-events.
 
     Raises
     ------
@@ -73,8 +76,8 @@ def cochran_mantel_haenszel(
 
     References
     ----------
-    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective studies of
-       disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
+    .. [1] Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective
+       studies of disease. J Natl Cancer Inst 1959;22:719-748. https://doi.org/10.1093/jnci/22.4.719
 
     Examples
     --------
@@ -122,24 +125,26 @@ def breslow_day(
 ) -> StratifiedTest:
     """Test that the trials share one odds ratio, from the counts [1]_.
 
-    Needs no correction of empty cells, as Cochran's Q does. Not for many tables of few events each (the
-    expected counts must not be small), and a large p-value from few trials does not show that they agree.
+    Needs no correction of empty cells, as Cochran's Q does. Not for many tables of few events each
+    (the expected counts must not be small), and a large p-value from few trials does not show that
+    they agree.
 
     Parameters
     ----------
     events_t, n_t, events_c, n_c : array_like
         Events and participants of the two arms, shape (..., k).
     tarone : bool
-        Whether to apply Tarone's correction [2]_, with which the statistic is chi-squared although the
-        Mantel-Haenszel odds ratio is not fully efficient. The difference is nearly always small.
+        Whether to apply Tarone's correction [2]_, with which the statistic is chi-squared although
+        the Mantel-Haenszel odds ratio is not fully efficient. The difference is nearly always
+        small.
     mask : array_like of bool, shape (..., k), optional
         Which tables take part.
 
     Returns
     -------
     StratifiedTest
-        ``statistic, df, p_value, k, k_informative, status``; `df` is the number of informative tables less
-        one. nan where that is 0, and where the common odds ratio is 0 or infinite.
+        ``statistic, df, p_value, k, k_informative, status``; `df` is the number of informative
+        tables less one. nan where that is 0, and where the common odds ratio is 0 or infinite.
 
     Raises
     ------
@@ -148,8 +153,8 @@ def breslow_day(
 
     References
     ----------
-    .. [1] Breslow NE, Day NE. Statistical methods in cancer research, volume 1: the analysis of case-control
-       studies. Lyon: International Agency for Research on Cancer, 1980.
+    .. [1] Breslow NE, Day NE. Statistical methods in cancer research, volume 1: the analysis of
+       case-control studies. Lyon: International Agency for Research on Cancer, 1980.
     .. [2] Tarone RE. On heterogeneity tests based on efficient scores. Biometrika 1985;72:91-95.
 
     Examples
@@ -169,7 +174,9 @@ def breslow_day(
         used = part * informative
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, _ = log_odds_ratio(cells, cells, used)
-            odds_ratio = np.where(np.isfinite(estimate) & ~impossible & (said > 1), np.exp(estimate), np.nan)
+            odds_ratio = np.where(
+                np.isfinite(estimate) & ~impossible & (said > 1), np.exp(estimate), np.nan
+            )
             e, v = _fitted(cells, odds_ratio[..., None])
             statistic = np.where(used > 0, (cells.a - e) ** 2 / v, 0.0).sum(-1)
             if tarone:
@@ -178,6 +185,13 @@ def breslow_day(
         df = np.maximum(said - 1, 0)
         statistic = np.where(np.isnan(odds_ratio), np.nan, statistic)
         p_value = np.where(df > 0, chi2_upper(statistic, np.maximum(df, 1)), np.nan)
-        return statistic, df, p_value, k, said, status(k, impossible, ~np.isnan(statistic) | (k == 1))
+        return (
+            statistic,
+            df,
+            p_value,
+            k,
+            said,
+            status(k, impossible, ~np.isnan(statistic) | (k == 1)),
+        )
 
     return over_masks(StratifiedTest, pool, tables, mask)

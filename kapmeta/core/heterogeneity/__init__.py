@@ -1,6 +1,7 @@
 """Between-study variance: estimators, intervals and the measures made from it.
 
-The names of its file `heterogeneity` are handed on, so that ``km.core.heterogeneity`` goes on holding them.
+The names of its file `heterogeneity` are handed on, so that ``km.core.heterogeneity`` goes on
+holding them.
 """
 
 from __future__ import annotations

@@ -2,19 +2,20 @@
 
 I2 and H2 have two definitions that agree only when tau2 is DerSimonian and Laird's and positive:
 
-- from tau2, ``I2 = tau2 / (tau2 + s2)`` and ``H2 = 1 + tau2 / s2`` with s2 the typical sampling variance
+- from tau2, ``I2 = tau2 / (tau2 + s2)`` and ``H2 = 1 + tau2 / s2`` with s2 the typical sampling
+variance
   [1]_;
 - from Q, ``I2 = max(0, (Q - df) / Q)`` and ``H2 = max(1, Q / df)`` [1]_.
 
-Both are named in every field. I2 is a proportion of the variance seen, never an amount of heterogeneity, and
-with two studies it says nothing: do not print it there.
+Both are named in every field. I2 is a proportion of the variance seen, never an amount of
+heterogeneity, and with two studies it says nothing: do not print it there.
 
 References
 ----------
-.. [1] Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Stat Med 2002;21:1539-1558.
-   https://doi.org/10.1002/sim.1186
-.. [2] Crippa A, Khudyakov P, Wang M, Orsini N, Spiegelman D. A new measure of between-studies heterogeneity
-   in meta-analysis. Stat Med 2016;35:3661-3675. https://doi.org/10.1002/sim.6980
+.. [1] Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Stat Med
+   2002;21:1539-1558. https://doi.org/10.1002/sim.1186
+.. [2] Crippa A, Khudyakov P, Wang M, Orsini N, Spiegelman D. A new measure of between-studies
+   heterogeneity in meta-analysis. Stat Med 2016;35:3661-3675. https://doi.org/10.1002/sim.6980
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Heterogeneity(NamedTuple):
 def cochran_q(y: npt.ArrayLike, v: npt.ArrayLike) -> CochranQ:
     """Cochran's Q about the common-effect mean, with its test.
 
-    Not a decision rule: with few trials the test misses most heterogeneity, and the choice of model is not to
-    hang on it.
+    Not a decision rule: with few trials the test misses most heterogeneity, and the choice of model
+    is not to hang on it.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def cochran_q(y: npt.ArrayLike, v: npt.ArrayLike) -> CochranQ:
 
 
 def typical_variance(v: npt.ArrayLike) -> FloatArray:
-    """Typical sampling variance ``(k - 1) S1 / (S1^2 - S2)`` of the studies [1]_, without cancellation.
+    """Typical sampling variance ``(k - 1) S1 / (S1^2 - S2)`` of the studies [1]_, without
+    cancellation.
 
     Examples
     --------
@@ -104,7 +106,8 @@ def h2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
 
 
 def i2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
-    """``I2 = tau2 / (tau2 + s2)``, a proportion. Increasing in tau2: the limits of tau2 give its limits.
+    """``I2 = tau2 / (tau2 + s2)``, a proportion. Increasing in tau2: the limits of tau2 give its
+    limits.
 
     Examples
     --------
@@ -114,7 +117,9 @@ def i2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
     tau2 = np.asarray(tau2, dtype=np.float64)
     s2 = typical_variance(v)
     finite = np.where(tau2 < np.inf, tau2, 0.0)
-    return np.where(tau2 == np.inf, 1 + 0 * s2, np.where(np.isnan(tau2), np.nan, finite / (finite + s2)))
+    return np.where(
+        tau2 == np.inf, 1 + 0 * s2, np.where(np.isnan(tau2), np.nan, finite / (finite + s2))
+    )
 
 
 def h2_from_q(q: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
@@ -154,8 +159,8 @@ def i2_from_h2(h2: npt.ArrayLike) -> FloatArray:
 def between_share(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
     """R_b: the mean over studies of ``tau2 / (v + tau2)`` [2]_.
 
-    The share of the pooled mean's variance that lies between studies; unlike I2 it needs no typical variance.
-    Increasing in tau2: the limits of tau2 give its limits.
+    The share of the pooled mean's variance that lies between studies; unlike I2 it needs no typical
+    variance. Increasing in tau2: the limits of tau2 give its limits.
     """
     v = np.asarray(v, dtype=np.float64)
     tau2 = np.asarray(tau2, dtype=np.float64)
@@ -178,8 +183,8 @@ def heterogeneity(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike) -> He
     Returns
     -------
     Heterogeneity
-        Intervals: give the limits of tau2 to `i2_from_tau2`, `h2_from_tau2` and `between_share`, or use
-        `h2_test_based` for the Q-based ones.
+        Intervals: give the limits of tau2 to `i2_from_tau2`, `h2_from_tau2` and `between_share`, or
+        use `h2_test_based` for the Q-based ones.
     """
     y, v = present(y, v)
     q, df, p_value = cochran_q(y, v)

@@ -1,21 +1,22 @@
 """Between-study variance: the table of estimators, each a function of effects and variances.
 
-Every estimator takes ``y`` and ``v`` of shape (..., k), with ``v = inf`` for an absent study, and returns the
-estimate of shape (...), truncated at 0; nan where fewer than two studies are present. None has a tolerance that
-depends on the unit of the effects: y c and v c^2 give tau2 c^2.
+Every estimator takes ``y`` and ``v`` of shape (..., k), with ``v = inf`` for an absent study, and
+returns the estimate of shape (...), truncated at 0; nan where fewer than two studies are present.
+None has a tolerance that depends on the unit of the effects: y c and v c^2 give tau2 c^2.
 
 References
 ----------
 .. [1] DerSimonian R, Laird N. Meta-analysis in clinical trials. Control Clin Trials 1986;7:177-188.
    https://doi.org/10.1016/0197-2456(86)90046-2
-.. [2] DerSimonian R, Kacker R. Random-effects model for meta-analysis of clinical trials: an update.
-   Contemp Clin Trials 2007;28:105-114. https://doi.org/10.1016/j.cct.2006.04.004
-.. [3] Paule RC, Mandel J. Consensus values and weighting factors. J Res Natl Bur Stand 1982;87:377-385.
-   https://doi.org/10.6028/jres.087.022
-.. [4] Veroniki AA, Jackson D, Viechtbauer W, et al. Methods to estimate the between-study variance and its
-   uncertainty in meta-analysis. Res Synth Methods 2016;7:55-79. https://doi.org/10.1002/jrsm.1164
-.. [5] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model.
-   J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
+.. [2] DerSimonian R, Kacker R. Random-effects model for meta-analysis of clinical trials: an
+   update. Contemp Clin Trials 2007;28:105-114. https://doi.org/10.1016/j.cct.2006.04.004
+.. [3] Paule RC, Mandel J. Consensus values and weighting factors. J Res Natl Bur Stand
+   1982;87:377-385. https://doi.org/10.6028/jres.087.022
+.. [4] Veroniki AA, Jackson D, Viechtbauer W, et al. Methods to estimate the between-study variance
+   and its uncertainty in meta-analysis. Res Synth Methods 2016;7:55-79.
+   https://doi.org/10.1002/jrsm.1164
+.. [5] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects
+   model. J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ import numpy.typing as npt
 from kapmeta.core.heterogeneity.variance_likelihood import global_maximum
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
-from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic, spread, trace_p, weights
+from kapmeta.core.numerics.weighting import (
+    count,
+    mean_and_residuals,
+    present,
+    q_statistic,
+    spread,
+    trace_p,
+    weights,
+)
 
 Estimator: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
@@ -115,11 +124,13 @@ def sidik_jonkman(y: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
-    """The tau2 at which the generalised Q equals `target` (shape (...)); 0 where Q is below it from the start.
+    """The tau2 at which the generalised Q equals `target` (shape (...)); 0 where Q is below it from
+    the start.
 
-    ``1 / Q`` rises and is concave in tau2, by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``, so Newton's steps on it from a point
-    left of the root rise to it and never overshoot. They are longer than those on Q, which is convex; with equal
-    variances the first is exact. They stop when a step no longer moves the last digit, or goes back.
+    ``1 / Q`` rises and is concave in tau2, by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``, so Newton's steps on
+    it from a point left of the root rise to it and never overshoot. They are longer than those on
+    Q, which is convex; with equal variances the first is exact. They stop when a step no longer
+    moves the last digit, or goes back.
     """
     shape, k = v.shape[:-1], v.shape[-1]
     rows = math.prod(shape)
@@ -176,7 +187,8 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
 
 
 def generalised_q(weight: Callable[[FloatArray], FloatArray]) -> Estimator:
-    """Moment estimator from the generalised Q with weights ``weight(v)``, e.g. ``lambda v: 1 / np.sqrt(v)``.
+    """Moment estimator from the generalised Q with weights ``weight(v)``, e.g. ``lambda v: 1 /
+    np.sqrt(v)``.
 
     Examples
     --------
@@ -225,7 +237,9 @@ def estimate(y: npt.ArrayLike, v: npt.ArrayLike, method: str | Estimator = "REML
     return estimator_named(method)(y, v)
 
 
-def standard_error(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, method: str) -> FloatArray:
+def standard_error(
+    y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, method: str
+) -> FloatArray:
     """Asymptotic standard error of an estimate of tau2, to describe its precision.
 
     Not for intervals: the estimate is far from normal with few studies. Use
@@ -243,8 +257,8 @@ def standard_error(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, meth
     Returns
     -------
     ndarray, shape (...)
-        Standard errors: inverse expected information for the likelihood estimators [5]_, the normal-theory variance
-        of the quadratic form for the moment estimators.
+        Standard errors: inverse expected information for the likelihood estimators [5]_, the
+        normal-theory variance of the quadratic form for the moment estimators.
     """
     y, v = present(y, v)
     tau2 = np.asarray(tau2, dtype=np.float64)
@@ -267,7 +281,9 @@ def _trace_form(a: FloatArray, total: FloatArray) -> FloatArray:
     """``tr(P D P D)`` for the projection P with weights `a` and the diagonal matrix D of `total`."""
     s = a.sum(-1)
     ad = a * total
-    return np.asarray((ad * ad).sum(-1) - 2 * (a * ad * ad).sum(-1) / s + ((a * ad).sum(-1) / s) ** 2)
+    return np.asarray(
+        (ad * ad).sum(-1) - 2 * (a * ad * ad).sum(-1) / s + ((a * ad).sum(-1) / s) ** 2
+    )
 
 
 def _quadratic_form(y: FloatArray, v: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
@@ -279,7 +295,8 @@ def _quadratic_form(y: FloatArray, v: FloatArray, method: str) -> tuple[FloatArr
         return w, w.sum(-1) * ((k - 1) / k)
     if method == "SJ":
         first = spread(y, v)[1] / k
-        # tau2 is first * Q(first) / (k - 1); with all effects equal it is 0 and so is its standard error
+        # tau2 is first * Q(first) / (k - 1); with all effects equal it is 0 and so is its standard
+        # error
         return weights(v, first), (k - 1) / np.where(first > 0, first, np.nan)
     if method in ("DL2", "CA2"):
         w = weights(v, dersimonian_laird(y, v) if method == "DL2" else hedges(y, v))

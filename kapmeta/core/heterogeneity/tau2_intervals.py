@@ -2,10 +2,11 @@
 
 References
 ----------
-.. [1] Viechtbauer W. Confidence intervals for the amount of heterogeneity in meta-analysis. Stat Med 2007;26:37-52.
-   https://doi.org/10.1002/sim.2514
-.. [2] Jackson D. Confidence intervals for the between-study variance in random effects meta-analysis using
-   generalised Cochran heterogeneity statistics. Res Synth Methods 2013;4:220-229. https://doi.org/10.1002/jrsm.1081
+.. [1] Viechtbauer W. Confidence intervals for the amount of heterogeneity in meta-analysis. Stat
+   Med 2007;26:37-52. https://doi.org/10.1002/sim.2514
+.. [2] Jackson D. Confidence intervals for the between-study variance in random effects
+   meta-analysis using generalised Cochran heterogeneity statistics. Res Synth Methods
+   2013;4:220-229. https://doi.org/10.1002/jrsm.1081
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import solve_q
-from kapmeta.core.heterogeneity.variance_likelihood import global_maximum, log_likelihood, search_limit
+from kapmeta.core.heterogeneity.variance_likelihood import (
+    global_maximum,
+    log_likelihood,
+    search_limit,
+)
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.quadratic_forms import q_eigenvalues, quadratic_form_cdf
@@ -37,10 +42,12 @@ class VarianceInterval(NamedTuple):
 
 
 def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> VarianceInterval:
-    """Q-profile interval of tau2: the values at which the generalised Q is not in a tail of its distribution.
+    """Q-profile interval of tau2: the values at which the generalised Q is not in a tail of its
+    distribution.
 
-    Exact under the normal random-effects model with known variances [1]_. With few studies it is very wide, and
-    rightly so. Estimates more alike than chance allows give an empty set; it is returned as [0, 0] and flagged.
+    Exact under the normal random-effects model with known variances [1]_. With few studies it is
+    very wide, and rightly so. Estimates more alike than chance allows give an empty set; it is
+    returned as [0, 0] and flagged.
 
     Parameters
     ----------
@@ -70,7 +77,9 @@ def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> Var
     df = np.maximum(count(v) - 1, 1)
     tail = (1 - level) / 2
     targets = chi2_quantile(np.reshape([1 - tail, tail], (2, *(1,) * df.ndim)), df)
-    low, high = solve_q(np.broadcast_to(y, (2, *y.shape)), np.broadcast_to(v, (2, *v.shape)), targets)
+    low, high = solve_q(
+        np.broadcast_to(y, (2, *y.shape)), np.broadcast_to(v, (2, *v.shape)), targets
+    )
     with np.errstate(invalid="ignore"):
         empty = (count(v) > 1) & (q_statistic(y, v) < targets[1])
     return VarianceInterval(low, high, empty)
@@ -83,10 +92,12 @@ def generalised_q_interval(
     level: float = 0.95,
     weight: Callable[[FloatArray], FloatArray] | None = None,
 ) -> VarianceInterval:
-    """Interval of tau2 from a generalised Q with fixed weights, by inverting its exact distribution [1]_.
+    """Interval of tau2 from a generalised Q with fixed weights, by inverting its exact distribution
+    [1]_.
 
-    For one data set. ``weight=lambda v: 1 / v`` (the default) is Biggerstaff and Jackson's interval, the natural
-    companion of DerSimonian-Laird; ``lambda v: 1 / np.sqrt(v)`` is Jackson's compromise, shorter when tau2 is moderate.
+    For one data set. ``weight=lambda v: 1 / v`` (the default) is Biggerstaff and Jackson's
+    interval, the natural companion of DerSimonian-Laird; ``lambda v: 1 / np.sqrt(v)`` is Jackson's
+    compromise, shorter when tau2 is moderate.
 
     Parameters
     ----------
@@ -141,7 +152,12 @@ def _variance_at(below: Callable[[float], float], target: float, v: FloatArray) 
         high *= 4
 
     def excess(log_tau2: FloatArray) -> FloatArray:
-        return np.array([below(float(x)) for x in np.atleast_1d(np.exp(log_tau2))]).reshape(log_tau2.shape) - target
+        return (
+            np.array([below(float(x)) for x in np.atleast_1d(np.exp(log_tau2))]).reshape(
+                log_tau2.shape
+            )
+            - target
+        )
 
     # on the log scale, so that the root has the same relative precision in every unit
     return float(np.exp(bracketed_root(excess, np.log(high) - 80, np.log(high))))
@@ -150,7 +166,8 @@ def _variance_at(below: Callable[[float], float], target: float, v: FloatArray) 
 def profile_likelihood(
     y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95, restricted: bool = True
 ) -> VarianceInterval:
-    """Profile-likelihood interval of tau2: where twice the log-likelihood is within a chi-squared quantile of its top.
+    """Profile-likelihood interval of tau2: where twice the log-likelihood is within a chi-squared
+    quantile of its top.
 
     Where the likelihood has two modes the set can have a gap; the outermost limits are returned.
 
@@ -185,7 +202,9 @@ def profile_likelihood(
     return VarianceInterval(low.reshape(shape), high.reshape(shape), np.zeros(shape, dtype=bool))
 
 
-def _likelihood_limits(y: FloatArray, v: FloatArray, level: float, restricted: bool) -> tuple[float, float]:
+def _likelihood_limits(
+    y: FloatArray, v: FloatArray, level: float, restricted: bool
+) -> tuple[float, float]:
     """Outermost values of tau2 inside the likelihood-ratio set, for one data set."""
     top = log_likelihood(y, v, global_maximum(y, v, restricted=restricted), restricted=restricted)
     cut = top - chi2_quantile(level, 1) / 2
@@ -200,7 +219,10 @@ def _likelihood_limits(y: FloatArray, v: FloatArray, level: float, restricted: b
     def excess(tau2: FloatArray) -> FloatArray:
         return (
             log_likelihood(
-                np.broadcast_to(y, (*tau2.shape, y.size)), v + 0 * tau2[..., None], tau2, restricted=restricted
+                np.broadcast_to(y, (*tau2.shape, y.size)),
+                v + 0 * tau2[..., None],
+                tau2,
+                restricted=restricted,
             )
             - cut
         )

@@ -3,15 +3,16 @@
 With ``w = 1/(v + tau2)`` twice the score is ``A(tau2) - B(tau2)``, where [1]_
 
 - ``A = y'PPy`` (both likelihoods), with slope ``-2 y'PPPy``,
-- ``B = tr P`` (restricted), with slope ``-tr PP``, or ``B = sum(w)`` (full), with slope ``-sum(w^2)``.
+- ``B = tr P`` (restricted), with slope ``-tr PP``, or ``B = sum(w)`` (full), with slope
+``-sum(w^2)``.
 
 All of these are monotone in tau2: on that rests the search for the global maximum,
 `kapmeta.core.numerics.likelihood_search`.
 
 References
 ----------
-.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model.
-   J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
+.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects
+   model. J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from kapmeta.core.numerics.likelihood_search import (
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, spread, trace_p, weights
 
 
-def log_likelihood(y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool) -> FloatArray:
+def log_likelihood(
+    y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool
+) -> FloatArray:
     """Log-likelihood of `tau2` at its best mean, without the constants in 2 pi and k; shape (...)."""
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
@@ -99,7 +102,8 @@ def _likelihood(y: FloatArray, v: FloatArray, restricted: bool) -> Likelihood:
 
 
 def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:
-    """Value of tau2 at the global maximum of the (restricted) likelihood, row by row; nan below two studies.
+    """Value of tau2 at the global maximum of the (restricted) likelihood, row by row; nan below two
+    studies.
 
     Parameters
     ----------
@@ -120,6 +124,8 @@ def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatAr
     return tau2.reshape(shape)
 
 
-def local_maxima(y: FloatArray, v: FloatArray, *, restricted: bool) -> tuple[FloatArray, FloatArray]:
+def local_maxima(
+    y: FloatArray, v: FloatArray, *, restricted: bool
+) -> tuple[FloatArray, FloatArray]:
     """Every local maximum of one data set: tau2 and log-likelihood, the global one first."""
     return every_maximum(_likelihood(y[None], v[None], restricted))

@@ -1,18 +1,19 @@
 """Cluster-robust tests for dependent effects: CR0 to CR3 and Satterthwaite degrees of freedom.
 
-Effects y have working covariance Phi and were fitted with weights W (the inverse of Phi or not). With
-``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j the covariance of the coefficients is
-``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_; the adjustment matrices A_j name the types.
+Effects y have working covariance Phi and were fitted with weights W (the inverse of Phi or not).
+With ``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j the covariance of the
+coefficients is ``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_; the adjustment matrices A_j
+name the types.
 
 References
 ----------
-.. [1] Tipton E. Small sample adjustments for robust variance estimation with meta-regression. Psychol Methods
-   2015;20:375-393. https://doi.org/10.1037/met0000011
-.. [2] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and hypothesis
-   testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
+.. [1] Tipton E. Small sample adjustments for robust variance estimation with meta-regression.
+   Psychol Methods 2015;20:375-393. https://doi.org/10.1037/met0000011
+.. [2] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and
+   hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
    https://doi.org/10.1080/07350015.2016.1247004
-.. [3] Hedges LV, Tipton E, Johnson MC. Robust variance estimation in meta-regression with dependent effect
-   size estimates. Res Synth Methods 2010;1:39-65. https://doi.org/10.1002/jrsm.5
+.. [3] Hedges LV, Tipton E, Johnson MC. Robust variance estimation in meta-regression with dependent
+   effect size estimates. Res Synth Methods 2010;1:39-65. https://doi.org/10.1002/jrsm.5
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def cr2(model: Working, parts: _Parts) -> list[FloatArray]:
     for rows in parts.members:
         d = np.linalg.cholesky(model.phi[np.ix_(rows, rows)]).T
         maker = parts.residual_maker[rows]
-        adjusted.append(d.T @ _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T) @ d)  # [2] eq. (4)
+        adjusted.append(
+            d.T @ _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T) @ d
+        )  # [2] eq. (4)
     return adjusted
 
 
@@ -130,7 +133,8 @@ class Robust(NamedTuple):
     Attributes
     ----------
     beta, se, low, high, statistic, p_value, df : ndarray, shape (p,)
-        Coefficients, their standard errors, limits and t tests with Satterthwaite's degrees of freedom.
+        Coefficients, their standard errors, limits and t tests with Satterthwaite's degrees of
+        freedom.
     covariance : ndarray, shape (p, p)
         Cluster-robust covariance.
     clusters : int
@@ -176,8 +180,12 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     beta, residual = back @ gamma, y - z @ gamma
     adjusted = TYPES[kind](model, parts)
     # each cluster's X_j'W_j A_j; with weights that reach across clusters W_j would not be a block
-    loads = [z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in zip(parts.members, adjusted, strict=True)]
-    scores = np.stack([load @ residual[rows] for load, rows in zip(loads, parts.members, strict=True)])
+    loads = [
+        z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in zip(parts.members, adjusted, strict=True)
+    ]
+    scores = np.stack(
+        [load @ residual[rows] for load, rows in zip(loads, parts.members, strict=True)]
+    )
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])
     se = np.sqrt(np.diagonal(covariance))
@@ -198,9 +206,11 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
 
 
 def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: FloatArray) -> float:
-    """Degrees of freedom of the contrast `c`: a scaled chi-squared with the moments of its variance [1]_.
+    """Degrees of freedom of the contrast `c`: a scaled chi-squared with the moments of its variance
+    [1]_.
 
-    With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi p_j)^2``.
+    With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi
+    p_j)^2``.
     """
     p = np.stack(
         [
@@ -217,16 +227,18 @@ def correlated_weights(
 ) -> tuple[FloatArray, float]:
     """Weights of the correlated-effects working model, and its moment estimate of tau2 [3]_.
 
-    Every effect of a cluster weighs ``1 / (n_j (mean v_j + tau2))``, so that a cluster's total weight does
-    not grow with the number of its effects. tau2 is the moment estimate from the fit with tau2 = 0, given
-    that sampling errors within a cluster have correlation `rho`.
+    Every effect of a cluster weighs ``1 / (n_j (mean v_j + tau2))``, so that a cluster's total
+    weight does not grow with the number of its effects. tau2 is the moment estimate from the fit
+    with tau2 = 0, given that sampling errors within a cluster have correlation `rho`.
     """
     size = np.bincount(cluster)[cluster]
     mean_v = (np.bincount(cluster, v) / np.bincount(cluster))[cluster]
     together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
     w = 1 / (size * mean_v)
     p = np.diag(w) - (w[:, None] * x) @ np.linalg.inv(x.T @ (w[:, None] * x)) @ (w[:, None] * x).T
-    sampling = mean_v * (rho * together + (1 - rho) * np.eye(len(y)))  # mean_v is one number within a cluster
+    sampling = mean_v * (
+        rho * together + (1 - rho) * np.eye(len(y))
+    )  # mean_v is one number within a cluster
     excess = float(y @ p @ y - (p * sampling).sum())
     tau2 = max(0.0, excess / float((p * together).sum()))
     return 1 / (size * (mean_v + tau2)), tau2

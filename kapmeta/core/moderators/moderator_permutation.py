@@ -1,11 +1,12 @@
-"""Permutation tests of moderators: exact where the permutations can be listed, otherwise from random ones.
+"""Permutation tests of moderators: exact where the permutations can be listed, otherwise from
+random ones.
 
 References
 ----------
-.. [1] Higgins JPT, Thompson SG. Controlling the risk of spurious findings from meta-regression. Stat Med
-   2004;23:1663-1682. https://doi.org/10.1002/sim.1752
-.. [2] Follmann DA, Proschan MA. Valid inference in random effects meta-analysis. Biometrics 1999;55:732-737.
-   https://doi.org/10.1111/j.0006-341X.1999.00732.x
+.. [1] Higgins JPT, Thompson SG. Controlling the risk of spurious findings from meta-regression.
+   Stat Med 2004;23:1663-1682. https://doi.org/10.1002/sim.1752
+.. [2] Follmann DA, Proschan MA. Valid inference in random effects meta-analysis. Biometrics
+   1999;55:732-737. https://doi.org/10.1111/j.0006-341X.1999.00732.x
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def all_arrangements(codes: IntArray) -> IntArray:
     rows = np.full((1, k), 0)
     free = np.arange(k)[None]
     for code, n in enumerate(np.bincount(codes)):
-        chosen = np.array(list(combinations(range(free.shape[1]), int(n))), dtype=int).reshape(-1, int(n))
+        chosen = np.array(list(combinations(range(free.shape[1]), int(n))), dtype=int).reshape(
+            -1, int(n)
+        )
         left = np.array([np.setdiff1d(np.arange(free.shape[1]), c) for c in chosen], dtype=int)
         places = free[:, chosen].reshape(-1, int(n))
         rows = np.repeat(rows, len(chosen), axis=0)
@@ -90,8 +93,8 @@ def permutation_test(
 ) -> Permuted:
     """Permutation test of the coefficients, tau2 estimated anew in every arrangement.
 
-    The rows of `x` are permuted against the studies [1]_; where `x` is an intercept alone, the signs of the
-    effects are flipped instead [2]_. One data set without absent studies.
+    The rows of `x` are permuted against the studies [1]_; where `x` is an intercept alone, the
+    signs of the effects are flipped instead [2]_. One data set without absent studies.
 
     Parameters
     ----------
@@ -104,8 +107,8 @@ def permutation_test(
     intercept : int or None
         Column of ones, not part of the joint test.
     draws : int
-        Random arrangements where there are more than `MOST_LISTED`; then the observed arrangement is one of
-        ``draws + 1`` and the p-value cannot fall below its share.
+        Random arrangements where there are more than `MOST_LISTED`; then the observed arrangement
+        is one of ``draws + 1`` and the p-value cannot fall below its share.
     rng : numpy.random.Generator
         Source of the random arrangements; not used by the exact test.
     """
@@ -125,7 +128,9 @@ def permutation_test(
 def _signs(k: int, exact: bool, draws: int, rng: np.random.Generator) -> FloatArray:
     """Sign patterns, the observed one first."""
     if exact:
-        return np.asarray(1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), dtype=np.float64)
+        return np.asarray(
+            1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), dtype=np.float64
+        )
     return np.concatenate([np.ones((1, k)), rng.choice(np.array([-1.0, 1.0]), size=(draws, k))])
 
 
@@ -133,7 +138,9 @@ def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) ->
     """Orders of the studies against the rows of `x`, the observed one first."""
     k = len(x)
     if not exact:
-        return np.concatenate([np.arange(k)[None], rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)])
+        return np.concatenate(
+            [np.arange(k)[None], rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)]
+        )
     codes = np.unique(x, axis=0, return_inverse=True)[1].reshape(-1)
     arrangements = all_arrangements(codes)
     # study i takes the place of a row of its code; studies with one code keep their order

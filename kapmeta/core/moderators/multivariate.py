@@ -1,22 +1,24 @@
-"""Dependent effects: random effects at several levels or of several outcomes, with any sampling covariance.
+"""Dependent effects: random effects at several levels or of several outcomes, with any sampling
+covariance.
 
-The effects have covariance ``Phi = V + sum_j c_j G_j``: V is known, the G_j say which effects share a random
-effect and the c_j are variances (or covariances of outcomes). They are written as squares, ``c_j = phi' A_j
-phi`` with free phi, so that a variance of 0 is an ordinary stationary point and a matrix of outcomes stays
-positive semi-definite. The (restricted) likelihood is searched from a grid of starts by Newton's method with
-its exact first and second derivatives [1]_, and the best of the maxima found is returned with the others
-named.
+The effects have covariance ``Phi = V + sum_j c_j G_j``: V is known, the G_j say which effects share
+a random effect and the c_j are variances (or covariances of outcomes). They are written as squares,
+``c_j = phi' A_j phi`` with free phi, so that a variance of 0 is an ordinary stationary point and a
+matrix of outcomes stays positive semi-definite. The (restricted) likelihood is searched from a grid
+of starts by Newton's method with its exact first and second derivatives [1]_, and the best of the
+maxima found is returned with the others named.
 
-Effects that share nothing are independent: the covariance is block diagonal, and all algebra is done on the
-stack of blocks, padded to one size by effects of unit variance, no moderators and value 0, which change
-nothing.
+Effects that share nothing are independent: the covariance is block diagonal, and all algebra is
+done on the stack of blocks, padded to one size by effects of unit variance, no moderators and value
+0, which change nothing.
 
 References
 ----------
 .. [1] Lindstrom MJ, Bates DM. Newton-Raphson and EM algorithms for linear mixed-effects models for
-   repeated-measures data. J Am Stat Assoc 1988;83:1014-1022. https://doi.org/10.1080/01621459.1988.10478693
-.. [2] Konstantopoulos S. Fixed effects and variance components estimation in three-level meta-analysis. Res
-   Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
+   repeated-measures data. J Am Stat Assoc 1988;83:1014-1022.
+   https://doi.org/10.1080/01621459.1988.10478693
+.. [2] Konstantopoulos S. Fixed effects and variance components estimation in three-level
+   meta-analysis. Res Synth Methods 2011;2:61-76. https://doi.org/10.1002/jrsm.35
 """
 
 from __future__ import annotations
@@ -37,12 +39,19 @@ _MOST_STEPS = 200
 _STARTS = 4  # of the grid, the best ones, that are climbed from
 _SHARE_OF_GAIN = 0.05  # of the rise that the slope promises, what a step must bring
 _NEGLIGIBLE = 1e-10  # a variance this small beside the spread of the effects is tried at exactly 0
-_LEVELS = (1e-3, 1e-2, 0.1, 0.5, 2.0)  # of each variance on the grid, in units of the spread of the effects
+_LEVELS = (
+    1e-3,
+    1e-2,
+    0.1,
+    0.5,
+    2.0,
+)  # of each variance on the grid, in units of the spread of the effects
 _CORRELATIONS = (-0.5, 0.0, 0.5, 0.9)
 
 
 class Terms(NamedTuple):
-    """Random effects: which effects share them, and how their variances are made from free parameters.
+    """Random effects: which effects share them, and how their variances are made from free
+    parameters.
 
     Attributes
     ----------
@@ -75,7 +84,8 @@ def levels(codes: Sequence[IntArray]) -> Terms:
 
 
 def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
-    """Correlated random effects of several outcomes within clusters, covariance matrix unstructured.
+    """Correlated random effects of several outcomes within clusters, covariance matrix
+    unstructured.
 
     The coefficients are the entries of that matrix in the order (0, 0), (1, 0), (1, 1), (2, 0) ...
 
@@ -90,7 +100,9 @@ def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
     row, column = np.tril_indices(q)
     together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
     belongs = np.eye(q)[outcome]
-    shared = np.stack([together * _pairing(belongs, int(a), int(b)) for a, b in zip(row, column, strict=True)])
+    shared = np.stack(
+        [together * _pairing(belongs, int(a), int(b)) for a, b in zip(row, column, strict=True)]
+    )
     squares = np.zeros((row.size, row.size, row.size))
     for j, (a, b) in enumerate(zip(row, column, strict=True)):  # T_ab = sum_c L_ac L_bc
         for c in range(b + 1):
@@ -151,9 +163,13 @@ def _stacked(y: FloatArray, v: FloatArray, x: FloatArray, shared: FloatArray) ->
     row, column = np.where(pair, index[:, :, None], 0), np.where(pair, index[:, None, :], 0)
     fill = np.eye(shape[1]) * ~here[:, :, None]
     return _Stack(
-        np.where(here, y[index], 0.0), np.where(here[..., None], x[index], 0.0),
-        np.where(pair, v[row, column], fill), np.where(pair, shared[:, row, column], 0.0), place, len(y),
-    )  # fmt: skip
+        np.where(here, y[index], 0.0),
+        np.where(here[..., None], x[index], 0.0),
+        np.where(pair, v[row, column], fill),
+        np.where(pair, shared[:, row, column], 0.0),
+        place,
+        len(y),
+    )
 
 
 class _Derivatives(NamedTuple):
@@ -222,7 +238,11 @@ def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
         k = s.covariance @ np.einsum("bmi,jbml->jil", wx, gwx)
         third = np.einsum("ibma,bmn,jbnc->ijac", gwx, s.w, gwx, optimize=True)
         trace = trace - np.einsum("jaa->j", k)
-        square = square - 2 * np.einsum("ac,ijca->ij", s.covariance, third) + np.einsum("iac,jca->ij", k, k)
+        square = (
+            square
+            - 2 * np.einsum("ac,ijca->ij", s.covariance, third)
+            + np.einsum("iac,jca->ij", k, k)
+        )
     quadratic = np.einsum("jbm,bm->j", u, s.wr)
     return _Derivatives(s.loglik, 0.5 * (quadratic - trace), 0.5 * square - curvature)
 
@@ -239,14 +259,18 @@ class _Peak(NamedTuple):
     value: float
 
 
-def _climb(data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray) -> _Peak:
+def _climb(
+    data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray
+) -> _Peak:
     """Newton's method in the `free` parameters, always uphill: directions that curve upward are turned round."""
     phi = phi.copy()
     here = _derivatives(data, _coefficients(squares, phi), restricted)
     for _ in range(_MOST_STEPS):
         jacobian = 2 * np.einsum("jab,b->ja", squares, phi)
         gradient = (here.first @ jacobian)[free]
-        hessian = jacobian.T @ here.second @ jacobian + 2 * np.einsum("j,jab->ab", here.first, squares)
+        hessian = jacobian.T @ here.second @ jacobian + 2 * np.einsum(
+            "j,jab->ab", here.first, squares
+        )
         step = np.zeros(phi.size)
         step[free] = _uphill(hessian[np.ix_(free, free)], gradient)
         gain = float(gradient @ step[free])
@@ -276,7 +300,9 @@ def _moved(
 ) -> tuple[FloatArray, _Derivatives, float]:
     """The step, halved until the likelihood rises as the slope promises, and its length; 0 where it cannot rise."""
     noise = 64 * _EPSILON * (abs(here.value) + data.n)
-    scale = min(1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), np.finfo(np.float64).tiny))
+    scale = min(
+        1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), np.finfo(np.float64).tiny)
+    )
     while True:
         after = phi + scale * step
         there = _derivatives(data, _coefficients(squares, after), restricted)
@@ -328,17 +354,23 @@ class Problem(NamedTuple):
     restricted: bool
 
 
-def problem(y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool) -> Problem:
+def problem(
+    y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool
+) -> Problem:
     """A fit set up: effects `y` (n,), sampling covariance `v` (n, n), moderators `x` (n, p), random effects."""
     z, triangle = orthonormal(x)
     residual = y - z @ (z.T @ y)
     n, p = x.shape
     spread = float(residual @ residual) / max(n - p, 1) + float(np.diagonal(v).min())
     unit = float(np.sqrt(spread))
-    return Problem(_stacked(y / unit, v / spread, z, terms.shared), terms, triangle, unit, restricted)
+    return Problem(
+        _stacked(y / unit, v / spread, z, terms.shared), terms, triangle, unit, restricted
+    )
 
 
-def fit(y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool = True) -> Components:
+def fit(
+    y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool = True
+) -> Components:
     """Fit by restricted or full maximum likelihood.
 
     Parameters
@@ -362,10 +394,15 @@ def fit(y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted
     inverse = np.linalg.inv(setting.triangle)
     full, limited = (_with_constants(setting, best.c, kind) for kind in (False, True))
     return Components(
-        setting.unit * inverse @ solved.beta, setting.unit**2 * inverse @ solved.covariance @ inverse.T, c,
-        best.phi, full, limited, v + np.einsum("j,jmn->mn", c, terms.shared),
+        setting.unit * inverse @ solved.beta,
+        setting.unit**2 * inverse @ solved.covariance @ inverse.T,
+        c,
+        best.phi,
+        full,
+        limited,
+        v + np.einsum("j,jmn->mn", c, terms.shared),
         tuple(peak.c * setting.unit**2 for peak in peaks),
-    )  # fmt: skip
+    )
 
 
 def _with_constants(setting: Problem, c: FloatArray, restricted: bool) -> float:
@@ -386,7 +423,10 @@ def maxima(setting: Problem) -> list[_Peak]:
     peaks.sort(key=lambda peak: -peak.value)
     distinct: list[_Peak] = []
     for peak in peaks:
-        near = [np.abs(peak.c - other.c).max() <= 1e-5 * (1e-3 + np.abs(other.c).max()) for other in distinct]
+        near = [
+            np.abs(peak.c - other.c).max() <= 1e-5 * (1e-3 + np.abs(other.c).max())
+            for other in distinct
+        ]
         if not any(near):
             distinct.append(peak)
     return distinct
@@ -394,12 +434,18 @@ def maxima(setting: Problem) -> list[_Peak]:
 
 def _at_boundary(setting: Problem, peak: _Peak, free: BoolArray) -> _Peak:
     """Variances that are negligible are set to exactly 0 where that is no worse."""
-    own = np.einsum("jaa->ja", setting.terms.squares).sum(0) == 1  # parameters that are a standard deviation alone
+    own = (
+        np.einsum("jaa->ja", setting.terms.squares).sum(0) == 1
+    )  # parameters that are a standard deviation alone
     small = own & free & (peak.phi**2 <= _NEGLIGIBLE * max(1.0, peak.c.max(initial=0.0)))
     if not small.any():
         return peak
     tried = _climb(
-        setting.data, setting.terms.squares, np.where(small, 0.0, peak.phi), setting.restricted, free & ~small
+        setting.data,
+        setting.terms.squares,
+        np.where(small, 0.0, peak.phi),
+        setting.restricted,
+        free & ~small,
     )
     noise = 256 * _EPSILON * (abs(peak.value) + setting.data.n)
     return tried if tried.value >= peak.value - noise else peak
@@ -415,7 +461,8 @@ def profile_interval(
     restricted: bool = True,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Profile-likelihood limits of variance `which` of a model of `levels`, the others at their best.
+    """Profile-likelihood limits of variance `which` of a model of `levels`, the others at their
+    best.
 
     The lower limit is 0 where the likelihood does not exclude it.
     """
@@ -435,17 +482,22 @@ def profile_interval(
     high = 2 * estimate + 0.1
     while excess(np.array([high]))[0] > 0:
         high *= 2
-    return low * setting.unit**2, float(
-        bracketed_root(excess, np.array([estimate]), np.array([high]))[0]
-    ) * setting.unit**2
+    return (
+        low * setting.unit**2,
+        float(bracketed_root(excess, np.array([estimate]), np.array([high]))[0]) * setting.unit**2,
+    )
 
 
-def _profiled(setting: Problem, phi: FloatArray, which: int, value: float, free: BoolArray) -> float:
+def _profiled(
+    setting: Problem, phi: FloatArray, which: int, value: float, free: BoolArray
+) -> float:
     """Best log-likelihood with variance `which` held at `value`; climbed to from the estimates and from below."""
     peaks = []
     for scale in (1.0, 0.1):
         start = np.where(free, np.maximum(np.abs(phi), 1e-2) * scale, np.sqrt(value))
-        peaks.append(_climb(setting.data, setting.terms.squares, start, setting.restricted, free).value)
+        peaks.append(
+            _climb(setting.data, setting.terms.squares, start, setting.restricted, free).value
+        )
     return max(peaks)
 
 

@@ -2,14 +2,15 @@
 
 References
 ----------
-.. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted? Stat Med
-   2002;21:1559-1573. https://doi.org/10.1002/sim.1187
-.. [2] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate. Stat
-   Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
-.. [3] Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum likelihood.
-   Biometrics 1997;53:983-997. https://doi.org/10.2307/2533558
-.. [4] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and
-   prediction intervals following REML estimation. Stat Med 2017;36:301-317. https://doi.org/10.1002/sim.7140
+.. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted?
+   Stat Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
+.. [2] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single
+   covariate. Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
+.. [3] Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum
+   likelihood. Biometrics 1997;53:983-997. https://doi.org/10.2307/2533558
+.. [4] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence
+   and prediction intervals following REML estimation. Stat Med 2017;36:301-317.
+   https://doi.org/10.1002/sim.7140
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray)
     p = x.shape[-1]
     whole = np.isfinite(found.triangle).all((-2, -1)) & np.isfinite(found.coordinates).all(-1)
     inverse = np.full(found.triangle.shape, np.nan)
-    inverse[whole] = np.linalg.solve(found.triangle[whole], np.broadcast_to(np.eye(p), found.triangle[whole].shape))
+    inverse[whole] = np.linalg.solve(
+        found.triangle[whole], np.broadcast_to(np.eye(p), found.triangle[whole].shape)
+    )
     beta = np.einsum("...ij,...j->...i", inverse, found.coordinates)
     df = np.asarray(count(v) - p, dtype=np.float64)
     q = _above_rounding(dot(found.residual, found.residual), y, w)
@@ -157,7 +160,11 @@ def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
     quantile = (1 + level) / 2
     wider = np.sqrt(least.factor) * t_quantile(quantile, least.df) > t_quantile(quantile, np.inf)
     covariance = np.where(wider, least.factor, 1.0)[..., None, None] * least.covariance
-    return Inference(covariance, _each(np.where(wider, least.df, np.inf), least.beta), _refused(least, least.df <= 0))
+    return Inference(
+        covariance,
+        _each(np.where(wider, least.df, np.inf), least.beta),
+        _refused(least, least.df <= 0),
+    )
 
 
 def kr(least: Least) -> Inference:
@@ -199,7 +206,9 @@ def interval_named(ci: str) -> Callable[..., Inference]:
     try:
         return INTERVALS[ci]
     except KeyError:
-        raise ValueError(f'unknown interval "{ci}" for moderators; use one of {", ".join(INTERVALS)}') from None
+        raise ValueError(
+            f'unknown interval "{ci}" for moderators; use one of {", ".join(INTERVALS)}'
+        ) from None
 
 
 def inference(least: Least, ci: str, level: float) -> Inference:
@@ -217,20 +226,24 @@ def fit(
     ci: str = "wald",
     level: float = 0.95,
 ) -> Regression:
-    """Regress effects on moderators, along the last axis of studies, any number of data sets at once.
+    """Regress effects on moderators, along the last axis of studies, any number of data sets at
+    once.
 
-    For simulation, permutation and leave-one-out. For one's own trials use `kapmeta.meta_regression`, which
-    checks its input, names the coefficients and says what they can and cannot carry.
+    For simulation, permutation and leave-one-out. For one's own trials use
+    `kapmeta.meta_regression`, which checks its input, names the coefficients and says what they can
+    and cannot carry.
 
     Parameters
     ----------
     y, v : array_like, shape (..., k)
-        Effects on the analysis scale and their sampling variances; ``v = inf`` marks an absent study.
+        Effects on the analysis scale and their sampling variances; ``v = inf`` marks an absent
+        study.
     x : array_like, shape (k, p) or (..., k, p)
         Design matrix, the column of ones included where an intercept is wanted.
     tau2 : str, callable or float
-        Residual between-study variance: a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS`, a function of
-        `y`, `v` and `x`, or the value itself.
+        Residual between-study variance: a word of
+        `kapmeta.core.moderators.residual_variance.ESTIMATORS`, a function of `y`, `v` and `x`, or
+        the value itself.
     ci : str
         Test and interval of the coefficients, a word of `INTERVALS`.
     level : float
@@ -243,8 +256,8 @@ def fit(
 
     References
     ----------
-    .. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted? Stat
-       Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
+    .. [1] Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and
+       interpreted? Stat Med 2002;21:1559-1573. https://doi.org/10.1002/sim.1187
 
     Examples
     --------
@@ -257,7 +270,9 @@ def fit(
     (array([ 0.4026, -0.035 ]), array([0.3834, 0.0114]))
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
     y, v, x = _prepared(y, v, np.asarray(x, dtype=np.float64))
     z, triangle = orthonormal(x)
     between = _between(y, v, z, tau2)
@@ -266,7 +281,9 @@ def fit(
     return _regression(least, found, residual_q(y, v, z), v, level)
 
 
-def _prepared(y: npt.ArrayLike, v: npt.ArrayLike, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _prepared(
+    y: npt.ArrayLike, v: npt.ArrayLike, x: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Arrays of one leading shape; invalid rows are emptied, moderators of absent studies set to 0."""
     y, v = present(y, v)
     invalid = (~(v > 0) | ~np.isfinite(y)).any(-1, keepdims=True)
@@ -278,7 +295,9 @@ def _prepared(y: npt.ArrayLike, v: npt.ArrayLike, x: FloatArray) -> tuple[FloatA
     return y, v, x
 
 
-def _between(y: FloatArray, v: FloatArray, z: FloatArray, tau2: str | ResidualEstimator | float) -> FloatArray:
+def _between(
+    y: FloatArray, v: FloatArray, z: FloatArray, tau2: str | ResidualEstimator | float
+) -> FloatArray:
     if isinstance(tau2, float | int):
         return np.where(count(v) > z.shape[-1], float(tau2), np.nan)
     return np.asarray(estimator_named(tau2)(y, v, z), dtype=np.float64)
@@ -296,7 +315,9 @@ def _original(least: Least, triangle: FloatArray, x: FloatArray) -> Least:
     return least._replace(beta=beta, covariance=covariance, x=x)
 
 
-def _regression(least: Least, found: Inference, q: FloatArray, v: FloatArray, level: float) -> Regression:
+def _regression(
+    least: Least, found: Inference, q: FloatArray, v: FloatArray, level: float
+) -> Regression:
     kept = ~found.refused
     covariance = np.where(kept[..., None, None], found.covariance, np.nan)
     df = np.where(kept[..., None], found.df, np.nan)
@@ -307,9 +328,22 @@ def _regression(least: Least, found: Inference, q: FloatArray, v: FloatArray, le
     known = np.isfinite(least.beta).all(-1)
     status = np.where(known, np.where(kept, Status.OK, Status.REFUSED), Status.INVALID_INPUT)
     return Regression(
-        least.beta, se, least.beta - half, least.beta + half, statistic, t_two_sided(statistic, df), df,
-        covariance, least.covariance, least.tau2, q, least.df, least.factor, count(v), status,
-    )  # fmt: skip
+        least.beta,
+        se,
+        least.beta - half,
+        least.beta + half,
+        statistic,
+        t_two_sided(statistic, df),
+        df,
+        covariance,
+        least.covariance,
+        least.tau2,
+        q,
+        least.df,
+        least.factor,
+        count(v),
+        status,
+    )
 
 
 class Joint(NamedTuple):
@@ -321,7 +355,9 @@ class Joint(NamedTuple):
     p_value: FloatArray
 
 
-def joint_test(beta: FloatArray, covariance: FloatArray, combinations: FloatArray, df: FloatArray) -> Joint:
+def joint_test(
+    beta: FloatArray, covariance: FloatArray, combinations: FloatArray, df: FloatArray
+) -> Joint:
     """Wald test that ``combinations @ beta`` is 0.
 
     Parameters
@@ -343,11 +379,15 @@ def joint_test(beta: FloatArray, covariance: FloatArray, combinations: FloatArra
     with np.errstate(invalid="ignore"):
         normal = df == np.inf
         statistic = np.where(normal, quadratic, quadratic / m)
-        p = np.where(normal, chi2_upper(quadratic, m), special.fdtrc(m, np.where(normal, 1.0, df), statistic))
+        p = np.where(
+            normal, chi2_upper(quadratic, m), special.fdtrc(m, np.where(normal, 1.0, df), statistic)
+        )
     return Joint(statistic, m, df, np.asarray(p))
 
 
-def combination_df(found: Regression, v: FloatArray, x: FloatArray, rows: FloatArray, ci: str) -> FloatArray:
+def combination_df(
+    found: Regression, v: FloatArray, x: FloatArray, rows: FloatArray, ci: str
+) -> FloatArray:
     """Degrees of freedom of each combination ``rows @ beta`` of one fit, in the way of `ci`."""
     if ci != "kr":
         return np.full(len(rows), found.df[0])

@@ -1,11 +1,12 @@
-"""What a meta-regression rests on: predictions, variance inflation, leave-one-out, influence of each study.
+"""What a meta-regression rests on: predictions, variance inflation, leave-one-out, influence of
+each study.
 
 References
 ----------
-.. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods
-   2010;1:112-125. https://doi.org/10.1002/jrsm.11
-.. [2] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis. J R Stat
-   Soc A 2009;172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
+.. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth
+   Methods 2010;1:112-125. https://doi.org/10.1002/jrsm.11
+.. [2] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis.
+   J R Stat Soc A 2009;172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
 """
 
 from __future__ import annotations
@@ -61,19 +62,32 @@ def _fixed(df: float, rows: FloatArray) -> FloatArray:
 PREDICTIONS: Mapping[str, Callable[[Regression, FloatArray], _Spread]] = MappingProxyType(
     {
         "t": lambda found, rows: _Spread(_model(found, rows), _fixed(float(found.q_df), rows)),
-        "hts": lambda found, rows: _Spread(_model(found, rows), _fixed(float(found.q_df) - 1, rows)),
-        "hk": lambda found, rows: _Spread(_hartung_knapp(found, rows), _fixed(float(found.q_df), rows)),
-        "hk-pr": lambda found, rows: _Spread(_hartung_knapp(found, rows), _fixed(float(found.q_df) - 1, rows)),
+        "hts": lambda found, rows: _Spread(
+            _model(found, rows), _fixed(float(found.q_df) - 1, rows)
+        ),
+        "hk": lambda found, rows: _Spread(
+            _hartung_knapp(found, rows), _fixed(float(found.q_df), rows)
+        ),
+        "hk-pr": lambda found, rows: _Spread(
+            _hartung_knapp(found, rows), _fixed(float(found.q_df) - 1, rows)
+        ),
         "normal": lambda found, rows: _Spread(_model(found, rows), np.full(len(rows), np.inf)),
         "none": lambda found, rows: _Spread(np.full(len(rows), np.nan), np.full(len(rows), np.nan)),
     }
 )
-"""Prediction intervals by name; `t` and `hts` with k - p and k - p - 1 degrees of freedom, `hk` with the
-Hartung-Knapp standard error, `normal` with the normal quantile (too short with few studies)."""
+"""Prediction intervals by name; `t` and `hts` with k - p and k - p - 1 degrees of freedom, `hk`
+with the Hartung-Knapp standard error, `normal` with the normal quantile (too short with few
+studies).
+"""
 
 
 def predict(
-    found: Regression, rows: FloatArray, *, df: FloatArray, prediction: str = "t", level: float = 0.95
+    found: Regression,
+    rows: FloatArray,
+    *,
+    df: FloatArray,
+    prediction: str = "t",
+    level: float = 0.95,
 ) -> Prediction:
     """Mean effects and limits at the moderator values of `rows` (m, p), for one data set.
 
@@ -101,8 +115,8 @@ def predict(
 def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatArray:
     """Variance inflation factors of the coefficients; nan for the intercept.
 
-    Diagonal of the inverse of their correlation matrix, the intercept left out: how many times the variance
-    of a coefficient exceeds what it would be if the moderators were not correlated.
+    Diagonal of the inverse of their correlation matrix, the intercept left out: how many times the
+    variance of a coefficient exceeds what it would be if the moderators were not correlated.
     """
     p = len(covariance)
     kept = np.array([j for j in range(p) if j != intercept], dtype=int)
@@ -115,7 +129,8 @@ def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatAr
 
 
 class Influence(NamedTuple):
-    """How much each study moves the fit, arrays of shape (k,) or, for the coefficients, (k, p) [1]_.
+    """How much each study moves the fit, arrays of shape (k,) or, for the coefficients, (k, p)
+    [1]_.
 
     Attributes
     ----------
@@ -148,9 +163,14 @@ class Influence(NamedTuple):
 
 
 def leave_one_out(
-    y: FloatArray, v: FloatArray, x: FloatArray, *, tau2: str | ResidualEstimator | float = "REML",
-    ci: str = "wald", level: float = 0.95,
-) -> Regression:  # fmt: skip
+    y: FloatArray,
+    v: FloatArray,
+    x: FloatArray,
+    *,
+    tau2: str | ResidualEstimator | float = "REML",
+    ci: str = "wald",
+    level: float = 0.95,
+) -> Regression:
     """The fit without each study in turn, one data set; row i leaves study i out."""
     without = np.where(masks.leave_one_out(v.size), v, np.inf)
     return fit(y, without, x, tau2=tau2, ci=ci, level=level)
@@ -167,7 +187,9 @@ def influence(
     spread = np.sqrt(total + np.einsum("ki,kij,kj->k", x, without.model_covariance, x))
     change = whole.beta - without.beta
     # all studies, weighted with the tau2 found without the one
-    scale = fit(y, np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None], x, tau2=0.0).model_covariance
+    scale = fit(
+        y, np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None], x, tau2=0.0
+    ).model_covariance
     w = 1 / (v + whole.tau2)
     return Influence(
         leverage,

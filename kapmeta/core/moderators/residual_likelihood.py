@@ -1,17 +1,18 @@
-"""Residual heterogeneity beside moderators: projections, and the global (restricted) likelihood maximum.
+"""Residual heterogeneity beside moderators: projections, and the global (restricted) likelihood
+maximum.
 
-With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score in tau2 is
-``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_. Both fall as tau2
-grows, with slopes ``-2 y'PPPy`` and ``-tr PP`` (``-sum(w^2)``) that shrink, as
+With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score
+in tau2 is ``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_.
+Both fall as tau2 grows, with slopes ``-2 y'PPPy`` and ``-tr PP`` (``-sum(w^2)``) that shrink, as
 `kapmeta.core.numerics.likelihood_search` asks of a likelihood.
 
-Every quantity is computed from an orthonormal basis of ``sqrt(w) X``, column by column for all rows at once:
-the inner products lose nothing to moderators on large or shifted scales.
+Every quantity is computed from an orthonormal basis of ``sqrt(w) X``, column by column for all rows
+at once: the inner products lose nothing to moderators on large or shifted scales.
 
 References
 ----------
-.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model.
-   J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
+.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects
+   model. J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from kapmeta.core.numerics.likelihood_search import (
 )
 from kapmeta.core.numerics.weighting import count
 
-_DEPENDENT = 1e-10  # a column of which less than this share is left by the columns before it depends on them
+_DEPENDENT = (
+    1e-10  # a column of which less than this share is left by the columns before it depends on them
+)
 
 
 class Projection(NamedTuple):
@@ -94,7 +97,9 @@ def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
     return Projection(basis, triangle, coordinates, residual)
 
 
-def residual_q(y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:
+def residual_q(
+    y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike = 0.0
+) -> FloatArray:
     """Generalised residual Q, ``y'Py``; Cochran's residual heterogeneity statistic at ``tau2 = 0``."""
     residual = project(y, 1.0 / (v + np.asarray(tau2, dtype=np.float64)[..., None]), x).residual
     return dot(residual, residual)
@@ -117,7 +122,9 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
     wr = w * found.residual
     a = dot(wr, found.residual)
     da = np.maximum(dot(wr, wr) - sum(dot(b, wr) ** 2 for b in found.basis), 0.0)
-    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1) + dot(found.residual, found.residual)
+    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1) + dot(
+        found.residual, found.residual
+    )
     if not restricted:
         return Curve(t, -0.5 * value, a, w.sum(-1), da, dot(w, w))
     diagonal = np.diagonal(found.triangle, axis1=-2, axis2=-1)
@@ -140,7 +147,9 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
     there = (v < np.inf).astype(np.float64)
     residual = project(y, there, x).residual
     df = count(v) - (x.shape[-1] if restricted else 0)
-    return Likelihood(v, likelihood_search.search_limit(v, dot(residual, residual), df), grid, slopes)
+    return Likelihood(
+        v, likelihood_search.search_limit(v, dot(residual, residual), df), grid, slopes
+    )
 
 
 def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> FloatArray:
@@ -158,8 +167,8 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
     Returns
     -------
     ndarray, shape (...)
-        Not negative; nan without residual degrees of freedom or where the columns of `x` depend on each
-        other.
+        Not negative; nan without residual degrees of freedom or where the columns of `x` depend on
+        each other.
     """
     (k, p), shape = x.shape[-2:], v.shape[:-1]
     rows = math.prod(shape)
@@ -170,10 +179,14 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
     size = max(1, ELEMENTS_AT_ONCE // max(k * p, 1))
     for start in range(0, usable.size, size):
         part = usable[start : start + size]
-        tau2[part] = highest_maxima(_likelihood(y[part], v[part], x if len(x) == 1 else x[part], restricted))
+        tau2[part] = highest_maxima(
+            _likelihood(y[part], v[part], x if len(x) == 1 else x[part], restricted)
+        )
     return tau2.reshape(shape)
 
 
-def local_maxima(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> tuple[FloatArray, FloatArray]:
+def local_maxima(
+    y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
+) -> tuple[FloatArray, FloatArray]:
     """Every local maximum of one data set: tau2 and log-likelihood, the global one first."""
     return every_maximum(_likelihood(y[None], v[None], x[None], restricted))

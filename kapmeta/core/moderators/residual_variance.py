@@ -1,19 +1,20 @@
 """Between-study variance that moderators leave: the estimators of `tau2` with a design matrix.
 
-Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and moderators of
-shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0; nan without residual
-degrees of freedom. With a column of ones as only moderator each is its namesake without moderators.
+Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and
+moderators of shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0;
+nan without residual degrees of freedom. With a column of ones as only moderator each is its
+namesake without moderators.
 
 References
 ----------
-.. [1] Raudenbush SW. Analyzing effect sizes: random-effects models. In: Cooper H, Hedges LV, Valentine JC,
-   editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York: Russell Sage Foundation;
-   2009. p. 295-315.
-.. [2] Viechtbauer W, López-López JA, Sánchez-Meca J, Marín-Martínez F. A comparison of procedures to test for
-   moderators in mixed-effects meta-regression models. Psychol Methods 2015;20:360-374.
+.. [1] Raudenbush SW. Analyzing effect sizes: random-effects models. In: Cooper H, Hedges LV,
+   Valentine JC, editors. The handbook of research synthesis and meta-analysis. 2nd ed. New York:
+   Russell Sage Foundation; 2009. p. 295-315.
+.. [2] Viechtbauer W, López-López JA, Sánchez-Meca J, Marín-Martínez F. A comparison of procedures
+   to test for moderators in mixed-effects meta-regression models. Psychol Methods 2015;20:360-374.
    https://doi.org/10.1037/met0000023
-.. [3] Sidik K, Jonkman JN. A note on variance estimation in random effects meta-regression. J Biopharm Stat
-   2005;15:823-838. https://doi.org/10.1081/BIP-200067915
+.. [3] Sidik K, Jonkman JN. A note on variance estimation in random effects meta-regression. J
+   Biopharm Stat 2005;15:823-838. https://doi.org/10.1081/BIP-200067915
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.moderators.residual_likelihood import curve, dot, global_maximum, project, residual_q, traces
+from kapmeta.core.moderators.residual_likelihood import (
+    curve,
+    dot,
+    global_maximum,
+    project,
+    residual_q,
+    traces,
+)
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import count, spread
@@ -97,22 +105,26 @@ def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> Flo
     """Hunter and Schmidt's estimate with Q multiplied by k / (k - p)."""
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _truncated((residual_q(y, v, x) * (k / residual_df(v, x)) - k) / (1 / v).sum(-1), v, x)
+        return _truncated(
+            (residual_q(y, v, x) * (k / residual_df(v, x)) - k) / (1 / v).sum(-1), v, x
+        )
 
 
 def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Sidik and Jonkman's two-step estimate [3]_; positive unless all effects are equal."""
     first = spread(y, v)[1] / np.maximum(count(v), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        q = residual_q(y, v / np.where(first > 0, first, 1.0)[..., None], x, 1.0)  # unit free: v over the first guess
+        q = residual_q(
+            y, v / np.where(first > 0, first, 1.0)[..., None], x, 1.0
+        )  # unit free: v over the first guess
         return _truncated(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
 
 
 def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) -> FloatArray:
     """tau2 at which the residual Q equals `target`; 0 where it is below it already at 0.
 
-    Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and never
-    overshoot.
+    Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and
+    never overshoot.
     """
     target = np.broadcast_to(np.asarray(target, dtype=np.float64), v.shape[:-1])
     largest = np.max(np.where(v < np.inf, v, 0.0), axis=-1, initial=0.0)
@@ -174,11 +186,14 @@ def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
         ) from None
 
 
-def standard_error(y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike, method: str) -> FloatArray:
-    """Asymptotic standard error of an estimate of tau2, to describe its precision; not for intervals.
+def standard_error(
+    y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike, method: str
+) -> FloatArray:
+    """Asymptotic standard error of an estimate of tau2, to describe its precision; not for
+    intervals.
 
-    Inverse expected information for the likelihood estimators, the normal-theory variance of the quadratic
-    form for the moment estimators.
+    Inverse expected information for the likelihood estimators, the normal-theory variance of the
+    quadratic form for the moment estimators.
     """
     tau2 = np.asarray(tau2, dtype=np.float64)
     w = 1 / (v + tau2[..., None])
@@ -191,7 +206,10 @@ def standard_error(y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayL
         if method in ("PM", "PMM", "EB"):
             return np.asarray(np.sqrt(2 * k * k / df) / w.sum(-1))
         a, divisor = _quadratic_form(y, v, x, method)
-        return np.asarray(np.sqrt(2 * _trace_form(y, a, x, np.where(v < np.inf, v + tau2[..., None], 0.0))) / divisor)
+        return np.asarray(
+            np.sqrt(2 * _trace_form(y, a, x, np.where(v < np.inf, v + tau2[..., None], 0.0)))
+            / divisor
+        )
 
 
 def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) -> FloatArray:
@@ -199,7 +217,9 @@ def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) 
     return traces(a * total, project(y, a, x).basis)[1]
 
 
-def _quadratic_form(y: FloatArray, v: FloatArray, x: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
+def _quadratic_form(
+    y: FloatArray, v: FloatArray, x: FloatArray, method: str
+) -> tuple[FloatArray, FloatArray]:
     """Weights of the quadratic form behind a moment estimator, and what it is divided by."""
     w = 1 / v
     if method in ("HS", "HSk"):
@@ -216,11 +236,14 @@ def _quadratic_form(y: FloatArray, v: FloatArray, x: FloatArray, method: str) ->
     return w, traces(w, project(y, w, x).basis)[0]
 
 
-def q_profile(y: FloatArray, v: FloatArray, x: FloatArray, *, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Q-profile limits of the residual tau2: where the residual Q is in no tail of its distribution.
+def q_profile(
+    y: FloatArray, v: FloatArray, x: FloatArray, *, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Q-profile limits of the residual tau2: where the residual Q is in no tail of its
+    distribution.
 
-    Exact under the normal model with known variances; both limits are 0 where no value is compatible with the
-    data.
+    Exact under the normal model with known variances; both limits are 0 where no value is
+    compatible with the data.
     """
     df, tail = np.maximum(residual_df(v, x), 1), (1 - level) / 2
     return solve_q(y, v, x, chi2_quantile(1 - tail, df)), solve_q(y, v, x, chi2_quantile(tail, df))
@@ -232,11 +255,14 @@ def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
     return np.asarray(residual_df(v, x) / traces(w, project(np.zeros(w.shape), w, x).basis)[0])
 
 
-def log_likelihoods(y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def log_likelihoods(
+    y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
     """Full and restricted log-likelihood at `tau2` with all constants.
 
-    The restricted one is that of the orthonormal contrasts of the effects, so the scale of the moderators has
-    no part in it: restricted likelihoods of fits with different moderators are still not comparable.
+    The restricted one is that of the orthonormal contrasts of the effects, so the scale of the
+    moderators has no part in it: restricted likelihoods of fits with different moderators are still
+    not comparable.
     """
     z = np.linalg.qr(x)[0]
     tau2 = np.asarray(tau2, dtype=np.float64)

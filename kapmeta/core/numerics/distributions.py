@@ -1,6 +1,7 @@
 """Quantiles and tail areas of the normal, t and chi-squared distributions, on arrays.
 
-Thin names over :mod:`scipy.special`: importing :mod:`scipy.stats` costs more than every fit this package makes.
+Thin names over :mod:`scipy.special`: importing :mod:`scipy.stats` costs more than every fit this
+package makes.
 """
 
 from __future__ import annotations

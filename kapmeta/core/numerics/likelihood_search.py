@@ -1,18 +1,21 @@
-"""The highest maximum of a likelihood in the between-study variance, with proof, for any number of rows at once.
+"""The highest maximum of a likelihood in the between-study variance, with proof, for any number of
+rows at once.
 
-The likelihood in ``tau2`` can have several modes, and a local search returns whichever it meets. Twice its score is
-``A(tau2) - B(tau2)``, where A and B are positive and fall as tau2 grows, with slopes ``-2 dA`` and ``-dB`` that shrink
-[1]_. So on a cell [t1, t2] twice the score lies between ``A(t2) - B(t1)`` and ``A(t1) - B(t2)``: a cell on which these
-have one sign holds no maximum inside, the likelihood within a cell is bounded from its ends, and a cell is dropped when
-its bound stays below the best value found. The slope of the score is bounded in the same way; where it is negative
-throughout, the cell holds at most one maximum, found by a bracketed Newton search. What is neither dropped nor settled
-is halved. What A, B and their slopes are is the likelihood's own affair: see
-`kapmeta.core.heterogeneity.variance_likelihood` and, with moderators, `kapmeta.core.moderators.residual_likelihood`.
+The likelihood in ``tau2`` can have several modes, and a local search returns whichever it meets.
+Twice its score is ``A(tau2) - B(tau2)``, where A and B are positive and fall as tau2 grows, with
+slopes ``-2 dA`` and ``-dB`` that shrink [1]_. So on a cell [t1, t2] twice the score lies between
+``A(t2) - B(t1)`` and ``A(t1) - B(t2)``: a cell on which these have one sign holds no maximum
+inside, the likelihood within a cell is bounded from its ends, and a cell is dropped when its bound
+stays below the best value found. The slope of the score is bounded in the same way; where it is
+negative throughout, the cell holds at most one maximum, found by a bracketed Newton search. What is
+neither dropped nor settled is halved. What A, B and their slopes are is the likelihood's own
+affair: see `kapmeta.core.heterogeneity.variance_likelihood` and, with moderators,
+`kapmeta.core.moderators.residual_likelihood`.
 
 References
 ----------
-.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model.
-   J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
+.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects
+   model. J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
 """
 
 from __future__ import annotations
@@ -25,11 +28,15 @@ import numpy as np
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 
 ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
-_FEWEST_CELLS, _MOST_CELLS = 6, 32  # first cells a row, as many as cost little; cells that stay open are halved
+_FEWEST_CELLS, _MOST_CELLS = (
+    6,
+    32,
+)  # first cells a row, as many as cost little; cells that stay open are halved
 _NODES_AT_LITTLE_COST = 1 << 12  # rows x studies x cells
 _NEWTON_ROUNDS = 8  # then a bisection, so that every bracket is closed in the end
 _EPSILON = np.finfo(np.float64).eps
-_LAST_STEP = 1e-11  # a Newton step this small, relative to tau2, is the last: its square is beyond the last digit
+# a Newton step this small, relative to tau2, is the last: its square is beyond the last digit
+_LAST_STEP = 1e-11
 
 
 class Slopes(NamedTuple):
@@ -76,8 +83,9 @@ class Likelihood(NamedTuple):
 def search_limit(v: FloatArray, squares: FloatArray, number: FloatArray | IntArray) -> FloatArray:
     """A value of tau2 beyond which ``A < B``; 0 where it is so from the start.
 
-    From ``A <= S / (min v + tau2)^2`` and ``B >= m / (max v + tau2)``, with S the unweighted sum of `squares` of the
-    residuals and m the `number` of degrees of freedom (of studies for the full likelihood).
+    From ``A <= S / (min v + tau2)^2`` and ``B >= m / (max v + tau2)``, with S the unweighted sum of
+    `squares` of the residuals and m the `number` of degrees of freedom (of studies for the full
+    likelihood).
     """
     smallest = v.min(-1, initial=np.inf)
     largest = np.where(v < np.inf, v, 0.0).max(-1, initial=0.0)
@@ -122,7 +130,9 @@ def _brackets(likelihood: Likelihood, every: bool) -> _Brackets:
     smallest = likelihood.variances.min(-1)
     nodes = _first_nodes(likelihood, smallest)
     best = nodes.loglik.max(-1)
-    at_zero = np.flatnonzero(nodes.a[:, 0] <= nodes.b[:, 0])  # the likelihood falls from 0: a maximum at the boundary
+    at_zero = np.flatnonzero(
+        nodes.a[:, 0] <= nodes.b[:, 0]
+    )  # the likelihood falls from 0: a maximum at the boundary
     zero = np.zeros(at_zero.size)
     found = [_Brackets(at_zero, zero, zero, zero)]
     row = np.repeat(np.arange(len(nodes.t)), nodes.t.shape[1] - 1)
@@ -146,17 +156,23 @@ def _first_nodes(likelihood: Likelihood, smallest: FloatArray) -> Curve:
     return likelihood.curve(np.arange(len(t)), t)
 
 
-def _sorted_out(cells: _Cells, smallest: FloatArray, best: FloatArray | None) -> tuple[BoolArray, BoolArray]:
-    """Which cells hold one maximum inside, and which are to be halved; the others hold none that matters.
+def _sorted_out(
+    cells: _Cells, smallest: FloatArray, best: FloatArray | None
+) -> tuple[BoolArray, BoolArray]:
+    """Which cells hold one maximum inside, and which are to be halved; the others hold none that
+    matters.
 
-    With `best`, the best value found in every row, none matters that stays below it; otherwise every one matters.
+    With `best`, the best value found in every row, none matters that stays below it; otherwise
+    every one matters.
     """
     left, right = cells.left, cells.right
     width = right.t - left.t
     # twice the score in the cell: at least A(right) - B(left), at most A(left) - B(right)
     matters = (right.a < left.b) & (left.a > right.b)
     if best is None:
-        matters &= 2 * left.da > right.db  # otherwise the score rises throughout: at most one minimum
+        matters &= (
+            2 * left.da > right.db
+        )  # otherwise the score rises throughout: at most one minimum
     else:
         above_left = left.loglik + 0.5 * np.maximum(left.a - right.b, 0) * width
         above_right = right.loglik + 0.5 * np.maximum(left.b - right.a, 0) * width
@@ -179,18 +195,28 @@ def _bracket(cells: _Cells) -> _Brackets:
         u = below / (below - above)  # where B / A = 1, between the ends
         bend = u * (1 - u) * ((1 - u) * first - u * last) * (above - below)
         guess = low + u * u * (3 - 2 * u) * (high - low) + bend
-    return _Brackets(cells.row, low, high, np.where((guess > low) & (guess < high), guess, 0.5 * (low + high)))
+    return _Brackets(
+        cells.row, low, high, np.where((guess > low) & (guess < high), guess, 0.5 * (low + high))
+    )
 
 
-def _halved(likelihood: Likelihood, cells: _Cells, smallest: FloatArray) -> tuple[_Cells, FloatArray]:
+def _halved(
+    likelihood: Likelihood, cells: _Cells, smallest: FloatArray
+) -> tuple[_Cells, FloatArray]:
     """Every cell cut in two at its geometric middle, and the likelihood there."""
     low = smallest[cells.row]
     middle = np.sqrt((low + cells.left.t) * (low + cells.right.t)) - low
-    middle = np.where((middle > cells.left.t) & (middle < cells.right.t), middle, 0.5 * (cells.left.t + cells.right.t))
+    middle = np.where(
+        (middle > cells.left.t) & (middle < cells.right.t),
+        middle,
+        0.5 * (cells.left.t + cells.right.t),
+    )
     cut = _flat(likelihood.curve(cells.row, middle[:, None]), slice(None))
     left = Curve(*(np.concatenate(pair) for pair in zip(cells.left, cut, strict=True)))
     right = Curve(*(np.concatenate(pair) for pair in zip(cut, cells.right, strict=True)))
-    return _Cells(np.concatenate([cells.row, cells.row]), left, right), np.concatenate([cut.loglik, cut.loglik])
+    return _Cells(np.concatenate([cells.row, cells.row]), left, right), np.concatenate(
+        [cut.loglik, cut.loglik]
+    )
 
 
 def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
@@ -206,7 +232,8 @@ def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
         low[active] = np.where(rising, now, low[active])
         high[active] = np.where(rising, high[active], now)
         with np.errstate(divide="ignore", invalid="ignore"):
-            # Newton on B / A = 1, nearer to a line in tau2 than A - B = 0; it is one with equal variances
+            # Newton on B / A = 1, nearer to a line in tau2 than A - B = 0; it is one with equal
+            # variances
             after = now + (a - b) * a / (2 * b * da - a * db)
         inside = (after >= low[active]) & (after <= high[active]) & (rounds % _NEWTON_ROUNDS > 0)
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
@@ -226,7 +253,9 @@ def highest_maxima(likelihood: Likelihood) -> FloatArray:
     rival = np.bincount(row, minlength=len(tau2))[row] > 1
     if rival.any():
         row, modes = row[rival], modes[rival]
-        order = np.argsort(likelihood.curve(row, modes[:, None]).loglik[:, 0], kind="stable")  # the last is the best
+        order = np.argsort(
+            likelihood.curve(row, modes[:, None]).loglik[:, 0], kind="stable"
+        )  # the last is the best
         tau2[row[order]] = modes[order]
     return tau2
 

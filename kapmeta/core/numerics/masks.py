@@ -66,7 +66,10 @@ def all_subsets(k: int, *, smallest: int = 1) -> BoolArray:
     """
     if k > _LARGEST:
         size = f"2^{k} subsets of {k} studies need {k * 2.0**k / 1e9:,.0f} GB"
-        raise ValueError(f"too many subsets: {size}; draw a random sample of rows, or use at most {_LARGEST} studies")
+        raise ValueError(
+            f"too many subsets: {size}; draw a random sample of rows, or use at most {_LARGEST}"
+            " studies"
+        )
     codes = np.arange(2**k, dtype="<u4").view(np.uint8).reshape(-1, 4)
     masks = np.unpackbits(codes, axis=1, count=k, bitorder="little").view(bool)
     return masks[masks.sum(1) >= smallest] if smallest > 1 else masks[smallest:]

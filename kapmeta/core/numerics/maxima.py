@@ -34,9 +34,9 @@ def maximise(
 ) -> Maximum:
     """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
 
-    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature, and steps are cut
-    back until they climb. The search ends when a full step would gain less than 1e-13 in log-likelihood, which has no
-    unit, after one more full step that squares the error.
+    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature,
+    and steps are cut back until they climb. The search ends when a full step would gain less than
+    1e-13 in log-likelihood, which has no unit, after one more full step that squares the error.
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
@@ -44,9 +44,15 @@ def maximise(
     value, gradient, hessian = f(theta)
     settled = False
     for _ in range(_MOST_STEPS):
-        stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0)) | (lower == upper)
+        stuck = (
+            ((theta <= lower) & (gradient <= 0))
+            | ((theta >= upper) & (gradient >= 0))
+            | (lower == upper)
+        )
         with np.errstate(invalid="ignore"):
-            flat = np.abs(gradient) * width <= 2e-13 * max(1.0, abs(value))  # nothing to gain across the whole box
+            flat = np.abs(gradient) * width <= 2e-13 * max(
+                1.0, abs(value)
+            )  # nothing to gain across the whole box
         direction = _newton_direction(gradient, hessian, ~(stuck | flat))
         gain = float(gradient @ direction)
         new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
@@ -56,7 +62,9 @@ def maximise(
         if settled or stays:
             break
     stuck = (theta <= lower) | (theta >= upper)
-    return Maximum(theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled))
+    return Maximum(
+        theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled)
+    )
 
 
 def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
@@ -83,7 +91,8 @@ def _climb(
 ) -> tuple[FloatArray, Derivatives]:
     """The first of ever shorter steps that climbs enough; `theta` itself if none does.
 
-    Bent along the box, a step may point down though its direction points up: it must not lead down all the same.
+    Bent along the box, a step may point down though its direction points up: it must not lead down
+    all the same.
     """
     length = 1.0
     ahead = f(np.clip(theta + direction, lower, upper))

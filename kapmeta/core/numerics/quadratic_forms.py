@@ -1,14 +1,15 @@
-"""Distribution of Cochran's Q under heterogeneity: a weighted sum of independent chi-squared variables.
+"""Distribution of Cochran's Q under heterogeneity: a weighted sum of independent chi-squared
+variables.
 
-Under the random-effects model ``y ~ N(mu, diag(v + tau2))`` the statistic ``Q_a = sum(a (y - mean_a)^2)`` is
-``sum(lambda_j chi2_1)``, with lambda the eigenvalues of ``S P_a S``, ``S = diag(sqrt(v + tau2))`` and P_a the
-projection that takes the a-weighted mean away [1]_.
+Under the random-effects model ``y ~ N(mu, diag(v + tau2))`` the statistic ``Q_a = sum(a (y -
+mean_a)^2)`` is ``sum(lambda_j chi2_1)``, with lambda the eigenvalues of ``S P_a S``, ``S =
+diag(sqrt(v + tau2))`` and P_a the projection that takes the a-weighted mean away [1]_.
 
 References
 ----------
-.. [1] Jackson D. Confidence intervals for the between-study variance in random effects meta-analysis using
-   generalised Cochran heterogeneity statistics. Res Synth Methods 2013;4:220-229.
-   https://doi.org/10.1002/jrsm.1081
+.. [1] Jackson D. Confidence intervals for the between-study variance in random effects
+   meta-analysis using generalised Cochran heterogeneity statistics. Res Synth Methods
+   2013;4:220-229. https://doi.org/10.1002/jrsm.1081
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import sums_of_others
 
-# The contour of `quadratic_form_cdf`: 64 steps of 5/64 with this opening give 14 digits for 1 to 1000 terms.
+# The contour of `quadratic_form_cdf`: 64 steps of 5/64 with this opening give 14 digits for 1 to
+# 1000 terms.
 _STEPS, _REACH, _OPENING = 64, 5.0, 0.6
 
 
@@ -43,9 +45,9 @@ def q_eigenvalues(v: npt.ArrayLike, tau2: npt.ArrayLike, a: npt.ArrayLike) -> Fl
 
     References
     ----------
-    .. [1] Jackson D. Confidence intervals for the between-study variance in random effects meta-analysis
-       using generalised Cochran heterogeneity statistics. Res Synth Methods 2013;4:220-229.
-       https://doi.org/10.1002/jrsm.1081
+    .. [1] Jackson D. Confidence intervals for the between-study variance in random effects
+       meta-analysis using generalised Cochran heterogeneity statistics. Res Synth Methods
+       2013;4:220-229. https://doi.org/10.1002/jrsm.1081
 
     Examples
     --------
@@ -67,11 +69,12 @@ def q_eigenvalues(v: npt.ArrayLike, tau2: npt.ArrayLike, a: npt.ArrayLike) -> Fl
 
 
 def cochran_q_slopes(v: FloatArray) -> FloatArray:
-    """The k - 1 slopes s_j of the coefficients of Cochran's Q, which are ``1 + tau2 s_j``; ascending.
+    """The k - 1 slopes s_j of the coefficients of Cochran's Q, which are ``1 + tau2 s_j``;
+    ascending.
 
-    For one data set (k,) without absent studies. With weights 1/v the matrix ``P^(1/2) V P^(1/2)`` projects
-    onto the range of P and so commutes with it: the slopes are the eigenvalues of P, and one decomposition
-    serves every tau2.
+    For one data set (k,) without absent studies. With weights 1/v the matrix ``P^(1/2) V P^(1/2)``
+    projects onto the range of P and so commutes with it: the slopes are the eigenvalues of P, and
+    one decomposition serves every tau2.
     """
     root = 1 / np.sqrt(v)
     matrix = -np.outer(root**2, root**2) / (root**2).sum()
@@ -96,15 +99,16 @@ def quadratic_form_cdf(q: npt.ArrayLike, coefficients: npt.ArrayLike) -> FloatAr
 
     Notes
     -----
-    The area is the inverse Laplace transform of ``prod(1 + 2 lambda_j z)^(-1/2) / z`` [1]_. Its singularities
-    lie on the real axis at z <= 0, so the integral is taken with the trapezoidal rule along a hyperbola that
-    opens to the left through the saddle point of the integrand: the rule then converges geometrically [2]_,
-    where the series of Ruben needs some thirty terms for each unit of max(lambda) / min(lambda).
+    The area is the inverse Laplace transform of ``prod(1 + 2 lambda_j z)^(-1/2) / z`` [1]_. Its
+    singularities lie on the real axis at z <= 0, so the integral is taken with the trapezoidal rule
+    along a hyperbola that opens to the left through the saddle point of the integrand: the rule
+    then converges geometrically [2]_, where the series of Ruben needs some thirty terms for each
+    unit of max(lambda) / min(lambda).
 
     References
     ----------
-    .. [1] Rice SO. Distribution of quadratic forms in normal random variables: evaluation by numerical
-       integration. SIAM J Sci Stat Comput 1980;1:438-448.
+    .. [1] Rice SO. Distribution of quadratic forms in normal random variables: evaluation by
+       numerical integration. SIAM J Sci Stat Comput 1980;1:438-448.
     .. [2] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev
        2014;56:385-458.
 
@@ -129,7 +133,9 @@ def quadratic_form_cdf(q: npt.ArrayLike, coefficients: npt.ArrayLike) -> FloatAr
     values = np.imag(np.exp(z * x[..., None] + log_transform) / z * dz)
     # the lower half of the contour is the mirror image
     area = (values.sum(-1) - values[..., 0] / 2) * _REACH / _STEPS / np.pi
-    return np.asarray(np.where(interior, np.clip(area, 0.0, 1.0), np.where(np.isnan(q), np.nan, q > 0)))
+    return np.asarray(
+        np.where(interior, np.clip(area, 0.0, 1.0), np.where(np.isnan(q), np.nan, q > 0))
+    )
 
 
 def _saddle(q: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -2,8 +2,9 @@
 
 References
 ----------
-.. [1] Chandrupatla TR. A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function
-   without using derivatives. Adv Eng Softw 1997;28:145-149. https://doi.org/10.1016/S0965-9978(96)00051-8
+.. [1] Chandrupatla TR. A new hybrid quadratic/bisection algorithm for finding the zero of a
+   nonlinear function without using derivatives. Adv Eng Softw 1997;28:145-149.
+   https://doi.org/10.1016/S0965-9978(96)00051-8
 """
 
 from __future__ import annotations
@@ -17,35 +18,41 @@ from kapmeta.core.numerics.arrays import FloatArray
 
 _EPSILON = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).tiny
-_MOST_STEPS = 200  # plain bisection of any float64 bracket of one sign needs about 60; a bracket round 0 more
+_MOST_STEPS = (
+    200  # plain bisection of any float64 bracket of one sign needs about 60; a bracket round 0 more
+)
 
 
-def bracketed_root(f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, high: npt.ArrayLike) -> FloatArray:
+def bracketed_root(
+    f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, high: npt.ArrayLike
+) -> FloatArray:
     """Root of `f` between `low` and `high`, element by element.
 
     Parameters
     ----------
     f : callable
-        Maps an array of abscissae to the array of values, element by element; called with the broadcast shape
-        of `low` and `high` every time, so it may use other arrays of that shape.
+        Maps an array of abscissae to the array of values, element by element; called with the
+        broadcast shape of `low` and `high` every time, so it may use other arrays of that shape.
     low, high : array_like
-        Ends of the brackets. Where `f` has the same sign at both ends there is no root to find and nan is
-        returned; an end at which `f` is 0 is the root.
+        Ends of the brackets. Where `f` has the same sign at both ends there is no root to find and
+        nan is returned; an end at which `f` is 0 is the root.
 
     Returns
     -------
     ndarray
-        The roots, exact to the last digits a float64 can separate: the search stops only when the bracket
-        cannot be halved further, so no tolerance depends on the unit of the abscissa.
+        The roots, exact to the last digits a float64 can separate: the search stops only when the
+        bracket cannot be halved further, so no tolerance depends on the unit of the abscissa.
 
     Notes
     -----
-    Chandrupatla's method [1]_: inverse quadratic interpolation where it is safe, bisection where it is not.
+    Chandrupatla's method [1]_: inverse quadratic interpolation where it is safe, bisection where it
+    is not.
 
     References
     ----------
-    .. [1] Chandrupatla TR. A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function
-       without using derivatives. Adv Eng Softw 1997;28:145-149. https://doi.org/10.1016/S0965-9978(96)00051-8
+    .. [1] Chandrupatla TR. A new hybrid quadratic/bisection algorithm for finding the zero of a
+       nonlinear function without using derivatives. Adv Eng Softw 1997;28:145-149.
+       https://doi.org/10.1016/S0965-9978(96)00051-8
 
     Examples
     --------
@@ -53,7 +60,9 @@ def bracketed_root(f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, hi
     >>> bracketed_root(lambda x: x * x - np.array([2.0, 9.0]), [0.0, 0.0], [2.0, 5.0])
     array([1.41421356, 3.        ])
     """
-    b, a = np.broadcast_arrays(np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
+    b, a = np.broadcast_arrays(
+        np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    )
     a, b = a.copy(), b.copy()
     fa, fb = np.asarray(f(a), dtype=np.float64).copy(), np.asarray(f(b), dtype=np.float64).copy()
     unbracketed = ~(np.sign(fa) * np.sign(fb) <= 0)

@@ -33,7 +33,9 @@ _MEANINGS = {
     Status.OK: "computed as named",
     Status.NO_STUDIES: "no study is present",
     Status.ONE_STUDY: "one study: its own interval is shown, nothing is pooled",
-    Status.INVALID_INPUT: "an estimate is not finite, a variance is not positive, or tau2 is missing",
+    Status.INVALID_INPUT: (
+        "an estimate is not finite, a variance is not positive, or tau2 is missing"
+    ),
     Status.REFUSED: "the method gives no interval for these data",
     Status.FALLBACK: "the method is undefined here: the interval it refines is shown instead",
 }

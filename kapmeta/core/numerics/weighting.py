@@ -1,7 +1,8 @@
 """Weighted sums over studies: the few quantities every estimator is written in.
 
-With weights ``w = 1 / (v + tau2)`` (0 for an absent study), ``mean = sum(w y) / sum(w)`` and residuals
-``e = y - mean``, the quadratic forms of the projection ``P = W - W 1 (1'W1)^-1 1'W`` are [1]_
+With weights ``w = 1 / (v + tau2)`` (0 for an absent study), ``mean = sum(w y) / sum(w)`` and
+residuals ``e = y - mean``, the quadratic forms of the projection ``P = W - W 1 (1'W1)^-1 1'W`` are
+[1]_
 
 - ``y'Py   = sum(w e^2)``, the generalised Cochran Q;
 - ``y'PPy  = sum(w^2 e^2) = -dQ/dtau2``;
@@ -9,8 +10,8 @@ With weights ``w = 1 / (v + tau2)`` (0 for an absent study), ``mean = sum(w y) /
 
 References
 ----------
-.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model.
-   J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
+.. [1] Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects
+   model. J Educ Behav Stat 2005;30:261-293. https://doi.org/10.3102/10769986030003261
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def weights(v: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:
 def mean_and_residuals(y: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weighted mean (...) and residuals (..., k) about it; residuals of absent studies are 0.
 
-    In two passes: the second takes out what the first lost to a large common shift or to one dominating weight.
+    In two passes: the second takes out what the first lost to a large common shift or to one
+    dominating weight.
     """
     total = w.sum(-1, keepdims=True)
     with np.errstate(invalid="ignore"):  # no study at all: nan
@@ -91,6 +93,8 @@ def spread(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         origin = np.where(there, y, 0.0).sum(-1) / k
         deviation = np.where(there, y - origin[..., None], 0.0)
-        shift = deviation.sum(-1) / k  # second pass: the first mean may have lost digits to a large common shift
+        shift = (
+            deviation.sum(-1) / k
+        )  # second pass: the first mean may have lost digits to a large common shift
         deviation = np.where(there, deviation - shift[..., None], 0.0)
     return origin + shift, np.asarray((deviation * deviation).sum(-1))

@@ -22,10 +22,10 @@ _ELEMENTS_AT_ONCE = 1 << 17  # stays in cache, and one matrix product in one thr
 class Combined(NamedTuple):
     """Results of a batch of meta-analyses, each field of the leading shape (...) of the input.
 
-    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's `q` are nan where
-    fewer than two
-    studies are present; `k` counts the studies present; `status` is 0 where all is well and otherwise a code of
-    `kapmeta.core.numerics.status.Status`.
+    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's
+    `q` are nan where fewer than two
+    studies are present; `k` counts the studies present; `status` is 0 where all is well and
+    otherwise a code of `kapmeta.core.numerics.status.Status`.
     """
 
     estimate: FloatArray
@@ -58,35 +58,38 @@ def combine(
 ) -> Combined:
     """Pool effects by inverse variance, along the last axis, any number of analyses at once.
 
-    For simulation, resampling, leave-one-out and all-subsets analyses. For one analysis of one's own trials use
-    `kapmeta.pool`, which checks its input, counts nothing silently out and returns a result that describes itself.
+    For simulation, resampling, leave-one-out and all-subsets analyses. For one analysis of one's
+    own trials use `kapmeta.pool`, which checks its input, counts nothing silently out and returns a
+    result that describes itself.
 
     Parameters
     ----------
     y, v : array_like, shape (..., k)
-        Effects on the analysis scale (log for ratios) and their sampling variances. ``v = inf`` marks an absent
-        study: it weighs nothing and is not counted, whatever its `y`.
+        Effects on the analysis scale (log for ratios) and their sampling variances. ``v = inf``
+        marks an absent study: it weighs nothing and is not counted, whatever its `y`.
     tau2 : str, callable or float
-        Between-study variance: a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`, a function of `y` and `v`, or
-        the value itself; ``0.0`` is the common-effect model.
+        Between-study variance: a word of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`, a function
+        of `y` and `v`, or the value itself; ``0.0`` is the common-effect model.
     ci : str
         Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`.
     level : float
         Confidence level, a proportion.
     mask : array_like of bool, shape (..., k), optional
-        Which studies take part in each analysis, for `y` and `v` of shape (k,): the same as setting ``v = inf``, but
-        never held in memory all at once, and by matrix products where the sums are linear in the mask.
+        Which studies take part in each analysis, for `y` and `v` of shape (k,): the same as setting
+        ``v = inf``, but never held in memory all at once, and by matrix products where the sums are
+        linear in the mask.
 
     Returns
     -------
     Combined
-        Arrays of the leading shape. A row that cannot be computed is nan and has a non-zero `status`; the others are
-        not affected.
+        Arrays of the leading shape. A row that cannot be computed is nan and has a non-zero
+        `status`; the others are not affected.
 
     Notes
     -----
-    Studies are put into a fixed order before anything is summed, so the order in which they are given never changes
-    the last digits. Memory stays bounded: large batches are worked through in blocks.
+    Studies are put into a fixed order before anything is summed, so the order in which they are
+    given never changes the last digits. Memory stays bounded: large batches are worked through in
+    blocks.
 
     Examples
     --------
@@ -102,8 +105,8 @@ def combine(
     >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
     array([1.6555, 1.6917, 0.973 ])
 
-    Resampling hands over its samples as one batch, here the bias-corrected and accelerated bootstrap of SciPy over
-    studies, of which it wants more than these:
+    Resampling hands over its samples as one batch, here the bias-corrected and accelerated
+    bootstrap of SciPy over studies, of which it wants more than these:
 
     >>> from scipy.stats import bootstrap
     >>> y, v = np.linspace(-0.4, 1.1, 16), np.linspace(0.05, 0.2, 16)
@@ -113,7 +116,9 @@ def combine(
     array([0. , 0.5])
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %")
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
     interval_named(ci)
     if isinstance(tau2, str):
         estimator_named(tau2)
@@ -124,22 +129,32 @@ def combine(
     effects, variances = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
     *shape, k = variances.shape
     effects, flat = effects.reshape(math.prod(shape), k), variances.reshape(math.prod(shape), k)
-    return _in_blocks(tuple(shape), k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level))
+    return _in_blocks(
+        tuple(shape), k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level)
+    )
 
 
 def _combine_subsets(
-    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+    y: FloatArray,
+    v: FloatArray,
+    mask: BoolArray,
+    tau2: str | Estimator | float,
+    ci: str,
+    level: float,
 ) -> Combined:
     """Subsets of one set of studies, given as a mask."""
     if y.ndim != 1 or v.ndim != 1 or mask.shape[-1] != y.size:
         raise ValueError(
-            f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape} and {mask.shape}"
+            f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape}"
+            f" and {mask.shape}"
         )
     shape = mask.shape[:-1]
     order = np.lexsort((v, y))
     y, v, mask = y[order], v[order], mask[..., order].reshape(-1, y.size)
     whole = bool((np.isfinite(y) & (v > 0) & (v < np.inf)).all())
-    linear = whole and ci == "wald" and (tau2 == "DL" or (isinstance(tau2, float | int) and tau2 == 0))
+    linear = (
+        whole and ci == "wald" and (tau2 == "DL" or (isinstance(tau2, float | int) and tau2 == 0))
+    )
     block = _combine_linear if linear else _combine_masked
     return _in_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
 
@@ -157,11 +172,15 @@ def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined
     rows = math.prod(shape)
     size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
     parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
-    fields: list[Any] = [np.concatenate(pieces).reshape(shape) for pieces in zip(*parts, strict=True)]
+    fields: list[Any] = [
+        np.concatenate(pieces).reshape(shape) for pieces in zip(*parts, strict=True)
+    ]
     return Combined(*fields)
 
 
-def _combine(y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float) -> Combined:
+def _combine(
+    y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float
+) -> Combined:
     """Plain batch: `y`, `v` of shape (rows, k)."""
     invalid = np.asarray((~(v > 0) | ~np.isfinite(y)).any(-1))
     y, v = np.where(invalid[:, None], 0.0, y), np.where(invalid[:, None], np.inf, v)
@@ -174,18 +193,30 @@ def _combine(y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: st
     with np.errstate(invalid="ignore", divide="ignore"):
         q = np.where(k > 1, q_statistic(y, v), np.nan)
     status = np.where(invalid, Status.INVALID_INPUT, found.status)
-    return Combined(found.estimate, found.se, found.low, found.high, found.df, between, q, k, status)
+    return Combined(
+        found.estimate, found.se, found.low, found.high, found.df, between, q, k, status
+    )
 
 
 def _combine_masked(
-    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+    y: FloatArray,
+    v: FloatArray,
+    mask: BoolArray,
+    tau2: str | Estimator | float,
+    ci: str,
+    level: float,
 ) -> Combined:
     variances = np.where(mask, v, np.inf)
     return _combine(np.where(variances == np.inf, 0.0, y), variances, tau2, ci, level)
 
 
 def _combine_linear(
-    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: str | Estimator | float, ci: str, level: float
+    y: FloatArray,
+    v: FloatArray,
+    mask: BoolArray,
+    tau2: str | Estimator | float,
+    ci: str,
+    level: float,
 ) -> Combined:
     """Common effect or DerSimonian-Laird with Wald limits: all sums are products of the mask with a few columns."""
     w = 1 / v

@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] Henmi M, Copas JB. Confidence intervals for random effects meta-analysis and robustness to publication
-   bias. Stat Med 2010;29:2969-2983. https://doi.org/10.1002/sim.4029
+.. [1] Henmi M, Copas JB. Confidence intervals for random effects meta-analysis and robustness to
+   publication bias. Stat Med 2010;29:2969-2983. https://doi.org/10.1002/sim.4029
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from kapmeta.core.numerics.weighting import count, mean_and_residuals, weights
 # Gauss-Legendre panels and nodes from x to x + 10, where the normal tail is spent
 _PANELS, _NODES, _BEYOND = 20, 16, 10.0
 _ROWS_AT_ONCE = 1000  # bounds the memory of the quadrature
-_SMALLEST, _LARGEST = 1e-6, 38.0  # between these lies the critical value of every level a float64 can hold
+_SMALLEST, _LARGEST = (
+    1e-6,
+    38.0,
+)  # between these lies the critical value of every level a float64 can hold
 
 
 class HenmiCopas(NamedTuple):
@@ -36,17 +39,22 @@ class HenmiCopas(NamedTuple):
 def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas:
     """Interval of rows with at least two valid studies, shape (n, k).
 
-    The pivot is ``(estimate - mean) / se`` with se from DerSimonian and Laird's tau2. Its null distribution
-    is found by integrating, over the standardised estimate, the chance that Q is small enough; Q given the
-    estimate is taken as gamma with the first two conditional moments [1]_.
+    The pivot is ``(estimate - mean) / se`` with se from DerSimonian and Laird's tau2. Its null
+    distribution is found by integrating, over the standardised estimate, the chance that Q is small
+    enough; Q given the estimate is taken as gamma with the first two conditional moments [1]_.
     """
     w = weights(v)
     mean, _ = mean_and_residuals(y, w)
     w1 = w.sum(-1)
     w2, w3, w4 = ((w / w1[:, None] * w ** (j - 1)).sum(-1) for j in (2, 3, 4))
-    moments = _Moments(w1, w2, w3, w4, dersimonian_laird(y, v), np.asarray(count(v) - 1, dtype=np.float64))
+    moments = _Moments(
+        w1, w2, w3, w4, dersimonian_laird(y, v), np.asarray(count(v) - 1, dtype=np.float64)
+    )
     blocks = (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(y), _ROWS_AT_ONCE))
-    x = [_critical_value(_Moments(*(part[rows] for part in moments)), (1 - level) / 2) for rows in blocks]
+    x = [
+        _critical_value(_Moments(*(part[rows] for part in moments)), (1 - level) / 2)
+        for rows in blocks
+    ]
     ratio = moments.variance_ratio
     se = np.sqrt(ratio / w1)
     half = np.sqrt(ratio) * np.concatenate(x) * se
@@ -104,4 +112,6 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
         density = np.exp(-r * r / 2) / np.sqrt(2 * np.pi)
         return np.asarray((below * density * offset_weight).sum(-1) - tail)
 
-    return bracketed_root(excess, np.full(len(moments.w1), _SMALLEST), np.full(len(moments.w1), _LARGEST))
+    return bracketed_root(
+        excess, np.full(len(moments.w1), _SMALLEST), np.full(len(moments.w1), _LARGEST)
+    )

@@ -1,27 +1,29 @@
 """Confidence intervals of the mean effect: the table of methods.
 
-Every method takes `y` and `v` of shape (..., k) (``v = inf``: absent), `tau2` of shape (...) and a level, and
-returns a `MeanInterval`. One study is never pooled: its own Wald interval comes with `Status.ONE_STUDY`. No
-studies, impossible rows and rows a method refuses have nan limits and a status that says so.
+Every method takes `y` and `v` of shape (..., k) (``v = inf``: absent), `tau2` of shape (...) and a
+level, and returns a `MeanInterval`. One study is never pooled: its own Wald interval comes with
+`Status.ONE_STUDY`. No studies, impossible rows and rows a method refuses have nan limits and a
+status that says so.
 
 References
 ----------
-.. [1] Hartung J, Knapp G. On tests of the overall treatment effect in meta-analysis with normally distributed
-   responses. Stat Med 2001;20:1771-1782. https://doi.org/10.1002/sim.791
-.. [2] Sidik K, Jonkman JN. A simple confidence interval for meta-analysis. Stat Med 2002;21:3153-3159.
-   https://doi.org/10.1002/sim.1262
-.. [3] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate. Stat
-   Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
+.. [1] Hartung J, Knapp G. On tests of the overall treatment effect in meta-analysis with normally
+   distributed responses. Stat Med 2001;20:1771-1782. https://doi.org/10.1002/sim.791
+.. [2] Sidik K, Jonkman JN. A simple confidence interval for meta-analysis. Stat Med
+   2002;21:3153-3159. https://doi.org/10.1002/sim.1262
+.. [3] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single
+   covariate. Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482
 .. [4] Röver C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for
    random-effects meta-analysis with few studies. BMC Med Res Methodol 2015;15:99.
    https://doi.org/10.1186/s12874-015-0091-1
 .. [5] Jackson D, Law M, Rücker G, Schwarzer G. The Hartung-Knapp modification for random-effects
-   meta-analysis: a useful refinement but are there any residual concerns? Stat Med 2017;36:3923-3934.
-   https://doi.org/10.1002/sim.7411
-.. [6] Wiksten A, Rücker G, Schwarzer G. Hartung-Knapp method is not always conservative compared with
-   fixed-effect meta-analysis. Stat Med 2016;35:2503-2515. https://doi.org/10.1002/sim.6879
-.. [7] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and
-   prediction intervals following REML estimation. Stat Med 2017;36:301-317. https://doi.org/10.1002/sim.7140
+   meta-analysis: a useful refinement but are there any residual concerns? Stat Med
+   2017;36:3923-3934. https://doi.org/10.1002/sim.7411
+.. [6] Wiksten A, Rücker G, Schwarzer G. Hartung-Knapp method is not always conservative compared
+   with fixed-effect meta-analysis. Stat Med 2016;35:2503-2515. https://doi.org/10.1002/sim.6879
+.. [7] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence
+   and prediction intervals following REML estimation. Stat Med 2017;36:301-317.
+   https://doi.org/10.1002/sim.7140
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ from kapmeta.core.numerics.distributions import normal_quantile, t_quantile
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, trace_pp, weights
 from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
-from kapmeta.core.pooling.likelihood_intervals import Limits, Maximum, bartlett_limits, profile_limits, skovgaard_limits
+from kapmeta.core.pooling.likelihood_intervals import (
+    Limits,
+    Maximum,
+    bartlett_limits,
+    profile_limits,
+    skovgaard_limits,
+)
 from kapmeta.core.pooling.permutation import MOST_STUDIES, permutation_limits
 
 _EPSILON = np.finfo(np.float64).eps
@@ -70,7 +78,9 @@ class MeanInterval(NamedTuple):
     status: IntArray
 
 
-IntervalMethod: TypeAlias = Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, float], MeanInterval]
+IntervalMethod: TypeAlias = Callable[
+    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, float], MeanInterval
+]
 _Kernel: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray, float], MeanInterval]
 
 
@@ -78,7 +88,9 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
     """Let a kernel for rows of two or more valid studies, shape (n, k), serve arrays of any content."""
 
     @wraps(kernel)
-    def method(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, level: float = 0.95) -> MeanInterval:
+    def method(
+        y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, level: float = 0.95
+    ) -> MeanInterval:
         y, v = present(y, v)
         shape, k = v.shape[:-1], v.shape[-1]
         t = np.broadcast_to(np.asarray(tau2, dtype=np.float64), shape).reshape(-1)
@@ -91,19 +103,27 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
         else:
             result = _unpooled(y, v, valid, studies, level)
             if pooled.any():
-                for whole, part in zip(result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True):
+                for whole, part in zip(
+                    result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True
+                ):
                     whole[pooled] = part
         result.status[pooled & np.isnan(result.estimate)] = Status.INVALID_INPUT
         estimate, se, low, high, df, status = result
         return MeanInterval(
-            estimate.reshape(shape), se.reshape(shape), low.reshape(shape), high.reshape(shape),
-            df.reshape(shape), status.reshape(shape),
-        )  # fmt: skip
+            estimate.reshape(shape),
+            se.reshape(shape),
+            low.reshape(shape),
+            high.reshape(shape),
+            df.reshape(shape),
+            status.reshape(shape),
+        )
 
     return method
 
 
-def _unpooled(y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float) -> MeanInterval:
+def _unpooled(
+    y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float
+) -> MeanInterval:
     """Rows of fewer than two studies: nothing, or the one study with its own Wald interval."""
     one = valid & (studies == 1)
     study = (one[:, None] & (v < np.inf)).nonzero()
@@ -111,9 +131,13 @@ def _unpooled(y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray,
     estimate[one], se[one] = y[study], np.sqrt(v[study])
     half = normal_quantile((1 + level) / 2) * se
     status = np.select(
-        [~valid, studies == 0, one], [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY], Status.OK
+        [~valid, studies == 0, one],
+        [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY],
+        Status.OK,
     )
-    return MeanInterval(estimate, se, estimate - half, estimate + half, np.where(one, np.inf, np.nan), status)
+    return MeanInterval(
+        estimate, se, estimate - half, estimate + half, np.where(one, np.inf, np.nan), status
+    )
 
 
 def _symmetric(estimate: FloatArray, se: FloatArray, df: FloatArray, level: float) -> MeanInterval:
@@ -138,7 +162,9 @@ def hartung_knapp_factor(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> F
     return _hartung_knapp(y, v, tau2)[2]
 
 
-def _hartung_knapp(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _hartung_knapp(
+    y: FloatArray, v: FloatArray, tau2: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, its model-based standard error and the Hartung-Knapp factor on the variance."""
     w = weights(v, tau2)
     mean, e = mean_and_residuals(y, w)
@@ -153,7 +179,9 @@ def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, Float
     s1, s2 = w.sum(-1), (w * w).sum(-1)
     share = w / s1[..., None]
     information = trace_pp(w) / 2
-    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(-1)  # S3 / S1 - (S2 / S1)^2, without cancellation
+    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(
+        -1
+    )  # S3 / S1 - (S2 / S1)^2, without cancellation
     variance = (1 + 2 * spread / information) / s1
     return np.sqrt(variance), 2 * information / (variance * s2) ** 2
 
@@ -162,7 +190,8 @@ def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, Float
 def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Normal quantile and model-based standard error.
 
-    Too narrow with few studies, since tau2 is taken as known: the classic of the trade, for comparison.
+    Too narrow with few studies, since tau2 is taken as known: the classic of the trade, for
+    comparison.
     """
     estimate, se = classic(y, v, tau2)
     return _symmetric(estimate, se, np.full_like(se, np.inf), level)
@@ -179,8 +208,9 @@ def t(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInter
 def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Hartung-Knapp-Sidik-Jonkman: variance scaled by Q(tau2) / (k - 1), t with k - 1 df [1]_ [2]_.
 
-    Refused where all estimates are equal: an interval of no width would claim what no trial can. Where they
-    agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` repairs that.
+    Refused where all estimates are equal: an interval of no width would claim what no trial can.
+    Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` repairs
+    that.
 
     Examples
     --------
@@ -211,8 +241,8 @@ def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) 
 def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """The wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_; the default.
 
-    Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree. `se` and `df` are those
-    of the interval taken; `df` is infinite where that is Wald's.
+    Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree. `se` and `df`
+    are those of the interval taken; `df` is infinite where that is Wald's.
 
     Examples
     --------
@@ -229,7 +259,8 @@ def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def hksj_iqwig(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp, or `t` where that is shorter than Wald's interval with DerSimonian and Laird's tau2.
+    """Hartung-Knapp, or `t` where that is shorter than Wald's interval with DerSimonian and Laird's
+    tau2.
 
     The rule of the German Institute for Quality and Efficiency in Health Care (General Methods 6).
     """
@@ -249,27 +280,33 @@ def _chosen(first: BoolArray, one: MeanInterval, other: MeanInterval) -> MeanInt
 def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Kenward-Roger adjustment of standard error and degrees of freedom, expected information [7]_.
 
-    Refused where tau2 is 0 or the degrees of freedom fall below 1: the formula then gives limits such as
-    1e70.
+    Refused where tau2 is 0 or the degrees of freedom fall below 1: the formula then gives limits
+    such as 1e70.
     """
     estimate, _ = classic(y, v, tau2)
     se, df = kenward_roger(v, tau2)
-    refused = (tau2 == 0) | (df < 1 - 8 * _EPSILON)  # two trials of equal variance have df = 1 but for rounding
-    interval = _symmetric(estimate, np.where(refused, np.nan, se), np.where(refused, np.nan, df), level)
+    refused = (tau2 == 0) | (
+        df < 1 - 8 * _EPSILON
+    )  # two trials of equal variance have df = 1 but for rounding
+    interval = _symmetric(
+        estimate, np.where(refused, np.nan, se), np.where(refused, np.nan, df), level
+    )
     return interval._replace(status=np.where(refused, Status.REFUSED, Status.OK))
 
 
 def _from_likelihood(best: Maximum, limits: Limits) -> MeanInterval:
     status = np.full(best.mean.shape, int(Status.OK))
-    return MeanInterval(best.mean, best.se, limits.low, limits.high, np.full_like(best.se, np.inf), status)
+    return MeanInterval(
+        best.mean, best.se, limits.low, limits.high, np.full_like(best.se, np.inf), status
+    )
 
 
 @_on_rows
 def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Profile likelihood of the mean (Hardy and Thompson). Its own ML tau2 is used, `tau2` is not.
 
-    Shorter than nominal coverage asks for with few studies; `bartlett` corrects that. Where the profile has
-    several modes the outermost limits are given.
+    Shorter than nominal coverage asks for with few studies; `bartlett` corrects that. Where the
+    profile has several modes the outermost limits are given.
     """
     return _from_likelihood(*profile_limits(y, v, level))
 
@@ -284,9 +321,9 @@ def bartlett(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> Me
 def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Skovgaard's second-order likelihood interval (Guolo). Its own ML tau2 is used, `tau2` is not.
 
-    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is returned there,
-    with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself, where the statistic, which
-    is not 0 there, rejects all that lies beyond.
+    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is
+    returned there, with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself,
+    where the statistic, which is not 0 there, rejects all that lies beyond.
     """
     best, limits = skovgaard_limits(y, v, level)
     interval = _from_likelihood(best, limits)
@@ -300,10 +337,11 @@ def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> M
 
 @_on_rows
 def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Henmi and Copas: common-effect estimate, random-effects interval. Uses its own DL tau2, not `tau2`.
+    """Henmi and Copas: common-effect estimate, random-effects interval. Uses its own DL tau2, not
+    `tau2`.
 
-    For a check against small-study bias with five studies or more; with fewer and no heterogeneity it is
-    narrower than Wald's. `df` is nan: the critical value is no quantile of t.
+    For a check against small-study bias with five studies or more; with fewer and no heterogeneity
+    it is narrower than Wald's. `df` is nan: the critical value is no quantile of t.
     """
     found = henmi_copas_limits(y, v, level)
     nothing = np.full_like(found.se, np.nan)
@@ -312,10 +350,11 @@ def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Means that the exact sign-flip test keeps. DL tau2 is estimated for every pattern, `tau2` is not used.
+    """Means that the exact sign-flip test keeps. DL tau2 is estimated for every pattern, `tau2` is
+    not used.
 
-    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % asks for six studies.
-    Refused above 16 studies, where the patterns are too many to list. `df` is nan.
+    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % asks for six
+    studies. Refused above 16 studies, where the patterns are too many to list. `df` is nan.
     """
     estimate, se = classic(y, v, dersimonian_laird(y, v))
     k = count(v)
@@ -323,7 +362,9 @@ def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
     low, high = np.full_like(se, np.nan), np.full_like(se, np.nan)
     for row in np.flatnonzero(exists):
         there = v[row] < np.inf
-        low[row], high[row] = permutation_limits(y[row, there], v[row, there], float(estimate[row]), level)
+        low[row], high[row] = permutation_limits(
+            y[row, there], v[row, there], float(estimate[row]), level
+        )
     status = np.where(exists, Status.OK, Status.REFUSED)
     return MeanInterval(estimate, se, low, high, np.full_like(se, np.nan), status)
 

@@ -1,16 +1,16 @@
 """Likelihood intervals of the mean: profile, Bartlett-corrected and Skovgaard's.
 
-All three rest on maximum likelihood: the mean is fixed at each candidate value, tau2 is maximised out
-(globally: the likelihood in tau2 can have several modes), and the values that the data do not reject form the
-interval. They take no tau2 from outside. The functions work on rows that hold at least two valid studies
-each, shape (n, k).
+All three rest on maximum likelihood: the mean is fixed at each candidate value, tau2 is maximised
+out (globally: the likelihood in tau2 can have several modes), and the values that the data do not
+reject form the interval. They take no tau2 from outside. The functions work on rows that hold at
+least two valid studies each, shape (n, k).
 
 References
 ----------
 .. [1] Hardy RJ, Thompson SG. A likelihood approach to meta-analysis with random effects. Stat Med
    1996;15:619-629. https://doi.org/10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A
-.. [2] Noma H. Confidence intervals for a random-effects meta-analysis based on Bartlett-type corrections.
-   Stat Med 2011;30:3304-3312. https://doi.org/10.1002/sim.4350
+.. [2] Noma H. Confidence intervals for a random-effects meta-analysis based on Bartlett-type
+   corrections. Stat Med 2011;30:3304-3312. https://doi.org/10.1002/sim.4350
 .. [3] Guolo A. Higher-order likelihood inference in meta-analysis and meta-regression. Stat Med
    2012;31:313-327. https://doi.org/10.1002/sim.4451
 """
@@ -65,9 +65,9 @@ def maximum(y: FloatArray, v: FloatArray) -> Maximum:
 def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
     """The tau2 of highest likelihood when the mean is fixed, row by row.
 
-    Every stationary point lies below ``max((y - mean)^2 - v)``. The score is looked at on cells that are
-    geometric in ``min(v) + tau2``; each fall through 0 is refined to machine precision and the best mode is
-    kept.
+    Every stationary point lies below ``max((y - mean)^2 - v)``. The score is looked at on cells
+    that are geometric in ``min(v) + tau2``; each fall through 0 is refined to machine precision and
+    the best mode is kept.
     """
     e2 = _squared_deviations(y, v, mean)
     smallest = v.min(-1)
@@ -78,10 +78,14 @@ def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
     nodes[:, -1] = top
     rising = _score(e2[:, None, :], v[:, None, :], nodes) > 0
     row, cell = np.nonzero(rising[:, :-1] & ~rising[:, 1:])
-    modes = bracketed_root(lambda t: _score(e2[row], v[row], t), nodes[row, cell], nodes[row, cell + 1])
+    modes = bracketed_root(
+        lambda t: _score(e2[row], v[row], t), nodes[row, cell], nodes[row, cell + 1]
+    )
     at_zero = np.flatnonzero(~rising[:, 0])
     row, modes = np.concatenate([row, at_zero]), np.concatenate([modes, np.zeros(at_zero.size)])
-    order = np.argsort(-_deviance(e2[row], v[row], modes), kind="stable")  # the last written is the best
+    order = np.argsort(
+        -_deviance(e2[row], v[row], modes), kind="stable"
+    )  # the last written is the best
     tau2 = np.zeros(len(y))
     tau2[row[order]] = modes[order]
     return tau2
@@ -143,13 +147,18 @@ def _squared_skovgaard(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatA
 
 
 def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
-    """p-value of a mean of 0 that belongs to the interval called `kind`; rows of (n, k) without absent-only rows.
+    """p-value of a mean of 0 that belongs to the interval called `kind`; rows of (n, k) without
+    absent-only rows.
 
-    The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's statistic is undefined
-    the Bartlett-corrected ratio takes its place, as it does in the interval.
+    The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's
+    statistic is undefined the Bartlett-corrected ratio takes its place, as it does in the interval.
     """
     best, none = maximum(y, v), np.zeros(len(y))
-    ratios = {"profile": _profile_ratio, "bartlett": _bartlett_ratio, "skovgaard": _squared_skovgaard}
+    ratios = {
+        "profile": _profile_ratio,
+        "bartlett": _bartlett_ratio,
+        "skovgaard": _squared_skovgaard,
+    }
     ratio = ratios[kind](y, v, best, none)
     if kind == "skovgaard":
         ratio = np.where(np.isnan(ratio), _bartlett_ratio(y, v, best, none), ratio)
@@ -159,18 +168,22 @@ def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
 def skovgaard_statistic(
     y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_; nan where tau2 is 0.
+    """Signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_; nan where tau2 is
+    0.
 
-    With hats for the maximum and tildes for the maximum at the fixed mean, both informations are those of
-    (mean, tau2) in the normal model.
+    With hats for the maximum and tildes for the maximum at the fixed mean, both informations are
+    those of (mean, tau2) in the normal model.
     """
     tau2 = tau2_at(y, v, mean)
     d = best.mean - mean
     r = np.sign(d) * np.sqrt(likelihood_ratio(y, v, best, mean, tau2))
     wh, wc = weights(v, best.tau2), weights(v, tau2)
-    eh, ec = np.where(v < np.inf, y - best.mean[:, None], 0.0), np.where(v < np.inf, y - mean[:, None], 0.0)
-    # covariance of the two scores, S = [[s11, d s12], [0, s12 / 2]], and of score and likelihood ratio,
-    # q = [d s11, q2]
+    eh, ec = (
+        np.where(v < np.inf, y - best.mean[:, None], 0.0),
+        np.where(v < np.inf, y - mean[:, None], 0.0),
+    )
+    # covariance of the two scores, S = [[s11, d s12], [0, s12 / 2]], and of score and likelihood
+    # ratio, q = [d s11, q2]
     s11, s12 = wc.sum(-1), (wc * wc).sum(-1)
     q2 = -0.5 * (wh - wc).sum(-1)
     first = d - d * s12 * (q2 / (s12 / 2)) / s11  # first element of S^-1 q
@@ -204,13 +217,18 @@ def _inverted(
 
 
 def _outermost(
-    y: FloatArray, v: FloatArray, best: Maximum, statistic: Statistic, limit: FloatArray, side: float
+    y: FloatArray,
+    v: FloatArray,
+    best: Maximum,
+    statistic: Statistic,
+    limit: FloatArray,
+    side: float,
 ) -> FloatArray:
     """The outermost crossing on one side; nan where the statistic is undefined on the way.
 
-    Beyond all estimates every squared deviation grows, so the likelihood only falls: a mean beyond them that
-    is rejected is outside, and so is all that lies beyond it. The profile may have several modes inside,
-    hence the looks.
+    Beyond all estimates every squared deviation grows, so the likelihood only falls: a mean beyond
+    them that is rejected is outside, and so is all that lies beyond it. The profile may have
+    several modes inside, hence the looks.
     """
 
     def excess(mean: FloatArray, row: IntArray | slice = _EVERY) -> FloatArray:
@@ -230,7 +248,11 @@ def _outermost(
     # the outermost look inside; -1 is the maximum itself
     last = np.where(seen <= 0, np.arange(_LOOKS), -1).max(-1)
     looks = np.concatenate([np.full((len(y), 1), 0.0), looks], axis=-1)
-    low, high = (np.take_along_axis(looks, (last + shift)[:, None], axis=-1)[:, 0] for shift in (1, 2))
+    low, high = (
+        np.take_along_axis(looks, (last + shift)[:, None], axis=-1)[:, 0] for shift in (1, 2)
+    )
     # at the maximum itself the statistic is 0, whatever rounding makes of it
-    root = bracketed_root(lambda x: np.where(x == 0, -limit, excess(best.mean + side * x)), low, high)
+    root = bracketed_root(
+        lambda x: np.where(x == 0, -limit, excess(best.mean + side * x)), low, high
+    )
     return np.where(np.isnan(seen).any(-1), np.nan, best.mean + side * root)

@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] Follmann DA, Proschan MA. Valid inference in random effects meta-analysis. Biometrics 1999;55:732-737.
-   https://doi.org/10.1111/j.0006-341X.1999.00732.x
+.. [1] Follmann DA, Proschan MA. Valid inference in random effects meta-analysis. Biometrics
+   1999;55:732-737. https://doi.org/10.1111/j.0006-341X.1999.00732.x
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def permutation_p_value(
 ) -> float:
     """Exact two-sided p-value for `mean`, one data set without absent studies.
 
-    Under symmetry every sign pattern of ``y - mean`` is as likely as the observed one. The statistic is
-    ``|estimate| / se`` with DerSimonian and Laird's tau2 estimated anew for every pattern [1]_. It cannot
-    fall below 2^(1-k).
+    Under symmetry every sign pattern of ``y - mean`` is as likely as the observed one. The
+    statistic is ``|estimate| / se`` with DerSimonian and Laird's tau2 estimated anew for every
+    pattern [1]_. It cannot fall below 2^(1-k).
 
     Examples
     --------
@@ -53,11 +53,14 @@ def permutation_p_value(
     return float(np.mean(statistic >= statistic[0] * (1 - _TIE)))
 
 
-def permutation_limits(y: FloatArray, v: FloatArray, start: float, level: float) -> tuple[float, float]:
-    """Ends of the means not rejected at ``1 - level``, by bisection from `start`, which is not rejected.
+def permutation_limits(
+    y: FloatArray, v: FloatArray, start: float, level: float
+) -> tuple[float, float]:
+    """Ends of the means not rejected at ``1 - level``, by bisection from `start`, which is not
+    rejected.
 
-    The p-value is a step function of the mean; the ends are the last float64 on its inner side. For one data
-    set without absent studies, at least as many as ``2^(1-k) <= 1 - level`` asks for.
+    The p-value is a step function of the mean; the ends are the last float64 on its inner side. For
+    one data set without absent studies, at least as many as ``2^(1-k) <= 1 - level`` asks for.
     """
     patterns = sign_patterns(y.size)
     reach = np.ptp(y) + np.sqrt(v.min())

@@ -1,21 +1,24 @@
 """Prediction intervals for the true effect in a new setting: the table of methods.
 
-Every method takes `y` and `v` of shape (..., k), `tau2` of shape (...), the `MeanInterval` reported beside it
-and a level, and returns (low, high), nan where it is undefined. With three or four studies none of them can
-be trusted and with two none exists: prefer a Bayesian predictive interval there. Where tau2 is 0 most of them
-shrink to the interval of the mean, which is no evidence that settings do not differ.
+Every method takes `y` and `v` of shape (..., k), `tau2` of shape (...), the `MeanInterval` reported
+beside it and a level, and returns (low, high), nan where it is undefined. With three or four
+studies none of them can be trusted and with two none exists: prefer a Bayesian predictive interval
+there. Where tau2 is 0 most of them shrink to the interval of the mean, which is no evidence that
+settings do not differ.
 
 References
 ----------
-.. [1] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis. J R Stat
-   Soc A 2009;172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
-.. [2] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and
-   prediction intervals following REML estimation. Stat Med 2017;36:301-317. https://doi.org/10.1002/sim.7140
-.. [3] Nagashima K, Noma H, Furukawa TA. Prediction intervals for random-effects meta-analysis: a confidence
-   distribution approach. Stat Methods Med Res 2019;28:1689-1702. https://doi.org/10.1177/0962280218773520
-.. [4] Wang CC, Lee WC. A simple method to estimate prediction intervals and predictive distributions:
-   summarizing meta-analyses beyond means and confidence intervals. Res Synth Methods 2019;10:255-266.
-   https://doi.org/10.1002/jrsm.1345
+.. [1] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis.
+   J R Stat Soc A 2009;172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
+.. [2] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence
+   and prediction intervals following REML estimation. Stat Med 2017;36:301-317.
+   https://doi.org/10.1002/sim.7140
+.. [3] Nagashima K, Noma H, Furukawa TA. Prediction intervals for random-effects meta-analysis: a
+   confidence distribution approach. Stat Methods Med Res 2019;28:1689-1702.
+   https://doi.org/10.1177/0962280218773520
+.. [4] Wang CC, Lee WC. A simple method to estimate prediction intervals and predictive
+   distributions: summarizing meta-analyses beyond means and confidence intervals. Res Synth Methods
+   2019;10:255-266. https://doi.org/10.1002/jrsm.1345
 """
 
 from __future__ import annotations
@@ -35,13 +38,25 @@ from kapmeta.core.numerics.distributions import normal_cdf, normal_quantile, t_q
 from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic, weights
-from kapmeta.core.pooling.intervals import MeanInterval, classic, degrees, hartung_knapp_factor, kenward_roger
+from kapmeta.core.pooling.intervals import (
+    MeanInterval,
+    classic,
+    degrees,
+    hartung_knapp_factor,
+    kenward_roger,
+)
 
 Limits: TypeAlias = tuple[FloatArray, FloatArray]
-PredictionMethod: TypeAlias = Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits]
+PredictionMethod: TypeAlias = Callable[
+    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits
+]
 
 _FEWEST_FOR_ENSEMBLE = 20
-_NODES, _LOWEST, _HIGHEST = 64, -7.5, 8.5  # of tau2 in `nnf`, on the normal score of its distribution
+_NODES, _LOWEST, _HIGHEST = (
+    64,
+    -7.5,
+    8.5,
+)  # of tau2 in `nnf`, on the normal score of its distribution
 
 
 class Given(NamedTuple):
@@ -64,7 +79,11 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
     def wrapped(kernel: _Kernel) -> PredictionMethod:
         @wraps(kernel)
         def method(
-            y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float = 0.95
+            y: npt.ArrayLike,
+            v: npt.ArrayLike,
+            tau2: npt.ArrayLike,
+            interval: MeanInterval,
+            level: float = 0.95,
         ) -> Limits:
             y, v = present(y, v)
             shape, k = v.shape[:-1], v.shape[-1]
@@ -79,7 +98,9 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
                 return low.reshape(shape), high.reshape(shape)
             low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
             if rows.any():
-                low[rows], high[rows] = kernel(Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level))
+                low[rows], high[rows] = kernel(
+                    Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level)
+                )
             return low.reshape(shape), high.reshape(shape)
 
         return method
@@ -95,9 +116,11 @@ def _around(centre: FloatArray, se: FloatArray, df: FloatArray, given: Given) ->
 
 @_on_rows(2)
 def t(given: Given) -> Limits:
-    """t with k - 1 degrees of freedom around the estimate, with the standard error of the interval reported.
+    """t with k - 1 degrees of freedom around the estimate, with the standard error of the interval
+    reported.
 
-    The default: interval and prediction interval then rest on the same numbers, and coincide where tau2 is 0.
+    The default: interval and prediction interval then rest on the same numbers, and coincide where
+    tau2 is 0.
     """
     return _around(given.estimate, given.se, degrees(given.v), given)
 
@@ -147,7 +170,8 @@ def _kenward_roger(given: Given, fewer: float) -> Limits:
 
 @_on_rows(_FEWEST_FOR_ENSEMBLE)
 def wang_lee(given: Given) -> Limits:
-    """Wang and Lee [4]_: quantiles of the effects shrunk so that their variance is tau2; 20 studies or more.
+    """Wang and Lee [4]_: quantiles of the effects shrunk so that their variance is tau2; 20 studies
+    or more.
 
     Free of the normal shape of the effects, and blind to the uncertainty of mean and tau2.
     """
@@ -160,13 +184,16 @@ def wang_lee(given: Given) -> Limits:
 
 
 def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> tuple[float, float]:
-    """Quantiles of the shrunken effects of one data set of any size; the i-th of k stands at i / (k + 1).
+    """Quantiles of the shrunken effects of one data set of any size; the i-th of k stands at i / (k
+    + 1).
 
-    Between them the quantile is linear in the normal score; beyond them the deviation from the mean grows in
-    proportion to it.
+    Between them the quantile is linear in the normal score; beyond them the deviation from the mean
+    grows in proportion to it.
     """
     mean, residuals = mean_and_residuals(y, weights(v, tau2))
-    deviations = np.sort(residuals * np.sqrt(tau2 / (tau2 + v)))  # [4] shrinks by the root of the reliability
+    deviations = np.sort(
+        residuals * np.sqrt(tau2 / (tau2 + v))
+    )  # [4] shrinks by the root of the reliability
     score = normal_quantile(np.arange(1, y.size + 1) / (y.size + 1))
     wanted = normal_quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
     found = np.interp(wanted, score, deviations) * np.maximum(np.abs(wanted) / score[-1], 1.0)
@@ -175,13 +202,15 @@ def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> 
 
 @_on_rows(3)
 def nnf(given: Given) -> Limits:
-    """Nagashima, Noma and Furukawa's confidence-distribution interval [3]_, by quadrature, not bootstrap.
+    """Nagashima, Noma and Furukawa's confidence-distribution interval [3]_, by quadrature, not
+    bootstrap.
 
-    tau2 is drawn from its confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its uncertainty
-    counts; `tau2` and the interval are not used. nan where all estimates are equal.
+    tau2 is drawn from its confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its
+    uncertainty counts; `tau2` and the interval are not used. nan where all estimates are equal.
     """
     limits = [
-        _confidence_limits(y[v < np.inf], v[v < np.inf], given.level) for y, v in zip(given.y, given.v, strict=True)
+        _confidence_limits(y[v < np.inf], v[v < np.inf], given.level)
+        for y, v in zip(given.y, given.v, strict=True)
     ]
     low, high = np.transpose(limits)
     return low, high
@@ -195,7 +224,9 @@ def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[floa
     df = y.size - 1
     w = weights(v, tau2)
     mean, residuals = mean_and_residuals(np.broadcast_to(y, w.shape), w)
-    s = np.sqrt((w * residuals**2).sum(-1) / df / w.sum(-1))  # Hartung-Knapp standard error at each tau2
+    s = np.sqrt(
+        (w * residuals**2).sum(-1) / df / w.sum(-1)
+    )  # Hartung-Knapp standard error at each tau2
     wanted = np.array([(1 - level) / 2, (1 + level) / 2])
 
     def excess(x: FloatArray) -> FloatArray:
@@ -211,7 +242,8 @@ def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[floa
 
 
 def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights of the confidence distribution of tau2: its atom at 0, then Gauss-Legendre nodes.
+    """Nodes and weights of the confidence distribution of tau2: its atom at 0, then Gauss-Legendre
+    nodes.
 
     The nodes lie on the normal score of H, in which all that is averaged is smooth at both ends.
     """
@@ -225,14 +257,19 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
     at_zero = log_survival(np.zeros(1))[0]  # of the chance that tau2 is above 0
     nodes, weight = special.roots_legendre(_NODES)
     first = max(-float(normal_quantile(np.exp(at_zero))), _LOWEST)
-    if first >= _HIGHEST:  # estimates so alike that tau2 is above 0 with a chance that no digit shows
+    if (
+        first >= _HIGHEST
+    ):  # estimates so alike that tau2 is above 0 with a chance that no digit shows
         return np.zeros(1), np.ones(1)
     half = (_HIGHEST - first) / 2
     score = first + half * (nodes + 1)
     weight = half * weight * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)
-    # all coefficients lie between those of the smallest and the largest slope; a tenth more, for rounding
+    # all coefficients lie between those of the smallest and the largest slope; a tenth more, for
+    # rounding
     tail, upper = normal_cdf(-np.abs(score)), score < 0
-    quantile = 2 * np.where(upper, special.gammainccinv(df / 2, tail), special.gammaincinv(df / 2, tail))
+    quantile = 2 * np.where(
+        upper, special.gammainccinv(df / 2, tail), special.gammaincinv(df / 2, tail)
+    )
     excess = q / quantile - 1
     low, high = np.maximum(0.9 * excess / slopes[-1], 0.0), 1.1 * excess / slopes[0]
     tau2 = bracketed_root(lambda tau2: log_survival(tau2) - special.log_ndtr(-score), low, high)
@@ -240,10 +277,11 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
 
 
 def _normal_minus_t(x: FloatArray, tau: FloatArray, s: FloatArray, df: int) -> FloatArray:
-    """``P(tau Z - s T <= x)`` by the trapezoidal rule over Z or, where T is the less spread, over T.
+    """``P(tau Z - s T <= x)`` by the trapezoidal rule over Z or, where T is the less spread, over
+    T.
 
-    `x` is (m, nodes). The rule converges geometrically; the steps are for 12 digits with 2 degrees of freedom
-    and more with more.
+    `x` is (m, nodes). The rule converges geometrically; the steps are for 12 digits with 2 degrees
+    of freedom and more with more.
     """
     over_z = tau <= 2 * s
     area = np.empty(x.shape)
@@ -260,7 +298,11 @@ def _normal_minus_t(x: FloatArray, tau: FloatArray, s: FloatArray, df: int) -> F
 
 
 def none(
-    y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, interval: MeanInterval, level: float = 0.95
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    tau2: npt.ArrayLike,
+    interval: MeanInterval,
+    level: float = 0.95,
 ) -> Limits:
     """No prediction interval: nan everywhere."""
     nothing = np.full(np.shape(interval.estimate), np.nan)

@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical methods. Stat Med
-   2019;38:2074-2102. https://doi.org/10.1002/sim.8086
+.. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical methods.
+   Stat Med 2019;38:2074-2102. https://doi.org/10.1002/sim.8086
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ _HIGHEST = 0.95  # no risk under treatment above this
 
 
 class Performance(NamedTuple):
-    """Of each analysis, shape (analyses,): shares of the draws, with Monte-Carlo standard errors where a name ends in
-    _se.
+    """Of each analysis, shape (analyses,): shares of the draws, with Monte-Carlo standard errors
+    where a name ends in _se.
 
-    `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the interval lay when it
-    missed; `excludes` is the share of intervals that exclude no effect: the error of the first kind if there is none,
-    else the power; `failures` is the share of draws without an interval.
+    `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the
+    interval lay when it missed; `excludes` is the share of intervals that exclude no effect: the
+    error of the first kind if there is none, else the power; `failures` is the share of draws
+    without an interval.
     """
 
     coverage: FloatArray
@@ -57,12 +58,20 @@ RISKS: dict[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray
 
 
 def simulated(
-    n_t: FloatArray, n_c: FloatArray, control_risk: FloatArray, mean: float, tau: float, draws: int,
-    rng: np.random.Generator, *, measure: str = "RR",
-) -> Cells:  # fmt: skip
+    n_t: FloatArray,
+    n_c: FloatArray,
+    control_risk: FloatArray,
+    mean: float,
+    tau: float,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    measure: str = "RR",
+) -> Cells:
     """Tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
 
-    Trial effects are normal about `mean` with standard deviation `tau` on the log scale of `measure`.
+    Trial effects are normal about `mean` with standard deviation `tau` on the log scale of
+    `measure`.
     """
     theta = mean + tau * rng.standard_normal((draws, n_t.size))
     risk_c, risk_t = RISKS[measure](np.broadcast_to(control_risk, theta.shape), theta)
@@ -71,7 +80,9 @@ def simulated(
     return Cells(a, np.broadcast_to(n_t, a.shape), c, np.broadcast_to(n_c, a.shape))
 
 
-def performance(cells: Cells, analyses: Sequence[Analysis], truth: float, *, level: float = 0.95) -> Performance:
+def performance(
+    cells: Cells, analyses: Sequence[Analysis], truth: float, *, level: float = 0.95
+) -> Performance:
     """How each analysis of the simulated tables fares against the `truth` [1]_."""
     found = evaluate(cells, analyses, np.ones((1, cells.n_t.shape[-1]), dtype=bool), level=level)
     low, high = found.low[..., 0], found.high[..., 0]
@@ -85,8 +96,13 @@ def performance(cells: Cells, analyses: Sequence[Analysis], truth: float, *, lev
         too_high, too_low = share(low > truth), share(high < truth)
         excludes = share((low > 0) | (high < 0))
         width = np.array(
-            [np.median((high - low)[given[:, j], j]) if given[:, j].any() else np.nan for j in range(len(analyses))]
+            [
+                np.median((high - low)[given[:, j], j]) if given[:, j].any() else np.nan
+                for j in range(len(analyses))
+            ]
         )
     coverage = 1 - too_high - too_low
     errors = [np.sqrt(x * (1 - x) / count) for x in (coverage, excludes)]
-    return Performance(coverage, errors[0], too_high, too_low, excludes, errors[1], width, 1 - given.mean(0))
+    return Performance(
+        coverage, errors[0], too_high, too_low, excludes, errors[1], width, 1 - given.mean(0)
+    )

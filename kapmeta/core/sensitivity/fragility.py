@@ -2,12 +2,12 @@
 
 References
 ----------
-.. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized controlled trial results is
-   frequently fragile: a case for a Fragility Index. J Clin Epidemiol 2014;67:622-628.
-   https://doi.org/10.1016/j.jclinepi.2013.10.019
-.. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is frequently fragile:
-   definition of a fragility index for meta-analyses. J Clin Epidemiol 2019;111:32-40.
-   https://doi.org/10.1016/j.jclinepi.2019.03.012
+.. [1] Walsh M, Srinathan SK, McAuley DF, et al. The statistical significance of randomized
+   controlled trial results is frequently fragile: a case for a Fragility Index. J Clin Epidemiol
+   2014;67:622-628. https://doi.org/10.1016/j.jclinepi.2013.10.019
+.. [2] Atal I, Porcher R, Boutron I, Ravaud P. The statistical significance of meta-analyses is
+   frequently fragile: definition of a fragility index for meta-analyses. J Clin Epidemiol
+   2019;111:32-40. https://doi.org/10.1016/j.jclinepi.2019.03.012
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's 
 class Steps(NamedTuple):
     """Changes one at a time until the conclusion changes.
 
-    `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1 for one lost, `limits`
-    holds what is watched (p-value, or the limit nearest the null) after each step, the starting value first. `turned`
-    is False where no change of outcomes turns the conclusion.
+    `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1
+    for one lost, `limits` holds what is watched (p-value, or the limit nearest the null) after each
+    step, the starting value first. `turned` is False where no change of outcomes turns the
+    conclusion.
     """
 
     study: list[int]
@@ -39,7 +40,9 @@ class Steps(NamedTuple):
     turned: bool
 
 
-def fisher_p_value(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike) -> FloatArray:
+def fisher_p_value(
+    a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike
+) -> FloatArray:
     """Two-sided p-value of Fisher's exact test: the tables no likelier than the one seen.
 
     Examples
@@ -56,17 +59,23 @@ def fisher_p_value(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: np
         log = -special.gammaln(x + 1) - special.gammaln(n1 - x + 1)
         log = log - special.gammaln(total - x + 1) - special.gammaln(n2 - total + x + 1)
         log = np.where(possible, log, -np.inf)
-    seen = -special.gammaln(a + 1) - special.gammaln(n1 - a + 1) - special.gammaln(c + 1) - special.gammaln(n2 - c + 1)
+    seen = (
+        -special.gammaln(a + 1)
+        - special.gammaln(n1 - a + 1)
+        - special.gammaln(c + 1)
+        - special.gammaln(n2 - c + 1)
+    )
     mass = np.exp(log - log.max(-1, keepdims=True))
     as_rare = log <= seen + _TIE
     return np.asarray(np.minimum(1.0, (mass * as_rare).sum(-1) / mass.sum(-1)))
 
 
 def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) -> Steps:
-    """Fragility of one trial [1]_: events added to the arm with the lower proportion until Fisher's p reaches alpha.
+    """Fragility of one trial [1]_: events added to the arm with the lower proportion until Fisher's
+    p reaches alpha.
 
-    Where the test does not reject to begin with, events are added to the other arm until it does (reverse fragility).
-    With equal proportions the arm with fewer events counts as the lower.
+    Where the test does not reject to begin with, events are added to the other arm until it does
+    (reverse fragility). With equal proportions the arm with fewer events counts as the lower.
     """
     lower = a / n1 < c / n2 or (a / n1 == c / n2 and a <= c)  # the treated arm is the lower
     significant = float(fisher_p_value(a, n1, c, n2)) < alpha
@@ -76,14 +85,21 @@ def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) ->
     p = fisher_p_value(a + steps, n1, c, n2) if treated else fisher_p_value(a, n1, c + steps, n2)
     crossed = np.flatnonzero((p >= alpha) if significant else (p < alpha))
     last = int(crossed[0]) if crossed.size else room
-    return Steps([0] * last, [treated] * last, [1] * last, [float(x) for x in p[: last + 1]], bool(crossed.size))
+    return Steps(
+        [0] * last,
+        [treated] * last,
+        [1] * last,
+        [float(x) for x in p[: last + 1]],
+        bool(crossed.size),
+    )
 
 
 def pooled_fragility(
     cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     limits: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]],
 ) -> Steps:
-    """Fragility of a pooled result [2]_: at each step the one changed outcome that moves the limit most.
+    """Fragility of a pooled result [2]_: at each step the one changed outcome that moves the limit
+    most.
 
     Greedy, so an upper bound on the smallest number of changes.
 
@@ -92,7 +108,8 @@ def pooled_fragility(
     cells : tuple of ndarray, shape (k,)
         Events and totals under treatment and control.
     limits : callable
-        From events under treatment and control, each (candidates, k), to estimate, low and high of each.
+        From events under treatment and control, each (candidates, k), to estimate, low and high of
+        each.
     """
     a, n1, c, n2 = (np.asarray(x, dtype=np.float64) for x in cells)
     estimate, low, high = (float(x[0]) for x in limits(a[None], c[None]))

@@ -2,10 +2,11 @@
 
 References
 ----------
-.. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth Methods 2010;1:112-125.
-   https://doi.org/10.1002/jrsm.11
-.. [2] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application
-   to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. https://doi.org/10.1002/sim.1221
+.. [1] Viechtbauer W, Cheung MWL. Outlier and influence diagnostics for meta-analysis. Res Synth
+   Methods 2010;1:112-125. https://doi.org/10.1002/jrsm.11
+.. [2] Baujat B, Mahé C, Pignon JP, Hill C. A graphical method for exploring heterogeneity in
+   meta-analyses: application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652.
+   https://doi.org/10.1002/sim.1221
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from kapmeta.core.pooling.combining import Combined
 
 
 class Influence(NamedTuple):
-    """Deletion diagnostics, each of shape (k,); nan where the analysis without the study does not exist.
+    """Deletion diagnostics, each of shape (k,); nan where the analysis without the study does not
+    exist.
 
     Attributes
     ----------
@@ -36,7 +38,8 @@ class Influence(NamedTuple):
     cook : ndarray
         Squared move of the pooled effect in units of its variance.
     covariance_ratio : ndarray
-        Variance of the pooled effect without the study over that with it; below 1 the study costs precision.
+        Variance of the pooled effect without the study over that with it; below 1 the study costs
+        precision.
     hat : ndarray
         Share of the pooled effect.
     dfbetas : ndarray
@@ -63,7 +66,9 @@ FEWEST_FLAGGED = 5
 
 CUT_OFFS: Mapping[str, CutOff] = MappingProxyType(
     {
-        "rstudent": CutOff(lambda k: float(normal_quantile(0.975)), "two-sided 5 % of a normal residual"),
+        "rstudent": CutOff(
+            lambda k: float(normal_quantile(0.975)), "two-sided 5 % of a normal residual"
+        ),
         "dffits": CutOff(lambda k: 3 * math.sqrt(1 / (k - 1)), "3√(1/(k−1))"),
         "cook": CutOff(lambda k: float(chi2_quantile(0.5, 1)), "median of χ² on 1 df"),
         "hat": CutOff(lambda k: 3 / k, "3/k"),
@@ -83,7 +88,13 @@ def beyond(name: str, values: FloatArray) -> BoolArray:
 
 
 def influence(
-    y: FloatArray, v: FloatArray, whole: Combined, without: Combined, shares: FloatArray, *, weighted: bool = True
+    y: FloatArray,
+    v: FloatArray,
+    whole: Combined,
+    without: Combined,
+    shares: FloatArray,
+    *,
+    weighted: bool = True,
 ) -> Influence:
     """Deletion diagnostics of one analysis [1]_.
 
@@ -92,21 +103,25 @@ def influence(
     y, v : ndarray, shape (k,)
         The studies pooled, none absent.
     whole, without : Combined
-        The analysis of all studies, and with each left out in turn, shape (k,). Where the method has no between-study
-        variance, its `tau2` is nan and counts as 0.
+        The analysis of all studies, and with each left out in turn, shape (k,). Where the method
+        has no between-study variance, its `tau2` is nan and counts as 0.
     shares : ndarray, shape (k,)
         Shares of the studies in the pooled effect.
     weighted : bool
-        Whether the pooled effect is a mean with weights ``1 / (v + tau2)``, so that its variance tells the factor on
-        the model-based one. Not so for Mantel-Haenszel, Peto and likelihood models.
+        Whether the pooled effect is a mean with weights ``1 / (v + tau2)``, so that its variance
+        tells the factor on the model-based one. Not so for Mantel-Haenszel, Peto and likelihood
+        models.
 
     Notes
     -----
-    A standard error scaled by Hartung and Knapp's factor scales the variances of the residuals with it, as in metafor.
+    A standard error scaled by Hartung and Knapp's factor scales the variances of the residuals with
+    it, as in metafor.
     """
     tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
     scale = _scale(v, tau2, without) if weighted else np.ones(v.size)
-    y = np.where(np.isfinite(y) & np.isfinite(v), y, np.nan)  # a table without an effect of its own has no residual
+    y = np.where(
+        np.isfinite(y) & np.isfinite(v), y, np.nan
+    )  # a table without an effect of its own has no residual
     move = whole.estimate - without.estimate
     own = v + tau2
     total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
@@ -130,8 +145,12 @@ def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
     return np.where(without.k > 1, factor, 1.0)
 
 
-def baujat(y: FloatArray, v: FloatArray, whole: Combined, without: Combined) -> tuple[FloatArray, FloatArray]:
+def baujat(
+    y: FloatArray, v: FloatArray, whole: Combined, without: Combined
+) -> tuple[FloatArray, FloatArray]:
     """Contribution of each study to Q, and its squared influence on the pooled effect [2]_."""
     tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (y - whole.estimate) ** 2 / (v + tau2), ((whole.estimate - without.estimate) / without.se) ** 2
+        return (y - whole.estimate) ** 2 / (v + tau2), (
+            (whole.estimate - without.estimate) / without.se
+        ) ** 2

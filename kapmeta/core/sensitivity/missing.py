@@ -1,18 +1,20 @@
-"""Effects when some outcomes are missing: what the missing would have to look like, and what that costs in precision.
+"""Effects when some outcomes are missing: what the missing would have to look like, and what that
+costs in precision.
 
-In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness odds ratio (IMOR):
-odds of the event among the missing over odds among the observed. The risk of the arm is then ``(1 - pi) p + pi q``
-with pi the share missing and ``q = p delta / (p delta + 1 - p)`` [1]_. ``delta = 0``: none of the missing had the
-event; ``inf``: all.
+In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness
+odds ratio (IMOR): odds of the event among the missing over odds among the observed. The risk of the
+arm is then ``(1 - pi) p + pi q`` with pi the share missing and ``q = p delta / (p delta + 1 - p)``
+[1]_. ``delta = 0``: none of the missing had the event; ``inf``: all.
 
 References
 ----------
-.. [1] Higgins JPT, White IR, Wood AM. Imputation methods for missing outcome data in meta-analysis of clinical
-   trials. Clin Trials 2008;5:225-239. https://doi.org/10.1177/1740774508091600
-.. [2] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in meta-analysis. Part 1: two-stage
-   methods. Stat Med 2008;27:711-727. https://doi.org/10.1002/sim.3008
-.. [3] Gamble C, Hollis S. Uncertainty method improved on best-worst case analysis in a binary meta-analysis. J Clin
-   Epidemiol 2005;58:579-588. https://doi.org/10.1016/j.jclinepi.2004.09.013
+.. [1] Higgins JPT, White IR, Wood AM. Imputation methods for missing outcome data in meta-analysis
+   of clinical trials. Clin Trials 2008;5:225-239. https://doi.org/10.1177/1740774508091600
+.. [2] White IR, Higgins JPT, Wood AM. Allowing for uncertainty due to missing data in
+   meta-analysis. Part 1: two-stage methods. Stat Med 2008;27:711-727.
+   https://doi.org/10.1002/sim.3008
+.. [3] Gamble C, Hollis S. Uncertainty method improved on best-worst case analysis in a binary
+   meta-analysis. J Clin Epidemiol 2005;58:579-588. https://doi.org/10.1016/j.jclinepi.2004.09.013
 """
 
 from __future__ import annotations
@@ -51,8 +53,11 @@ class Risk(NamedTuple):
     variance: FloatArray
 
 
-def completed_risk(p: FloatArray, observed: FloatArray, missing: FloatArray, imor: FloatArray) -> Risk:
-    """Risk among all, and its variance when the IMORs are known ([2]_, extended to several reasons for being missing).
+def completed_risk(
+    p: FloatArray, observed: FloatArray, missing: FloatArray, imor: FloatArray
+) -> Risk:
+    """Risk among all, and its variance when the IMORs are known ([2]_, extended to several reasons
+    for being missing).
 
     Parameters
     ----------
@@ -97,9 +102,14 @@ CONTRASTS: dict[str, Callable[[Risk, Risk], tuple[FloatArray, FloatArray]]] = {
 
 
 def informative(
-    treatment: Arm, control: Arm, imor_t: npt.ArrayLike, imor_c: npt.ArrayLike, *, measure: str = "RR",
+    treatment: Arm,
+    control: Arm,
+    imor_t: npt.ArrayLike,
+    imor_c: npt.ArrayLike,
+    *,
+    measure: str = "RR",
     correction: str = "kapmeta",
-) -> Estimates:  # fmt: skip
+) -> Estimates:
     """Effects at known informative missingness odds ratios [1]_ [2]_.
 
     Parameters
@@ -111,8 +121,8 @@ def informative(
     measure : {"RR", "OR", "RD"}
         Effect measure; ratios on the log scale.
     correction : {"kapmeta", "metamiss"}
-        How a table with an empty cell among the observed is corrected. A risk difference needs a correction for its
-        variance only, and with ``"kapmeta"`` gets no other.
+        How a table with an empty cell among the observed is corrected. A risk difference needs a
+        correction for its variance only, and with ``"kapmeta"`` gets no other.
 
     Returns
     -------
@@ -121,7 +131,8 @@ def informative(
 
     Examples
     --------
-    8 of 14 observed and 3 missing against 6 of 17 and 6 missing; the missing half as likely, on the odds scale:
+    8 of 14 observed and 3 missing against 6 of 17 and 6 missing; the missing half as likely, on the
+    odds scale:
 
     >>> t = Arm(np.array([8.0]), np.array([14.0]), np.array([[3.0]]))
     >>> c = Arm(np.array([6.0]), np.array([17.0]), np.array([[6.0]]))
@@ -135,7 +146,8 @@ def informative(
     risks, exact = [], []
     for arm, imor in ((treatment, imor_t), (control, imor_c)):
         deltas = np.broadcast_to(
-            np.asarray(imor, dtype=np.float64), np.broadcast_shapes(np.shape(imor), arm.missing.shape)
+            np.asarray(imor, dtype=np.float64),
+            np.broadcast_shapes(np.shape(imor), arm.missing.shape),
         )
         p = (arm.events + half) / (arm.observed + 2 * ADDED_TO_TOTAL[correction] * half)
         size = arm.observed + (2 * half if correction == "kapmeta" else 0)
@@ -171,10 +183,16 @@ def averaged(y: FloatArray, v: FloatArray, weight: FloatArray) -> tuple[FloatArr
 
 
 def uncertain(
-    treatment: Arm, control: Arm, log_imor: tuple[float, float], sd: tuple[float, float], *, correlation: float = 0.0,
+    treatment: Arm,
+    control: Arm,
+    log_imor: tuple[float, float],
+    sd: tuple[float, float],
+    *,
+    correlation: float = 0.0,
     measure: str = "RR",
-) -> Estimates:  # fmt: skip
-    """Effects when ``ln IMOR`` is normal, each trial with its own: mean and total variance by quadrature [2]_.
+) -> Estimates:
+    """Effects when ``ln IMOR`` is normal, each trial with its own: mean and total variance by
+    quadrature [2]_.
 
     Parameters
     ----------
@@ -189,7 +207,8 @@ def uncertain(
 
     Notes
     -----
-    The first-order variance of [2]_ is too large from a standard deviation of about one half on; the quadrature is not.
+    The first-order variance of [2]_ is too large from a standard deviation of about one half on;
+    the quadrature is not.
     """
     at = at_nodes(treatment, control, log_imor, sd, correlation=correlation, measure=measure)
     with np.errstate(invalid="ignore"):
@@ -198,9 +217,14 @@ def uncertain(
 
 
 def at_nodes(
-    treatment: Arm, control: Arm, log_imor: tuple[float, float], sd: tuple[float, float], *, correlation: float = 0.0,
+    treatment: Arm,
+    control: Arm,
+    log_imor: tuple[float, float],
+    sd: tuple[float, float],
+    *,
+    correlation: float = 0.0,
     measure: str = "RR",
-) -> Estimates:  # fmt: skip
+) -> Estimates:
     """Effects at every node of `nodes`, on the first axis; a node is one IMOR shared by all trials."""
     first, second, _ = nodes(correlation)
     shape = (-1, *([1] * treatment.events.ndim))
@@ -232,7 +256,9 @@ def mixture_limits(
 
     tail = (1 - level) / 2
     reach = np.where(
-        np.isfinite(df), -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail), normal_quantile(1 - tail)
+        np.isfinite(df),
+        -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail),
+        normal_quantile(1 - tail),
     )
     low, high = (estimate - reach * se).min(0), (estimate + reach * se).max(0)
     ends = [bracketed_root(lambda x, p=p: below(x) - p, low, high) for p in (tail, 1 - tail)]  # type: ignore[misc]

@@ -1,13 +1,15 @@
-"""Thousands of analyses of the same tables at once, and the same after the labels of the arms were shuffled.
+"""Thousands of analyses of the same tables at once, and the same after the labels of the arms were
+shuffled.
 
 Every analysis is oriented: positive says more events under treatment, whatever its measure.
 
 References
 ----------
-.. [1] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav 2020;4:1208-1214.
-   https://doi.org/10.1038/s41562-020-0912-z
-.. [2] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve and
-   multiverse-analysis approach to meta-analysis. Z Psychol 2019;227:64-82. https://doi.org/10.1027/2151-2604/a000357
+.. [1] Simonsohn U, Simmons JP, Nelson LD. Specification curve analysis. Nat Hum Behav
+   2020;4:1208-1214. https://doi.org/10.1038/s41562-020-0912-z
+.. [2] Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve
+   and multiverse-analysis approach to meta-analysis. Z Psychol 2019;227:64-82.
+   https://doi.org/10.1027/2151-2604/a000357
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ class Outcomes(NamedTuple):
             return np.where(self.se > 0, self.estimate / self.se, np.nan)
 
 
-def evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, level: float = 0.95) -> Outcomes:
+def evaluate(
+    cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, level: float = 0.95
+) -> Outcomes:
     """Every analysis of every subset of every set of tables.
 
     Parameters
@@ -94,11 +98,16 @@ def evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, le
         _evaluate(Cells(*(x[start : start + step] for x in flat)), analyses, masks, level)
         for start in range(0, rows, step)
     ]
-    whole = [np.concatenate(pieces).reshape(*shape, len(analyses), len(masks)) for pieces in zip(*parts, strict=True)]
+    whole = [
+        np.concatenate(pieces).reshape(*shape, len(analyses), len(masks))
+        for pieces in zip(*parts, strict=True)
+    ]
     return Outcomes(*whole)
 
 
-def _evaluate(cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float) -> Outcomes:
+def _evaluate(
+    cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float
+) -> Outcomes:
     """One block, cells of shape (rows, k); whatever two analyses share is computed once."""
     rows, size = cells.events_t.shape[0], (cells.events_t.shape[0], len(analyses), len(masks))
     estimate, se, low, high = (np.full(size, np.nan) for _ in range(4))
@@ -135,10 +144,14 @@ def told(cells: Cells, measure: str) -> Cells:
     return Cells(cells.n_t - cells.events_t, cells.n_t, cells.n_c - cells.events_c, cells.n_c)
 
 
-def _masked(effects: tuple[FloatArray, FloatArray], masks: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _masked(
+    effects: tuple[FloatArray, FloatArray], masks: BoolArray
+) -> tuple[FloatArray, FloatArray]:
     y, v = effects
     variances = np.where(masks[None], v[:, None], np.inf).reshape(-1, masks.shape[-1])
-    return present(np.broadcast_to(y[:, None], (y.shape[0], *masks.shape)).reshape(variances.shape), variances)
+    return present(
+        np.broadcast_to(y[:, None], (y.shape[0], *masks.shape)).reshape(variances.shape), variances
+    )
 
 
 def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
@@ -147,14 +160,18 @@ def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
     return ESTIMATORS[pooling](y, v)
 
 
-def _mantel_haenszel(cells: Cells, measure: str, masks: BoolArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+def _mantel_haenszel(
+    cells: Cells, measure: str, masks: BoolArray, level: float
+) -> tuple[FloatArray | IntArray, ...]:
     found = stratified.mantel_haenszel(
         *_each_mask(told(cells, measure), masks), measure="RR" if measure == OPPOSITE else measure
     )
     return _wald(found.estimate * (-1.0 if measure == OPPOSITE else 1.0), found.se, found.k, level)
 
 
-def _peto(cells: Cells, measure: str, masks: BoolArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+def _peto(
+    cells: Cells, measure: str, masks: BoolArray, level: float
+) -> tuple[FloatArray | IntArray, ...]:
     found = stratified.peto(*_each_mask(cells, masks))
     estimate = found.estimate if measure == "OR" else np.full(found.se.shape, np.nan)
     return _wald(estimate, found.se, found.k, level)
@@ -172,7 +189,9 @@ def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
     return [np.where(masks[None], x[:, None], np.nan) for x in cells]
 
 
-def _wald(estimate: FloatArray, se: FloatArray, k: IntArray, level: float) -> tuple[FloatArray | IntArray, ...]:
+def _wald(
+    estimate: FloatArray, se: FloatArray, k: IntArray, level: float
+) -> tuple[FloatArray | IntArray, ...]:
     estimate = np.where(np.isfinite(se), estimate, np.nan)
     half = float(normal_quantile((1 + level) / 2)) * se
     return estimate, se, estimate - half, estimate + half, k
@@ -181,8 +200,8 @@ def _wald(estimate: FloatArray, se: FloatArray, k: IntArray, level: float) -> tu
 class Patients(NamedTuple):
     """Where the patients of one trial stand, by arm: events, missing and total; whole numbers.
 
-    `nested` gives, for each row, the row of the same trial at an earlier time whose events hold all of this row's
-    events, or -1.
+    `nested` gives, for each row, the row of the same trial at an earlier time whose events hold all
+    of this row's events, or -1.
     """
 
     events_t: IntArray
@@ -195,10 +214,12 @@ class Patients(NamedTuple):
 
 
 def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patients:
-    """The same patients with the labels of the arms dealt out anew within each trial, `draws` times.
+    """The same patients with the labels of the arms dealt out anew within each trial, `draws`
+    times.
 
-    Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a later time the
-    events are dealt among those who had them earlier, so that a trial's time points stay together.
+    Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a
+    later time the events are dealt among those who had them earlier, so that a trial's time points
+    stay together.
 
     Returns
     -------
@@ -216,18 +237,26 @@ def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patien
             others = happened[earlier] - happened[i]
             events[:, i] = rng.hypergeometric(happened[i], others, events[:, earlier], size=draws)
         else:
-            events[:, i] = rng.hypergeometric(happened[i], total[i] - happened[i], patients.n_t[i], size=draws)
+            events[:, i] = rng.hypergeometric(
+                happened[i], total[i] - happened[i], patients.n_t[i], size=draws
+            )
         neither = total[i] - happened[i] - lost[i]
-        missing[:, i] = rng.hypergeometric(lost[i], neither, patients.n_t[i] - events[:, i], size=draws)
+        missing[:, i] = rng.hypergeometric(
+            lost[i], neither, patients.n_t[i] - events[:, i], size=draws
+        )
     sizes = [np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c)]
-    return Patients(events, missing, sizes[0], happened - events, lost - missing, sizes[1], patients.nested)
+    return Patients(
+        events, missing, sizes[0], happened - events, lost - missing, sizes[1], patients.nested
+    )
 
 
 def _earlier_first(nested: IntArray) -> list[int]:
     """Rows in an order in which each comes after the row it is nested in."""
     done: list[int] = []
     while len(done) < nested.size:
-        done += [i for i in range(nested.size) if i not in done and (nested[i] < 0 or nested[i] in done)]
+        done += [
+            i for i in range(nested.size) if i not in done and (nested[i] < 0 or nested[i] in done)
+        ]
     return done
 
 

@@ -1,26 +1,29 @@
-"""Tests of funnel-plot asymmetry, and what they could have found: regression and rank tests, PET and PEESE.
+"""Tests of funnel-plot asymmetry, and what they could have found: regression and rank tests, PET
+and PEESE.
 
-Every regression test is a weighted straight line of an effect on a measure of study size; what differs is the effect,
-the measure and the weights. The line's slope is tested against t with k - 2 degrees of freedom.
+Every regression test is a weighted straight line of an effect on a measure of study size; what
+differs is the effect, the measure and the weights. The line's slope is tested against t with k - 2
+degrees of freedom.
 
 References
 ----------
-.. [1] Egger M, Davey Smith G, Schneider M, Minder C. Bias in meta-analysis detected by a simple, graphical test. BMJ
-   1997;315:629-634. https://doi.org/10.1136/bmj.315.7109.629
-.. [2] Thompson SG, Sharp SJ. Explaining heterogeneity in meta-analysis: a comparison of methods. Stat Med
-   1999;18:2693-2708.
-.. [3] Harbord RM, Egger M, Sterne JAC. A modified test for small-study effects in meta-analyses of controlled trials
-   with binary endpoints. Stat Med 2006;25:3443-3457. https://doi.org/10.1002/sim.2380
-.. [4] Peters JL, Sutton AJ, Jones DR, Abrams KR, Rushton L. Comparison of two methods to detect publication bias in
-   meta-analysis. JAMA 2006;295:676-680. https://doi.org/10.1001/jama.295.6.676
-.. [5] Macaskill P, Walter SD, Irwig L. A comparison of methods to detect publication bias in meta-analysis. Stat Med
-   2001;20:641-654. https://doi.org/10.1002/sim.698
-.. [6] Pustejovsky JE, Rodgers MA. Testing for funnel plot asymmetry of standardized mean differences. Res Synth
-   Methods 2019;10:57-71. https://doi.org/10.1002/jrsm.1332
-.. [7] Schwarzer G, Antes G, Schumacher M. A test for publication bias in meta-analysis with sparse binary data. Stat
-   Med 2007;26:721-733.
-.. [8] Stanley TD, Doucouliagos H. Meta-regression approximations to reduce publication selection bias. Res Synth
-   Methods 2014;5:60-78. https://doi.org/10.1002/jrsm.1095
+.. [1] Egger M, Davey Smith G, Schneider M, Minder C. Bias in meta-analysis detected by a simple,
+   graphical test. BMJ 1997;315:629-634. https://doi.org/10.1136/bmj.315.7109.629
+.. [2] Thompson SG, Sharp SJ. Explaining heterogeneity in meta-analysis: a comparison of methods.
+   Stat Med 1999;18:2693-2708.
+.. [3] Harbord RM, Egger M, Sterne JAC. A modified test for small-study effects in meta-analyses of
+   controlled trials with binary endpoints. Stat Med 2006;25:3443-3457.
+   https://doi.org/10.1002/sim.2380
+.. [4] Peters JL, Sutton AJ, Jones DR, Abrams KR, Rushton L. Comparison of two methods to detect
+   publication bias in meta-analysis. JAMA 2006;295:676-680. https://doi.org/10.1001/jama.295.6.676
+.. [5] Macaskill P, Walter SD, Irwig L. A comparison of methods to detect publication bias in
+   meta-analysis. Stat Med 2001;20:641-654. https://doi.org/10.1002/sim.698
+.. [6] Pustejovsky JE, Rodgers MA. Testing for funnel plot asymmetry of standardized mean
+   differences. Res Synth Methods 2019;10:57-71. https://doi.org/10.1002/jrsm.1332
+.. [7] Schwarzer G, Antes G, Schumacher M. A test for publication bias in meta-analysis with sparse
+   binary data. Stat Med 2007;26:721-733.
+.. [8] Stanley TD, Doucouliagos H. Meta-regression approximations to reduce publication selection
+   bias. Res Synth Methods 2014;5:60-78. https://doi.org/10.1002/jrsm.1095
 """
 
 from __future__ import annotations
@@ -46,8 +49,9 @@ _LARGEST_EXACT = 200  # the exact null distribution of Kendall's score takes k^3
 class Line(NamedTuple):
     """A weighted straight line and the test of its slope; every field of the leading shape (...).
 
-    `dispersion` multiplies the variances (1 where they are taken as known); `tau2` is added to them (0 where nothing
-    is). Rows with fewer than three studies, or whose predictor is the same for all, are nan.
+    `dispersion` multiplies the variances (1 where they are taken as known); `tau2` is added to them
+    (0 where nothing is). Rows with fewer than three studies, or whose predictor is the same for
+    all, are nan.
     """
 
     intercept: FloatArray
@@ -91,17 +95,25 @@ def weighted_line(points: Points) -> Line:
 
 
 def mixed_line(
-    y: npt.ArrayLike, v: npt.ArrayLike, x: npt.ArrayLike, *, tau2: str | float = "REML", reference: str = "normal"
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    tau2: str | float = "REML",
+    reference: str = "normal",
 ) -> Line:
-    """Additive heterogeneity: a meta-regression on `x` with variances v + tau2, tested against the normal or t.
+    """Additive heterogeneity: a meta-regression on `x` with variances v + tau2, tested against the
+    normal or t.
 
-    `tau2` is a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS` or the value; with 0 two studies are
-    enough.
+    `tau2` is a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS` or the value; with 0
+    two studies are enough.
     """
     y, v = present(y, v)
     x = np.where(v < np.inf, x, 0.0)
     found = (
-        regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2 if isinstance(tau2, str) else tau2
+        regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2
+        if isinstance(tau2, str)
+        else tau2
     )
     between = np.broadcast_to(np.asarray(found, dtype=np.float64), v.shape[:-1])
     fit = _least_squares(Points(y, x, weights(v, between), v))
@@ -141,7 +153,9 @@ def _tested(fit: _Fit, df: FloatArray, dispersion: FloatArray, tau2: FloatArray)
         intercept_se = np.sqrt(dispersion * (1 / fit.total + fit.mean_x**2 / fit.sxx))
         statistic = fit.slope / slope_se
     p = t_two_sided(statistic, df)
-    return Line(fit.intercept, intercept_se, fit.slope, slope_se, statistic, p, df, dispersion, tau2)
+    return Line(
+        fit.intercept, intercept_se, fit.slope, slope_se, statistic, p, df, dispersion, tau2
+    )
 
 
 def egger_points(y: npt.ArrayLike, v: npt.ArrayLike) -> Points:
@@ -156,20 +170,26 @@ def peese_points(y: npt.ArrayLike, v: npt.ArrayLike) -> Points:
     return Points(y, v, weights(v), v)
 
 
-def macaskill_points(y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike) -> Points:
+def macaskill_points(
+    y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike
+) -> Points:
     """Macaskill's test [5]_: effect on total sample size, weights 1/v."""
     y, v = present(y, v)
     return Points(y, np.add(n1, n2, dtype=np.float64), weights(v), v)
 
 
-def deeks_points(y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike) -> Points:
+def deeks_points(
+    y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike
+) -> Points:
     """Deeks's test: effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / (n1 + n2)."""
     y, v = present(y, v)
     size = 4 / _inverse_sizes(n1, n2)
     return Points(y, 1 / np.sqrt(size), np.where(v < np.inf, size, 0.0), v)
 
 
-def pustejovsky_points(y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike) -> Points:
+def pustejovsky_points(
+    y: npt.ArrayLike, v: npt.ArrayLike, n1: npt.ArrayLike, n2: npt.ArrayLike
+) -> Points:
     """Pustejovsky and Rodgers's test [6]_: effect on sqrt(1/n1 + 1/n2), free of the effect; weights 1/v."""
     y, v = present(y, v)
     return Points(y, np.sqrt(_inverse_sizes(n1, n2)), weights(v), v)
@@ -180,7 +200,12 @@ def _inverse_sizes(n1: npt.ArrayLike, n2: npt.ArrayLike) -> FloatArray:
 
 
 def peters_points(
-    y: npt.ArrayLike, v: npt.ArrayLike, a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    a: npt.ArrayLike,
+    n1: npt.ArrayLike,
+    c: npt.ArrayLike,
+    n2: npt.ArrayLike,
 ) -> Points:
     """Peters's test [4]_: effect on 1/N, weights m (N - m) / N; tables without events or non-events weigh nothing."""
     y, v = present(y, v)
@@ -191,9 +216,11 @@ def peters_points(
 def harbord_points(
     a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike, *, measure: str = "OR"
 ) -> Points:
-    """Harbord's test [3]_: score Z/V on 1/sqrt(V), weights V, from the counts without any correction.
+    """Harbord's test [3]_: score Z/V on 1/sqrt(V), weights V, from the counts without any
+    correction.
 
-    `measure` is ``"OR"`` or ``"RR"``. For the risk ratio V is ``n1 n2 m / (N (N - m))``, whatever the arms' sizes.
+    `measure` is ``"OR"`` or ``"RR"``. For the risk ratio V is ``n1 n2 m / (N (N - m))``, whatever
+    the arms' sizes.
     """
     a, n1, c, n2 = (np.asarray(part, dtype=np.float64) for part in (a, n1, c, n2))
     m, size = a + c, n1 + n2
@@ -208,12 +235,13 @@ def harbord_points(
 
 
 def begg(y: npt.ArrayLike, v: npt.ArrayLike) -> Rank:
-    """Begg and Mazumdar's test: Kendall's correlation of the standardised deviates with the variances.
+    """Begg and Mazumdar's test: Kendall's correlation of the standardised deviates with the
+    variances.
 
     References
     ----------
-    .. [1] Begg CB, Mazumdar M. Operating characteristics of a rank correlation test for publication bias. Biometrics
-       1994;50:1088-1101. https://doi.org/10.2307/2533446
+    .. [1] Begg CB, Mazumdar M. Operating characteristics of a rank correlation test for publication
+       bias. Biometrics 1994;50:1088-1101. https://doi.org/10.2307/2533446
     """
     y, v = present(y, v)
     w = weights(v)
@@ -225,10 +253,11 @@ def begg(y: npt.ArrayLike, v: npt.ArrayLike) -> Rank:
 
 
 def schwarzer(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike) -> Rank:
-    """Schwarzer's test [7]_ of one data set: counts against their hypergeometric mean at the Mantel-Haenszel odds
-    ratio.
+    """Schwarzer's test [7]_ of one data set: counts against their hypergeometric mean at the
+    Mantel-Haenszel odds ratio.
 
-    The deviates ``(a - E) / sqrt(V)`` are correlated with ``1 / V``; tables without events or non-events are left out.
+    The deviates ``(a - E) / sqrt(V)`` are correlated with ``1 / V``; tables without events or
+    non-events are left out.
     """
     a, n1, c, n2 = (np.asarray(part, dtype=np.float64) for part in (a, n1, c, n2))
     size = n1 + n2
@@ -240,7 +269,9 @@ def schwarzer(a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.Arr
         return kendall((a - mean) / np.sqrt(variance), 1 / variance)
 
 
-def hypergeometric_moments(n1: FloatArray, n2: FloatArray, m: FloatArray, psi: float) -> tuple[FloatArray, FloatArray]:
+def hypergeometric_moments(
+    n1: FloatArray, n2: FloatArray, m: FloatArray, psi: float
+) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of the events in the first arm, given all margins (k,), at odds ratio `psi`."""
     moments = []
     for first, second, events in zip(n1, n2, m, strict=True):
@@ -267,22 +298,39 @@ def kendall(u: FloatArray, x: FloatArray) -> Rank:
         tau = 2 * score / np.sqrt((du * du).sum((-2, -1)) * (dx * dx).sum((-2, -1)))
         se = np.sqrt(_score_variance(k, pair, du, dx))
         statistic = score / se
-    untied = (np.count_nonzero(du, axis=(-2, -1)) == k * (k - 1)) & (np.count_nonzero(dx, axis=(-2, -1)) == k * (k - 1))
+    untied = (np.count_nonzero(du, axis=(-2, -1)) == k * (k - 1)) & (
+        np.count_nonzero(dx, axis=(-2, -1)) == k * (k - 1)
+    )
     exact = [
         _exact_p(int(n), int(s)) if free and n <= _LARGEST_EXACT else np.nan
         for n, s, free in zip(k.ravel(), np.rint(score).ravel(), untied.ravel(), strict=True)
     ]
-    return Rank(tau, score, se, statistic, 2 * normal_cdf(-np.abs(statistic)), np.array(exact).reshape(k.shape))
+    return Rank(
+        tau,
+        score,
+        se,
+        statistic,
+        2 * normal_cdf(-np.abs(statistic)),
+        np.array(exact).reshape(k.shape),
+    )
 
 
-def _score_variance(k: npt.NDArray[np.int_], pair: BoolArray, du: FloatArray, dx: FloatArray) -> FloatArray:
+def _score_variance(
+    k: npt.NDArray[np.int_], pair: BoolArray, du: FloatArray, dx: FloatArray
+) -> FloatArray:
     """Variance of the score without association, ties taken into account."""
-    ties = [np.where(pair, d == 0, False).sum(-1) for d in (du, dx)]  # for each study the size of its group of ties
+    ties = [
+        np.where(pair, d == 0, False).sum(-1) for d in (du, dx)
+    ]  # for each study the size of its group of ties
     # the sum over groups of f(t) is the sum over studies of f(t) / t
     both = [[np.where(t > 0, f(t), 0).sum(-1) for f in _TIE_TERMS] for t in ties]
     (u3, u2, u1), (x3, x2, x1) = both
     variance = (k * (k - 1) * (2 * k + 5) - u1 - x1) / 18
-    return np.asarray(variance + u2 * x2 / (9.0 * k * (k - 1) * np.maximum(k - 2, 1)) + u3 * x3 / (2.0 * k * (k - 1)))
+    return np.asarray(
+        variance
+        + u2 * x2 / (9.0 * k * (k - 1) * np.maximum(k - 2, 1))
+        + u3 * x3 / (2.0 * k * (k - 1))
+    )
 
 
 _TIE_TERMS: tuple[Callable[[npt.NDArray[np.int_]], npt.NDArray[np.int_]], ...] = (
@@ -311,11 +359,12 @@ def _exact_p(k: int, score: int) -> float:
 
 
 def power(points: Points, *, bias: float = 1.0, level: float = 0.95) -> FloatArray:
-    """Chance that the regression test finds, at ``1 - level``, that each study is off by `bias` of its own standard
-    errors.
+    """Chance that the regression test finds, at ``1 - level``, that each study is off by `bias` of
+    its own standard errors.
 
-    For trials that differ in nothing but this bias: heterogeneity lowers it further. From the noncentral t
-    distribution, so it is exact where the weights are 1/v and the predictor is the standard error (Egger).
+    For trials that differ in nothing but this bias: heterogeneity lowers it further. From the
+    noncentral t distribution, so it is exact where the weights are 1/v and the predictor is the
+    standard error (Egger).
     """
     _, x, w, v = points
     df = np.count_nonzero(w > 0, axis=-1) - 2.0
@@ -349,7 +398,9 @@ PREDICTORS: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = Mappi
 """What an effect can be regressed on, by name; the last four need the sample sizes."""
 
 
-def predictor_points(y: npt.ArrayLike, v: npt.ArrayLike, *, predictor: str, n: npt.ArrayLike | None = None) -> Points:
+def predictor_points(
+    y: npt.ArrayLike, v: npt.ArrayLike, *, predictor: str, n: npt.ArrayLike | None = None
+) -> Points:
     """Effect on any of `PREDICTORS`, weights 1/v."""
     y, v = present(y, v)
     return Points(y, predictor_values(predictor, v, n), weights(v), v)

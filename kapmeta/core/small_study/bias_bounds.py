@@ -1,19 +1,21 @@
 """Bounds on what publication bias and confounding could have done; valid for any number of studies.
 
-A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are eta times as likely
-to be published as the others, weighting the others by eta takes the bias out [1]_: no test, no tuning, no minimum
-number of studies, and with eta unlimited a worst case that needs no eta at all.
+A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are
+eta times as likely to be published as the others, weighting the others by eta takes the bias out
+[1]_: no test, no tuning, no minimum number of studies, and with eta unlimited a worst case that
+needs no eta at all.
 
 References
 ----------
-.. [1] Mathur MB, VanderWeele TJ. Sensitivity analysis for publication bias in meta-analyses. J R Stat Soc C
-   2020;69:1091-1119. https://doi.org/10.1111/rssc.12440
-.. [2] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the E-value. Ann Intern Med
-   2017;167:268-274. https://doi.org/10.7326/M16-2607
-.. [3] Mathur MB, VanderWeele TJ. Sensitivity analysis for unmeasured confounding in meta-analyses. J Am Stat Assoc
-   2020;115:163-172. https://doi.org/10.1080/01621459.2018.1529598
-.. [4] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and hypothesis testing in
-   fixed effects models. J Bus Econ Stat 2018;36:672-683. https://doi.org/10.1080/07350015.2016.1247004
+.. [1] Mathur MB, VanderWeele TJ. Sensitivity analysis for publication bias in meta-analyses. J R
+   Stat Soc C 2020;69:1091-1119. https://doi.org/10.1111/rssc.12440
+.. [2] VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the
+   E-value. Ann Intern Med 2017;167:268-274. https://doi.org/10.7326/M16-2607
+.. [3] Mathur MB, VanderWeele TJ. Sensitivity analysis for unmeasured confounding in meta-analyses.
+   J Am Stat Assoc 2020;115:163-172. https://doi.org/10.1080/01621459.2018.1529598
+.. [4] Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and
+   hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683.
+   https://doi.org/10.1080/07350015.2016.1247004
 """
 
 from __future__ import annotations
@@ -49,9 +51,15 @@ def affirmative(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> B
 
 
 def corrected(
-    y: npt.ArrayLike, v: npt.ArrayLike, eta: npt.ArrayLike, *, tau2: npt.ArrayLike | None = None, level: float = 0.95
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    eta: npt.ArrayLike,
+    *,
+    tau2: npt.ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Corrected:
-    """Estimate if positive significant studies are `eta` times as likely to be published as the others.
+    """Estimate if positive significant studies are `eta` times as likely to be published as the
+    others.
 
     Parameters
     ----------
@@ -60,8 +68,9 @@ def corrected(
     eta : array_like, shape (...)
         Selection ratio, 1 or more.
     tau2 : array_like, shape (...), optional
-        Between-study variance: weights are then ``eta / (v + tau2)`` and the standard error is the CR2 robust one with
-        Satterthwaite's degrees of freedom [4]_. Without it the common-effect model, normal limits.
+        Between-study variance: weights are then ``eta / (v + tau2)`` and the standard error is the
+        CR2 robust one with Satterthwaite's degrees of freedom [4]_. Without it the common-effect
+        model, normal limits.
     level : float
         Of the limits and of what counts as significant.
     """
@@ -72,7 +81,9 @@ def corrected(
     mean, e = mean_and_residuals(np.broadcast_to(y, w.shape), w)
     if tau2 is None:
         with np.errstate(divide="ignore", invalid="ignore"):
-            se = np.sqrt(np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)) / w.sum(-1)
+            se = np.sqrt(np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)) / w.sum(
+                -1
+            )
         df = np.full(se.shape, np.inf)
     else:
         se, df = _robust(w, np.broadcast_to(phi, w.shape), e)
@@ -105,13 +116,25 @@ def worst_case(
     """The limit of `corrected` for ever stronger selection: the studies that are not affirmative, alone."""
     y, v = present(y, v)
     others = np.where(affirmative(y, v, level=level), np.inf, v)
-    return corrected(np.where(others < np.inf, y, 0.0), others, np.ones(others.shape[:-1]), tau2=tau2, level=level)
+    return corrected(
+        np.where(others < np.inf, y, 0.0),
+        others,
+        np.ones(others.shape[:-1]),
+        tau2=tau2,
+        level=level,
+    )
 
 
 def s_value(
-    y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: npt.ArrayLike | None = None, level: float = 0.95
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    target: float = 0.0,
+    tau2: npt.ArrayLike | None = None,
+    level: float = 0.95,
 ) -> FloatArray:
-    """Selection ratio at which the estimate falls to `target`; inf where none does, 1 where it lies there already [1]_.
+    """Selection ratio at which the estimate falls to `target`; inf where none does, 1 where it lies
+    there already [1]_.
 
     nan where no study, or every study, is affirmative: then the ratio has nothing to weigh.
     """
@@ -126,7 +149,12 @@ def s_value(
 
 
 def s_value_limit(
-    y: npt.ArrayLike, v: npt.ArrayLike, *, target: float = 0.0, tau2: float | None = None, level: float = 0.95
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    target: float = 0.0,
+    tau2: float | None = None,
+    level: float = 0.95,
 ) -> float:
     """Selection ratio at which the lower confidence limit of one data set first falls to `target`; as `s_value`."""
     y, v = present(y, v)
@@ -136,7 +164,12 @@ def s_value_limit(
     def excess(log_eta: FloatArray) -> FloatArray:
         between = None if tau2 is None else np.full(log_eta.shape, tau2)
         rows = np.broadcast_to(y, (*log_eta.shape, y.size))
-        return corrected(rows, np.broadcast_to(v, rows.shape), np.exp(log_eta), tau2=between, level=level).low - target
+        return (
+            corrected(
+                rows, np.broadcast_to(v, rows.shape), np.exp(log_eta), tau2=between, level=level
+            ).low
+            - target
+        )
 
     grid = np.linspace(0.0, np.log(_LARGEST_ETA), _GRID)
     fallen = ~(excess(grid) > 0)
@@ -145,7 +178,9 @@ def s_value_limit(
     first = int(np.argmax(fallen))
     if first == 0:
         return 1.0
-    return float(np.exp(bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1]))[0])
+    return float(
+        np.exp(bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1]))[0]
+    )
 
 
 def _mixed(yes: BoolArray, v: FloatArray) -> BoolArray:
@@ -169,7 +204,8 @@ def proportion_above(
     bias: npt.ArrayLike = 0.0,
     bias_sd: npt.ArrayLike = 0.0,
 ) -> FloatArray:
-    """Share of true effects above `threshold` if confounding adds a normal bias with this mean and sd [3]_; log scale.
+    """Share of true effects above `threshold` if confounding adds a normal bias with this mean and
+    sd [3]_; log scale.
 
     nan where the bias would vary more than the effects do.
     """
@@ -186,12 +222,16 @@ def proportion_above(
 def design_adjusted(
     y: npt.ArrayLike, v: npt.ArrayLike, *, bias: npt.ArrayLike, bias_sd: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Effects and variances with a judged bias taken off and its uncertainty added; pool them as usual.
+    """Effects and variances with a judged bias taken off and its uncertainty added; pool them as
+    usual.
 
     References
     ----------
-    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence synthesis. J R Stat Soc A
-       2009;172:21-47.
+    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence
+       synthesis. J R Stat Soc A 2009;172:21-47.
     """
     shift, spread = np.asarray(bias, dtype=np.float64), np.asarray(bias_sd, dtype=np.float64)
-    return np.asarray(y, dtype=np.float64) - shift, np.asarray(v, dtype=np.float64) + spread * spread
+    return (
+        np.asarray(y, dtype=np.float64) - shift,
+        np.asarray(v, dtype=np.float64) + spread * spread,
+    )

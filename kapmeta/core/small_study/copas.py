@@ -1,18 +1,18 @@
 """Copas and Shi's selection model: larger and more precise studies are more likely to be published.
 
-A study with standard error s is published if ``gamma0 + gamma1 / s + delta > 0``, delta standard normal and correlated
-(rho) with the study's error. The data say next to nothing about gamma0 and gamma1, so the fit is shown for a range of
-them.
+A study with standard error s is published if ``gamma0 + gamma1 / s + delta > 0``, delta standard
+normal and correlated (rho) with the study's error. The data say next to nothing about gamma0 and
+gamma1, so the fit is shown for a range of them.
 
 References
 ----------
-.. [1] Copas JB, Shi JQ. Meta-analysis, funnel plots and sensitivity analysis. Biostatistics 2000;1:247-262.
-   https://doi.org/10.1093/biostatistics/1.3.247
-.. [2] Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat Methods Med Res
-   2001;10:251-265. https://doi.org/10.1177/096228020101000402
-.. [3] Carpenter JR, Schwarzer G, Rücker G, Künstler R. Empirical evaluation showed that the Copas selection model
-   provided a useful summary in 80% of meta-analyses. J Clin Epidemiol 2009;62:624-631.e4.
-   https://doi.org/10.1016/j.jclinepi.2008.12.002
+.. [1] Copas JB, Shi JQ. Meta-analysis, funnel plots and sensitivity analysis. Biostatistics
+   2000;1:247-262. https://doi.org/10.1093/biostatistics/1.3.247
+.. [2] Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat
+   Methods Med Res 2001;10:251-265. https://doi.org/10.1177/096228020101000402
+.. [3] Carpenter JR, Schwarzer G, Rücker G, Künstler R. Empirical evaluation showed that the Copas
+   selection model provided a useful summary in 80% of meta-analyses. J Clin Epidemiol
+   2009;62:624-631.e4. https://doi.org/10.1016/j.jclinepi.2008.12.002
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ LARGEST_RHO = 0.9999
 """Correlations are kept this far from +-1, where the likelihood is not defined."""
 
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
-_COMPLEX_STEP = 1e-30  # first derivatives are exact to the last digits; the step leaves no trace in the value
+_COMPLEX_STEP = (
+    1e-30  # first derivatives are exact to the last digits; the step leaves no trace in the value
+)
 _REAL_STEP = 1e-5  # second derivatives are central differences of those
 _CERTAIN = 38.0  # publication is certain, to every digit, from this u on
 _RATIO_FAR_DOWN = -30.0  # below this u, lambda (u + lambda) is its asymptotic series
@@ -46,14 +48,16 @@ class Curve(NamedTuple):
     gamma0, gamma1 : ndarray
         Selection parameters given.
     published_largest_se, unpublished : ndarray
-        Probability that the least precise study is published, and the number of studies judged unpublished.
+        Probability that the least precise study is published, and the number of studies judged
+        unpublished.
     mu, se, tau2, rho : ndarray
         Maximum likelihood estimates; `se` is nan where the information is singular.
     log_likelihood : ndarray
         At the maximum.
     residual_p_value : ndarray
-        Asymmetry that this selection leaves unexplained: likelihood ratio, on one degree of freedom, of a straight line
-        of effect on standard error without selection against this fit [3]_.
+        Asymmetry that this selection leaves unexplained: likelihood ratio, on one degree of
+        freedom, of a straight line of effect on standard error without selection against this fit
+        [3]_.
     rho_on_bound, converged : ndarray of bool
         Whether rho ran to its bound, and whether the search settled.
     """
@@ -85,7 +89,9 @@ def selection_line(
     return least - gamma1 / se.max(), gamma1
 
 
-def copas(y: npt.ArrayLike, v: npt.ArrayLike, gamma0: npt.ArrayLike, gamma1: npt.ArrayLike) -> Curve:
+def copas(
+    y: npt.ArrayLike, v: npt.ArrayLike, gamma0: npt.ArrayLike, gamma1: npt.ArrayLike
+) -> Curve:
     """Fit the model to one data set at each pair of selection parameters.
 
     Parameters
@@ -100,11 +106,18 @@ def copas(y: npt.ArrayLike, v: npt.ArrayLike, gamma0: npt.ArrayLike, gamma1: npt
     Curve
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # a power of 2: takes the unit out without rounding
+    unit = float(
+        np.exp2(np.round(np.log2(v).mean() / 2))
+    )  # a power of 2: takes the unit out without rounding
     y, v = y / unit, v / unit**2
-    pairs = np.broadcast_arrays(np.asarray(gamma0, dtype=np.float64), np.asarray(gamma1, dtype=np.float64) / unit)
+    pairs = np.broadcast_arrays(
+        np.asarray(gamma0, dtype=np.float64), np.asarray(gamma1, dtype=np.float64) / unit
+    )
     line = _best(y, v, np.full(y.size, _CERTAIN), line=True).log_likelihood
-    rows = [_point(y, v, float(a), float(b), unit, line) for a, b in zip(*map(np.atleast_1d, pairs), strict=True)]
+    rows = [
+        _point(y, v, float(a), float(b), unit, line)
+        for a, b in zip(*map(np.atleast_1d, pairs), strict=True)
+    ]
     return Curve(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
@@ -117,14 +130,24 @@ def _point(
     published = special.ndtr(u)
     mu, tau2, rho, _ = fit.theta
     return (
-        gamma0, gamma1 * unit, float(published[np.argmax(v)]), float((special.ndtr(-u) / published).sum()),
-        mu * unit, float(np.sqrt(fit.covariance[0, 0])) * unit, tau2 * unit**2, rho,
-        fit.log_likelihood - y.size * np.log(unit), float(chi2_upper(gain, 1)), abs(rho) >= LARGEST_RHO, fit.converged,
-    )  # fmt: skip
+        gamma0,
+        gamma1 * unit,
+        float(published[np.argmax(v)]),
+        float((special.ndtr(-u) / published).sum()),
+        mu * unit,
+        float(np.sqrt(fit.covariance[0, 0])) * unit,
+        tau2 * unit**2,
+        rho,
+        fit.log_likelihood - y.size * np.log(unit),
+        float(chi2_upper(gain, 1)),
+        abs(rho) >= LARGEST_RHO,
+        fit.converged,
+    )
 
 
 def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) -> Maximum:
-    """The best of searches from correlations of either sign; with `line` the mean has a slope on s instead.
+    """The best of searches from correlations of either sign; with `line` the mean has a slope on s
+    instead.
 
     Where every study is sure to be published rho has no meaning and stays 0.
     """
@@ -132,18 +155,27 @@ def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) ->
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     slope, rho = (np.inf, 0.0) if line else (0.0, LARGEST_RHO if u.min() < _CERTAIN else 0.0)
     lower, upper = [-np.inf, 0.0, -rho, -slope], [np.inf, np.inf, rho, slope]
-    starts = [[m, t, r, 0.0] for t in (tau2, float(y.var())) for m, r in ((mu, 0.0), (mu / 2, 0.7), (mu / 2, -0.7))]
-    fits = [maximise(lambda theta: _derivatives(theta, y, v, u), start, lower, upper) for start in starts]
+    starts = [
+        [m, t, r, 0.0]
+        for t in (tau2, float(y.var()))
+        for m, r in ((mu, 0.0), (mu / 2, 0.7), (mu / 2, -0.7))
+    ]
+    fits = [
+        maximise(lambda theta: _derivatives(theta, y, v, u), start, lower, upper)
+        for start in starts
+    ]
     return max(fits, key=lambda one: one.log_likelihood)
 
 
 def log_likelihood(
     theta: npt.NDArray[np.complexfloating] | FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
 ) -> FloatArray:
-    """Log-likelihood [1]_ at columns (mu, tau2, rho, slope on s) of `theta`, shape (4, ...), real or complex.
+    """Log-likelihood [1]_ at columns (mu, tau2, rho, slope on s) of `theta`, shape (4, ...), real
+    or complex.
 
-    `u` is ``gamma0 + gamma1 / s``. The sampling variance of a published study is v, so before selection it was
-    ``v / (1 - rho^2 c^2)`` with ``c^2 = lambda(u) (u + lambda(u))``, lambda the inverse Mills ratio.
+    `u` is ``gamma0 + gamma1 / s``. The sampling variance of a published study is v, so before
+    selection it was ``v / (1 - rho^2 c^2)`` with ``c^2 = lambda(u) (u + lambda(u))``, lambda the
+    inverse Mills ratio.
     """
     mu, tau2, rho, slope = (part[..., None] for part in theta)
     variance = v / (1 - rho * rho * squeezed(u))
@@ -160,7 +192,9 @@ def squeezed(u: FloatArray) -> FloatArray:
     near = np.maximum(u, _RATIO_FAR_DOWN)
     mills = np.exp(-near * near / 2 - _HALF_LOG_2PI - special.log_ndtr(near))
     far = 1 - 1 / np.minimum(u, -1.0) ** 2
-    return np.asarray(np.where(u >= _RATIO_FAR_DOWN, np.clip(mills * (near + mills), 0.0, 1.0), far))
+    return np.asarray(
+        np.where(u >= _RATIO_FAR_DOWN, np.clip(mills * (near + mills), 0.0, 1.0), far)
+    )
 
 
 def _derivatives(
@@ -168,7 +202,9 @@ def _derivatives(
 ) -> tuple[float, FloatArray, FloatArray]:
     """Value, gradient by complex steps, Hessian by central differences of it, all points in one evaluation."""
     size = theta.size
-    scale = np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP
+    scale = (
+        np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP
+    )
     away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])
     points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # (1 + 2 p, p, p)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -1,18 +1,20 @@
-"""How many null studies would take a result away, and whether there are more significant results than there should be.
+"""How many null studies would take a result away, and whether there are more significant results
+than there should be.
 
-Fail-safe numbers have no model of what goes unpublished and are no evidence that nothing is missing; the number of null
-studies *of a stated size* at least says what it would take.
+Fail-safe numbers have no model of what goes unpublished and are no evidence that nothing is
+missing; the number of null studies *of a stated size* at least says what it would take.
 
 References
 ----------
-.. [1] Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull 1979;86:638-641.
-   https://doi.org/10.1037/0033-2909.86.3.638
+.. [1] Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull
+   1979;86:638-641. https://doi.org/10.1037/0033-2909.86.3.638
 .. [2] Orwin RG. A fail-safe N for effect size in meta-analysis. J Educ Stat 1983;8:157-159.
    https://doi.org/10.3102/10769986008002157
-.. [3] Rosenberg MS. The file-drawer problem revisited: a general weighted method for calculating fail-safe numbers in
-   meta-analysis. Evolution 2005;59:464-468. https://doi.org/10.1111/j.0014-3820.2005.tb01004.x
-.. [4] Ioannidis JPA, Trikalinos TA. An exploratory test for an excess of significant findings. Clin Trials
-   2007;4:245-253. https://doi.org/10.1177/1740774507079441
+.. [3] Rosenberg MS. The file-drawer problem revisited: a general weighted method for calculating
+   fail-safe numbers in meta-analysis. Evolution 2005;59:464-468.
+   https://doi.org/10.1111/j.0014-3820.2005.tb01004.x
+.. [4] Ioannidis JPA, Trikalinos TA. An exploratory test for an excess of significant findings. Clin
+   Trials 2007;4:245-253. https://doi.org/10.1177/1740774507079441
 """
 
 from __future__ import annotations
@@ -81,11 +83,13 @@ def null_studies(
     level: float = 0.95,
     most: int = 1000,
 ) -> float:
-    """Smallest number of studies of no average effect and size `null_v` at which the interval of one data set holds 0.
+    """Smallest number of studies of no average effect and size `null_v` at which the interval of
+    one data set holds 0.
 
-    Null studies scatter about 0 as studies do, with variance ``null_v + tau2`` at normal scores; put on 0 exactly they
-    would hide the heterogeneity. Every count is refitted with the same method, between-study variance included.
-    Beyond 64 the search first goes in steps of a tenth. ``inf`` if more than `most` would be needed.
+    Null studies scatter about 0 as studies do, with variance ``null_v + tau2`` at normal scores;
+    put on 0 exactly they would hide the heterogeneity. Every count is refitted with the same
+    method, between-study variance included. Beyond 64 the search first goes in steps of a tenth.
+    ``inf`` if more than `most` would be needed.
 
     Parameters
     ----------
@@ -133,7 +137,9 @@ def _normal_scores(numbers: IntArray) -> FloatArray:
     place = np.arange(numbers[-1])
     inside = place < numbers[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where(inside, normal_quantile(np.where(inside, (place + 0.5) / numbers[:, None], 0.5)), 0.0)
+        scores = np.where(
+            inside, normal_quantile(np.where(inside, (place + 0.5) / numbers[:, None], 0.5)), 0.0
+        )
         scale = np.sqrt((scores * scores).sum(-1, keepdims=True) / numbers[:, None])
         return np.asarray(np.where(scale > 0, scores / scale, 0.0))
 
@@ -150,25 +156,36 @@ class Excess(NamedTuple):
 
 
 def excess_significance(
-    y: npt.ArrayLike, v: npt.ArrayLike, mean: npt.ArrayLike, *, tau2: npt.ArrayLike = 0.0, level: float = 0.95
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    *,
+    tau2: npt.ArrayLike = 0.0,
+    level: float = 0.95,
 ) -> Excess:
-    """Test of excess significance [4]_ where true effects are normal with this `mean` and variance `tau2`.
+    """Test of excess significance [4]_ where true effects are normal with this `mean` and variance
+    `tau2`.
 
-    `exact_p_value` is the upper tail of the sum of unequal coins, `statistic` and `p_value` the one-sided chi-squared
-    test. Along the last axis; `mean` and `tau2` have the leading shape.
+    `exact_p_value` is the upper tail of the sum of unequal coins, `statistic` and `p_value` the
+    one-sided chi-squared test. Along the last axis; `mean` and `tau2` have the leading shape.
     """
     y, v = present(y, v)
     there = v < np.inf
     edge = np.sqrt(chi2_quantile(level, 1.0))
     with np.errstate(invalid="ignore"):
         spread = np.sqrt(v + np.asarray(tau2, dtype=np.float64)[..., None])
-        shift, bar = np.asarray(mean, dtype=np.float64)[..., None] / spread, edge * np.sqrt(v) / spread
+        shift, bar = (
+            np.asarray(mean, dtype=np.float64)[..., None] / spread,
+            edge * np.sqrt(v) / spread,
+        )
         power = np.where(there, normal_cdf(shift - bar) + normal_cdf(-shift - bar), 0.0)
         observed = (there & (np.abs(y) / np.sqrt(v) >= edge)).sum(-1)
     expected = power.sum(-1)
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (k - expected)
+        statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (
+            k - expected
+        )
         p = normal_cdf(-np.sign(observed - expected) * np.sqrt(statistic))
     return Excess(observed, expected, power, _upper_tail(power, observed), statistic, p)
 

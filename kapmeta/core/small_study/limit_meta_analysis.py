@@ -2,8 +2,9 @@
 
 References
 ----------
-.. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for small-study
-   effects via a limit meta-analysis. Biostatistics 2011;12:122-142. https://doi.org/10.1093/biostatistics/kxq046
+.. [1] Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates
+   adjusted for small-study effects via a limit meta-analysis. Biostatistics 2011;12:122-142.
+   https://doi.org/10.1093/biostatistics/kxq046
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Limit(NamedTuple):
     shrunken : ndarray, shape (..., k)
         The studies as they would be with infinite precision; 0 for absent ones.
     q, q_small, q_residual : ndarray
-        Cochran's Q, the part due to small-study effects (one degree of freedom) and the rest (k - 2).
+        Cochran's Q, the part due to small-study effects (one degree of freedom) and the rest (k -
+        2).
     g2 : ndarray
         Share of the heterogeneity in the limit that small-study effects leave unexplained.
     """
@@ -92,13 +94,21 @@ def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
 
 
 ADJUSTMENTS: Mapping[str, Callable[[_Radial], tuple[FloatArray, FloatArray]]] = MappingProxyType(
-    {"at-limit": _at_limit, "shrunken-line": _line_through_shrunken, "shrunken-mean": _mean_of_shrunken}
+    {
+        "at-limit": _at_limit,
+        "shrunken-line": _line_through_shrunken,
+        "shrunken-mean": _mean_of_shrunken,
+    }
 )
 """Estimates of the effect in the limit; ``"at-limit"`` extrapolates the line, the others pool shrunken studies."""
 
 
 def limit_meta_analysis(
-    y: npt.ArrayLike, v: npt.ArrayLike, *, adjustment: str = "at-limit", tau2: str | Estimator | float = "REML"
+    y: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    adjustment: str = "at-limit",
+    tau2: str | Estimator | float = "REML",
 ) -> Limit:
     """Limit meta-analysis along the last axis, any number of data sets at once.
 
@@ -121,10 +131,15 @@ def limit_meta_analysis(
     between = np.broadcast_to(np.asarray(between, dtype=np.float64), v.shape[:-1])
     w = weights(v, between)
     with np.errstate(invalid="ignore"):
-        # y / s on 1 / s, unweighted, is y on s with weights 1 / s^2: the roles of slope and intercept change
-        line = weighted_line(Points(y, np.where(v < np.inf, np.sqrt(v + between[..., None]), 0.0), w, v))
+        # y / s on 1 / s, unweighted, is y on s with weights 1 / s^2: the roles of slope and
+        # intercept change
+        line = weighted_line(
+            Points(y, np.where(v < np.inf, np.sqrt(v + between[..., None]), 0.0), w, v)
+        )
         share = np.where(v < np.inf, np.sqrt(between[..., None] / (v + between[..., None])), 0.0)
-    shrunken = np.where(v < np.inf, line.intercept[..., None] + share * (y - line.intercept[..., None]), 0.0)
+    shrunken = np.where(
+        v < np.inf, line.intercept[..., None] + share * (y - line.intercept[..., None]), 0.0
+    )
     radial = _Radial(v, between, np.sqrt(w), line.slope, line.intercept, shrunken)
     estimate, se = ADJUSTMENTS[adjustment](radial)
     egger = weighted_line(Points(y, np.sqrt(v), weights(v), v))
@@ -132,7 +147,16 @@ def limit_meta_analysis(
     residual = egger.dispersion * egger.df
     estimate, se = (np.where(np.isfinite(line.slope), part, np.nan) for part in (estimate, se))
     return Limit(
-        estimate, se, line.slope, line.intercept, between, shrunken, q, q - residual, residual, _g2(shrunken, v)
+        estimate,
+        se,
+        line.slope,
+        line.intercept,
+        between,
+        shrunken,
+        q,
+        q - residual,
+        residual,
+        _g2(shrunken, v),
     )
 
 

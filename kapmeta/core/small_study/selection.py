@@ -1,18 +1,20 @@
-"""Selection models: effects are observed with a probability that depends on their p-value, and that is fitted too.
+"""Selection models: effects are observed with a probability that depends on their p-value, and that
+is fitted too.
 
-A study with estimate y and variance v is seen with relative probability w(p); the density of what is seen is
-``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_ [2]_. All integrals, step
-functions included, are Gauss-Legendre sums over panels that end where w jumps; gradient and Hessian are moments over
-the same nodes.
+A study with estimate y and variance v is seen with relative probability w(p); the density of what
+is seen is ``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_
+[2]_. All integrals, step functions included, are Gauss-Legendre sums over panels that end where w
+jumps; gradient and Hessian are moments over the same nodes.
 
 References
 ----------
-.. [1] Iyengar S, Greenhouse JB. Selection models and the file drawer problem. Stat Sci 1988;3:109-117.
-   https://doi.org/10.1214/ss/1177013012
-.. [2] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
-   Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
-.. [3] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight functions.
-   Psychol Methods 2005;10:428-443. https://doi.org/10.1037/1082-989X.10.4.428
+.. [1] Iyengar S, Greenhouse JB. Selection models and the file drawer problem. Stat Sci
+   1988;3:109-117. https://doi.org/10.1214/ss/1177013012
+.. [2] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of
+   publication bias. Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
+.. [3] Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a
+   priori weight functions. Psychol Methods 2005;10:428-443.
+   https://doi.org/10.1037/1082-989X.10.4.428
 """
 
 from __future__ import annotations
@@ -38,20 +40,48 @@ from kapmeta.core.small_study.weight_functions import (
     step_weight,
 )
 
-# panels end here on the z scale, where weight functions of p bend, and here in standard deviations about the mean
-_BENDS = (-20.0, -8.0, -5.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 9.0, 14.0, 24.0, 38.0)
+# panels end here on the z scale, where weight functions of p bend, and here in standard deviations
+# about the mean
+_BENDS = (
+    -20.0,
+    -8.0,
+    -5.0,
+    -3.0,
+    -2.0,
+    -1.0,
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+    6.5,
+    9.0,
+    14.0,
+    24.0,
+    38.0,
+)
 _DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
-_NEAR_ZERO = (1e-4, 1e-3, 1e-2, 0.1, 0.4)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
-_FAR = 9.0  # parameters at which a study would be seen only this many standard deviations off are not considered
+_NEAR_ZERO = (
+    1e-4,
+    1e-3,
+    1e-2,
+    0.1,
+    0.4,
+)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
+# parameters at which a study would be seen only this many standard deviations off are not
+# considered
+_FAR = 9.0
 _NODES = 10
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
 
 
 class Density(NamedTuple):
-    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the weight function.
+    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the
+    weight function.
 
-    `steep`: z statistics up to this size are always integrated over, however far from the mean, because the weight may
-    change there by more than the normal density falls; -inf where it cannot.
+    `steep`: z statistics up to this size are always integrated over, however far from the mean,
+    because the weight may change there by more than the normal density falls; -inf where it cannot.
     """
 
     z: FloatArray
@@ -67,16 +97,18 @@ class Selection(NamedTuple):
     Attributes
     ----------
     mu, se : float
-        Mean effect before selection; nan as standard error where the information matrix is singular.
+        Mean effect before selection; nan as standard error where the information matrix is
+        singular.
     tau2, se_tau2 : float
         Between-study variance before selection; 0 and nan in a common-effect model.
     delta, se_delta : ndarray
-        Selection parameters; for steps one an interval, the first of them 1. nan as standard error where fixed or on a
-        bound.
+        Selection parameters; for steps one an interval, the first of them 1. nan as standard error
+        where fixed or on a bound.
     log_likelihood, unselected : float
         Of this model, and of the same model without selection.
     statistic, df, p_value : float
-        Likelihood ratio test of no selection; df 0 and p nan where the selection parameters were given.
+        Likelihood ratio test of no selection; df 0 and p nan where the selection parameters were
+        given.
     on_bound : bool
         Whether a selection parameter lies on the bound of what was tried.
     counts : ndarray
@@ -101,9 +133,13 @@ class Selection(NamedTuple):
     converged: bool
 
 
-def step_counts(y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False) -> FloatArray:
+def step_counts(
+    y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False
+) -> FloatArray:
     """Number of studies whose p-value falls into each of the intervals that end at `steps` and at 1."""
-    place = np.searchsorted(np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left")
+    place = np.searchsorted(
+        np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left"
+    )
     return np.bincount(place, minlength=len(steps) + 1).astype(np.float64)
 
 
@@ -118,7 +154,8 @@ def fit(
     common: bool = False,
     precision: npt.ArrayLike | None = None,
 ) -> Selection:
-    """Fit a selection model to one data set in which large effects are favoured; turn the sign for the other direction.
+    """Fit a selection model to one data set in which large effects are favoured; turn the sign for
+    the other direction.
 
     Parameters
     ----------
@@ -127,8 +164,8 @@ def fit(
     family : str
         ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.FAMILIES`.
     steps : sequence of float
-        For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it is 1 up to the
-        first.
+        For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it
+        is 1 up to the first.
     delta : sequence of float, optional
         Fixed selection parameters [3]_ instead of estimated ones; for steps the leading 1 included.
     two_sided : bool
@@ -143,15 +180,22 @@ def fit(
     Selection
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # a power of 2: takes the unit out without rounding
+    unit = float(
+        np.exp2(np.round(np.log2(v).mean() / 2))
+    )  # a power of 2: takes the unit out without rounding
     y, v = y / unit, v / unit**2
     per_study = np.ones_like(y) if precision is None else np.asarray(precision, dtype=np.float64)
     counts = step_counts(y, v, steps, two_sided=two_sided) if family == "step" else np.zeros(0)
     density, neutral, strong, lower = _density(y, v, family, steps, two_sided, per_study)
-    free = np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
+    free = (
+        np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
+    )
     if family == "step":
         free &= counts[1:] > 0  # without a study in it an interval's weight is 0 at the maximum
-        neutral, strong = np.where(counts[1:] > 0, neutral, 0.0), np.where(counts[1:] > 0, strong, 0.0)
+        neutral, strong = (
+            np.where(counts[1:] > 0, neutral, 0.0),
+            np.where(counts[1:] > 0, strong, 0.0),
+        )
     if delta is not None:
         neutral = np.asarray(delta, dtype=np.float64)[-neutral.size :]
     found = _best(density, y, v, common, free, neutral, strong, lower)
@@ -159,7 +203,12 @@ def fit(
 
 
 def _density(
-    y: FloatArray, v: FloatArray, family: str, steps: Sequence[float], two_sided: bool, precision: FloatArray
+    y: FloatArray,
+    v: FloatArray,
+    family: str,
+    steps: Sequence[float],
+    two_sided: bool,
+    precision: FloatArray,
 ) -> tuple[Density, FloatArray, FloatArray, FloatArray]:
     """The pieces of the likelihood, and neutral, strong and lowest selection parameters."""
     z, se = y / np.sqrt(v), np.sqrt(v)
@@ -191,7 +240,9 @@ def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArr
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
     nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)
-    inside = _log_density(nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d))
+    inside = _log_density(
+        nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d)
+    )
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
     far = np.abs(nodes - m[:, None]) > _FAR * np.sqrt(s2)[:, None]
     if not np.isfinite(top).all() or (far & (inside.log == top) & (lengths > 0)).any():
@@ -227,7 +278,9 @@ def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w
     return Weight(log, first, second)
 
 
-def _nodes(m: FloatArray, s: FloatArray, cuts: FloatArray, steep: float) -> tuple[FloatArray, FloatArray]:
+def _nodes(
+    m: FloatArray, s: FloatArray, cuts: FloatArray, steep: float
+) -> tuple[FloatArray, FloatArray]:
     """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at cuts and at standard deviations."""
     x, w = _legendre()
     fixed = np.broadcast_to(cuts, (m.size, cuts.size))
@@ -265,11 +318,20 @@ def _best(
     typical = float(np.median(v))
     starts = [(mu, tau2, neutral)]
     if free.any():
-        starts += [(mu / 2, tau2 / 2, strong), (0.0, 2 * tau2 + typical, strong), (1.5 * mu, tau2, 2 * neutral + 0.5)]
+        starts += [
+            (mu / 2, tau2 / 2, strong),
+            (0.0, 2 * tau2 + typical, strong),
+            (1.5 * mu, tau2, 2 * neutral + 0.5),
+        ]
         starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
     f = lambda theta: log_likelihood(density, theta)  # noqa: E731
-    fits = [maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper) for m, t, d in starts]
-    return max(fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf)
+    fits = [
+        maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
+        for m, t, d in starts
+    ]
+    return max(
+        fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf
+    )
 
 
 def _selection(
@@ -293,11 +355,21 @@ def _selection(
     df = 0 if fixed else int(found.theta.size - 2)
     statistic = max(0.0, 2 * (found.log_likelihood - unselected))
     return Selection(
-        float(found.theta[0] * unit), float(se[0] * unit), float(found.theta[1] * unit**2), float(se[1] * unit**2),
-        delta, se_delta, found.log_likelihood + jacobian, unselected + jacobian, statistic, df,
-        float(chi2_upper(statistic, df)) if df else float("nan"), bool(found.on_bound[2:].any()), counts,
+        float(found.theta[0] * unit),
+        float(se[0] * unit),
+        float(found.theta[1] * unit**2),
+        float(se[1] * unit**2),
+        delta,
+        se_delta,
+        found.log_likelihood + jacobian,
+        unselected + jacobian,
+        statistic,
+        df,
+        float(chi2_upper(statistic, df)) if df else float("nan"),
+        bool(found.on_bound[2:].any()),
+        counts,
         found.converged,
-    )  # fmt: skip
+    )
 
 
 def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:

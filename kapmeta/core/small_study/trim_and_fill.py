@@ -1,14 +1,16 @@
-"""Trim and fill: how many studies would have to be added to make the funnel plot symmetric, and what that would do.
+"""Trim and fill: how many studies would have to be added to make the funnel plot symmetric, and
+what that would do.
 
-An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity it adds studies
-that never were. Not for fewer than ten trials.
+An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity
+it adds studies that never were. Not for fewer than ten trials.
 
 References
 ----------
-.. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication
-   bias in meta-analysis. Biometrics 2000;56:455-463. https://doi.org/10.1111/j.0006-341x.2000.00455.x
-.. [2] Duval S, Tweedie R. A nonparametric "trim and fill" method of accounting for publication bias in meta-analysis.
-   J Am Stat Assoc 2000;95:89-98. https://doi.org/10.1080/01621459.2000.10473905
+.. [1] Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting
+   for publication bias in meta-analysis. Biometrics 2000;56:455-463.
+   https://doi.org/10.1111/j.0006-341x.2000.00455.x
+.. [2] Duval S, Tweedie R. A nonparametric "trim and fill" method of accounting for publication bias
+   in meta-analysis. J Am Stat Assoc 2000;95:89-98. https://doi.org/10.1080/01621459.2000.10473905
 """
 
 from __future__ import annotations
@@ -40,12 +42,14 @@ class FillStatus(IntEnum):
 
 
 class Filled(NamedTuple):
-    """Result of trim and fill, each field of the leading shape (...), the studies of shape (..., k) or (..., 2 k).
+    """Result of trim and fill, each field of the leading shape (...), the studies of shape (..., k)
+    or (..., 2 k).
 
     Attributes
     ----------
     k0, se_k0 : ndarray
-        Studies judged missing, a whole number, and the standard error of the estimate before it was rounded.
+        Studies judged missing, a whole number, and the standard error of the estimate before it was
+        rounded.
     p_value : ndarray
         Test that none is missing on this side; for R0 only, nan otherwise [1]_.
     side : ndarray
@@ -53,7 +57,8 @@ class Filled(NamedTuple):
     centre : ndarray
         Mean of the studies left after trimming, about which the trimmed ones are mirrored.
     y, v : ndarray, shape (..., 2 k)
-        The studies as given, then the mirror image of each: present (v finite) only where it was added.
+        The studies as given, then the mirror image of each: present (v finite) only where it was
+        added.
     estimate, se, tau2 : ndarray
         Pooled effect of all of them.
     status : ndarray of int
@@ -89,8 +94,9 @@ def _q0(positive: FloatArray, rightmost: FloatArray, k: FloatArray) -> FloatArra
 COUNTS: Mapping[str, Callable[[FloatArray, FloatArray, FloatArray], FloatArray]] = MappingProxyType(
     {"L0": _l0, "R0": _r0, "Q0": _q0}
 )
-"""Estimators of the number missing [1]_, from the Wilcoxon rank sum of the positive deviations, the length of the
-rightmost run of positive ones, and k."""
+"""Estimators of the number missing [1]_, from the Wilcoxon rank sum of the positive deviations, the
+length of the rightmost run of positive ones, and k.
+"""
 
 SIDES: Mapping[str, float] = MappingProxyType({"auto": 0.0, "left": -1.0, "right": 1.0})
 """Where studies are taken to be missing; ``"auto"``: where the slope of effect on standard error points away from."""
@@ -114,8 +120,8 @@ def trim_and_fill(
     count_by : str
         Word of `COUNTS`.
     side : str
-        Word of `SIDES`. ``"auto"`` looks at the slope of a meta-regression on the standard error under the trimming
-        model.
+        Word of `SIDES`. ``"auto"`` looks at the slope of a meta-regression on the standard error
+        under the trimming model.
     tau2 : str, callable or float
         Between-study variance of the final pooling; 0.0 is the common-effect model.
     trim_tau2 : str, callable or float, optional
@@ -134,7 +140,9 @@ def trim_and_fill(
     oriented = -missing[..., None] * y  # the gap is on the left now
     place = _places(oriented, v)
     k0, raw, centre, status = _trimmed(oriented, v, place, COUNTS[count_by], trimming)
-    status = np.where(missing == 0, FillStatus.NO_SIDE, np.where(np.isnan(missing), FillStatus.NO_SIDE, status))
+    status = np.where(
+        missing == 0, FillStatus.NO_SIDE, np.where(np.isnan(missing), FillStatus.NO_SIDE, status)
+    )
     done = status == FillStatus.OK
     k = count(v)
     added = (place >= (k - np.where(done, k0, 0))[..., None]) & (v < np.inf)
@@ -142,13 +150,21 @@ def trim_and_fill(
     all_y = np.concatenate([y, np.where(added, mirrored, 0.0)], axis=-1)
     all_v = np.concatenate([v, np.where(added, v, np.inf)], axis=-1)
     estimate, se, between = pooled(all_y, all_v, tau2)
-    columns = (k0, _se_of_count(count_by, raw, k), _p_of_run(count_by, k0), missing, -missing * centre)
+    columns = (
+        k0,
+        _se_of_count(count_by, raw, k),
+        _p_of_run(count_by, k0),
+        missing,
+        -missing * centre,
+    )
     shown = [np.where(done, part, np.nan) for part in (*columns, estimate, se, between)]
     k0, se_k0, p_value, missing, centre, estimate, se, between = shown
     return Filled(k0, se_k0, p_value, missing, centre, all_y, all_v, estimate, se, between, status)
 
 
-def pooled(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def pooled(
+    y: FloatArray, v: FloatArray, tau2: str | Estimator | float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, Wald standard error and between-study variance (0 where it needs more studies)."""
     if isinstance(tau2, float | int):
         between = np.full(v.shape[:-1], float(tau2))
@@ -162,7 +178,9 @@ def pooled(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> tuple
 
 def _slope(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> FloatArray:
     """Slope of the effect on its standard error under the trimming model (REML if that is not a word or a number)."""
-    return mixed_line(y, v, np.sqrt(v), tau2=tau2 if isinstance(tau2, str | float | int) else "REML").slope
+    return mixed_line(
+        y, v, np.sqrt(v), tau2=tau2 if isinstance(tau2, str | float | int) else "REML"
+    ).slope
 
 
 def _places(y: FloatArray, v: FloatArray) -> IntArray:
@@ -195,7 +213,11 @@ def _trimmed(
             break
         k0 = np.where(settled, k0, new)
     undefined = np.isnan(new) & settled
-    status = np.where(undefined, FillStatus.NO_ESTIMATE, np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED))
+    status = np.where(
+        undefined,
+        FillStatus.NO_ESTIMATE,
+        np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED),
+    )
     return k0, raw, centre, status
 
 
@@ -221,7 +243,13 @@ def _se_of_count(count_by: str, k0: FloatArray, k: IntArray) -> FloatArray:
     """Standard error of the number missing [2]_."""
     n = k.astype(np.float64)
     variance = (
-        n * (n + 1) * (2 * n + 1) + 10 * k0**3 + 27 * k0**2 + 17 * k0 - 18 * n * k0**2 - 18 * n * k0 + 6 * n**2 * k0
+        n * (n + 1) * (2 * n + 1)
+        + 10 * k0**3
+        + 27 * k0**2
+        + 17 * k0
+        - 18 * n * k0**2
+        - 18 * n * k0
+        + 6 * n**2 * k0
     ) / 24
     with np.errstate(invalid="ignore", divide="ignore"):
         if count_by == "R0":

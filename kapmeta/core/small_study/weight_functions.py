@@ -2,14 +2,14 @@
 
 References
 ----------
-.. [1] Iyengar S, Greenhouse JB. Selection models and the file drawer problem. Stat Sci 1988;3:109-117.
-   https://doi.org/10.1214/ss/1177013012
-.. [2] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
-   Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
-.. [3] Citkowicz M, Vevea JL. A parsimonious weight function for modeling publication bias. Psychol Methods
-   2017;22:28-41. https://doi.org/10.1037/met0000119
-.. [4] Preston C, Ashby D, Smyth R. Adjusting for publication bias: modelling the selection process. J Eval Clin Pract
-   2004;10:313-322. https://doi.org/10.1111/j.1365-2753.2003.00457.x
+.. [1] Iyengar S, Greenhouse JB. Selection models and the file drawer problem. Stat Sci
+   1988;3:109-117. https://doi.org/10.1214/ss/1177013012
+.. [2] Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of
+   publication bias. Psychometrika 1995;60:419-435. https://doi.org/10.1007/BF02294384
+.. [3] Citkowicz M, Vevea JL. A parsimonious weight function for modeling publication bias. Psychol
+   Methods 2017;22:28-41. https://doi.org/10.1037/met0000119
+.. [4] Preston C, Ashby D, Smyth R. Adjusting for publication bias: modelling the selection process.
+   J Eval Clin Pract 2004;10:313-322. https://doi.org/10.1111/j.1365-2753.2003.00457.x
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ LARGEST = 100.0
 """Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""
 
 SMALLEST_P = 1e-5
-"""The beta and power functions are level below this p-value and above 1 minus it: without that the beta function has no
-finite integral where heterogeneity is large, and a single tiny p-value decides the fit."""
+"""The beta and power functions are level below this p-value and above 1 minus it: without that the
+beta function has no finite integral where heterogeneity is large, and a single tiny p-value decides
+the fit.
+"""
 
 
 class Weight(NamedTuple):
@@ -48,7 +50,9 @@ class Tail(NamedTuple):
     @property
     def p(self) -> FloatArray:
         """The p-value."""
-        return np.asarray(2 * special.ndtr(-np.abs(self.z)) if self.two_sided else special.ndtr(-self.z))
+        return np.asarray(
+            2 * special.ndtr(-np.abs(self.z)) if self.two_sided else special.ndtr(-self.z)
+        )
 
     @property
     def log_p(self) -> FloatArray:
@@ -67,10 +71,11 @@ class Tail(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A weight function of p: parameters without selection, starts, bounds, and the function itself.
+    """A weight function of p: parameters without selection, starts, bounds, and the function
+    itself.
 
-    `weight` takes the tail, the parameters and the precision of each study (1 where none is used). `level_ends`:
-    whether it is kept level beyond `SMALLEST_P`.
+    `weight` takes the tail, the parameters and the precision of each study (1 where none is used).
+    `level_ends`: whether it is kept level beyond `SMALLEST_P`.
     """
 
     neutral: tuple[float, ...]
@@ -103,7 +108,9 @@ def _logistic(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
     """2 exp(-d p) / (1 + exp(-d p)) [4]_."""
     p = precision * tail.p
     up = special.expit(d[0] * p)
-    return Weight(np.log(2) + special.log_expit(-d[0] * p), [-p * up], {(0, 0): -p * p * up * (1 - up)})
+    return Weight(
+        np.log(2) + special.log_expit(-d[0] * p), [-p * up], {(0, 0): -p * p * up * (1 - up)}
+    )
 
 
 def _power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
@@ -128,7 +135,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "negative-exponential": Family((0.0,), (2.0,), (0.0,), _negative_exponential, True),
         "logistic": Family((0.0,), (2.0,), (0.0,), _logistic, True),
         "power": Family((0.0,), (1.0,), (0.0,), _power, True, True),
-        "negative-exponential-power": Family((0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power),
+        "negative-exponential-power": Family(
+            (0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power
+        ),
     }
 )
 """Continuous weight functions by name; ``"step"`` is the other kind."""

@@ -29,7 +29,8 @@ BASELINE = 0.36  # half the height of capitals: puts their middle on the middle 
 
 
 class Text(NamedTuple):
-    """One line of text; `x` is the left, middle or right end of its baseline, in points from the page's left.
+    """One line of text; `x` is the left, middle or right end of its baseline, in points from the
+    page's left.
 
     `y` is counted in points downwards from the top of the panel.
     """
@@ -69,7 +70,8 @@ class Sheet(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A column set in type: its place, its cells in lines, its head in lines, and how they are aligned.
+    """A column set in type: its place, its cells in lines, its head in lines, and how they are
+    aligned.
 
     `around` is the room before and after the character that stands at the same place in each row.
     """
@@ -116,7 +118,9 @@ def side(
     first: bool,
 ) -> list[Block]:
     """The columns of one side with places from 0; `first` puts the labels before them."""
-    label = Column("", contents.first, text=lambda row: "" if spans(row) else row.label, width=FIRST_COLUMN)
+    label = Column(
+        "", contents.first, text=lambda row: "" if spans(row) else row.label, width=FIRST_COLUMN
+    )
     blocks: list[Block] = []
     x = 0.0
     for column in [label, *columns] if first else columns:
@@ -132,16 +136,26 @@ def side(
 
 def _with_room(blocks: list[Block], rows: Sequence[Row], font: Font, squeeze: float) -> list[Block]:
     """Columns with the first wide enough for labels that cannot run across, as the row has cells beside them."""
-    beside = [row for i, row in enumerate(rows) if spans(row) and any(block.cells[i][0] for block in blocks[1:])]
+    beside = [
+        row
+        for i, row in enumerate(rows)
+        if spans(row) and any(block.cells[i][0] for block in blocks[1:])
+    ]
     most = ACROSS * squeeze * font.points
     needed = [
-        max(min(text_width(row.label, font, is_bold(row)), most), longest_piece(row.label, font, is_bold(row)))
+        max(
+            min(text_width(row.label, font, is_bold(row)), most),
+            longest_piece(row.label, font, is_bold(row)),
+        )
         for row in beside
     ]
     more = max([*needed, 0.0]) - blocks[0].width
     if more <= 0:
         return blocks
-    return [blocks[0]._replace(width=blocks[0].width + more), *(b._replace(x=b.x + more) for b in blocks[1:])]
+    return [
+        blocks[0]._replace(width=blocks[0].width + more),
+        *(b._replace(x=b.x + more) for b in blocks[1:]),
+    ]
 
 
 def reach(blocks: Sequence[Block]) -> float:
@@ -160,14 +174,22 @@ def stack(
 ) -> list[Text]:
     """Lines one above the other about the height `middle`."""
     first = middle - (len(lines) - 1) * PITCH * em / 2 + BASELINE * em
-    return [Text(x, first + n * PITCH * em, line, align, bold, colour) for n, (x, line) in enumerate(lines) if line]
+    return [
+        Text(x, first + n * PITCH * em, line, align, bold, colour)
+        for n, (x, line) in enumerate(lines)
+        if line
+    ]
 
 
-def _block(column: Column, rows: Sequence[Row], font: Font, boxes: dict[int, str], squeeze: float) -> Block:
+def _block(
+    column: Column, rows: Sequence[Row], font: Font, boxes: dict[int, str], squeeze: float
+) -> Block:
     bold = [is_bold(row) for row in rows]
     raw = aligned([column.cell(row).translate(boxes) for row in rows], bold, font)
     natural = column.width * font.points
-    longest = max((longest_piece(text, font, b) for text, b in zip(raw, bold, strict=True)), default=0.0)
+    longest = max(
+        (longest_piece(text, font, b) for text, b in zip(raw, bold, strict=True)), default=0.0
+    )
     limit = min(natural, max(squeeze * natural, longest))
     cells = [wrapped(text, limit, font, b) for text, b in zip(raw, bold, strict=True)]
     lines = [(line, b) for cell, b in zip(cells, bold, strict=True) for line in cell]

@@ -42,7 +42,8 @@ class Row:
     Attributes
     ----------
     kind : str
-        ``study``, ``excluded``, ``pooled``, ``prediction``, ``analysis``, ``heading``, ``remark`` or ``gap``.
+        ``study``, ``excluded``, ``pooled``, ``prediction``, ``analysis``, ``heading``, ``remark``
+        or ``gap``.
     label : str
         Text of the first column.
     values : mapping
@@ -62,7 +63,9 @@ class Row:
     def number(self, name: str) -> float:
         """The number called `name`, nan if the row has none."""
         value = self.values.get(name)
-        return math.nan if value is None or isinstance(value, str) or pd.isna(value) else float(value)
+        return (
+            math.nan if value is None or isinstance(value, str) or pd.isna(value) else float(value)
+        )
 
     @property
     def shown(self) -> bool:
@@ -83,11 +86,11 @@ class Column:
     format : str
         Format of numbers, e.g. ``"{:.1f}"``; text is shown as it is.
     align : str
-        ``"left"``, ``"right"``, ``"center"``, or one character such as ``"/"`` that stands at the same place
-        in each row; by default numbers stand right and text left.
+        ``"left"``, ``"right"``, ``"center"``, or one character such as ``"/"`` that stands at the
+        same place in each row; by default numbers stand right and text left.
     text : callable, optional
-        Takes a `Row` and returns the text of its cell, if no single column holds it. Tabs in it separate
-        parts that are aligned row by row.
+        Takes a `Row` and returns the text of its cell, if no single column holds it. Tabs in it
+        separate parts that are aligned row by row.
     width : float
         Widest line, in ems, before a cell is broken into lines.
     group : str
@@ -119,7 +122,9 @@ class Column:
     @property
     def heading(self) -> str:
         """The head, made from the name if none was given."""
-        return self.head if self.head is not None else self.name.replace("_", " ").strip().capitalize()
+        return (
+            self.head if self.head is not None else self.name.replace("_", " ").strip().capitalize()
+        )
 
     def cell(self, row: Row) -> str:
         """The text of this column in `row`; empty where the row has no value."""
@@ -130,7 +135,11 @@ class Column:
             return ""
         if isinstance(value, str):
             return value
-        return minus("yes" if value else "no") if isinstance(value, bool) else minus(self.format.format(value))
+        return (
+            minus("yes" if value else "no")
+            if isinstance(value, bool)
+            else minus(self.format.format(value))
+        )
 
 
 def bound(text: str) -> str:
@@ -204,7 +213,12 @@ def evidence_words(level: object) -> tuple[str, str]:
 def risk_judgement(value: object) -> str:
     """The key in `RISK` that `value` begins with, or an empty text."""
     word = value.strip().lower() if isinstance(value, str) else ""
-    synonyms = {"some": "some concerns", "moderate": "some concerns", "serious": "high", "critical": "high"}
+    synonyms = {
+        "some": "some concerns",
+        "moderate": "some concerns",
+        "serious": "high",
+        "critical": "high",
+    }
     first = word.replace("_", " ").replace("(", " ").split(" ")[0]
     return first if first in RISK else synonyms.get(first, "unclear" if word else "")
 
@@ -237,15 +251,23 @@ def declared(
 ) -> list[Column]:
     """The columns a forest plot knows of itself; others are taken from the trials frame by name.
 
-    The effect is headed by `method`, if that is given, or else by the form in which intervals are written.
+    The effect is headed by `method`, if that is given, or else by the form in which intervals are
+    written.
     """
     treatment, control = (arm[:1].upper() + arm[1:] for arm in arms)
     weights = [
-        Column(f"weight_{i}" if i else "weight", f"Weight\n{name}".strip(), align="right", text=_weight(i))
+        Column(
+            f"weight_{i}" if i else "weight",
+            f"Weight\n{name}".strip(),
+            align="right",
+            text=_weight(i),
+        )
         for i, name in enumerate(models)
     ]
     return [
-        Column("treatment", f"{treatment}\nevents/total", align="/", text=_fraction("events_t", "n_t")),
+        Column(
+            "treatment", f"{treatment}\nevents/total", align="/", text=_fraction("events_t", "n_t")
+        ),
         Column("control", f"{control}\nevents/total", align="/", text=_fraction("events_c", "n_c")),
         Column("events_t", "Events", group=treatment),
         Column("n_t", "Total", group=treatment),
@@ -253,9 +275,14 @@ def declared(
         Column("n_c", "Total", group=control),
         Column(
             "effect",
-            f"{scale.short}\n{bound(method)}"
-            if method
-            else f"{scale.short} {bound(f'{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}')}",
+            (
+                f"{scale.short}\n{bound(method)}"
+                if method
+                else (
+                    f"{scale.short}"
+                    f" {bound(f'{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}')}"
+                )
+            ),
             align="right",
             text=_effect(theme, scale, rows),
             width=math.inf,
@@ -276,24 +303,36 @@ def _plain(x: float) -> str:
 def columns_named(
     wanted: Iterable[str | Column], known: Iterable[Column], rows: Iterable[Row], argument: str
 ) -> list[Column]:
-    """The columns called by name, from those declared or from the frame; a `Column` stands for itself.
+    """The columns called by name, from those declared or from the frame; a `Column` stands for
+    itself.
 
     Raises ValueError for a name that is neither, with the names there are.
     """
     if isinstance(wanted, str):
-        raise TypeError(f'{argument} = "{wanted}" is one text; give a list: {argument}=["{wanted}"]')
+        raise TypeError(
+            f'{argument} = "{wanted}" is one text; give a list: {argument}=["{wanted}"]'
+        )
     table = {column.name: column for column in known}
-    frame = [name for row in rows if row.kind in ("study", "excluded", "analysis") for name in row.values]
+    frame = [
+        name for row in rows if row.kind in ("study", "excluded", "analysis") for name in row.values
+    ]
     available = dict.fromkeys([*table, *map(str, frame)])
     found = []
     for item in wanted:
         if isinstance(item, str) and item not in available:
-            raise ValueError(f'{argument} has "{item}", which the trials do not have; use: {", ".join(available)}')
+            raise ValueError(
+                f'{argument} has "{item}", which the trials do not have; use:'
+                f" {', '.join(available)}"
+            )
         column = table.get(item) or Column(item) if isinstance(item, str) else item
         found.append(_risk_column(column) if is_risk(column) and column.text is None else column)
     return found
 
 
 def _risk_column(column: Column) -> Column:
-    head = column.head if column.head is not None else column.name.removeprefix("rob_").split("_")[0].upper()
+    head = (
+        column.head
+        if column.head is not None
+        else column.name.removeprefix("rob_").split("_")[0].upper()
+    )
     return Column(column.name, head, align="center", text=_risk(column.name))

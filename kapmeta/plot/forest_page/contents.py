@@ -45,7 +45,8 @@ MOST_LINES = 2
 class Contents:
     """Everything a forest plot shows, as text and numbers on the scale shown.
 
-    `references` are the rows whose estimates are drawn through the plot as lines; `heading` stands above it.
+    `references` are the rows whose estimates are drawn through the plot as lines; `heading` stands
+    above it.
     """
 
     rows: tuple[Row, ...]
@@ -123,7 +124,9 @@ def sweep_contents(
 ) -> Contents:
     """The contents of a forest plot whose rows are analyses."""
     frame, effects, base = sweep.to_frame(), sweep.effects, sweep.base
-    rows = [Row("analysis", _one_line(record["analysis"]), record) for record in wording.records(frame)]
+    rows = [
+        Row("analysis", _one_line(record["analysis"]), record) for record in wording.records(frame)
+    ]
     whole = _summary_rows(base, 0, f"All {wording.studies(base.k)}")[:1] if base is not None else []
     if base is not None and base.k > 1:
         rows += [Row("gap"), *whole]
@@ -142,7 +145,9 @@ def sweep_contents(
         favours=_favours(effects, theme),
         references=tuple(whole),
         title=title,
-        notes=tuple(map(tied, (*method_notes(bases), *sentences(sweep.notes), *_texts(notes, "notes")))),
+        notes=tuple(
+            map(tied, (*method_notes(bases), *sentences(sweep.notes), *_texts(notes, "notes")))
+        ),
         name=f"{sweep.kind.capitalize()}: {effects.scale.name} of {effects.event}",
         alt=sweep.alt_text(),
         favours_on_top=theme.favours_on_top,
@@ -153,7 +158,9 @@ def _rows(story: Story, studies: bool) -> list[Row]:
     rows: list[Row] = []
     for heading, results in story.blocks:
         rows += [Row("gap")] if rows and studies else []
-        rows += _block_rows(story, heading, results) if studies else _summary_block(heading, results)
+        rows += (
+            _block_rows(story, heading, results) if studies else _summary_block(heading, results)
+        )
     for i, (item, label) in enumerate(zip(story.overall, model_labels(story.overall), strict=True)):
         rows += [Row("gap")] if not i else []
         rows += _summary_rows(item, i, f"All {wording.studies(item.k)}: {label}")
@@ -169,8 +176,13 @@ def _block_rows(story: Story, heading: str, results: list[Effects | Model]) -> l
     rows += trials
     rows += [Row("gap")] if pooled and not story.grouped else []
     for i, (item, label) in enumerate(zip(pooled, model_labels(pooled), strict=True)):
-        rows += _summary_rows(item, i, label, sum(row.number(f"weight_{i}") for row in trials if row.kind == "study"))
-    return [*rows, *(Row("remark", tied(line)) for line in heterogeneity_lines(pooled) if story.grouped)]
+        rows += _summary_rows(
+            item, i, label, sum(row.number(f"weight_{i}") for row in trials if row.kind == "study")
+        )
+    return [
+        *rows,
+        *(Row("remark", tied(line)) for line in heterogeneity_lines(pooled) if story.grouped),
+    ]
 
 
 def _summary_block(heading: str, results: list[Effects | Model]) -> list[Row]:
@@ -179,7 +191,11 @@ def _summary_block(heading: str, results: list[Effects | Model]) -> list[Row]:
     before = f"{heading}: " if heading else ""
     if not pooled:
         return [replace(row, label=f"{before}{row.label}") for row in _study_rows(results, [])]
-    names = [heading] if heading and len(pooled) == 1 else [f"{before}{name}" for name in model_labels(pooled)]
+    names = (
+        [heading]
+        if heading and len(pooled) == 1
+        else [f"{before}{name}" for name in model_labels(pooled)]
+    )
     labelled = enumerate(zip(pooled, names, strict=True))
     return [row for i, (item, label) in labelled for row in _summary_rows(item, i, label)]
 
@@ -219,9 +235,11 @@ def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> 
     records = wording.records(frame[frame["row"].isin(["pooled", "prediction"])])
     interval = tied(f"Prediction interval ({wording.percent(pooled.method.level)})")
     return [
-        Row("pooled", label, {**record, "weight": share}, model, pooled)
-        if record["row"] == "pooled"
-        else Row("prediction", interval, record, model, pooled)
+        (
+            Row("pooled", label, {**record, "weight": share}, model, pooled)
+            if record["row"] == "pooled"
+            else Row("prediction", interval, record, model, pooled)
+        )
         for record in records
     ]
 
@@ -258,7 +276,9 @@ def _columns(
         wide = [name for word in names for name in (weights if word == "weight" else [word])]
         trials = [row for row in rows if row.kind not in ("pooled", "prediction")]
         return [
-            table[name] for name in wide if any(table[name].cell(row) for row in (trials if name in weights else rows))
+            table[name]
+            for name in wide
+            if any(table[name].cell(row) for row in (trials if name in weights else rows))
         ]
 
     added = [columns_named(x, known, rows, side) for x, side in ((left, "left"), (right, "right"))]
@@ -266,7 +286,9 @@ def _columns(
     sides = [*own(theme.left), *added[0]], [*own(theme.right), *added[1]]
     present = {column.name for side in sides for column in side}
     if dropped - present - set(table):
-        raise ValueError(f'drop has "{min(dropped - present)}"; the columns are: {", ".join(sorted(present))}')
+        raise ValueError(
+            f'drop has "{min(dropped - present)}"; the columns are: {", ".join(sorted(present))}'
+        )
     for side, mine in zip(sides, added, strict=True):
         side[:] = [c for c in side if c.name not in dropped and (c.name not in named or c in mine)]
     return tuple(dict.fromkeys(sides[0])), tuple(dict.fromkeys(sides[1]))
@@ -288,7 +310,9 @@ def _measure(scale: Measure) -> str:
 def _favours(effects: Effects, theme: Theme) -> tuple[str, ...]:
     if effects.scale.null is None:
         return ()
-    sides = [side.replace("Favours", "Favors", 1) if theme.american else side for side in effects.favours]
+    sides = [
+        side.replace("Favours", "Favors", 1) if theme.american else side for side in effects.favours
+    ]
     return tuple(map(_one_line, sides))
 
 
@@ -318,7 +342,9 @@ def _alt(result: Forest, story: Story) -> str:
         return f"Forest plot. {result.summary()}"
     if isinstance(result, Mapping):
         texts = [f"{label}: {_models_alt(items)}" for label, items in story.blocks]
-        return " ".join([*texts, *([f"Overall: {_models_alt(story.overall)}"] if story.overall else [])])
+        return " ".join(
+            [*texts, *([f"Overall: {_models_alt(story.overall)}"] if story.overall else [])]
+        )
     if isinstance(result, Sequence) and story.by:
         return " ".join(["Forest plot by subgroups.", *(item.alt_text() for item in result)])
     return _models_alt(story.given)
@@ -331,4 +357,6 @@ def _models_alt(items: Sequence[Effects | Model]) -> str:
         f"{label}: {estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
         for label, item in [*zip(model_labels(models), models, strict=True)][1:]
     ]
-    return " ".join([items[0].summary() if isinstance(items[0], Effects) else items[0].alt_text(), *more])
+    return " ".join(
+        [items[0].summary() if isinstance(items[0], Effects) else items[0].alt_text(), *more]
+    )

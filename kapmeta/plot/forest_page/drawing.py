@@ -24,7 +24,11 @@ __all__ = ["draw"]
 
 # in ems
 DIAMOND, BAR = 0.48, 0.40  # half height of a diamond, thickness of a prediction interval
-SQUARE, LEAST_SQUARE, PLAIN_SQUARE = 1.15, 0.30, 0.60  # largest and smallest side, side without a weight
+SQUARE, LEAST_SQUARE, PLAIN_SQUARE = (
+    1.15,
+    0.30,
+    0.60,
+)  # largest and smallest side, side without a weight
 REFERENCE_DASHES = ((0, (1.5, 2)), (0, (5, 3)))
 
 
@@ -86,7 +90,9 @@ def _background(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     across = ax.get_yaxis_transform()
     ends = [_fraction(page, page.sheet.left), _fraction(page, page.sheet.right)]
     if theme.stripe:
-        striped = [row for row in page.rows if row[0].kind in ("study", "excluded", "analysis")][::2]
+        striped = [row for row in page.rows if row[0].kind in ("study", "excluded", "analysis")][
+            ::2
+        ]
         stripes = PolyCollection(
             [_box(ends, middle, height / 2) for _, middle, height in striped],
             facecolors=theme.stripe,
@@ -98,21 +104,36 @@ def _background(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
         ax.add_collection(stripes, autolim=False)
     rules = [[(x, 0.0) for x in ends]]
     ax.add_collection(
-        LineCollection(rules, colors=theme.text, linewidths=0.8 * scale, transform=across, clip_on=False, zorder=1),
+        LineCollection(
+            rules,
+            colors=theme.text,
+            linewidths=0.8 * scale,
+            transform=across,
+            clip_on=False,
+            zorder=1,
+        ),
         autolim=False,
     )
 
 
 def _box(ends: Sequence[float], middle: float, half: float) -> list[tuple[float, float]]:
     left, right = ends
-    return [(left, middle - half), (right, middle - half), (right, middle + half), (left, middle + half)]
+    return [
+        (left, middle - half),
+        (right, middle - half),
+        (right, middle + half),
+        (left, middle + half),
+    ]
 
 
 def _texts(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     across = ax.get_yaxis_transform()
     colours = {"text": theme.text, "quiet": theme.quiet, "paper": theme.paper}
     size, families = page.sheet.em * scale, list(page.sheet.font.families)
-    fonts = {bold: FontProperties(family=families, size=size, weight="bold" if bold else "normal") for bold in (0, 1)}
+    fonts = {
+        bold: FontProperties(family=families, size=size, weight="bold" if bold else "normal")
+        for bold in (0, 1)
+    }
     for text in page.texts:
         ax.add_artist(  # in half the time of ax.text, which sets each font anew
             Text(
@@ -141,24 +162,40 @@ def vertical_lines(
         lines.append((row.number("estimate"), end, theme.quiet, dashes))
     for x, end, colour, dashes in lines:
         if x is not None and page.axis.low <= x <= page.axis.high:
-            pieces = [[(_ten(x), max(0.0, y0)), (_ten(x), min(end, y1))] for y0, y1 in _free(page) if y0 < end]
+            pieces = [
+                [(_ten(x), max(0.0, y0)), (_ten(x), min(end, y1))]
+                for y0, y1 in _free(page)
+                if y0 < end
+            ]
             ax.add_collection(
-                LineCollection(pieces, colors=colour, linewidths=0.8 * scale, linestyles=[dashes], zorder=1.5),
+                LineCollection(
+                    pieces, colors=colour, linewidths=0.8 * scale, linestyles=[dashes], zorder=1.5
+                ),
                 autolim=False,
             )
 
 
 def _free(page: Page) -> list[tuple[float, float]]:
     """Stretches of the panel's height that hold no text."""
-    taken = [(y - tall / 2, y + tall / 2) for row, y, tall in page.rows if row.kind == "excluded" and not row.shown]
+    taken = [
+        (y - tall / 2, y + tall / 2)
+        for row, y, tall in page.rows
+        if row.kind == "excluded" and not row.shown
+    ]
     starts = [0.0, *(end for _, end in taken)]
     ends = [*(start for start, _ in taken), page.panel_height]
-    return [(start, end) for start, end in zip(starts, ends, strict=True) if end - start > page.sheet.em * 0.4]
+    return [
+        (start, end)
+        for start, end in zip(starts, ends, strict=True)
+        if end - start > page.sheet.em * 0.4
+    ]
 
 
 def _places(page: Page, rows: Sequence[PlacedRow]) -> FloatArray:
     """Estimate, lower and upper limit of each row along the axis, shape (3, rows)."""
-    return page.axis.place([[row.number(name) for row, _, _ in rows] for name in ("estimate", "low", "high")])
+    return page.axis.place(
+        [[row.number(name) for row, _, _ in rows] for name in ("estimate", "low", "high")]
+    )
 
 
 def _studies(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
@@ -167,7 +204,13 @@ def _studies(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     sides = page.sheet.em * _square_sides([row for row, _, _ in studies], page.heaviest)
     _squares(page, ax, studies, sides, theme.interval, theme.square, theme.square, scale)
     _light_lines(page, ax, studies, sides, theme.inside, scale)
-    _shrunken(page, ax, [row for row in studies if not math.isnan(row[0].number("shrunken_estimate"))], theme, scale)
+    _shrunken(
+        page,
+        ax,
+        [row for row in studies if not math.isnan(row[0].number("shrunken_estimate"))],
+        theme,
+        scale,
+    )
     others = [row for row in page.rows if row[0].kind == "excluded" and row[0].shown]
     _squares(
         page,
@@ -191,9 +234,16 @@ def _shrunken(page: Page, ax: Axes, rows: Sequence[PlacedRow], theme: Theme, sca
     _lines(page, ax, low, high, middle, theme.prediction, 0.9 * scale, 3.2)
     seen = (point >= 0) & (point <= 1)
     ax.plot(
-        page.axis.at(point[seen]), middle[seen], ls="none", marker="D", ms=0.36 * page.sheet.em * scale,
-        mfc=theme.paper, mec=theme.prediction, mew=0.9 * scale, zorder=4.2,
-    )  # fmt: skip
+        page.axis.at(point[seen]),
+        middle[seen],
+        ls="none",
+        marker="D",
+        ms=0.36 * page.sheet.em * scale,
+        mfc=theme.paper,
+        mec=theme.prediction,
+        mew=0.9 * scale,
+        zorder=4.2,
+    )
 
 
 def _squares(
@@ -225,13 +275,17 @@ def _squares(
     _arrows(page, ax, low, high, middle, line, 0.62 * page.sheet.em * scale)
 
 
-def _light_lines(page: Page, ax: Axes, rows: Sequence[PlacedRow], sides: FloatArray, colour: str, scale: float) -> None:
+def _light_lines(
+    page: Page, ax: Axes, rows: Sequence[PlacedRow], sides: FloatArray, colour: str, scale: float
+) -> None:
     """Intervals that lie within their squares, drawn again in a light colour so that they are seen."""
     if rows:
         point, low, high = _places(page, rows)
         half = sides / 2 / page.sheet.panel
         beyond = 1.5 / page.sheet.panel  # what sticks out by less is not seen
-        with np.errstate(invalid="ignore"):  # an estimate without a bound is off the axis and has no square
+        with np.errstate(
+            invalid="ignore"
+        ):  # an estimate without a bound is off the axis and has no square
             hidden = (point - low < half + beyond) & (high - point < half + beyond)
         low, high = np.maximum(low, point - half), np.minimum(high, point + half)
         middle = np.array([y for _, y, _ in rows])
@@ -260,18 +314,31 @@ def _lines(
     ends = page.axis.at(np.stack([low, high], axis=-1)[low < high])
     drawn = [[(x, h) for x in pair] for pair, h in zip(ends, y[low < high], strict=True)]
     ax.add_collection(
-        LineCollection(drawn, colors=colour, linewidths=width, zorder=order, capstyle="butt"), autolim=False
+        LineCollection(drawn, colors=colour, linewidths=width, zorder=order, capstyle="butt"),
+        autolim=False,
     )
 
 
-def _arrows(page: Page, ax: Axes, low: FloatArray, high: FloatArray, y: FloatArray, colour: str, size: float) -> None:
+def _arrows(
+    page: Page, ax: Axes, low: FloatArray, high: FloatArray, y: FloatArray, colour: str, size: float
+) -> None:
     """Heads with their tips on the end of the axis, where an interval goes on beyond it."""
-    for off, end, marker in ((low < 0, page.axis.low, CARETLEFT), (high > 1, page.axis.high, CARETRIGHT)):
+    for off, end, marker in (
+        (low < 0, page.axis.low, CARETLEFT),
+        (high > 1, page.axis.high, CARETRIGHT),
+    ):
         if off.any():
             ax.plot(
-                np.full(off.sum(), end), y[off], ls="none", marker=marker, ms=size, mec="none", mfc=colour,
-                clip_on=False, zorder=4.5,
-            )  # fmt: skip
+                np.full(off.sum(), end),
+                y[off],
+                ls="none",
+                marker=marker,
+                ms=size,
+                mec="none",
+                mfc=colour,
+                clip_on=False,
+                zorder=4.5,
+            )
 
 
 def _summaries(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
@@ -280,13 +347,20 @@ def _summaries(page: Page, ax: Axes, theme: Theme, scale: float) -> None:
     pooled = [row for row in page.rows if row[0].kind == "pooled"]
     if pooled:
         places, middle = _places(page, pooled), np.array([y for _, y, _ in pooled])
-        shapes = [_diamond(page, place, y, DIAMOND * em) for place, y in zip(places.T, middle, strict=True)]
+        shapes = [
+            _diamond(page, place, y, DIAMOND * em)
+            for place, y in zip(places.T, middle, strict=True)
+        ]
         shapes = [shape for shape in shapes if shape]
-        ax.add_collection(PolyCollection(shapes, facecolors=theme.diamond, edgecolors="none", zorder=3), False)
+        ax.add_collection(
+            PolyCollection(shapes, facecolors=theme.diamond, edgecolors="none", zorder=3), False
+        )
     for row, y, tall in page.rows:
         if "density" in row.values:
             _density(page, ax, row, y + 0.42 * tall, 0.86 * tall, theme)
-    bars = [row for row in page.rows if row[0].kind == "prediction" and "density" not in row[0].values]
+    bars = [
+        row for row in page.rows if row[0].kind == "prediction" and "density" not in row[0].values
+    ]
     if bars:
         _, low, high = _places(page, bars)
         middle = np.array([y for _, y, _ in bars])
@@ -305,7 +379,9 @@ def _density(page: Page, ax: Axes, row: Row, base: float, tall: float, theme: Th
         outline = [(x[0], base), *zip(x, y, strict=True), (x[-1], base)]
         across = page.axis.at([a for a, _ in outline])
         shape = [(float(a), _ten(b)) for a, (_, b) in zip(across, outline, strict=True)]
-        ax.add_collection(PolyCollection([shape], facecolors=colour, edgecolors="none", zorder=2.6), False)
+        ax.add_collection(
+            PolyCollection([shape], facecolors=colour, edgecolors="none", zorder=2.6), False
+        )
 
 
 def _diamond(page: Page, place: FloatArray, y: float, half: float) -> list[tuple[float, float]]:

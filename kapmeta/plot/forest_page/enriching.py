@@ -26,14 +26,13 @@ POINTS = 121
 
 
 def enriched(
-    rows: Sequence[Row],
-    effects: Effects,
-    prediction: str,
-    shrunken: pd.DataFrame | None,
+    rows: Sequence[Row], effects: Effects, prediction: str, shrunken: pd.DataFrame | None
 ) -> tuple[list[Row], list[str]]:
     """Rows with the density of prediction and with shrunken estimates, and what must be said of them."""
     if prediction not in PREDICTION_SHAPES:
-        raise ValueError(f'prediction = "{prediction}" is not known; use one of: {", ".join(PREDICTION_SHAPES)}')
+        raise ValueError(
+            f'prediction = "{prediction}" is not known; use one of: {", ".join(PREDICTION_SHAPES)}'
+        )
     found, notes = list(rows), []
     if prediction == "density":
         found = [_with_density(row) if row.kind == "prediction" else row for row in found]
@@ -49,10 +48,11 @@ def _with_density(row: Row) -> Row:
 
 
 def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:
-    """Values on the analysis scale and the density of the effect in a new study there, its largest height 1.
+    """Values on the analysis scale and the density of the effect in a new study there, its largest
+    height 1.
 
-    A t distribution with the limits of the prediction interval, or the posterior. Refused for intervals that
-    come from no such distribution.
+    A t distribution with the limits of the prediction interval, or the posterior. Refused for
+    intervals that come from no such distribution.
     """
     centre, low, high = model.estimate, model.prediction_low, model.prediction_high
     x = np.linspace(centre - 1.7 * (centre - low), centre + 1.7 * (high - centre), POINTS)
@@ -62,7 +62,8 @@ def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:
     fewer = FEWER.get(model.method.prediction)
     if fewer is None:
         raise ValueError(
-            f'the prediction interval "{model.method.prediction}" has no density to draw; use prediction="bar", or '
+            f'the prediction interval "{model.method.prediction}" has no density to draw; use'
+            ' prediction="bar", or '
             f"pool with one of: {', '.join(FEWER)}"
         )
     df = float(model.k - fewer)
@@ -74,7 +75,10 @@ def _with_shrunken(rows: list[Row], effects: Effects, frame: pd.DataFrame) -> li
     names = ("estimate", "low", "high")
     lacking = [name for name in ("study", *names) if name not in frame]
     if lacking:
-        raise ValueError(f'shrunken needs the column "{lacking[0]}"; there are: {", ".join(map(str, frame.columns))}')
+        raise ValueError(
+            f'shrunken needs the column "{lacking[0]}"; there are:'
+            f" {', '.join(map(str, frame.columns))}"
+        )
     present = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
     if [str(label) for label in frame["study"]] != present:
         raise ValueError("shrunken must have one row for each study pooled, in the same order")
@@ -82,5 +86,7 @@ def _with_shrunken(rows: list[Row], effects: Effects, frame: pd.DataFrame) -> li
     found: list[Row] = []
     for row in rows:
         more: dict[str, Any] = next(values, {}) if row.kind == "study" else {}
-        found.append(replace(row, values={**row.values, **{f"shrunken_{n}": more[n] for n in more}}))
+        found.append(
+            replace(row, values={**row.values, **{f"shrunken_{n}": more[n] for n in more}})
+        )
     return found

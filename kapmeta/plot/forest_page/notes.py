@@ -46,7 +46,10 @@ def model_labels(pooled: Sequence[Model]) -> list[str]:
     """Names of models, told apart by their methods where the names are the same."""
     names = [model_name(item.method) for item in pooled]
     details = [f"{item.method.tau2}, {item.method.ci}" for item in pooled]
-    return [f"{name} ({how})" if names.count(name) > 1 else name for name, how in zip(names, details, strict=True)]
+    return [
+        f"{name} ({how})" if names.count(name) > 1 else name
+        for name, how in zip(names, details, strict=True)
+    ]
 
 
 def tied(text: str) -> str:
@@ -62,7 +65,11 @@ def sentences(texts: Iterable[str]) -> list[str]:
 def method_notes(models: Sequence[Model]) -> list[str]:
     """How each model was fitted, and heterogeneity from the first that estimates it."""
     pooled = [model for model in models if model.k > 1]
-    return list(dict.fromkeys([*map(method_line, pooled), *(f"{line}." for line in heterogeneity_lines(pooled))]))
+    return list(
+        dict.fromkeys(
+            [*map(method_line, pooled), *(f"{line}." for line in heterogeneity_lines(pooled))]
+        )
+    )
 
 
 def method_line(model: Model) -> str:
@@ -84,7 +91,11 @@ def effect_test(model: Pooled) -> str:
 
 def method_words(models: Sequence[Model], level: float) -> str:
     """How the effects were pooled, in a few words for a head: ``IV, random, 95 % CI``."""
-    words = [INVERSE_VARIANCE.get(model.method.model, model_name(model.method)) for model in models if model.k > 1]
+    words = [
+        INVERSE_VARIANCE.get(model.method.model, model_name(model.method))
+        for model in models
+        if model.k > 1
+    ]
     return ", ".join([*dict.fromkeys(words), f"{wording.percent(level)} CI"])
 
 
@@ -102,23 +113,36 @@ def heterogeneity_line(model: Model) -> str:
     """The heterogeneity of a result in one line, without a full stop."""
     if isinstance(model, Pooled):
         return heterogeneity_text(model)
-    return next(line for line in model.summary().splitlines() if line.startswith("Heterogeneity")).rstrip(".")
+    return next(
+        line for line in model.summary().splitlines() if line.startswith("Heterogeneity")
+    ).rstrip(".")
 
 
 def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
     """The notes of the results, each once; with the name of its result unless all have it."""
     # those set aside as not randomised have a mark, which is explained once
-    every = [note for _, item in results for note in item.notes if not note.startswith("set aside as not randomised")]
+    every = [
+        note
+        for _, item in results
+        for note in item.notes
+        if not note.startswith("set aside as not randomised")
+    ]
     every = [note for note in dict.fromkeys(every) if plain(note)]
     lines = []
     for note in every:
         names = [name for name, item in results if note in item.notes]
         note = plain(note)
-        lines.append(note if len(names) == len(results) else f"{wording.joined(dict.fromkeys(names))}: {note}")
+        lines.append(
+            note
+            if len(names) == len(results)
+            else f"{wording.joined(dict.fromkeys(names))}: {note}"
+        )
     return sentences(lines)
 
 
-def reading_notes(story: Story, rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]) -> list[str]:
+def reading_notes(
+    story: Story, rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]
+) -> list[str]:
     """What a reader must know: method, heterogeneity, marks, legends, and the results' own notes."""
     lines, blocks = method_notes(story.models), story.blocks
     if len(blocks) > 1 and not story.overall:
@@ -126,7 +150,8 @@ def reading_notes(story: Story, rows: list[Row], columns: tuple[tuple[Column, ..
     shown = {column.name for side in columns for column in side}
     if len(blocks) > 1 and "weight" in shown:
         lines.append(
-            f"Weights are shares {'of all subgroups together' if story.shares_overall else 'within each subgroup'}."
+            "Weights are shares"
+            f" {'of all subgroups together' if story.shares_overall else 'within each subgroup'}."
         )
     lines += _interval_notes(blocks, rows)
     lines += _aside(rows)
@@ -143,12 +168,18 @@ def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
     if not result.df_between > 0:
         return ()
     opening = f"Between subgroups, {model[:1].lower()}{model[1:]}" if model else "Between subgroups"
-    wald = f"{opening}: Q = {result.q_between:.2f}, df = {result.df_between:g}, {wording.p_text(result.p_between)}"
+    wald = (
+        f"{opening}: Q = {result.q_between:.2f}, df = {result.df_between:g},"
+        f" {wording.p_text(result.p_between)}"
+    )
     if math.isnan(result.f_between):
         return (wald,)
-    return wald, (
-        f"{opening}, Hartung-Knapp: F = {result.f_between:.2f}, df = {result.df_between:g} "
-        f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
+    return (
+        wald,
+        (
+            f"{opening}, Hartung-Knapp: F = {result.f_between:.2f}, df = {result.df_between:g} "
+            f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
+        ),
     )
 
 
@@ -180,7 +211,11 @@ def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
     """What the intervals of single trials are, where they are not those of Wald."""
     if not any(row.kind in ("study", "excluded") and row.shown for row in rows):
         return []
-    words = list(dict.fromkeys(word for _, items in blocks for item in items for word in _intervals(effects_of(item))))
+    words = list(
+        dict.fromkeys(
+            word for _, items in blocks for item in items for word in _intervals(effects_of(item))
+        )
+    )
     if words == ["wald"]:
         return []
     return [f"Single trials: {wording.joined(CI_NAMES.get(word, word) for word in words)}."]
@@ -189,7 +224,11 @@ def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
 def _intervals(effects: Effects) -> list[str]:
     """The intervals of its rows: beside reported effects, trials with counts have Wald's."""
     counted = "events_t" in effects.table and effects.table["events_t"].notna().any()
-    return [effects.interval, "wald"] if effects.interval == "as reported" and counted else [effects.interval]
+    return (
+        [effects.interval, "wald"]
+        if effects.interval == "as reported" and counted
+        else [effects.interval]
+    )
 
 
 def _aside(rows: list[Row]) -> list[str]:
@@ -207,7 +246,8 @@ def _aside(rows: list[Row]) -> list[str]:
             else f"{NOT_RANDOMISED} Not randomised."
         )
     lines += [
-        f"{NOT_POOLED} {row.label.rpartition(' ')[0]}: not pooled, {reason(row) or 'no reason given'}."
+        f"{NOT_POOLED} {row.label.rpartition(' ')[0]}: not pooled,"
+        f" {reason(row) or 'no reason given'}."
         for row in rows
         if row.kind == "excluded" and NOT_POOLED in row.label
     ]
@@ -234,7 +274,11 @@ def _named(items: Sequence[Effects | Model]) -> list[tuple[str, Model]]:
 def _legends(rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]) -> list[str]:
     lines = []
     shown = [column for side in columns for column in side]
-    levels = [evidence_words(row.values.get("evidence_level")) for row in rows if row.kind in ("study", "excluded")]
+    levels = [
+        evidence_words(row.values.get("evidence_level"))
+        for row in rows
+        if row.kind in ("study", "excluded")
+    ]
     meant = dict.fromkeys(f"{cell}: {meaning}" for cell, meaning in levels if meaning)
     if meant and any(column.name == "evidence_level" for column in shown):
         lines.append(f"Evidence: {'; '.join(meant)}.")

@@ -10,7 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.plot.forest_page.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text, is_bold, reach, side, spans, stack
+from kapmeta.plot.forest_page.blocks import (
+    COLUMN_GAP,
+    PITCH,
+    Block,
+    Sheet,
+    Text,
+    is_bold,
+    reach,
+    side,
+    spans,
+    stack,
+)
 from kapmeta.plot.forest_page.columns import Row, is_risk, risk_judgement
 from kapmeta.plot.forest_page.contents import Contents, part
 from kapmeta.plot.forest_page.notes import reason
@@ -39,9 +50,9 @@ PlacedRow = tuple[Row, float, float]
 class Request(NamedTuple):
     """What the caller fixed.
 
-    Page width in points (nan: as it comes), ends and ticks of the axis, the page's margin, and how far apart
-    the rows are set (1: as they come). `rows` are the first and the last row but one, if not all are set on
-    this page.
+    Page width in points (nan: as it comes), ends and ticks of the axis, the page's margin, and how
+    far apart the rows are set (1: as they come). `rows` are the first and the last row but one, if
+    not all are set on this page.
     """
 
     width: float = math.nan
@@ -54,10 +65,11 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """A forest plot with every position fixed; lengths in points, y downwards from the top of the panel.
+    """A forest plot with every position fixed; lengths in points, y downwards from the top of the
+    panel.
 
-    `rows` holds each row with its middle and height, `cells` each judgement of risk of bias with its place;
-    `heaviest` is the largest weight of a study on any page.
+    `rows` holds each row with its middle and height, `cells` each judgement of risk of bias with
+    its place; `heaviest` is the largest weight of a study on any page.
     """
 
     width: float
@@ -80,7 +92,8 @@ def page(contents: Contents, theme: Theme, request: Request) -> Page:
     for squeeze in SQUEEZES:
         left = side(contents, contents.left, font, boxes, squeeze, True)
         right = side(contents, contents.right, font, boxes, squeeze, False)
-        # without columns on the right the second gap is room for the last axis label, which hangs over
+        # without columns on the right the second gap is room for the last axis label, which hangs
+        # over
         beside = 2 * request.margin + reach(left) + reach(right) + 2 * COLUMN_GAP * font.points
         least = beside + LEAST_PANEL * font.points
         tightest = min(tightest, least)
@@ -90,17 +103,26 @@ def page(contents: Contents, theme: Theme, request: Request) -> Page:
             panel = min(request.width - beside, WIDEST_PANEL * font.points)
             return _set(contents, font, boxes, left, right, beside, panel, request)
     raise ValueError(
-        f"the columns need {tightest / 72:.1f} in at {font.points:g} points, not {request.width / 72:.1f}; "
-        f"give more or leave columns out, e.g. drop={[column.name for column in contents.right[-1:]]}"
+        f"the columns need {tightest / 72:.1f} in at {font.points:g} points, not"
+        f" {request.width / 72:.1f}; give more or leave columns out, e.g."
+        f" drop={[column.name for column in contents.right[-1:]]}"
     )
 
 
 def _all_text(contents: Contents) -> Iterable[str]:
-    yield from (contents.title, contents.heading, contents.first, *contents.favours, *contents.notes)
+    yield from (
+        contents.title,
+        contents.heading,
+        contents.first,
+        *contents.favours,
+        *contents.notes,
+    )
     for column in (*contents.left, *contents.right):
         yield from (column.heading, column.group, *(column.cell(row) for row in contents.rows))
     yield from (row.label for row in contents.rows)
-    yield from (str(row.values.get("reason", "")) for row in contents.rows if row.kind == "excluded")
+    yield from (
+        str(row.values.get("reason", "")) for row in contents.rows if row.kind == "excluded"
+    )
 
 
 def _set(
@@ -117,10 +139,15 @@ def _set(
     panel_x = request.margin + reach(left) + COLUMN_GAP * font.points
     width = beside + panel if math.isnan(request.width) else request.width
     axis = _axis(contents, font, panel, request)
-    heaviest = max((row.number("weight_0") for row in contents.rows if row.number("weight_0") > 0), default=math.nan)
+    heaviest = max(
+        (row.number("weight_0") for row in contents.rows if row.number("weight_0") > 0),
+        default=math.nan,
+    )
     if request.rows is not None:
         first, last = request.rows
-        left, right = ([b._replace(cells=b.cells[first:last]) for b in side] for side in (left, right))
+        left, right = (
+            [b._replace(cells=b.cells[first:last]) for b in side] for side in (left, right)
+        )
         contents = part(contents, first, last, last >= len(contents.rows))
     null = contents.scale.null
     null_x = panel_x + panel * (0.5 if null is None else float(np.clip(axis.place(null), 0.0, 1.0)))
@@ -157,11 +184,15 @@ def _overhang(contents: Contents, font: Font, room: float) -> float:
 
 def _axis(contents: Contents, font: Font, panel: float, request: Request) -> EffectAxis:
     drawn = [row for row in contents.rows if row.shown]
-    values = {name: np.array([row.number(name) for row in drawn]) for name in ("estimate", "low", "high")}
+    values = {
+        name: np.array([row.number(name) for row in drawn]) for name in ("estimate", "low", "high")
+    }
 
     def fits(places: Sequence[float], labels: Sequence[str]) -> bool:
         half = [0.5 * text_width(label, font) + 0.35 * font.points for label in labels]
-        ends = [(panel * place - h, panel * place + h) for place, h in zip(places, half, strict=True)]
+        ends = [
+            (panel * place - h, panel * place + h) for place, h in zip(places, half, strict=True)
+        ]
         return all(after[0] >= before[1] for before, after in pairwise(ends))
 
     return effect_axis(
@@ -209,10 +240,14 @@ def _row_texts(
         colour=colour,
     )
     reason_x = sheet.panel_x + 0.2 * sheet.em
-    yield from stack([(reason_x, line) for line in _reason(row, sheet)], middle, sheet.em, colour="quiet")
+    yield from stack(
+        [(reason_x, line) for line in _reason(row, sheet)], middle, sheet.em, colour="quiet"
+    )
     for block in (*left, *right):
         lines, align = block.places(i, sheet.font)
-        on_dark = is_risk(block.column) and risk_judgement(row.values.get(block.column.name)) == "high"
+        on_dark = (
+            is_risk(block.column) and risk_judgement(row.values.get(block.column.name)) == "high"
+        )
         shade = "paper" if on_dark else colour
         yield from stack(lines, middle, sheet.em, align=align, bold=bold, colour=shade)
 
@@ -230,12 +265,16 @@ def _reason(row: Row, sheet: Sheet) -> list[str]:
     """Why a row without an estimate has none, set in the panel."""
     if row.kind != "excluded" or row.shown:
         return []
-    return sheet.wrapped(f"excluded: {reason(row) or 'no reason given'}", sheet.panel - 0.4 * sheet.em)
+    return sheet.wrapped(
+        f"excluded: {reason(row) or 'no reason given'}", sheet.panel - 0.4 * sheet.em
+    )
 
 
 def _cells(rows: list[PlacedRow], blocks: list[Block]) -> Iterable[tuple[str, float, float]]:
     for row, middle, _ in rows:
         for block in blocks:
-            judgement = risk_judgement(row.values.get(block.column.name)) if is_risk(block.column) else ""
+            judgement = (
+                risk_judgement(row.values.get(block.column.name)) if is_risk(block.column) else ""
+            )
             if judgement:
                 yield judgement, block.x + block.width / 2, middle

@@ -14,7 +14,8 @@ __all__ = ["Block", "Model", "Story", "effects_of", "pools"]
 class Story(NamedTuple):
     """Blocks, each a heading with the results drawn under it, then results over all blocks.
 
-    `by` is what the blocks are formed by, `between` the tests between them, `notes` what belongs to those.
+    `by` is what the blocks are formed by, `between` the tests between them, `notes` what belongs to
+    those.
     """
 
     blocks: list[Block]
@@ -37,7 +38,9 @@ class Story(NamedTuple):
     def models(self) -> list[Model]:
         """The models whose method is told and whose weights are shown."""
         if len(self.blocks) == 1:
-            return [item for item in self.blocks[0][1] if isinstance(item, Model)] or list(self.overall)
+            return [item for item in self.blocks[0][1] if isinstance(item, Model)] or list(
+                self.overall
+            )
         return list(self.overall) or [item for item in self.given if isinstance(item, Model)][:1]
 
     @property
@@ -50,7 +53,11 @@ class Story(NamedTuple):
         """Whether weights are shares of all blocks together: each study stands once in what is pooled over them."""
         labels = [label for _, results in self.blocks for label in effects_of(results[0]).labels]
         every = {item.effects.labels for item in self.overall if pools(item)}
-        return self.grouped and bool(every) and all(sorted(labels) == sorted(set(found)) for found in every)
+        return (
+            self.grouped
+            and bool(every)
+            and all(sorted(labels) == sorted(set(found)) for found in every)
+        )
 
 
 def pools(item: Effects | Model | None) -> TypeGuard[Model]:

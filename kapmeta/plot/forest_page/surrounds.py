@@ -13,7 +13,9 @@ __all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head", "side_width"]
 
 TICK_LENGTH, TICK_PAD, HEAD_GAP, SIDE_GAP, SIDE_SHIFT = 0.38, 0.34, 0.62, 0.7, 3.0  # ems
 
-Words = list[tuple[list[str], float, str]]  # lines, where they stand, which end of a line stands there
+Words = list[
+    tuple[list[str], float, str]
+]  # lines, where they stand, which end of a line stands there
 
 
 def head(contents: Contents, blocks: Sequence[Block], sheet: Sheet) -> tuple[list[Text], float]:
@@ -24,7 +26,9 @@ def head(contents: Contents, blocks: Sequence[Block], sheet: Sheet) -> tuple[lis
     texts: list[Text] = []
     if contents.favours_on_top and contents.favours:
         edge = COLUMN_GAP / 2 * sheet.em
-        sides, count = _sides(contents, sheet, sheet.panel_x - edge, sheet.panel_x + sheet.panel + edge)
+        sides, count = _sides(
+            contents, sheet, sheet.panel_x - edge, sheet.panel_x + sheet.panel + edge
+        )
         shift = ((count - 1) * PITCH + HEAD_GAP) * sheet.em
         texts += [text._replace(y=text.y - shift) for text in sides]
     else:
@@ -103,7 +107,8 @@ def side_width(words: str, font: Font) -> float:
 
 
 def _sides(contents: Contents, sheet: Sheet, left: float, right: float) -> tuple[list[Text], int]:
-    """The two sides of the null line with arrows, first baseline at 0, and the number of lines used.
+    """The two sides of the null line with arrows, first baseline at 0, and the number of lines
+    used.
 
     A side without room for its longest word stands against the edge, below the other side.
     """
@@ -119,8 +124,13 @@ def _sides(contents: Contents, sheet: Sheet, left: float, right: float) -> tuple
         (left, "left") if cramped[0] else (null_x - gap, "right"),
         (right, "right") if cramped[1] else (null_x + gap, "left"),
     ]
-    first = [len(lines[1]) if cramped[0] else 0, len(lines[0]) if cramped[1] and not cramped[0] else 0]
-    if contents.favours_on_top and not any(cramped):  # their last lines stand with those of the heads
+    first = [
+        len(lines[1]) if cramped[0] else 0,
+        len(lines[0]) if cramped[1] and not cramped[0] else 0,
+    ]
+    if contents.favours_on_top and not any(
+        cramped
+    ):  # their last lines stand with those of the heads
         first = [max(map(len, lines)) - len(side) for side in lines]
     texts = [
         Text(x, (first[i] + n) * PITCH * sheet.em, line, align)

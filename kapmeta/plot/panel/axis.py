@@ -63,9 +63,10 @@ def effect_axis(
 ) -> EffectAxis:
     """Ends and labels for these estimates and intervals.
 
-    Every estimate is on the axis, and so is the null value. Intervals are shown whole unless they go beyond
-    the outermost estimate by more than the distance between the estimates and 2.5 times the usual half-width
-    of an interval; those are cut and drawn with an arrow. At least three values are labelled.
+    Every estimate is on the axis, and so is the null value. Intervals are shown whole unless they
+    go beyond the outermost estimate by more than the distance between the estimates and 2.5 times
+    the usual half-width of an interval; those are cut and drawn with an arrow. At least three
+    values are labelled.
 
     Parameters
     ----------
@@ -85,19 +86,27 @@ def effect_axis(
     bottom, top = (float(x) for x in found)
     if ticks is not None:
         inside = [float(tick) for tick in ticks]
-        bottom, top = (bottom, top) if ends is not None else (min(bottom, *inside), max(top, *inside))
+        bottom, top = (
+            (bottom, top) if ends is not None else (min(bottom, *inside), max(top, *inside))
+        )
         return EffectAxis(bottom, top, tuple(inside), tuple(map(label_of, inside)), log)
     for _ in range(60):
         axis = EffectAxis(bottom, top, (), (), log)
         for series in _log_series(bottom, top) if log else linear_series(bottom, top):
             labels = [label_of(tick) for tick in series]
-            if LEAST_LABELS <= len(series) <= MOST_LABELS and fits(list(axis.place(series)), labels):
+            if LEAST_LABELS <= len(series) <= MOST_LABELS and fits(
+                list(axis.place(series)), labels
+            ):
                 return EffectAxis(bottom, top, tuple(series), tuple(labels), log)
         bottom, top = (float(x) for x in axis.at([-0.08, 1.08]))
-    raise ValueError(f"no three axis labels fit between {bottom:g} and {top:g}; give ticks= or a wider figure")
+    raise ValueError(
+        f"no three axis labels fit between {bottom:g} and {top:g}; give ticks= or a wider figure"
+    )
 
 
-def _ends(points: FloatArray, low: FloatArray, high: FloatArray, null: float | None, log: bool) -> FloatArray:
+def _ends(
+    points: FloatArray, low: FloatArray, high: FloatArray, null: float | None, log: bool
+) -> FloatArray:
     core = points[np.isfinite(points)]
     if null is not None:
         core = np.append(core, on_axis(null, log))
@@ -110,11 +119,15 @@ def _ends(points: FloatArray, low: FloatArray, high: FloatArray, null: float | N
     reach = max(last - first, 2.5 * float(np.median(halves)) if halves.size else 0.0)
     reach = reach or 0.1 * abs(last) or 1.0
     # what goes only a little farther is not worth a cut
-    far = [first - float(np.nanmin(low, initial=first)), float(np.nanmax(high, initial=last)) - last]
+    far = [
+        first - float(np.nanmin(low, initial=first)),
+        float(np.nanmax(high, initial=last)) - last,
+    ]
     below, above = (x if x <= 1.3 * reach else reach for x in far)
     bottom, top = first - below, last + above
     if log and null is not None and top - bottom > math.log10(1.5):
-        # a ratio is read against half and double, unless that would leave its interval too small to see
+        # a ratio is read against half and double, unless that would leave its interval too small to
+        # see
         bottom, top = min(bottom, math.log10(null / 2)), max(top, math.log10(2 * null))
     pad = 0.04 * (top - bottom) or 0.5 * reach
     return off_axis([bottom - pad, top + pad], log)
@@ -124,7 +137,9 @@ def _log_series(low: float, high: float) -> Iterator[list[float]]:
     """Candidates for a ratio: 1 2 5, 1 3, decades, steps of decades, and even steps in a narrow range."""
     first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        yield _inside([float(f"{d}e{n}") for n in range(first, last + 1) for d in digits], low, high)
+        yield _inside(
+            [float(f"{d}e{n}") for n in range(first, last + 1) for d in digits], low, high
+        )
     for step in range(2, max(3, (last - first) // 2)):
         yield _inside([float(f"1e{n}") for n in range(first, last + 1) if n % step == 0], low, high)
     if high / low < 10:

@@ -21,7 +21,8 @@ AxisMaker = Callable[[Fits], EffectAxis]
 class Key(NamedTuple):
     """One entry of the legend: a mark and what it stands for.
 
-    `mark` is a Matplotlib marker, ``"-"`` or another line style, or ``"patch"``; `sign` is written on it.
+    `mark` is a Matplotlib marker, ``"-"`` or another line style, or ``"patch"``; `sign` is written
+    on it.
     """
 
     mark: str
@@ -36,10 +37,11 @@ class Key(NamedTuple):
 class Frame:
     """What surrounds a panel.
 
-    `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at heights of the
-    y axis, in place of its ticks, `row_height` ems high each or more, flush with the panel unless they stand
-    under a head (`rows_headed`). The panel is `ratio` times as high as
-    wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems from its lower edge.
+    `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at
+    heights of the y axis, in place of its ticks, `row_height` ems high each or more, flush with the
+    panel unless they stand under a head (`rows_headed`). The panel is `ratio` times as high as
+    wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems
+    from its lower edge.
     """
 
     x: AxisMaker
@@ -78,7 +80,10 @@ def axis_of(
     points = np.ravel(np.asarray(values, dtype=float))
     given = [np.ravel(np.asarray(x, dtype=float)) for x in (low, high)]
     most = max(points.size, *(x.size for x in given))
-    padded = [np.append(x, np.full(most - x.size, np.nan)) for x in (points, *(x if x.size else points for x in given))]
+    padded = [
+        np.append(x, np.full(most - x.size, np.nan))
+        for x in (points, *(x if x.size else points for x in given))
+    ]
 
     def make(fits: Fits) -> EffectAxis:
         return effect_axis(padded[0], padded[1], padded[2], null, log=log, fits=fits, ends=ends)
@@ -86,7 +91,9 @@ def axis_of(
     return make
 
 
-def fixed_axis(low: float, high: float, ticks: Sequence[float] = (), labels: Sequence[str] = ()) -> AxisMaker:
+def fixed_axis(
+    low: float, high: float, ticks: Sequence[float] = (), labels: Sequence[str] = ()
+) -> AxisMaker:
     """A linear axis with these ends and ticks, whatever the room."""
     return lambda fits: EffectAxis(low, high, tuple(ticks), tuple(labels), False)
 

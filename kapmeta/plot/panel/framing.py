@@ -16,7 +16,17 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullL
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.plot.panel.axis import EffectAxis
 from kapmeta.plot.panel.frames import Frame, Key
-from kapmeta.plot.panel.plans import GAP, LABEL_PITCH, MARGIN, PAD, PITCH, TICK, Plan, places_on, plan_of
+from kapmeta.plot.panel.plans import (
+    GAP,
+    LABEL_PITCH,
+    MARGIN,
+    PAD,
+    PITCH,
+    TICK,
+    Plan,
+    places_on,
+    plan_of,
+)
 from kapmeta.plot.panel.typesetting import Font, legible
 from kapmeta.plot.saving import describe, root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme
@@ -81,8 +91,16 @@ class Panel:
             color=colour or self.theme.text,
             parse_math=False,
             zorder=order,
-            path_effects=[withStroke(linewidth=HALO * self.em, foreground=self.theme.paper)] if halo else None,
-            bbox={"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale} if backing else None,
+            path_effects=(
+                [withStroke(linewidth=HALO * self.em, foreground=self.theme.paper)]
+                if halo
+                else None
+            ),
+            bbox=(
+                {"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale}
+                if backing
+                else None
+            ),
         )
 
 
@@ -95,10 +113,14 @@ def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | Non
         plan = plan_of(frame, font, boxes, wide, math.nan)
         ax, scale = _own_axes(plan, theme), 1.0
     elif width is not None:
-        raise ValueError("width= is for figures that the plot makes; on a given ax the width is that of the ax")
+        raise ValueError(
+            "width= is for figures that the plot makes; on a given ax the width is that of the ax"
+        )
     else:
         plan, scale = _in_slot(frame, font, boxes, ax)
-    panel = Panel(ax, font, scale, plan.width, plan.height, plan.x, plan.y, frame.down, boxes, theme)
+    panel = Panel(
+        ax, font, scale, plan.width, plan.height, plan.x, plan.y, frame.down, boxes, theme
+    )
     _axes(panel, frame)
     _surround(panel, plan, frame.rows_headed)
     describe(ax, frame.title or frame.name, frame.alt)
@@ -116,7 +138,9 @@ def _all_text(frame: Frame) -> Iterable[str]:
 def _inches(width: float | str | None) -> float:
     if isinstance(width, str):
         if width not in WIDTHS:
-            raise ValueError(f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}')
+            raise ValueError(
+                f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
+            )
         return WIDTHS[width]
     return WIDTH if width is None else float(width)
 
@@ -125,10 +149,17 @@ def _own_axes(plan: Plan, theme: Theme) -> Axes:
     from matplotlib import pyplot
 
     width, height = plan.wide, plan.top + plan.height + plan.bottom
-    figure = pyplot.figure(figsize=(width / 72, math.ceil(height / 0.72) / 100), layout="none", facecolor=theme.paper)
+    figure = pyplot.figure(
+        figsize=(width / 72, math.ceil(height / 0.72) / 100), layout="none", facecolor=theme.paper
+    )
     high = 72 * figure.get_size_inches()[1]
     return figure.add_axes(
-        (plan.left / width, 1 - (plan.top + plan.height) / high, plan.width / width, plan.height / high)
+        (
+            plan.left / width,
+            1 - (plan.top + plan.height) / high,
+            plan.width / width,
+            plan.height / high,
+        )
     )
 
 
@@ -149,10 +180,17 @@ def _in_slot(frame: Frame, font: Font, boxes: dict[int, str], ax: Axes) -> tuple
             continue
         across, up = slot.width / plan.wide, slot.height / (height / scale)
         ax.set_position(
-            (slot.x0 + plan.left * across, slot.y0 + plan.bottom * up, plan.width * across, plan.height * up)
+            (
+                slot.x0 + plan.left * across,
+                slot.y0 + plan.bottom * up,
+                plan.width * across,
+                plan.height * up,
+            )
         )
         return plan, float(scale)
-    raise ValueError(f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}")
+    raise ValueError(
+        f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}"
+    )
 
 
 def _axes(panel: Panel, frame: Frame) -> None:
@@ -187,7 +225,9 @@ def _axes(panel: Panel, frame: Frame) -> None:
     if frame.below:
         ax.tick_params(axis="x", length=0, pad=(frame.below + TICK + PAD) * em)
     for side, spine in ax.spines.items():
-        spine.set_visible((side == "bottom" and frame.x_axis) or (side == "left" and not frame.rows))
+        spine.set_visible(
+            (side == "bottom" and frame.x_axis) or (side == "left" and not frame.rows)
+        )
         spine.set(color=theme.text, linewidth=0.8 * panel.scale)
     ax.patch.set_visible(False)
 
@@ -203,7 +243,9 @@ def _surround(panel: Panel, plan: Plan, headed: bool) -> None:
         for n, line in enumerate(lines):
             panel.write(x, -(plan.sides_at + PITCH * (n + 0.75)) * em, line, align)
     for n, line in enumerate(plan.x_label):
-        panel.write(panel.width / 2, -(plan.label_at + PITCH * (n + 0.75)) * em, line, "center", bold=True)
+        panel.write(
+            panel.width / 2, -(plan.label_at + PITCH * (n + 0.75)) * em, line, "center", bold=True
+        )
     for n, entries in enumerate(plan.keys):
         y = -(plan.keys_at + PITCH * (n + 0.75)) * em
         for x, key, text in entries:
@@ -211,14 +253,20 @@ def _surround(panel: Panel, plan: Plan, headed: bool) -> None:
                 _swatch(panel, key, left + x, y + 0.36 * em)
             panel.write(left + x + 2 * em, y, text)
     for n, line in enumerate(plan.notes):
-        panel.write(left, -(plan.notes_at + PITCH * (n + 0.75)) * em, line, colour=panel.theme.quiet)
+        panel.write(
+            left, -(plan.notes_at + PITCH * (n + 0.75)) * em, line, colour=panel.theme.quiet
+        )
     for label in plan.labels:
         if label.leader is not None:
             ends = np.array(label.leader) / [panel.width, panel.height]
             panel.ax.plot(
-                [_ten(x) for x in ends[:, 0]], [_ten(y) for y in ends[:, 1]], transform=panel.ax.transAxes,
-                color=panel.theme.quiet, lw=0.6 * panel.scale, zorder=2.5,
-            )  # fmt: skip
+                [_ten(x) for x in ends[:, 0]],
+                [_ten(y) for y in ends[:, 1]],
+                transform=panel.ax.transAxes,
+                color=panel.theme.quiet,
+                lw=0.6 * panel.scale,
+                zorder=2.5,
+            )
         for n, line in enumerate(label.lines):
             panel.write(label.x, label.y - n * LABEL_PITCH * em, line, halo=True)
     end = -(TICK + PAD) * em
@@ -229,7 +277,9 @@ def _surround(panel: Panel, plan: Plan, headed: bool) -> None:
         _lines(panel, end, -down * em, lines, "right", bold)
 
 
-def _lines(panel: Panel, x: float, middle: float, lines: Sequence[str], align: str, bold: bool = False) -> None:
+def _lines(
+    panel: Panel, x: float, middle: float, lines: Sequence[str], align: str, bold: bool = False
+) -> None:
     em = panel.font.points
     first = middle + (len(lines) - 1) * PITCH * em / 2 - 0.36 * em
     for n, line in enumerate(lines):
@@ -247,22 +297,48 @@ def _swatch(panel: Panel, key: Key, x: float, y: float) -> None:
         wide, high = _ten(1.6 * em / panel.width), _ten(0.9 * em / panel.height)
         panel.ax.add_patch(
             Rectangle(
-                corner, wide, high, facecolor=key.colour, edgecolor=key.edge or "none", hatch=key.hatch or None,
-                linewidth=0.6 * panel.scale, **style,
+                corner,
+                wide,
+                high,
+                facecolor=key.colour,
+                edgecolor=key.edge or "none",
+                hatch=key.hatch or None,
+                linewidth=0.6 * panel.scale,
+                **style,
             )
-        )  # fmt: skip
+        )
     elif key.mark in ("-", "--", ":", "-."):
         ends = [_ten(x / panel.width), _ten((x + 1.6 * em) / panel.width)]
-        panel.ax.plot(ends, [_ten(y / panel.height)] * 2, ls=key.mark, color=key.colour, lw=1.3 * panel.scale, **style)
+        panel.ax.plot(
+            ends,
+            [_ten(y / panel.height)] * 2,
+            ls=key.mark,
+            color=key.colour,
+            lw=1.3 * panel.scale,
+            **style,
+        )
     else:
         panel.ax.plot(
-            [_ten((x + 0.8 * em) / panel.width)], [_ten(y / panel.height)], ls="none", marker=key.mark,
-            ms=(1.15 if key.sign else 0.75) * panel.em, mfc=key.colour, mec=key.edge or key.colour,
-            mew=0.8 * panel.scale, **style,
-        )  # fmt: skip
+            [_ten((x + 0.8 * em) / panel.width)],
+            [_ten(y / panel.height)],
+            ls="none",
+            marker=key.mark,
+            ms=(1.15 if key.sign else 0.75) * panel.em,
+            mfc=key.colour,
+            mec=key.edge or key.colour,
+            mew=0.8 * panel.scale,
+            **style,
+        )
     if key.sign:
         dark = key.colour in DARK
-        panel.write(x + 0.8 * em, y - 0.36 * em, key.sign, "center", colour="#ffffff" if dark else "", order=7)
+        panel.write(
+            x + 0.8 * em,
+            y - 0.36 * em,
+            key.sign,
+            "center",
+            colour="#ffffff" if dark else "",
+            order=7,
+        )
 
 
 DARK = ("#8e1f3b",)

@@ -50,7 +50,10 @@ class _Box(NamedTuple):
 
     def meets(self, other: _Box) -> bool:
         return (
-            self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
+            self.left < other.right
+            and other.left < self.right
+            and self.bottom < other.top
+            and other.bottom < self.top
         )
 
     def holds(self, points: FloatArray) -> bool:
@@ -66,14 +69,18 @@ def labelled(
     room: tuple[float, float],
     lines: FloatArray,
 ) -> tuple[list[Label], int]:
-    """Names beside points within `room` (width, height), and how many points stay without; lengths in points.
+    """Names beside points within `room` (width, height), and how many points stay without; lengths
+    in points.
 
-    A name goes to the first free place around its point, with a line to it where that is not close by; no two
-    names, and no name and mark, lie on each other, and a name lies on one of `lines` (points along them, shape
-    (n, 2)) only where it must. Points that are given first come first.
+    A name goes to the first free place around its point, with a line to it where that is not close
+    by; no two names, and no name and mark, lie on each other, and a name lies on one of `lines`
+    (points along them, shape (n, 2)) only where it must. Points that are given first come first.
     """
     em = font.points
-    marks = [_Box(a - s / 2, b - s / 2, a + s / 2, b + s / 2) for (a, b), s in zip(places, sides, strict=True)]
+    marks = [
+        _Box(a - s / 2, b - s / 2, a + s / 2, b + s / 2)
+        for (a, b), s in zip(places, sides, strict=True)
+    ]
     found: list[Label] = []
     taken: list[_Box] = []
     known: BoolArray = np.asarray(np.isfinite(places).all(axis=1))
@@ -99,7 +106,9 @@ def labels_note(left_out: int, k: int) -> tuple[str, ...]:
     """What to tell of points without a name."""
     if not left_out:
         return ()
-    named = f"{k - left_out} of {k} points are named" if left_out < k else "The points are not named"
+    named = (
+        f"{k - left_out} of {k} points are named" if left_out < k else "The points are not named"
+    )
     return (f"{named}: there is no room for more.",)
 
 
@@ -113,7 +122,9 @@ def _short(label: str, font: Font) -> list[str]:
     return [*lines[: MOST_LINES - 1], f"{last.rstrip()}…"]
 
 
-def _candidates(place: FloatArray, side: float, size: tuple[float, float], em: float) -> Iterable[tuple[_Box, bool]]:
+def _candidates(
+    place: FloatArray, side: float, size: tuple[float, float], em: float
+) -> Iterable[tuple[_Box, bool]]:
     """Boxes for a text of `size` around a point, the best first, and whether each needs a line to its point."""
     for reach in REACHES:
         for across, up in DIRECTIONS:
@@ -124,7 +135,12 @@ def _candidates(place: FloatArray, side: float, size: tuple[float, float], em: f
 
 
 def _inside(box: _Box, room: tuple[float, float], em: float) -> bool:
-    return box.left >= 0.2 * em and box.right <= room[0] and box.bottom >= 0.3 * em and box.top <= room[1]
+    return (
+        box.left >= 0.2 * em
+        and box.right <= room[0]
+        and box.bottom >= 0.3 * em
+        and box.top <= room[1]
+    )
 
 
 def _point(place: FloatArray) -> tuple[float, float]:
@@ -132,4 +148,6 @@ def _point(place: FloatArray) -> tuple[float, float]:
 
 
 def _nearest(place: FloatArray, box: _Box) -> tuple[float, float]:
-    return min(max(float(place[0]), box.left), box.right), min(max(float(place[1]), box.bottom), box.top)
+    return min(max(float(place[0]), box.left), box.right), min(
+        max(float(place[1]), box.bottom), box.top
+    )

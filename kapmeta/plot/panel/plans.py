@@ -32,7 +32,11 @@ def plan_of(frame: Frame, font: Font, boxes: dict[int, str], wide: float, high: 
 
 def _noted(frame: Frame, plan: Plan) -> Frame:
     """The frame with a note that some points have no name."""
-    places = places_on(plan.x, plan.y, frame.down, 1, 1, *frame.names[:2]) if frame.names else np.empty((0, 2))
+    places = (
+        places_on(plan.x, plan.y, frame.down, 1, 1, *frame.names[:2])
+        if frame.names
+        else np.empty((0, 2))
+    )
     known = int(np.isfinite(places).all(axis=1).sum())
     return replace(frame, notes=(*frame.notes, *labels_note(plan.unnamed, known)))
 
@@ -40,7 +44,9 @@ def _noted(frame: Frame, plan: Plan) -> Frame:
 class Plan:
     """Measured places; raises ValueError where the panel would be too small."""
 
-    def __init__(self, frame: Frame, font: Font, boxes: dict[int, str], wide: float, high: float) -> None:
+    def __init__(
+        self, frame: Frame, font: Font, boxes: dict[int, str], wide: float, high: float
+    ) -> None:
         self.frame, self.font, self.boxes, self.wide = frame, font, boxes, wide
         em = font.points
         self.line = wide - 2 * MARGIN * em
@@ -49,7 +55,9 @@ class Plan:
         self.notes = [line for note in frame.notes for line in self.wrapped(note, 0.94 * self.line)]
         room = min(ROW_LABEL * em, max(0.42 * wide, LEAST_ROW_LABEL * em))
         self.rows = [(y, self.wrapped(label, room)) for y, label in frame.rows]
-        self.below_rows = [(y, [self._cut(label, room, bold)], bold) for y, label, bold in frame.below_rows]
+        self.below_rows = [
+            (y, [self._cut(label, room, bold)], bold) for y, label, bold in frame.below_rows
+        ]
         self.keys = self._keys()
         self._fit(high)
 
@@ -65,7 +73,9 @@ class Plan:
     def _fit(self, high: float) -> None:
         em, frame = self.font.points, self.frame
         beside = 3.0 * em
-        for _ in range(3):  # the width of the labels of y hangs on the height, and that on the width
+        for _ in range(
+            3
+        ):  # the width of the labels of y hangs on the height, and that on the width
             self.left = MARGIN * em + beside + (TICK + PAD) * em
             self.width = self.wide - self.left - (MARGIN + max(0.8, frame.right)) * em
             if self.width < LEAST_PANEL * em:
@@ -77,7 +87,11 @@ class Plan:
             self.y = frame.y(self._above)
             words = [text_width(label, self.font) for label in self.y.labels if not frame.rows]
             words += [text_width(line, self.font) for _, lines in self.rows for line in lines]
-            words += [text_width(line, self.font, bold) for _, lines, bold in self.below_rows for line in lines]
+            words += [
+                text_width(line, self.font, bold)
+                for _, lines, bold in self.below_rows
+                for line in lines
+            ]
             needed = max([*words, 0.0])
             if abs(needed - beside) < 1e-9:
                 break
@@ -103,11 +117,16 @@ class Plan:
     def _height(self, high: float) -> float:
         em, frame = self.font.points, self.frame
         if math.isnan(high):
-            return frame.ratio * self.width if math.isnan(frame.height) else self._rows_height() * em
+            return (
+                frame.ratio * self.width if math.isnan(frame.height) else self._rows_height() * em
+            )
         height = high - self.top - self.bottom
         least = LEAST_PANEL if math.isnan(frame.height) else self._rows_height()
         if height < least * em:
-            raise ValueError(f"it needs {(least * em + self.top + self.bottom) / 72:.1f} in of height at {em:g} points")
+            raise ValueError(
+                f"it needs {(least * em + self.top + self.bottom) / 72:.1f} in of height at {em:g}"
+                " points"
+            )
         return height
 
     def _rows_height(self) -> float:
@@ -115,12 +134,16 @@ class Plan:
         if not self.rows:
             return self.frame.height
         lines = max(len(lines) for _, lines in self.rows)
-        return max(self.frame.height, (lines * PITCH + 0.45) * (self.frame.height / self.frame.row_height))
+        return max(
+            self.frame.height, (lines * PITCH + 0.45) * (self.frame.height / self.frame.row_height)
+        )
 
     def _around(self) -> None:
         em, frame = self.font.points, self.frame
         self.x_label = self.wrapped(frame.x_label, min(self.width + 4 * em, 0.94 * self.line), True)
-        self.top = (MARGIN + PITCH * (len(self.title) + len(self.y_label)) + GAP + 0.4 * bool(self.title)) * em
+        self.top = (
+            MARGIN + PITCH * (len(self.title) + len(self.y_label)) + GAP + 0.4 * bool(self.title)
+        ) * em
         self.axis_end = frame.below + ((TICK + PAD + 1.0) if frame.x_axis else 0.3)
         self.sides = self._sides()
         count = max([len(lines) for lines, _, _ in self.sides], default=0)
@@ -139,7 +162,10 @@ class Plan:
             self.wrapped(text, half - 1.5 * self.font.points)
             for text in (f"←\u00a0{self.frame.sides[0]}", f"{self.frame.sides[1]}\u00a0→")
         )
-        return [(left, -1.5 * self.font.points, "left"), (right, self.width + 0.6 * self.font.points, "right")]
+        return [
+            (left, -1.5 * self.font.points, "left"),
+            (right, self.width + 0.6 * self.font.points, "right"),
+        ]
 
     def _keys(self) -> list[list[tuple[float, Key | None, str]]]:
         """The legend in lines: each entry with its place from the left; a long text goes on without a mark."""
@@ -159,7 +185,10 @@ class Plan:
 
     def _beside(self, places: Sequence[float], labels: Sequence[str]) -> bool:
         half = [0.5 * text_width(label, self.font) + 0.4 * self.font.points for label in labels]
-        ends = [(self.width * place - h, self.width * place + h) for place, h in zip(places, half, strict=True)]
+        ends = [
+            (self.width * place - h, self.width * place + h)
+            for place, h in zip(places, half, strict=True)
+        ]
         return all(after[0] >= before[1] for before, after in pairwise(ends))
 
     def _above(self, places: Sequence[float], labels: Sequence[str]) -> bool:
@@ -178,7 +207,13 @@ def _along(corners: FloatArray, em: float) -> FloatArray:
 
 
 def places_on(
-    along: EffectAxis, upwards: EffectAxis, down: bool, width: float, height: float, x: npt.ArrayLike, y: npt.ArrayLike
+    along: EffectAxis,
+    upwards: EffectAxis,
+    down: bool,
+    width: float,
+    height: float,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
 ) -> FloatArray:
     up = upwards.place(y)
     return np.stack([width * along.place(x), height * ((1 - up) if down else up)], axis=-1)

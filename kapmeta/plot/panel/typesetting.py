@@ -39,7 +39,9 @@ FALLBACKS = (
 )
 """Families tried for characters that the first families cannot draw, where they are installed."""
 
-ALPHABETIC = re.compile("[\u0020-\u058f\u1e00-\u1fff\u2000-\u2bff]*")  # Latin, Greek, Cyrillic; signs
+ALPHABETIC = re.compile(
+    "[\u0020-\u058f\u1e00-\u1fff\u2000-\u2bff]*"
+)  # Latin, Greek, Cyrillic; signs
 UNIT = 6400  # steps of the grid on which a font of 100 points is set, to the type size
 FIGURE_SPACE, HAIR_SPACE, MISSING = "\u2007", "\u200a", "□"
 
@@ -64,9 +66,11 @@ def _advances(families: tuple[str, ...], bold: bool) -> dict[tuple[str, str], fl
 
 @lru_cache(maxsize=16384)
 def _steps(text: str, families: tuple[str, ...], bold: bool) -> float:
-    """Width in steps of `UNIT`: added up if each letter has been seen before its neighbour, or else measured.
+    """Width in steps of `UNIT`: added up if each letter has been seen before its neighbour, or else
+    measured.
 
-    To set a text costs far more than to add up what is known. Scripts that join their letters are always set.
+    To set a text costs far more than to add up what is known. Scripts that join their letters are
+    always set.
     """
     known, pairs = _advances(families, bold), [*zip(text, [*text[1:], ""], strict=True)]
     if len(text) > 1 and pairs[-1] not in known and all(pair in known for pair in pairs[:-1]):
@@ -143,9 +147,11 @@ def longest_piece(text: str, font: Font, bold: bool = False) -> float:
 
 
 def aligned(cells: Sequence[str], bold: Sequence[bool], font: Font) -> list[str]:
-    """Cells whose parts, separated by tabs, are padded with spaces so that each part ends at the same place.
+    """Cells whose parts, separated by tabs, are padded with spaces so that each part ends at the
+    same place.
 
-    The cells are meant to be set flush right. Padding goes to the nearest hair space, a tenth of the size.
+    The cells are meant to be set flush right. Padding goes to the nearest hair space, a tenth of
+    the size.
     """
     parts = [cell.split("\t") for cell in cells]
     most = max((len(part) for part in parts), default=1)
@@ -159,11 +165,14 @@ def aligned(cells: Sequence[str], bold: Sequence[bool], font: Font) -> list[str]
         for i in range(most)
     ]
     return [
-        " ".join(
-            _padding(widest[i] - text_width(text, font, b), font, b) + text if i else text for i, text in enumerate(p)
-        ).lstrip(" " + FIGURE_SPACE + HAIR_SPACE)
-        if len(p) == most
-        else "".join(p)
+        (
+            " ".join(
+                _padding(widest[i] - text_width(text, font, b), font, b) + text if i else text
+                for i, text in enumerate(p)
+            ).lstrip(" " + FIGURE_SPACE + HAIR_SPACE)
+            if len(p) == most
+            else "".join(p)
+        )
         for p, b in zip(parts, bold, strict=True)
     ]
 
@@ -178,27 +187,34 @@ def _advance(space: str, font: Font, bold: bool) -> float:
     return text_width(f"|{space}|", font, bold) - text_width("||", font, bold)
 
 
-def legible(texts: Iterable[str], families: tuple[str, ...]) -> tuple[tuple[str, ...], dict[int, str]]:
-    """Font families that can draw all of `texts`, and a translation that turns what none can draw into boxes.
+def legible(
+    texts: Iterable[str], families: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[int, str]]:
+    """Font families that can draw all of `texts`, and a translation that turns what none can draw
+    into boxes.
 
     Warns once, naming the characters and a font that has them, if some cannot be drawn.
     """
     letters = {letter for text in texts for letter in text if letter not in "\n\t"}
-    lacking = {letter for letter in letters if ord(letter) > 126 and not _drawable(letter, families)}
+    lacking = {
+        letter for letter in letters if ord(letter) > 126 and not _drawable(letter, families)
+    }
     if not lacking:
         return families, {}
     installed = set(fontManager.get_font_names())
     chosen = list(families)
     for family in FALLBACKS:
-        found = {letter for letter in lacking if family in installed and _drawable(letter, (family,))}
+        found = {
+            letter for letter in lacking if family in installed and _drawable(letter, (family,))
+        }
         if found:
             chosen.append(family)
             lacking -= found
     if lacking:
         shown = "".join(sorted(lacking)[:20])
         warnings.warn(
-            f'no installed font has "{shown}": drawn as {MISSING}, kept in the text alternative; install a '
-            f"font that has them, for Chinese, Japanese or Korean: {FALLBACKS[0]}",
+            f'no installed font has "{shown}": drawn as {MISSING}, kept in the text alternative;'
+            f" install a font that has them, for Chinese, Japanese or Korean: {FALLBACKS[0]}",
             UserWarning,
             stacklevel=4,
         )

@@ -29,7 +29,8 @@ class EvidenceError(ValueError):
     Attributes
     ----------
     violations : DataFrame
-        One row a violation: file, row (line of the file, the header is line 1), study, column, rule, message.
+        One row a violation: file, row (line of the file, the header is line 1), study, column,
+        rule, message.
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
@@ -40,7 +41,10 @@ class EvidenceError(ValueError):
 
 def _line(finding: Finding) -> str:
     study = f' ("{finding.study}")' if finding.study else ""
-    return f"  {finding.file}, row {finding.row}{study}, {finding.column}: {finding.message} [{finding.rule}]"
+    return (
+        f"  {finding.file}, row {finding.row}{study}, {finding.column}: {finding.message}"
+        f" [{finding.rule}]"
+    )
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,17 @@ Choice = str | Iterable[str] | None
 class Evidence:
     """The evidence tables, checked. Made by `load_evidence`; nothing in it can be altered.
 
-    Every table is given as a copy, so that changing what was asked for changes nothing here. In them empty
-    text is ``""``, an unknown number is missing, and lists of ids are text with semicolons.
+    Every table is given as a copy, so that changing what was asked for changes nothing here. In
+    them empty text is ``""``, an unknown number is missing, and lists of ids are text with
+    semicolons.
 
     Attributes
     ----------
     studies, arms, outcomes, comparisons, effects, risk_of_bias, claims, grade, sources, pending : DataFrame
         The tables; `codebook` says what each column means.
     flags : DataFrame
-        What is worth knowing but breaks no rule, such as a printed percentage that no count attains: table,
-        row (line of the file), study, column, rule, message.
+        What is worth knowing but breaks no rule, such as a printed percentage that no count
+        attains: table, row (line of the file), study, column, rule, message.
     data_hash : str
         SHA-256 of the files, so that a result can name the data it came from.
     """
@@ -111,8 +112,9 @@ class Evidence:
     ) -> pd.DataFrame:
         """Comparisons with the counts of both arms: what the effect functions take.
 
-        Without arguments every comparison is given, also those the plan never pools together: time points of
-        the same patients, randomised and not, ketamine against none and against less. Choose before pooling.
+        Without arguments every comparison is given, also those the plan never pools together: time
+        points of the same patients, randomised and not, ketamine against none and against less.
+        Choose before pooling.
 
         Parameters
         ----------
@@ -126,11 +128,11 @@ class Evidence:
         Returns
         -------
         DataFrame
-            One row a comparison, by substance, year and months; without rows where nothing answers. Counts
-            are participants. ``missing_t`` and ``missing_c`` were randomised and are outside ``n_t`` and ``n_c``
-            (``totals="observed"`` for the functions that ask); they are nan where the source does not tell, and
-            ``missing`` is their sum also where only that is known. The evidence level and the origin are those of
-            the weaker arm.
+            One row a comparison, by substance, year and months; without rows where nothing answers.
+            Counts are participants. ``missing_t`` and ``missing_c`` were randomised and are outside
+            ``n_t`` and ``n_c`` (``totals="observed"`` for the functions that ask); they are nan
+            where the source does not tell, and ``missing`` is their sum also where only that is
+            known. The evidence level and the origin are those of the weaker arm.
 
         Raises
         ------
@@ -168,8 +170,9 @@ class Evidence:
     ) -> pd.DataFrame:
         """Effects as their sources report them, for trials whose counts are not known.
 
-        Only what can be analysed: an estimate on the scale of `measure` with an interval or an exact P value.
-        `effects` has the others too. Effects of one trial share patients; `role` tells them apart.
+        Only what can be analysed: an estimate on the scale of `measure` with an interval or an
+        exact P value. `effects` has the others too. Effects of one trial share patients; `role`
+        tells them apart.
 
         Parameters
         ----------
@@ -203,17 +206,22 @@ class Evidence:
         return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
 
     def declared_arms(self) -> pd.DataFrame:
-        """Arms of the trials that have several, with the level of every factor: what `kapmeta.contrasts` takes.
+        """Arms of the trials that have several, with the level of every factor: what
+        `kapmeta.contrasts` takes.
 
         An arm without a dose or without sessions has the levels ``"none"`` and 0.
         """
         arms = self.arms.rename(columns={"study_id": "study", "arm_id": "arm"})
         several = arms.groupby("study")["arm"].transform("size") > 1
-        filled = arms.assign(dose=arms["dose"].replace("", "none").fillna("none"), sessions=arms["sessions"].fillna(0))
+        filled = arms.assign(
+            dose=arms["dose"].replace("", "none").fillna("none"),
+            sessions=arms["sessions"].fillna(0),
+        )
         return filled[several].reset_index(drop=True)
 
     def against(self, study: str, control: str, *, event: str) -> pd.DataFrame:
-        """Every other arm of a trial against one of its arms, with counts, one row each: arms that share a control.
+        """Every other arm of a trial against one of its arms, with counts, one row each: arms that
+        share a control.
 
         Parameters
         ----------
@@ -246,7 +254,9 @@ class Evidence:
         if shared.empty:
             raise ValueError(f'"{study}" has no counts of {event} in an arm "{control}"')
         keys = ["timepoint", "months"]
-        others = rows[rows["arm_id"] != control].merge(shared, on=keys, suffixes=("_t", "_c"), validate="m:1")
+        others = rows[rows["arm_id"] != control].merge(
+            shared, on=keys, suffixes=("_t", "_c"), validate="m:1"
+        )
         label = self.studies.set_index("study_id").loc[study, "label"]
         return pd.DataFrame(
             {
@@ -258,7 +268,10 @@ class Evidence:
                 "event_is_good": others["event_is_good_t"],
                 "treatment": others["arm_id_t"].map(names),
                 "control": names[control],
-                **{name: others[name].astype("int64") for name in ("events_t", "n_t", "events_c", "n_c")},
+                **{
+                    name: others[name].astype("int64")
+                    for name in ("events_t", "n_t", "events_c", "n_c")
+                },
             }
         )
 
@@ -272,7 +285,9 @@ class Evidence:
         known = self._schemas[table].column(column).words or tuple(self._tables[table][column])
         for word in words:
             if word not in known:
-                raise ValueError(f'unknown {name or column} "{word}"; use one of: {", ".join(known)}')
+                raise ValueError(
+                    f'unknown {name or column} "{word}"; use one of: {", ".join(known)}'
+                )
         return frame[frame[column].isin(words)]
 
     def codebook(self) -> pd.DataFrame:
@@ -282,11 +297,17 @@ class Evidence:
             for schema in self._schemas.values()
             for column in schema.columns
         ]
-        return pd.DataFrame(rows, columns=["table", "column", "type", "unit", "meaning", "constraints"])
+        return pd.DataFrame(
+            rows, columns=["table", "column", "type", "unit", "meaning", "constraints"]
+        )
 
     def __repr__(self) -> str:
-        sizes = [f"{len(self._tables[name])} {name}" for name in ("studies", "comparisons", "sources")]
-        return f"Evidence({', '.join(sizes)}, {len(self._flags)} flags, sha256 {self.data_hash[:8]})"
+        sizes = [
+            f"{len(self._tables[name])} {name}" for name in ("studies", "comparisons", "sources")
+        ]
+        return (
+            f"Evidence({', '.join(sizes)}, {len(self._flags)} flags, sha256 {self.data_hash[:8]})"
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -311,7 +332,8 @@ def _folder(path: str | os.PathLike[str] | None) -> Traversable:
     folder: Traversable = _own_folder() if path is None else Path(path)
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(
-            f'no evidence tables in "{folder}": {DESCRIPTION} is not there; give the folder that holds it'
+            f'no evidence tables in "{folder}": {DESCRIPTION} is not there; give the folder that'
+            " holds it"
         )
     return folder
 
@@ -338,8 +360,8 @@ def _hash(contents: Mapping[str, bytes]) -> str:
 def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
     """Read the evidence tables and check them against their description.
 
-    The tables come with the package. Give `path` for tables of your own in the same form; for trials in a
-    DataFrame of your own nothing need be loaded, the effect functions take it as it is.
+    The tables come with the package. Give `path` for tables of your own in the same form; for
+    trials in a DataFrame of your own nothing need be loaded, the effect functions take it as it is.
 
     Parameters
     ----------
@@ -354,8 +376,8 @@ def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
     Raises
     ------
     EvidenceError
-        If anything breaks the description or a rule across columns; all violations are listed at once, each
-        with file, row (line of the file, the header is line 1), study, column and rule.
+        If anything breaks the description or a rule across columns; all violations are listed at
+        once, each with file, row (line of the file, the header is line 1), study, column and rule.
     FileNotFoundError
         If the folder holds no ``datapackage.json``.
 

@@ -8,7 +8,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from kapmeta.certainty.grading import GRADE_LEVELS
-from kapmeta.core.certainty.risk_of_bias import DOMAINS, NO_INFORMATION, ROB2, ROBINS_I, ROBINS_I_DOMAINS
+from kapmeta.core.certainty.risk_of_bias import (
+    DOMAINS,
+    NO_INFORMATION,
+    ROB2,
+    ROBINS_I,
+    ROBINS_I_DOMAINS,
+)
 from kapmeta.core.effects.printed_counts import candidate_counts, last_place
 from kapmeta.review.evidence.description import Finding, Schema
 from kapmeta.review.evidence.tables import Row, Rows
@@ -43,8 +49,11 @@ def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
             if near
             else "a contradiction: correct it, or say in percent_note why it stands"
         )
-        # a flag, not a violation: the sources do contradict themselves, and a reader must be able to see what moves
-        yield Remark("outcomes", row, "percent_printed", f"{_misfit(text, events, n)}; {note or wrong}", True)
+        # a flag, not a violation: the sources do contradict themselves, and a reader must be able
+        # to see what moves
+        yield Remark(
+            "outcomes", row, "percent_printed", f"{_misfit(text, events, n)}; {note or wrong}", True
+        )
 
 
 def _fitting(percent: str, n: int) -> range:
@@ -69,7 +78,9 @@ def _events_within_n(tables: Rows) -> Iterator[Remark]:
 def _events_or_mean(tables: Rows) -> Iterator[Remark]:
     for row in tables["outcomes"]:
         if bool(row.text["events"]) == bool(row.text["mean"]):
-            yield Remark("outcomes", row, "events", "a row has events or a mean; fill in one of the two")
+            yield Remark(
+                "outcomes", row, "events", "a row has events or a mean; fill in one of the two"
+            )
 
 
 def _flow_adds_up(tables: Rows) -> Iterator[Remark]:
@@ -79,10 +90,18 @@ def _flow_adds_up(tables: Rows) -> Iterator[Remark]:
             randomised, missing, n = row["n_randomised"], row["n_missing"], row[column]
             for part, count in (("n_treated", row["n_treated"]), (column, n)):
                 if None not in (count, randomised) and count > randomised:
-                    message = f"more than were randomised: {part} = {count} > n_randomised = {randomised}"
+                    message = (
+                        f"more than were randomised: {part} = {count} > n_randomised = {randomised}"
+                    )
                     yield Remark(table, row, part, message)
-            if None not in (randomised, missing, n) and n + missing != randomised and n <= randomised:
-                message = f"{column} + n_missing = {n} + {missing} is not n_randomised = {randomised}"
+            if (
+                None not in (randomised, missing, n)
+                and n + missing != randomised
+                and n <= randomised
+            ):
+                message = (
+                    f"{column} + n_missing = {n} + {missing} is not n_randomised = {randomised}"
+                )
                 yield Remark(table, row, "n_missing", message)
 
 
@@ -104,7 +123,10 @@ def _interval_holds_estimate(tables: Rows) -> Iterator[Remark]:
             yield Remark("effects", row, "estimate", message)
         for column, value in (("low", low), ("estimate", estimate), ("high", high)):
             if row["measure"] in ("RR", "OR", "HR", "ROM") and value is not None and value <= 0:
-                message = f"{column} = {value:g}, but {row['measure']} is above 0; give it as reported, not logged"
+                message = (
+                    f"{column} = {value:g}, but {row['measure']} is above 0; give it as reported,"
+                    " not logged"
+                )
                 yield Remark("effects", row, column, message)
 
 
@@ -113,7 +135,9 @@ def _pairs_are_whole(tables: Rows) -> Iterator[Remark]:
         for one, other in (("low", "high"), ("estimate", "measure"), ("p_value", "p_relation")):
             if (row.text[one] == "") != (row.text[other] == ""):
                 absent = other if row.text[one] else one
-                yield Remark("effects", row, absent, f"{one} and {other} go together; {absent} is empty")
+                yield Remark(
+                    "effects", row, absent, f"{one} and {other} go together; {absent} is empty"
+                )
 
 
 def _arms_of_the_study(tables: Rows) -> Iterator[Remark]:
@@ -122,7 +146,9 @@ def _arms_of_the_study(tables: Rows) -> Iterator[Remark]:
         for column in ("treatment_arms", "control_arms"):
             for arm in row[column] or ():
                 if (row.study, arm) not in known:
-                    yield Remark("effects", row, column, f'arm "{arm}" of "{row.study}" is not in arms.csv')
+                    yield Remark(
+                        "effects", row, column, f'arm "{arm}" of "{row.study}" is not in arms.csv'
+                    )
 
 
 Sides = dict[str, Row | None]
@@ -147,7 +173,10 @@ def _comparison_has_counts(tables: Rows) -> Iterator[Remark]:
             counted = outcome is not None and outcome.text["events"] != ""
             if not counted and (row.study, row.text[side]) in arms:
                 what = f'"{row.text["event"]}" at "{row.text["timepoint"]}"'
-                message = f'outcomes.csv has no counts of {what} for arm "{row.text[side]}"; add them there'
+                message = (
+                    f'outcomes.csv has no counts of {what} for arm "{row.text[side]}"; add them'
+                    " there"
+                )
                 yield Remark("comparisons", row, side, message)
 
 
@@ -155,7 +184,9 @@ def _arms_can_be_compared(tables: Rows) -> Iterator[Remark]:
     for row, sides in _sides(tables):
         treatment, control = sides.values()
         if row.text["treatment_arm"] == row.text["control_arm"]:
-            yield Remark("comparisons", row, "control_arm", "an arm is compared with itself; name two arms")
+            yield Remark(
+                "comparisons", row, "control_arm", "an arm is compared with itself; name two arms"
+            )
         for column in ("months", "event_is_good"):
             if treatment and control and treatment[column] != control[column]:
                 values = f"{treatment.text[column]} and {control.text[column]}"
@@ -169,13 +200,19 @@ def _window_fits_months(tables: Rows) -> Iterator[Remark]:
         if outcome is not None and row.text["window"] != _window(outcome["months"]):
             at = f"{outcome.text['months'] or 'an unknown number of'} months"
             right = f'"{_window(outcome["months"])}"'
-            message = f'window = "{row.text["window"]}", but the outcome is at {at}: it must be {right}'
+            message = (
+                f'window = "{row.text["window"]}", but the outcome is at {at}: it must be {right}'
+            )
             yield Remark("comparisons", row, "window", message)
 
 
 def _window(months: float | None) -> str:
     """The window of the plan that holds `months`; empty where none does."""
-    held = [name for name, (low, high) in WINDOWS.items() if months is not None and low <= months <= high]
+    held = [
+        name
+        for name, (low, high) in WINDOWS.items()
+        if months is not None and low <= months <= high
+    ]
     return held[0] if held else ""
 
 
@@ -185,7 +222,9 @@ def _randomised_as_in_study(tables: Rows) -> Iterator[Remark]:
         for row in tables[table]:
             if row["randomised"] and randomised.get(row.study, "yes") != "yes":
                 word = randomised[row.study] or "empty"
-                yield Remark(table, row, "randomised", f"true here, but randomised is {word} in studies.csv")
+                yield Remark(
+                    table, row, "randomised", f"true here, but randomised is {word} in studies.csv"
+                )
 
 
 def _counted_once(tables: Rows) -> Iterator[Remark]:
@@ -197,8 +236,9 @@ def _counted_once(tables: Rows) -> Iterator[Remark]:
     for first, *others in seen.values():
         for row in others:
             message = (
-                f'the same patients are already counted in row {first.line} (role "{first["role"]}"); '
-                "give this row the role alternative_time, separate or not_pooled"
+                f"the same patients are already counted in row {first.line} (role"
+                f' "{first["role"]}"); give this row the role alternative_time, separate or'
+                " not_pooled"
             )
             yield Remark("comparisons", row, "role", message)
 
@@ -207,7 +247,10 @@ def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
     for row in tables["grade"]:
         takes = GRADE_LEVELS.get(row.text["judgement"])
         if takes is not None and row["levels_down"] != takes:
-            message = f'levels_down = {row["levels_down"]}, but judgement = "{row["judgement"]}" takes {takes}'
+            message = (
+                f'levels_down = {row["levels_down"]}, but judgement = "{row["judgement"]}" takes'
+                f" {takes}"
+            )
             yield Remark("grade", row, "levels_down", message)
 
 
@@ -219,11 +262,17 @@ def _judgement_of_the_tool(tables: Rows) -> Iterator[Remark]:
         domains, words = TOOLS[row.text["tool"]]
         for column, known in (("domain", (*domains, "overall")), ("judgement", words)):
             if row[column] not in known:
-                message = f'{column} = "{row[column]}" is not one of {row["tool"]}; use one of: {", ".join(known)}'
+                message = (
+                    f'{column} = "{row[column]}" is not one of {row["tool"]}; use one of:'
+                    f" {', '.join(known)}"
+                )
                 yield Remark("risk_of_bias", row, column, message)
         if row["tool"] == "ROBINS-I" and not row["reason"]:
             yield Remark(
-                "risk_of_bias", row, "reason", "reason is empty: a judgement by ROBINS-I cannot stand without one"
+                "risk_of_bias",
+                row,
+                "reason",
+                "reason is empty: a judgement by ROBINS-I cannot stand without one",
             )
 
 

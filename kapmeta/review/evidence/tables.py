@@ -1,6 +1,8 @@
-"""CSV tables against their description: every cell, key and reference is checked, every fault is gathered.
+"""CSV tables against their description: every cell, key and reference is checked, every fault is
+gathered.
 
-Nothing here knows what a trial is; rules that look across columns are in `kapmeta.review.evidence.rules`.
+Nothing here knows what a trial is; rules that look across columns are in
+`kapmeta.review.evidence.rules`.
 """
 
 from __future__ import annotations
@@ -40,13 +42,17 @@ Rows = dict[str, list[Row]]
 
 def _whole_number(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise ValueError("is not a whole number; leave the cell empty where the number is not known")
+        raise ValueError(
+            "is not a whole number; leave the cell empty where the number is not known"
+        )
     return int(text)
 
 
 def _number(text: str) -> float:
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
-        raise ValueError("is not a number; write digits and a decimal point, or leave the cell empty")
+        raise ValueError(
+            "is not a number; write digits and a decimal point, or leave the cell empty"
+        )
     return float(text)
 
 
@@ -59,7 +65,9 @@ def _boolean(text: str) -> bool:
 def _items(text: str) -> tuple[str, ...]:
     items = tuple(text.split(";"))
     if not all(items) or len(set(items)) < len(items):
-        raise ValueError("has an empty or repeated item; put one semicolon between items, none at the ends")
+        raise ValueError(
+            "has an empty or repeated item; put one semicolon between items, none at the ends"
+        )
     return items
 
 
@@ -99,9 +107,15 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
         yield "maximum", f"{name} = {text} is above {column.maximum:g}"
     if column.words and value not in column.words:
         words = f"use one of: {', '.join(column.words)}"
-        yield "enum", f'{name} = "{text}" is not a known word; {words}{_suggestion(text, column.words)}'
+        yield (
+            "enum",
+            f'{name} = "{text}" is not a known word; {words}{_suggestion(text, column.words)}',
+        )
     if column.pattern and not re.fullmatch(column.pattern, text):
-        yield "pattern", f'{name} = "{text}" does not have the form {column.pattern}: {column.meaning}'
+        yield (
+            "pattern",
+            f'{name} = "{text}" does not have the form {column.pattern}: {column.meaning}',
+        )
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -196,8 +210,13 @@ def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Itera
             known = {tuple(other.text[name] for name in target) for other in tables[table]}
             if values not in known:
                 wrong.add(fields[-1])
-                near = _suggestion(values[-1], (last for *head, last in known if head == list(values[:-1])))
-                message = f"{_shown(fields, values)} is not in {table}.csv; add it or correct it here{near}"
+                near = _suggestion(
+                    values[-1], (last for *head, last in known if head == list(values[:-1]))
+                )
+                message = (
+                    f"{_shown(fields, values)} is not in {table}.csv; add it or correct it"
+                    f" here{near}"
+                )
                 yield Finding(schema.file, row.line, row.study, fields[-1], "foreign key", message)
 
 
@@ -212,10 +231,14 @@ def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[F
             for item in row[column.name] or ():
                 if item not in known:
                     message = f'"{item}" is not in {table}.csv; add it or correct it here'
-                    yield Finding(schema.file, row.line, row.study, column.name, "foreign key", message)
+                    yield Finding(
+                        schema.file, row.line, row.study, column.name, "foreign key", message
+                    )
 
 
-def read_tables(described: Mapping[str, Schema], files: Mapping[str, bytes]) -> tuple[Rows, list[Finding]]:
+def read_tables(
+    described: Mapping[str, Schema], files: Mapping[str, bytes]
+) -> tuple[Rows, list[Finding]]:
     """Every table that can be read, and every fault of cells, keys and references."""
     tables: Rows = {}
     findings: list[Finding] = []
@@ -233,7 +256,11 @@ def read_tables(described: Mapping[str, Schema], files: Mapping[str, bytes]) -> 
 
 def frame(schema: Schema, rows: Sequence[Row]) -> pd.DataFrame:
     """Sound rows as a DataFrame: empty text stays "", an empty number is missing, lists stay as written."""
-    dtypes = {"integer": ("Int64", "int64"), "number": ("float64", "float64"), "boolean": ("boolean", "bool")}
+    dtypes = {
+        "integer": ("Int64", "int64"),
+        "number": ("float64", "float64"),
+        "boolean": ("boolean", "bool"),
+    }
     data = {}
     for column in schema.columns:
         if column.type in dtypes:

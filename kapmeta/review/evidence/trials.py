@@ -103,7 +103,9 @@ def _arm(outcomes: pd.DataFrame, arm: str, suffix: str, shared: Sequence[str] = 
     """Outcomes as one side of a comparison: `arm` names the arm, the counts carry `suffix`."""
     keys = ["study_id", "event", "timepoint"]
     side = outcomes[[*keys, "arm_id", *shared, *_COUNTS]]
-    return side.rename(columns={"arm_id": arm, **{old: new + suffix for old, new in _COUNTS.items()}})
+    return side.rename(
+        columns={"arm_id": arm, **{old: new + suffix for old, new in _COUNTS.items()}}
+    )
 
 
 def _weaker(frame: pd.DataFrame, name: str, words: Sequence[str]) -> list[str]:
@@ -135,19 +137,25 @@ def _plain(series: pd.Series) -> pd.Series:
 def _ordered(frame: pd.DataFrame, described: Schemas, columns: Sequence[str]) -> pd.DataFrame:
     """Rows by substance (in the order of the plan), year and months; `columns` only."""
     rank = {word: i for i, word in enumerate(described["studies"].column("substance").words)}
-    ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(["rank", "year", "months"], kind="stable")
+    ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(
+        ["rank", "year", "months"], kind="stable"
+    )
     return ranked.reset_index(drop=True)[list(columns)].apply(_plain)
 
 
 def _with_study(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    named = frame.merge(studies[["study_id", "label", "year", "substance"]], on="study_id", validate="m:1")
+    named = frame.merge(
+        studies[["study_id", "label", "year", "substance"]], on="study_id", validate="m:1"
+    )
     return named.assign(study=named["study_id"])
 
 
 def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
     """People missing from both arms: by arm, else those of a study in which nobody else was analysed."""
     counted = studies.set_index("study_id")[["n_analysed", "n_missing"]].reindex(frame["study_id"])
-    alone = counted["n_analysed"].to_numpy("float64", na_value=np.nan) == frame["n_t"] + frame["n_c"]
+    alone = (
+        counted["n_analysed"].to_numpy("float64", na_value=np.nan) == frame["n_t"] + frame["n_c"]
+    )
     whole = pd.Series(counted["n_missing"].array, index=frame.index)
     return (frame["missing_t"] + frame["missing_c"]).fillna(whole.where(alone))
 
@@ -155,7 +163,9 @@ def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
 def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
     """Every comparison with the counts of its two arms, one row each; the columns are `COLUMNS`."""
     outcomes = tables["outcomes"]
-    words = {name: described["outcomes"].column(name).words for name in ("evidence_level", "origin")}
+    words = {
+        name: described["outcomes"].column(name).words for name in ("evidence_level", "origin")
+    }
     treatment = _arm(outcomes, "treatment_arm", "_t", ("months", "outcome", "event_is_good"))
     control = _arm(outcomes, "control_arm", "_c")
     keys = ["study_id", "event", "timepoint"]
@@ -180,15 +190,21 @@ def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
     """Reported effects that can be analysed: an estimate on a known scale with an interval or exact P."""
     effects = tables["effects"]
     certain = effects["low"].notna() | (effects["p_relation"] == "=")
-    usable = _with_study(effects[effects["measure"].isin(POOLED_MEASURES) & certain], tables["studies"])
+    usable = _with_study(
+        effects[effects["measure"].isin(POOLED_MEASURES) & certain], tables["studies"]
+    )
     risk = _overall_risk(tables["risk_of_bias"], usable.assign(timepoint="all"))
     people = _randomised_in(usable, tables["arms"])
-    return _ordered(usable.assign(risk_of_bias=risk, participants=people), described, REPORTED_COLUMNS)
+    return _ordered(
+        usable.assign(risk_of_bias=risk, participants=people), described, REPORTED_COLUMNS
+    )
 
 
 def _randomised_in(effects: pd.DataFrame, arms: pd.DataFrame) -> list[float]:
     """People randomised to the arms of each effect; nan where the number of an arm, or the arms, are not known."""
     known = arms.set_index(["study_id", "arm_id"])["n_randomised"].astype("float64")
-    lists = zip(effects["study_id"], effects["treatment_arms"], effects["control_arms"], strict=True)
+    lists = zip(
+        effects["study_id"], effects["treatment_arms"], effects["control_arms"], strict=True
+    )
     keys = [[(study, arm) for arm in f"{one};{other}".split(";")] for study, one, other in lists]
     return [float(known.reindex(pd.MultiIndex.from_tuples(key)).sum(skipna=False)) for key in keys]

@@ -1,7 +1,8 @@
-"""The reader's page: everything the evidence says, with its limits, in one static file without network or tracking.
+"""The reader's page: everything the evidence says, with its limits, in one static file without
+network or tracking.
 
-`write` makes ``index.html``. Its numbers come from the library's results; each table on it has the name of the file in
-``results/`` that holds the same numbers.
+`write` makes ``index.html``. Its numbers come from the library's results; each table on it has the
+name of the file in ``results/`` that holds the same numbers.
 """
 
 from __future__ import annotations

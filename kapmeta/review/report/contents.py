@@ -128,7 +128,11 @@ def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substa
             name,
             plan,
             tuple(
-                _answer(evidence, question, {str(name): value for name, value in judged.loc[question].items()})
+                _answer(
+                    evidence,
+                    question,
+                    {str(name): value for name, value in judged.loc[question].items()},
+                )
                 for question, asked in QUESTIONS.items()
                 if asked.substance == name
             ),
@@ -151,7 +155,9 @@ def _risk_of_bias(evidence: Evidence) -> str:
     """The traffic light of the studies that were judged domain by domain."""
     table = evidence.risk_of_bias
     judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
-    return inline_risk_of_bias(judged, dict(zip(evidence.studies["study_id"], evidence.studies["label"], strict=True)))
+    return inline_risk_of_bias(
+        judged, dict(zip(evidence.studies["study_id"], evidence.studies["label"], strict=True))
+    )
 
 
 def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
@@ -168,9 +174,11 @@ def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Ans
         headline=_headline(pooled, effect, withheld),
         people="" if withheld or not randomised(pooled) else _people(judged, pooled),
         levels=wording.joined(EVIDENCE[level] for level in dict.fromkeys(levels)),
-        not_averaged="No effect is shown: its counts are not confirmed."
-        if withheld
-        else NOT_AVERAGED.get(pooled.k, ""),
+        not_averaged=(
+            "No effect is shown: its counts are not confirmed."
+            if withheld
+            else NOT_AVERAGED.get(pooled.k, "")
+        ),
         refused=tuple(found.refused),
         disagreements=() if withheld else tuple(found.disagreements),
         may=told.may,
@@ -186,14 +194,19 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
     """The effect that may be headlined, with how it came about, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
-    estimate, low, high = (float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high))
+    estimate, low, high = (
+        float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)
+    )
     kind = "credible" if isinstance(effect, Posterior) else "confidence"
     how = {1: "One trial", 2: "Two trials, Bayesian"}.get(pooled.k, f"{pooled.k} trials pooled")
     if not randomised(pooled):
         how = f"Nothing can be headlined as an effect of ketamine: not randomised. {how}"
     level = f"{wording.percent(effect.method.level)} {kind} interval"
     if not math.isfinite(estimate):
-        return f"{how}: {effect.scale.name} above {wording.number(low)}, the lower limit of its {level}; no upper limit"
+        return (
+            f"{how}: {effect.scale.name} above {wording.number(low)}, the lower limit of its"
+            f" {level}; no upper limit"
+        )
     numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled)}".rstrip()
     return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
@@ -203,11 +216,14 @@ def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
     if not judged["control"] > 0:
         return ""
     effects = pooled.effects
-    middle, low, high = (f"{1000 * judged[name]:.0f}" for name in ("treatment", "treatment_low", "treatment_high"))
+    middle, low, high = (
+        f"{1000 * judged[name]:.0f}" for name in ("treatment", "treatment_low", "treatment_high")
+    )
     cut = ", cut there" if judged["capped"] else ""
     return (
-        f"If this held for 1,000 other people, of whom {1000 * judged['control']:.0f} would be abstinent with "
-        f"{effects.control}, then {middle} would be with {effects.treatment} (interval {low} to {high}{cut})."
+        f"If this held for 1,000 other people, of whom {1000 * judged['control']:.0f} would be"
+        f" abstinent with {effects.control}, then {middle} would be with {effects.treatment}"
+        f" (interval {low} to {high}{cut})."
     )
 
 
@@ -217,15 +233,20 @@ def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
         return effect
     if pooled.k == 2:
         common = pool(pooled.effects, model="common", mixed=True)
-        return replace(common, notes=("common effect: if there were no heterogeneity", *common.notes))
+        return replace(
+            common, notes=("common effect: if there were no heterogeneity", *common.notes)
+        )
     return pooled
 
 
 def _methods(findings: SummaryOfFindings) -> tuple[str, ...]:
     return (
-        "Comparisons are pooled only with comparisons of the same kind: ketamine against control, numbers of sessions "
-        "and doses apart; randomised and other evidence apart; each trial once. What is shown depends on the number of "
-        "trials: one is shown as it is, two with a Bayesian interval, three or more pooled by REML with the hybrid "
-        "Hartung-Knapp interval.",
+        (
+            "Comparisons are pooled only with comparisons of the same kind: ketamine against"
+            " control, numbers of sessions and doses apart; randomised and other evidence apart;"
+            " each trial once. What is shown depends on the number of trials: one is shown as it"
+            " is, two with a Bayesian interval, three or more pooled by REML with the hybrid"
+            " Hartung-Knapp interval."
+        ),
         findings.methods_text(),
     )

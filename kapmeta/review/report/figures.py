@@ -53,5 +53,7 @@ def inline_svg(text: str, name: str) -> str:
         labels = " ".join(f"{name}.{label}" for label in spoken[1].split())
         svg = svg.replace(spoken[0], f'aria-labelledby="{labels}"')
     box = re.search(r'viewBox="\S+ \S+ (\S+) ', svg)
-    wide = f' style="--wide: {REM * float(box[1]):.1f}rem"' if box else ""  # all figures with type of one size
+    wide = (
+        f' style="--wide: {REM * float(box[1]):.1f}rem"' if box else ""
+    )  # all figures with type of one size
     return re.sub(r"<svg\b", f'<svg id="{name}-figure"{wide}', svg, count=1)

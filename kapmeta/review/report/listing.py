@@ -23,15 +23,31 @@ _DATA: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
         "data-studies",
         "studies",
         "Studies, pooled or not",
-        {"label": "Study", "year": "Year", "substance": "Substance", "status": "Status", "randomised": "Randomised"}
-        | {"comparator": "Comparator", "abstinence_counts": "Abstinence counts", "citation": "Reference"}
+        {
+            "label": "Study",
+            "year": "Year",
+            "substance": "Substance",
+            "status": "Status",
+            "randomised": "Randomised",
+        }
+        | {
+            "comparator": "Comparator",
+            "abstinence_counts": "Abstinence counts",
+            "citation": "Reference",
+        }
         | {"source_ids": "Sources"},
     ),
     (
         "data-outcomes",
         "outcomes",
         "Outcomes by arm",
-        {"outcome_id": "Row", "study_id": "Study", "arm_id": "Arm", "outcome": "Outcome", "months": "Months"}
+        {
+            "outcome_id": "Row",
+            "study_id": "Study",
+            "arm_id": "Arm",
+            "outcome": "Outcome",
+            "months": "Months",
+        }
         | {"events": "Events", "n": "of", "evidence_level": "Evidence level", "locator": "Where"}
         | {"source_ids": "Sources"},
     ),
@@ -39,21 +55,41 @@ _DATA: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
         "data-effects",
         "effects",
         "Effects as their sources report them",
-        {"effect_id": "Row", "study_id": "Study", "outcome": "Outcome", "measure": "Measure", **_NUMBERS}
+        {
+            "effect_id": "Row",
+            "study_id": "Study",
+            "outcome": "Outcome",
+            "measure": "Measure",
+            **_NUMBERS,
+        }
         | {"unit": "Unit", "role": "Role", "locator": "Where", "source_ids": "Sources"},
     ),
     (
         "data-risk-of-bias",
         "risk_of_bias",
-        "Risk of bias, provisional, from partial texts; where the reason is empty none was written down",
-        {"study_id": "Study", "domain": "Domain", "timepoint": "Time", "tool": "Tool", "judgement": "Judgement"}
+        (
+            "Risk of bias, provisional, from partial texts; where the reason is empty none was"
+            " written down"
+        ),
+        {
+            "study_id": "Study",
+            "domain": "Domain",
+            "timepoint": "Time",
+            "tool": "Tool",
+            "judgement": "Judgement",
+        }
         | {"reason": "Reason", "source_ids": "Sources"},
     ),
     (
         "data-grade",
         "grade",
         "Certainty, domain by domain, as entered",
-        {"question": "Question", "domain": "Domain", "judgement": "Judgement", "levels_down": "Levels down"}
+        {
+            "question": "Question",
+            "domain": "Domain",
+            "judgement": "Judgement",
+            "levels_down": "Levels down",
+        }
         | {"reason": "Reason", "status": "Status", "source_ids": "Sources"},
     ),
     (
@@ -67,7 +103,12 @@ _DATA: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
         "data-sources",
         "sources",
         "Sources that were read, with what of them was seen",
-        {"source_id": "Source", "citation": "Document", "kind": "Kind", "what_was_seen": "What was seen"}
+        {
+            "source_id": "Source",
+            "citation": "Document",
+            "kind": "Kind",
+            "what_was_seen": "What was seen",
+        }
         | {"url": "Address"},
     ),
 )
@@ -75,8 +116,18 @@ _DATA: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
 
 def page_tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit) -> list[Table]:
     """Tables of the page; those that a notebook saves have the name of their file in ``results/``."""
-    data = [Table(name, getattr(evidence, part), caption, heads, _cell) for name, part, caption, heads in _DATA]
-    return [_trials(evidence), _harms(evidence), _findings(findings), _sensitivity(evidence), *_claims(audit), *data]
+    data = [
+        Table(name, getattr(evidence, part), caption, heads, _cell)
+        for name, part, caption, heads in _DATA
+    ]
+    return [
+        _trials(evidence),
+        _harms(evidence),
+        _findings(findings),
+        _sensitivity(evidence),
+        *_claims(audit),
+        *data,
+    ]
 
 
 def _trials(evidence: Evidence) -> Table:
@@ -87,7 +138,14 @@ def _trials(evidence: Evidence) -> Table:
         "report-trials",
         trials_table(evidence),
         "Comparisons with counts of people who were abstinent",
-        {"label": "Trial", "substance": "Substance", "months": "Months", **arms, **others, "randomised": "Randomised"}
+        {
+            "label": "Trial",
+            "substance": "Substance",
+            "months": "Months",
+            **arms,
+            **others,
+            "randomised": "Randomised",
+        }
         | judged,
         _cell,
     )
@@ -99,7 +157,12 @@ def _harms(evidence: Evidence) -> Table:
         "harms",
         studies[studies["adverse_events"] != ""],
         "What was read about harms, study by study",
-        {"label": "Study", "substance": "Substance", "n_randomised": "Randomised", "adverse_events": "Harms, as read"}
+        {
+            "label": "Study",
+            "substance": "Substance",
+            "n_randomised": "Randomised",
+            "adverse_events": "Harms, as read",
+        }
         | {"source_ids": "Sources"},
         _cell,
     )
@@ -110,9 +173,26 @@ def _findings(findings: SummaryOfFindings) -> Table:
         "summary-of-findings",
         findings.table,
         "Summary of findings: risks as proportions, exactly as in the results file",
-        {"title": "Question", "trials": "Trials", "k": "k", "participants": "People", "measure": "Measure", **_NUMBERS}
-        | {"interval": "Interval", "baseline": "Baseline", "control": "Control risk", "treatment": "Ketamine-arm risk"}
-        | {"treatment_low": "Low", "treatment_high": "High", "nnt": "Number needed", "certainty": "Certainty"},
+        {
+            "title": "Question",
+            "trials": "Trials",
+            "k": "k",
+            "participants": "People",
+            "measure": "Measure",
+            **_NUMBERS,
+        }
+        | {
+            "interval": "Interval",
+            "baseline": "Baseline",
+            "control": "Control risk",
+            "treatment": "Ketamine-arm risk",
+        }
+        | {
+            "treatment_low": "Low",
+            "treatment_high": "High",
+            "nnt": "Number needed",
+            "certainty": "Certainty",
+        },
     )
 
 
@@ -121,7 +201,14 @@ def _sensitivity(evidence: Evidence) -> Table:
         "report-sensitivity",
         sensitivity_table(evidence),
         "Every question under every analysis of the plan",
-        {"title": "Question", "role": "Role", "analysis": "Analysis", "measure": "Measure", "k": "k", **_NUMBERS}
+        {
+            "title": "Question",
+            "role": "Role",
+            "analysis": "Analysis",
+            "measure": "Measure",
+            "k": "k",
+            **_NUMBERS,
+        }
         | {"conclusion": "Says"},
     )
 
@@ -137,7 +224,12 @@ def _claims(audit: ClaimsAudit) -> list[Table]:
             audit.table.assign(why=reasons),
             "Claims of these documents, held against the evidence",
             {"claim_id": "No.", "claim": "Claim, in our words", "verdict": "Verdict", "why": "Why"}
-            | {"stated": "Stated", "recomputed": "Recomputed", "document": "Document", "source_ids": "Sources"},
+            | {
+                "stated": "Stated",
+                "recomputed": "Recomputed",
+                "document": "Document",
+                "source_ids": "Sources",
+            },
             _cell,
             filters="verdict",
         ),
@@ -165,12 +257,18 @@ def _cell(column: str, text: str) -> str:
         return f'<a href="{escaped}" rel="noreferrer">{escaped}</a>'
     if column == "verdict":
         return f'<span class="verdict {text}">{escaped.replace("_", " ")}</span>'
-    words = {"evidence_level": EVIDENCE, "role": ROLES, "kind": {"seed": "audited document"}}.get(column, {})
+    words = {"evidence_level": EVIDENCE, "role": ROLES, "kind": {"seed": "audited document"}}.get(
+        column, {}
+    )
     return html.escape(words[text]) if text in words else _plain(column, escaped)
 
 
 def _plain(column: str, text: str) -> str:
     """Codes without their underscores; identifiers stay as they are."""
     return (
-        text if column.endswith("_id") else text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text
+        text
+        if column.endswith("_id")
+        else text.replace("_", " ")
+        if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)
+        else text
     )

@@ -17,7 +17,12 @@ from kapmeta.review.report.tables import differing, read_results
 __all__ = ["render", "require_same", "write"]
 
 
-def write(evidence: Evidence, folder: str | os.PathLike[str], *, results: str | os.PathLike[str] | None = None) -> Path:
+def write(
+    evidence: Evidence,
+    folder: str | os.PathLike[str],
+    *,
+    results: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write ``index.html`` for readers: one static file that needs no network.
 
     The same evidence and the same versions give the same bytes; no date is written.
@@ -29,7 +34,8 @@ def write(evidence: Evidence, folder: str | os.PathLike[str], *, results: str | 
     folder : str or path-like
         Where to write; it is made if need be.
     results : str or path-like, optional
-        The folder of saved tables. Each table of the page is compared with the saved one of its name, if there is one.
+        The folder of saved tables. Each table of the page is compared with the saved one of its
+        name, if there is one.
 
     Returns
     -------
@@ -58,7 +64,9 @@ def require_same(contents: Contents, results: Path) -> None:
         if saved is not None:
             found += list(differing(table, saved))
     if found:
-        raise ValueError("the page and the results differ; run the notebooks again\n  " + "\n  ".join(found))
+        raise ValueError(
+            "the page and the results differ; run the notebooks again\n  " + "\n  ".join(found)
+        )
 
 
 def render(contents: Contents) -> str:

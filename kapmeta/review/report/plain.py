@@ -54,7 +54,9 @@ class Known:
 def known_of(evidence: Evidence, question: str, certainty: str) -> Known:
     """What is known of a registered question."""
     pooled = registered(evidence, question)
-    return Known(QUESTIONS[question].substance, pooled, headline_effect(pooled), certainty, tertiary(pooled))
+    return Known(
+        QUESTIONS[question].substance, pooled, headline_effect(pooled), certainty, tertiary(pooled)
+    )
 
 
 def in_short(evidence: Evidence) -> tuple[str, str]:
@@ -83,7 +85,9 @@ def in_short(evidence: Evidence) -> tuple[str, str]:
     return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
 
 
-def short_answer(known: Iterable[Known], people: dict[str, int], substances: Iterable[str]) -> tuple[str, str]:
+def short_answer(
+    known: Iterable[Known], people: dict[str, int], substances: Iterable[str]
+) -> tuple[str, str]:
     """The answer in a few words, and what it rests on.
 
     `people` is the number randomised of each trial by its label.
@@ -92,7 +96,10 @@ def short_answer(known: Iterable[Known], people: dict[str, int], substances: Ite
     if not counting:
         return (
             "It is not known.",
-            "No randomised trial that compares ketamine with another treatment has a usable result.",
+            (
+                "No randomised trial that compares ketamine with another treatment has a usable"
+                " result."
+            ),
         )
     trials = {label: one.substance for one in counting for label in one.trials}
     total = sum(people[label] for label in trials)
@@ -100,12 +107,20 @@ def short_answer(known: Iterable[Known], people: dict[str, int], substances: Ite
     some = wording.joined(f"{count} for {name}" for name, count in by_substance if count)
     none = wording.joined(name for name, count in by_substance if not count)
     best = max((one.certainty for one in counting), key=CERTAINTY.index)
-    lead = "It is not known." if CERTAINTY.index(best) < 2 else "It is beginning to be known, for some substances."
-    return lead, (
-        f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment without it and gave a "
-        f"result that can be used: {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} "
-        f"The certainty is {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether ketamine "
-        "would help a given person."
+    lead = (
+        "It is not known."
+        if CERTAINTY.index(best) < 2
+        else "It is beginning to be known, for some substances."
+    )
+    return (
+        lead,
+        (
+            f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment"
+            " without it and gave a result that can be used:"
+            f" {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} The certainty is"
+            f" {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether"
+            " ketamine would help a given person."
+        ),
     )
 
 
@@ -121,7 +136,11 @@ def _leaning(known: list[Known]) -> str:
     favourable = [one.favourable for one in known]
     if all(favourable):
         return "Their results favour ketamine."
-    return "Some results favour ketamine, others leave it open." if any(favourable) else "Their results leave it open."
+    return (
+        "Some results favour ketamine, others leave it open."
+        if any(favourable)
+        else "Their results leave it open."
+    )
 
 
 def plain_result(one: Known, agrees: bool) -> str:
@@ -163,13 +182,17 @@ def time_phrase(months: float) -> str:
 
 def _shown(one: Known) -> list[str]:
     return [
-        wording.number(float(one.effect.scale.shown(x))) for x in (one.effect.estimate, one.effect.low, one.effect.high)
+        wording.number(float(one.effect.scale.shown(x)))
+        for x in (one.effect.estimate, one.effect.low, one.effect.high)
     ]
 
 
 def _interval(one: Known) -> str:
     middle, low, high = _shown(one)
-    return f"{one.effect.scale.name} {middle} (95 % interval {low} to {high}; 1 would be no difference)"
+    return (
+        f"{one.effect.scale.name} {middle} (95 % interval {low} to {high}; 1 would be no"
+        " difference)"
+    )
 
 
 def _average(one: Known) -> str:
@@ -178,8 +201,9 @@ def _average(one: Known) -> str:
     middle, low, high = _shown(one)
     side = "higher" if one.effect.estimate > 0 else "lower"
     return (
-        f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)} {side} with "
-        f"{effects.treatment} than with {effects.control} (95 % interval of the difference {low} to {high})."
+        f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)}"
+        f" {side} with {effects.treatment} than with {effects.control} (95 % interval of the"
+        f" difference {low} to {high})."
     )
 
 
@@ -191,10 +215,18 @@ def _both_ketamine(pooled: Pooled) -> str:
 
 def _reading(one: Known, agrees: bool) -> str:
     if not randomised(one.pooled):
-        return "Nothing shows that chance decided who got what, so the difference cannot be put down to ketamine."
+        return (
+            "Nothing shows that chance decided who got what, so the difference cannot be put down"
+            " to ketamine."
+        )
     if one.effect.low <= 0 <= one.effect.high:
-        return "That leaves it open: fewer abstinent, no difference and more abstinent all fit the data."
+        return (
+            "That leaves it open: fewer abstinent, no difference and more abstinent all fit the"
+            " data."
+        )
     alone = " It is one trial, not confirmed by another." if one.pooled.k == 1 else ""
     if agrees:
         return f"Chance alone is an unlikely explanation.{alone}"
-    return f"Some methods of analysis rule out chance as the only explanation, others do not.{alone}"
+    return (
+        f"Some methods of analysis rule out chance as the only explanation, others do not.{alone}"
+    )

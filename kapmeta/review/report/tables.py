@@ -26,11 +26,19 @@ __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_ta
 
 RTOL = 1e-9
 PHRASE, SENTENCE = 24, 60  # characters beyond which a cell is a phrase, and a sentence
-COUNTED = ("n_", "events", "months", "k", "year", "levels")  # columns whose numbers are shown as they are
+COUNTED = (
+    "n_",
+    "events",
+    "months",
+    "k",
+    "year",
+    "levels",
+)  # columns whose numbers are shown as they are
 
 
 def trials_table(evidence: Evidence) -> pd.DataFrame:
-    """Every comparison with counts, as the page shows it: arms, counts, design, evidence level, role.
+    """Every comparison with counts, as the page shows it: arms, counts, design, evidence level,
+    role.
 
     Parameters
     ----------
@@ -44,14 +52,27 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
     """
     trials = evidence.trials()
     reasons = evidence.comparisons.set_index("comparison_id")["role_reason"]
-    columns = ["label", "substance", "months", "treatment", "control", "events_t", "n_t", "events_c", "n_c"]
-    frame = trials[[*columns, "randomised", "evidence_level", "risk_of_bias", "role", "source_ids"]].copy()
+    columns = [
+        "label",
+        "substance",
+        "months",
+        "treatment",
+        "control",
+        "events_t",
+        "n_t",
+        "events_c",
+        "n_c",
+    ]
+    frame = trials[
+        [*columns, "randomised", "evidence_level", "risk_of_bias", "role", "source_ids"]
+    ].copy()
     frame["role_reason"] = [str(reasons[name]) for name in trials["comparison_id"]]
     return frame
 
 
 def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
-    """Every registered question under every analysis the plan shows beside the headline, in one table.
+    """Every registered question under every analysis the plan shows beside the headline, in one
+    table.
 
     Parameters
     ----------
@@ -76,7 +97,11 @@ def _analyses(pooled: Pooled) -> pd.DataFrame:
     """The analyses of a question. Nothing is a headline without random assignment, or with unconfirmed counts."""
     frame = headline_of(pooled).to_frame()
     if tertiary(pooled):
-        none = {"role": "withheld", "analysis": "none, until the primary report has been read", "conclusion": ""}
+        none = {
+            "role": "withheld",
+            "analysis": "none, until the primary report has been read",
+            "conclusion": "",
+        }
         return frame.iloc[:1].assign(
             **none, **dict.fromkeys(("estimate", "low", "high", "probability_above_null"), math.nan)
         )
@@ -120,23 +145,39 @@ class Table:
         rows = "".join(self._row(row) for row in self.frame.to_dict("records"))
         caption = f"<caption>{html.escape(self.caption)}</caption>"
         return (
-            f'<table data-table="{self.name}" class="sortable">{caption}<thead><tr>{head}</tr></thead>'
+            f'<table data-table="{self.name}"'
+            f' class="sortable">{caption}<thead><tr>{head}</tr></thead>'
             f"<tbody>{rows}</tbody></table>"
         )
 
     def words(self) -> list[str]:
         """The words of the filter column, most frequent first."""
-        return [str(word) for word in self.frame[self.filters].value_counts().index] if self.filters else []
+        return (
+            [str(word) for word in self.frame[self.filters].value_counts().index]
+            if self.filters
+            else []
+        )
 
     @cached_property
     def _widths(self) -> dict[str, str]:
         """Attributes of the columns with phrases or sentences in them, which need room."""
-        longest = {column: int(self.frame[column].astype(str).str.len().max()) for column in self.heads}
-        texts = {column: size for column, size in longest.items() if not self._numeric(column) and size > PHRASE}
-        return {column: f" class={'long' if size > SENTENCE else 'medium'}" for column, size in texts.items()}
+        longest = {
+            column: int(self.frame[column].astype(str).str.len().max()) for column in self.heads
+        }
+        texts = {
+            column: size
+            for column, size in longest.items()
+            if not self._numeric(column) and size > PHRASE
+        }
+        return {
+            column: f" class={'long' if size > SENTENCE else 'medium'}"
+            for column, size in texts.items()
+        }
 
     def _numeric(self, column: str) -> bool:
-        return pd.api.types.is_numeric_dtype(self.frame[column]) and not pd.api.types.is_bool_dtype(self.frame[column])
+        return pd.api.types.is_numeric_dtype(self.frame[column]) and not pd.api.types.is_bool_dtype(
+            self.frame[column]
+        )
 
     def _row(self, row: Mapping[Any, Any]) -> str:
         cells = []
@@ -156,12 +197,16 @@ class Table:
             if math.isnan(number):
                 return " class=num", "–"
             plain = column.startswith(COUNTED) or not isinstance(value, float | np.floating)
-            return f' class=num data-value="{_ten_digits(number)}"', f"{number:g}" if plain else wording.number(number)
+            return f' class=num data-value="{_ten_digits(number)}"', (
+                f"{number:g}" if plain else wording.number(number)
+            )
         text = "" if value is None or value is pd.NA else str(value)
         wide = self._widths.get(column, "")
         if self.links is not None:
             return wide, self.links(column, text)
-        return wide, html.escape(text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text)
+        return wide, html.escape(
+            text.replace("_", " ") if re.fullmatch(r"[a-z]+(_[a-z]+)+", text) else text
+        )
 
 
 def _ten_digits(number: float) -> str:
@@ -181,12 +226,24 @@ def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
 def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]:
     """Where the numbers of a page's table are not those of the saved one, in words."""
     if len(saved) != len(table.frame):
-        yield f"{table.name}: {len(table.frame)} rows on the page, {len(saved)} in results/{table.name}.csv"
+        yield (
+            f"{table.name}: {len(table.frame)} rows on the page, {len(saved)} in"
+            f" results/{table.name}.csv"
+        )
         return
-    for number, (row, other) in enumerate(zip(table.frame.to_dict("records"), saved, strict=True), start=1):
+    for number, (row, other) in enumerate(
+        zip(table.frame.to_dict("records"), saved, strict=True), start=1
+    ):
         for column in table.heads:
-            if column in other and table._numeric(column) and not _equal(row[column], other[column]):
-                yield f"{table.name}, row {number}, {column}: {row[column]} on the page, {other[column]} in results/"
+            if (
+                column in other
+                and table._numeric(column)
+                and not _equal(row[column], other[column])
+            ):
+                yield (
+                    f"{table.name}, row {number}, {column}: {row[column]} on the page,"
+                    f" {other[column]} in results/"
+                )
 
 
 def _equal(value: Any, text: str) -> bool:

@@ -1,11 +1,13 @@
-"""Remake every notebook, table and figure from ``data/``, or prove that what is checked in is what is remade.
+"""Remake every notebook, table and figure from ``data/``, or prove that what is checked in is what
+is remade.
 
-``python -m kapmeta.review.reproduce`` runs each ``notebooks/NN-name.py`` in a fresh kernel of a scratch tree and
-copies what came out to ``results/``, ``figures/``, ``notebooks/*.ipynb`` and the generated parts of
-``README.md``. A notebook that fails leaves everything as it was. With ``--check`` nothing is copied: the two
-trees are compared.
+``python -m kapmeta.review.reproduce`` runs each ``notebooks/NN-name.py`` in a fresh kernel of a
+scratch tree and copies what came out to ``results/``, ``figures/``, ``notebooks/*.ipynb`` and the
+generated parts of ``README.md``. A notebook that fails leaves everything as it was. With
+``--check`` nothing is copied: the two trees are compared.
 
-Notebooks save through `save_table`, `save_figure` and `save_text`: one name is one file wherever they run.
+Notebooks save through `save_table`, `save_figure` and `save_text`: one name is one file wherever
+they run.
 """
 
 from __future__ import annotations

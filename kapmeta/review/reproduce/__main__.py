@@ -25,7 +25,10 @@ def reproduce(root: Path) -> int:
     for change in changes:
         print(change)
     seconds = time.monotonic() - start
-    print(f"remade {_count(len(remade), 'file')} in {seconds:.0f} s, {len(changes) or 'none'} changed:")
+    print(
+        f"remade {_count(len(remade), 'file')} in {seconds:.0f} s, {len(changes) or 'none'}"
+        " changed:"
+    )
     print(f"  results/    {_count(_ending(remade, '.csv'), 'table')}")
     print(f"  figures/    {_count(_ending(remade, '.svg'), 'figure')}, SVG and PNG")
     if _ending(remade, ".html"):
@@ -70,7 +73,9 @@ def _copy_if_changed(new: Path, old: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kapmeta.review.reproduce", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only; change nothing")
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository (the working folder)")
+    parser.add_argument(
+        "--root", type=Path, default=Path.cwd(), help="the repository (the working folder)"
+    )
     chosen = parser.parse_args(arguments)
     try:
         return (check if chosen.check else reproduce)(chosen.root.resolve())

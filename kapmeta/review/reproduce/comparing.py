@@ -12,7 +12,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 RTOL = 1e-9  # ten digits are written, so the last one may differ by one
-# Where the checked-in files are made: the same versions on another processor may draw a pixel otherwise.
+# Where the checked-in files are made: the same versions on another processor may draw a pixel
+# otherwise.
 HOME_PLATFORM = ("Linux", "x86_64")
 LONGEST_QUOTE = 60
 
@@ -40,7 +41,9 @@ def _difference(name: str, old: Path, new: Path, exact: bool, words: tuple[str, 
 
 
 def _table_difference(old: Path, new: Path, exact: bool, words: tuple[str, str]) -> str | None:
-    tables = [list(csv.reader(path.read_text(encoding="utf-8").splitlines())) for path in (old, new)]
+    tables = [
+        list(csv.reader(path.read_text(encoding="utf-8").splitlines())) for path in (old, new)
+    ]
     header = tables[0][0] if tables[0] else []
     for number, rows in enumerate(zip_longest(*tables, fillvalue=[])):
         for column, (x, y) in enumerate(zip_longest(*rows, fillvalue="nothing")):
@@ -80,14 +83,16 @@ def _notebook_difference(old: Path, new: Path) -> str:
 
 
 def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) -> Iterator[str]:
-    """Each file that was remade otherwise, not remade or is not there, with the first thing that differs.
+    """Each file that was remade otherwise, not remade or is not there, with the first thing that
+    differs.
 
     Parameters
     ----------
     root, scratch : Path
         What is checked in, and what was remade.
     exact : bool
-        Whether bytes count. If not, numbers in tables do, to a relative 1e-9; other files need only exist.
+        Whether bytes count. If not, numbers in tables do, to a relative 1e-9; other files need only
+        exist.
     words : tuple of str
         What to call the two, as in ``("here", "remade")``.
     """

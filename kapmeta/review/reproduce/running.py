@@ -46,7 +46,9 @@ KERNEL_SETTINGS = {
 OWN_FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 FOREIGN_SETTINGS = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP", "PYTHONWARNINGS")
 
-GENERATED = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+GENERATED = re.compile(
+    r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL
+)
 UNSTABLE = re.compile(r"\bat 0x[0-9a-f]{4,}|/ipykernel_\d+")
 
 
@@ -81,9 +83,13 @@ def _write_page(scratch: Path) -> None:
         "from kapmeta.review.report import write; root = Path(sys.argv[1]); "
         "write(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise Failure(f"report/index.html could not be written\n  {done.stderr.strip().splitlines()[-1]}")
+        raise Failure(
+            f"report/index.html could not be written\n  {done.stderr.strip().splitlines()[-1]}"
+        )
 
 
 def _require_valid(data: Path) -> None:
@@ -92,7 +98,9 @@ def _require_valid(data: Path) -> None:
         try:
             load_evidence(data)
         except EvidenceError as error:
-            raise Failure(f"data/ breaks its own description, so nothing was run\n{error}") from None
+            raise Failure(
+                f"data/ breaks its own description, so nothing was run\n{error}"
+            ) from None
 
 
 def _kernel_environment(scratch: Path) -> Mapping[str, str]:
@@ -150,7 +158,9 @@ async def _run_notebook(source: Path, scratch: Path) -> None:
         coalesce_streams=True,
         resources={"metadata": {"path": str(scratch / "notebooks")}},
         # Others on this machine cannot listen in, and the kernel has nothing to warn of.
-        config=Config(KernelManager={"transport_encryption": "auto" if zmq.has("curve") else "disabled"}),
+        config=Config(
+            KernelManager={"transport_encryption": "auto" if zmq.has("curve") else "disabled"}
+        ),
     )
     # What the kernel itself says, not a cell: of interest only if it dies.
     log = scratch / f"{source.stem}.log"
@@ -177,7 +187,9 @@ def _tidy(notebook: NotebookNode) -> None:
         cell.id = f"cell-{number:02d}"
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         for output in cell.get("outputs", []):
-            if output.output_type == "error":  # a refusal shown on purpose: its message, not where it was raised
+            if (
+                output.output_type == "error"
+            ):  # a refusal shown on purpose: its message, not where it was raised
                 output.traceback = [f"{output.ename}: {output.evalue}"]
 
 
@@ -220,7 +232,8 @@ def _texts(output: NotebookNode) -> Iterator[str]:
 def update_readme(root: Path) -> None:
     """Replace each generated part of ``README.md`` by ``results/readme-PART.md``.
 
-    A part stands between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on its own line.
+    A part stands between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on its
+    own line.
 
     Parameters
     ----------
@@ -236,7 +249,9 @@ def update_readme(root: Path) -> None:
     def part(match: re.Match[str]) -> str:
         file = root / "results" / f"readme-{match[2]}.md"
         if not file.is_file():
-            raise Failure(f"README.md asks for {match[2]}, but no notebook wrote results/{file.name}")
+            raise Failure(
+                f"README.md asks for {match[2]}, but no notebook wrote results/{file.name}"
+            )
         return f"{match[1]}{file.read_text(encoding='utf-8')}{match[3]}"
 
     readme = root / "README.md"

@@ -39,7 +39,8 @@ def save_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If `name` is not of that form, or if a notebook run by ``run.py`` writes the name a second time.
+        If `name` is not of that form, or if a notebook run by ``run.py`` writes the name a second
+        time.
 
     Examples
     --------
@@ -75,7 +76,8 @@ def save_figure(drawn: Axes | Figure, name: str, *, alt: str | None = None) -> N
     Raises
     ------
     ValueError
-        If `name` is not of that form or was written before in this run, or if there is no text alternative.
+        If `name` is not of that form or was written before in this run, or if there is no text
+        alternative.
     """
     from kapmeta.plot.saving import save
 
@@ -83,7 +85,8 @@ def save_figure(drawn: Axes | Figure, name: str, *, alt: str | None = None) -> N
 
 
 def save_text(text: str, name: str) -> None:
-    """Write a text to ``results/NAME``; ``readme-PART.md`` becomes the generated part PART of README.md.
+    """Write a text to ``results/NAME``; ``readme-PART.md`` becomes the generated part PART of
+    README.md.
 
     Parameters
     ----------
@@ -116,7 +119,9 @@ def save_readme_table(frame: pd.DataFrame, part: str) -> pd.DataFrame:
         `frame`, unchanged.
     """
     rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
-    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows
+    ]
     save_text("\n".join(lines), f"readme-{part}.md")
     return frame
 
@@ -135,10 +140,14 @@ def save_readme_gallery(results: Mapping[str, Pooled], part: str = "gallery") ->
     save_text("\n\n".join(lines), f"readme-{part}.md")
 
 
-def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = "kinds", columns: int = 4) -> None:
-    """Write small figures, each with its caption, what it is and a link, as a generated part of README.md.
+def save_readme_thumbnails(
+    figures: Mapping[str, tuple[str, Axes]], part: str = "kinds", columns: int = 4
+) -> None:
+    """Write small figures, each with its caption, what it is and a link, as a generated part of
+    README.md.
 
-    A small figure is described by the first clause of its text alternative; the file it links to carries the whole.
+    A small figure is described by the first clause of its text alternative; the file it links to
+    carries the whole.
 
     Parameters
     ----------
@@ -154,13 +163,15 @@ def save_readme_thumbnails(figures: Mapping[str, tuple[str, Axes]], part: str = 
     width = f"{100 // columns}%"
     cells = [
         f'<td align="center" valign="bottom" width="{width}"><a href="figures/{name}.svg">'
-        f'<img src="figures/{name}.svg" width="200" alt="{_attribute(_first_clause(alt_text(axes)))}"></a>'
+        f'<img src="figures/{name}.svg" width="200"'
+        f' alt="{_attribute(_first_clause(alt_text(axes)))}"></a>'
         f"<br><sub>{html.escape(caption)}</sub></td>"
         for name, (caption, axes) in figures.items()
     ]
     rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
     save_text(
-        "\n".join(["<table>", *(f"<tr>\n{chr(10).join(row)}\n</tr>" for row in rows), "</table>"]), f"readme-{part}.md"
+        "\n".join(["<table>", *(f"<tr>\n{chr(10).join(row)}\n</tr>" for row in rows), "</table>"]),
+        f"readme-{part}.md",
     )
 
 
@@ -174,10 +185,14 @@ def _attribute(text: str) -> str:
 
 def _destination(folder: str, filename: str) -> Path:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*\.(csv|svg|md|html|txt|json)", filename):
-        raise ValueError(f'a name is lower-case words joined by hyphens, as "alcohol-forest": "{filename}"')
+        raise ValueError(
+            f'a name is lower-case words joined by hyphens, as "alcohol-forest": "{filename}"'
+        )
     path = _output_root() / folder / filename
     if OUTPUT in os.environ and path.exists():
-        raise ValueError(f"{folder}/{filename} is written twice: give each table and figure its own name")
+        raise ValueError(
+            f"{folder}/{filename} is written twice: give each table and figure its own name"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -1,6 +1,8 @@
-"""Independent witnesses: the values R's metafor gives for the BCG trials, and statsmodels on any table of counts.
+"""Independent witnesses: the values R's metafor gives for the BCG trials, and statsmodels on any
+table of counts.
 
-For notebook 06. statsmodels is asked here and nowhere else in the package: it is a witness, not a base.
+For notebook 06. statsmodels is asked here and nowhere else in the package: it is a witness, not a
+base.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ def against_metafor(trials: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Method, quantity, the two values and their relative difference.
     """
-    with resources.files("kapmeta.review.reproduce").joinpath("metafor_bcg.csv").open(encoding="utf-8") as file:
+    with (
+        resources.files("kapmeta.review.reproduce")
+        .joinpath("metafor_bcg.csv")
+        .open(encoding="utf-8") as file
+    ):
         there = pd.read_csv(file)
     fits = {method: _fit(method, trials) for method in there["method"].unique()}
     here = [getattr(fits[row.method], str(row.quantity)) for row in there.itertuples()]
@@ -50,7 +56,11 @@ def _fit(method: str, trials: pd.DataFrame) -> Pooled:
     if method == "Peto":
         return peto(trials)
     effects = risk_ratio(trials)
-    return pool(effects, model="common") if method == "common" else pool(effects, tau2=method, ci="hksj")
+    return (
+        pool(effects, model="common")
+        if method == "common"
+        else pool(effects, tau2=method, ci="hksj")
+    )
 
 
 def _compared(frame: pd.DataFrame, here: list[float], witness: str) -> pd.DataFrame:
@@ -64,11 +74,16 @@ def _agreement(relative: float) -> str:
     """Relative difference as the power of ten it stays under, so that the table does not hang on the last bit."""
     if relative < 1e-9:
         return "to 9 digits or more"
-    return f"differs by {100 * relative:.2g} %" if relative > 1e-3 else f"to {int(-np.log10(relative))} digits"
+    return (
+        f"differs by {100 * relative:.2g} %"
+        if relative > 1e-3
+        else f"to {int(-np.log10(relative))} digits"
+    )
 
 
 def against_statsmodels(trials: pd.DataFrame) -> pd.DataFrame:
-    """Mantel-Haenszel and random-effects quantities of a table of counts here, beside those of statsmodels.
+    """Mantel-Haenszel and random-effects quantities of a table of counts here, beside those of
+    statsmodels.
 
     Parameters
     ----------
@@ -84,7 +99,9 @@ def against_statsmodels(trials: pd.DataFrame) -> pd.DataFrame:
 
     cells = [trials[name].to_numpy(dtype=float) for name in ("events_t", "n_t", "events_c", "n_c")]
     a, n1, c, n2 = cells
-    table = StratifiedTable([np.array([[w, x - w], [y, z - y]]) for w, x, y, z in zip(a, n1, c, n2, strict=True)])
+    table = StratifiedTable(
+        [np.array([[w, x - w], [y, z - y]]) for w, x, y, z in zip(a, n1, c, n2, strict=True)]
+    )
     odds, ratio = mantel_haenszel(trials, measure="OR"), mantel_haenszel(trials, measure="RR")
     effects = odds_ratio(trials)
     rows = [
@@ -113,7 +130,8 @@ def _random_effects(effects: Effects) -> list[tuple[str, float, float]]:
 def _combine_effects(y: Any, v: Any, method: str) -> Any:
     from statsmodels.stats.meta_analysis import combine_effects
 
-    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding carries it past the root
+    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding carries it past
+    # the root
     options = {"atol": 1e-9} if method == "iterated" else {}
     return combine_effects(np.asarray(y), np.asarray(v), method_re=method, **options)
 
@@ -128,8 +146,12 @@ def known_defects() -> pd.DataFrame:
     """
     from statsmodels.stats.meta_analysis import effectsize_2proportions
 
-    one = pd.DataFrame({"study": ["Aronson 1948"], "events_t": [4], "n_t": [123], "events_c": [11], "n_c": [139]})
-    biased = effectsize_2proportions(4, 123, 11, 139, statistic="risk-ratio", zero_correction=0.5)[0]
+    one = pd.DataFrame(
+        {"study": ["Aronson 1948"], "events_t": [4], "n_t": [123], "events_c": [11], "n_c": [139]}
+    )
+    biased = effectsize_2proportions(4, 123, 11, 139, statistic="risk-ratio", zero_correction=0.5)[
+        0
+    ]
     y, v = np.array([0.30, 0.31, 0.29]), np.array([0.10, 0.12, 0.11])
     alike = pd.DataFrame({"study": list("abc"), "y": y, "v": v})
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -162,11 +184,18 @@ def divergences() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a difference; the sizes are measured on the reference values and checked by the tests.
+        One row a difference; the sizes are measured on the reference values and checked by the
+        tests.
     """
-    with resources.files("kapmeta.review.reproduce").joinpath("divergences.csv").open(encoding="utf-8") as file:
+    with (
+        resources.files("kapmeta.review.reproduce")
+        .joinpath("divergences.csv")
+        .open(encoding="utf-8") as file
+    ):
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     units = {"absolute": "", "relative": " (relative)", "values without a number": " values"}
     size = frame["largest"] + frame["kind"].map(units)
     shown = frame[["package", "quantity", "theirs", "ours", "cause"]].assign(largest=size)
-    return shown.rename(columns={"theirs": "there", "ours": "here", "largest": "largest difference"})
+    return shown.rename(
+        columns={"theirs": "there", "ours": "here", "largest": "largest difference"}
+    )
