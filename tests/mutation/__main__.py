@@ -27,15 +27,18 @@ from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
-    "tau2": ("tests/test_tau2.py",),
-    "tau2_intervals": ("tests/test_tau2.py",),
-    "intervals": ("tests/test_intervals.py", "tests/test_combining.py"),
-    "weighting": ("tests/test_weighting.py", "tests/test_tau2.py"),
-    "variance_likelihood": ("tests/test_variance_likelihood.py", "tests/test_tau2.py"),
+    "tau2": ("tests/core/heterogeneity/test_tau2.py",),
+    "tau2_intervals": ("tests/core/heterogeneity/test_tau2.py",),
+    "intervals": ("tests/core/pooling/test_intervals.py", "tests/core/pooling/test_combining.py"),
+    "weighting": ("tests/core/numerics/test_weighting.py", "tests/core/heterogeneity/test_tau2.py"),
+    "variance_likelihood": (
+        "tests/core/heterogeneity/test_variance_likelihood.py",
+        "tests/core/heterogeneity/test_tau2.py",
+    ),
     "likelihood_search": (
-        "tests/test_likelihood_search.py",
-        "tests/test_variance_likelihood.py",
-        "tests/test_tau2.py",
+        "tests/core/numerics/test_likelihood_search.py",
+        "tests/core/heterogeneity/test_variance_likelihood.py",
+        "tests/core/heterogeneity/test_tau2.py",
     ),
 }
 REWRITING = (  # hypothesis is imported before pytest starts

@@ -1,0 +1,73 @@
+"""The data sets of the tests of sparse-data models, as tables, frames and effects, and their expected values."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.numerics.arrays import FloatArray
+from tests.helpers.places import REFERENCE
+
+# KAP5 of the method specification: for testing only, S2 and S4 are invented
+ROWS = {
+    "S1": (73, 111, 24, 100),
+    "S2": (6, 17, 3, 23),
+    "S3": (13, 26, 6, 27),
+    "S4": (6, 35, 2, 35),
+    "S5": (12, 27, 0, 28),
+}
+SETS = {
+    "kap5": ("S1", "S2", "S3", "S4", "S5"),
+    "alcohol2": ("S1", "S2"),
+    "opioid2": ("S3", "S4"),
+    "k3_S1S3S5": ("S1", "S3", "S5"),
+    "cocaine1": ("S5",),
+}
+COLUMNS = ["study", "events_t", "n_t", "events_c", "n_c"]
+# 73/111 v 24/100 and 14/17 v 15/23, section 2.10 of the method specification
+STRESS = pd.DataFrame([("A", 73, 111, 24, 100), ("B", 14, 17, 15, 23)], columns=COLUMNS)
+
+
+@cache
+def expected() -> dict[str, Any]:
+    """``tests/reference/sparse_values.json``; its header has packages and versions."""
+    path = REFERENCE / "sparse_values.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def frame(name: str) -> pd.DataFrame:
+    """Rows of a data set."""
+    return pd.DataFrame([(study, *ROWS[study]) for study in SETS[name]], columns=COLUMNS)
+
+
+def tables_of(rows: Any) -> Tables:
+    """Tables of rows (events, total, events, total)."""
+    a, n1, c, n2 = np.array(rows, dtype=float).T
+    return Tables(a, n1 - a, c, n2 - c)
+
+
+def tables(name: str) -> Tables:
+    """Tables of a data set."""
+    return tables_of([ROWS[study] for study in SETS[name]])
+
+
+def r_tables(record: dict[str, Any], *, informative: bool = True) -> Tables:
+    """Tables of a record from R, by default without those that metafor drops because they have no odds ratio."""
+    a, n1, c, n2 = (
+        np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i")
+    )
+    keep = (a + c > 0) & (a + c < n1 + n2) if informative else np.ones(a.size, dtype=bool)
+    return tables_of(np.stack([a, n1, c, n2], axis=1)[keep])
+
+
+def log_risk_ratios(name: str) -> tuple[FloatArray, FloatArray]:
+    """Log risk ratios and variances, 0.5 added to the cells of a table with a zero."""
+    t = tables(name)
+    half = 0.5 * ((t.a == 0) | (t.b == 0) | (t.c == 0) | (t.d == 0))
+    a, c, n1, n2 = t.a + half, t.c + half, t.n1 + 2 * half, t.n2 + 2 * half
+    return np.log(a / n1 / (c / n2)), 1 / a - 1 / n1 + 1 / c - 1 / n2

@@ -1,0 +1,182 @@
+"""Methods paragraphs of sensitivity analyses: each names its method, its numbers and its paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kapmeta as km
+from tests.sensitivity.test_multiverses import PLAIN
+
+MISSING = PLAIN.assign(missing_t=[5, 2, 1, 4, 3], missing_c=[9, 1, 4, 2, 5])
+ANEW = "the between-study variance was estimated anew each time"
+DL = {"tau2": "DL", "ci": "wald"}
+
+
+@pytest.fixture(scope="module")
+def main() -> km.Pooled:
+    return km.pool(km.risk_ratio(PLAIN), **DL)
+
+
+def test_deletion_names_the_analysis_repeated_and_how_often(main: km.Pooled) -> None:
+    text = km.leave_one_out(main).methods_text()
+    assert (
+        text == "We repeated the analysis of the risk ratio of event, treatment against control (5"
+        " studies; random-effects model; τ² by DerSimonian-Laird (DL); Wald interval) with each"
+        f" study left out in turn (5 analyses); {ANEW}."
+    )
+    stratified = km.leave_two_out(km.mantel_haenszel(PLAIN)).methods_text()
+    how = (
+        "Mantel-Haenszel, no correction; Wald interval) with each pair of studies left out (10"
+        " analyses)."
+    )
+    assert how in stratified
+    assert ANEW not in stratified
+    joined = km.cumulative(main, by="precision").methods_text()
+    assert "as studies joined one by one, by precision (5 analyses)" in joined
+    assert "not adjusted for repeated looks" in joined
+
+
+def test_diagnostics_name_their_cut_offs_and_papers(main: km.Pooled) -> None:
+    text = km.influence(main).methods_text()
+    assert "rstudent 1.96, dffits 1.50, cook 0.45, hat 0.60, dfbetas 1.00" in text
+    assert text.endswith("https://doi.org/10.1002/jrsm.11).")
+    few = km.influence(km.pool(km.risk_ratio(PLAIN.head(3)), **DL)).methods_text()
+    assert "With so few studies no cut-off was applied" in few
+    assert "1.96" not in few
+    assert "10.1002/sim.1221" in km.baujat(main).methods_text()
+
+
+def test_subsets_say_how_many_and_which(main: km.Pooled) -> None:
+    assert (
+        "in 31 subsets of the studies, all with 1 or more (Olkin"
+        in km.all_subsets(main).methods_text()
+    )
+    assert (
+        "in 16 subsets of the studies, all with 3 or more"
+        in km.all_subsets(main, smallest=3).methods_text()
+    )
+    assert (
+        "in a random sample of 40 subsets of the studies (Olkin"
+        in km.all_subsets(main, sample=40).methods_text()
+    )
+
+
+def test_choices_list_their_words() -> None:
+    effects = km.risk_ratio(PLAIN)
+    text = km.estimator_table(effects).methods_text()
+    assert text.startswith("5 studies were pooled under 7 combinations")
+    assert "Sidik-Jonkman (SJ)" in text
+    assert "Veroniki" in text
+    every = km.estimator_table(effects, every=True)
+    assert f"under {len(every.table) - 1} combinations" in every.methods_text()
+    assert "Kenward-Roger" in every.methods_text()
+    rules = km.zero_rules(PLAIN).methods_text()
+    assert (
+        "The risk ratio of 5 studies was computed under each zero-cell rule: half-if-any (" in rules
+    )
+    assert "Sweeting" in rules
+    printed = PLAIN.assign(
+        percent_t=["66", "35", "50", "17", "44"], percent_c=["23.9", "13", "22", "6", "0"]
+    )
+    printed.loc[0, ["n_t", "events_t"]] = 311, 205  # 204 to 206 of 311 are 66 %
+    rounded = km.rounded_counts(printed).methods_text()
+    assert "percentages allow (3 analyses)" in rounded
+    assert "Brown NJL" in rounded
+
+
+def test_missing_outcomes_list_their_assumptions() -> None:
+    text = km.missing_outcomes(
+        MISSING, strategies=["no event", "gamble-hollis"], imor=[0.5], **DL
+    ).methods_text()
+    assert "Assumptions: no event; gamble-hollis; IMOR 0.5 treatment, 0.5 control." in text
+    assert "White IR" in text
+    assert "Gamble C" in text
+    sure = km.missing_outcomes(MISSING, strategies=["worst"], imor=[], **DL).methods_text()
+    assert "IMOR" not in sure
+    assert "doi" not in sure
+    uncertain = {"imor": [0.5], "imor_sd": 0.7, "correlation": 0.5, "strategies": []}
+    own = km.missing_outcomes(MISSING, **uncertain, **DL)
+    shared = km.missing_outcomes(MISSING, **uncertain, shared=True, **DL)
+    assert "IMOR 0.5 treatment, 0.5 control, SD 0.7, correlation 0.5." in own.methods_text()
+    assert "SD 0.7, correlation 0.5, shared by all trials." in shared.methods_text()
+    split = MISSING.head(2).assign(missing_t=[5, np.nan], missing_c=[9, np.nan], missing=[14, 3])
+    divided = km.missing_outcomes(split, strategies=["worst"], imor=[], **DL)
+    assert (
+        "All 4 divisions of the missing between the arms were analysed." in divided.methods_text()
+    )
+
+
+def test_tipping_points_tell_their_surface() -> None:
+    pooled = km.tipping_point(MISSING, **DL).methods_text()
+    assert "at 1681 pairs" in pooled
+    assert "0.13 to 8.00 in either arm; 36 outcomes missing" in pooled
+    assert "both arms, treatment only and control only" in pooled
+    one = {
+        measure: km.tipping_point(MISSING.head(1), measure=measure).methods_text()
+        for measure in ("RR", "OR", "RD")
+    }
+    assert "5 missing under treatment and the 9 missing under control (60 tables)" in one["RR"]
+    assert "the odds ratio of event with the 95 % exact interval" in one["OR"]
+    assert "Koopman's score interval" in one["RR"]
+    assert "Miettinen and Nurminen's score interval" in one["RD"]
+
+
+def test_fragility_names_who_judged() -> None:
+    trial = km.fragility_index(PLAIN.head(1)).methods_text()
+    assert "one trial (211 in all)" in trial
+    assert "Fisher's exact test changed sides at the 0.05 level" in trial
+    assert "10.1016/j.jclinepi.2013.10.019" in trial
+    pooled = km.fragility_index(PLAIN, method="mantel-haenszel", level=0.9).methods_text()
+    assert "429 participants of 5 studies" in pooled
+    assert "90 % interval (Mantel-Haenszel, no correction; Wald interval)" in pooled
+    assert "an upper bound (Atal" in pooled
+    reverse = km.fragility_index(PLAIN.iloc[[1]]).methods_text()
+    assert reverse.startswith("The reverse fragility index")
+
+
+def test_the_multiverse_tells_its_choices_and_what_was_permuted() -> None:
+    choices: dict[str, Any] = {"measure": ["OR"], "pooling": ["DL", "conditional"], "ci": ["wald"]}
+    found = km.multiverse(PLAIN, choices=choices, permutations=20)
+    text = found.methods_text()
+    assert (
+        f"All {len(found.table)} combinations of the declared choices (zero: half-if-any,"
+        " treatment-arm, " in text
+    )
+    assert "pooling: DL, conditional; ci: wald, exact; 26 sets of the 5 studies)" in text
+    assert (
+        "shuffled within trials 20 times and the analyses done again, exact models (conditional)"
+        " apart" in text
+    )
+    assert "Simonsohn" in text
+    plain = km.multiverse(PLAIN, choices=choices, subsets=False, level=0.9).methods_text()
+    assert "shuffled" not in plain
+    assert "intervals at 90 %" in plain
+    single = km.multiverse(
+        PLAIN, choices={"measure": ["OR"], "ci": ["wald"], "pooling": ["DL"]}, smallest=1
+    )
+    unanswered = len(single.table) - len(single.answered)
+    assert (
+        unanswered == 10
+    )  # one trial has no between-study variance: five trials, two zero-cell rules
+    assert f" {unanswered} have no answer and are kept with the reason" in single.methods_text()
+
+
+def test_the_card_tells_its_simulation() -> None:
+    card = km.calibration(PLAIN, draws=100, tau=[0.5], true_effects=[1.0, 2.0])
+    text = card.methods_text()
+    assert "simulated 100 meta-analyses of 5 trials" in text
+    assert "mean risk ratio (1, 2) and a between-study standard deviation (0.5, log scale)" in text
+    assert "control risks 0.24, 0.13, 0.22, 0.057, 0.017" in text
+    assert "Morris TP" in text
+
+
+def test_a_sweep_of_another_kind_is_told_by_its_name(main: km.Pooled) -> None:
+    table = km.leave_one_out(main).table.head(1)
+    text = km.Sweep("bias adjustment", table, main.effects, main).methods_text()
+    assert "under other choices: bias adjustment (1 analysis)" in text
+    loose = km.Sweep("anything", pd.DataFrame(table), main.effects).methods_text()
+    assert loose.startswith("We repeated the analysis under")
