@@ -15,6 +15,7 @@ from kapmeta import checking
 from kapmeta.core.effects.single_trial import SINGLE_TRIAL_INTERVALS
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.evidence_levels import level_named
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
 from kapmeta.wording import interval_text, joined, page, plural, studies
@@ -302,7 +303,8 @@ def excluded_sentences(effects: Effects) -> list[str]:
 
 def unconfirmed(level: object) -> bool:
     """Whether an evidence level says that the numbers were seen in a summary of summaries only."""
-    return isinstance(level, str) and level.startswith("tertiary")
+    found = level_named(level)
+    return found is not None and not found.confirmed
 
 
 def unconfirmed_labels(effects: Effects) -> list[str]:

@@ -25,6 +25,7 @@ from kapmeta.effects.counts import (
     risk_ratio,
     split_names,
 )
+from kapmeta.evidence_levels import CONFIRMED, FIRST_HAND
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question, pool
 from kapmeta.results.effects import Effects, effects_given
@@ -191,20 +192,8 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "all": _all_of_one_design,
     "randomised": _randomised,
     "with non-randomised": _every,
-    "primary sources": _words(
-        "evidence_level", ("primary_full_text", "primary_abstract", "registry")
-    ),
-    "not tertiary": _words(
-        "evidence_level",
-        (
-            "primary_full_text",
-            "primary_abstract",
-            "registry",
-            "secondary_table",
-            "secondary_summary",
-            "press_conflict",
-        ),
-    ),
+    "primary sources": _words("evidence_level", FIRST_HAND),
+    "not tertiary": _words("evidence_level", CONFIRMED),
     "low risk of bias": _words("risk_of_bias", ("low",)),
     "not high risk of bias": _words("risk_of_bias", ("low", "some concerns", "unclear")),
 }

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.evidence_levels import level_named
 from kapmeta.measures import Measure
 from kapmeta.plot.style import RISK, Theme
 
@@ -32,7 +33,7 @@ EVIDENCE: Mapping[str, tuple[str, str]] = {
     "tertiary": ("○\u00a0tertiary", "seen only in a later document, not traced to the trial"),
     "press": ("○\u00a0press", "press reports, in conflict"),
 }
-"""First part of an evidence level, the words that stand in the cell, and what they mean."""
+"""Source of an evidence level to the text of the cell and its meaning."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def evidence_words(level: object) -> tuple[str, str]:
     """Cell text of an evidence level and its meaning; a level not in `EVIDENCE` stands for itself."""
     if not isinstance(level, str):
         return "", ""
-    return EVIDENCE.get(level.partition("_")[0], (level.replace("_", " "), ""))
+    found = level_named(level)
+    return EVIDENCE.get(found.source if found else "", (level.replace("_", " "), ""))
 
 
 def risk_judgement(value: object) -> str:
