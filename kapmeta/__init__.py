@@ -20,6 +20,7 @@ _HOME = {
     "plot": ("kapmeta.plot",),
     "protocol": ("kapmeta.review.protocol",),
     "reproduce": ("kapmeta.review.reproduce",),
+    "review": ("kapmeta.review",),
     "PRIMARY": ("kapmeta.methods", "PRIMARY"),
     "Method": ("kapmeta.methods", "Method"),
     "Effects": ("kapmeta.results.effects", "Effects"),
@@ -114,8 +115,6 @@ _HOME = {
     "estimator_table": ("kapmeta.sensitivity.choices", "estimator_table"),
     "zero_rules": ("kapmeta.sensitivity.choices", "zero_rules"),
     "load_example": ("kapmeta.examples", "load_example"),
-    "registered": ("kapmeta.review.answering", "registered"),
-    "registered_effects": ("kapmeta.review.answering", "registered_effects"),
     "every_measure": ("kapmeta.sensitivity.choices", "every_measure"),
     "conclusion": ("kapmeta.review.conclusions", "conclusion"),
     "substances_table": ("kapmeta.review.answering", "substances_table"),
@@ -128,6 +127,7 @@ __all__ = ["__version__", *_HOME]
 if TYPE_CHECKING:
     from kapmeta import core as core
     from kapmeta import plot as plot
+    from kapmeta import review as review
     from kapmeta.certainty.absolute_risks import absolute_effects as absolute_effects
     from kapmeta.certainty.absolute_risks import number_needed_to_treat as number_needed_to_treat
     from kapmeta.certainty.findings import summary_of_findings as summary_of_findings
@@ -194,8 +194,6 @@ if TYPE_CHECKING:
     from kapmeta.review import report as report
     from kapmeta.review import reproduce as reproduce
     from kapmeta.review.answering import evidence_table as evidence_table
-    from kapmeta.review.answering import registered as registered
-    from kapmeta.review.answering import registered_effects as registered_effects
     from kapmeta.review.answering import substances_table as substances_table
     from kapmeta.review.claims import audit_claims as audit_claims
     from kapmeta.review.claims import check_claims as check_claims

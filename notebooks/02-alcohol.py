@@ -42,7 +42,7 @@ save_table(km.every_measure(trials, opposite="relapse"), "alcohol-measures")
 # ## Randomised: risk ratio of abstinence
 
 # %%
-randomised = km.registered(evidence, "alcohol-randomised")
+randomised = km.review.answer(evidence, "alcohol-randomised")
 save_table(randomised.to_frame(), "alcohol-randomised")
 randomised
 
@@ -58,7 +58,7 @@ headline
 # ## Not randomised: risk ratio of abstinence
 
 # %%
-not_randomised = km.registered(evidence, "alcohol-not-randomised")
+not_randomised = km.review.answer(evidence, "alcohol-not-randomised")
 save_table(not_randomised.to_frame(), "alcohol-not-randomised")
 not_randomised
 
@@ -87,7 +87,7 @@ both
 # the common effect is named for what it assumes.
 
 # %%
-odds = km.registered(evidence, "alcohol-odds")
+odds = km.review.answer(evidence, "alcohol-odds")
 save_table(odds.to_frame(), "alcohol-odds")
 odds
 
@@ -159,7 +159,7 @@ rules
 # Grabski 2022: difference in the percentage of days abstinent over six months, in percentage points.
 
 # %%
-days = km.registered(evidence, "alcohol-days")
+days = km.review.answer(evidence, "alcohol-days")
 save_table(days.to_frame(), "alcohol-days")
 axes = km.plot.forest(days)
 save_figure(axes, "alcohol-days")

@@ -42,7 +42,7 @@ save_table(km.every_measure(trials, opposite="relapse"), "opioids-measures")
 # ## Three sessions against one
 
 # %%
-sessions = km.registered(evidence, "opioids-sessions")
+sessions = km.review.answer(evidence, "opioids-sessions")
 save_table(sessions.to_frame(), "opioids-sessions")
 axes = km.plot.forest(sessions)
 save_figure(axes, "opioids-sessions")
@@ -65,7 +65,7 @@ headline
 # percentages no count gives. They are shown, they enter no main pool, and nothing is concluded from them.
 
 # %%
-dose = km.registered(evidence, "opioids-dose")
+dose = km.review.answer(evidence, "opioids-dose")
 save_table(dose.to_frame(), "opioids-dose")
 axes = km.plot.forest(dose)
 save_figure(axes, "opioids-dose")

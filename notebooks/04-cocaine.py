@@ -41,7 +41,7 @@ save_table(km.every_measure(trials, opposite="relapse"), "cocaine-measures")
 # ## End of trial
 
 # %%
-end = km.registered(evidence, "cocaine-end-of-trial")
+end = km.review.answer(evidence, "cocaine-end-of-trial")
 save_table(end.to_frame(), "cocaine-end-of-trial")
 axes = km.plot.forest(end)
 save_figure(axes, "cocaine-end-of-trial")
@@ -64,7 +64,7 @@ headline
 # lower limit is what the trial says.
 
 # %%
-later = km.registered(evidence, "cocaine-6-months")
+later = km.review.answer(evidence, "cocaine-6-months")
 save_table(later.to_frame(), "cocaine-6-months")
 axes = km.plot.forest(later)
 save_figure(axes, "cocaine-6-months")

@@ -14,7 +14,7 @@ pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 
 # %% [markdown]
-# ## Every registered question
+# ## Every declared question
 #
 # The table of the README.
 
@@ -88,8 +88,8 @@ save_readme_gallery(
         "alcohol-forest": km.pool(
             km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")
         ),
-        "opioids-sessions": km.registered(evidence, "opioids-sessions"),
-        "cocaine-end-of-trial": km.registered(evidence, "cocaine-end-of-trial"),
-        "cocaine-6-months": km.registered(evidence, "cocaine-6-months"),
+        "opioids-sessions": km.review.answer(evidence, "opioids-sessions"),
+        "cocaine-end-of-trial": km.review.answer(evidence, "cocaine-end-of-trial"),
+        "cocaine-6-months": km.review.answer(evidence, "cocaine-6-months"),
     }
 )

@@ -126,7 +126,7 @@ km.fail_safe_n(ratio)
 
 # %% tags=["raises-exception"]
 evidence = km.load_evidence()
-alcohol = km.registered_effects(evidence, "alcohol-odds")
+alcohol = km.review.question_effects(evidence, "alcohol-odds")
 km.asymmetry_test(alcohol, force=True)
 
 # %% [markdown]
@@ -152,7 +152,7 @@ km.fail_safe_n(alcohol)
 # how strongly something else would have to be tied both to getting ketamine and to abstinence.
 
 # %%
-km.e_value(km.registered(evidence, "alcohol-not-randomised"))
+km.e_value(km.review.answer(evidence, "alcohol-not-randomised"))
 
 # %% [markdown]
 # What no statistic can replace is the list of registered trials that have no result yet: the drawer itself.

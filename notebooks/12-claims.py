@@ -13,8 +13,6 @@ from IPython.display import Markdown
 
 import kapmeta as km
 from kapmeta.certainty.absolute_risks import absolute_effects
-from kapmeta.certainty.findings import summary_of_findings
-from kapmeta.certainty.grading import certainty_table
 from kapmeta.certainty.imprecisions import imprecision, probability_beyond
 from kapmeta.certainty.information_sizes import information_size
 from kapmeta.certainty.risk_of_bias import bias_adjusted
@@ -58,7 +56,7 @@ claims[claims["verdict"] != claims["verdict_entered"]][["claim_id", "verdict", "
 # provisional: they rest on abstracts and partial texts, and no review team has agreed on them.
 
 # %%
-save_table(certainty_table(evidence), "certainty")
+save_table(km.review.question_certainty(evidence), "certainty")
 
 # %% [markdown]
 # ## Summary of findings
@@ -69,7 +67,7 @@ save_table(certainty_table(evidence), "certainty")
 # behind a row: read the interval and the certainty before the number.
 
 # %%
-findings = summary_of_findings(evidence)
+findings = km.review.summary_of_findings(evidence)
 save_table(findings.to_frame(), "summary-of-findings")
 save_text(findings.to_text(), "summary-of-findings.txt")
 findings
@@ -85,7 +83,7 @@ Markdown("\n\n".join(findings.summary().splitlines()))
 # what is not there.
 
 # %%
-cocaine = km.registered(evidence, "cocaine-end-of-trial")
+cocaine = km.review.answer(evidence, "cocaine-end-of-trial")
 size = information_size(cocaine, risk_ratio=2)
 save_table(size.to_frame(), "cocaine-information-size")
 size

@@ -20,9 +20,6 @@ from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.review.answering import registered
-from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS
 
 __all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
 
@@ -117,7 +114,7 @@ def _shown_row(row: Mapping[str, Any]) -> dict[str, str]:
             row["interval"] if row["interval"] == _REFUSED else f"{effect}, {row['interval']}"
         ),
         "Control, per 1,000": control,
-        "Ketamine arm, per 1,000": (
+        "Treatment arm, per 1,000": (
             _thousand(row["treatment"], row["treatment_low"], row["treatment_high"])
             + ", limit cut" * row["capped"]
         ),
@@ -144,27 +141,35 @@ def _thousand(
 
 
 def summary_of_findings(
-    results: Evidence | Pooled | Mapping[str, Pooled],
+    results: Pooled | Mapping[str, Pooled],
     *,
     grade: pd.DataFrame | None = None,
     baseline: Baseline = None,
+    titles: Mapping[str, str] | None = None,
+    shown: Mapping[str, Result] | None = None,
 ) -> SummaryOfFindings:
-    """The summary of findings of the registered questions, or of results of one's own.
+    """Make the summary of findings of one result, or of several with their names.
+
+    `kapmeta.review.summary_of_findings` makes it for all questions of a review.
 
     Parameters
     ----------
-    results : Evidence, Pooled or mapping of str to Pooled
-        Evidence gives every registered question with the certainty in ``data/grade.csv``.
+    results : Pooled or mapping of str to Pooled
+        The results, by the name of their question.
     grade : DataFrame, optional
         Judgements as in `certainty_table`, by the names of `results`; without it no certainty is
         given.
     baseline : float or mapping of str to float, optional
         As in `absolute_effects`.
+    titles : mapping of str to str, optional
+        Titles of the questions, where they are not their names.
+    shown : mapping of str to Pooled or Posterior, optional
+        Effect to show for each result; by default `kapmeta.pooling.headlines.headline_effect` of it.
 
     Returns
     -------
     SummaryOfFindings
-        One row a question and baseline risk.
+        One row per question and baseline risk.
 
     Raises
     ------
@@ -180,26 +185,26 @@ def summary_of_findings(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.certainty.findings import summary_of_findings
-    >>> table = summary_of_findings(km.load_evidence()).shown().set_index("Question")
-    >>> table.loc["cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"]
-    '481 (171 to 1000), limit cut'
+    >>> pooled = km.pool(km.risk_ratio(km.load_example("bcg")))
+    >>> table = km.summary_of_findings({"tuberculosis": pooled}, baseline=0.02).shown()
+    >>> table["Difference, per 1,000"].item()
+    '-10 (-13 to -5)'
     """
-    titles: Mapping[str, str] = {}
-    if isinstance(results, Evidence):
-        grade = results.grade if grade is None else grade
-        titles = {name: f"{asked.substance}: {asked.title}" for name, asked in QUESTIONS.items()}
-        results = {name: registered(results, name) for name in QUESTIONS}
-    elif isinstance(results, Pooled):
+    if isinstance(results, Pooled):
         results = {"result": results}
+    if not isinstance(results, Mapping):
+        raise TypeError(
+            "results must be what pool returns, or a mapping of names to such results, not"
+            f" {type(results).__name__}; for the evidence of a review call"
+            " kapmeta.review.summary_of_findings"
+        )
     certainty = _certainty_of(results, grade)
     rows = []
     for name, pooled in results.items():
-        known = certainty.get(name, {})
-        rows += [
-            {"question": name, "title": titles.get(name, name), **row}
-            for row in _rows(pooled, known, baseline)
-        ]
+        effect = shown[name] if shown else headline_effect(pooled)
+        found = _finding_rows(pooled, effect, certainty.get(name, {}), baseline)
+        title = (titles or {}).get(name, name)
+        rows += [{"question": name, "title": title, **row} for row in found]
     return SummaryOfFindings(pd.DataFrame(rows))
 
 
@@ -225,9 +230,10 @@ _NO_RISKS = {
 }
 
 
-def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> list[dict[str, Any]]:
-    """One row a baseline risk; one without risks where the measure has none."""
-    effect = headline_effect(pooled)
+def _finding_rows(
+    pooled: Pooled, effect: Result, certainty: Mapping[str, Any], baseline: Baseline
+) -> list[dict[str, Any]]:
+    """Make one row per baseline risk; one without risks where the measure has none."""
     there = pooled.effects.present
     shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
     head = {

@@ -31,8 +31,6 @@ from kapmeta.results.sweeps import Sweep
 
 __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
-_AS_ROB2 = {"unclear": "some concerns"}
-
 
 def rob2_judgements(
     answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None

@@ -1,6 +1,8 @@
-"""The registered analyses: the plan of `kapmeta.review.protocol` applied to the evidence, and what may be concluded."""
+"""Answers to the declared questions: the plan of `kapmeta.review.protocol` applied to the evidence."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,21 +11,36 @@ from kapmeta import wording
 from kapmeta.checking import chosen
 from kapmeta.effects.counts import odds_ratio, risk_ratio
 from kapmeta.effects.estimates import reported
-from kapmeta.pooling.headlines import headline_rule
+from kapmeta.evidence_levels import EVIDENCE_LEVELS
+from kapmeta.pooling.headlines import (
+    Headline,
+    headline_effect,
+    headline_of,
+    headline_rule,
+    randomised,
+    tertiary,
+)
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
-from kapmeta.review.conclusions import _shown_counts, _tertiary
+from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
 from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, Question
 
-__all__ = ["evidence_table", "registered", "registered_effects", "substances_table"]
+__all__ = [
+    "Answered",
+    "answer",
+    "answers",
+    "evidence_table",
+    "question_effects",
+    "substances_table",
+]
 
 _MEASURES = {"RR": risk_ratio, "OR": odds_ratio}
 
 
-def registered_effects(evidence: Evidence, question: str) -> Effects:
-    """The effects that answer a registered question.
+def question_effects(evidence: Evidence, question: str) -> Effects:
+    """The effects that answer a declared question.
 
     Parameters
     ----------
@@ -45,7 +62,7 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.registered_effects(km.load_evidence(), "alcohol-odds")
+    >>> km.review.question_effects(km.load_evidence(), "alcohol-odds")
     Effects(OR, k=2)
     """
     evidence_given(evidence)
@@ -78,13 +95,13 @@ def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     return rows[keep]
 
 
-def registered(evidence: Evidence, question: str) -> Pooled:
-    """A registered question answered by the registered method.
+def answer(evidence: Evidence, question: str) -> Pooled:
+    """A declared question answered by the declared method.
 
     Parameters
     ----------
     evidence, question
-        As in `registered_effects`.
+        As in `question_effects`.
 
     Returns
     -------
@@ -94,19 +111,84 @@ def registered(evidence: Evidence, question: str) -> Pooled:
     Raises
     ------
     ValueError
-        As in `registered_effects`.
+        As in `question_effects`.
 
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.registered(km.load_evidence(), "opioids-sessions")
+    >>> km.review.answer(km.load_evidence(), "opioids-sessions")
     Pooled(RR 2.25 (95 % CI 1.05 to 5.08), k=1, one trial, not pooled)
     """
-    return pool(registered_effects(evidence, question))
+    return pool(question_effects(evidence, question))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A declared question with its result, the effect to show of it, and all its analyses.
+
+    Attributes
+    ----------
+    asked : Question
+        What is asked.
+    pooled : Pooled
+        The answer by the declared method.
+    headline : Headline
+        What may be headlined, what is shown beside it, and what is refused.
+    effect : Pooled or Posterior
+        The one effect to show.
+    """
+
+    asked: Question
+    pooled: Pooled
+    headline: Headline
+    effect: Result
+
+    @property
+    def title(self) -> str:
+        """Substance and title of the question."""
+        return f"{self.asked.substance}: {self.asked.title}"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether no effect is shown, because its counts are not confirmed."""
+        return tertiary(self.pooled)
+
+    @property
+    def randomised(self) -> bool:
+        """Whether every trial that takes part was randomised."""
+        return randomised(self.pooled)
+
+
+def answers(evidence: Evidence) -> dict[str, Answered]:
+    """Answer every declared question once, by name, with all that may be shown of it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    dict of str to Answered
+        The questions in the order of the plan.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> found = km.review.answers(km.load_evidence())
+    >>> found["cocaine-end-of-trial"].effect
+    Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
+    """
+    found = {}
+    for name, asked in QUESTIONS.items():
+        pooled = answer(evidence, name)
+        headline = headline_of(pooled)
+        found[name] = Answered(asked, pooled, headline, headline_effect(pooled, found=headline))
+    return found
 
 
 def evidence_table(evidence: Evidence) -> pd.DataFrame:
-    """What the evidence says now, one row a registered question: the table of the README.
+    """What the evidence says now, one row a declared question: the table of the README.
 
     Parameters
     ----------
@@ -128,7 +210,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     evidence_given(evidence)
     rows = []
     for name, asked in QUESTIONS.items():
-        pooled = registered(evidence, name)
+        pooled = answer(evidence, name)
         effects = pooled.effects
         there = effects.present
         levels = effects.table["evidence_level"][there]
@@ -140,24 +222,34 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "k": pooled.k,
                 "Abstinent, ketamine v other arm": _shown_counts(effects),
                 "Effect (95 % interval)": _shown_effect(pooled),
-                "Evidence": wording.joined(_level_words(level) for level in dict.fromkeys(levels)),
+                "Evidence": wording.joined(EVIDENCE_LEVELS[x].short for x in dict.fromkeys(levels)),
                 "May be headlined": _headline(pooled),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _level_words(level: str) -> str:
-    """An evidence level as a table shows it: ``secondary summary``, ``tertiary, in conflict``."""
-    return level.replace("_only", "").replace("_conflict", ", in conflict").replace("_", " ")
+def _shown_counts(effects: Effects) -> str:
+    """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
+    cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
+    texts = [
+        (
+            "counts not known"
+            if np.isnan([a, n1, c, n2]).any()
+            else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
+        )
+        for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
+    ]
+    if effects.scale.key == "MD":
+        return "an average, not a count"
+    return "; ".join(texts) + ", not confirmed" * bool(unconfirmed_labels(effects))
 
 
 def _headline(pooled: Pooled) -> str:
     """What the plan allows to be headlined, given the number of trials, their design and how sure their counts are."""
-    table, there = pooled.effects.table, pooled.effects.present
-    if _tertiary(pooled.effects):
+    if tertiary(pooled):
         return "nothing, until the primary report has been read"
-    if not table["randomised"][there].all():
+    if not randomised(pooled):
         return "nothing as an effect of ketamine: not randomised"
     return (
         "the trial's own result, as one trial"
@@ -169,7 +261,7 @@ def _headline(pooled: Pooled) -> str:
 def _shown_effect(pooled: Pooled) -> str:
     """The pooled effect from three trials on, else each trial's own."""
     effects = pooled.effects
-    if _tertiary(effects):
+    if tertiary(pooled):
         return "none given: the counts are not confirmed"
     if pooled.k > 2:
         return estimate_text(pooled)

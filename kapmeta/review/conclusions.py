@@ -9,19 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.evidence_levels import level_named
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
 
 __all__ = ["Conclusion", "conclusion"]
-
-_SECOND_HAND = (
-    "secondary_table",
-    "secondary_summary",
-    "press_conflict",
-    "tertiary_only",
-    "tertiary_only_conflict",
-)
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     Parameters
     ----------
     pooled : Pooled
-        From `registered` or `kapmeta.pool`.
+        From `answer` or `kapmeta.pool`.
 
     Returns
     -------
@@ -60,7 +53,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     Examples
     --------
     >>> import kapmeta as km
-    >>> print(km.conclusion(km.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
+    >>> print(km.conclusion(km.review.answer(km.load_evidence(), "cocaine-end-of-trial")).may)
     In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
     the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
     """
@@ -71,8 +64,8 @@ def conclusion(pooled: Pooled) -> Conclusion:
 def _may(pooled: Pooled, effects: Effects) -> str:
     scale = effects.scale
     present = np.flatnonzero(effects.present)
-    if _tertiary(effects):
-        seen = wording.joined(unconfirmed_labels(effects))
+    if unconfirmed := unconfirmed_labels(effects):
+        seen = wording.joined(unconfirmed)
         return (
             f"Nothing, until the primary report has been read: the numbers of {seen} are not"
             " confirmed."
@@ -159,12 +152,9 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
             "the arms were not randomised, so a difference cannot be put down to ketamine"
         )
     if "evidence_level" in table:
-        levels = table["evidence_level"][there]
-        second = [
-            label
-            for label, level in zip(np.array(effects.labels)[there], levels, strict=True)
-            if level in _SECOND_HAND
-        ]
+        names = zip(np.array(effects.labels)[there], table["evidence_level"][there], strict=True)
+        levels = [(label, level_named(word)) for label, word in names]
+        second = [label for label, level in levels if level and not level.first_hand]
         if second:
             reasons.append(f"the numbers of {wording.joined(second)} are known only second-hand")
     if pooled.k < 3:
@@ -184,24 +174,3 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
     else:
         reasons.append("how many people were counted is not known")
     return f"It does not settle the question: {'; '.join(reasons)}."
-
-
-def _shown_counts(effects: Effects) -> str:
-    """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
-    cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
-    texts = [
-        (
-            "counts not known"
-            if np.isnan([a, n1, c, n2]).any()
-            else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
-        )
-        for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
-    ]
-    if effects.scale.key == "MD":
-        return "an average, not a count"
-    return "; ".join(texts) + ", not confirmed" * _tertiary(effects)
-
-
-def _tertiary(effects: Effects) -> bool:
-    """Whether a number comes from a summary of summaries only."""
-    return bool(unconfirmed_labels(effects))

@@ -12,6 +12,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.effects.printed_counts import candidate_counts
 from kapmeta.core.effects.single_trial import koopman
+from kapmeta.results.effects import unconfirmed
 from kapmeta.review.evidence import Evidence
 
 __all__ = ["RECOMPUTATIONS", "Item", "Rows"]
@@ -57,7 +58,7 @@ def _percent(rows: Rows, stated: str, name: str) -> Item:
     shown = f"{events}/{n} = {100 * events / n:.1f} %"
     fitting, consistent = candidate_counts(stated, n)
     if consistent:
-        independent = not str(row["evidence_level"]).startswith("tertiary")
+        independent = not unconfirmed(row["evidence_level"])
         return Item(shown, "agrees" if events in fitting else "contradicted", independent)
     return Item(
         f"{shown}; no count of {n} gives {stated} %",
@@ -129,7 +130,7 @@ def _ratio(rows: Rows, stated: str, name: str) -> Item:
     row = rows.trials[name]
     found = koopman(*(float(row[cell]) for cell in ("events_t", "n_t", "events_c", "n_c")))
     estimate, low, high = (float(np.exp(x)) for x in (found.estimate, found.low, found.high))
-    independent = not str(row["evidence_level"]).startswith("tertiary")
+    independent = not unconfirmed(row["evidence_level"])
     shown = f"RR {wording.interval_text(estimate, low, high)}, score interval"
     return Item(shown, _more(stated, low, high, 1.0), independent)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kapmeta.certainty.risk_of_bias import _AS_ROB2
 from kapmeta.core.certainty.risk_of_bias import (
     NO_INFORMATION,
     ROB2,
@@ -15,6 +14,8 @@ from kapmeta.core.certainty.risk_of_bias import (
 from kapmeta.review.evidence import Evidence, evidence_given
 
 __all__ = ["check_bias_judgements"]
+
+_AS_IN_ROB2 = {"unclear": "some concerns"}
 
 
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
@@ -58,7 +59,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
 
 
 def _rob2(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
-    derived, entered = overall(domains.replace(_AS_ROB2)), overall(whole.replace(_AS_ROB2))
+    derived, entered = overall(domains.replace(_AS_IN_ROB2)), overall(whole.replace(_AS_IN_ROB2))
     return derived, entered, ROB2.index(entered) >= ROB2.index(derived)
 
 

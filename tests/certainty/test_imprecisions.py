@@ -89,7 +89,7 @@ def test_odds_ratio_uses_the_odds(common: km.Pooled) -> None:
 
 
 def test_interval_across_zero_goes_through_infinity(evidence: Evidence) -> None:
-    frame = number_needed_to_treat(km.registered(evidence, "alcohol-randomised"))
+    frame = number_needed_to_treat(km.review.answer(evidence, "alcohol-randomised"))
     assert math.isinf(frame["benefit_high"].item())
     assert math.isinf(frame["harm_high"].item())
     assert " to ∞ to NNTH " in frame["nnt"].item()
@@ -125,14 +125,14 @@ def test_baseline_is_a_proportion(common: km.Pooled, baseline: float) -> None:
 
 
 def test_infinite_ratio_gives_the_trials_own_risks(evidence: Evidence) -> None:
-    row = absolute_effects(km.registered(evidence, "cocaine-6-months")).to_frame().iloc[0]
+    row = absolute_effects(km.review.answer(evidence, "cocaine-6-months")).to_frame().iloc[0]
     assert (row["control"], row["treatment"]) == (0, pytest.approx(12 / 27))
     assert 0 < row["difference_low"] < row["difference"] < row["difference_high"] < 1
 
 
 def test_means_have_no_absolute_risk(evidence: Evidence) -> None:
     with pytest.raises(ValueError, match="mean difference has no absolute risk"):
-        absolute_effects(km.registered(evidence, "alcohol-days"))
+        absolute_effects(km.review.answer(evidence, "alcohol-days"))
 
 
 def test_information_of_five_trials(common: km.Pooled) -> None:
@@ -164,7 +164,7 @@ def test_information_needs_one_effect_from_outside(common: km.Pooled, evidence: 
     with pytest.raises(ValueError, match="no size can be computed"):
         information_size(common, risk_ratio=9.0)
     with pytest.raises(ValueError, match="needs the counts of every trial"):
-        information_size(km.registered(evidence, "alcohol-odds"), risk_ratio=2.0)
+        information_size(km.review.answer(evidence, "alcohol-odds"), risk_ratio=2.0)
 
 
 def test_imprecision_is_proposed_by_the_thresholds(common: km.Pooled) -> None:
@@ -246,23 +246,23 @@ def test_grade_in_data_judges_imprecision_no_milder_than_the_rule(evidence: Evid
     """The entered judgements are a person's; where the rule of thresholds has a proposal they are not kinder."""
     grade = evidence.grade.set_index(["question", "domain"])["levels_down"]
     for question in ("alcohol-randomised", "cocaine-end-of-trial", "opioids-sessions"):
-        absolute = absolute_effects(headline_effect(km.registered(evidence, question)))
+        absolute = absolute_effects(headline_effect(km.review.answer(evidence, question)))
         assert grade[question, "imprecision"] >= imprecision(absolute, thresholds=[50])[0].levels
 
 
 def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> None:
-    one = headline_effect(km.registered(evidence, "cocaine-end-of-trial"))
+    one = headline_effect(km.review.answer(evidence, "cocaine-end-of-trial"))
     assert (math.exp(one.low), math.exp(one.high)) == pytest.approx(
         (1.599191, 13.689937), rel=1e-6
     )  # score interval
-    two = headline_effect(km.registered(evidence, "alcohol-odds"))
+    two = headline_effect(km.review.answer(evidence, "alcohol-odds"))
     assert "Posterior" in repr(two)
     several = km.pool(km.risk_ratio(FIVE))
     assert headline_effect(several) is several
 
 
 def test_summary_of_findings_holds_every_question(evidence: Evidence) -> None:
-    findings = summary_of_findings(evidence)
+    findings = km.review.summary_of_findings(evidence)
     table = findings.to_frame()
     assert set(table["question"]) == set(km.protocol.QUESTIONS)
     row = table.set_index("question").loc["cocaine-end-of-trial"]
@@ -300,7 +300,7 @@ def test_cite_names_the_methods_of_a_result() -> None:
 
 def test_one_trial_with_a_score_interval_is_looked_at_by_its_score_test(evidence: Evidence) -> None:
     """z was nan there, and its boundary could never be crossed."""
-    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    pooled = km.review.answer(evidence, "cocaine-end-of-trial")
     size = information_size(pooled, risk_ratio=2)
     z = size.to_frame()["z"].item()
     assert z == pytest.approx(norm.isf(pooled.p_value / 2), rel=1e-12)
@@ -311,11 +311,11 @@ def test_one_trial_with_a_score_interval_is_looked_at_by_its_score_test(evidence
 
 
 def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence: Evidence) -> None:
-    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    pooled = km.review.answer(evidence, "cocaine-end-of-trial")
     several = {
         "Koopman": absolute_effects(headline_effect(pooled)),
         "Wetterslev": information_size(pooled, risk_ratio=2),
-        "Guyatt": summary_of_findings(evidence),
+        "Guyatt": km.review.summary_of_findings(evidence),
         "Bender": headline_of(pooled),
         "Heathers": km.audit_claims(evidence),
     }
@@ -330,7 +330,7 @@ def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence
 def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(
     evidence: Evidence,
 ) -> None:
-    text = headline_of(km.registered(evidence, "alcohol-days")).methods_text()
+    text = headline_of(km.review.answer(evidence, "alcohol-days")).methods_text()
     assert "Beside it" not in text
     assert "one trial has no between-study variance" in text
 
@@ -338,18 +338,21 @@ def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(
 def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(
     evidence: Evidence,
 ) -> None:
-    table = certainty_table(evidence).set_index("question")
+    table = km.review.question_certainty(evidence).set_index("question")
     assert table["start"].to_dict() == {
         name: "high" if asked.randomised else "low" for name, asked in km.protocol.QUESTIONS.items()
     }
     shown = (
-        summary_of_findings(evidence).to_frame().drop_duplicates("question").set_index("question")
+        km.review.summary_of_findings(evidence)
+        .to_frame()
+        .drop_duplicates("question")
+        .set_index("question")
     )
     assert (shown["certainty"] == table["certainty"]).all()
 
 
 def test_findings_carry_units_people_and_cut_limits(evidence: Evidence) -> None:
-    shown = summary_of_findings(evidence).shown().set_index("Question")
+    shown = km.review.summary_of_findings(evidence).shown().set_index("Question")
     assert (
         "percentage points" in shown.loc["alcohol: percent of days abstinent, randomised", "Effect"]
     )
@@ -366,9 +369,9 @@ def test_findings_carry_units_people_and_cut_limits(evidence: Evidence) -> None:
         "RR above 3.61, without an upper limit (no event in the control arm)"
     )
     assert shown.loc[
-        "cocaine: ketamine v control, randomised, end of trial", "Ketamine arm, per 1,000"
+        "cocaine: ketamine v control, randomised, end of trial", "Treatment arm, per 1,000"
     ].endswith("cut")
-    assert not later["Ketamine arm, per 1,000"].endswith("cut")
+    assert not later["Treatment arm, per 1,000"].endswith("cut")
     assert (
         shown.loc["alcohol: ketamine v control, not randomised", "Number needed"]
         == "not given: not randomised"

@@ -15,8 +15,10 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.certainty.findings import summary_of_findings
-from kapmeta.pooling.headlines import tertiary
+from kapmeta.evidence_levels import EVIDENCE_LEVELS
+from kapmeta.pooling.headlines import headline_of, tertiary
+from kapmeta.review import answering
+from kapmeta.review.answering import Answered
 from kapmeta.review.claims import audit_claims
 from kapmeta.review.evidence import load_evidence
 from kapmeta.review.report import sensitivity_table, trials_table, write
@@ -25,7 +27,7 @@ from kapmeta.review.report.figures import inline_svg
 from kapmeta.review.report.pages import render, require_same
 from kapmeta.review.report.plain import in_short, known_of, plain_result, short_answer, time_phrase
 from kapmeta.review.report.tables import Table, differing, read_results
-from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, ROLES
+from kapmeta.review.report.words import ASKED, CERTAINTY, ROLES
 from kapmeta.review.reproduce import save_table
 from tests.helpers.places import ROOT
 
@@ -102,13 +104,18 @@ def evidence() -> km.review.evidence.Evidence:
 
 
 @pytest.fixture(scope="module")
+def answered(evidence: km.review.evidence.Evidence) -> dict[str, Answered]:
+    return km.review.answers(evidence)
+
+
+@pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.Evidence) -> Path:
     """A folder with the saved tables and the page made beside them."""
     root = tmp_path_factory.mktemp("tree")
     audit = audit_claims(evidence)
     frames = (
         trials_table(evidence),
-        summary_of_findings(evidence).to_frame(),
+        km.review.summary_of_findings(evidence).to_frame(),
         sensitivity_table(evidence),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -186,7 +193,9 @@ def test_figures_speak_and_headings_are_in_order(
 ) -> None:
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
-    shown = [name for name in km.protocol.QUESTIONS if not tertiary(km.registered(evidence, name))]
+    shown = [
+        name for name in km.protocol.QUESTIONS if not tertiary(km.review.answer(evidence, name))
+    ]
     assert (
         len(figures) == len(shown) + 1
     )  # and the risk of bias; counts that are not confirmed are not drawn
@@ -207,7 +216,7 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
     assert f"kapmeta {km.__version__}" in text
     for name, asked in km.protocol.QUESTIONS.items():
         assert name in page.ids
-        pooled = km.registered(evidence, name)
+        pooled = km.review.answer(evidence, name)
         told = km.conclusion(pooled)
         assert told.may_not in text
         assert f"k = {pooled.k}" in text
@@ -279,11 +288,22 @@ def test_first_words_answer_the_question(
     ]
 
 
-def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence) -> None:
+def test_each_question_is_answered_once(
+    evidence: km.review.evidence.Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[km.Pooled] = []
+    monkeypatch.setattr(
+        answering, "headline_of", lambda pooled: calls.append(pooled) or headline_of(pooled)
+    )
+    gather(evidence)
+    assert len(calls) == len(km.protocol.QUESTIONS)
+
+
+def test_short_answer_follows_the_evidence(answered: dict[str, Answered]) -> None:
     people, substances = {"Dakwar 2019": 55, "Dakwar 2020": 40}, ("alcohol", "cocaine")
     cocaine, alcohol = (
-        known_of(evidence, "cocaine-end-of-trial", "very low"),
-        known_of(evidence, "alcohol-randomised", "very low"),
+        known_of(answered["cocaine-end-of-trial"], "very low"),
+        known_of(answered["alcohol-randomised"], "very low"),
     )
     assert cocaine.favourable
     assert not alcohol.favourable
@@ -299,10 +319,10 @@ def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence
         in short_answer([cocaine, alcohol], people, substances)[1]
     )
     assert "Their results leave it open." in short_answer([alcohol], people, substances)[1]
-    surer = known_of(evidence, "cocaine-end-of-trial", "moderate")
+    surer = known_of(answered["cocaine-end-of-trial"], "moderate")
     assert short_answer([surer, alcohol], people, substances)[0] != "It is not known."
     apart = [
-        known_of(evidence, name, "very low")
+        known_of(answered[name], "very low")
         for name in ("alcohol-not-randomised", "opioids-sessions", "opioids-dose")
     ]
     assert "No randomised trial" in short_answer(apart, people, substances)[1]
@@ -350,13 +370,13 @@ def test_short_answer_follows_the_evidence(evidence: km.review.evidence.Evidence
     ],
 )
 def test_plain_results_say_what_the_numbers_say(
-    name: str, agrees: bool, told: str, evidence: km.review.evidence.Evidence
+    name: str, agrees: bool, told: str, answered: dict[str, Answered]
 ) -> None:
-    assert told in plain_result(known_of(evidence, name, "very low"), agrees)
+    assert told in plain_result(known_of(answered[name], "very low"), agrees)
 
 
-def test_numbers_that_are_not_confirmed_are_not_told(evidence: km.review.evidence.Evidence) -> None:
-    assert not re.search(r"\d", plain_result(known_of(evidence, "opioids-dose", "very low"), True))
+def test_numbers_that_are_not_confirmed_are_not_told(answered: dict[str, Answered]) -> None:
+    assert not re.search(r"\d", plain_result(known_of(answered["opioids-dose"], "very low"), True))
 
 
 def test_time_is_told_in_weeks_or_months() -> None:
@@ -377,7 +397,7 @@ def test_every_code_has_its_words(evidence: km.review.evidence.Evidence) -> None
         for table in package["resources"]
         for field in table["schema"]["fields"]
     }
-    assert set(words["outcomes", "evidence_level"]) <= set(EVIDENCE)
+    assert set(words["outcomes", "evidence_level"]) <= set(EVIDENCE_LEVELS)
     assert set(words["comparisons", "role"]) <= set(ROLES)
     assert set(CERTAINTY) == set(km.certainty.findings.CERTAINTY)
 

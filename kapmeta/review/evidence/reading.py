@@ -82,7 +82,7 @@ class Evidence:
 
     @property
     def grade(self) -> pd.DataFrame:
-        """One row a registered question and GRADE domain, as a person judged it."""
+        """One row a declared question and GRADE domain, as a person judged it."""
         return self._tables["grade"].copy()
 
     @property

@@ -10,21 +10,29 @@ from typing import Any
 
 from kapmeta import wording
 from kapmeta._version import __version__
-from kapmeta.certainty.findings import SummaryOfFindings, summary_of_findings, unit_of
-from kapmeta.pooling.headlines import headline_of, randomised
+from kapmeta.certainty.findings import SummaryOfFindings, unit_of
+from kapmeta.evidence_levels import EVIDENCE_LEVELS
+from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.review.answering import substances_table
+from kapmeta.review.answering import Answered, answers, substances_table
 from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.findings import findings_of
+from kapmeta.review.protocol import SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
-from kapmeta.review.report.plain import Known, in_short, known_of, plain_result
+from kapmeta.review.report.plain import (
+    Known,
+    known_of,
+    people_randomised,
+    plain_result,
+    short_answer,
+)
 from kapmeta.review.report.tables import Table, trials_table
-from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
+from kapmeta.review.report.words import ASKED, CERTAINTY, GLOSSARY, NOT_AVERAGED, ROLES
 
 __all__ = ["Answer", "Contents", "Substance", "gather"]
 
@@ -33,7 +41,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
 
 @dataclass(frozen=True)
 class Answer:
-    """One registered question on the page: what is asked, the answer in plain words, and what stands behind it."""
+    """One declared question on the page: what is asked, the answer in plain words, and what stands behind it."""
 
     name: str
     asked: str
@@ -102,14 +110,17 @@ class Contents:
 
 
 def gather(evidence: Evidence) -> Contents:
-    """The contents of the page."""
-    findings, audit = summary_of_findings(evidence), audit_claims(evidence)
+    """Gather the contents of the page; each question is answered once, here."""
+    answered, audit = answers(evidence), audit_claims(evidence)
+    findings = findings_of(answered, evidence.grade)
+    substances = _substances(evidence, answered, findings)
+    known = [one.known for substance in substances for one in substance.answers]
     return Contents(
-        short=in_short(evidence),
-        substances=_substances(evidence, findings),
+        short=short_answer(known, people_randomised(evidence), SUBSTANCES),
+        substances=substances,
         roles=_roles(evidence),
         risk_of_bias=_risk_of_bias(evidence),
-        tables={table.name: table for table in page_tables(evidence, findings, audit)},
+        tables={table.name: table for table in page_tables(evidence, answered, findings, audit)},
         findings=findings,
         audit=audit,
         methods=_methods(findings),
@@ -120,7 +131,10 @@ def gather(evidence: Evidence) -> Contents:
     )
 
 
-def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substance, ...]:
+def _substances(
+    evidence: Evidence, answered: Mapping[str, Answered], findings: SummaryOfFindings
+) -> tuple[Substance, ...]:
+    """Gather each substance with its answered questions and the number of its studies."""
     known = substances_table(evidence).set_index("substance")
     judged = findings.table.drop_duplicates("question").set_index("question")
     return tuple(
@@ -128,13 +142,9 @@ def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substa
             name,
             plan,
             tuple(
-                _answer(
-                    evidence,
-                    question,
-                    {str(name): value for name, value in judged.loc[question].items()},
-                )
-                for question, asked in QUESTIONS.items()
-                if asked.substance == name
+                _answer(question, one, {str(key): x for key, x in judged.loc[question].items()})
+                for question, one in answered.items()
+                if one.asked.substance == name
             ),
             int(str(known.loc[name, "studies seen"])),
             int(str(known.loc[name, "without a result yet"])),
@@ -160,20 +170,20 @@ def _risk_of_bias(evidence: Evidence) -> str:
     )
 
 
-def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
-    known = known_of(evidence, question, str(judged["certainty"]))
-    pooled, effect, withheld = known.pooled, known.effect, known.withheld
-    told, found = conclusion(pooled), headline_of(pooled)
+def _answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
+    known = known_of(one, str(judged["certainty"]))
+    pooled, effect, withheld, found = one.pooled, one.effect, one.withheld, one.headline
+    concluded = conclusion(pooled)
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
     return Answer(
         name=question,
         asked=ASKED[question],
-        title=QUESTIONS[question].title,
+        title=one.asked.title,
         known=known,
         plain=plain_result(known, found.agrees),
         headline=_headline(pooled, effect, withheld),
         people="" if withheld or not randomised(pooled) else _people(judged, pooled),
-        levels=wording.joined(EVIDENCE[level] for level in dict.fromkeys(levels)),
+        levels=wording.joined(EVIDENCE_LEVELS[level].phrase for level in dict.fromkeys(levels)),
         not_averaged=(
             "No effect is shown: its counts are not confirmed."
             if withheld
@@ -181,8 +191,8 @@ def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Ans
         ),
         refused=tuple(found.refused),
         disagreements=() if withheld else tuple(found.disagreements),
-        may=told.may,
-        may_not=told.may_not,
+        may=concluded.may,
+        may_not=concluded.may_not,
         methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
         meaning=CERTAINTY[judged["certainty"]],

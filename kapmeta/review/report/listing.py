@@ -8,13 +8,21 @@ from collections.abc import Mapping
 
 from kapmeta import wording
 from kapmeta.certainty.findings import SummaryOfFindings
+from kapmeta.evidence_levels import EVIDENCE_LEVELS
+from kapmeta.review.answering import Answered
 from kapmeta.review.claims import VERDICTS, ClaimsAudit
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.report.tables import Table, sensitivity_table, trials_table
-from kapmeta.review.report.words import EVIDENCE, ROLES
+from kapmeta.review.report.tables import Table, analyses_table, trials_table
+from kapmeta.review.report.words import ROLES
 
 __all__ = ["page_tables"]
 
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "evidence_level": {word: level.phrase for word, level in EVIDENCE_LEVELS.items()},
+    "role": ROLES,
+    "kind": {"seed": "audited document"},
+}
+"""Words of the data as a reader sees them, by column."""
 _NUMBERS = {"estimate": "Estimate", "low": "Low", "high": "High"}
 
 # Name on the page, part of the evidence, caption, heads by column.
@@ -114,8 +122,13 @@ _DATA: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
 )
 
 
-def page_tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAudit) -> list[Table]:
-    """Tables of the page; those that a notebook saves have the name of their file in ``results/``."""
+def page_tables(
+    evidence: Evidence,
+    answered: Mapping[str, Answered],
+    findings: SummaryOfFindings,
+    audit: ClaimsAudit,
+) -> list[Table]:
+    """Make the tables of the page; one that a notebook saves has the name of its file."""
     data = [
         Table(name, getattr(evidence, part), caption, heads, _cell)
         for name, part, caption, heads in _DATA
@@ -124,7 +137,7 @@ def page_tables(evidence: Evidence, findings: SummaryOfFindings, audit: ClaimsAu
         _trials(evidence),
         _harms(evidence),
         _findings(findings),
-        _sensitivity(evidence),
+        _sensitivity(answered),
         *_claims(audit),
         *data,
     ]
@@ -196,10 +209,10 @@ def _findings(findings: SummaryOfFindings) -> Table:
     )
 
 
-def _sensitivity(evidence: Evidence) -> Table:
+def _sensitivity(answered: Mapping[str, Answered]) -> Table:
     return Table(
         "report-sensitivity",
-        sensitivity_table(evidence),
+        analyses_table(answered),
         "Every question under every analysis of the plan",
         {
             "title": "Question",
@@ -257,9 +270,7 @@ def _cell(column: str, text: str) -> str:
         return f'<a href="{escaped}" rel="noreferrer">{escaped}</a>'
     if column == "verdict":
         return f'<span class="verdict {text}">{escaped.replace("_", " ")}</span>'
-    words = {"evidence_level": EVIDENCE, "role": ROLES, "kind": {"seed": "audited document"}}.get(
-        column, {}
-    )
+    words = _WORDS.get(column, {})
     return html.escape(words[text]) if text in words else _plain(column, escaped)
 
 

@@ -10,13 +10,14 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.certainty.findings import unit_of
-from kapmeta.certainty.grading import CERTAINTY, certainty_table
-from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.certainty.grading import CERTAINTY
+from kapmeta.pooling.headlines import randomised
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
-from kapmeta.review.answering import registered
+from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.findings import question_certainty
+from kapmeta.review.protocol import SUBSTANCES
 
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
 
@@ -51,16 +52,13 @@ class Known:
         return self.effect.low > 0 if self.pooled.effects.event_is_good else self.effect.high < 0
 
 
-def known_of(evidence: Evidence, question: str, certainty: str) -> Known:
-    """What is known of a registered question."""
-    pooled = registered(evidence, question)
-    return Known(
-        QUESTIONS[question].substance, pooled, headline_effect(pooled), certainty, tertiary(pooled)
-    )
+def known_of(one: Answered, certainty: str) -> Known:
+    """Keep what the short answer needs of an answered question."""
+    return Known(one.asked.substance, one.pooled, one.effect, certainty, one.withheld)
 
 
 def in_short(evidence: Evidence) -> tuple[str, str]:
-    """The short answer of all registered questions: in a few words, and what it rests on.
+    """The short answer of all declared questions: in a few words, and what it rests on.
 
     Parameters
     ----------
@@ -79,10 +77,15 @@ def in_short(evidence: Evidence) -> tuple[str, str]:
     >>> in_short(km.load_evidence())[0]
     'It is not known.'
     """
-    certainty = certainty_table(evidence).set_index("question")["certainty"]
+    certainty = question_certainty(evidence).set_index("question")["certainty"]
+    known = [known_of(one, str(certainty[name])) for name, one in answers(evidence).items()]
+    return short_answer(known, people_randomised(evidence), SUBSTANCES)
+
+
+def people_randomised(evidence: Evidence) -> dict[str, int]:
+    """Count the people randomised in each study, by its label, where the number is known."""
     people = evidence.studies.dropna(subset=["n_randomised"]).set_index("label")["n_randomised"]
-    known = [known_of(evidence, name, str(certainty[name])) for name in QUESTIONS]
-    return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
+    return {str(label): int(n) for label, n in people.items()}
 
 
 def short_answer(

@@ -16,11 +16,8 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.pooling.headlines import headline_of, randomised, tertiary
-from kapmeta.results.pooled import Pooled
-from kapmeta.review.answering import registered
+from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS
 
 __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
 
@@ -71,8 +68,7 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
 
 
 def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
-    """Every registered question under every analysis the plan shows beside the headline, in one
-    table.
+    """Analyse every declared question in every way that the plan shows beside the headline.
 
     Parameters
     ----------
@@ -82,21 +78,26 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
+        One row per question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
     """
+    return analyses_table(answers(evidence))
+
+
+def analyses_table(answered: Mapping[str, Answered]) -> pd.DataFrame:
+    """Tabulate the analyses of questions that have been answered already."""
     parts = []
-    for name in QUESTIONS:
-        frame = _analyses(registered(evidence, name))
+    for name, one in answered.items():
+        frame = _analyses(one)
         frame.insert(0, "question", name)
-        frame.insert(1, "title", f"{QUESTIONS[name].substance}: {QUESTIONS[name].title}")
+        frame.insert(1, "title", one.title)
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
 
 
-def _analyses(pooled: Pooled) -> pd.DataFrame:
-    """The analyses of a question. Nothing is a headline without random assignment, or with unconfirmed counts."""
-    frame = headline_of(pooled).to_frame()
-    if tertiary(pooled):
+def _analyses(one: Answered) -> pd.DataFrame:
+    """Tabulate the analyses of a question; no headline if not randomised or not confirmed."""
+    frame = one.headline.to_frame()
+    if one.withheld:
         none = {
             "role": "withheld",
             "analysis": "none, until the primary report has been read",
@@ -105,7 +106,7 @@ def _analyses(pooled: Pooled) -> pd.DataFrame:
         return frame.iloc[:1].assign(
             **none, **dict.fromkeys(("estimate", "low", "high", "probability_above_null"), math.nan)
         )
-    return frame if randomised(pooled) else frame.assign(role="not to be headlined")
+    return frame if one.randomised else frame.assign(role="not to be headlined")
 
 
 @dataclass(frozen=True)
