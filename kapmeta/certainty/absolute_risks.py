@@ -35,7 +35,7 @@ class AbsoluteEffects:
     pooled : Pooled or Posterior
         The effect.
     table : DataFrame
-        One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and
+        One row per baseline: `baseline` (its name), `control` and `treatment` risks with `low` and
         `high`, `difference` with its limits (proportions), `capped` where a limit would leave the
         range of a risk, `nnt` in words.
     """
@@ -45,15 +45,15 @@ class AbsoluteEffects:
     cited: ClassVar = ("number needed",)
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of the table."""
+        """Return a copy of the table."""
         return self.table.copy()
 
     def summary(self) -> str:
-        """One sentence a baseline."""
+        """Write one sentence per baseline risk."""
         return "\n".join(_row_sentence(row, self.pooled) for row in self.table.itertuples())
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         return (
             f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held"
             " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
@@ -85,7 +85,7 @@ def _row_sentence(row: Any, pooled: Result) -> str:
 
 
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
-    """What a relative effect means per 1,000 people at low, median and high baseline risk.
+    """Express a relative effect per 1,000 people at low, median and high baseline risk.
 
     Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the
     control group) has no absolute effect at another baseline: the trial's own risks and Newcombe's
@@ -102,7 +102,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     Returns
     -------
     AbsoluteEffects
-        One row a baseline.
+        One row per baseline.
 
     Raises
     ------
@@ -117,9 +117,9 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
     >>> sessions = km.review.answer(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
-    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
-    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
-    this baseline.
+    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of
+    Krupitsky 2007) and 500 (234 to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit
+    was cut at 1,000: the ratio does not carry over to this baseline.
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(
@@ -195,7 +195,7 @@ def _absolute_row(
 
 
 def _own_risks(pooled: Result) -> pd.DataFrame:
-    """The one trial's own risks, for a ratio that is infinite."""
+    """Take the risks of the one trial itself, for a ratio that is infinite."""
     table = pooled.effects.table[pooled.effects.present]
     if len(table) != 1 or not set(_CELLS) <= set(table.columns):
         raise ValueError("the effect is not finite, so it has no absolute effect")
@@ -208,7 +208,7 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 
 
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
-    """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
+    """Write ``NNTB 3.6 (1.3 to 609)``; an interval across no effect goes through infinity."""
     if low == difference == high == 0:
         return (  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
             "no difference"
@@ -230,12 +230,12 @@ def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool
 
 
 def _needed(number: float) -> str:
-    """A number of people with one decimal below 100; infinity as its sign."""
+    """Write a number of people with one decimal below 100; infinity as its sign."""
     return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
 def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
-    """Numbers needed to treat for one more to benefit or be harmed, at each baseline risk.
+    """Give the numbers needed to treat for benefit or harm at each baseline risk.
 
     They depend on the baseline and are never pooled.
 
@@ -247,7 +247,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     Returns
     -------
     DataFrame
-        One row a baseline: `number`, `benefit` (True for benefit, False for harm), the limits on
+        One row per baseline: `number`, `benefit` (True for benefit, False for harm), the limits on
         each side, and the words. Where the interval of the difference holds 0, both sides have
         limits and they meet at infinity.
 

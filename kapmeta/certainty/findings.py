@@ -1,4 +1,4 @@
-"""The summary of findings: effects in people, with the certainty that a person gave them and the reasons."""
+"""Summary of findings: effects in people, with the certainty that people judged."""
 
 from __future__ import annotations
 
@@ -37,45 +37,45 @@ _NOT_RANDOMISED = "not given: not randomised"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SummaryOfFindings:
-    """The table guideline makers use.
+    """The summary of findings, one row per question and baseline risk.
 
     Attributes
     ----------
     table : DataFrame
-        One row a question and baseline risk, numbers as numbers; `to_frame` gives a copy.
+        One row per question and baseline risk, numbers as numbers; `to_frame` gives a copy.
     """
 
     table: pd.DataFrame
     cited: ClassVar = ("GRADE", "number needed", "koopman", "few studies")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a question and baseline: effect and risks as numbers, certainty and its reasons."""
+        """Return one row per question and baseline: numbers, certainty and its reasons."""
         return self.table.copy()
 
     def shown(self) -> pd.DataFrame:
-        """The same as a reader sees it: numbers with their intervals as text."""
+        """Format the table for readers: numbers with their intervals as text."""
         return pd.DataFrame([_shown_row(row) for row in wording.records(self.table)])
 
     def to_html(self) -> str:
-        """The table in HTML, with a header cell for each row."""
+        """Write the table in HTML, with a header cell for each row."""
         frame = self.shown()
         head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
         body = "".join(_html_row([str(x) for x in row]) for row in frame.itertuples(index=False))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def to_text(self) -> str:
-        """The table with tabs between cells: paste it into a word processor and convert text to table."""
+        """Write the table with tabs between cells, to be pasted into a word processor."""
         return str(self.shown().to_csv(sep="\t", index=False, lineterminator="\n"))
 
     def summary(self) -> str:
-        """One plain sentence a question."""
+        """Write one plain sentence per question."""
         first = self.table.drop_duplicates("question")
         return "\n".join(
             f"{row['title']}: {row['in_plain_words']}" for row in wording.records(first)
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         return (
             "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE,"
             " et al. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting"
@@ -164,7 +164,7 @@ def summary_of_findings(
     titles : mapping of str to str, optional
         Titles of the questions, where they are not their names.
     shown : mapping of str to Pooled or Posterior, optional
-        Effect to show for each result; by default `kapmeta.pooling.headlines.headline_effect` of it.
+        Effect to show for each result; by default what `kapmeta.headline_effect` gives.
 
     Returns
     -------
@@ -268,7 +268,7 @@ def _finding_rows(
 
 
 def _participants(pooled: Pooled) -> float:
-    """People in the counts, or in the arms of a reported effect; 0 where they are not known of every trial."""
+    """Count the people of all trials; 0 where the number is not known of every trial."""
     table = pooled.effects.table[pooled.effects.present]
     counted = table.reindex(columns=["n_t", "n_c"]).astype("float64").sum(axis=1, skipna=False)
     people = counted.fillna(
@@ -278,7 +278,7 @@ def _participants(pooled: Pooled) -> float:
 
 
 def unit_of(pooled: Pooled) -> str:
-    """Unit of a difference of means, where the trials name one."""
+    """Name the unit of a difference of means, where the trials name one."""
     units = pooled.effects.table[pooled.effects.present].reindex(columns=["unit"])["unit"]
     return wording.joined(dict.fromkeys(unit for unit in units if isinstance(unit, str)))
 

@@ -1,4 +1,4 @@
-"""Certainty of evidence by GRADE: the judgements that people entered, checked and added up."""
+"""Certainty of evidence by GRADE, from judgements that people entered."""
 
 from __future__ import annotations
 

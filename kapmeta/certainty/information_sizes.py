@@ -1,4 +1,4 @@
-"""How much information stands behind a result, how much one trial would need, and the boundaries for looking early."""
+"""Information size: what one trial would need, the share reached, and sequential boundaries."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InformationSize:
-    """How much information there is, how much one trial would need, and the boundaries for looking
-    early.
+    """The information there is, what one trial would need, and sequential boundaries.
 
     Attributes
     ----------
@@ -41,7 +40,7 @@ class InformationSize:
     participants, events, fraction : float
         What there is, and its share of `adjusted`.
     table : DataFrame
-        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the
+        One row per look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the
         score test for one trial with a score interval), `boundary`, `crossed`.
     question : str
         What the size is for, in words.
@@ -58,11 +57,11 @@ class InformationSize:
     cited: ClassVar = ("information size", "boundaries")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a look."""
+        """Return one row per look."""
         return self.table.copy()
 
     def summary(self) -> str:
-        """Size, share reached, and whether the boundary is crossed; with what sequential analysis is not."""
+        """Give the size, the share reached, and whether the boundary is crossed."""
         last = self.table.iloc[-1]
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
@@ -74,7 +73,7 @@ class InformationSize:
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         return (
             f"{self.question}, the required information size was computed as for one trial of two"
             " equal arms and divided by 1 - D², D² being the diversity of the trials, or 0 where"
@@ -100,8 +99,7 @@ def information_size(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> InformationSize:
-    """Participants needed to find an effect that would matter, and sequential boundaries for what
-    there is.
+    """Compute how many participants would show an effect that matters, and the boundaries.
 
     The effect must come from outside the data: a size computed for the effect found is always
     nearly reached.
@@ -120,7 +118,7 @@ def information_size(
     Returns
     -------
     InformationSize
-        Size, what there is, and one row a look.
+        Size, what there is, and one row per look.
 
     Raises
     ------
@@ -193,14 +191,14 @@ def _diversity(pooled: Pooled) -> float:
 
 
 def _z(pooled: Pooled) -> float:
-    """The estimate over its standard error; where it has none (score intervals), the normal deviate of its p-value."""
+    """Divide the estimate by its standard error; without one, use the deviate of the p-value."""
     if math.isfinite(pooled.se):
         return pooled.estimate / pooled.se
     return math.copysign(float(normal_quantile(1 - pooled.p_value / 2)), pooled.estimate)
 
 
 def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) -> pd.DataFrame:
-    """Cumulative z against the boundaries, one look a trial in the order of `year`, else as given."""
+    """Tabulate cumulative z against the boundaries, one look per trial by `year` or as given."""
     order = (
         np.argsort(counts["year"].to_numpy(), kind="stable")
         if "year" in counts

@@ -1,4 +1,4 @@
-"""Risk of bias: judgements from signalling questions, checks of judgements entered, and pooling adjusted for bias."""
+"""Risk of bias: judgements from signalling questions, and pooling adjusted for bias."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overal
 def rob2_judgements(
     answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """RoB 2 judgements that the algorithm gives for answers to the signalling questions [1]_.
+    """Derive RoB 2 judgements from answers to the signalling questions [1]_.
 
     Not a substitute for judgement: an assessor may depart from the algorithm, with a reason that
     stays in sight.
@@ -43,17 +43,17 @@ def rob2_judgements(
     Parameters
     ----------
     answers : DataFrame
-        One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY,
+        One row per study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY,
         PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
     overrides : DataFrame, optional
-        One row a departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall
+        One row per departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall
         is judged from the domains after them, and may only be raised, as several "some concerns"
         may make it high.
 
     Returns
     -------
     DataFrame
-        One row a study: D1 to D5, overall, and `overridden`, the departures with their reasons.
+        One row per study: D1 to D5, overall, and `overridden`, the departures with their reasons.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def rob2_judgements(
     --------
     >>> import pandas as pd
     >>> from kapmeta.certainty.risk_of_bias import rob2_judgements
-    >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"], "answer": ["Y", "PY", "N"],
+    >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"],
+    ...                         "answer": ["Y", "PY", "N"],
     ...                         "reason": ["computer", "pharmacy", "balanced"]})
     >>> rob2_judgements(answers)["D1"].item()
     'low'
@@ -106,7 +107,7 @@ def rob2_judgements(
 def _departures(
     overrides: pd.DataFrame | None, studies: set[str]
 ) -> dict[str, dict[str, tuple[str, str]]]:
-    """Judgement and reason of each departure from the algorithm, by study and domain."""
+    """Collect each departure from the algorithm with its reason, by study and domain."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for number, row in enumerate([] if overrides is None else wording.records(overrides), start=1):
         place = f'overrides, row {number} ("{row["study"]}")'
@@ -150,7 +151,7 @@ def _check_answers(answers: pd.DataFrame) -> None:
 
 
 def robins_i_overall(domains: Mapping[str, str]) -> str:
-    """Overall judgement of ROBINS-I from its seven domains [1]_.
+    """Derive the overall judgement of ROBINS-I from its seven domains [1]_.
 
     The worst domain counts; where none is serious or critical and one has no information, nor has
     the whole.
@@ -198,7 +199,7 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
 
 
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
-    """The same effects with studies at other risk of bias set aside, in sight and with the reason.
+    """Set aside studies at other risk of bias; they stay visible with the reason.
 
     Parameters
     ----------
@@ -250,8 +251,7 @@ def bias_adjusted(
     inflation: Iterable[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
     **method: Any,
 ) -> Sweep:
-    """The pooled effect with some studies shifted back by a suspected bias and made less certain of
-    it [1]_.
+    """Pool with some studies corrected for a suspected bias and made less certain of it [1]_.
 
     A curve over the standard deviation of the bias, one for each shift: at the far end the
     suspected studies no longer count. Shift and spread are beliefs from outside the data.
@@ -275,7 +275,7 @@ def bias_adjusted(
     Returns
     -------
     Sweep
-        One row a shift and standard deviation.
+        One row per shift and standard deviation.
 
     Raises
     ------
@@ -292,7 +292,8 @@ def bias_adjusted(
     >>> import numpy as np, kapmeta as km
     >>> from kapmeta.certainty.risk_of_bias import bias_adjusted
     >>> effects = km.risk_ratio(km.load_evidence().trials("alcohol"))
-    >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3], model="common")
+    >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3],
+    ...                       model="common")
     >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()
     [[1.41, 1.02, 1.96]]
     """

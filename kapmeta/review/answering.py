@@ -1,4 +1,4 @@
-"""Answers to the declared questions: the plan of `kapmeta.review.protocol` applied to the evidence."""
+"""Answers to the declared questions, by the plan of `kapmeta.review.protocol`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MEASURES = {"RR": risk_ratio, "OR": odds_ratio}
 
 
 def question_effects(evidence: Evidence, question: str) -> Effects:
-    """The effects that answer a declared question.
+    """Collect the effects that answer a declared question.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
 
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
-    """Rows of the contrast, design, roles and window asked for."""
+    """Keep the rows of the contrast, design, roles and window asked for."""
     keep = (rows["contrast"] == asked.contrast) & (rows["randomised"] == asked.randomised)
     keep &= rows["role"].isin(asked.roles)
     if asked.window is not None:
@@ -96,7 +96,7 @@ def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
 
 
 def answer(evidence: Evidence, question: str) -> Pooled:
-    """A declared question answered by the declared method.
+    """Answer a declared question by the declared method.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def answers(evidence: Evidence) -> dict[str, Answered]:
 
 
 def evidence_table(evidence: Evidence) -> pd.DataFrame:
-    """What the evidence says now, one row a declared question: the table of the README.
+    """Tabulate what the evidence says now, one row per declared question.
 
     Parameters
     ----------
@@ -204,8 +204,9 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.evidence_table(km.load_evidence())[["Substance", "k"]].drop_duplicates("Substance").to_string(index=False)
-    'Substance  k\\n  alcohol  1\\n  opioids  1\\n  cocaine  1'
+    >>> table = km.review.evidence_table(km.load_evidence())
+    >>> table[["Substance", "k"]].drop_duplicates("Substance").values.tolist()
+    [['alcohol', 1], ['opioids', 1], ['cocaine', 1]]
     """
     evidence_given(evidence)
     rows = []
@@ -230,7 +231,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
 
 
 def _shown_counts(effects: Effects) -> str:
-    """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
+    """Write ``14/17 v 15/23`` for each trial, words for one whose counts are not known."""
     cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
     texts = [
         (
@@ -246,7 +247,7 @@ def _shown_counts(effects: Effects) -> str:
 
 
 def _headline(pooled: Pooled) -> str:
-    """What the plan allows to be headlined, given the number of trials, their design and how sure their counts are."""
+    """Say what may be headlined, given the number of trials, their design and their sources."""
     if tertiary(pooled):
         return "nothing, until the primary report has been read"
     if not randomised(pooled):
@@ -259,7 +260,7 @@ def _headline(pooled: Pooled) -> str:
 
 
 def _shown_effect(pooled: Pooled) -> str:
-    """The pooled effect from three trials on, else each trial's own."""
+    """Write the pooled effect from three trials on, else the effect of each trial."""
     effects = pooled.effects
     if tertiary(pooled):
         return "none given: the counts are not confirmed"
@@ -279,7 +280,7 @@ def _shown_effect(pooled: Pooled) -> str:
 
 
 def substances_table(evidence: Evidence) -> pd.DataFrame:
-    """Every substance of the plan: what is known, what is under way, what can be said.
+    """Tabulate every substance of the plan: what is known and what is under way.
 
     Parameters
     ----------
@@ -289,13 +290,14 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a substance: the plan's word, comparisons with abstinence counts, studies seen, and
+        One row per substance: the plan's word, comparisons with abstinence counts, studies seen, and
         studies without a result yet.
 
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.substances_table(km.load_evidence()).set_index("substance").loc["cannabis", "comparisons"].item()
+    >>> table = km.review.substances_table(km.load_evidence()).set_index("substance")
+    >>> int(table.loc["cannabis", "comparisons"])
     0
     """
     studies, trials = evidence_given(evidence).studies, evidence.trials()

@@ -1,4 +1,4 @@
-"""Claims of web pages and articles held against the evidence: recomputed where that is possible, judged by a rule."""
+"""Claims of web pages and articles, recomputed from the evidence and judged by a rule."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ClaimsAudit:
     Attributes
     ----------
     table : DataFrame
-        One row a claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`,
+        One row per claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`,
         `verdict`, `verdict_entered`, `decided_by`, `finding`, `detail`, `source_ids`, `notes`.
     """
 
@@ -62,11 +62,11 @@ class ClaimsAudit:
     cited: ClassVar = ("GRIM", "koopman")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a claim."""
+        """Return one row per claim."""
         return self.table.copy()
 
     def scorecard(self) -> pd.DataFrame:
-        """One row a document: claims, how many could be recomputed, and how many got each verdict."""
+        """Count the claims of each document, how many could be recomputed, and their verdicts."""
         rows = []
         for document, part in [*self.table.groupby("document", sort=False), ("all", self.table)]:
             counts = part["verdict"].value_counts()
@@ -76,7 +76,7 @@ class ClaimsAudit:
         return pd.DataFrame(rows)
 
     def summary(self) -> str:
-        """The scorecard in a sentence."""
+        """Write the scorecard as a sentence."""
         total = self.scorecard().iloc[-1]
         parts = [f"{total[word]} {prose}" for word, prose in zip(VERDICTS, _IN_PROSE, strict=True)]
         return (
@@ -85,7 +85,7 @@ class ClaimsAudit:
         )
 
     def methods_text(self) -> str:
-        """How the claims were judged: the rule with its references."""
+        """Describe how the claims were judged: the rule with its references."""
         return (
             "Each claim was traced to the trial it is about and, where the tables allow,"
             f" recomputed from them. {RULE} The counts that a percentage allows are found by the"
@@ -158,7 +158,7 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
 
 
 def _documents(evidence: Evidence) -> dict[str, str]:
-    """What each document is, by its id, with the id in front."""
+    """Name each document by its id and what it is."""
     return {
         row["source_id"]: f"{row['source_id']}: {row['what_was_seen'].partition(':')[0]}"
         for row in wording.records(evidence.sources)
@@ -211,7 +211,7 @@ def _shown(item: Item) -> str:
 
 
 def check_claims(evidence: Evidence) -> ClaimsAudit:
-    """The audit, refused where a verdict that was entered is not the one its rule gives.
+    """Audit the claims; refuse a verdict that is not the one its rule gives.
 
     Parameters
     ----------

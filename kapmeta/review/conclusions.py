@@ -1,4 +1,4 @@
-"""Conclusion: what may and what may not be concluded from a result."""
+"""Conclusions: what may and what may not be concluded from a result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Conclusion", "conclusion"]
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What may and what may not be concluded from a result, each a plain sentence made from its numbers."""
+    """What may and what may not be concluded from a result, each as a plain sentence."""
 
     may: str
     may_not: str
@@ -35,7 +35,7 @@ class Conclusion:
 
 
 def conclusion(pooled: Pooled) -> Conclusion:
-    """Two plain sentences: what a result lets one say, and what it does not.
+    """Say in two plain sentences what a result shows, and what it does not.
 
     Made from the result alone: number of trials, design, counts, interval, evidence level and
     contrast. The wording changes when the numbers do.
@@ -53,9 +53,11 @@ def conclusion(pooled: Pooled) -> Conclusion:
     Examples
     --------
     >>> import kapmeta as km
-    >>> print(km.conclusion(km.review.answer(km.load_evidence(), "cocaine-end-of-trial")).may)
-    In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
-    the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
+    >>> cocaine = km.review.answer(km.load_evidence(), "cocaine-end-of-trial")
+    >>> print(km.review.conclusion(cocaine).may)
+    In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %)
+    with midazolam had the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69),
+    which excludes "no difference".
     """
     effects = pooled_given(pooled).effects
     return Conclusion(_may(pooled, effects), _may_not(pooled, effects))
@@ -105,7 +107,7 @@ def _verdict(null: float | None, low: float, high: float) -> str:
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
-    """One trial in words: its counts with a score interval, or its reported effect with its own interval."""
+    """Describe one trial: its counts with a score interval, or its effect as reported."""
     row, scale = effects.table.iloc[i], effects.scale
     counted = not pd.isna(row.get("events_t", np.nan))
     scored = counted and scale.key == "RR"
@@ -128,7 +130,7 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
 
 
 def _counts_text(effects: Effects, row: pd.Series) -> str:
-    """How many had the outcome in each arm."""
+    """Say how many had the outcome in each arm."""
     a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
     treatment, control = (
         row.get("treatment", effects.treatment),
@@ -141,7 +143,7 @@ def _counts_text(effects: Effects, row: pd.Series) -> str:
 
 
 def _may_not(pooled: Pooled, effects: Effects) -> str:
-    """The reasons not to conclude more, strongest first."""
+    """List the reasons not to conclude more, the strongest first."""
     table, there = effects.table, effects.present
     reasons = []
     contrast = set(table["contrast"][there]) if "contrast" in table else set()

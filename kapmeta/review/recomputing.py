@@ -1,4 +1,4 @@
-"""Stated figures recomputed from the evidence tables, each by a call of the library or a look into a row."""
+"""Stated figures recomputed from the evidence tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RECOMPUTATIONS", "Item", "Rows"]
 
 
 class Item(NamedTuple):
-    """One stated item: what was recomputed for it, the verdict, and whether the number comes from elsewhere."""
+    """One stated item: the figure recomputed, its verdict, and whether its source is independent."""
 
     recomputed: str
     verdict: str
@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 class Rows:
-    """The evidence tables by the names of their rows; a name that is not there raises KeyError."""
+    """The evidence tables by the names of their rows; an unknown name raises KeyError."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.studies = _by(evidence.studies, "study_id")
@@ -52,7 +52,7 @@ def _same(stated: str, recomputed: str) -> Item:
 
 
 def _percent(rows: Rows, stated: str, name: str) -> Item:
-    """A percentage against the count of an outcome, or against every count its denominator allows."""
+    """Check a percentage against the count of an outcome, or every count that n allows."""
     row = rows.outcomes[name]
     events, n = int(row["events"]), int(row["n"])
     shown = f"{events}/{n} = {100 * events / n:.1f} %"
@@ -94,7 +94,7 @@ def _pages(rows: Rows, stated: str, name: str) -> Item:
 
 
 def _control(rows: Rows, stated: str, name: str) -> Item:
-    """The kind of the arm that is not the ketamine arm."""
+    """Check the kind of the arm that is not the ketamine arm."""
     roles = [arm["role"] for arm in rows.arms[name].values() if arm["role"] != "ketamine"]
     return _same(stated, wording.joined(dict.fromkeys(roles)))
 
@@ -104,7 +104,7 @@ def _substances(rows: Rows, stated: str, name: str) -> Item:
 
 
 def _more(stated: str, low: float, high: float, null: float) -> str:
-    """Verdict on a claim of more; the limits are such that more is better."""
+    """Judge a claim of more; the limits are such that more is better."""
     if low > null:
         return "agrees"
     if high < null or stated.startswith("significantly"):
@@ -113,7 +113,7 @@ def _more(stated: str, low: float, high: float, null: float) -> str:
 
 
 def _interval(rows: Rows, stated: str, name: str) -> Item:
-    """A claim of more against the interval of a reported effect."""
+    """Check a claim of more against the interval of a reported effect."""
     row = rows.effects[name]
     null = 0.0 if row["measure"] == "MD" else 1.0
     low, high = float(row["low"]), float(row["high"])
@@ -126,7 +126,7 @@ def _interval(rows: Rows, stated: str, name: str) -> Item:
 
 
 def _ratio(rows: Rows, stated: str, name: str) -> Item:
-    """A claim of more against the risk ratio of a comparison, with its score interval."""
+    """Check a claim of more against the score interval of a risk ratio."""
     row = rows.trials[name]
     found = koopman(*(float(row[cell]) for cell in ("events_t", "n_t", "events_c", "n_c")))
     estimate, low, high = (float(np.exp(x)) for x in (found.estimate, found.low, found.high))
@@ -136,8 +136,7 @@ def _ratio(rows: Rows, stated: str, name: str) -> Item:
 
 
 def _increase(rows: Rows, stated: str, name: str) -> Item:
-    """A percentage increase against that of a mean, in percent of its range, over the mean less a
-    reported difference.
+    """Check a percentage increase against a mean and a reported difference.
 
     ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference
     in percent of days.
@@ -175,4 +174,4 @@ RECOMPUTATIONS: Mapping[str, Callable[[Rows, str, str], Item]] = {
     "ratio": _ratio,
     "increase": _increase,
 }
-"""How a stated item is recomputed; the words before the colon in ``claims.csv``, column ``recomputed_from``."""
+"""How a stated item is recomputed, by the word before the colon in column ``recomputed_from``."""

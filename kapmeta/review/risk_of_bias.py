@@ -1,4 +1,4 @@
-"""Check the judgements of risk of bias in the evidence."""
+"""Judgements of risk of bias in the evidence, checked against their domains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AS_IN_ROB2 = {"unclear": "some concerns"}
 
 
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
-    """The overall judgement that the domains of each study give, beside the one that was entered.
+    """Derive the overall judgement of each study from its domains, beside the one entered.
 
     Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some
     concerns.
@@ -32,7 +32,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement
+        One row per study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement
         that is worse than the derived one agrees, since an assessor may raise it.
 
     Examples

@@ -108,7 +108,7 @@ def test_limit_beyond_one_is_cut_and_marked_but_an_estimate_beyond_one_is_refuse
 
 
 def test_an_estimate_beyond_one_at_a_trials_own_baseline_is_cut_and_marked() -> None:
-    """New trials must not stop the page: the quartiles of their control risks were chosen by nobody."""
+    """New trials must not stop the page: nobody chose the quartiles of their control risks."""
     trials = FIVE.iloc[:4].assign(events_c=[24, 3, 24, 2])
     pooled = km.pool(km.risk_ratio(trials), model="common")
     frame = absolute_effects(
@@ -243,7 +243,7 @@ def test_grade_entries_are_checked(
 
 
 def test_grade_in_data_judges_imprecision_no_milder_than_the_rule(evidence: Evidence) -> None:
-    """The entered judgements are a person's; where the rule of thresholds has a proposal they are not kinder."""
+    """People judge; where the rule of thresholds makes a proposal, they are not milder."""
     grade = evidence.grade.set_index(["question", "domain"])["levels_down"]
     for question in ("alcohol-randomised", "cocaine-end-of-trial", "opioids-sessions"):
         absolute = absolute_effects(headline_effect(km.review.answer(evidence, question)))

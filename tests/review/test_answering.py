@@ -90,7 +90,7 @@ def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
 
 
 def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
-    """The sentence once gave the risk ratio of counts that the table beside it calls not confirmed."""
+    """The sentence once gave the risk ratio of counts that the table calls not confirmed."""
     dose = km.review.answer(evidence, "opioids-dose")
     expected = (
         "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not"
@@ -122,7 +122,7 @@ def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
 
 
 def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
-    """One row a table (two where a row is an arm), nothing else."""
+    """One row per table (two where a row is an arm), nothing else."""
     shutil.copytree(ROOT / "data", tmp_path / "data")
     folder = tmp_path / "data"
     for name, old, new in (

@@ -1,4 +1,4 @@
-"""The page in a browser: it loads in silence, works by keyboard, fits narrow and wide screens, and is accessible."""
+"""The page in a browser: silent, usable by keyboard, narrow and wide, and accessible."""
 
 from __future__ import annotations
 
@@ -77,8 +77,9 @@ def test_nothing_overflows(browser: Any, address: str, width: int) -> None:
     found.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert found.evaluate("document.documentElement.scrollWidth") <= width
     out = found.evaluate(
-        """(width) => [...document.querySelectorAll('main *, header *, footer *')].filter((part) =>
-             !part.closest('.scroll, .paper, .skip') && part.getBoundingClientRect().right > width + 0.5)
+        """(width) => [...document.querySelectorAll('main *, header *, footer *')].filter(
+             (part) => !part.closest('.scroll, .paper, .skip')
+                 && part.getBoundingClientRect().right > width + 0.5)
              .map((part) => part.outerHTML.slice(0, 80))""",
         width,
     )
@@ -121,7 +122,8 @@ def test_tables_sort_by_value_and_back(page: Any) -> None:
     head = page.locator("table[data-table=report-sensitivity] thead th", has_text="Estimate")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    values = """[...document.querySelectorAll('[data-table=report-sensitivity] [data-column=estimate][data-value]')]
+    values = """[...document.querySelectorAll(
+        '[data-table=report-sensitivity] [data-column=estimate][data-value]')]
         .map((cell) => Number(cell.dataset.value.replace('inf', 'Infinity')))"""
     up = page.evaluate(values)
     assert up == sorted(up)

@@ -1,4 +1,4 @@
-"""Reading and checking the evidence tables: what is found wrong, how it is said, what is given back."""
+"""Reading and checking the evidence tables: faults, their messages, and what is returned."""
 
 from __future__ import annotations
 
@@ -534,7 +534,7 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
 def test_missing_of_a_study_are_those_of_a_comparison_only_if_nobody_else_was_analysed(
     folder: Path,
 ) -> None:
-    """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 analysed the six could be of another arm."""
+    """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 they could be of another arm."""
     assert load_evidence(folder).trials("opioids", contrast="sessions")["missing"].item() == 6
     put(folder, "studies", 5, "n_randomised", "69")
     put(folder, "studies", 5, "n_analysed", "63")

@@ -1,4 +1,4 @@
-"""The reader's page: its numbers are those of results/, it needs nothing from outside, and it is the same each time."""
+"""The reader's page: its numbers are those of results/, and it needs nothing from outside."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def answered(evidence: km.review.evidence.Evidence) -> dict[str, Answered]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.Evidence) -> Path:
-    """A folder with the saved tables and the page made beside them."""
+    """Write a folder with the saved tables and the page made beside them."""
     root = tmp_path_factory.mktemp("tree")
     audit = audit_claims(evidence)
     frames = (
@@ -229,7 +229,7 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
 
 
 def test_what_is_withheld_is_not_in_the_findings(page: Reader) -> None:
-    """Counts known only from a tertiary source give no effect, in the findings or in the sensitivity table."""
+    """Counts from a tertiary source give no effect, in the findings or the sensitivity table."""
     row = page.numbers["summary-of-findings"][1:][list(km.protocol.QUESTIONS).index("opioids-dose")]
     assert set(row) == {"k", "participants"}
     analyses = [row for row in page.numbers["report-sensitivity"][1:] if set(row) == {"k"}]
@@ -420,7 +420,7 @@ def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: Content
 def test_plain_words_have_the_counts_of_the_results(
     page: Reader, tree: Path, evidence: km.review.evidence.Evidence
 ) -> None:
-    """The sentences are made from the analyses, the table from the data: both must tell the same counts."""
+    """The sentences come from the analyses, the table from the data: their counts are the same."""
     text = re.sub(r"\s+", " ", " ".join(page.text))
     with (tree / "results" / "report-trials.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -208,7 +208,7 @@ def test_robins_i_without_information(known: str, overall_word: str) -> None:
 
 
 def test_robins_i_can_be_entered_with_its_own_domains_and_words(tmp_path: Path) -> None:
-    """The one study that was not randomised may be judged so; its reason must stand with each judgement."""
+    """A study that was not randomised may be judged by it; each judgement needs its reason."""
     folder = Path(shutil.copytree(ROOT / "data", tmp_path / "data"))
     table = pd.read_csv(folder / "risk_of_bias.csv", dtype=str, keep_default_na=False)
     row = table[table["study_id"] == "krupitsky1997"].iloc[0]

@@ -1,4 +1,4 @@
-"""The description of the tables, ``datapackage.json``, as values; what is said where a table breaks it."""
+"""The description of the tables, ``datapackage.json``, and the report of what breaks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DESCRIPTION = "datapackage.json"
 
 
 class Finding(NamedTuple):
-    """One fault or remark: where it is and what is wrong; `row` is the line of the file, header line 1."""
+    """One fault or remark: its place and its message; the header is row 1 of the file."""
 
     file: str
     row: int
@@ -29,7 +29,7 @@ class EvidenceError(ValueError):
     Attributes
     ----------
     violations : DataFrame
-        One row a violation: file, row (line of the file, the header is line 1), study, column,
+        One row per violation: file, row (line of the file, the header is line 1), study, column,
         rule, message.
     """
 
@@ -98,7 +98,7 @@ class Schema:
     references: tuple[Reference, ...]
 
     def column(self, name: str) -> Column:
-        """The column called `name`."""
+        """Look up the column called `name`."""
         return next(column for column in self.columns if column.name == name)
 
 
@@ -126,7 +126,7 @@ def _reference(key: Mapping[str, Any]) -> Reference:
 
 
 def schemas(description: bytes) -> dict[str, Schema]:
-    """The tables that a ``datapackage.json`` describes, by name."""
+    """Read the descriptions of the tables from a ``datapackage.json``, by name."""
     tables = {}
     for resource in json.loads(description)["resources"]:
         schema = resource["schema"]

@@ -1,4 +1,4 @@
-"""Rules that look across columns and tables of the evidence; each is one function and one row of `RULES`."""
+"""Rules across columns and tables of the evidence; each is a function and a row of `RULES`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class Remark(NamedTuple):
-    """What a rule found: the table and row, the column to look at, the message, and whether it may stand."""
+    """What a rule found: table, row, column, message, and whether it breaks the rule."""
 
     table: str
     row: Row
@@ -155,7 +155,7 @@ Sides = dict[str, Row | None]
 
 
 def _sides(tables: Rows) -> Iterator[tuple[Row, Sides]]:
-    """Every comparison with the outcome row of each of its arms, None where there is none."""
+    """Pair every comparison with the outcome row of each of its arms, None where there is none."""
     outcomes = {(row.text["arm_id"], *_place(row)): row for row in tables["outcomes"]}
     for row in tables["comparisons"]:
         arms = ("treatment_arm", "control_arm")
@@ -207,7 +207,7 @@ def _window_fits_months(tables: Rows) -> Iterator[Remark]:
 
 
 def _window(months: float | None) -> str:
-    """The window of the plan that holds `months`; empty where none does."""
+    """Name the window of the plan that holds `months`; empty where none does."""
     held = [
         name
         for name, (low, high) in WINDOWS.items()
@@ -255,7 +255,7 @@ def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
 
 
 def _judgement_of_the_tool(tables: Rows) -> Iterator[Remark]:
-    """Domains and words are those of the tool; a judgement by ROBINS-I has its reason with it."""
+    """Check domains and words against their tool, and the reasons of ROBINS-I."""
     for row in tables["risk_of_bias"]:
         if row["tool"] not in TOOLS:
             continue
@@ -293,11 +293,14 @@ RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] 
     "levels follow judgement": (("grade",), _levels_follow_judgement),
     "judgement of the tool": (("risk_of_bias",), _judgement_of_the_tool),
 }
-"""Every rule across columns, by name, with the tables it looks at. A new rule is one function and one row."""
+"""Every rule across columns, by name, with its tables; a new rule is one function and one row."""
 
 
 def broken(described: Mapping[str, Schema], tables: Rows) -> tuple[list[Finding], list[Finding]]:
-    """What breaks the rules, and what is only worth a flag; a rule waits until its tables can be read."""
+    """List what breaks the rules, and what is only worth a flag.
+
+    A rule is skipped where one of its tables could not be read.
+    """
     violations: list[Finding] = []
     flags: list[Finding] = []
     for rule, (needed, remarks) in RULES.items():

@@ -1,5 +1,6 @@
-"""CSV tables against their description: every cell, key and reference is checked, every fault is
-gathered.
+"""CSV tables checked against their description: cells, keys and references.
+
+Every fault is listed.
 
 Nothing here knows what a trial is; rules that look across columns are in
 `kapmeta.review.evidence.rules`.
@@ -22,7 +23,7 @@ from kapmeta.review.evidence.description import Column, Finding, Schema
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: the line it stands on, its cells as text, their values (None: empty or faulty)."""
+    """One row of a table: its line, its cells as text, their values (None: empty or faulty)."""
 
     line: int
     text: Mapping[str, str]
@@ -87,7 +88,7 @@ def _suggestion(word: str, words: Iterable[str]) -> str:
 
 
 def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
-    """Rule and message of everything wrong with one cell."""
+    """Find the rule and message of everything wrong with one cell."""
     name = column.name
     if not text:
         if column.required:
@@ -119,7 +120,7 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Records of a CSV file with the line each begins on; a quoted cell may span lines."""
+    """Split a CSV file into records, with the line each begins on; a quoted cell may span lines."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     begins = 1
     for cells in reader:
@@ -141,7 +142,7 @@ def _header_faults(schema: Schema, header: list[str]) -> Iterator[Finding]:
 
 
 def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, list[Finding]]:
-    """A row with the values of its sound cells, and what is wrong with the others."""
+    """Convert the sound cells of a row, and list what is wrong with the others."""
     findings: list[Finding] = []
     value: dict[str, Any] = {}
     for column in schema.columns:
@@ -154,7 +155,7 @@ def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, 
 
 
 def read_table(schema: Schema, content: bytes | None) -> tuple[list[Row] | None, list[Finding]]:
-    """The rows of one file and its faults; no rows at all where the file cannot be read as this table."""
+    """Read the rows of one file and its faults; None if it cannot be read as this table."""
     if content is None:
         return None, [Finding(schema.file, 0, "", "", "file", f"{schema.file} is missing")]
     try:
@@ -186,7 +187,7 @@ def _shown(fields: Sequence[str], values: Sequence[str]) -> str:
 
 
 def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows that repeat the key of an earlier row."""
+    """Find rows that repeat the key of an earlier row."""
     for key in schema.keys:
         first: dict[tuple[str, ...], int] = {}
         for row in rows:
@@ -200,7 +201,7 @@ def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
-    """Cells that name a row of another table which is not there."""
+    """Find cells that name a missing row of another table."""
     for row in tables[schema.name]:
         wrong: set[str] = set()
         for fields, table, target in schema.references:
@@ -221,7 +222,7 @@ def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Itera
 
 
 def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
-    """Items of list cells that name a row of another table which is not there."""
+    """Find items of list cells that name a missing row of another table."""
     for column in schema.columns:
         if column.refers_to is None or column.refers_to[0] not in tables:
             continue
@@ -239,7 +240,7 @@ def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[F
 def read_tables(
     described: Mapping[str, Schema], files: Mapping[str, bytes]
 ) -> tuple[Rows, list[Finding]]:
-    """Every table that can be read, and every fault of cells, keys and references."""
+    """Read every table that can be read, with every fault of cells, keys and references."""
     tables: Rows = {}
     findings: list[Finding] = []
     for name, schema in described.items():
@@ -255,7 +256,7 @@ def read_tables(
 
 
 def frame(schema: Schema, rows: Sequence[Row]) -> pd.DataFrame:
-    """Sound rows as a DataFrame: empty text stays "", an empty number is missing, lists stay as written."""
+    """Convert sound rows to a DataFrame: empty text stays "", an empty number is missing."""
     dtypes = {
         "integer": ("Int64", "int64"),
         "number": ("float64", "float64"),

@@ -1,4 +1,4 @@
-"""Tables joined into what analyses take: comparisons with the counts of both arms, and reported effects."""
+"""Tables joined for analysis: comparisons with the counts of both arms, and reported effects."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ _COUNTS = {
 
 
 def _arm(outcomes: pd.DataFrame, arm: str, suffix: str, shared: Sequence[str] = ()) -> pd.DataFrame:
-    """Outcomes as one side of a comparison: `arm` names the arm, the counts carry `suffix`."""
+    """Name outcomes as one side of a comparison: `arm` is the arm, counts end in `suffix`."""
     keys = ["study_id", "event", "timepoint"]
     side = outcomes[[*keys, "arm_id", *shared, *_COUNTS]]
     return side.rename(
@@ -109,7 +109,7 @@ def _arm(outcomes: pd.DataFrame, arm: str, suffix: str, shared: Sequence[str] = 
 
 
 def _weaker(frame: pd.DataFrame, name: str, words: Sequence[str]) -> list[str]:
-    """The weaker word of the two arms; `words` go from the strongest to the weakest."""
+    """Take the weaker word of the two arms; `words` go from the strongest to the weakest."""
     pairs = zip(frame[f"{name}_t"], frame[f"{name}_c"], strict=True)
     return [max(pair, key=words.index) for pair in pairs]
 
@@ -119,7 +119,7 @@ def _joined(first: str, second: str) -> str:
 
 
 def _overall_risk(risk: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """Overall judgement of each comparison: of its own time where there is one, else of the study."""
+    """Find the overall judgement of each comparison: at its own time, else of the study."""
     overall = risk[risk["domain"] == "overall"]
     keys = zip(overall["study_id"], overall["timepoint"], strict=True)
     known = dict(zip(keys, overall["judgement"], strict=True))
@@ -128,14 +128,14 @@ def _overall_risk(risk: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
 
 
 def _plain(series: pd.Series) -> pd.Series:
-    """Whole numbers as NumPy holds them: int64 where complete, else float64 with nan."""
+    """Convert whole numbers to int64 where complete, else to float64 with nan."""
     if series.dtype != "Int64":
         return series
     return series.astype("float64" if series.isna().any() else "int64")
 
 
 def _ordered(frame: pd.DataFrame, described: Schemas, columns: Sequence[str]) -> pd.DataFrame:
-    """Rows by substance (in the order of the plan), year and months; `columns` only."""
+    """Sort rows by substance (in the order of the plan), year and months; keep `columns`."""
     rank = {word: i for i, word in enumerate(described["studies"].column("substance").words)}
     ranked = frame.assign(rank=frame["substance"].map(rank)).sort_values(
         ["rank", "year", "months"], kind="stable"
@@ -151,7 +151,7 @@ def _with_study(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
-    """People missing from both arms: by arm, else those of a study in which nobody else was analysed."""
+    """Count people missing from both arms: by arm, else from a study with no other arm."""
     counted = studies.set_index("study_id")[["n_analysed", "n_missing"]].reindex(frame["study_id"])
     alone = (
         counted["n_analysed"].to_numpy("float64", na_value=np.nan) == frame["n_t"] + frame["n_c"]
@@ -161,7 +161,7 @@ def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
 
 
 def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
-    """Every comparison with the counts of its two arms, one row each; the columns are `COLUMNS`."""
+    """Join every comparison with the counts of its two arms; the columns are `COLUMNS`."""
     outcomes = tables["outcomes"]
     words = {
         name: described["outcomes"].column(name).words for name in ("evidence_level", "origin")
@@ -187,7 +187,7 @@ def trial_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
 
 
 def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
-    """Reported effects that can be analysed: an estimate on a known scale with an interval or exact P."""
+    """Select reported effects with an estimate on a known scale and an interval or exact P."""
     effects = tables["effects"]
     certain = effects["low"].notna() | (effects["p_relation"] == "=")
     usable = _with_study(
@@ -201,7 +201,7 @@ def reported_frame(tables: Tables, described: Schemas) -> pd.DataFrame:
 
 
 def _randomised_in(effects: pd.DataFrame, arms: pd.DataFrame) -> list[float]:
-    """People randomised to the arms of each effect; nan where the number of an arm, or the arms, are not known."""
+    """Count people randomised to the arms of each effect; nan where a number is not known."""
     known = arms.set_index(["study_id", "arm_id"])["n_randomised"].astype("float64")
     lists = zip(
         effects["study_id"], effects["treatment_arms"], effects["control_arms"], strict=True

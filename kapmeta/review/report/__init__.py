@@ -1,5 +1,6 @@
-"""The reader's page: everything the evidence says, with its limits, in one static file without
-network or tracking.
+"""The reader's page: everything the evidence says, with its limits, in one static file.
+
+It needs no network and tracks nobody.
 
 `write` makes ``index.html``. Its numbers come from the library's results; each table on it has the
 name of the file in ``results/`` that holds the same numbers.

@@ -1,4 +1,4 @@
-"""What stands on the page, gathered from the library: sections, tables, figures, words."""
+"""The contents of the page, gathered from the library: sections, tables, figures, words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
 
 @dataclass(frozen=True)
 class Answer:
-    """One declared question on the page: what is asked, the answer in plain words, and what stands behind it."""
+    """One declared question on the page: the question, its plain answer, and the details."""
 
     name: str
     asked: str
@@ -154,7 +154,7 @@ def _substances(
 
 
 def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
-    """Each comparison with its role and the reason for it."""
+    """List each comparison with its role and the reason for it."""
     trials = trials_table(evidence)
     names = trials["label"] + ", " + trials["months"].map("{:g}".format) + " months"
     words = trials["role"].map(dict(ROLES))
@@ -162,7 +162,7 @@ def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
 
 
 def _risk_of_bias(evidence: Evidence) -> str:
-    """The traffic light of the studies that were judged domain by domain."""
+    """Draw the traffic light of the studies that were judged domain by domain."""
     table = evidence.risk_of_bias
     judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
     return inline_risk_of_bias(
@@ -201,7 +201,7 @@ def _answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
 
 
 def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
-    """The effect that may be headlined, with how it came about, in a few words."""
+    """Write the effect that may be headlined, and how it was obtained, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
     estimate, low, high = (
@@ -222,7 +222,7 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
 
 
 def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
-    """The effect in numbers of people, where it has them."""
+    """Write the effect in numbers of people, where it has them."""
     if not judged["control"] > 0:
         return ""
     effects = pooled.effects
@@ -238,7 +238,7 @@ def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
 
 
 def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
-    """The trials with what the plan shows of them: score intervals for one counted trial; two are never one diamond."""
+    """Choose what the figure shows: a score interval for one trial, no diamond of two."""
     if pooled.k == 1 and isinstance(effect, Pooled):
         return effect
     if pooled.k == 2:

@@ -227,7 +227,7 @@ def _sensitivity(answered: Mapping[str, Answered]) -> Table:
 
 
 def _claims(audit: ClaimsAudit) -> list[Table]:
-    """The audit with its reasons in one column, and the scorecard."""
+    """Tabulate the audit, with its reasons in one column, and the scorecard."""
     details = [f"Verdict in full: {detail}" if detail else "" for detail in audit.table["detail"]]
     parts = zip(audit.table["finding"], details, audit.table["notes"], strict=True)
     reasons = [". ".join(wording.capital(text) for text in part if text) for part in parts]
@@ -258,7 +258,7 @@ def _claims(audit: ClaimsAudit) -> list[Table]:
 
 
 def _cell(column: str, text: str) -> str:
-    """A cell as HTML: sources as links to their rows, addresses as links, codes in words."""
+    """Write a cell as HTML: sources and addresses as links, codes in words."""
     escaped = html.escape(text)
     if column == "source_ids":
         return " ".join(f'<a href="#{name}">{name}</a>' for name in text.split(";") if name)
@@ -275,7 +275,7 @@ def _cell(column: str, text: str) -> str:
 
 
 def _plain(column: str, text: str) -> str:
-    """Codes without their underscores; identifiers stay as they are."""
+    """Replace the underscores of codes; identifiers stay as they are."""
     return (
         text
         if column.endswith("_id")

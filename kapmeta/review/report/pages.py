@@ -1,4 +1,4 @@
-"""Writing the page: contents into the template, checked against the saved results."""
+"""The page: contents in the template, checked against the saved results."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def require_same(contents: Contents, results: Path) -> None:
 
 
 def render(contents: Contents) -> str:
-    """The page as text."""
+    """Render the page as text."""
     environment = Environment(
         loader=PackageLoader("kapmeta.review.report"),
         autoescape=True,
@@ -85,5 +85,5 @@ def render(contents: Contents) -> str:
 
 
 def _template_file(name: str) -> str:
-    """A file of the templates as it is; ours, so nothing in it needs escaping."""
+    """Read a file of the templates; it is ours, so nothing in it needs escaping."""
     return (files("kapmeta.review.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The results in sentences for readers who are no statisticians, made from the same numbers as everything else."""
+"""The results in sentences for readers who are no statisticians."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNTED = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 
 @dataclass(frozen=True)
 class Known:
-    """What the short answer needs of one question: its result, what is shown of it, and how sure it is."""
+    """What the short answer needs of a question: its result, the effect shown, the certainty."""
 
     substance: str
     pooled: Pooled
@@ -58,7 +58,7 @@ def known_of(one: Answered, certainty: str) -> Known:
 
 
 def in_short(evidence: Evidence) -> tuple[str, str]:
-    """The short answer of all declared questions: in a few words, and what it rests on.
+    """Answer all declared questions in a few words, and say on what the answer is based.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def people_randomised(evidence: Evidence) -> dict[str, int]:
 def short_answer(
     known: Iterable[Known], people: dict[str, int], substances: Iterable[str]
 ) -> tuple[str, str]:
-    """The answer in a few words, and what it rests on.
+    """Answer in a few words, and say on what the answer is based.
 
     `people` is the number randomised of each trial by its label.
     """
@@ -147,7 +147,7 @@ def _leaning(known: list[Known]) -> str:
 
 
 def plain_result(one: Known, agrees: bool) -> str:
-    """What the trials of a question found, and what chance and design leave of it.
+    """Say what the trials of a question found, and what chance and design leave of it.
 
     `agrees` says whether the methods of analysis come to one conclusion.
     """
@@ -173,13 +173,13 @@ def _found(one: Known) -> str:
 
 
 def _arm(row: pd.Series, side: str, name: str) -> str:
-    """``14 of 17 people (82 %) with ketamine``."""
+    """Write ``14 of 17 people (82 %) with ketamine``."""
     events, people = row[f"events_{side}"], row[f"n_{side}"]
     return f"{events:.0f} of {people:.0f} people ({100 * events / people:.0f} %) with {name}"
 
 
 def time_phrase(months: float) -> str:
-    """``after 5 weeks``, ``after 6 months``."""
+    """Write ``after 5 weeks`` or ``after 6 months``."""
     return f"after {months:g} months" if months >= 2 else f"after {months * WEEKS:.0f} weeks"
 
 
@@ -199,7 +199,7 @@ def _interval(one: Known) -> str:
 
 
 def _average(one: Known) -> str:
-    """A difference of means with its unit."""
+    """Write a difference of means with its unit."""
     effects = one.pooled.effects
     middle, low, high = _shown(one)
     side = "higher" if one.effect.estimate > 0 else "lower"

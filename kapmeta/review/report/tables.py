@@ -1,4 +1,4 @@
-"""Tables of the page: the frames, and their HTML in which every number carries its ten digits."""
+"""Tables of the page: the frames, and their HTML, in which every number has its ten digits."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ COUNTED = (
 
 
 def trials_table(evidence: Evidence) -> pd.DataFrame:
-    """Every comparison with counts, as the page shows it: arms, counts, design, evidence level,
-    role.
+    """Tabulate every comparison with counts: arms, counts, design, evidence level, role.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a comparison, then none left out: those that no analysis uses say why.
+        One row per comparison; one that no analysis uses has the reason.
     """
     trials = evidence.trials()
     reasons = evidence.comparisons.set_index("comparison_id")["role_reason"]
@@ -140,7 +139,7 @@ class Table:
     def html(self) -> str:
         """The table with a caption, sortable heads, and ``data-value`` on every number."""
         head = "".join(
-            f'<th scope="col"{" class=num" if self._numeric(column) else ""}>{html.escape(label)}</th>'
+            f'<th scope="col"{" class=num" * self._numeric(column)}>{html.escape(label)}</th>'
             for column, label in self.heads.items()
         )
         rows = "".join(self._row(row) for row in self.frame.to_dict("records"))
@@ -152,7 +151,7 @@ class Table:
         )
 
     def words(self) -> list[str]:
-        """The words of the filter column, most frequent first."""
+        """List the words of the filter column, the most frequent first."""
         return (
             [str(word) for word in self.frame[self.filters].value_counts().index]
             if self.filters
@@ -190,7 +189,7 @@ class Table:
         return f"<tr{kind}>{''.join(cells)}</tr>"
 
     def _cell(self, column: str, value: Any) -> tuple[str, str]:
-        """Attributes and inner HTML of a cell."""
+        """Write the attributes and the inner HTML of a cell."""
         if isinstance(value, bool | np.bool_):
             return "", "yes" if value else "no"
         if isinstance(value, int | float | np.number):
@@ -211,12 +210,12 @@ class Table:
 
 
 def _ten_digits(number: float) -> str:
-    """A number as the tables of ``results/`` print it."""
+    """Write a number as the tables of ``results/`` print it."""
     return f"{number + 0.0:.10g}"
 
 
 def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
-    """The rows of ``NAME.csv`` in the results folder, or None where no notebook saved it."""
+    """Read the rows of ``NAME.csv`` in the results folder; None if no notebook saved it."""
     file = folder / f"{name}.csv"
     if not file.is_file():
         return None
@@ -225,7 +224,7 @@ def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
 
 
 def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]:
-    """Where the numbers of a page's table are not those of the saved one, in words."""
+    """Name the numbers of a page's table that differ from those of the saved one."""
     if len(saved) != len(table.frame):
         yield (
             f"{table.name}: {len(table.frame)} rows on the page, {len(saved)} in"

@@ -1,4 +1,4 @@
-"""Words of the page for readers who are no statisticians: what is asked, what a label means, the glossary."""
+"""Words of the page for readers who are no statisticians: questions, labels, glossary."""
 
 from __future__ import annotations
 

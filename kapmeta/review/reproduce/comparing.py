@@ -1,4 +1,4 @@
-"""Comparing what is checked in with what was remade: every file, and the first thing in it that differs."""
+"""Comparison of what is checked in with what was remade: the first difference of every file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LONGEST_QUOTE = 60
 
 
 def built(root: Path) -> list[str]:
-    """The files under `root` that a run makes."""
+    """List the files under `root` that a run makes."""
     patterns = ("results/**/*", "figures/**/*", "notebooks/*.ipynb", "report/*.html", "README.md")
     found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
 def _difference(name: str, old: Path, new: Path, exact: bool, words: tuple[str, str]) -> str | None:
-    """The first thing that differs between two versions of a file, or None."""
+    """Find the first difference between two versions of a file, or None."""
     if exact and old.read_bytes() == new.read_bytes():
         return None
     if name.endswith(".csv"):
@@ -83,8 +83,7 @@ def _notebook_difference(old: Path, new: Path) -> str:
 
 
 def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) -> Iterator[str]:
-    """Each file that was remade otherwise, not remade or is not there, with the first thing that
-    differs.
+    """Name each file that differs, was not remade or is missing, with the first difference.
 
     Parameters
     ----------
@@ -107,7 +106,7 @@ def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) 
 
 
 def unlocked(lock: Path) -> str | None:
-    """How the environment differs from the one the checked-in files were made in, or None."""
+    """Say how the environment differs from that of the checked-in files; None if it does not."""
     from packaging.requirements import Requirement
 
     if (platform.system(), platform.machine()) != HOME_PLATFORM:
