@@ -46,7 +46,7 @@ class Multilevel:
     """Dependent effects pooled or regressed with random effects at several levels, or of several
     outcomes.
 
-    Returned by `kapmeta.multilevel` and `kapmeta.multivariate`. Coefficients are on the analysis
+    Returned by `kapmeta.multilevel` and `kapmeta.moderators.multivariate`. Coefficients are on the analysis
     scale.
 
     Attributes

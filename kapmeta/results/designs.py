@@ -36,7 +36,7 @@ class Factorial:
     """One factor of a factorial trial, its effect within the levels of the other; log scale for
     ratios.
 
-    Returned by `kapmeta.factorial`.
+    Returned by `kapmeta.effects.factorial`.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ _ARMS = ("treatment", "control")
 class DoseTrend:
     """Change of the effect per unit of dose, log scale for ratios.
 
-    Returned by `kapmeta.dose_trend`.
+    Returned by `kapmeta.moderators.dose_trend`.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ __all__ = ["Calibration", "calibration_methods"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
-    """How each interval performs in trials like these: returned by `kapmeta.calibration`.
+    """How each interval performs in trials like these: returned by `kapmeta.sensitivity.calibration`.
 
     Attributes
     ----------

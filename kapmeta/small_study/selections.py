@@ -314,7 +314,7 @@ def copas(
     --------
     >>> import kapmeta as km
     >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
-    >>> found = km.copas(smoke, published=(0.9, 0.5), favoured="positive")
+    >>> found = km.small_study.copas(smoke, published=(0.9, 0.5), favoured="positive")
     >>> found.to_frame()[["published", "estimate", "unpublished"]].round(2)
        published  estimate  unpublished
     0        1.0      1.24         0.00
