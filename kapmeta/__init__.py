@@ -82,69 +82,6 @@ _FLAT = {
     "citing": ["cite"],
 }
 
-# What was flat once, by its room.
-_MOVED = {
-    "certainty": [
-        "imprecision",
-        "probability_beyond",
-        "certainty_table",
-        "bias_adjusted",
-        "low_risk_only",
-        "rob2_judgements",
-        "robins_i_overall",
-    ],
-    "effects": [
-        "complement",
-        "contrasts",
-        "refuse_double_counting",
-        "combine_arms",
-        "factorial",
-        "sampling_covariance",
-        "abstinence_curve",
-        "relapse_hazard_ratio",
-        "time_abstinent",
-    ],
-    "moderators": ["likelihood_ratio", "multivariate", "aggregate", "dose_trend"],
-    "pooling": [
-        "headline_effect",
-        "borrow",
-        "half_normal",
-        "half_cauchy",
-        "uniform",
-        "log_normal",
-        "turner",
-        "rhodes",
-    ],
-    "results": ["Sweep"],
-    "review": [
-        "protocol",
-        "reproduce",
-        "audit_claims",
-        "check_claims",
-        "check_bias_judgements",
-        "report",
-        "registered",
-        "registered_effects",
-        "conclusion",
-        "substances_table",
-        "evidence_table",
-    ],
-    "sensitivity": [
-        "leave_two_out",
-        "pooled_measures",
-        "rounded_counts",
-        "at_time",
-        "calibration",
-        "sensitivity_table",
-        "zero_rules",
-        "every_measure",
-    ],
-    "small_study": ["copas", "fail_safe_n", "excess_significance", "e_value"],
-}
-
-# What was flat and has another name now.
-_RENAMED: dict[str, str] = {}
-
 _ROOM_OF = {name: room for room, names in _FLAT.items() for name in names}
 
 __all__ = [*_ROOMS, *_ROOM_OF]
@@ -224,11 +161,14 @@ def __getattr__(name: str) -> Any:
 
 def _not_here(name: str) -> str:
     """Say where a name is that is not flat, or which names are near it."""
-    from difflib import get_close_matches  # only here: an import of kapmeta must cost nothing
+    # Only here: an import of kapmeta must cost nothing.
+    from difflib import get_close_matches
+    from importlib.resources import files
 
-    moved = {old: f"{room}.{old}" for room, names in _MOVED.items() for old in names} | _RENAMED
-    if name in moved:
-        return f"kapmeta.{name} has moved: kapmeta.{moved[name]}"
+    moved = files(__name__).joinpath("moved.csv").read_text(encoding="utf-8").split()
+    new = dict(line.split(",") for line in moved).get(name)
+    if new:
+        return f"kapmeta.{name} has moved: kapmeta.{new}"
     rooms = [room for room in _ROOMS if name in import_module(f"kapmeta.{room}").__all__]
     near = [f"kapmeta.{room}.{name}" for room in rooms] or get_close_matches(name, __all__, n=3)
     asked = f"did you mean {' or '.join(near)}? " if near else ""

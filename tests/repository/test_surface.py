@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 import kapmeta as km
+from tests.helpers.places import ROOT
 
 ROOMS = "core effects pooling sensitivity moderators small_study certainty results plot review"
 FLAT = """
@@ -114,17 +115,24 @@ def test_a_name_that_has_moved_is_answered_with_its_new_place() -> None:
         km.contrasts  # noqa: B018
 
 
-def moved() -> dict[str, str]:
-    """Return what was flat once, with its new place."""
-    by_room = {name: f"{home}.{name}" for home, names in km._MOVED.items() for name in names}
-    return by_room | km._RENAMED
+MOVED = [
+    tuple(line.split(","))
+    for line in (ROOT / "kapmeta" / "moved.csv").read_text(encoding="utf-8").split()[1:]
+]
 
 
-@pytest.mark.parametrize("old, new", moved().items())
+@pytest.mark.parametrize("old, new", MOVED)
 def test_what_has_moved_is_there(old: str, new: str) -> None:
-    assert not hasattr(km, old)
+    with pytest.raises(AttributeError, match=f"^kapmeta.{old} has moved: kapmeta.{new}$"):
+        getattr(km, old)
     home, name = new.split(".")
     assert name in room(home).__all__
+
+
+def test_the_changelog_tells_what_has_moved() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `km\.(\w+)` \| `km\.([\w.]+)` \|$", text, re.MULTILINE)
+    assert sorted(rows) == MOVED
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
