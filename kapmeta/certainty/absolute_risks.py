@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
 from kapmeta.checking import proportion
 from kapmeta.core.certainty import absolute_risks as core_risks
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
@@ -18,6 +17,7 @@ from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior
+from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
@@ -27,7 +27,7 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AbsoluteEffects:
+class AbsoluteEffects(View):
     """Risks, differences and numbers needed to treat that an effect means at given baseline risks.
 
     Attributes
@@ -66,8 +66,8 @@ class AbsoluteEffects:
     def __repr__(self) -> str:
         return f"AbsoluteEffects({self.pooled.scale.short}, {len(self.table)} baseline risks)"
 
-    def _repr_html_(self) -> str:
-        return wording.html_table(self.table)
+    def _shown_text(self) -> str:
+        return ""
 
 
 def _row_sentence(row: Any, pooled: Result) -> str:

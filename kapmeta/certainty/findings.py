@@ -20,6 +20,7 @@ from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 from kapmeta.review.answering import registered
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.protocol import QUESTIONS
@@ -39,7 +40,7 @@ _NOT_RANDOMISED = "not given: not randomised"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SummaryOfFindings:
+class SummaryOfFindings(View):
     """The table guideline makers use.
 
     Attributes

@@ -19,6 +19,7 @@ from kapmeta.core.certainty.information import (
 from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.views import View
 
 __all__ = ["InformationSize", "information_size"]
 
@@ -26,7 +27,7 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InformationSize:
+class InformationSize(View):
     """How much information there is, how much one trial would need, and the boundaries for looking
     early.
 
@@ -86,9 +87,6 @@ class InformationSize:
 
     def __repr__(self) -> str:
         return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.table)
 
 
 def information_size(

@@ -13,6 +13,7 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import counts_of, story_of
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import View
 
 __all__ = ["FollowUp", "abstinence_curve", "relapse_hazard_ratio", "time_abstinent"]
 
@@ -20,7 +21,7 @@ _COLUMNS = {name: name for name in ("study", "events_t", "n_t", "events_c", "n_c
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FollowUp:
+class FollowUp(View):
     """Risk ratio of continuous abstinence over time in one trial.
 
     Returned by `kapmeta.abstinence_curve`.
@@ -97,15 +98,8 @@ class FollowUp:
             f" whole course with {level} confidence."
         )
 
-    def alt_text(self) -> str:
-        """The course as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"FollowUp({self.study}, {len(self.table)} times)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 def abstinence_curve(

@@ -21,6 +21,7 @@ from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 
 __all__ = [
     "HEADLINE",
@@ -48,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Headline:
+class Headline(View):
     """What may be said of these studies, and how firmly.
 
     Attributes
@@ -121,18 +122,12 @@ class Headline:
             " https://doi.org/10.1002/jrsm.1297)."
         )
 
-    def alt_text(self) -> str:
-        """The summary for readers who cannot see the table."""
-        return self.summary()
-
     def __repr__(self) -> str:
         told, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)
         return f"Headline({told}; {n} disagreement{'' if n == 1 else 's'})"
 
-    def _repr_html_(self) -> str:
-        frame = self.to_frame()
-        lines = [*_told(frame, _SHOWN, "Headline"), *self._caveats()]  # the table tells the rest
-        return wording.page("\n".join(lines), frame)
+    def _shown_text(self) -> str:  # the table shows the other analyses
+        return "\n".join([*_told(self.to_frame(), _SHOWN, "Headline"), *self._caveats()])
 
 
 def headline(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,12 +14,13 @@ from kapmeta.core.sensitivity.universes import OPPOSITE
 from kapmeta.measures import Measure, measure_named
 from kapmeta.results.effects import Effects
 from kapmeta.results.sweeps import _cited
+from kapmeta.results.views import View
 
 __all__ = ["Multiverse", "multiverse_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Multiverse:
+class Multiverse(View):
     """Every analysis of a set of declared choices: returned by `kapmeta.multiverse`.
 
     Attributes
@@ -158,17 +158,13 @@ class Multiverse:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return multiverse_methods(self)
 
-    def alt_text(self) -> str:
-        """The specification curve as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return (
             f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
         )
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.shares("standing")
 
 
 def multiverse_methods(multiverse: Multiverse) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,13 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.measures import Measure
 from kapmeta.results.sweeps import _cited
+from kapmeta.results.views import View
 
 __all__ = ["Calibration", "calibration_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
+class Calibration(View):
     """How each interval performs in trials like these: returned by `kapmeta.calibration`.
 
     Attributes
@@ -83,9 +83,6 @@ class Calibration:
             f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions,"
             f" {self.draws} draws)"
         )
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
 
 
 def calibration_methods(calibration: Calibration) -> str:

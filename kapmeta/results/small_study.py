@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.measures import Measure
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import EffectsView
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 
@@ -34,7 +34,7 @@ def _paragraph(sentences: Iterable[str], references: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AsymmetryTest:
+class AsymmetryTest(EffectsView):
     """A test of funnel-plot asymmetry, with what it could have found.
 
     Attributes
@@ -149,12 +149,12 @@ class AsymmetryTest:
             f" {self.power:.0%})"
         )
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame().drop(columns="definition"))
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.to_frame().drop(columns="definition")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdjustedEffect:
+class AdjustedEffect(EffectsView):
     """A pooled effect after an adjustment for small-study effects, beside the effect before it.
 
     Attributes
@@ -194,11 +194,6 @@ class AdjustedEffect:
     parameters: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
 
     def to_frame(self) -> pd.DataFrame:
         """Two rows, before and after; `estimate`, `low`, `high` on the scale shown, `y`, `se` on the analysis scale."""
@@ -271,12 +266,9 @@ class AdjustedEffect:
         )
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BiasSensitivity:
+class BiasSensitivity(EffectsView):
     """What bias would have to be like to change a result: a table over what is not known, and the
     numbers to quote.
 
@@ -349,6 +341,3 @@ class BiasSensitivity:
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())
         return f"BiasSensitivity({self.name}, {told}, k={self.k})"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from kapmeta.core.pooling.combining import Combined
 from kapmeta.measures import Measure
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import _analysis, _cited
+from kapmeta.results.views import View
 
 __all__ = ["Subsets", "subsets_methods"]
 
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Subsets:
+class Subsets(View):
     """The same analysis in many subsets of the studies (GOSH): returned by `kapmeta.all_subsets`.
 
     Attributes
@@ -114,15 +114,11 @@ class Subsets:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return subsets_methods(self)
 
-    def alt_text(self) -> str:
-        """The subsets as a reader who cannot see the figure would want them told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"Subsets({self.codes.size} of {len(self.labels)} studies, {self.scale.short})"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return None  # one row per subset: too long
 
 
 def membership(codes: IntArray, k: int) -> BoolArray:

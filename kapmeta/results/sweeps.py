@@ -14,21 +14,21 @@ from kapmeta.core.numerics.distributions import t_two_sided
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED
-from kapmeta.measures import Measure
 from kapmeta.methods import CI_NAMES, TAU2_NAMES, ZERO_NAMES, method_text, model_name, model_phrase
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
-from kapmeta.wording import analyses, number, page
+from kapmeta.results.views import EffectsView
+from kapmeta.wording import analyses, number
 
 if TYPE_CHECKING:
     from kapmeta.methods import Method
 
-__all__ = ["Sweep", "analyses_table", "one_row", "sweep_html", "sweep_methods", "sweep_summary"]
+__all__ = ["Sweep", "analyses_table", "one_row", "sweep_methods", "sweep_summary"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep:
+class Sweep(EffectsView):
     """The same analysis many times over, one choice changed at a time.
 
     Attributes
@@ -52,11 +52,6 @@ class Sweep:
     base: Pooled | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
-
     def to_frame(self) -> pd.DataFrame:
         """One row an analysis; `estimate`, `low` and `high` on the scale shown."""
         frame = self.table.copy()
@@ -77,15 +72,14 @@ class Sweep:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return sweep_methods(self)
 
-    def alt_text(self) -> str:
-        """The sweep as a reader who cannot see the figure would want it told."""
-        return sweep_summary(self)
-
     def __repr__(self) -> str:
         return f"Sweep({self.kind}, {wording.analyses(len(self.table))}, {self.scale.short})"
 
-    def _repr_html_(self) -> str:
-        return sweep_html(self)
+    def _shown_table(self) -> pd.DataFrame | None:
+        frame = self.to_frame().drop(columns=["y", "se", "y_low", "y_high"], errors="ignore")
+        if "status" in frame and (frame["status"] == Status.OK.meaning).all():
+            frame = frame.drop(columns="status")
+        return frame
 
 
 def one_row(found: Combined) -> Combined:
@@ -274,11 +268,3 @@ def sweep_summary(sweep: Sweep) -> str:
         excludes = int(((frame["low"] > null) | (frame["high"] < null)).sum())
         text += f" The interval excludes {null:g} in {excludes} of {len(frame)}."
     return " ".join([text, *(f"Note: {note}." for note in sweep.notes)])
-
-
-def sweep_html(sweep: Sweep) -> str:
-    """A sentence and a table for notebooks."""
-    frame = sweep.to_frame().drop(columns=["y", "se", "y_low", "y_high"], errors="ignore")
-    if "status" in frame and (frame["status"] == Status.OK.meaning).all():
-        frame = frame.drop(columns="status")
-    return page(sweep_summary(sweep), frame)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,12 +14,13 @@ from kapmeta.measures import Measure
 from kapmeta.methods import CI_NAMES
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.sweeps import _analysis, _cited, _how
+from kapmeta.results.views import View
 
 __all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Tipping:
+class Tipping(View):
     """When missing outcomes would turn a conclusion: returned by `kapmeta.tipping_point`.
 
     Attributes
@@ -104,19 +104,15 @@ class Tipping:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return tipping_methods(self)
 
-    def alt_text(self) -> str:
-        """The surface as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"Tipping({self.kind}, {len(self.surface)} points, {self.scale.short})"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return None  # one row per point: too long
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fragility:
+class Fragility(View):
     """How few outcomes carry a conclusion: returned by `kapmeta.fragility_index`.
 
     Attributes
@@ -188,9 +184,6 @@ class Fragility:
     def __repr__(self) -> str:
         index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
         return f"Fragility({index}, {self.method})"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
 
 
 _TRIAL_INTERVAL = {"RR": "koopman", "OR": "exact", "RD": "miettinen-nurminen-rd"}

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.results.views import View
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
 from kapmeta.review.recomputing import RECOMPUTATIONS, Item, Rows
@@ -48,7 +49,7 @@ RULE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClaimsAudit:
+class ClaimsAudit(View):
     """Every claim with its verdict by the rule.
 
     Attributes
@@ -98,8 +99,8 @@ class ClaimsAudit:
     def __repr__(self) -> str:
         return f"ClaimsAudit({len(self.table)} claims)"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{self.summary()}</p>{self.scorecard().to_html(index=False, border=0)}"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.scorecard()
 
 
 def audit_claims(evidence: Evidence) -> ClaimsAudit:

@@ -1,0 +1,66 @@
+"""What every result offers its readers: sentences, a table, a notebook view, a text alternative."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kapmeta.wording import page
+
+if TYPE_CHECKING:
+    from kapmeta.measures import Measure
+    from kapmeta.results.effects import Effects
+
+__all__ = ["EffectsView", "View"]
+
+
+class View(ABC):
+    """A result that summarises itself, names its methods and turns into a table.
+
+    A subclass writes `summary`, `methods_text` and `to_frame`. It overrides `_shown_text` and
+    `_shown_table` where a notebook is to show less than these.
+    """
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Describe the result in words and numbers."""
+
+    @abstractmethod
+    def methods_text(self) -> str:
+        """Write the paragraph for a methods section."""
+
+    @abstractmethod
+    def to_frame(self) -> pd.DataFrame:
+        """Return the numbers of the result as a table."""
+
+    def alt_text(self) -> str:
+        """Describe the result to readers who cannot see the figure."""
+        return self.summary()
+
+    def _shown_text(self) -> str:
+        return self.summary()
+
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.to_frame()
+
+    def _repr_html_(self) -> str:
+        return page(self._shown_text(), self._shown_table())
+
+
+class EffectsView(View):
+    """A result that was made from a set of effects and is shown on their scale.
+
+    Attributes
+    ----------
+    effects : Effects
+        What was analysed.
+    """
+
+    effects: Effects
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+        return self.effects.scale
