@@ -12,6 +12,7 @@ from kapmeta.core.effects import counts, dependence, survival
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import counts_of, story_of
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.views import View
 
@@ -46,6 +47,7 @@ class FollowUp(View):
     covariance: FloatArray
     level: float
     band_quantile: float
+    papers = ("follow-up",)
 
     def __post_init__(self) -> None:
         self.covariance.setflags(write=False)
@@ -91,8 +93,8 @@ class FollowUp(View):
         return (
             f"The risk ratio of continuous abstinence in {self.study} was followed over {times}"
             " months. Who is abstinent at a later time was so before, so the covariance of two"
-            " times is the variance at the earlier one and no correlation was assumed (Greenwood"
-            " M. The natural duration of cancer. London: His Majesty's Stationery Office; 1926)."
+            " times is the variance at the earlier one and no correlation was assumed"
+            f" ({PAPERS['follow-up']})."
             f" {level} limits at each time are Wald limits without continuity correction; the band,"
             f" {wording.number(self.band_quantile)} standard errors wide on either side, holds the"
             f" whole course with {level} confidence."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from kapmeta.pooling.bayes import WIDE, pool_bayes
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.posteriors import Posterior, Result
@@ -74,7 +75,7 @@ class Headline(View):
     entries: tuple[Entry, ...]
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
-    cited: ClassVar = ("few studies",)
+    papers = ("few studies",)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -117,9 +118,8 @@ class Headline(View):
         names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
         beside = f" Beside it we show: {names}." if names else ""
         return (
-            f"{told}{beside} By the registered plan we do not show: {self.rule.refused} (Bender R,"
-            " Friede T, Koch A, et al. Res Synth Methods 2018;9:382-392."
-            " https://doi.org/10.1002/jrsm.1297)."
+            f"{told}{beside} By the registered plan we do not show: {self.rule.refused}"
+            f" ({PAPERS['few studies']})."
         )
 
     def __repr__(self) -> str:

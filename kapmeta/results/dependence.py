@@ -90,6 +90,7 @@ class Multilevel(EffectsView):
     q_df: float
     q_p_value: float
     notes: tuple[str, ...] = ()
+    papers = ("multilevel",)
 
     def __post_init__(self) -> None:
         lock((*self.fit, self.positions, self.design.matrix, self.sampling, self.df))
@@ -293,6 +294,7 @@ class RobustTests(EffectsView):
     tests: Robust
     tau2: float = math.nan
     notes: tuple[str, ...] = ()
+    papers = ("cluster-robust",)
 
     def __post_init__(self) -> None:
         lock((*self.tests, self.design.matrix))

@@ -12,6 +12,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.numerics.distributions import normal_quantile, t_two_sided
 from kapmeta.measures import Measure
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.views import EffectsView, View
 
@@ -182,6 +183,7 @@ class DoseTrend(EffectsView):
     doses: int
     k: int
     level: float
+    papers = ("dose trend",)
 
     @property
     def low(self) -> float:
@@ -234,8 +236,7 @@ class DoseTrend(EffectsView):
         return (
             f"The trend of the {self.effects.scale.name} of {self.effects.event} with dose was"
             f" estimated in one stage by generalised least squares over {self.k} contrasts of"
-            f" {self.doses} doses, with {slopes} (Greenland S, Longnecker MP. Am J Epidemiol"
-            " 1992;135:1301-1309. https://doi.org/10.1093/oxfordjournals.aje.a116237)."
+            f" {self.doses} doses, with {slopes} ({PAPERS['dose trend']})."
         )
 
     def __repr__(self) -> str:

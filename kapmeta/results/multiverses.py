@@ -12,8 +12,8 @@ from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.sensitivity.universes import OPPOSITE
 from kapmeta.measures import Measure, measure_named
+from kapmeta.references import cited
 from kapmeta.results.effects import Effects
-from kapmeta.results.sweeps import _cited
 from kapmeta.results.views import View
 
 __all__ = ["Multiverse", "multiverse_methods"]
@@ -63,6 +63,11 @@ class Multiverse(View):
             if self.table["measure"].nunique() == 1
             else None
         )
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Keys of the papers behind the specification curve and, where labels were shuffled, its test."""
+        return ("multiverse", "specification curve") if self.null.size else ("multiverse",)
 
     @property
     def answered(self) -> pd.DataFrame:
@@ -185,10 +190,10 @@ def multiverse_methods(multiverse: Multiverse) -> str:
     )
     text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
     if not multiverse.null.size:
-        return _cited(text, "multiverse")
+        return cited(text, *multiverse.papers)
     but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
     text += (
         f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,}"
         f" times and the analyses done again{but}; the p-value is that of the median statistic."
     )
-    return _cited(text, "multiverse", "permutation")
+    return cited(text, *multiverse.papers)

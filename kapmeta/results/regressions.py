@@ -99,6 +99,7 @@ class MetaRegression(EffectsView):
     loglik_restricted: float
     modes: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    papers = ("meta-regression",)
 
     def __post_init__(self) -> None:
         lock((*self.fit, self.positions, self.design.matrix))
@@ -437,6 +438,7 @@ class Subgroups(EffectsView):
     f_df: float = math.nan
     f_p_value: float = math.nan
     notes: tuple[str, ...] = ()
+    papers = ("subgroups",)
 
     def __post_init__(self) -> None:
         lock((self.standard_errors,))

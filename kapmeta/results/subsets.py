@@ -13,8 +13,9 @@ from kapmeta.core.heterogeneity.heterogeneity import h2_from_q, h2_from_tau2
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.measures import Measure
+from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.sweeps import _analysis, _cited
+from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
 __all__ = ["Subsets", "subsets_methods"]
@@ -46,6 +47,7 @@ class Subsets(View):
     base: Pooled
     labels: tuple[str, ...]
     sampled: bool = False
+    papers = ("subsets",)
 
     @property
     def scale(self) -> Measure:
@@ -144,6 +146,7 @@ def subsets_methods(subsets: Subsets) -> str:
     which = f"in a random sample of {n} subsets" if subsets.sampled else f"in {n} subsets"
     smallest = int(subsets.found.k.min())
     all_of = "" if subsets.sampled else f", all with {smallest} or more"
-    return _cited(
-        f"We repeated {_analysis(subsets.base)} {which} of the studies{all_of}.", "subsets"
+    return cited(
+        f"We repeated {analysis_phrase(subsets.base)} {which} of the studies{all_of}.",
+        *subsets.papers,
     )

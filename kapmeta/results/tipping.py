@@ -11,9 +11,10 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.sensitivity.fragility import Steps
 from kapmeta.measures import Measure
-from kapmeta.methods import CI_NAMES
+from kapmeta.methods import CI_NAMES, method_phrase
+from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled, estimate_text
-from kapmeta.results.sweeps import _analysis, _cited, _how
+from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
 __all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
@@ -54,6 +55,11 @@ class Tipping(View):
     def scale(self) -> Measure:
         """The measure with its names and its way back to the scale shown."""
         return self.base.scale
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Key of the paper behind informative missingness odds ratios."""
+        return ("imor",) if self.kind == "imor" else ()
 
     def to_frame(self) -> pd.DataFrame:
         """The surface with estimate and limits on the scale shown."""
@@ -150,6 +156,11 @@ class Fragility(View):
         return self.base.low <= 0 <= self.base.high
 
     @property
+    def papers(self) -> tuple[str, ...]:
+        """Key of the paper behind the index of one trial or of several."""
+        return ("trial fragility" if self.base.k == 1 else "pooled fragility",)
+
+    @property
     def beyond_missing(self) -> float:
         """The index less the number missing: not above 0 where those missing alone could have turned the conclusion."""
         return self.index - self.missing
@@ -204,12 +215,12 @@ def tipping_methods(tipping: Tipping) -> str:
         wording.number(x)
         for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())
     ]
-    return _cited(
-        f"We repeated {_analysis(tipping.base)} at {len(tipping.surface)} pairs of informative"
+    return cited(
+        f"We repeated {analysis_phrase(tipping.base)} at {len(tipping.surface)} pairs of informative"
         " missingness odds ratios (odds of the event among the missing over the odds among those"
         f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
         f" searched {wording.joined(tipping.points)} for the factor at which the result turns.",
-        "imor",
+        *tipping.papers,
     )
 
 
@@ -217,18 +228,18 @@ def fragility_methods(fragility: Fragility) -> str:
     """What was changed until the conclusion turned, and by which method it was judged."""
     kind = "reverse fragility index" if fragility.reverse else "fragility index"
     if fragility.base.k == 1:
-        return _cited(
+        return cited(
             f"The {kind} is the number of participants of one arm of one trial"
             f" ({fragility.participants:.0f} in all) whose outcome was changed one by one until"
             f" {fragility.method} changed sides at the"
             f" {wording.number(1 - fragility.base.method.level)} level.",
-            "trial fragility",
+            *fragility.papers,
         )
-    return _cited(
+    return cited(
         f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of"
         f" {wording.studies(fragility.base.k)}. At each step the one change that brought the limit"
         f" of the {wording.percent(fragility.base.method.level)} interval"
-        f" ({_how(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
+        f" ({method_phrase(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
         " the index is an upper bound.",
-        "pooled fragility",
+        *fragility.papers,
     )

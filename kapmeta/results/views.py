@@ -23,6 +23,11 @@ class View(ABC):
     `_shown_table` where a notebook is to show less than these.
     """
 
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Keys of `kapmeta.references.PAPERS`, besides those of the words of its method."""
+        return ()
+
     @abstractmethod
     def summary(self) -> str:
         """Describe the result in words and numbers."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.references import PAPERS
 from kapmeta.results.views import View
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
@@ -60,7 +60,7 @@ class ClaimsAudit(View):
     """
 
     table: pd.DataFrame
-    cited: ClassVar = ("GRIM", "koopman")
+    papers = ("GRIM", "koopman")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a claim."""
@@ -90,10 +90,9 @@ class ClaimsAudit(View):
         return (
             "Each claim was traced to the trial it is about and, where the tables allow,"
             f" recomputed from them. {RULE} The counts that a percentage allows are found by the"
-            " GRIM test (Brown NJL, Heathers JAJ. Soc Psychol Personal Sci 2017;8:363-369."
-            " https://doi.org/10.1177/1948550616673876); intervals of risk ratios are score"
-            " intervals (Koopman PAR. Biometrics 1984;40:513-517."
-            " https://doi.org/10.2307/2531405)."
+            " GRIM test"
+            f" ({PAPERS['percentages']}); intervals of risk ratios are score"
+            f" intervals ({PAPERS['koopman']})."
         )
 
     def __repr__(self) -> str:

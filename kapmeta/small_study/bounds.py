@@ -13,7 +13,6 @@ from kapmeta import checking, wording
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import bias_bounds
 from kapmeta.methods import PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.small_study import BiasSensitivity
@@ -127,7 +126,7 @@ def publication_bias_sensitivity(
         data.k,
         data.effects,
         data.notes,
-        (PAPERS["S-value"],),
+        ("S-value",),
     )
 
 
@@ -295,7 +294,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         pooled.k,
         pooled.effects,
         notes,
-        (PAPERS["E-value"],),
+        ("E-value",),
     )
 
 
