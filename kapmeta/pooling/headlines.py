@@ -434,10 +434,9 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _conclusion(result: Result) -> str:
     """Which side of no effect the interval lies on."""
     e = result.effects
-    low_side, high_side = e.favours
-    if result.low > 0:
-        return high_side.replace("Favours", "favours", 1)
-    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "leaves it open"
+    if not result.side:
+        return "leaves it open"
+    return e.favours[result.side > 0].replace("Favours", "favours", 1)
 
 
 def _told(frame: pd.DataFrame, role: str, opening: str) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.sensitivity.universes import OPPOSITE
-from kapmeta.measures import Measure, measure_named
+from kapmeta.measures import Measure, measure_named, side_of
 from kapmeta.references import cited
 from kapmeta.results.effects import Effects
 from kapmeta.results.views import View
@@ -105,7 +105,7 @@ class Multiverse(View):
                     "no answer": len(rows) - len(known),
                     "more events under treatment": float((known["y"] > 0).mean()),
                     "excludes no effect": float(
-                        ((known["y_low"] > 0) | (known["y_high"] < 0)).mean()
+                        (side_of(known["y_low"], known["y_high"]) != 0).mean()
                     ),
                 }
             )

@@ -32,7 +32,7 @@ from kapmeta.results.effects import (
     unconfirmed_sentences,
     zero_sentence,
 )
-from kapmeta.results.views import EffectsView
+from kapmeta.results.views import IntervalView
 from kapmeta.wording import interval_text, number, p_text, percent, studies
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pooled(EffectsView):
+class Pooled(IntervalView):
     """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what
     was set aside.
 

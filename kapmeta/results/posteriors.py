@@ -19,7 +19,7 @@ from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.methods import Method
 from kapmeta.results.effects import Effects, effects_table, excluded_sentences, read_only
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.views import EffectsView
+from kapmeta.results.views import IntervalView
 
 __all__ = ["Distribution", "Posterior", "density_of"]
 
@@ -58,7 +58,7 @@ def density_of(distribution: Distribution, values: npt.ArrayLike) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior(EffectsView):
+class Posterior(IntervalView):
     """A pooled effect as a probability distribution, with its priors.
 
     Attributes

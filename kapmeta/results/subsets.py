@@ -12,7 +12,7 @@ from kapmeta import wording
 from kapmeta.core.heterogeneity.heterogeneity import h2_from_q, h2_from_tau2
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.measures import Measure
+from kapmeta.measures import Measure, exclusion_sentence
 from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import analysis_phrase
@@ -105,12 +105,8 @@ class Subsets(View):
         which = "a random sample of the subsets" if self.sampled else "all subsets"
         text = f"Subsets of {len(self.labels)} studies ({which}, {self.codes.size}): "
         text += f"{self.scale.short} {low} to {high}, median {middle}."
-        if self.scale.null is not None:
-            excludes = np.count_nonzero((self.found.low > 0) | (self.found.high < 0))
-            text += (
-                f" The interval excludes {self.scale.null:g} in {excludes} of {self.codes.size}."
-            )
-        return text
+        side = self.scale.side(self.found.low, self.found.high)
+        return f"{text} {exclusion_sentence(side, self.scale.null)}".rstrip()
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""

@@ -12,6 +12,7 @@ from kapmeta import wording
 from kapmeta.core.numerics.distributions import t_two_sided
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling.combining import Combined
+from kapmeta.measures import exclusion_sentence
 from kapmeta.methods import method_phrase
 from kapmeta.references import cited
 from kapmeta.results.effects import Effects
@@ -134,13 +135,11 @@ def sweep_summary(sweep: Sweep) -> str:
     frame = sweep.to_frame().dropna(subset=["estimate"])
     if frame.empty:
         return " ".join([f"{sweep.kind.capitalize()}: no analysis is possible.", *sweep.notes])
-    null = sweep.scale.null
     ends = (
         f"{sweep.scale.short} {number(frame['estimate'].min())} to"
         f" {number(frame['estimate'].max())}"
     )
     text = f"{sweep.kind.capitalize()}, {analyses(len(frame))}: {ends}."
-    if null is not None:
-        excludes = int(((frame["low"] > null) | (frame["high"] < null)).sum())
-        text += f" The interval excludes {null:g} in {excludes} of {len(frame)}."
-    return " ".join([text, *(f"Note: {note}." for note in sweep.notes)])
+    side = sweep.scale.side(frame["low"], frame["high"], shown=True)
+    excluded = exclusion_sentence(side, sweep.scale.null)
+    return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in sweep.notes)]))

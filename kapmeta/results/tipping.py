@@ -153,7 +153,7 @@ class Fragility(View):
         first = self.steps.watched[0]
         if self.base.k == 1:
             return first >= 1 - self.base.method.level
-        return self.base.low <= 0 <= self.base.high
+        return not self.base.side
 
     @property
     def papers(self) -> tuple[str, ...]:

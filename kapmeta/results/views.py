@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kapmeta.measures import Measure
     from kapmeta.results.effects import Effects
 
-__all__ = ["EffectsView", "View"]
+__all__ = ["EffectsView", "IntervalView", "View"]
 
 
 class View(ABC):
@@ -69,3 +69,22 @@ class EffectsView(View):
     def scale(self) -> Measure:
         """The measure with its names and its way back to the scale shown."""
         return self.effects.scale
+
+
+class IntervalView(EffectsView):
+    """A result that is one estimate with its interval.
+
+    Attributes
+    ----------
+    low, high : float
+        Limits on the analysis scale.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def side(self) -> int | None:
+        """1 if the interval lies above no effect, -1 if below, 0 if it includes it, None without it."""
+        side = self.scale.side(self.low, self.high)
+        return None if side is None else int(side)

@@ -369,8 +369,7 @@ def _story(names: Names) -> Names:
 
 def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
     shown = found.scale.shown
-    raises = 1 if found.low > 0 else -1 if found.high < 0 else 0
-    side = -raises if turned else raises
+    side = -found.side if turned and found.side else found.side or 0
     return {
         "measure": f"{found.scale.name} of {found.effects.event}",
         "k": found.k,

@@ -12,6 +12,7 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import bias_bounds
+from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_given
@@ -317,7 +318,7 @@ def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
     estimate, low, high = (
         to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high)
     )
-    return estimate, 1.0 if low <= 1 <= high else low if low > 1 else high
+    return estimate, {0: 1.0, 1: low, -1: high}[int(side_of(low, high, 1.0))]
 
 
 def _any_randomised(effects: Effects) -> bool:
