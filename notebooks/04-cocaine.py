@@ -35,7 +35,7 @@ trials[
 # in small trials.
 
 # %%
-save_table(km.every_measure(trials, opposite="relapse"), "cocaine-measures")
+save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "cocaine-measures")
 
 # %% [markdown]
 # ## End of trial
@@ -50,7 +50,7 @@ save_figure(axes, "cocaine-end-of-trial")
 end
 
 # %%
-km.conclusion(end)
+km.review.conclusion(end)
 
 # %%
 headline = km.headline(end.effects)
@@ -73,13 +73,13 @@ save_figure(axes, "cocaine-6-months")
 later
 
 # %%
-km.conclusion(later)
+km.review.conclusion(later)
 
 # %% [markdown]
 # ### What the zero-cell rule decides
 
 # %%
-rules = km.zero_rules(trials)
+rules = km.sensitivity.zero_rules(trials)
 save_table(rules.to_frame(), "cocaine-zero-rules")
 rules
 
@@ -93,7 +93,7 @@ km.pool(km.risk_ratio(trials))
 # ## Does the conclusion hold under other choices?
 
 # %%
-save_table(km.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
+save_table(km.sensitivity.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
 
 # %% [markdown]
 # ## Other effects the trial reported

@@ -18,7 +18,7 @@ evidence = km.load_evidence()
 
 # %%
 odds = km.review.question_effects(evidence, "alcohol-odds")
-posterior = km.pool_bayes(odds, tau_prior=km.half_normal(0.5))
+posterior = km.pool_bayes(odds, tau_prior=km.pooling.half_normal(0.5))
 save_table(posterior.to_frame(), "few-alcohol-posterior")
 posterior
 

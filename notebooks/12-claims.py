@@ -109,8 +109,8 @@ print(f"{probability_beyond(posterior, 0.05, baseline=absolute.table['control'].
 # ## Risk of bias
 #
 # The overall judgements that were entered, against what their domains give. The answers to the signalling questions of
-# RoB 2 were never written down, so the judgements cannot be derived from them; `km.rob2_judgements` does that once they
-# are, and `km.robins_i_overall` for the study that was not randomised.
+# RoB 2 were never written down, so the judgements cannot be derived from them; `km.certainty.rob2_judgements` does that once they
+# are, and `km.certainty.robins_i_overall` for the study that was not randomised.
 
 # %%
 save_table(check_bias_judgements(evidence), "bias-judgements")

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from kapmeta.certainty.grading import CERTAINTY, certainty_table
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE
 from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.references import PAPERS
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 
 __all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
 
@@ -36,7 +38,7 @@ _NOT_RANDOMISED = "not given: not randomised"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SummaryOfFindings:
+class SummaryOfFindings(View):
     """The summary of findings, one row per question and baseline risk.
 
     Attributes
@@ -46,7 +48,7 @@ class SummaryOfFindings:
     """
 
     table: pd.DataFrame
-    cited: ClassVar = ("GRADE", "number needed", "koopman", "few studies")
+    papers = ("GRADE", "number needed", "koopman", "few studies")
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question and baseline: numbers, certainty and its reasons."""
@@ -77,9 +79,8 @@ class SummaryOfFindings:
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
         return (
-            "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE,"
-            " et al. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting"
-            " at high for randomised and at low for other evidence; no domain was judged by"
+            "Certainty of evidence was judged by people with GRADE"
+            f" ({PAPERS['GRADE']}), starting at high for randomised and at low for other evidence; no domain was judged by"
             " software. The effect shown is the trial's own with its score interval where there is"
             " one trial, a Bayesian one where there are two, and the random-effects mean from three"
             " on. Relative effects were applied to control risks of the trials, held fixed; limits"

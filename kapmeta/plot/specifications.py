@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
-from kapmeta.measures import Measure
+from kapmeta.measures import Measure, exclusion_sentence, side_of
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.marks import columns_of, line, ten
@@ -126,11 +126,7 @@ def multiverse(
         )
     rows, below = _choice_rows(frame, named)
     excludes = _excludes(frame, null)
-    told = (
-        []
-        if null is None
-        else [f"The interval excludes {null:g} in {int(excludes.sum())} of {len(frame)} analyses."]
-    )
+    told = [] if null is None else [exclusion_sentence(excludes, null, " analyses")]
     if whole > len(frame):
         told.append(f"Not drawn, without an answer: {whole - len(frame)}.")
     panel = framed(
@@ -205,7 +201,7 @@ def _head(name: str) -> str:
 def _excludes(frame: pd.DataFrame, null: float | None) -> Any:
     if null is None:
         return np.ones(len(frame), dtype=bool)
-    return ((frame["low"] > null) | (frame["high"] < null)).to_numpy()
+    return side_of(frame["low"], frame["high"], null) != 0
 
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], told: Sequence[str]) -> str:

@@ -5,10 +5,14 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.review import protocol as protocol
+    from kapmeta.review import report as report
+    from kapmeta.review import reproduce as reproduce
     from kapmeta.review.answering import answer as answer
     from kapmeta.review.answering import answers as answers
     from kapmeta.review.answering import evidence_table as evidence_table
@@ -17,37 +21,20 @@ if TYPE_CHECKING:
     from kapmeta.review.claims import audit_claims as audit_claims
     from kapmeta.review.claims import check_claims as check_claims
     from kapmeta.review.conclusions import conclusion as conclusion
+    from kapmeta.review.evidence import Evidence as Evidence
+    from kapmeta.review.evidence import EvidenceError as EvidenceError
     from kapmeta.review.evidence import load_evidence as load_evidence
     from kapmeta.review.findings import question_certainty as question_certainty
     from kapmeta.review.findings import summary_of_findings as summary_of_findings
     from kapmeta.review.risk_of_bias import check_bias_judgements as check_bias_judgements
 
-_HOME = {
-    "answer": "answering",
-    "answers": "answering",
-    "audit_claims": "claims",
-    "check_bias_judgements": "risk_of_bias",
-    "check_claims": "claims",
-    "conclusion": "conclusions",
-    "evidence_table": "answering",
-    "load_evidence": "evidence",
-    "question_certainty": "findings",
-    "question_effects": "answering",
-    "substances_table": "answering",
-    "summary_of_findings": "findings",
+_FILES = {
+    "answering": ["answer", "answers", "evidence_table", "question_effects", "substances_table"],
+    "claims": ["audit_claims", "check_claims"],
+    "conclusions": ["conclusion"],
+    "evidence": ["Evidence", "EvidenceError", "load_evidence"],
+    "findings": ["question_certainty", "summary_of_findings"],
+    "risk_of_bias": ["check_bias_judgements"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.review has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.review.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["protocol", "report", "reproduce"])

@@ -11,7 +11,6 @@ from kapmeta import wording
 from kapmeta.checking import chosen
 from kapmeta.effects.counts import odds_ratio, risk_ratio
 from kapmeta.effects.estimates import reported
-from kapmeta.evidence_levels import EVIDENCE_LEVELS
 from kapmeta.pooling.headlines import (
     Headline,
     headline_effect,
@@ -26,6 +25,7 @@ from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
 from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, Question
+from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
     "Answered",

@@ -12,6 +12,7 @@ from kapmeta import checking
 from kapmeta.core.effects.counts import TRIGGERS
 from kapmeta.core.sensitivity.missing import imputed
 from kapmeta.effects.counts import Names, risk_ratio, split_names
+from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
@@ -150,7 +151,7 @@ def _values(
     reason: str = "",
 ) -> dict[str, Any]:
     """A row of ratios as shown, with the side of no effect on which the interval lies."""
-    side = 1 if low > 1 else -1 if high < 1 else 0
+    side = int(side_of(low, high, 1.0))
     return {
         "group": group,
         "choice": choice,

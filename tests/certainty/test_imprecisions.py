@@ -211,7 +211,7 @@ def test_certainty_is_the_sum_of_what_people_entered(evidence: Evidence) -> None
     table = certainty_table(grade, randomised={"alcohol-not-randomised": False}).set_index(
         "question"
     )
-    assert list(table.index) == list(km.protocol.QUESTIONS)
+    assert list(table.index) == list(km.review.protocol.QUESTIONS)
     assert table.loc["alcohol-days", ["start", "levels_down", "certainty"]].tolist() == [
         "high",
         2,
@@ -264,7 +264,7 @@ def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> Non
 def test_summary_of_findings_holds_every_question(evidence: Evidence) -> None:
     findings = km.review.summary_of_findings(evidence)
     table = findings.to_frame()
-    assert set(table["question"]) == set(km.protocol.QUESTIONS)
+    assert set(table["question"]) == set(km.review.protocol.QUESTIONS)
     row = table.set_index("question").loc["cocaine-end-of-trial"]
     assert row["treatment"] == pytest.approx(13 / 27)
     assert row["treatment"] - row["control"] == pytest.approx(row["difference"])
@@ -317,7 +317,7 @@ def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence
         "Wetterslev": information_size(pooled, risk_ratio=2),
         "Guyatt": km.review.summary_of_findings(evidence),
         "Bender": headline_of(pooled),
-        "Heathers": km.audit_claims(evidence),
+        "Heathers": km.review.audit_claims(evidence),
     }
     for author, result in several.items():
         assert author in cite(result)
@@ -340,7 +340,8 @@ def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(
 ) -> None:
     table = km.review.question_certainty(evidence).set_index("question")
     assert table["start"].to_dict() == {
-        name: "high" if asked.randomised else "low" for name, asked in km.protocol.QUESTIONS.items()
+        name: "high" if asked.randomised else "low"
+        for name, asked in km.review.protocol.QUESTIONS.items()
     }
     shown = (
         km.review.summary_of_findings(evidence)

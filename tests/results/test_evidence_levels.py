@@ -7,8 +7,8 @@ import json
 import pytest
 
 import kapmeta as km
-from kapmeta.evidence_levels import CONFIRMED, EVIDENCE_LEVELS, FIRST_HAND, level_named
 from kapmeta.results.effects import unconfirmed
+from kapmeta.wording import CONFIRMED, EVIDENCE_LEVELS, FIRST_HAND, level_named
 from tests.helpers.places import ROOT
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.evidence_levels import EVIDENCE_LEVELS
 from kapmeta.pooling.headlines import headline_of, tertiary
 from kapmeta.review import answering
 from kapmeta.review.answering import Answered
@@ -29,6 +28,7 @@ from kapmeta.review.report.plain import in_short, known_of, plain_result, short_
 from kapmeta.review.report.tables import Table, differing, read_results
 from kapmeta.review.report.words import ASKED, CERTAINTY, ROLES
 from kapmeta.review.reproduce import save_table
+from kapmeta.wording import EVIDENCE_LEVELS
 from tests.helpers.places import ROOT
 
 SAVED = (
@@ -194,7 +194,9 @@ def test_figures_speak_and_headings_are_in_order(
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
     shown = [
-        name for name in km.protocol.QUESTIONS if not tertiary(km.review.answer(evidence, name))
+        name
+        for name in km.review.protocol.QUESTIONS
+        if not tertiary(km.review.answer(evidence, name))
     ]
     assert (
         len(figures) == len(shown) + 1
@@ -214,10 +216,10 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
     assert text.count("Not medical advice.") == 2
     assert evidence.data_hash in text
     assert f"kapmeta {km.__version__}" in text
-    for name, asked in km.protocol.QUESTIONS.items():
+    for name, asked in km.review.protocol.QUESTIONS.items():
         assert name in page.ids
         pooled = km.review.answer(evidence, name)
-        told = km.conclusion(pooled)
+        told = km.review.conclusion(pooled)
         assert told.may_not in text
         assert f"k = {pooled.k}" in text
         assert asked.substance.capitalize() in text
@@ -230,7 +232,9 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
 
 def test_what_is_withheld_is_not_in_the_findings(page: Reader) -> None:
     """Counts from a tertiary source give no effect, in the findings or the sensitivity table."""
-    row = page.numbers["summary-of-findings"][1:][list(km.protocol.QUESTIONS).index("opioids-dose")]
+    row = page.numbers["summary-of-findings"][1:][
+        list(km.review.protocol.QUESTIONS).index("opioids-dose")
+    ]
     assert set(row) == {"k", "participants"}
     analyses = [row for row in page.numbers["report-sensitivity"][1:] if set(row) == {"k"}]
     assert len(analyses) == 1
@@ -296,7 +300,7 @@ def test_each_question_is_answered_once(
         answering, "headline_of", lambda pooled: calls.append(pooled) or headline_of(pooled)
     )
     gather(evidence)
-    assert len(calls) == len(km.protocol.QUESTIONS)
+    assert len(calls) == len(km.review.protocol.QUESTIONS)
 
 
 def test_short_answer_follows_the_evidence(answered: dict[str, Answered]) -> None:
@@ -390,7 +394,7 @@ def test_time_is_told_in_weeks_or_months() -> None:
 
 def test_every_code_has_its_words(evidence: km.review.evidence.Evidence) -> None:
     """A new question, level or role in the plan or the data needs words on the page."""
-    assert set(ASKED) == set(km.protocol.QUESTIONS)
+    assert set(ASKED) == set(km.review.protocol.QUESTIONS)
     package = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="utf-8"))
     words = {
         (table["name"], field["name"]): field.get("constraints", {}).get("enum", [])

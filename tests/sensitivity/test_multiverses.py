@@ -66,7 +66,7 @@ def analysed(row: Any) -> km.Pooled:
     names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
     trials = PLAIN[PLAIN["study"].isin(names)]
     measure = "RR" if row.measure == OPPOSITE else row.measure
-    told = km.complement(trials, "relapse") if row.measure == OPPOSITE else trials
+    told = km.effects.complement(trials, "relapse") if row.measure == OPPOSITE else trials
     if row.pooling == "mantel-haenszel":
         return km.mantel_haenszel(told, measure=measure)
     if row.pooling == "peto":

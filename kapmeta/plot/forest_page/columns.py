@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.evidence_levels import level_named
 from kapmeta.measures import Measure
 from kapmeta.plot.style import RISK, Theme
+from kapmeta.wording import level_named
 
 __all__ = [
     "ALIGNMENTS",

@@ -209,7 +209,7 @@ class Evidence:
         return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
 
     def declared_arms(self) -> pd.DataFrame:
-        """List the arms of trials with several, with their levels, for `kapmeta.contrasts`.
+        """List the arms of trials with several, with their levels, for `kapmeta.effects.contrasts`.
 
         An arm without a dose or without sessions has the levels ``"none"`` and 0.
         """

@@ -11,7 +11,6 @@ from typing import Any
 from kapmeta import wording
 from kapmeta._version import __version__
 from kapmeta.certainty.findings import SummaryOfFindings, unit_of
-from kapmeta.evidence_levels import EVIDENCE_LEVELS
 from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled
@@ -33,6 +32,7 @@ from kapmeta.review.report.plain import (
 )
 from kapmeta.review.report.tables import Table, trials_table
 from kapmeta.review.report.words import ASKED, CERTAINTY, GLOSSARY, NOT_AVERAGED, ROLES
+from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = ["Answer", "Contents", "Substance", "gather"]
 

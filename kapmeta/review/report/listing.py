@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from kapmeta import wording
 from kapmeta.certainty.findings import SummaryOfFindings
-from kapmeta.evidence_levels import EVIDENCE_LEVELS
 from kapmeta.review.answering import Answered
 from kapmeta.review.claims import VERDICTS, ClaimsAudit
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.report.tables import Table, analyses_table, trials_table
 from kapmeta.review.report.words import ROLES
+from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = ["page_tables"]
 
