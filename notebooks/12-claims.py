@@ -19,7 +19,7 @@ from kapmeta.certainty.risk_of_bias import bias_adjusted
 from kapmeta.citing import cite
 from kapmeta.pooling.headlines import headline_effect, headline_of
 from kapmeta.review.claims import audit_claims
-from kapmeta.review.report import in_short, sensitivity_table, trials_table
+from kapmeta.review.report import in_short, question_analyses, trials_table
 from kapmeta.review.reproduce import save_table, save_text
 from kapmeta.review.risk_of_bias import check_bias_judgements
 
@@ -132,7 +132,7 @@ save_table(curve.to_frame(), "alcohol-bias-adjusted")
 save_table(trials_table(evidence), "report-trials")
 
 # %%
-save_table(sensitivity_table(evidence), "report-sensitivity")
+save_table(question_analyses(evidence), "report-sensitivity")
 
 # %% [markdown]
 # ## The answer in short

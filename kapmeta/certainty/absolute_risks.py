@@ -16,15 +16,13 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
-from kapmeta.results.pooled import Pooled
-from kapmeta.results.posteriors import Posterior
+from kapmeta.results.posteriors import Result
 from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
-Result = Pooled | Posterior
 Baseline = float | Mapping[str, float] | None
-_CELLS = ("events_t", "n_t", "events_c", "n_c")
+CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,7 +77,7 @@ def _row_sentence(row: Any, pooled: Result) -> str:
         f" to {1000 * row.high:.0f}) with {effects.treatment}: {row.nnt}."
     )
     return text + (
-        " A limit was cut at 1,000: the ratio does not carry over to this baseline."
+        " A limit was cut at 1,000: the ratio does not apply to this baseline."
         if row.capped
         else ""
     )
@@ -120,7 +118,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of
     Krupitsky 2007) and 500 (234 to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit
-    was cut at 1,000: the ratio does not carry over to this baseline.
+    was cut at 1,000: the ratio does not apply to this baseline.
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(
@@ -198,9 +196,9 @@ def _absolute_row(
 def _own_risks(pooled: Result) -> pd.DataFrame:
     """Take the risks of the one trial itself, for a ratio that is infinite."""
     table = pooled.effects.table[pooled.effects.present]
-    if len(table) != 1 or not set(_CELLS) <= set(table.columns):
+    if len(table) != 1 or not set(CELLS) <= set(table.columns):
         raise ValueError("the effect is not finite, so it has no absolute effect")
-    a, n1, c, n2 = (float(table[name].iloc[0]) for name in _CELLS)
+    a, n1, c, n2 = (float(table[name].iloc[0]) for name in CELLS)
     found = newcombe(a, n1, c, n2, level=pooled.method.level)
     control = c / n2
     limits = (control + float(found.low), control + float(found.high))
@@ -211,7 +209,7 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
     """Write ``NNTB 3.6 (1.3 to 609)``; an interval across no effect goes through infinity."""
     if low == difference == high == 0:
-        return (  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
+        return (  # a ratio of a risk of 0, or an odds ratio of a risk of 1
             "no difference"
         )
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)

@@ -26,7 +26,7 @@ from kapmeta.results.views import View
 __all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
 
 _SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
-_PLAIN = {
+_PLAIN_SENTENCES = {
     "high": "{event} is {more} with {treatment} than with {control}.",
     "moderate": "{event} is probably {more} with {treatment} than with {control}.",
     "low": "The evidence suggests that {event} is {more} with {treatment} than with {control}.",
@@ -79,8 +79,8 @@ class SummaryOfFindings(View):
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
         return (
-            "Certainty of evidence was judged by people with GRADE"
-            f" ({PAPERS['GRADE']}), starting at high for randomised and at low for other evidence; no domain was judged by"
+            f"Certainty of evidence was judged by people with GRADE ({PAPERS['GRADE']}), starting"
+            " at high for randomised and at low for other evidence; no domain was judged by"
             " software. The effect shown is the trial's own with its score interval where there is"
             " one trial, a Bayesian one where there are two, and the random-effects mean from three"
             " on. Relative effects were applied to control risks of the trials, held fixed; limits"
@@ -240,7 +240,7 @@ def _finding_rows(
     head = {
         "trials": wording.joined(np.array(pooled.effects.labels)[there]),
         "k": pooled.k,
-        "participants": _participants(pooled),
+        "participants": _people_counted(pooled),
         "measure": effect.scale.short,
         **dict(zip(("estimate", "low", "high"), shown, strict=True)),
         "unit": unit_of(pooled),
@@ -258,7 +258,7 @@ def _finding_rows(
         name: certainty.get(name, "")
         for name in ("certainty", "symbols", "reasons", "not_assessed", "status")
     }
-    plain = _plain(effect, words["certainty"])
+    plain = _plain_sentence(effect, words["certainty"])
     return [
         head
         | {names.get(key, key): value for key, value in row.items()}
@@ -268,7 +268,7 @@ def _finding_rows(
     ]
 
 
-def _participants(pooled: Pooled) -> float:
+def _people_counted(pooled: Pooled) -> float:
     """Count the people of all trials; 0 where the number is not known of every trial."""
     table = pooled.effects.table[pooled.effects.present]
     counted = table.reindex(columns=["n_t", "n_c"]).astype("float64").sum(axis=1, skipna=False)
@@ -295,11 +295,13 @@ def _interval_name(effect: Result) -> str:
     return names.get(effect.method.ci, CI_NAMES.get(effect.method.ci, effect.method.ci))
 
 
-def _plain(effect: Result, certainty: str) -> str:
+def _plain_sentence(effect: Result, certainty: str) -> str:
     if tertiary(effect):
         return "Nothing can be said before the primary report has been read."
     e = effect.effects
     more = "greater" if effect.estimate > 0 else "smaller"
     return wording.capital(
-        _PLAIN[certainty].format(event=e.event, more=more, treatment=e.treatment, control=e.control)
+        _PLAIN_SENTENCES[certainty].format(
+            event=e.event, more=more, treatment=e.treatment, control=e.control
+        )
     )

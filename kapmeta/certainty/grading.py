@@ -101,8 +101,7 @@ def _check_grade(grade: pd.DataFrame) -> None:
         place = f'row {number} ("{row["question"]}", {row["domain"]})'
         if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
             raise ValueError(
-                f"reason is empty in {place}: a judgement without a reason cannot stand; write it"
-                " down"
+                f"reason is empty in {place}: a judgement needs a reason; write it down"
             )
         expected = GRADE_LEVELS.get(row["judgement"])
         if expected is None:

@@ -23,8 +23,7 @@ from kapmeta.certainty.absolute_risks import (
 from kapmeta.certainty.information_sizes import InformationSize, information_size
 from kapmeta.checking import proportion
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.pooled import Pooled
-from kapmeta.results.posteriors import Posterior
+from kapmeta.results.posteriors import Posterior, Result
 
 __all__ = [
     "AbsoluteEffects",
@@ -36,8 +35,6 @@ __all__ = [
     "number_needed_to_treat",
     "probability_beyond",
 ]
-
-Result = Pooled | Posterior
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Imprecision:
 
 IMPRECISION = ("not serious", "serious", "very serious", "extremely serious")
 """GRADE judgements by levels rated down."""
-WIDEST = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
+WIDEST_RATIO = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
 """Screening rule by measure: upper over lower limit at which the information size is far away."""
 
 
@@ -130,7 +127,7 @@ def _imprecision(
     if information is None or information.fraction >= 1:
         return _proposal(0, reason, row.baseline)
     reason += f"; {100 * information.fraction:.0f} % of the information size is there"
-    wide = _ratio_of_limits(absolute.pooled) > WIDEST.get(absolute.pooled.measure, math.inf)
+    wide = _ratio_of_limits(absolute.pooled) > WIDEST_RATIO.get(absolute.pooled.measure, math.inf)
     return _proposal(
         2 if wide else 1, reason + "; the relative interval is wide" * wide, row.baseline
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.certainty.absolute_risks import CELLS
 from kapmeta.checking import proportion
 from kapmeta.core.certainty.information import (
     diversity,
@@ -23,8 +24,6 @@ from kapmeta.results.views import View
 
 __all__ = ["InformationSize", "information_size"]
 
-_CELLS = ("events_t", "n_t", "events_c", "n_c")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InformationSize(View):
@@ -35,7 +34,7 @@ class InformationSize(View):
     required : float
         Participants that one trial would need (the optimal information size).
     diversity : float
-        D squared; nan with one study, where nothing can be said of it.
+        D squared; nan with one study, which has no heterogeneity.
     adjusted : float
         `required` divided by ``1 - diversity``.
     participants, events, fraction : float
@@ -171,8 +170,8 @@ def information_size(
 
 def _counts(pooled: Pooled) -> pd.DataFrame:
     table = pooled.effects.table
-    if not set(_CELLS) <= set(table.columns) or table.loc[
-        pooled.effects.present, list(_CELLS)
+    if not set(CELLS) <= set(table.columns) or table.loc[
+        pooled.effects.present, list(CELLS)
     ].isna().any(axis=None):
         raise ValueError(
             "an information size needs the counts of every trial; one has a reported effect only"
@@ -188,7 +187,7 @@ def _diversity(pooled: Pooled) -> float:
     return float(diversity(1 / np.sum(1 / v), 1 / np.sum(1 / (v + pooled.tau2))))
 
 
-def _z(pooled: Pooled) -> float:
+def _z_value(pooled: Pooled) -> float:
     """Divide the estimate by its standard error; without one, use the deviate of the p-value."""
     if math.isfinite(pooled.se):
         return pooled.estimate / pooled.se
@@ -204,7 +203,7 @@ def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) 
     )
     people = counts[["n_t", "n_c"]].sum(axis=1).to_numpy(dtype=np.float64)[order].cumsum()
     fractions = people / adjusted
-    z = np.array([_z(pooled)])
+    z = np.array([_z_value(pooled)])
     if pooled.refit is not None and len(counts) > 1:
         found = pooled.refit(masks.cumulative(order))
         z = np.asarray(found.estimate / found.se)

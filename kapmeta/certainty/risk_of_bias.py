@@ -43,12 +43,12 @@ def rob2_judgements(
     Parameters
     ----------
     answers : DataFrame
-        One row per study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY,
-        PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
+        One row per study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y,
+        PY, PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
     overrides : DataFrame, optional
-        One row per departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall
-        is judged from the domains after them, and may only be raised, as several "some concerns"
-        may make it high.
+        One row per departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`.
+        Overall is judged from the domains after them, and may only be raised, as several "some
+        concerns" may make it high.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def rob2_judgements(
                 f'overall = "{raised}" of "{study}" is milder than its domains, which give'
                 f' "{whole}"'
             )
-        told = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
-        rows.append({"study": study, **domains, "overall": raised, "overridden": told})
+        reasons = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
+        rows.append({"study": study, **domains, "overall": raised, "overridden": reasons})
     return pd.DataFrame(rows)
 
 
@@ -116,8 +116,7 @@ def _departures(
         chosen(row["judgement"], ROB2, f"judgement in {place}:")
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
             raise ValueError(
-                f"reason is empty in {place}: a departure from the algorithm cannot stand"
-                " without one"
+                f"reason is empty in {place}: a departure from the algorithm needs one"
             )
         found.setdefault(str(row["study"]), {})[row["domain"]] = (
             row["judgement"],
@@ -141,10 +140,7 @@ def _check_answers(answers: pd.DataFrame) -> None:
                 f" {', '.join(ANSWERS)}"
             )
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
-            raise ValueError(
-                f"reason is empty {place}, question {question}: an answer without a reason cannot"
-                " stand"
-            )
+            raise ValueError(f"reason is empty {place}, question {question}: an answer needs one")
         if (study, question) in seen:
             raise ValueError(f"question {question} is answered twice {place}; keep one answer")
         seen.add((study, question))
@@ -305,9 +301,9 @@ def bias_adjusted(
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
     pairs = [(by, sd) for by in shifts for sd in spreads]
-    results = [pool(_moved(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
+    results = [pool(_shifted(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
     table = pd.DataFrame(
-        [_sweep_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
+        [_bias_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
     )
     note = (
         f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed,"
@@ -323,14 +319,14 @@ def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
     return np.array([label in labels for label in effects.labels])
 
 
-def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
+def _shifted(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
     y = np.where(suspected, effects.y - shift, effects.y)
     return replace(
         effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald"
     )
 
 
-def _sweep_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
+def _bias_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
     ratio = result.scale.ratio
     return {
         "analysis": (

@@ -71,8 +71,8 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     if asked.measure in _MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
         if len(trials):
-            # a trial that stands alone is shown with its score interval, which needs no correction
-            # for a zero cell
+            # a single trial is shown with its score interval, which needs no correction for a zero
+            # cell
             interval = "koopman" if asked.measure == "RR" and len(trials) == 1 else "wald"
             parts.append(_MEASURES[asked.measure](trials, interval=interval))
     if asked.reported is not None:
@@ -221,16 +221,16 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "Question": asked.title,
                 "Trials": wording.joined(np.array(effects.labels)[there]),
                 "k": pooled.k,
-                "Abstinent, ketamine v other arm": _shown_counts(effects),
-                "Effect (95 % interval)": _shown_effect(pooled),
+                "Abstinent, ketamine v other arm": _counts_words(effects),
+                "Effect (95 % interval)": _effect_words(pooled),
                 "Evidence": wording.joined(EVIDENCE_LEVELS[x].short for x in dict.fromkeys(levels)),
-                "May be headlined": _headline(pooled),
+                "May be headlined": _headline_words(pooled),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _shown_counts(effects: Effects) -> str:
+def _counts_words(effects: Effects) -> str:
     """Write ``14/17 v 15/23`` for each trial, words for one whose counts are not known."""
     cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
     texts = [
@@ -246,7 +246,7 @@ def _shown_counts(effects: Effects) -> str:
     return "; ".join(texts) + ", not confirmed" * bool(unconfirmed_labels(effects))
 
 
-def _headline(pooled: Pooled) -> str:
+def _headline_words(pooled: Pooled) -> str:
     """Say what may be headlined, given the number of trials, their design and their sources."""
     if tertiary(pooled):
         return "nothing, until the primary report has been read"
@@ -259,7 +259,7 @@ def _headline(pooled: Pooled) -> str:
     )
 
 
-def _shown_effect(pooled: Pooled) -> str:
+def _effect_words(pooled: Pooled) -> str:
     """Write the pooled effect from three trials on, else the effect of each trial."""
     effects = pooled.effects
     if tertiary(pooled):
@@ -290,8 +290,8 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per substance: the plan's word, comparisons with abstinence counts, studies seen, and
-        studies without a result yet.
+        One row per substance: what the plan says, comparisons with abstinence counts, studies seen,
+        and studies without a result yet.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from kapmeta.references import PAPERS
 from kapmeta.results.views import View
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
-from kapmeta.review.recomputing import RECOMPUTATIONS, Item, Rows
+from kapmeta.review.recomputing import RECOMPUTATIONS, EvidenceRows, Item
 
 __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
 
@@ -132,12 +132,12 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
     """
-    rows, names = Rows(evidence_given(evidence)), _documents(evidence)
+    rows, names = EvidenceRows(evidence_given(evidence)), _documents(evidence)
     findings: list[Finding] = []
     audited = []
     for line, claim in enumerate(wording.records(evidence.claims), start=2):
         try:
-            items = _items(rows, claim)
+            items = _recomputed_items(rows, claim)
         except (KeyError, ValueError, TypeError) as wrong:
             message = f'recomputed_from = "{claim["recomputed_from"]}" cannot be followed: {wrong}'
             findings.append(
@@ -165,7 +165,7 @@ def _documents(evidence: Evidence) -> dict[str, str]:
     }
 
 
-def _items(rows: Rows, claim: Mapping[str, str]) -> list[Item]:
+def _recomputed_items(rows: EvidenceRows, claim: Mapping[str, str]) -> list[Item]:
     stated, recipes = (
         list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from")
     )
@@ -190,7 +190,7 @@ def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict
         "document": document,
         "claim": claim["claim"],
         "stated": claim["stated"].replace(";", "; "),
-        "recomputed": "; ".join(_shown(item) for item in items),
+        "recomputed": "; ".join(_recomputed_text(item) for item in items),
         "sources_say": claim["sources_say"],
         "verdict": max(verdicts, key=VERDICTS.index),
         "verdict_entered": claim["verdict"],
@@ -202,7 +202,7 @@ def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict
     }
 
 
-def _shown(item: Item) -> str:
+def _recomputed_text(item: Item) -> str:
     return (
         item.recomputed
         if item.independent

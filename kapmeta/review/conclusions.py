@@ -75,20 +75,20 @@ def _may(pooled: Pooled, effects: Effects) -> str:
         )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *shown)}."
-    design = _design(effects)
-    told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
+        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict_words(scale, *shown)}."
+    design = _design_words(effects)
+    texts = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
-        return f"In the one {design} ({effects.labels[present[0]]}), {told[0]}."
+        return f"In the one {design} ({effects.labels[present[0]]}), {texts[0]}."
     common = pool(effects, model="common", mixed=True)
-    each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
+    each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, texts, strict=True))
     return (
         f"Two {design}s: {each}. If there were no heterogeneity between them, the common"
         f" {scale.name} would be {estimate_text(common)}."
     )
 
 
-def _design(effects: Effects) -> str:
+def _design_words(effects: Effects) -> str:
     randomised = effects.table.get("randomised")
     if randomised is None:
         return "trial"
@@ -98,7 +98,7 @@ def _design(effects: Effects) -> str:
     )
 
 
-def _verdict(scale: Measure, low: float, high: float) -> str:
+def _verdict_words(scale: Measure, low: float, high: float) -> str:
     # in quotation marks: "excludes no difference" alone can be read as excluding nothing
     excluded = scale.side(low, high, shown=True)
     return f'{"excludes" if excluded else "includes"} "no difference"'
@@ -113,18 +113,17 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
         (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
     )
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
-    verdict = f"which {_verdict(scale, low, high)}"
+    verdict = f"which {_verdict_words(scale, low, high)}"
     if not counted:
         unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
         what = f"{scale.name} of {effects.event}" if unit else scale.name
         return f"{what} {wording.interval_text(estimate, low, high)}{unit} as reported, {verdict}"
-    told = f"{_counts_text(effects, row)}: {scale.name} "
+    counts = f"{_counts_text(effects, row)}: {scale.name} "
     if not scored:
-        return f"{told}{wording.interval_text(estimate, low, high)}, {verdict}"
+        return f"{counts}{wording.interval_text(estimate, low, high)}, {verdict}"
     ratio = wording.number(estimate) if np.isfinite(estimate) else "without an upper bound"
-    return (
-        f"{told}{ratio} (score interval {wording.number(low)} to {wording.number(high)}), {verdict}"
-    )
+    limits = f"{wording.number(low)} to {wording.number(high)}"
+    return f"{counts}{ratio} (score interval {limits}), {verdict}"
 
 
 def _counts_text(effects: Effects, row: pd.Series) -> str:

@@ -106,4 +106,4 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
         ),
     }
 )
-"""The declared questions. New trials in ``data/`` join by contrast, design and role, not by name."""
+"""The declared questions; new trials in ``data/`` join by contrast, design and role."""

@@ -377,7 +377,7 @@ def test_same_arm_outcome_and_time_twice_is_refused(folder: Path) -> None:
     write(folder, "outcomes", [*rows, ["O099", *rows[1][1:]]])
     found = violations(folder)
     assert found["row"].item() == len(rows) + 1
-    assert "is already in row 2; each may stand once" in found["message"].item()
+    assert "is already in row 2; each may occur once" in found["message"].item()
 
 
 def test_missing_unknown_and_double_columns_are_named(folder: Path) -> None:
@@ -450,7 +450,7 @@ def test_count_far_from_its_percentage_may_stand_with_a_note(folder: Path) -> No
     put(folder, "outcomes", 8, "events", "14")
     message = load_evidence(folder).flags["message"][1]
     assert "14 of 27 is 51.85 %; no count of 27 fits (GRIM)" in message
-    assert message.endswith("a contradiction: correct it, or say in percent_note why it stands")
+    assert message.endswith("a contradiction: correct it, or say in percent_note why it is kept")
     put(folder, "outcomes", 8, "percent_note", "the erratum gives 14")
     assert "the erratum gives 14" in load_evidence(folder).flags["message"][1]
 

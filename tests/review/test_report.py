@@ -20,13 +20,13 @@ from kapmeta.review import answering
 from kapmeta.review.answering import Answered
 from kapmeta.review.claims import audit_claims
 from kapmeta.review.evidence import load_evidence
-from kapmeta.review.report import sensitivity_table, trials_table, write
-from kapmeta.review.report.contents import Contents, gather
+from kapmeta.review.report import question_analyses, trials_table, write
+from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.figures import inline_svg
 from kapmeta.review.report.pages import render, require_same
 from kapmeta.review.report.plain import in_short, known_of, plain_result, short_answer, time_phrase
 from kapmeta.review.report.tables import Table, differing, read_results
-from kapmeta.review.report.words import ASKED, CERTAINTY, ROLES
+from kapmeta.review.report.words import ASKED, CERTAINTY_MEANINGS, ROLES
 from kapmeta.review.reproduce import save_table
 from kapmeta.wording import EVIDENCE_LEVELS
 from tests.helpers.places import ROOT
@@ -116,7 +116,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.
     frames = (
         trials_table(evidence),
         km.review.summary_of_findings(evidence).to_frame(),
-        sensitivity_table(evidence),
+        question_analyses(evidence),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPMETA_OUTPUT", str(root))
@@ -127,7 +127,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.
 
 
 @pytest.fixture(scope="module")
-def contents(evidence: km.review.evidence.Evidence) -> Contents:
+def contents(evidence: km.review.evidence.Evidence) -> PageContents:
     return gather(evidence)
 
 
@@ -147,7 +147,9 @@ def test_numbers_on_the_page_checked_in_equal_the_results_checked_in() -> None:
     assert numbers_are_equal(read(ROOT / "report" / "index.html"), ROOT / "results") > 250
 
 
-def test_page_that_would_contradict_the_results_is_refused(tree: Path, contents: Contents) -> None:
+def test_page_that_would_contradict_the_results_is_refused(
+    tree: Path, contents: PageContents
+) -> None:
     file = tree / "results" / "claims-scorecard.csv"
     before = file.read_text(encoding="utf-8")
     try:
@@ -160,7 +162,7 @@ def test_page_that_would_contradict_the_results_is_refused(tree: Path, contents:
         file.write_text(before, encoding="utf-8")
 
 
-def test_same_evidence_gives_the_same_bytes_and_no_date(tree: Path, contents: Contents) -> None:
+def test_same_evidence_gives_the_same_bytes_and_no_date(tree: Path, contents: PageContents) -> None:
     first = (tree / "report" / "index.html").read_bytes()
     assert render(contents).encode() == first
     assert datetime.date.today().isoformat().encode() not in first
@@ -403,7 +405,7 @@ def test_every_code_has_its_words(evidence: km.review.evidence.Evidence) -> None
     }
     assert set(words["outcomes", "evidence_level"]) <= set(EVIDENCE_LEVELS)
     assert set(words["comparisons", "role"]) <= set(ROLES)
-    assert set(CERTAINTY) == set(km.certainty.findings.CERTAINTY)
+    assert set(CERTAINTY_MEANINGS) == set(km.certainty.grading.CERTAINTY)
 
 
 def test_harms_are_told_and_not_judged(page: Reader, evidence: km.review.evidence.Evidence) -> None:
@@ -414,7 +416,7 @@ def test_harms_are_told_and_not_judged(page: Reader, evidence: km.review.evidenc
     assert all(words in text for words in told)
 
 
-def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: Contents) -> None:
+def test_no_ratio_of_infinity_is_told_to_readers(page: Reader, contents: PageContents) -> None:
     text = re.sub(r"\s+", " ", " ".join(page.text))
     assert "RR ∞" not in contents.findings.to_html()
     assert "risk ratio ∞" not in text

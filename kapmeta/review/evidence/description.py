@@ -36,10 +36,10 @@ class EvidenceError(ValueError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.violations = pd.DataFrame(list(findings), columns=list(Finding._fields))
         head = f"{len(findings)} violation{'s' * (len(findings) != 1)} in the evidence tables:"
-        super().__init__("\n".join([head, *map(_line, findings)]))
+        super().__init__("\n".join([head, *map(_finding_line, findings)]))
 
 
-def _line(finding: Finding) -> str:
+def _finding_line(finding: Finding) -> str:
     study = f' ("{finding.study}")' if finding.study else ""
     return (
         f"  {finding.file}, row {finding.row}{study}, {finding.column}: {finding.message}"
@@ -48,7 +48,7 @@ def _line(finding: Finding) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
+class Field:
     """One column as described."""
 
     name: str
@@ -93,19 +93,19 @@ class Schema:
     name: str
     file: str
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[Field, ...]
     keys: tuple[tuple[str, ...], ...]
     references: tuple[Reference, ...]
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> Field:
         """Look up the column called `name`."""
         return next(column for column in self.columns if column.name == name)
 
 
-def _column(entry: Mapping[str, Any]) -> Column:
+def _field(entry: Mapping[str, Any]) -> Field:
     limits = entry.get("constraints", {})
     items = entry.get("itemForeignKey")
-    return Column(
+    return Field(
         name=entry["name"],
         type=entry["type"],
         meaning=entry["description"],
@@ -130,7 +130,7 @@ def schemas(description: bytes) -> dict[str, Schema]:
     tables = {}
     for resource in json.loads(description)["resources"]:
         schema = resource["schema"]
-        columns = tuple(_column(entry) for entry in schema["fields"])
+        columns = tuple(_field(entry) for entry in schema["fields"])
         unique = [(column.name,) for column in columns if column.unique]
         tables[resource["name"]] = Schema(
             name=resource["name"],

@@ -130,10 +130,10 @@ class Evidence:
         Returns
         -------
         DataFrame
-            One row per comparison, by substance, year and months; without rows where nothing answers.
+            One row per comparison, by substance, year and months; no rows where nothing fits.
             Counts are participants. ``missing_t`` and ``missing_c`` were randomised and are outside
             ``n_t`` and ``n_c`` (``totals="observed"`` for the functions that ask); they are nan
-            where the source does not tell, and ``missing`` is their sum also where only that is
+            where the source does not give them. ``missing`` is their sum, also where only that is
             known. The evidence level and the origin are those of the weaker arm.
 
         Raises
@@ -174,7 +174,7 @@ class Evidence:
 
         Only what can be analysed: an estimate on the scale of `measure` with an interval or an
         exact P value. `effects` has the others too. Effects of one trial share patients; `role`
-        tells them apart.
+        distinguishes them.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 Every fault is listed.
 
-Nothing here knows what a trial is; rules that look across columns are in
+Nothing here depends on what a trial is; rules that look across columns are in
 `kapmeta.review.evidence.rules`.
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta.review.evidence.description import Column, Finding, Schema
+from kapmeta.review.evidence.description import Field, Finding, Schema
 
 
 @dataclass(frozen=True)
-class Row:
+class Record:
     """One row of a table: its line, its cells as text, their values (None: empty or faulty)."""
 
     line: int
@@ -38,7 +38,7 @@ class Row:
         return self.text.get("study_id", "")
 
 
-Rows = dict[str, list[Row]]
+Records = dict[str, list[Record]]
 
 
 def _whole_number(text: str) -> int:
@@ -49,7 +49,7 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _number(text: str) -> float:
+def _decimal(text: str) -> float:
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
         raise ValueError(
             "is not a number; write digits and a decimal point, or leave the cell empty"
@@ -63,7 +63,7 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-def _items(text: str) -> tuple[str, ...]:
+def _list_items(text: str) -> tuple[str, ...]:
     items = tuple(text.split(";"))
     if not all(items) or len(set(items)) < len(items):
         raise ValueError(
@@ -72,12 +72,12 @@ def _items(text: str) -> tuple[str, ...]:
     return items
 
 
-TYPES: dict[str, Callable[[str], Any]] = {
+CELL_TYPES: dict[str, Callable[[str], Any]] = {
     "string": str,
     "integer": _whole_number,
-    "number": _number,
+    "number": _decimal,
     "boolean": _boolean,
-    "list": _items,
+    "list": _list_items,
 }
 """What a cell of each type is turned into; the error says in words what is wrong with the text."""
 
@@ -87,7 +87,7 @@ def _suggestion(word: str, words: Iterable[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
+def _faults(column: Field, text: str) -> Iterator[tuple[str, str]]:
     """Find the rule and message of everything wrong with one cell."""
     name = column.name
     if not text:
@@ -98,7 +98,7 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
         yield "type", f'{name} = "{text}" begins or ends with a space; take it out'
         return
     try:
-        value = TYPES[column.type](text)
+        value = CELL_TYPES[column.type](text)
     except ValueError as wrong:
         yield "type", f'{name} = "{text}" {wrong}'
         return
@@ -119,7 +119,7 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
+def _csv_records(content: bytes) -> Iterator[tuple[int, list[str]]]:
     """Split a CSV file into records, with the line each begins on; a quoted cell may span lines."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     begins = 1
@@ -141,7 +141,7 @@ def _header_faults(schema: Schema, header: list[str]) -> Iterator[Finding]:
             yield Finding(schema.file, 1, "", name, "header", message)
 
 
-def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, list[Finding]]:
+def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Record, list[Finding]]:
     """Convert the sound cells of a row, and list what is wrong with the others."""
     findings: list[Finding] = []
     value: dict[str, Any] = {}
@@ -150,16 +150,16 @@ def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, 
         faults = list(_faults(column, cell))
         study = text.get("study_id", "")
         findings += [Finding(schema.file, line, study, column.name, *fault) for fault in faults]
-        value[column.name] = TYPES[column.type](cell) if cell and not faults else None
-    return Row(line, text, value), findings
+        value[column.name] = CELL_TYPES[column.type](cell) if cell and not faults else None
+    return Record(line, text, value), findings
 
 
-def read_table(schema: Schema, content: bytes | None) -> tuple[list[Row] | None, list[Finding]]:
+def read_table(schema: Schema, content: bytes | None) -> tuple[list[Record] | None, list[Finding]]:
     """Read the rows of one file and its faults; None if it cannot be read as this table."""
     if content is None:
         return None, [Finding(schema.file, 0, "", "", "file", f"{schema.file} is missing")]
     try:
-        records = list(_lines(content))
+        records = list(_csv_records(content))
     except (UnicodeDecodeError, csv.Error) as wrong:
         message = f"not a CSV file in UTF-8: {wrong}; save it as CSV UTF-8"
         return None, [Finding(schema.file, 0, "", "", "file", message)]
@@ -182,11 +182,11 @@ def read_table(schema: Schema, content: bytes | None) -> tuple[list[Row] | None,
     return rows, findings
 
 
-def _shown(fields: Sequence[str], values: Sequence[str]) -> str:
+def _key_text(fields: Sequence[str], values: Sequence[str]) -> str:
     return " and ".join(f'{name} = "{value}"' for name, value in zip(fields, values, strict=True))
 
 
-def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
+def duplicates(schema: Schema, rows: Sequence[Record]) -> Iterator[Finding]:
     """Find rows that repeat the key of an earlier row."""
     for key in schema.keys:
         first: dict[tuple[str, ...], int] = {}
@@ -196,11 +196,13 @@ def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
                 continue
             earlier = first.setdefault(values, row.line)
             if earlier != row.line:
-                message = f"{_shown(key, values)} is already in row {earlier}; each may stand once"
+                message = (
+                    f"{_key_text(key, values)} is already in row {earlier}; each may occur once"
+                )
                 yield Finding(schema.file, row.line, row.study, key[-1], "unique", message)
 
 
-def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
+def unknown_references(schema: Schema, tables: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """Find cells that name a missing row of another table."""
     for row in tables[schema.name]:
         wrong: set[str] = set()
@@ -215,13 +217,13 @@ def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Itera
                     values[-1], (last for *head, last in known if head == list(values[:-1]))
                 )
                 message = (
-                    f"{_shown(fields, values)} is not in {table}.csv; add it or correct it"
+                    f"{_key_text(fields, values)} is not in {table}.csv; add it or correct it"
                     f" here{near}"
                 )
                 yield Finding(schema.file, row.line, row.study, fields[-1], "foreign key", message)
 
 
-def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
+def unknown_items(schema: Schema, tables: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """Find items of list cells that name a missing row of another table."""
     for column in schema.columns:
         if column.refers_to is None or column.refers_to[0] not in tables:
@@ -239,9 +241,9 @@ def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[F
 
 def read_tables(
     described: Mapping[str, Schema], files: Mapping[str, bytes]
-) -> tuple[Rows, list[Finding]]:
+) -> tuple[Records, list[Finding]]:
     """Read every table that can be read, with every fault of cells, keys and references."""
-    tables: Rows = {}
+    tables: Records = {}
     findings: list[Finding] = []
     for name, schema in described.items():
         rows, faults = read_table(schema, files.get(schema.file))
@@ -255,7 +257,7 @@ def read_tables(
     return tables, findings
 
 
-def frame(schema: Schema, rows: Sequence[Row]) -> pd.DataFrame:
+def frame(schema: Schema, rows: Sequence[Record]) -> pd.DataFrame:
     """Convert sound rows to a DataFrame: empty text stays "", an empty number is missing."""
     dtypes = {
         "integer": ("Int64", "int64"),

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from kapmeta.review.report.pages import write
 from kapmeta.review.report.plain import in_short
-from kapmeta.review.report.tables import sensitivity_table, trials_table
+from kapmeta.review.report.tables import question_analyses, trials_table
 
-__all__ = ["in_short", "sensitivity_table", "trials_table", "write"]
+__all__ = ["in_short", "question_analyses", "trials_table", "write"]

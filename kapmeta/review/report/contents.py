@@ -31,10 +31,10 @@ from kapmeta.review.report.plain import (
     short_answer,
 )
 from kapmeta.review.report.tables import Table, trials_table
-from kapmeta.review.report.words import ASKED, CERTAINTY, GLOSSARY, NOT_AVERAGED, ROLES
+from kapmeta.review.report.words import ASKED, CERTAINTY_MEANINGS, GLOSSARY, NOT_AVERAGED, ROLES
 from kapmeta.wording import EVIDENCE_LEVELS
 
-__all__ = ["Answer", "Contents", "Substance", "gather"]
+__all__ = ["Answer", "PageContents", "Substance", "gather"]
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
 
@@ -92,7 +92,7 @@ class Substance:
 
 
 @dataclass(frozen=True)
-class Contents:
+class PageContents:
     """Everything the template needs."""
 
     short: tuple[str, str]
@@ -109,13 +109,13 @@ class Contents:
     flags: int
 
 
-def gather(evidence: Evidence) -> Contents:
+def gather(evidence: Evidence) -> PageContents:
     """Gather the contents of the page; each question is answered once, here."""
     answered, audit = answers(evidence), audit_claims(evidence)
     findings = findings_of(answered, evidence.grade)
-    substances = _substances(evidence, answered, findings)
+    substances = _page_substances(evidence, answered, findings)
     known = [one.known for substance in substances for one in substance.answers]
-    return Contents(
+    return PageContents(
         short=short_answer(known, people_randomised(evidence), SUBSTANCES),
         substances=substances,
         roles=_roles(evidence),
@@ -123,7 +123,7 @@ def gather(evidence: Evidence) -> Contents:
         tables={table.name: table for table in page_tables(evidence, answered, findings, audit)},
         findings=findings,
         audit=audit,
-        methods=_methods(findings),
+        methods=_methods_paragraphs(findings),
         glossary=GLOSSARY,
         versions={"kapmeta": __version__, **{name: metadata.version(name) for name in LIBRARIES}},
         data_hash=evidence.data_hash,
@@ -131,7 +131,7 @@ def gather(evidence: Evidence) -> Contents:
     )
 
 
-def _substances(
+def _page_substances(
     evidence: Evidence, answered: Mapping[str, Answered], findings: SummaryOfFindings
 ) -> tuple[Substance, ...]:
     """Gather each substance with its answered questions and the number of its studies."""
@@ -142,7 +142,9 @@ def _substances(
             name,
             plan,
             tuple(
-                _answer(question, one, {str(key): x for key, x in judged.loc[question].items()})
+                _page_answer(
+                    question, one, {str(key): x for key, x in judged.loc[question].items()}
+                )
                 for question, one in answered.items()
                 if one.asked.substance == name
             ),
@@ -170,7 +172,7 @@ def _risk_of_bias(evidence: Evidence) -> str:
     )
 
 
-def _answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
+def _page_answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
     known = known_of(one, str(judged["certainty"]))
     pooled, effect, withheld, found = one.pooled, one.effect, one.withheld, one.headline
     concluded = conclusion(pooled)
@@ -181,8 +183,8 @@ def _answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
         title=one.asked.title,
         known=known,
         plain=plain_result(known, found.agrees),
-        headline=_headline(pooled, effect, withheld),
-        people="" if withheld or not randomised(pooled) else _people(judged, pooled),
+        headline=_headline_sentence(pooled, effect, withheld),
+        people="" if withheld or not randomised(pooled) else _people_sentence(judged, pooled),
         levels=wording.joined(EVIDENCE_LEVELS[level].phrase for level in dict.fromkeys(levels)),
         not_averaged=(
             "No effect is shown: its counts are not confirmed."
@@ -195,12 +197,12 @@ def _answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
         may_not=concluded.may_not,
         methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
-        meaning=CERTAINTY[judged["certainty"]],
+        meaning=CERTAINTY_MEANINGS[judged["certainty"]],
         **{name: str(judged[name]) for name in ("symbols", "certainty", "status", "reasons")},
     )
 
 
-def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
+def _headline_sentence(pooled: Pooled, effect: Result, withheld: bool) -> str:
     """Write the effect that may be headlined, and how it was obtained, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
@@ -221,7 +223,7 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
     return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
 
-def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
+def _people_sentence(judged: Mapping[str, Any], pooled: Pooled) -> str:
     """Write the effect in numbers of people, where it has them."""
     if not judged["control"] > 0:
         return ""
@@ -249,7 +251,7 @@ def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
     return pooled
 
 
-def _methods(findings: SummaryOfFindings) -> tuple[str, ...]:
+def _methods_paragraphs(findings: SummaryOfFindings) -> tuple[str, ...]:
     return (
         (
             "Comparisons are pooled only with comparisons of the same kind: ketamine against"

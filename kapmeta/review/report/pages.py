@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.report.contents import Contents, gather
+from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.tables import differing, read_results
 
 __all__ = ["render", "require_same", "write"]
@@ -56,7 +56,7 @@ def write(
     return target
 
 
-def require_same(contents: Contents, results: Path) -> None:
+def require_same(contents: PageContents, results: Path) -> None:
     """Refuse contents whose tables are not those saved under the same names."""
     found = []
     for table in contents.tables.values():
@@ -69,7 +69,7 @@ def require_same(contents: Contents, results: Path) -> None:
         )
 
 
-def render(contents: Contents) -> str:
+def render(contents: PageContents) -> str:
     """Render the page as text."""
     environment = Environment(
         loader=PackageLoader("kapmeta.review.report"),

@@ -19,9 +19,9 @@ from kapmeta import wording
 from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence
 
-__all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
+__all__ = ["Table", "differing", "question_analyses", "read_results", "trials_table"]
 
-RTOL = 1e-9
+SAVED_RTOL = 1e-9
 PHRASE, SENTENCE = 24, 60  # characters beyond which a cell is a phrase, and a sentence
 COUNTED = (
     "n_",
@@ -66,7 +66,7 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
     return frame
 
 
-def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
+def question_analyses(evidence: Evidence) -> pd.DataFrame:
     """Analyse every declared question in every way that the plan shows beside the headline.
 
     Parameters
@@ -79,21 +79,21 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
     DataFrame
         One row per question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
     """
-    return analyses_table(answers(evidence))
+    return analyses_by_question(answers(evidence))
 
 
-def analyses_table(answered: Mapping[str, Answered]) -> pd.DataFrame:
+def analyses_by_question(answered: Mapping[str, Answered]) -> pd.DataFrame:
     """Tabulate the analyses of questions that have been answered already."""
     parts = []
     for name, one in answered.items():
-        frame = _analyses(one)
+        frame = _question_rows(one)
         frame.insert(0, "question", name)
         frame.insert(1, "title", one.title)
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
 
 
-def _analyses(one: Answered) -> pd.DataFrame:
+def _question_rows(one: Answered) -> pd.DataFrame:
     """Tabulate the analyses of a question; no headline if not randomised or not confirmed."""
     frame = one.headline.to_frame()
     if one.withheld:
@@ -197,7 +197,7 @@ class Table:
             if math.isnan(number):
                 return " class=num", "–"
             plain = column.startswith(COUNTED) or not isinstance(value, float | np.floating)
-            return f' class=num data-value="{_ten_digits(number)}"', (
+            return f' class=num data-value="{_as_saved(number)}"', (
                 f"{number:g}" if plain else wording.number(number)
             )
         text = "" if value is None or value is pd.NA else str(value)
@@ -209,7 +209,7 @@ class Table:
         )
 
 
-def _ten_digits(number: float) -> str:
+def _as_saved(number: float) -> str:
     """Write a number as the tables of ``results/`` print it."""
     return f"{number + 0.0:.10g}"
 
@@ -249,4 +249,6 @@ def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]
 def _equal(value: Any, text: str) -> bool:
     if pd.isna(value) or text == "":
         return bool(pd.isna(value)) and text == ""
-    return math.isclose(float(value), float(text), rel_tol=RTOL) or float(value) == float(text)
+    return math.isclose(float(value), float(text), rel_tol=SAVED_RTOL) or float(value) == float(
+        text
+    )

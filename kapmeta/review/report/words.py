@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["ASKED", "CERTAINTY", "GLOSSARY", "NOT_AVERAGED", "ROLES"]
+__all__ = ["ASKED", "CERTAINTY_MEANINGS", "GLOSSARY", "NOT_AVERAGED", "ROLES"]
 
 ASKED: Mapping[str, str] = {
     "alcohol-randomised": "Are more people abstinent with ketamine than with another treatment?",
@@ -33,7 +33,7 @@ ROLES: Mapping[str, str] = {
 }
 """What is done with a comparison."""
 
-CERTAINTY: Mapping[str, str] = {
+CERTAINTY_MEANINGS: Mapping[str, str] = {
     "very low": "the true effect is likely to be quite different from the number shown",
     "low": "the true effect may be quite different from the number shown",
     "moderate": "the true effect is probably close to the number shown, but may be quite different",

@@ -25,7 +25,9 @@ def built(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def _difference(name: str, old: Path, new: Path, exact: bool, words: tuple[str, str]) -> str | None:
+def _file_difference(
+    name: str, old: Path, new: Path, exact: bool, words: tuple[str, str]
+) -> str | None:
     """Find the first difference between two versions of a file, or None."""
     if exact and old.read_bytes() == new.read_bytes():
         return None
@@ -65,11 +67,11 @@ def _text_difference(old: Path, new: Path, words: tuple[str, str]) -> str:
     lines = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
     for number, (x, y) in enumerate(zip_longest(*lines, fillvalue="nothing"), start=1):
         if x != y:
-            return f", line {number}: {_short(x)} {words[0]}, {_short(y)} {words[1]}"
+            return f", line {number}: {_quoted(x)} {words[0]}, {_quoted(y)} {words[1]}"
     return ": line ends"
 
 
-def _short(line: str) -> str:
+def _quoted(line: str) -> str:
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + "..."
 
 
@@ -101,7 +103,7 @@ def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) 
             yield f"{name}: missing {words[0]}"
         elif name not in remade:
             yield f"{name}: made by no notebook"
-        elif found := _difference(name, root / name, scratch / name, exact, words):
+        elif found := _file_difference(name, root / name, scratch / name, exact, words):
             yield name + found
 
 

@@ -168,8 +168,8 @@ async def _run_notebook(source: Path, scratch: Path) -> None:
         with log.open("w") as stderr:
             await client.async_execute(stderr=stderr)
     except (CellExecutionError, TimeoutError, RuntimeError) as error:
-        said = "".join(f"\n  {line}" for line in log.read_text(errors="replace").splitlines()[-3:])
-        raise Failure(_failed_cell(source, notebook, f"{error}{said}")) from None
+        last = "".join(f"\n  {line}" for line in log.read_text(errors="replace").splitlines()[-3:])
+        raise Failure(_failed_cell(source, notebook, f"{error}{last}")) from None
     _tidy(notebook)
     _require_stable(source, notebook, scratch)
     text = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
@@ -197,11 +197,13 @@ def _failed_cell(source: Path, notebook: NotebookNode, otherwise: str) -> str:
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                return _block(source, number, cell.source, f"{output.ename}: {output.evalue}")
+                return _failure_block(
+                    source, number, cell.source, f"{output.ename}: {output.evalue}"
+                )
     return f"notebooks/{source.name} failed: {otherwise}"
 
 
-def _block(source: Path, number: int, code: str, problem: str) -> str:
+def _failure_block(source: Path, number: int, code: str, problem: str) -> str:
     indented = "\n".join(f"    | {line}" for line in code.splitlines())
     return f"notebooks/{source.name} failed in cell {number}:\n{indented}\n  {problem}"
 
@@ -213,15 +215,15 @@ def _require_stable(source: Path, notebook: NotebookNode, scratch: Path) -> None
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 problem = f"it printed to stderr: {output.text.strip()}"
-                raise Failure(_block(source, number, cell.source, problem))
-            shown = "\n".join(_texts(output))
+                raise Failure(_failure_block(source, number, cell.source, problem))
+            shown = "\n".join(_output_texts(output))
             unstable = [place for place in places if place in shown] + UNSTABLE.findall(shown)
             if unstable:
                 problem = f"its output names what differs at each run or machine: {unstable[0]}"
-                raise Failure(_block(source, number, cell.source, problem))
+                raise Failure(_failure_block(source, number, cell.source, problem))
 
 
-def _texts(output: NotebookNode) -> Iterator[str]:
+def _output_texts(output: NotebookNode) -> Iterator[str]:
     yield output.get("text", "")
     yield "\n".join(output.get("traceback", []))
     for kind, content in output.get("data", {}).items():
@@ -232,8 +234,8 @@ def _texts(output: NotebookNode) -> Iterator[str]:
 def update_readme(root: Path) -> None:
     """Replace each generated part of ``README.md`` by ``results/readme-PART.md``.
 
-    A part stands between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on its
-    own line.
+    A part is the text between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on
+    its own line.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ def save_readme_table(frame: pd.DataFrame, part: str) -> pd.DataFrame:
     frame : DataFrame
         A table of texts and numbers, already as they are to be read.
     part : str
-        The part's name: what stands between its markers is replaced.
+        Name of the part: the text between its markers is replaced.
 
     Returns
     -------
@@ -148,16 +148,16 @@ def save_readme_thumbnails(
     """Write small figures with captions and links as a generated part of README.md.
 
     A small figure is described by the first clause of its text alternative; the file it links to
-    carries the whole.
+    has the whole.
 
     Parameters
     ----------
     figures : mapping of str to tuple of str and Axes
-        Name of a saved figure to its caption and the plot, which tells what it shows.
+        Name of a saved figure to its caption and the plot, which has a text alternative.
     part : str
         The part's name.
     columns : int
-        How many stand side by side.
+        Number of figures per row.
     """
     from kapmeta.plot.saving import alt_text
 

@@ -44,12 +44,12 @@ def against_metafor(trials: pd.DataFrame) -> pd.DataFrame:
         .open(encoding="utf-8") as file
     ):
         there = pd.read_csv(file)
-    fits = {method: _fit(method, trials) for method in there["method"].unique()}
+    fits = {method: _metafor_fit(method, trials) for method in there["method"].unique()}
     here = [getattr(fits[row.method], str(row.quantity)) for row in there.itertuples()]
-    return _compared(there.rename(columns={"value": "metafor"}), here, "metafor")
+    return _with_agreement(there.rename(columns={"value": "metafor"}), here, "metafor")
 
 
-def _fit(method: str, trials: pd.DataFrame) -> Pooled:
+def _metafor_fit(method: str, trials: pd.DataFrame) -> Pooled:
     if method.startswith("Mantel-Haenszel"):
         return mantel_haenszel(trials, measure=method.split()[-1])
     if method == "Peto":
@@ -62,7 +62,7 @@ def _fit(method: str, trials: pd.DataFrame) -> Pooled:
     )
 
 
-def _compared(frame: pd.DataFrame, here: list[float], witness: str) -> pd.DataFrame:
+def _with_agreement(frame: pd.DataFrame, here: list[float], witness: str) -> pd.DataFrame:
     """Set our values beside those of the witness, with the digits of agreement."""
     frame = frame.assign(kapmeta=here)
     apart = np.abs(frame["kapmeta"] - frame[witness]) / np.abs(frame[witness])
@@ -109,7 +109,7 @@ def against_statsmodels(trials: pd.DataFrame) -> pd.DataFrame:
         *_random_effects(effects),
     ]
     frame = pd.DataFrame(rows, columns=["quantity", "statsmodels", "here"])
-    return _compared(frame[["quantity", "statsmodels"]], list(frame["here"]), "statsmodels")
+    return _with_agreement(frame[["quantity", "statsmodels"]], list(frame["here"]), "statsmodels")
 
 
 def _random_effects(effects: Effects) -> list[tuple[str, float, float]]:
@@ -128,8 +128,7 @@ def _random_effects(effects: Effects) -> list[tuple[str, float, float]]:
 def _combine_effects(y: Any, v: Any, method: str) -> Any:
     from statsmodels.stats.meta_analysis import combine_effects
 
-    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding carries it past
-    # the root
+    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding passes the root
     options = {"atol": 1e-9} if method == "iterated" else {}
     return combine_effects(np.asarray(y), np.asarray(v), method_re=method, **options)
 
