@@ -29,7 +29,7 @@ from scipy import special
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
-from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 from kapmeta.core.small_study.weight_functions import (
     FAMILIES,
     LARGEST,
@@ -329,9 +329,7 @@ def _best(
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
     ]
-    return max(
-        fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf
-    )
+    return highest(fits)
 
 
 def _selection(
