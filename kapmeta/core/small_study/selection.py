@@ -323,7 +323,10 @@ def _best(
             (0.0, 2 * tau2 + typical, strong),
             (1.5 * mu, tau2, 2 * neutral + 0.5),
         ]
-        starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
+        far = np.full(neutral.size, LARGEST / 2)
+        spread = float(y.std())
+        starts += [(0.0, tau2 / 2, far)]
+        starts += [(mu - n * spread, n * spread**2 / 4, far * n / 20) for n in (2, 4, 10)]
     f = lambda theta: log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
