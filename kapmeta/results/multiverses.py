@@ -10,6 +10,7 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.universes import OPPOSITE
 from kapmeta.measures import Measure, measure_named, side_of
 from kapmeta.references import cited
@@ -120,7 +121,9 @@ class Multiverse(View):
 
     def to_frame(self) -> pd.DataFrame:
         """The specification curve: analyses by rising statistic; `estimate`, `low`, `high` each on its own scale."""
-        frame = self.table.sort_values("statistic", kind="stable", ignore_index=True)
+        frame = self.table.sort_values(
+            "statistic", kind="stable", ignore_index=True, key=tied_ranks
+        )
         turned = (frame["measure"] == OPPOSITE).to_numpy()
         ratio = (frame["measure"] != "RD").to_numpy()
         sign = np.where(turned, -1.0, 1.0)

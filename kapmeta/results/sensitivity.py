@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure
 from kapmeta.references import cited
 from kapmeta.results.views import View
@@ -67,7 +68,7 @@ class Calibration(View):
         width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])[
             "median_width"
         ].mean()
-        best = min(kept, key=lambda name: width[name])
+        best = kept[int(tied_ranks([width[name] for name in kept]).argmin())]
         return (
             f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'}"
             f" {wording.percent(self.level)} under all suppositions; the narrowest of them is"
