@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,10 @@ from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_s
 from kapmeta.wording import level_named
 
 __all__ = ["Conclusion", "conclusion"]
+
+FEW_EVENTS = 300
+"""Events below which the number of people is a reason for doubt, a rule of thumb of GRADE."""
+_SAME_TREATMENT = {"dose": "doses", "sessions": "numbers of sessions"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ def conclusion(pooled: Pooled) -> Conclusion:
     """Say in two plain sentences what a result shows, and what it does not.
 
     Made from the result alone: number of trials, design, counts, interval, evidence level and
-    contrast. The wording changes when the numbers do.
+    contrast. The wording changes when the numbers do. The number of people is a reason for doubt
+    below 300 events [1]_.
 
     Parameters
     ----------
@@ -50,6 +56,12 @@ def conclusion(pooled: Pooled) -> Conclusion:
     -------
     Conclusion
         The two sentences.
+
+    References
+    ----------
+    .. [1] Guyatt GH, Oxman AD, Kunz R, et al. GRADE guidelines 6. Rating the quality of evidence:
+       imprecision. J Clin Epidemiol 2011;64:1283-1293.
+       https://doi.org/10.1016/j.jclinepi.2011.01.012
 
     Examples
     --------
@@ -141,35 +153,47 @@ def _counts_text(effects: Effects, row: pd.Series) -> str:
 
 def _may_not(pooled: Pooled, effects: Effects) -> str:
     """List the reasons not to conclude more, the strongest first."""
-    table, there = effects.table, effects.present
-    reasons = []
-    contrast = set(table["contrast"][there]) if "contrast" in table else set()
-    if contrast & {"dose", "sessions"}:
-        reasons.append("both arms had ketamine, so this says nothing about ketamine against none")
-    if "randomised" in table and not table["randomised"][there].all():
-        reasons.append(
-            "the arms were not randomised, so a difference cannot be put down to ketamine"
-        )
-    if "evidence_level" in table:
-        names = zip(np.array(effects.labels)[there], table["evidence_level"][there], strict=True)
-        levels = [(label, level_named(word)) for label, word in names]
-        second = [label for label, level in levels if level and not level.first_hand]
-        if second:
-            reasons.append(f"the numbers of {wording.joined(second)} are known only second-hand")
-    if pooled.k < 3:
-        reasons.append(
-            "one trial cannot show that a result holds elsewhere"
-            if pooled.k == 1
-            else "two trials cannot show how much results differ between trials"
-        )
-    if "n_t" in table and table["n_t"][there].notna().any():
-        counted = table.loc[there & table["n_t"].notna().to_numpy(), ["n_t", "n_c"]]
-        of = (
-            ""
-            if len(counted) == pooled.k
-            else f"known of {len(counted)} of {pooled.k} trials only and "
-        )
-        reasons.append(f"the counts are {of}of {float(counted.sum().sum()):.0f} people in all")
-    else:
-        reasons.append("how many people were counted is not known")
+    reasons = [reason for check in _CHECKS for reason in check(pooled, effects)]
+    if not reasons:
+        return "This says nothing about bias: judge the risk of bias of the trials before concluding."
     return f"It does not settle the question: {'; '.join(reasons)}."
+
+
+def _design_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    table = effects.table[effects.present]
+    for contrast, difference in _SAME_TREATMENT.items():
+        if "contrast" in table and (table["contrast"] == contrast).any():
+            yield (
+                f"both arms had the same treatment, in different {difference}, so this says nothing"
+                " of the treatment against none"
+            )
+    if "randomised" in table and not table["randomised"].all():
+        yield "the arms were not randomised, so a difference cannot be put down to the treatment"
+
+
+def _source_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    if "evidence_level" not in effects.table:
+        return
+    each = zip(effects.labels, effects.present, effects.table["evidence_level"], strict=True)
+    levels = [(label, level_named(word)) for label, present, word in each if present]
+    second = [label for label, level in levels if level and not level.first_hand]
+    if second:
+        yield f"the numbers of {wording.joined(second)} are known only second-hand"
+
+
+def _number_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    if pooled.k == 1:
+        yield "one trial cannot show that a result holds elsewhere"
+    elif pooled.k == 2:
+        yield "two trials cannot show how much results differ between trials"
+    cells = ["events_t", "n_t", "events_c", "n_c"]
+    counted = effects.table[effects.present].reindex(columns=cells).dropna(subset=["n_t"])
+    if counted.empty:
+        yield "how many people were counted is not known"
+    elif counted[["events_t", "events_c"]].sum().sum() < FEW_EVENTS:
+        part = f"known of {len(counted)} of {pooled.k} trials only and "
+        people = counted[["n_t", "n_c"]].sum().sum()
+        yield f"the counts are {part * (len(counted) < pooled.k)}of {people:.0f} people in all"
+
+
+_CHECKS = (_design_reasons, _source_reasons, _number_reasons)

@@ -111,7 +111,7 @@ def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
         in later.may
     )
     sessions = km.review.conclusion(km.review.answer(evidence, "opioids-sessions"))
-    assert "both arms had ketamine" in sessions.may_not
+    assert "both arms had the same treatment, in different numbers of sessions" in sessions.may_not
     pair = km.review.conclusion(km.review.answer(evidence, "alcohol-odds"))
     assert pair.may.startswith("Two randomised trials: Dakwar 2020, ")
     assert "If there were no heterogeneity between them" in pair.may
