@@ -13,7 +13,9 @@ BCG = km.load_example("bcg")
 @pytest.mark.parametrize(
     "changes", [{}, {"randomised": False}, {"contrast": "dose"}, {"contrast": "sessions"}]
 )
-def test_a_conclusion_about_vaccines_says_nothing_of_this_review(changes: dict[str, object]) -> None:
+def test_a_conclusion_about_vaccines_says_nothing_of_this_review(
+    changes: dict[str, object],
+) -> None:
     concluded = km.review.conclusion(km.pool(km.risk_ratio(BCG.assign(**changes))))
     text = f"{concluded.may} {concluded.may_not}".lower()
     assert not any(word in text for word in ("ketamine", "abstin", "relapse"))
