@@ -63,7 +63,7 @@ together
 #
 # Ketamine or saline, therapy or education. The two strata of ketamine (with therapy, with
 # education) share nobody; "both against neither" shares patients with each. Of the reported
-# differences in days abstinent, the pooled one stands for the trial and the others may not join it.
+# differences in days abstinent, the pooled one represents the trial and the others may not join it.
 
 # %%
 permitted.query("study == 'grabski2022'")[
