@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kapmeta.review.evidence import load_evidence as load_evidence
     from kapmeta.review.findings import question_certainty as question_certainty
     from kapmeta.review.findings import summary_of_findings as summary_of_findings
+    from kapmeta.review.report import write_page as write_page
     from kapmeta.review.risk_of_bias import check_bias_judgements as check_bias_judgements
 
 _FILES = {
@@ -34,6 +35,7 @@ _FILES = {
     "conclusions": ["conclusion"],
     "evidence": ["Evidence", "EvidenceError", "load_evidence"],
     "findings": ["question_certainty", "summary_of_findings"],
+    "report": ["write_page"],
     "risk_of_bias": ["check_bias_judgements"],
 }
 

@@ -155,7 +155,9 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
     """List the reasons not to conclude more, the strongest first."""
     reasons = [reason for check in _CHECKS for reason in check(pooled, effects)]
     if not reasons:
-        return "This says nothing about bias: judge the risk of bias of the trials before concluding."
+        return (
+            "This says nothing about bias: judge the risk of bias of the trials before concluding."
+        )
     return f"It does not settle the question: {'; '.join(reasons)}."
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kapmeta.review.evidence import load_evidence
-from kapmeta.review.report import write
+from kapmeta.review.report import write_page
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -24,7 +24,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(load_evidence(), tmp_path_factory.mktemp("report")).as_uri()
+    return write_page(load_evidence(), tmp_path_factory.mktemp("report")).as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from kapmeta.review import answering
 from kapmeta.review.answering import Answered
 from kapmeta.review.claims import audit_claims
 from kapmeta.review.evidence import load_evidence
-from kapmeta.review.report import question_analyses, trials_table, write
+from kapmeta.review.report import question_analyses, trials_table, write_page
 from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.figures import inline_svg
 from kapmeta.review.report.pages import render, require_same
@@ -122,7 +122,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, evidence: km.review.evidence.
         patch.setenv("KAPMETA_OUTPUT", str(root))
         for name, frame in zip(SAVED, (*frames, audit.to_frame(), audit.scorecard()), strict=True):
             save_table(frame, name)
-    write(evidence, root / "report", results=root / "results")
+    write_page(evidence, root / "report", results=root / "results")
     return root
 
 

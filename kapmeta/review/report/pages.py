@@ -14,10 +14,10 @@ from kapmeta.review.evidence import Evidence
 from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.tables import differing, read_results
 
-__all__ = ["render", "require_same", "write"]
+__all__ = ["render", "require_same", "write_page"]
 
 
-def write(
+def write_page(
     evidence: Evidence,
     folder: str | os.PathLike[str],
     *,
@@ -46,6 +46,14 @@ def write(
     ------
     ValueError
         If a number on the page is not the one in the results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import kapmeta as km
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     km.review.write_page(km.load_evidence(), folder).name
+    'index.html'
     """
     contents = gather(evidence)
     if results is not None:

@@ -80,8 +80,8 @@ def _write_page(scratch: Path) -> None:
     """Write the reader's page in a process of its own, with the settings of the notebooks."""
     code = (
         "import sys; from pathlib import Path; from kapmeta.review.evidence import load_evidence; "
-        "from kapmeta.review.report import write; root = Path(sys.argv[1]); "
-        "write(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
+        "from kapmeta.review.report import write_page; root = Path(sys.argv[1]); "
+        "write_page(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False
