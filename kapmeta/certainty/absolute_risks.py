@@ -23,6 +23,7 @@ __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_
 
 Baseline = float | Mapping[str, float] | None
 CELLS = ("events_t", "n_t", "events_c", "n_c")
+_DIFFERENCES = ("difference", "difference_low", "difference_high")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,10 +145,8 @@ def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
         return {f"control risk of {labels[0]}": float(risks[0])}
     names = ("low: lower quartile", "median", "high: upper quartile")
     quartiles = np.quantile(risks, (0.25, 0.5, 0.75))
-    return {
-        f"{name} of the control risks": float(risk)
-        for name, risk in zip(names, quartiles, strict=True)
-    }
+    each = zip(names, quartiles.tolist(), strict=True)
+    return {f"{name} of the control risks": risk for name, risk in each}
 
 
 def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
@@ -177,17 +176,12 @@ def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict
 def _absolute_row(
     pooled: Result, name: str, control: float, treatment: tuple[float, float, float], capped: bool
 ) -> dict[str, Any]:
-    middle, low, high = treatment
-    differences = (middle - control, low - control, high - control)
+    differences = [risk - control for risk in treatment]
     return {
         "baseline": name,
         "control": control,
-        "treatment": middle,
-        "low": low,
-        "high": high,
-        "difference": differences[0],
-        "difference_low": differences[1],
-        "difference_high": differences[2],
+        **dict(zip(("treatment", "low", "high"), treatment, strict=True)),
+        **dict(zip(_DIFFERENCES, differences, strict=True)),
         "nnt": _nnt_text(*differences, event_is_good=pooled.effects.event_is_good),
         "capped": capped,
     }
@@ -209,13 +203,10 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
 def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
     """Write ``NNTB 3.6 (1.3 to 609)``; an interval across no effect goes through infinity."""
     if low == difference == high == 0:
-        return (  # a ratio of a risk of 0, or an odds ratio of a risk of 1
-            "no difference"
-        )
+        return "no difference"  # a ratio of a risk of 0, or an odds ratio of a risk of 1
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
-    shown = {
-        name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"
-    }
+    numbers = {name: value for name, value in needed._asdict().items() if name != "benefit"}
+    shown = {name: _needed(float(value)) for name, value in numbers.items()}
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
     side = "NNTB" if needed.benefit else "NNTH"
     if benefits and harms:
@@ -259,10 +250,8 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     'NNTB 2.7 (1.1 to 15.6)'
     """
     table = absolute_effects(pooled, baseline=baseline).table
+    middle, low, high = (table[name] for name in _DIFFERENCES)
     needed = core_risks.number_needed_to_treat(
-        table["difference_low"],
-        table["difference"],
-        table["difference_high"],
-        event_is_good=pooled.effects.event_is_good,
+        low, middle, high, event_is_good=pooled.effects.event_is_good
     )
     return pd.DataFrame({"baseline": table["baseline"], **needed._asdict(), "nnt": table["nnt"]})

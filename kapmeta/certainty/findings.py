@@ -220,15 +220,8 @@ def _certainty_of(
     }
 
 
-_NO_RISKS = {
-    "baseline": "",
-    **dict.fromkeys(
-        ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high"),
-        math.nan,
-    ),
-    "nnt": "–",
-    "capped": False,
-}
+_RISKS = ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high")
+_NO_RISKS = {"baseline": "", **dict.fromkeys(_RISKS, math.nan), "nnt": "–", "capped": False}
 
 
 def _finding_rows(

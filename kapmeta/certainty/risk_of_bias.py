@@ -294,22 +294,20 @@ def bias_adjusted(
     [[1.41, 1.02, 1.96]]
     """
     suspected = _suspected(effects_given(effects), biased)
-    shifts, spreads = (
-        np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(),
-        [float(sd) for sd in inflation],
-    )
+    shifts = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist()
+    spreads = [float(sd) for sd in inflation]
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
     pairs = [(by, sd) for by in shifts for sd in spreads]
     results = [pool(_shifted(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
-    table = pd.DataFrame(
-        [_bias_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
-    )
+    rows = [_bias_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
     note = (
         f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed,"
         " not estimated"
     )
-    return Sweep("bias adjustment", table, effects, pool(effects, mixed=True, **method), (note,))
+    return Sweep(
+        "bias adjustment", pd.DataFrame(rows), effects, pool(effects, mixed=True, **method), (note,)
+    )
 
 
 def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
@@ -320,10 +318,8 @@ def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
 
 
 def _shifted(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
-    y = np.where(suspected, effects.y - shift, effects.y)
-    return replace(
-        effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald"
-    )
+    y, v = effects.y - shift * suspected, effects.v + sd**2 * suspected
+    return replace(effects, y=y, v=v, interval="wald")
 
 
 def _bias_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
