@@ -56,7 +56,7 @@ QUICK = settings(
 
 
 def examined(module: str, sample: int | None, processes: int, log: Path) -> None:
-    """Examine the mutants of one module that the log does not know yet, and count all that it knows."""
+    """Examine the mutants of one module that the log lacks, and count all that it has."""
     everything = list(
         mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8"))
     )

@@ -43,14 +43,14 @@ def lines() -> list[dict[str, str]]:
 
 
 def fits(**wanted: Any) -> Iterator[tuple[Record, FloatArray, FloatArray]]:
-    """Records of metafor's `rma` whose settings are as wanted, with their effects."""
+    """Find records of metafor's `rma` whose settings are as wanted, with their effects."""
     for record in records("02_rma_uni"):
         if all(record["settings"].get(name) == value for name, value in wanted.items()):
             yield record, *given_effects(record)
 
 
 def inverse_variance(**wanted: Any) -> Iterator[tuple[Record, FloatArray, FloatArray]]:
-    """Records of meta's `metabin` by inverse variance whose settings are as wanted, with their effects."""
+    """Find records of meta's inverse-variance `metabin` with settings as wanted, with effects."""
     for record in records("04_meta_ci_pi"):
         settings = record["settings"]
         if settings["fun"].startswith("meta::") and all(
@@ -62,7 +62,7 @@ def inverse_variance(**wanted: Any) -> Iterator[tuple[Record, FloatArray, FloatA
 def tables(
     name: str, measure: str, **wanted: Any
 ) -> Iterator[tuple[Record, tuple[FloatArray, ...]]]:
-    """Records with 2 x 2 tables, of one effect measure."""
+    """Find records with 2 x 2 tables, of one effect measure."""
     for record in records(name):
         settings = {
             key: value for key, value in record["settings"].items() if key not in ("fun", "variant")
@@ -79,7 +79,7 @@ def tables(
 
 
 def apart(ours: object, theirs: object, relative: bool = False) -> float:
-    """Distance of two numbers, 0 where one of them is missing."""
+    """Return the distance of two numbers, 0 where one of them is missing."""
     a, b = float(np.asarray(ours)), number(theirs)
     gap = abs(a - b) / (abs(b) if relative else 1.0) if b or not relative else np.nan
     return float(np.nan_to_num(gap))
@@ -153,7 +153,7 @@ def riley_with_two_studies() -> Iterator[float]:
 
 
 def prediction_by_z() -> Iterator[float]:
-    """Half-widths: metafor's default is normal; ours is t with k - 1 degrees of freedom about the same interval."""
+    """Compare half-widths: metafor's default is normal; ours is t with k - 1 degrees of freedom."""
     for record, y, v in fits(method="REML"):
         expected = record["results"]["tests"]["z"]
         if "pi_lb" in expected and y.size > 2:
@@ -186,7 +186,7 @@ def jackson_for_dl() -> Iterator[float]:
 
 
 def ratio_with_a_zero() -> Iterator[float]:
-    """The trials' own effects: n + 0.5 or n + 1."""
+    """Compare the trials' own effects: n + 0.5 or n + 1."""
     for record, y, _ in inverse_variance():
         if record["measure"] == "RR":
             columns = (
@@ -199,7 +199,10 @@ def ratio_with_a_zero() -> Iterator[float]:
 
 
 def no_events_in_either_arm() -> Iterator[float]:
-    """Trials that meta leaves out of the risk ratio; ours keep them with 0.5, unless zero="drop"."""
+    """Count trials that meta leaves out of the risk ratio; ours keeps them with 0.5.
+
+    Unless zero="drop".
+    """
     for record, table in tables("03_metabin", "RR", method="MH"):
         yield float((counts.risk_ratio(*table).v < np.inf).sum() - number(record["results"]["k"]))
 
@@ -214,7 +217,7 @@ def zero_variance() -> Iterator[float]:
 
 
 def prediction_about_the_interval() -> Iterator[float]:
-    """Widths: meta's V takes the model-based standard error, ours that of the interval reported."""
+    """Compare widths: meta's standard error is the model's, ours that of the interval."""
     for record, y, v in inverse_variance(**{"method.tau": "REML", "what": "random.ci + predict"}):
         expected, tau2 = record["results"]["predict"]["V"], record["results"]["tau2"]
         if y.size > 2 and tau2 > 0:

@@ -1,4 +1,4 @@
-"""run.py decides how to install, says in one line what is missing, and never deletes what it did not make."""
+"""run.py picks a way to install, says in one line what is missing, deletes only what it made."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def first_parameter(name: str) -> inspect.Parameter:
     "name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS]
 )
 def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -> None:
-    """A newcomer passes the table where the effects belong: the error says what to pass, not which attribute lacks."""
+    """A newcomer passes the table where the effects belong: the error says what to pass instead."""
     function, first = PUBLIC[name], first_parameter(name)
     _, *rest = inspect.signature(function).parameters.values()
     others = {p.name: "x" for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
