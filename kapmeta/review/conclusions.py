@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.measures import Measure
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
@@ -79,7 +80,7 @@ def _may(pooled: Pooled, effects: Effects) -> str:
         )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
+        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *shown)}."
     design = _design(effects)
     told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
@@ -102,13 +103,10 @@ def _design(effects: Effects) -> str:
     )
 
 
-def _verdict(null: float | None, low: float, high: float) -> str:
+def _verdict(scale: Measure, low: float, high: float) -> str:
     # in quotation marks: "excludes no difference" alone can be read as excluding nothing
-    return (
-        'includes "no difference"'
-        if null is None or low <= null <= high
-        else 'excludes "no difference"'
-    )
+    excluded = scale.side(low, high, shown=True)
+    return f'{"excludes" if excluded else "includes"} "no difference"'
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
@@ -120,7 +118,7 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
         (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
     )
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
-    verdict = f"which {_verdict(scale.null, low, high)}"
+    verdict = f"which {_verdict(scale, low, high)}"
     if not counted:
         unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
         what = f"{scale.name} of {effects.event}" if unit else scale.name

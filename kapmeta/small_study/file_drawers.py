@@ -15,7 +15,6 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import fail_safe
 from kapmeta.methods import PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import (
@@ -183,7 +182,7 @@ def fail_safe_n(
         data.k,
         data.effects,
         data.notes,
-        (PAPERS["rosenthal" if method == "null-studies" else method],),
+        ("rosenthal" if method == "null-studies" else method,),
     )
 
 
@@ -336,5 +335,5 @@ def excess_significance(
         data.k,
         data.effects,
         notes,
-        (PAPERS["excess"],),
+        ("excess",),
     )
