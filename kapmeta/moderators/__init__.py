@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kapmeta.moderators.regression import meta_regression as meta_regression
     from kapmeta.moderators.subgroup_pooling import subgroups as subgroups
 
-_FILES = {
+_HOME = {
     "cluster_robust": ["robust"],
     "dependence": ["aggregate", "multilevel", "multivariate"],
     "doses": ["dose_trend"],
@@ -27,4 +27,4 @@ _FILES = {
     "subgroup_pooling": ["subgroups"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _FILES)
+__all__, __getattr__, __dir__ = lazy(__name__, _HOME)

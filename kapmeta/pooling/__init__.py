@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import mantel_haenszel as mantel_haenszel
     from kapmeta.pooling.stratified import peto as peto
 
-_FILES = {
+_HOME = {
     "bayes": ["borrow", "pool_bayes"],
     "exact": ["pool_exact"],
     "headlines": ["headline", "headline_effect"],
@@ -41,4 +41,4 @@ _FILES = {
     ],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _FILES)
+__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
