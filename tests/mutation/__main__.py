@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.helpers.places import ROOT
 from tests.mutation.examining import NOBODY, Examination
 from tests.mutation.mutants import Mutant, mutants
 
-ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
     "tau2": ("tests/core/heterogeneity/test_tau2.py",),
     "tau2_intervals": ("tests/core/heterogeneity/test_tau2.py",),

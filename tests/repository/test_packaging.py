@@ -84,6 +84,7 @@ def test_the_wheel_is_the_package_with_its_types_and_licences_and_nothing_else(i
     tops = {path.name for path in installed.iterdir()}
     assert tops == {"kapmeta", f"kapmeta-{kapmeta.__version__}.dist-info"}
     assert (installed / "kapmeta" / "py.typed").is_file()
+    assert (installed / "kapmeta" / "moved.csv").is_file()
     about = installed / f"kapmeta-{kapmeta.__version__}.dist-info"
     assert {path.name for path in (about / "licenses").iterdir()} == {"LICENSE", "LICENSE-DATA"}
     needs = [Requirement(line.split(": ")[1]) for line in metadata_lines(about, "Requires-Dist: ")]

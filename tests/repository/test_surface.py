@@ -135,6 +135,17 @@ def test_the_changelog_tells_what_has_moved() -> None:
     assert sorted(rows) == MOVED
 
 
+def test_the_readme_names_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `km\.(\w+)` \|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
+    assert {home for home, _, _ in rows} == set(ROOMS.split())
+    flat = [name for _, names, _ in rows for name in re.findall(r"`(\w+)`", names)]
+    assert set(FLAT.split()) - set(flat) == {"load_example", "Method", "PRIMARY", "cite"}
+    for home, *names in rows:
+        for name in re.findall(r"`(\w+)`", " ".join(names)):
+            assert name in room(home).__all__, f"README has km.{home}.{name}"
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_public_docstrings_are_whole(name: str) -> None:
     function = PUBLIC[name]
