@@ -37,3 +37,10 @@ def test_folders_of_tests_are_rooms_of_the_package() -> None:
     assert folders - rooms == set()
     kept = {path.name for path in TESTS.iterdir() if path.is_dir() and path.name[0] not in "._"}
     assert kept - {str(room) for room in rooms} == {*OF_THE_TESTS, "repository"}
+
+
+def test_no_room_holds_more_files_than_one_can_see() -> None:
+    rooms = {path.parent for path in PACKAGE.rglob("__init__.py")}
+    files = {str(room.relative_to(ROOT)): len(list(room.glob("*.py"))) for room in rooms}
+    assert files.pop("kapmeta") <= 9
+    assert {room: count for room, count in files.items() if count > 14} == {}
