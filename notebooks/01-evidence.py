@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The evidence: what is known, from where, how sure
 #
-# Everything in the other notebooks comes from the tables shown here. Each number carries its
+# Everything in the other notebooks comes from the tables shown here. Each number comes with its
 # source, the place in that source, an evidence level (read in the trial's report, in its abstract,
 # or only in somebody else's summary) and an origin (printed, derived from a percentage,
 # reconstructed). Nothing was filled in from memory.
@@ -60,7 +60,7 @@ trials[["label", "window", "contrast", "role"]]
 trials.set_index("label")[["window", "evidence_level", "origin", "percent_t", "percent_c"]]
 
 # %% [markdown]
-# Where each count stands in its sources, which are listed below.
+# Where each count is found in its sources, which are listed below.
 
 # %%
 trials.set_index("label")[["window", "locator_t", "locator_c"]]

@@ -32,8 +32,8 @@ trials[
 # ## Each trial on every scale
 #
 # The risk ratio of abstinence and the risk ratio of relapse tell different stories of the same
-# table; the odds ratio tells one. The limits here are Wald's, on every scale; below, a trial that
-# stands alone has its score interval, which holds its level in small trials.
+# table; the odds ratio tells one. The limits here are Wald's, on every scale; below, a trial
+# on its own has its score interval, which holds its level in small trials.
 
 # %%
 save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "alcohol-measures")
@@ -106,7 +106,7 @@ km.review.conclusion(odds)
 # %% [markdown]
 # ### What may be headlined
 #
-# What the plan headlines for this number of trials, what stands beside it, and what is refused.
+# What is headlined for this number of trials, what is shown beside it, and what is refused.
 
 # %%
 headline = km.headline(odds.effects)

@@ -33,7 +33,7 @@ trials[
 # %% [markdown]
 # ## Each trial on every scale
 #
-# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval,
+# The limits are Wald's, on every scale; below, a trial on its own has its score interval,
 # which holds its level in small trials.
 
 # %%

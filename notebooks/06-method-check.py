@@ -34,7 +34,7 @@ save_figure(axes, "method-check-bcg")
 # %% [markdown]
 # ## Counselling to stop smoking
 #
-# Individual counselling against no contact. statsmodels knows the Mantel-Haenszel odds ratio, its
+# Individual counselling against no contact. statsmodels has the Mantel-Haenszel odds ratio, its
 # interval, the test of homogeneity of the odds ratios, and the DerSimonian-Laird and Paule-Mandel
 # variances.
 

@@ -2,7 +2,7 @@
 # # Figures
 #
 # Every kind of figure the package draws, on published trials: a result goes in, a Matplotlib Axes
-# comes out. Each carries a text for readers who cannot see it.
+# comes out. Each has a text for readers who cannot see it.
 
 # %%
 import pandas as pd

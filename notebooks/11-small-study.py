@@ -67,7 +67,7 @@ axes = km.plot.funnel(main, test=egger, adjusted=[filled, line, limit, steps])
 save_figure(axes, "small-study-funnel")
 
 # %% [markdown]
-# All of them shrink the odds ratio, some of them almost to 1. None of them knows whether
+# All of them shrink the odds ratio, some of them almost to 1. None of them can tell whether
 # unpublished studies are the reason: small studies may also differ in whom they asked and how. The
 # interval of Henmi and Copas needs no such assumption; it trusts the large studies and widens for
 # heterogeneity. And the test of excess significance asks another question: are there more

@@ -22,7 +22,7 @@ from tests.mutation.mutants import Mutant
 PATIENCE = (
     2.0,
     10.0,
-)  # seconds of processor time for one test, and times what it takes: a mutant that hangs is noticed
+)  # seconds of processor time for one test, and times what it takes: a mutant that never ends is noticed
 BYTES = 8 << 30  # of address space: so is one that asks for everything
 HANGS, NOBODY = "out of time or memory", ""
 

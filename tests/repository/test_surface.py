@@ -218,6 +218,6 @@ def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -
     _, *rest = inspect.signature(function).parameters.values()
     others = {p.name: "x" for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
     for wrong in (object(), "x", None):
-        told = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
-        with pytest.raises(TypeError, match=told):
+        message = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
+        with pytest.raises(TypeError, match=message):
             function(wrong, **others)
