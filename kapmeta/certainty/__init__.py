@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kapmeta.certainty.risk_of_bias import rob2_judgements as rob2_judgements
     from kapmeta.certainty.risk_of_bias import robins_i_overall as robins_i_overall
 
-_HOME = {
+_FILES = {
     "absolute_risks": ["absolute_effects", "number_needed_to_treat"],
     "findings": ["summary_of_findings"],
     "grading": ["certainty_table"],
@@ -31,4 +31,4 @@ _HOME = {
     "risk_of_bias": ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

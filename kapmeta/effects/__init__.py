@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kapmeta.effects.means import ratio_of_means as ratio_of_means
     from kapmeta.effects.means import standardized_mean_difference as standardized_mean_difference
 
-_HOME = {
+_FILES = {
     "counts": [
         "arcsine_difference",
         "complement",
@@ -50,4 +50,4 @@ _HOME = {
     "means": ["mean_difference", "ratio_of_means", "standardized_mean_difference"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
 
 
 def load_example(name: str) -> pd.DataFrame:
-    """Load a published data set, one row per study, with the columns that effect functions read.
+    """A published data set, one row a study, with the column names the effect functions expect.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Moderators and dependence: subgroups, meta-regression, shared patients.
+"""Moderators and dependence: subgroups, meta-regression, several effects of one trial.
 
 Names are loaded when first used.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kapmeta.moderators.regression import meta_regression as meta_regression
     from kapmeta.moderators.subgroup_pooling import subgroups as subgroups
 
-_HOME = {
+_FILES = {
     "cluster_robust": ["robust"],
     "dependence": ["aggregate", "multilevel", "multivariate"],
     "doses": ["dose_trend"],
@@ -27,4 +27,4 @@ _HOME = {
     "subgroup_pooling": ["subgroups"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

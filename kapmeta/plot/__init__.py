@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.subset_clouds import gosh as gosh
     from kapmeta.plot.tipping_surfaces import tipping as tipping
 
-_HOME = {
+_FILES = {
     "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
     "forest_page.columns": ["Column"],
     "forests": ["forest", "size", "sweep"],
@@ -51,4 +51,4 @@ _HOME = {
     "tipping_surfaces": ["tipping"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME, ["style"])
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["style"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import mantel_haenszel as mantel_haenszel
     from kapmeta.pooling.stratified import peto as peto
 
-_HOME = {
+_FILES = {
     "bayes": ["borrow", "pool_bayes"],
     "exact": ["pool_exact"],
     "headlines": ["headline", "headline_effect"],
@@ -41,4 +41,4 @@ _HOME = {
     ],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kapmeta.results.tipping import Fragility as Fragility
     from kapmeta.results.tipping import Tipping as Tipping
 
-_HOME = {
+_FILES = {
     "dependence": ["Multilevel", "RobustTests"],
     "designs": ["DoseTrend", "Factorial"],
     "effects": ["Effects"],
@@ -46,4 +46,4 @@ _HOME = {
     "tipping": ["Fragility", "Tipping"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kapmeta.review.evidence import load_evidence as load_evidence
     from kapmeta.review.risk_of_bias import check_bias_judgements as check_bias_judgements
 
-_HOME = {
+_FILES = {
     "answering": ["evidence_table", "registered", "registered_effects", "substances_table"],
     "claims": ["audit_claims", "check_claims"],
     "conclusions": ["conclusion"],
@@ -33,4 +33,4 @@ _HOME = {
     "risk_of_bias": ["check_bias_judgements"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME, ["protocol", "report", "reproduce"])
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["protocol", "report", "reproduce"])

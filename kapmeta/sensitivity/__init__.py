@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.subsets import all_subsets as all_subsets
     from kapmeta.sensitivity.tipping import tipping_point as tipping_point
 
-_HOME = {
+_FILES = {
     "choices": ["at_time", "estimator_table", "every_measure", "pooled_measures", "zero_rules"],
     "coverage": ["calibration"],
     "deletion": ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"],
@@ -42,4 +42,4 @@ _HOME = {
     "tipping": ["tipping_point"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kapmeta.small_study.selections import copas as copas
     from kapmeta.small_study.selections import selection_model as selection_model
 
-_HOME = {
+_FILES = {
     "adjustments": ["limit_meta_analysis", "pet_peese", "trim_and_fill"],
     "asymmetries": ["TESTS", "asymmetry_test"],
     "bounds": ["e_value", "publication_bias_sensitivity"],
@@ -36,4 +36,4 @@ _HOME = {
     "selections": ["copas", "selection_model"],
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)
