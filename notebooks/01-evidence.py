@@ -42,7 +42,7 @@ save_table(
 trials.set_index("label")[arms]
 
 # %% [markdown]
-# Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the registered
+# Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the declared
 # plan does with the comparison.
 
 # %%
