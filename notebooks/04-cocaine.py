@@ -1,9 +1,8 @@
 # %% [markdown]
 # # Cocaine
 #
-# Dakwar 2019 is a randomised trial seen at two times: its end, and six months later by telephone,
-# where nobody in the control arm was abstinent. The two times are the same people and are never
-# pooled.
+# Dakwar 2019 is a randomised trial seen at two times: its end, and six months later by telephone, where nobody in the
+# control arm was abstinent. The two times are the same people and are never pooled.
 
 # %%
 import pandas as pd
@@ -32,8 +31,8 @@ trials[
 # %% [markdown]
 # ## Both times on every scale
 #
-# The limits are Wald's, on every scale; below, a trial on its own has its score interval,
-# which holds its level in small trials.
+# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval, which holds its level
+# in small trials.
 
 # %%
 save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "cocaine-measures")
@@ -61,8 +60,8 @@ headline
 # %% [markdown]
 # ## Six months: a zero cell
 #
-# A continuity correction makes a number out of a table that has no upper bound. The score interval
-# needs none: the lower limit is what the trial says.
+# A continuity correction makes a number out of a table that has no upper bound. The score interval needs none: the
+# lower limit is what the trial says.
 
 # %%
 later = km.review.registered(evidence, "cocaine-6-months")

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # Across substances
 #
-# Are the results of ketamine against control alike in different substances? With so few trials a
-# substance the question cannot be answered; what can be shown is how little there is. Randomised
-# and non-randomised evidence stay apart.
+# Are the results of ketamine against control alike in different substances? With so few trials a substance the question
+# cannot be answered; what can be shown is how little there is. Randomised and non-randomised evidence stay apart.
 
 # %%
 import pandas as pd
@@ -39,8 +38,8 @@ axes = km.plot.forest(by_substance.groups)
 save_figure(axes, "across-randomised")
 
 # %% [markdown]
-# The trials in one pool would answer a question nobody asked (the average over an accidental choice
-# of substances). The numbers are here so that a reader can see how little they fix.
+# The trials in one pool would answer a question nobody asked (the average over an accidental choice of substances).
+# The numbers are here so that a reader can see how little they fix.
 
 # %%
 together = km.pool(effects)
@@ -56,8 +55,7 @@ save_table(line.to_frame(), "across-estimators")
 line
 
 # %% [markdown]
-# A regression on the time of follow-up needs more trials than it has coefficients, and is refused
-# here.
+# A regression on the time of follow-up needs more trials than it has coefficients, and is refused here.
 
 # %% tags=["raises-exception"]
 km.meta_regression(effects, ["months"])
