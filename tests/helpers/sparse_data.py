@@ -1,4 +1,4 @@
-"""Data sets and expected values of sparse-data models, as tables, frames and effects."""
+"""Data sets of the tests of sparse-data models, as tables, frames and effects."""
 
 from __future__ import annotations
 
@@ -57,10 +57,7 @@ def tables(name: str) -> Tables:
 
 
 def r_tables(record: dict[str, Any], *, informative: bool = True) -> Tables:
-    """Return the tables of a record from R, by default without those that metafor drops.
-
-    It drops tables that have no odds ratio.
-    """
+    """Return the tables of a record from R, by default those that have an odds ratio."""
     a, n1, c, n2 = (
         np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i")
     )
