@@ -1,5 +1,6 @@
-"""Posterior of random effects on likelihood curves: no correction for zeros, no sampling,
-two-dimensional sums.
+"""Posterior of random effects on likelihood curves, by two-dimensional sums.
+
+Zeros need no correction, and nothing is sampled.
 
 At each point in tau (those of the prior, `kapmeta.core.bayes.priors`) the mean has its own equally
 spaced points, wide enough to hold all of its posterior. All integrands are smooth and vanish at the
@@ -45,7 +46,10 @@ _EPSILON = np.finfo(np.float64).eps
 
 
 class Scattered(NamedTuple):
-    """A distribution as weighted points; each stands for a normal of its `sd`, or for a sinc kernel of its `step`."""
+    """A distribution as weighted points.
+
+    Each point is the centre of a normal with its `sd`, or of a sinc kernel with its `step`.
+    """
 
     place: FloatArray
     weight: FloatArray
@@ -53,16 +57,16 @@ class Scattered(NamedTuple):
     step: FloatArray
 
     def expectation(self) -> float:
-        """Mean."""
+        """Compute the mean."""
         return float((self.weight * self.place).sum())
 
     def spread(self) -> float:
-        """Standard deviation."""
+        """Compute the standard deviation."""
         deviation = self.place - self.expectation()
         return math.sqrt(float((self.weight * (deviation**2 + self.sd**2)).sum()))
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
-        """Lower-tail area at each element of `x`."""
+        """Compute the lower-tail area at each element of `x`."""
         x = np.asarray(x, dtype=np.float64)
         smooth = self.sd > 0
         area: FloatArray = np.zeros(x.shape)
@@ -80,7 +84,7 @@ class Scattered(NamedTuple):
         )
 
     def density(self, x: npt.ArrayLike) -> FloatArray:
-        """Density at each element of `x`; not negative."""
+        """Compute the density at each element of `x`; not negative."""
         x = np.asarray(x, dtype=np.float64)[..., None]
         smooth = self.sd > 0
         z = (x - self.place[smooth]) / self.sd[smooth]
@@ -94,7 +98,7 @@ class Scattered(NamedTuple):
         return np.maximum(found, 0.0)
 
     def quantile(self, p: npt.ArrayLike) -> FloatArray:
-        """Quantiles at the probabilities `p`, shape (len(p),): Newton steps inside a bracket."""
+        """Find quantiles at the probabilities `p`, shape (len(p),): Newton steps in a bracket."""
         p = np.atleast_1d(np.asarray(p, dtype=np.float64))
         order = np.argsort(self.place)
         rough = np.interp(p, np.cumsum(self.weight[order]), self.place[order])
@@ -140,7 +144,7 @@ def binomial_normal(
     prior: TauPrior,
     mu_prior: tuple[float, float] | None = (0.0, 2.82),
 ) -> BinomialNormal:
-    """Posterior of mean and tau when each study has its own likelihood curve.
+    """Compute the posterior of mean and tau when each study has its own likelihood curve.
 
     Parameters
     ----------
@@ -228,7 +232,7 @@ def _log_mu_prior(mu: FloatArray, mu_prior: tuple[float, float] | None) -> Float
 def _reach(
     informative: Sequence[Tabulated], points: Nodes, mu_prior: tuple[float, float] | None
 ) -> tuple[npt.NDArray[np.int_], FloatArray, FloatArray]:
-    """Points in tau that carry weight, and the range of mu at each that does."""
+    """Find the points in tau that matter, and the range of mu at each."""
     some = np.unique(np.append(np.arange(0, points.tau.size, _THINNED), points.tau.size - 1))
     tau = points.tau[some]
     place = scale_of(informative)[0] if informative else (mu_prior[0] if mu_prior else 0.0)
@@ -263,13 +267,13 @@ def _reach(
 
 
 def mean_effect(fit: BinomialNormal) -> Scattered:
-    """Posterior of mu."""
+    """Return the posterior of mu."""
     step = np.broadcast_to(fit.step[:, None], fit.mu.shape)
     return _lumped(fit.mu, fit.weight, np.zeros(fit.mu.shape), step)
 
 
 def new_effect(fit: BinomialNormal) -> Scattered:
-    """Posterior of the effect in a new study."""
+    """Return the posterior of the effect in a new study."""
     wide = fit.tau > 1.25 * fit.step
     sd = np.broadcast_to(fit.tau[wide][:, None], fit.mu[wide].shape)
     parts = [(fit.mu[wide], fit.weight[wide], sd, np.ones(sd.shape))]
@@ -285,7 +289,7 @@ def new_effect(fit: BinomialNormal) -> Scattered:
 
 
 def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> Scattered:
-    """Posterior of the effect of study `i` among the informative ones."""
+    """Return the posterior of the effect of study `i` among the informative ones."""
     study = [s for s in studies if s.informative][i]
     mu, weight, own = fit.mu, fit.weight, fit.log_likelihood[i]
     tau = np.broadcast_to(fit.tau[:, None], mu.shape)
@@ -314,7 +318,7 @@ def study_effect(fit: BinomialNormal, studies: Sequence[Tabulated], i: int) -> S
 
 
 def _lumped(place: FloatArray, weight: FloatArray, sd: FloatArray, step: FloatArray) -> Scattered:
-    """Flat arrays without the points that carry nothing, weights summing to 1."""
+    """Flatten, drop points of negligible weight, and scale the weights to sum to 1."""
     place, weight, sd, step = (part.ravel() for part in (place, weight, sd, step))
     keep = weight > 1e-13 * weight.max()
     weight = weight[keep] / weight[keep].sum()
@@ -324,7 +328,7 @@ def _lumped(place: FloatArray, weight: FloatArray, sd: FloatArray, step: FloatAr
 def bayes_factor_no_heterogeneity(
     studies: Sequence[Tabulated], fit: BinomialNormal, mu_prior: tuple[float, float] | None
 ) -> float:
-    """Bayes factor of ``tau = 0`` against the prior of tau."""
+    """Compute the Bayes factor of ``tau = 0`` against the prior of tau."""
     informative = [s for s in studies if s.informative]
     mu, zero = fit.mu[0], np.zeros(fit.mu.shape[1])
     log_terms = sum(
@@ -337,14 +341,14 @@ def bayes_factor_no_heterogeneity(
 
 
 def tau_quantile(fit: BinomialNormal, p: npt.ArrayLike) -> FloatArray:
-    """Posterior quantiles of tau at the probabilities `p`."""
+    """Find the posterior quantiles of tau at the probabilities `p`."""
     w, step = fit.nodes.w, float(fit.nodes.step)
     points = Scattered(w, fit.all_tau_weight, np.zeros(w.size), np.full(w.size, step))
     return fit.nodes.tau_of(points.quantile(p))
 
 
 def tau_moments(fit: BinomialNormal) -> tuple[float, float]:
-    """Posterior mean and standard deviation of tau; infinite where the moment does not exist."""
+    """Compute the posterior mean and standard deviation of tau; infinite where undefined."""
     mean = float((fit.tau_weight * fit.tau).sum())
     with np.errstate(over="ignore"):
         variance = float((fit.tau_weight * (fit.tau - mean) ** 2).sum())

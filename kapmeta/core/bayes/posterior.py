@@ -1,5 +1,4 @@
-"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, for whole
-batches at once.
+"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, in batches.
 
 Given tau everything is normal, so the mean, a new study's effect and the effects of the studies
 have posteriors that are mixtures of normal distributions over tau [1]_. The points in tau come from
@@ -40,26 +39,26 @@ class Mixture(NamedTuple):
     sd: FloatArray
 
     def expectation(self) -> FloatArray:
-        """Mean of each mixture."""
+        """Compute the mean of each mixture."""
         return np.asarray((self.weight * self.mean).sum(-1))
 
     def spread(self) -> FloatArray:
-        """Standard deviation of each mixture."""
+        """Compute the standard deviation of each mixture."""
         deviation = self.mean - self.expectation()[..., None]
         return np.asarray(np.sqrt((self.weight * (self.sd**2 + deviation**2)).sum(-1)))
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
-        """Lower-tail area at `x` of shape (...)."""
+        """Compute the lower-tail area at `x` of shape (...)."""
         z = (np.asarray(x, dtype=np.float64)[..., None] - self.mean) / self.sd
         return np.asarray((self.weight * special.ndtr(z)).sum(-1))
 
     def upper(self, x: npt.ArrayLike) -> FloatArray:
-        """Upper-tail area at `x`, without the cancellation of ``1 - cdf``."""
+        """Compute the upper-tail area at `x`, without the cancellation of ``1 - cdf``."""
         z = (self.mean - np.asarray(x, dtype=np.float64)[..., None]) / self.sd
         return np.asarray((self.weight * special.ndtr(z)).sum(-1))
 
     def density(self, x: npt.ArrayLike) -> FloatArray:
-        """Density at `x` of shape (...)."""
+        """Compute the density at `x` of shape (...)."""
         z = (np.asarray(x, dtype=np.float64)[..., None] - self.mean) / self.sd
         with np.errstate(under="ignore"):
             return np.asarray(
@@ -67,7 +66,7 @@ class Mixture(NamedTuple):
             )
 
     def quantile(self, p: npt.ArrayLike) -> FloatArray:
-        """Quantiles at the probabilities `p`, shape (..., len(p)), by Newton steps kept inside a shrinking bracket."""
+        """Find the quantiles at the probabilities `p`, shape (..., len(p))."""
         p = np.atleast_1d(np.asarray(p, dtype=np.float64))
         shape, n = (*self.weight.shape[:-1], p.size), self.weight.shape[-1]
         rows = [np.broadcast_to(part[..., None, :], (*shape, n)).reshape(-1, n) for part in self]
@@ -76,7 +75,7 @@ class Mixture(NamedTuple):
 
 
 def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
-    """One probability a row."""
+    """Find one quantile per row, by Newton steps kept inside a shrinking bracket."""
     x, low, high = _bracket(mixture, p)
     active = np.arange(p.size)
     part, target = mixture, p
@@ -107,7 +106,7 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
 
 
 def _bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A first guess and two abscissae with the quantile between them, found by doubling from the centre."""
+    """Find a first guess and a bracket of each quantile, by doubling from the centre."""
     centre = mixture.expectation()
     scale = 1 / (mixture.weight / mixture.sd).sum(-1)
     z = special.ndtri(p)
@@ -143,7 +142,7 @@ def _given_tau(
     tau: FloatArray,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean and sd of mu given tau, and log p(y | tau), at tau of shape (..., n)."""
+    """Compute mean and sd of mu given tau, and log p(y | tau), at tau of shape (..., n)."""
     there = v < np.inf
     total = np.where(there, v, 1.0)[..., None, :] + (tau * tau)[..., None]
     w = np.where(there[..., None, :], 1 / total, 0.0)
@@ -174,7 +173,7 @@ def normal_normal(
     prior: TauPrior,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> NormalNormal:
-    """Posterior of the random-effects model ``y_i ~ N(theta_i, v_i)``, ``theta_i ~ N(mu, tau^2)``.
+    """Compute the posterior of ``y_i ~ N(theta_i, v_i)``, ``theta_i ~ N(mu, tau^2)``.
 
     Parameters
     ----------
@@ -225,17 +224,20 @@ def normal_normal(
 
 
 def mean_effect(fit: NormalNormal) -> Mixture:
-    """Posterior of mu."""
+    """Return the posterior of mu."""
     return Mixture(fit.weight, fit.mean, fit.sd)
 
 
 def new_effect(fit: NormalNormal) -> Mixture:
-    """Posterior of the effect in a new study."""
+    """Return the posterior of the effect in a new study."""
     return Mixture(fit.weight, fit.mean, np.hypot(fit.sd, fit.nodes.tau))
 
 
 def study_effects(fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
-    """Posteriors of the effects of the studies, shape (..., k, points); an absent study has that of a new one."""
+    """Return the posteriors of the effects of the studies, shape (..., k, points).
+
+    An absent study has the posterior of a new one.
+    """
     y, v = present(y, v)
     tau2 = (fit.nodes.tau**2)[..., None, :]
     mean, sd = fit.mean[..., None, :], fit.sd[..., None, :]
@@ -253,12 +255,12 @@ def study_effects(fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixt
 
 
 def moment_exists(fit: NormalNormal, order: int) -> npt.NDArray[np.bool_]:
-    """Whether tau has a posterior moment of this order: heavy tails leave few studies without."""
+    """Test whether tau has a posterior moment of this order; few studies may leave none."""
     return np.asarray(fit.tail - order > 1)
 
 
 def tau_moments(fit: NormalNormal) -> tuple[FloatArray, FloatArray]:
-    """Posterior mean and standard deviation of tau; infinite where the moment does not exist."""
+    """Compute the posterior mean and standard deviation of tau; infinite where undefined."""
     tau = fit.nodes.tau
     with np.errstate(over="ignore"):
         mean = (fit.weight * tau).sum(-1)
@@ -268,7 +270,10 @@ def tau_moments(fit: NormalNormal) -> tuple[FloatArray, FloatArray]:
 
 
 def mean_sd(fit: NormalNormal) -> FloatArray:
-    """Posterior standard deviation of mu; infinite where a flat prior of mu and a heavy tail of tau leave none."""
+    """Compute the posterior standard deviation of mu.
+
+    Infinite where the prior of mu is flat and tau has no second moment.
+    """
     sd = mean_effect(fit).spread()
     return np.where(moment_exists(fit, 2), sd, np.inf) if fit.flat_mean else sd
 
@@ -303,7 +308,7 @@ def updated(belief: Mixture, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
 
 
 def robust(belief: Mixture, *, weight: float, mean: float, sd: float) -> Mixture:
-    """`belief` with a normal of this mean and sd mixed in with this weight [1]_.
+    """Mix a normal of this mean and sd into `belief` with this weight [1]_.
 
     References
     ----------
@@ -318,25 +323,25 @@ def robust(belief: Mixture, *, weight: float, mean: float, sd: float) -> Mixture
 
 
 def sinc_step(x: FloatArray) -> FloatArray:
-    """Integral of the sinc function from 0 to x, the step from which sinc interpolants are integrated [2]_."""
+    """Integrate the sinc function from 0 to x, the step of integrated sinc interpolants [2]_."""
     return np.asarray(special.sici(math.pi * x)[0] / math.pi)
 
 
 @lru_cache(maxsize=32)
 def _cumulative(points: int) -> FloatArray:
-    """Matrix that takes weights to the distribution function at the points."""
+    """Build the matrix from weights to the distribution function at the points."""
     i = np.arange(points, dtype=np.float64)
     return 0.5 + sinc_step(np.subtract.outer(i, i).T)
 
 
 def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:
-    """Posterior probability that tau lies below its value at the coordinates `w`, shape (..., m)."""
+    """Compute the posterior chance that tau is below its value at the coordinates `w`, (..., m)."""
     x = (w[..., None] - fit.nodes.w[..., None, :]) / fit.nodes.step[..., None, None]
     return np.asarray(((sinc_step(x) + 0.5) * fit.weight[..., None, :]).sum(-1))
 
 
 def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
-    """Posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
+    """Find the posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
 
     The distribution function is the integral of the sinc interpolant of the density in w [2]_: it
     is known at the points by one matrix product, and the crossing found there is refined by Newton
@@ -364,7 +369,10 @@ def bayes_factor_no_heterogeneity(
     v: npt.ArrayLike,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> FloatArray:
-    """Bayes factor of ``tau = 0`` against the prior of tau; above 1 speaks for no heterogeneity."""
+    """Compute the Bayes factor of ``tau = 0`` against the prior of tau.
+
+    Above 1 it speaks for no heterogeneity.
+    """
     y, v = present(y, v)
     _, _, at_zero = _given_tau(y, v, np.zeros((*fit.log_marginal.shape, 1)), mu_prior)
     return np.exp(at_zero[..., 0] - fit.log_marginal)
@@ -373,8 +381,9 @@ def bayes_factor_no_heterogeneity(
 def bayes_factor_no_effect(
     fit: NormalNormal, mu_prior: tuple[npt.ArrayLike, npt.ArrayLike], null: npt.ArrayLike = 0.0
 ) -> FloatArray:
-    """Bayes factor of ``mu = null`` against its normal prior: the ratio of posterior to prior
-    density there [1]_.
+    """Compute the Bayes factor of ``mu = null`` against its normal prior.
+
+    The ratio of posterior to prior density at the null [1]_.
 
     References
     ----------

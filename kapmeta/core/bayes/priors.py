@@ -1,5 +1,4 @@
-"""Prior distributions of the between-study standard deviation, with the points at which to
-integrate over them.
+"""Priors of the between-study standard deviation, with the points for integrals over them.
 
 Each prior brings a coordinate w in which the integrals over tau that a random-effects model needs
 are sums over equally spaced points. The integrands are analytic in w and vanish at both ends, so
@@ -52,18 +51,21 @@ class TauPrior(NamedTuple):
 
     @property
     def proper(self) -> bool:
-        """Whether it integrates to 1."""
+        """Whether the prior integrates to 1."""
         return self.family != "flat"
 
     @property
     def name(self) -> str:
-        """``half-normal(0.5)``; parameters that are arrays are not spelt out."""
+        """Family and parameters, as in ``half-normal(0.5)``; arrays are abbreviated."""
         told = ", ".join(f"{float(p):.4g}" if np.ndim(p) == 0 else "..." for p in self.parameters)
         return f"{self.family}({told})" + (f", {self.origin}" if self.origin else "")
 
 
 class Nodes(NamedTuple):
-    """Equally spaced points in w: tau and the logarithm of (prior density x dtau/dw x step), shape (..., points)."""
+    """Equally spaced points in w, shape (..., points).
+
+    `log_weight` is the logarithm of prior density x dtau/dw x step.
+    """
 
     tau: FloatArray
     log_weight: FloatArray
@@ -73,7 +75,7 @@ class Nodes(NamedTuple):
 
     @property
     def w(self) -> FloatArray:
-        """The coordinate of the points, shape (..., points)."""
+        """Coordinates of the points, shape (..., points)."""
         return np.asarray(
             self.first[..., None] + self.step[..., None] * np.arange(self.tau.shape[-1])
         )
@@ -89,8 +91,9 @@ def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> Flo
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
-    """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect
-    model.
+    """Build the prior that is normal with mean 0 and standard deviation `scale`, cut at 0.
+
+    With scale 0 it is the common-effect model.
 
     The default for ratios: 0.5 leaves large heterogeneity possible and implausible.
 
@@ -113,8 +116,9 @@ def half_normal(scale: npt.ArrayLike) -> TauPrior:
 
 
 def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
-    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments
-    infinite.
+    """Build the prior that is Cauchy with median `scale`, cut at 0.
+
+    Its tail is so heavy that few studies leave moments infinite.
 
     Parameters
     ----------
@@ -135,7 +139,7 @@ def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
 
 
 def uniform(upper: npt.ArrayLike) -> TauPrior:
-    """Uniform between 0 and `upper`.
+    """Build the prior that is uniform between 0 and `upper`.
 
     Not for few studies: the upper end decides the result.
 
@@ -158,12 +162,15 @@ def uniform(upper: npt.ArrayLike) -> TauPrior:
 
 
 def flat() -> TauPrior:
-    """Improper uniform on all tau >= 0; the posterior exists from three studies on."""
+    """Build the improper prior that is uniform on all tau >= 0.
+
+    The posterior exists from three studies on.
+    """
     return TauPrior("flat")
 
 
 def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> TauPrior:
-    """Log-normal for tau squared: ``ln(tau^2)`` is normal with this mean and standard deviation.
+    """Build the prior with ``ln(tau^2)`` normal, of this mean and standard deviation.
 
     The form of the published empirical priors, see `turner`.
 
@@ -190,7 +197,7 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
-    """``ln(tau^2) = location + scale t`` with t on 5 degrees of freedom."""
+    """Build the prior with ``ln(tau^2) = location + scale t``, t on 5 degrees of freedom."""
     return TauPrior(
         "log-t5",
         (_parameter(location, "location", positive=False), _parameter(scale, "scale")),
@@ -249,7 +256,7 @@ def _row(
 
 
 def turner(outcome: str = "subjective", comparison: str = "pharmacological v placebo") -> TauPrior:
-    """Empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
+    """Look up an empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
 
     For log odds ratios; for log risk ratios of common events it is cautious, and no table of this
     quality exists.
@@ -283,8 +290,7 @@ def turner(outcome: str = "subjective", comparison: str = "pharmacological v pla
 def rhodes(
     outcome: str = "mental health", comparison: str = "pharmacological v placebo"
 ) -> TauPrior:
-    """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of
-    `RHODES_2015`.
+    """Look up an empirical prior of the heterogeneity of standardised mean differences [1]_.
 
     Not for ratios; see `turner`.
 
@@ -318,7 +324,7 @@ def rhodes(
 
 
 class Family(NamedTuple):
-    """A family of priors: log density at tau (..., n), nodes, and the power at which its tail falls."""
+    """A family of priors: log density at tau (..., n), nodes, and the power of its tail."""
 
     log_density: Callable[..., FloatArray]
     nodes: Callable[..., Nodes]
@@ -332,7 +338,7 @@ def _last(parameter: FloatArray) -> FloatArray:
 def _spaced(
     first: npt.ArrayLike, last: npt.ArrayLike, points: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """First point, step and all points between `first` and `last`, shapes (...), (...) and (..., points)."""
+    """Space points evenly from `first` to `last`: first (...), step (...), all (..., points)."""
     first, last = np.broadcast_arrays(
         np.asarray(first, dtype=np.float64), np.asarray(last, dtype=np.float64)
     )
@@ -341,13 +347,16 @@ def _spaced(
 
 
 def _onset(w: FloatArray) -> FloatArray:
-    """``exp(w - exp(-w))``: grows like exp(w), and falls to 0 doubly exponentially on the other side."""
+    """Compute ``exp(w - exp(-w))``.
+
+    It grows like exp(w), and falls to 0 doubly exponentially on the other side.
+    """
     with np.errstate(under="ignore"):
         return np.exp(w - np.exp(-w))
 
 
 def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
-    """First point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
+    """Return first point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
     first, step, w = _spaced(
         np.full(unit.shape, _START), np.log(np.asarray(reach) / unit) + 0.1, points
     )
@@ -362,7 +371,10 @@ def _scaled_nodes(
     log_density: Callable[[FloatArray], FloatArray],
     points: int,
 ) -> Nodes:
-    """Nodes of a density of ``tau / scale``; the points near 0 lie as close as the most precise study asks for."""
+    """Compute nodes of a density of ``tau / scale``.
+
+    The points near 0 are as dense as the most precise study needs.
+    """
     with np.errstate(divide="ignore"):
         unit = np.minimum(finest / scale, 1.0)
     first, step, z, log_weight = _exponential(unit, reach, points)
@@ -440,7 +452,7 @@ def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k:
 
 
 def _points(factor: float, k: int) -> int:
-    """Number of points: the more studies, the narrower the posterior that must be resolved."""
+    """Choose the number of points: more studies have a narrower posterior to resolve."""
     return int(factor * _POINTS * max(1.0, math.sqrt(k / 10)))
 
 
@@ -493,14 +505,14 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 
 
 def log_density(prior: TauPrior, tau: npt.ArrayLike) -> FloatArray:
-    """Logarithm of the prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
+    """Compute the log prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
     tau = np.asarray(tau, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return FAMILIES[prior.family].log_density(tau, *prior.parameters)
 
 
 def nodes(prior: TauPrior, finest: npt.ArrayLike, k: int) -> Nodes:
-    """Points and weights for integrals over tau.
+    """Compute points and weights for integrals over tau.
 
     Parameters
     ----------

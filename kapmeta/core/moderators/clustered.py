@@ -53,7 +53,7 @@ class Working(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """``M`` and ``I - H``, and the rows of each cluster."""
+    """``M``, ``I - H``, and the rows of each cluster."""
 
     m: FloatArray
     residual_maker: FloatArray
@@ -75,28 +75,28 @@ def _scaled(parts: _Parts, factor: float) -> list[FloatArray]:
 
 
 def cr0(model: Working, parts: _Parts) -> list[FloatArray]:
-    """No adjustment: too small with few clusters."""
+    """Adjust nothing: too small with few clusters."""
     return _scaled(parts, 1.0)
 
 
 def cr1(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J / (J - 1)`` with J clusters."""
+    """Adjust by the factor ``J / (J - 1)`` with J clusters."""
     return _scaled(parts, len(parts.members) / (len(parts.members) - 1))
 
 
 def cr1p(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J / (J - p)``."""
+    """Adjust by the factor ``J / (J - p)``."""
     return _scaled(parts, len(parts.members) / (len(parts.members) - model.x.shape[1]))
 
 
 def cr1s(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J (n - 1) / ((J - 1) (n - p))``."""
+    """Adjust by the factor ``J (n - 1) / ((J - 1) (n - p))``."""
     j, (n, p) = len(parts.members), model.x.shape
     return _scaled(parts, j * (n - 1) / ((j - 1) * (n - p)))
 
 
 def cr2(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Bias-reduced linearisation: unbiased where the working covariance holds [1]_ [2]_."""
+    """Adjust by bias-reduced linearisation: unbiased if the working covariance holds [1]_ [2]_."""
     adjusted = []
     for rows in parts.members:
         d = np.linalg.cholesky(model.phi[np.ix_(rows, rows)]).T
@@ -108,7 +108,7 @@ def cr2(model: Working, parts: _Parts) -> list[FloatArray]:
 
 
 def _inverse_root(b: FloatArray) -> FloatArray:
-    """Symmetric root of the pseudo-inverse."""
+    """Compute the symmetric root of the pseudo-inverse."""
     values, vectors = np.linalg.eigh(0.5 * (b + b.T))
     kept = values > _NEGLIGIBLE * values.max()
     root = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
@@ -116,7 +116,7 @@ def _inverse_root(b: FloatArray) -> FloatArray:
 
 
 def cr3(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Close to the jackknife over clusters, ``(I - H_jj)^-1``: errs on the large side."""
+    """Adjust by ``(I - H_jj)^-1``, close to the jackknife over clusters: errs on the large side."""
     blocks = (parts.residual_maker[np.ix_(rows, rows)] for rows in parts.members)
     return [np.asarray(np.linalg.pinv(block), dtype=np.float64) for block in blocks]
 
@@ -153,7 +153,7 @@ class Robust(NamedTuple):
 
 
 def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0.95) -> Robust:
-    """Coefficients with cluster-robust standard errors.
+    """Test the coefficients with cluster-robust standard errors.
 
     Parameters
     ----------
@@ -206,8 +206,9 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
 
 
 def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: FloatArray) -> float:
-    """Degrees of freedom of the contrast `c`: a scaled chi-squared with the moments of its variance
-    [1]_.
+    """Compute Satterthwaite's degrees of freedom of the contrast `c` [1]_.
+
+    Those of the scaled chi-squared distribution with the moments of the contrast's variance.
 
     With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi
     p_j)^2``.
@@ -225,7 +226,7 @@ def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: Fl
 def correlated_weights(
     y: FloatArray, v: FloatArray, x: FloatArray, cluster: IntArray, rho: float
 ) -> tuple[FloatArray, float]:
-    """Weights of the correlated-effects working model, and its moment estimate of tau2 [3]_.
+    """Compute the weights of the correlated-effects model, and its moment estimate of tau2 [3]_.
 
     Every effect of a cluster weighs ``1 / (n_j (mean v_j + tau2))``, so that a cluster's total
     weight does not grow with the number of its effects. tau2 is the moment estimate from the fit

@@ -1,5 +1,4 @@
-"""Permutation tests of moderators: exact where the permutations can be listed, otherwise from
-random ones.
+"""Permutation tests of moderators: exact where the permutations can be listed, else random.
 
 References
 ----------
@@ -49,13 +48,13 @@ class Permuted(NamedTuple):
 
 
 def distinct_arrangements(x: FloatArray) -> int:
-    """Number of different orders of the rows of `x`, rows that are equal not told apart."""
+    """Count the different orders of the rows of `x`; equal rows are interchangeable."""
     _, counts = np.unique(x, axis=0, return_counts=True)
     return factorial(len(x)) // prod(factorial(int(n)) for n in counts)
 
 
 def all_arrangements(codes: IntArray) -> IntArray:
-    """Every distinct order of `codes` (0, 1, ...), one a row.
+    """List every distinct order of `codes` (0, 1, ...), one per row.
 
     Examples
     --------
@@ -91,7 +90,7 @@ def permutation_test(
     draws: int = 10_000,
     rng: np.random.Generator,
 ) -> Permuted:
-    """Permutation test of the coefficients, tau2 estimated anew in every arrangement.
+    """Test the coefficients by permutation, with tau2 estimated anew in every arrangement.
 
     The rows of `x` are permuted against the studies [1]_; where `x` is an intercept alone, the
     signs of the effects are flipped instead [2]_. One data set without absent studies.
@@ -126,7 +125,7 @@ def permutation_test(
 
 
 def _signs(k: int, exact: bool, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Sign patterns, the observed one first."""
+    """List or draw sign patterns, the observed one first."""
     if exact:
         return np.asarray(
             1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), dtype=np.float64
@@ -135,7 +134,7 @@ def _signs(k: int, exact: bool, draws: int, rng: np.random.Generator) -> FloatAr
 
 
 def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) -> IntArray:
-    """Orders of the studies against the rows of `x`, the observed one first."""
+    """List or draw orders of the studies against the rows of `x`, the observed one first."""
     k = len(x)
     if not exact:
         return np.concatenate(
@@ -152,7 +151,7 @@ def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) ->
 
 
 def _statistics(found: Regression, intercept: int | None) -> tuple[FloatArray, FloatArray]:
-    """Absolute test statistics of the coefficients (n, p), and of the moderators together (n,)."""
+    """Return absolute statistics of the coefficients (n, p), and the joint statistic (n,)."""
     p = found.beta.shape[-1]
     rows = np.eye(p)[[j for j in range(p) if j != intercept]]
     joint = joint_test(found.beta, found.covariance, rows, np.full(found.beta.shape[0], np.inf))
@@ -160,6 +159,9 @@ def _statistics(found: Regression, intercept: int | None) -> tuple[FloatArray, F
 
 
 def _share(statistics: FloatArray) -> FloatArray:
-    """Share of arrangements as extreme as the first; those that cannot be computed count as extreme."""
+    """Compute the share of arrangements as extreme as the first.
+
+    Those that cannot be computed count as extreme.
+    """
     observed = statistics[0]
     return np.asarray((~(statistics < observed * (1 - _TIE))).mean(axis=0))

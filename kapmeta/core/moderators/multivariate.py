@@ -1,5 +1,6 @@
-"""Dependent effects: random effects at several levels or of several outcomes, with any sampling
-covariance.
+"""Dependent effects: random effects at several levels or of several outcomes.
+
+Any sampling covariance is allowed.
 
 The effects have covariance ``Phi = V + sum_j c_j G_j``: V is known, the G_j say which effects share
 a random effect and the c_j are variances (or covariances of outcomes). They are written as squares,
@@ -50,8 +51,7 @@ _CORRELATIONS = (-0.5, 0.0, 0.5, 0.9)
 
 
 class Terms(NamedTuple):
-    """Random effects: which effects share them, and how their variances are made from free
-    parameters.
+    """Random effects: which effects share them, and their variances in terms of free parameters.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Terms(NamedTuple):
 
 
 def levels(codes: Sequence[IntArray]) -> Terms:
-    """One variance a grouping of the effects: effects of one group share a random effect.
+    """Give each grouping of the effects one variance: effects of a group share a random effect.
 
     Parameters
     ----------
@@ -84,8 +84,7 @@ def levels(codes: Sequence[IntArray]) -> Terms:
 
 
 def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
-    """Correlated random effects of several outcomes within clusters, covariance matrix
-    unstructured.
+    """Give the outcomes of a cluster correlated random effects, covariance matrix unstructured.
 
     The coefficients are the entries of that matrix in the order (0, 0), (1, 0), (1, 1), (2, 0) ...
 
@@ -128,7 +127,10 @@ def _pairing(belongs: FloatArray, a: int, b: int) -> FloatArray:
 
 
 class _Stack(NamedTuple):
-    """Data in blocks: y (B, m), x (B, m, p), v (B, m, m), g (J, B, m, m); `place` says where each effect went."""
+    """Data in blocks: y (B, m), x (B, m, p), v (B, m, m), g (J, B, m, m).
+
+    `place` holds block and position of each effect.
+    """
 
     y: FloatArray
     x: FloatArray
@@ -139,7 +141,10 @@ class _Stack(NamedTuple):
 
 
 def blocks_of(pattern: BoolArray) -> IntArray:
-    """Block of each effect, 0, 1, ...: effects joined by a chain of non-zero entries of `pattern` share one."""
+    """Label the blocks of effects, 0, 1, ...
+
+    Effects joined by a chain of non-zero entries of `pattern` share a block.
+    """
     label = np.arange(len(pattern))
     while True:
         lowest = np.where(pattern, label[None, :], len(label)).min(axis=1)
@@ -181,7 +186,7 @@ class _Derivatives(NamedTuple):
 
 
 class _Solved(NamedTuple):
-    """Generalised least squares: inverse covariance W (B, m, m), beta, its covariance, ``W (y - x beta)``."""
+    """Generalised least squares: W = Phi^-1 (B, m, m), beta, its covariance, ``W (y - x beta)``."""
 
     w: FloatArray
     beta: FloatArray
@@ -191,7 +196,7 @@ class _Solved(NamedTuple):
 
 
 def _loglik(data: _Stack, c: FloatArray, restricted: bool) -> FloatArray:
-    """Log-likelihoods, without constants, at coefficients `c` of shape (..., J)."""
+    """Compute log-likelihoods, without constants, at coefficients `c` of shape (..., J)."""
     phi = data.v + np.einsum("...j,jbmn->...bmn", c, data.g)
     lower = np.linalg.cholesky(phi)
     both = np.concatenate([data.x, data.y[..., None]], axis=-1)
@@ -207,7 +212,7 @@ def _loglik(data: _Stack, c: FloatArray, restricted: bool) -> FloatArray:
 
 
 def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
-    """Generalised least squares at the coefficients `c`, one set."""
+    """Solve generalised least squares at the coefficients `c`, one set."""
     phi = data.v + np.einsum("j,jbmn->bmn", c, data.g)
     inverse = np.linalg.inv(np.linalg.cholesky(phi))
     w = np.swapaxes(inverse, -1, -2) @ inverse
@@ -223,7 +228,7 @@ def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
 
 
 def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
-    """Value and derivatives at `c`: with r = Py, dl/dc_j = (r'G_j r - tr(P G_j)) / 2 and so on [1]_."""
+    """Compute value and derivatives at `c` [1]_."""
     s = _solve(data, c, restricted)
     wg = s.w @ data.g
     u = np.einsum("jbmn,bn->jbm", data.g, s.wr)
@@ -262,7 +267,7 @@ class _Peak(NamedTuple):
 def _climb(
     data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray
 ) -> _Peak:
-    """Newton's method in the `free` parameters, always uphill: directions that curve upward are turned round."""
+    """Climb by Newton's method in the `free` parameters, always uphill."""
     phi = phi.copy()
     here = _derivatives(data, _coefficients(squares, phi), restricted)
     for _ in range(_MOST_STEPS):
@@ -298,7 +303,10 @@ def _moved(
     gain: float,
     restricted: bool,
 ) -> tuple[FloatArray, _Derivatives, float]:
-    """The step, halved until the likelihood rises as the slope promises, and its length; 0 where it cannot rise."""
+    """Halve the step until the likelihood rises as the slope promises.
+
+    Also returns the length taken; 0 where the likelihood cannot rise.
+    """
     noise = 64 * _EPSILON * (abs(here.value) + data.n)
     scale = min(
         1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), np.finfo(np.float64).tiny)
@@ -345,7 +353,7 @@ class Components(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Data brought to unit spread, orthonormal moderators, in blocks."""
+    """Data scaled to unit spread, with orthonormal moderators, in blocks."""
 
     data: _Stack
     terms: Terms
@@ -357,7 +365,7 @@ class Problem(NamedTuple):
 def problem(
     y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool
 ) -> Problem:
-    """A fit set up: effects `y` (n,), sampling covariance `v` (n, n), moderators `x` (n, p), random effects."""
+    """Set up a fit of effects `y` (n,) with covariance `v` (n, n) and moderators `x` (n, p)."""
     z, triangle = orthonormal(x)
     residual = y - z @ (z.T @ y)
     n, p = x.shape
@@ -412,7 +420,7 @@ def _with_constants(setting: Problem, c: FloatArray, restricted: bool) -> float:
 
 
 def maxima(setting: Problem) -> list[_Peak]:
-    """Maxima of the likelihood reached from the best starts, best first, equal ones once."""
+    """Find the maxima of the likelihood reached from the best starts, best first, each once."""
     terms = setting.terms
     values = _loglik(setting.data, _coefficients(terms.squares, terms.starts), setting.restricted)
     free = np.ones(terms.starts.shape[1], dtype=bool)
@@ -433,7 +441,7 @@ def maxima(setting: Problem) -> list[_Peak]:
 
 
 def _at_boundary(setting: Problem, peak: _Peak, free: BoolArray) -> _Peak:
-    """Variances that are negligible are set to exactly 0 where that is no worse."""
+    """Set negligible variances to exactly 0 where that is no worse."""
     own = (
         np.einsum("jaa->ja", setting.terms.squares).sum(0) == 1
     )  # parameters that are a standard deviation alone
@@ -461,8 +469,9 @@ def profile_interval(
     restricted: bool = True,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Profile-likelihood limits of variance `which` of a model of `levels`, the others at their
-    best.
+    """Find the profile-likelihood limits of variance `which` of a model of `levels`.
+
+    The other variances are maximised out.
 
     The lower limit is 0 where the likelihood does not exclude it.
     """
@@ -491,7 +500,10 @@ def profile_interval(
 def _profiled(
     setting: Problem, phi: FloatArray, which: int, value: float, free: BoolArray
 ) -> float:
-    """Best log-likelihood with variance `which` held at `value`; climbed to from the estimates and from below."""
+    """Find the best log-likelihood with variance `which` held at `value`.
+
+    Climbed to from the estimates and from below them.
+    """
     peaks = []
     for scale in (1.0, 0.1):
         start = np.where(free, np.maximum(np.abs(phi), 1e-2) * scale, np.sqrt(value))
@@ -502,7 +514,7 @@ def _profiled(
 
 
 def residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
-    """Cochran's residual Q with the sampling covariance `v`: ``y'Py`` without random effects."""
+    """Compute Cochran's residual Q with the sampling covariance `v`, without random effects."""
     z, _ = orthonormal(x)
     lower = np.linalg.cholesky(v)
     half = np.linalg.solve(lower, np.column_stack([z, y]))

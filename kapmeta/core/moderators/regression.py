@@ -72,7 +72,7 @@ class Regression(NamedTuple):
 
 
 class Least(NamedTuple):
-    """Weighted least squares at a given tau2: what the tests of the coefficients are made from."""
+    """Weighted least squares at a given tau2: the ingredients of the tests of the coefficients."""
 
     beta: FloatArray
     covariance: FloatArray  # (X'WX)^-1
@@ -84,7 +84,10 @@ class Least(NamedTuple):
 
 
 def orthonormal(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Moderators as ``x = z t`` with orthonormal columns z; columns are brought to one length first."""
+    """Factorise moderators as ``x = z t`` with orthonormal columns z.
+
+    Columns are scaled to one length first.
+    """
     length = np.sqrt(np.einsum("...kp,...kp->...p", x, x))
     length = np.where(length > 0, length, 1.0)
     z, t = np.linalg.qr(x / length[..., None, :])
@@ -92,7 +95,7 @@ def orthonormal(x: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray) -> Least:
-    """Coefficients and their model-based covariance at `tau2`; nan where columns depend on each other."""
+    """Compute coefficients and their model-based covariance at `tau2`; nan if columns depend."""
     w = 1 / (v + tau2[..., None])
     found = project(y, w, x)
     p = x.shape[-1]
@@ -109,13 +112,13 @@ def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray)
 
 
 def _above_rounding(q: FloatArray, y: FloatArray, w: FloatArray) -> FloatArray:
-    """`q`, but 0 where the fit is exact to the last digits of the estimates."""
+    """Return `q`, but 0 where the fit is exact to the last digits of the estimates."""
     rounding = w.sum(-1) * (4 * np.finfo(np.float64).eps * np.abs(y).max(-1)) ** 2
     return np.where(q > rounding, q, 0.0 * q)
 
 
 class Inference(NamedTuple):
-    """Covariance of the coefficients and the df of each; `refused` where the method gives no interval."""
+    """Covariance and df of the coefficients; `refused` marks rows without an interval."""
 
     covariance: FloatArray
     df: FloatArray
@@ -131,29 +134,32 @@ def _refused(least: Least, where: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 
 def wald(least: Least) -> Inference:
-    """Model-based covariance, normal quantile."""
+    """Use the model-based covariance and the normal quantile."""
     return Inference(least.covariance, np.full(least.beta.shape, np.inf), _refused(least, False))
 
 
 def t(least: Least) -> Inference:
-    """Model-based covariance, t with k - p degrees of freedom."""
+    """Use the model-based covariance and t with k - p degrees of freedom."""
     return Inference(least.covariance, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
 def hksj(least: Least) -> Inference:
-    """Hartung-Knapp: covariance times ``y'Py / (k - p)``, t with k - p df [2]_; refused for an exact fit."""
+    """Use Hartung-Knapp: covariance times ``y'Py / (k - p)``, t with k - p df [2]_.
+
+    Refused for an exact fit.
+    """
     scaled = least.factor[..., None, None] * least.covariance
     return Inference(scaled, _each(least.df, least.beta), ~(least.factor > 0))
 
 
 def hksj_variance(least: Least) -> Inference:
-    """Hartung-Knapp with the factor not below 1 [2]_."""
+    """Use Hartung-Knapp with the factor not below 1 [2]_."""
     scaled = np.maximum(least.factor, 1.0)[..., None, None] * least.covariance
     return Inference(scaled, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
 def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
-    """Hartung-Knapp with t, or Wald with the normal quantile where that interval is wider.
+    """Use Hartung-Knapp with t, or Wald with the normal quantile where that is wider.
 
     The factor is one number for all coefficients, so the choice is the same for all of them.
     """
@@ -168,7 +174,10 @@ def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
 
 
 def kr(least: Least) -> Inference:
-    """Kenward-Roger with the expected information [3]_ [4]_; refused where tau2 is 0 or a df is below 1."""
+    """Use Kenward-Roger with the expected information [3]_ [4]_.
+
+    Refused where tau2 is 0 or a df is below 1.
+    """
     covariance, sandwich, information = _kenward_roger_parts(least)
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     middle = np.einsum("...ij,...jl,...li->...i", covariance, sandwich, covariance)
@@ -178,7 +187,7 @@ def kr(least: Least) -> Inference:
 
 
 def _kenward_roger_parts(least: Least) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Adjusted covariance, ``X'W^2X`` and the expected information on tau2."""
+    """Compute the adjusted covariance, ``X'W^2X`` and the expected information on tau2."""
     w, x, phi = least.w, least.x, least.covariance
     second = np.einsum("...k,...ki,...kj->...ij", w * w, x, x)
     third = np.einsum("...k,...ki,...kj->...ij", w * w * w, x, x)
@@ -202,7 +211,7 @@ INTERVALS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
 
 
 def interval_named(ci: str) -> Callable[..., Inference]:
-    """The test called `ci`; an unknown word is refused with the table."""
+    """Look up the test of the coefficients called `ci`."""
     try:
         return INTERVALS[ci]
     except KeyError:
@@ -212,7 +221,7 @@ def interval_named(ci: str) -> Callable[..., Inference]:
 
 
 def inference(least: Least, ci: str, level: float) -> Inference:
-    """Covariance and degrees of freedom in the way of `ci`."""
+    """Compute covariance and degrees of freedom by the method `ci`."""
     method = interval_named(ci)
     return method(least, level) if ci == "hksj-hybrid" else method(least)
 
@@ -226,8 +235,7 @@ def fit(
     ci: str = "wald",
     level: float = 0.95,
 ) -> Regression:
-    """Regress effects on moderators, along the last axis of studies, any number of data sets at
-    once.
+    """Regress effects on moderators along the last axis of studies, for any number of data sets.
 
     For simulation, permutation and leave-one-out. For one's own trials use
     `kapmeta.meta_regression`, which checks its input, names the coefficients and says what they can
@@ -284,7 +292,7 @@ def fit(
 def _prepared(
     y: npt.ArrayLike, v: npt.ArrayLike, x: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Arrays of one leading shape; invalid rows are emptied, moderators of absent studies set to 0."""
+    """Broadcast to one leading shape; empty invalid rows, zero moderators of absent studies."""
     y, v = present(y, v)
     invalid = (~(v > 0) | ~np.isfinite(y)).any(-1, keepdims=True)
     y, v = np.where(invalid, 0.0, y), np.where(invalid, np.inf, v)
@@ -304,7 +312,7 @@ def _between(
 
 
 def _original(least: Least, triangle: FloatArray, x: FloatArray) -> Least:
-    """The fit on orthonormal columns taken back to the moderators as given."""
+    """Transform the fit on orthonormal columns back to the moderators as given."""
     size = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
     length = np.sqrt(np.einsum("...ij,...ij->...j", triangle, triangle))
     regular = (size > _DEPENDENT * length).all(-1)
@@ -347,7 +355,7 @@ def _regression(
 
 
 class Joint(NamedTuple):
-    """Test that several combinations of coefficients are 0: chi-squared where `df2` is infinite, else F."""
+    """Test that combinations of coefficients are 0: F, or chi-squared if `df2` is infinite."""
 
     statistic: FloatArray
     df1: int
@@ -358,7 +366,7 @@ class Joint(NamedTuple):
 def joint_test(
     beta: FloatArray, covariance: FloatArray, combinations: FloatArray, df: FloatArray
 ) -> Joint:
-    """Wald test that ``combinations @ beta`` is 0.
+    """Test by Wald's statistic that ``combinations @ beta`` is 0.
 
     Parameters
     ----------
@@ -388,7 +396,7 @@ def joint_test(
 def combination_df(
     found: Regression, v: FloatArray, x: FloatArray, rows: FloatArray, ci: str
 ) -> FloatArray:
-    """Degrees of freedom of each combination ``rows @ beta`` of one fit, in the way of `ci`."""
+    """Compute the df of each combination ``rows @ beta`` of one fit by the method `ci`."""
     if ci != "kr":
         return np.full(len(rows), found.df[0])
     w = 1 / (v + found.tau2)

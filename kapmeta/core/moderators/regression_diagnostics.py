@@ -1,5 +1,4 @@
-"""What a meta-regression rests on: predictions, variance inflation, leave-one-out, influence of
-each study.
+"""Diagnostics of a meta-regression: prediction, variance inflation, leave-one-out, influence.
 
 References
 ----------
@@ -26,7 +25,7 @@ from kapmeta.core.numerics.distributions import t_quantile
 
 
 class Prediction(NamedTuple):
-    """Mean effect at given moderator values, its confidence limits, and limits for the effect of a new study."""
+    """Mean effect at given moderator values, with limits for it and for a new study's effect."""
 
     mean: FloatArray
     se: FloatArray
@@ -89,7 +88,7 @@ def predict(
     prediction: str = "t",
     level: float = 0.95,
 ) -> Prediction:
-    """Mean effects and limits at the moderator values of `rows` (m, p), for one data set.
+    """Compute mean effects and limits at the moderator values of `rows` (m, p), one data set.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def predict(
 
 
 def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatArray:
-    """Variance inflation factors of the coefficients; nan for the intercept.
+    """Compute variance inflation factors of the coefficients; nan for the intercept.
 
     Diagonal of the inverse of their correlation matrix, the intercept left out: how many times the
     variance of a coefficient exceeds what it would be if the moderators were not correlated.
@@ -129,8 +128,7 @@ def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatAr
 
 
 class Influence(NamedTuple):
-    """How much each study moves the fit, arrays of shape (k,) or, for the coefficients, (k, p)
-    [1]_.
+    """Influence of each study on the fit, arrays of shape (k,) or, per coefficient, (k, p) [1]_.
 
     Attributes
     ----------
@@ -171,7 +169,7 @@ def leave_one_out(
     ci: str = "wald",
     level: float = 0.95,
 ) -> Regression:
-    """The fit without each study in turn, one data set; row i leaves study i out."""
+    """Fit without each study in turn, one data set; row i leaves study i out."""
     without = np.where(masks.leave_one_out(v.size), v, np.inf)
     return fit(y, without, x, tau2=tau2, ci=ci, level=level)
 
@@ -179,7 +177,10 @@ def leave_one_out(
 def influence(
     y: FloatArray, v: FloatArray, x: FloatArray, *, tau2: str | ResidualEstimator | float = "REML"
 ) -> Influence:
-    """Influence of each study on the coefficients, one data set, model-based covariances [1]_."""
+    """Compute each study's influence on the coefficients, with model-based covariances [1]_.
+
+    For one data set.
+    """
     whole, without = fit(y, v, x, tau2=tau2), leave_one_out(y, v, x, tau2=tau2)
     leverage = project(y, 1 / (v + whole.tau2), x / np.linalg.norm(x, axis=0)).leverage
     total = np.where(v < np.inf, v + without.tau2, np.nan)

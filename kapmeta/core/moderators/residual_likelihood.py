@@ -1,5 +1,4 @@
-"""Residual heterogeneity beside moderators: projections, and the global (restricted) likelihood
-maximum.
+"""Residual heterogeneity with moderators: projections, and the global likelihood maximum.
 
 With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score
 in tau2 is ``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_.
@@ -41,7 +40,7 @@ _DEPENDENT = (
 
 
 class Projection(NamedTuple):
-    """What weighted least squares leaves of the estimates, for weights of shape (..., k).
+    """A weighted least-squares fit in orthonormal coordinates, for weights of shape (..., k).
 
     Attributes
     ----------
@@ -67,12 +66,12 @@ class Projection(NamedTuple):
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Inner product over studies."""
+    """Compute the inner product over studies."""
     return np.asarray(np.einsum("...k,...k->...", a, b))
 
 
 def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
-    """Weighted least squares of `y` (..., k) on `x` (..., k, p) by Gram-Schmidt; nan where columns depend."""
+    """Regress `y` (..., k) on `x` (..., k, p) by weighted Gram-Schmidt; nan if columns depend."""
     root = np.sqrt(w)
     shape, p = np.broadcast_shapes(y.shape, w.shape, x.shape[:-1]), x.shape[-1]
     triangle, coordinates = np.zeros((*shape[:-1], p, p)), np.zeros((*shape[:-1], p))
@@ -100,20 +99,23 @@ def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
 def residual_q(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike = 0.0
 ) -> FloatArray:
-    """Generalised residual Q, ``y'Py``; Cochran's residual heterogeneity statistic at ``tau2 = 0``."""
+    """Compute the generalised residual Q, ``y'Py``.
+
+    Cochran's residual heterogeneity statistic at ``tau2 = 0``.
+    """
     residual = project(y, 1.0 / (v + np.asarray(tau2, dtype=np.float64)[..., None]), x).residual
     return dot(residual, residual)
 
 
 def traces(w: FloatArray, basis: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """``tr P`` and ``tr PP``."""
+    """Compute ``tr P`` and ``tr PP``."""
     leverage = np.asarray(sum(b * b for b in basis))
     within = sum(dot(w * a, b) ** 2 for a in basis for b in basis)
     return dot(w, 1 - leverage), np.asarray(dot(w * w, 1 - 2 * leverage) + within)
 
 
 def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted: bool) -> Curve:
-    """The curve at `t` (...), for `y`, `v` of shape (..., k) and moderators of shape (..., k, p).
+    """Evaluate likelihood and score at `t` (...), for `y`, `v` (..., k) and `x` (..., k, p).
 
     The log-likelihood leaves out the constants in 2 pi and, restricted, the determinant of X'X.
     """
@@ -135,7 +137,10 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
 
 
 def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -> Likelihood:
-    """The likelihoods of rows of `y`, `v` (n, k) with moderators (n, k, p), or shared (1, k, p), as the search asks."""
+    """Prepare the likelihoods of rows of `y`, `v` (n, k) for the search.
+
+    The moderators have shape (n, k, p) or, if shared, (1, k, p).
+    """
 
     def grid(row: IntArray, t: FloatArray) -> Curve:
         of_row = x if len(x) == 1 else x[row]
@@ -153,7 +158,7 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
 
 
 def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> FloatArray:
-    """tau2 at the global maximum of the (restricted) likelihood, row by row.
+    """Find the tau2 at the global maximum of the (restricted) likelihood, row by row.
 
     Parameters
     ----------
@@ -188,5 +193,5 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
 def local_maxima(
     y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Every local maximum of one data set: tau2 and log-likelihood, the global one first."""
+    """Find every local maximum of one data set: tau2 and log-likelihood, the global one first."""
     return every_maximum(_likelihood(y[None], v[None], x[None], restricted))

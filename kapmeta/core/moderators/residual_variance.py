@@ -1,4 +1,4 @@
-"""Between-study variance that moderators leave: the estimators of `tau2` with a design matrix.
+"""Residual between-study variance: the estimators of `tau2` with a design matrix.
 
 Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and
 moderators of shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0;
@@ -45,17 +45,20 @@ _MOST_STEPS = 100
 
 
 def reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Restricted maximum likelihood, at the global maximum."""
+    """Estimate by restricted maximum likelihood, at the global maximum."""
     return global_maximum(y, v, x, restricted=True)
 
 
 def ml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Maximum likelihood, at the global maximum; biased downward, more so with more moderators."""
+    """Estimate by maximum likelihood, at the global maximum.
+
+    Biased downward, more so with more moderators.
+    """
     return global_maximum(y, v, x, restricted=False)
 
 
 def residual_df(v: FloatArray, x: FloatArray) -> FloatArray:
-    """Studies present less coefficients."""
+    """Return the number of studies present minus that of coefficients."""
     return np.asarray(count(v) - x.shape[-1], dtype=np.float64)
 
 
@@ -64,7 +67,7 @@ def _truncated(moment: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
 
 
 def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray) -> FloatArray:
-    """Moment estimate from the residual quadratic form with fixed weights `a`, not truncated [1]_."""
+    """Estimate from the residual quadratic form with fixed weights `a`, not truncated [1]_."""
     found = project(y, a, x)
     left = a * (1 - found.leverage)  # the diagonal of P
     expected = dot(left, np.where(a > 0, v, 0.0))
@@ -73,22 +76,22 @@ def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray)
 
 
 def dersimonian_laird(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """DerSimonian and Laird's moment estimate, residual Q with weights 1/v [1]_."""
+    """Estimate by DerSimonian and Laird's moments, residual Q with weights 1/v [1]_."""
     return _truncated(quadratic_moment(y, v, x, 1 / v), v, x)
 
 
 def hedges(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hedges' moment estimate from ordinary least squares [1]_."""
+    """Estimate by Hedges' moments from ordinary least squares [1]_."""
     return _truncated(quadratic_moment(y, v, x, (v < np.inf).astype(np.float64)), v, x)
 
 
 def dersimonian_laird_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Two-step DerSimonian-Laird: weights 1/(v + DL)."""
+    """Estimate by two-step DerSimonian-Laird: weights 1/(v + DL)."""
     return _two_step(y, v, x, dersimonian_laird(y, v, x))
 
 
 def cochran_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Two-step Cochran ANOVA: weights 1/(v + HE)."""
+    """Estimate by two-step Cochran ANOVA: weights 1/(v + HE)."""
     return _two_step(y, v, x, hedges(y, v, x))
 
 
@@ -97,12 +100,12 @@ def _two_step(y: FloatArray, v: FloatArray, x: FloatArray, first: FloatArray) ->
 
 
 def hunter_schmidt(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate, ``(Q - k) / sum(w)``; negatively biased."""
+    """Estimate by Hunter and Schmidt's ``(Q - k) / sum(w)``; negatively biased."""
     return _truncated((residual_q(y, v, x) - count(v)) / (1 / v).sum(-1), v, x)
 
 
 def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate with Q multiplied by k / (k - p)."""
+    """Estimate by Hunter and Schmidt's formula with Q multiplied by k / (k - p)."""
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
         return _truncated(
@@ -111,7 +114,7 @@ def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> Flo
 
 
 def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Sidik and Jonkman's two-step estimate [3]_; positive unless all effects are equal."""
+    """Estimate by Sidik and Jonkman's two steps [3]_; positive unless all effects are equal."""
     first = spread(y, v)[1] / np.maximum(count(v), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         q = residual_q(
@@ -121,7 +124,7 @@ def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
 
 
 def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) -> FloatArray:
-    """tau2 at which the residual Q equals `target`; 0 where it is below it already at 0.
+    """Find the tau2 at which the residual Q equals `target`; 0 where it is below already at 0.
 
     Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and
     never overshoot.
@@ -146,12 +149,15 @@ def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) 
 
 
 def paule_mandel(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Paule and Mandel's (also the empirical Bayes) estimate: the residual Q equals its degrees of freedom."""
+    """Estimate by Paule and Mandel's rule: the residual Q equals its degrees of freedom.
+
+    Also the empirical Bayes estimate.
+    """
     return solve_q(y, v, x, np.maximum(residual_df(v, x), 1))
 
 
 def paule_mandel_median(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Median-unbiased Paule-Mandel estimate: the residual Q equals the median of its distribution."""
+    """Estimate by the median-unbiased Paule-Mandel rule: the residual Q equals its median."""
     return solve_q(y, v, x, chi2_quantile(0.5, np.maximum(residual_df(v, x), 1)))
 
 
@@ -175,7 +181,7 @@ ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
 
 
 def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
-    """The estimator called `method`; a callable is returned as it is, an unknown word is refused."""
+    """Look up the estimator called `method`; return a callable unchanged."""
     if callable(method):
         return method
     try:
@@ -189,8 +195,9 @@ def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
 def standard_error(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike, method: str
 ) -> FloatArray:
-    """Asymptotic standard error of an estimate of tau2, to describe its precision; not for
-    intervals.
+    """Compute the asymptotic standard error of an estimate of tau2, to describe its precision.
+
+    Not for intervals.
 
     Inverse expected information for the likelihood estimators, the normal-theory variance of the
     quadratic form for the moment estimators.
@@ -213,14 +220,14 @@ def standard_error(
 
 
 def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) -> FloatArray:
-    """``tr(P D P D)`` for the projection P with weights `a` and the diagonal matrix D of `total`."""
+    """Compute ``tr(P D P D)``: P projects with weights `a`, D is the diagonal matrix of `total`."""
     return traces(a * total, project(y, a, x).basis)[1]
 
 
 def _quadratic_form(
     y: FloatArray, v: FloatArray, x: FloatArray, method: str
 ) -> tuple[FloatArray, FloatArray]:
-    """Weights of the quadratic form behind a moment estimator, and what it is divided by."""
+    """Return the weights of the quadratic form behind a moment estimator, and its divisor."""
     w = 1 / v
     if method in ("HS", "HSk"):
         k = count(v)
@@ -239,8 +246,9 @@ def _quadratic_form(
 def q_profile(
     y: FloatArray, v: FloatArray, x: FloatArray, *, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """Q-profile limits of the residual tau2: where the residual Q is in no tail of its
-    distribution.
+    """Compute the Q-profile limits of the residual tau2.
+
+    Between them the residual Q is in no tail of its distribution.
 
     Exact under the normal model with known variances; both limits are 0 where no value is
     compatible with the data.
@@ -250,7 +258,7 @@ def q_profile(
 
 
 def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
-    """Typical sampling variance beside moderators, ``(k - p) / tr P`` at tau2 = 0."""
+    """Compute the typical sampling variance with moderators, ``(k - p) / tr P`` at tau2 = 0."""
     w = 1 / v
     return np.asarray(residual_df(v, x) / traces(w, project(np.zeros(w.shape), w, x).basis)[0])
 
@@ -258,7 +266,7 @@ def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
 def log_likelihoods(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Full and restricted log-likelihood at `tau2` with all constants.
+    """Compute the full and restricted log-likelihood at `tau2` with all constants.
 
     The restricted one is that of the orthonormal contrasts of the effects, so the scale of the
     moderators has no part in it: restricted likelihoods of fits with different moderators are still

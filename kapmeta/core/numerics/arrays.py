@@ -1,4 +1,4 @@
-"""Array conventions of the core: the last axis holds studies, infinite variance marks an absent study."""
+"""Array types of the core: the last axis holds studies; infinite variance marks an absent one."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ Derivatives = tuple[float, FloatArray, FloatArray]
 
 
 class Maximum(NamedTuple):
-    """A maximum of a likelihood: parameters, value, covariance (nan where not identified), and which lie on a bound."""
+    """A maximum of a likelihood; the covariance is nan where it is not identified."""
 
     theta: FloatArray
     log_likelihood: float
     covariance: FloatArray
-    on_bound: BoolArray
+    on_bound: BoolArray  # which parameters lie on a bound
     converged: bool
 
 
@@ -32,10 +32,10 @@ def maximise(
     lower: npt.ArrayLike,
     upper: npt.ArrayLike,
 ) -> Maximum:
-    """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
+    """Maximise `f`, which returns value, gradient and Hessian, in a box by damped Newton steps.
 
-    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature,
-    and steps are cut back until they climb. The search ends when a full step would gain less than
+    Curvature of the wrong sign is reversed, each coordinate is measured in its own curvature, and
+    steps are shortened until they climb. The search ends when a full step would gain less than
     1e-13 in log-likelihood, which has no unit, after one more full step that squares the error.
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
@@ -44,31 +44,26 @@ def maximise(
     value, gradient, hessian = f(theta)
     settled = False
     for _ in range(_MOST_STEPS):
-        stuck = (
-            ((theta <= lower) & (gradient <= 0))
-            | ((theta >= upper) & (gradient >= 0))
-            | (lower == upper)
-        )
-        with np.errstate(invalid="ignore"):
-            flat = np.abs(gradient) * width <= 2e-13 * max(
-                1.0, abs(value)
-            )  # nothing to gain across the whole box
+        stuck = (theta <= lower) & (gradient <= 0) | (theta >= upper) & (gradient >= 0)
+        stuck |= lower == upper
+        unit = max(1.0, abs(value))
+        with np.errstate(invalid="ignore"):  # flat: nothing to gain across the whole box
+            flat = np.abs(gradient) * width <= 2e-13 * unit
         direction = _newton_direction(gradient, hessian, ~(stuck | flat))
         gain = float(gradient @ direction)
         new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
         stays = new is theta
-        settled = gain <= (1e-9 if stays else 2e-13) * max(1.0, abs(value))
+        settled = gain <= (1e-9 if stays else 2e-13) * unit
         theta, (value, gradient, hessian) = new, ahead
         if settled or stays:
             break
     stuck = (theta <= lower) | (theta >= upper)
-    return Maximum(
-        theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled)
-    )
+    covariance = _covariance(hessian, ~stuck)
+    return Maximum(theta, value, covariance, stuck & (lower < upper), bool(settled))
 
 
 def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Ascent direction over the free coordinates, from the Hessian with its eigenvalues made negative."""
+    """Compute the ascent direction in the free coordinates, with all curvature made negative."""
     direction = np.zeros_like(gradient)
     if not free.any():
         return direction
@@ -89,7 +84,10 @@ def _climb(
     lower: FloatArray,
     upper: FloatArray,
 ) -> tuple[FloatArray, Derivatives]:
-    """The first of ever shorter steps that climbs enough; `theta` itself if none does.
+    """Take the first of ever shorter steps that climbs enough; `theta` itself if none does.
+
+    A step is bent along the box and may then point down although its direction points up, so the
+    value itself is compared.
 
     Bent along the box, a step may point down though its direction points up: it must not lead down
     all the same.
@@ -106,7 +104,7 @@ def _climb(
 
 
 def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Inverse of the observed information over the free coordinates; nan elsewhere and where it is not positive."""
+    """Invert the information over the free coordinates; nan elsewhere, or if not positive."""
     covariance = np.full(hessian.shape, np.nan)
     if free.any():
         information = -hessian[np.ix_(free, free)]

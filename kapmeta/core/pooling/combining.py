@@ -1,4 +1,4 @@
-"""The one inverse-variance engine: any number of meta-analyses in one call."""
+"""The inverse-variance engine: any number of meta-analyses in one call."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Combined(NamedTuple):
 
 
 def interval_named(ci: str) -> Callable[[FloatArray, FloatArray, FloatArray, float], NamedTuple]:
-    """The interval of the mean called `ci`; an unknown word is refused with the table."""
+    """Look up the interval of the mean called `ci`."""
     try:
         return INTERVALS[ci]
     except KeyError:
@@ -142,7 +142,7 @@ def _combine_subsets(
     ci: str,
     level: float,
 ) -> Combined:
-    """Subsets of one set of studies, given as a mask."""
+    """Pool subsets of one set of studies, given as a mask."""
     if y.ndim != 1 or v.ndim != 1 or mask.shape[-1] != y.size:
         raise ValueError(
             f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape}"
@@ -160,7 +160,10 @@ def _combine_subsets(
 
 
 def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Studies of each row sorted by effect, then variance: numpy orders complex numbers in just this way."""
+    """Sort the studies of each row by effect, then variance.
+
+    NumPy orders complex numbers in just this way.
+    """
     both = np.empty(v.shape, dtype=np.complex128)
     both.real, both.imag = y, v
     both.sort(axis=-1)
@@ -168,7 +171,7 @@ def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
-    """`block` over slices of rows small enough to hold, put together in the leading `shape`."""
+    """Apply `block` to slices of rows that fit in memory; join them in the leading `shape`."""
     rows = math.prod(shape)
     size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
     parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
@@ -181,7 +184,7 @@ def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined
 def _combine(
     y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float
 ) -> Combined:
-    """Plain batch: `y`, `v` of shape (rows, k)."""
+    """Pool a plain batch: `y`, `v` of shape (rows, k)."""
     invalid = np.asarray((~(v > 0) | ~np.isfinite(y)).any(-1))
     y, v = np.where(invalid[:, None], 0.0, y), np.where(invalid[:, None], np.inf, v)
     k = count(v)
@@ -218,7 +221,10 @@ def _combine_linear(
     ci: str,
     level: float,
 ) -> Combined:
-    """Common effect or DerSimonian-Laird with Wald limits: all sums are products of the mask with a few columns."""
+    """Pool by common effect or DerSimonian-Laird with Wald limits.
+
+    All sums are products of the mask with a few columns.
+    """
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the products lose no digits
     c = mask.astype(np.float64)

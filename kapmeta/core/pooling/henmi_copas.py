@@ -37,7 +37,7 @@ class HenmiCopas(NamedTuple):
 
 
 def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas:
-    """Interval of rows with at least two valid studies, shape (n, k).
+    """Compute the interval for rows with at least two valid studies, shape (n, k).
 
     The pivot is ``(estimate - mean) / se`` with se from DerSimonian and Laird's tau2. Its null
     distribution is found by integrating, over the standardised estimate, the chance that Q is small
@@ -62,7 +62,7 @@ def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas
 
 
 class _Moments(NamedTuple):
-    """Sums of common-effect weights, W1 = sum(w) and Wj = sum(w^j) / W1 [1]_, with tau2 and k - 1."""
+    """``W1 = sum(w)``, ``Wj = sum(w^j) / W1`` of common-effect weights [1]_, tau2 and k - 1."""
 
     w1: FloatArray
     w2: FloatArray
@@ -73,11 +73,11 @@ class _Moments(NamedTuple):
 
     @property
     def variance_ratio(self) -> FloatArray:
-        """Variance of the estimate under tau2 in units of the common-effect variance."""
+        """Variance of the estimate under tau2, in units of the common-effect variance."""
         return 1 + self.tau2 * self.w2
 
     def of_q(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of Q, given that the standardised estimate is `r` (n, nodes)."""
+        """Compute mean and variance of Q, given the standardised estimate `r` (n, nodes)."""
         w1, w2, w3, w4, t, df = (part[:, None] for part in self)
         vr = 1 + t * w2
         spread3 = w3 - w2 * w2
@@ -95,7 +95,10 @@ class _Moments(NamedTuple):
 
 
 def _critical_value(moments: _Moments, tail: float) -> FloatArray:
-    """The x with ``integral_x^inf P(Q < finv(r / x) | r) phi(r) dr = tail``, by composite Gauss-Legendre."""
+    """Find the x with ``integral_x^inf P(Q < finv(r / x) | r) phi(r) dr = tail``.
+
+    By composite Gauss-Legendre quadrature.
+    """
     nodes, node_weights = special.roots_legendre(_NODES)
     width = _BEYOND / _PANELS
     offset = (width * (np.arange(_PANELS)[:, None] + (nodes + 1) / 2)).ravel()

@@ -85,7 +85,7 @@ _Kernel: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray, float], MeanI
 
 
 def _on_rows(kernel: _Kernel) -> IntervalMethod:
-    """Let a kernel for rows of two or more valid studies, shape (n, k), serve arrays of any content."""
+    """Let a kernel for rows of two or more valid studies, (n, k), serve arrays of any content."""
 
     @wraps(kernel)
     def method(
@@ -124,7 +124,7 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
 def _unpooled(
     y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float
 ) -> MeanInterval:
-    """Rows of fewer than two studies: nothing, or the one study with its own Wald interval."""
+    """Fill rows of fewer than two studies: nan, or the one study with its own Wald interval."""
     one = valid & (studies == 1)
     study = (one[:, None] & (v < np.inf)).nonzero()
     estimate, se = np.full(len(y), np.nan), np.full(len(y), np.nan)
@@ -147,25 +147,28 @@ def _symmetric(estimate: FloatArray, se: FloatArray, df: FloatArray, level: floa
 
 
 def classic(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Inverse-variance mean and its model-based standard error, ``1 / sqrt(sum(w))``."""
+    """Compute the inverse-variance mean and its model-based standard error 1 / sqrt(sum(w))."""
     w = weights(v, tau2)
     return mean_and_residuals(y, w)[0], 1 / np.sqrt(w.sum(-1))
 
 
 def degrees(v: FloatArray) -> FloatArray:
-    """``k - 1``."""
+    """Return ``k - 1``."""
     return np.asarray(count(v) - 1, dtype=np.float64)
 
 
 def hartung_knapp_factor(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> FloatArray:
-    """``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_; 0 where all estimates are equal."""
+    """Compute ``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_.
+
+    0 where all estimates are equal.
+    """
     return _hartung_knapp(y, v, tau2)[2]
 
 
 def _hartung_knapp(
     y: FloatArray, v: FloatArray, tau2: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, its model-based standard error and the Hartung-Knapp factor on the variance."""
+    """Compute the mean, its model-based standard error and the Hartung-Knapp factor."""
     w = weights(v, tau2)
     mean, e = mean_and_residuals(y, w)
     total, q = w.sum(-1), np.vecdot(w * e, e)
@@ -174,7 +177,10 @@ def _hartung_knapp(
 
 
 def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Kenward-Roger standard error and df with the expected information [7]_, without any refusal."""
+    """Compute the Kenward-Roger standard error and df with the expected information [7]_.
+
+    Nothing is refused here.
+    """
     w = weights(v, tau2)
     s1, s2 = w.sum(-1), (w * w).sum(-1)
     share = w / s1[..., None]
@@ -188,7 +194,9 @@ def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, Float
 
 @_on_rows
 def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Normal quantile and model-based standard error.
+    """Use the normal quantile and the model-based standard error.
+
+    Too narrow with few studies, since tau2 is taken as known; for comparison with older analyses.
 
     Too narrow with few studies, since tau2 is taken as known: the classic of the trade, for
     comparison.
@@ -199,14 +207,16 @@ def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
 
 @_on_rows
 def t(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Quantile of t with k - 1 degrees of freedom and model-based standard error."""
+    """Use the quantile of t with k - 1 degrees of freedom and the model-based standard error."""
     estimate, se = classic(y, v, tau2)
     return _symmetric(estimate, se, degrees(v), level)
 
 
 @_on_rows
 def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp-Sidik-Jonkman: variance scaled by Q(tau2) / (k - 1), t with k - 1 df [1]_ [2]_.
+    """Scale the variance by Q(tau2) / (k - 1) and use t with k - 1 df [1]_ [2]_.
+
+    The Hartung-Knapp-Sidik-Jonkman method.
 
     Refused where all estimates are equal: an interval of no width would claim what no trial can.
     Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` repairs
@@ -229,7 +239,9 @@ def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
 
 @_on_rows
 def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp with the factor on the variance not below 1 [3]_ [4]_: never shorter than `t`.
+    """Use Hartung-Knapp with the factor on the variance not below 1 [3]_ [4]_.
+
+    Never shorter than `t`.
 
     Conservative, heavily so with three to five studies.
     """
@@ -239,7 +251,9 @@ def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) 
 
 @_on_rows
 def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """The wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_; the default.
+    """Take the wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_.
+
+    The default.
 
     Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree. `se` and `df`
     are those of the interval taken; `df` is infinite where that is Wald's.
@@ -259,8 +273,9 @@ def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def hksj_iqwig(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp, or `t` where that is shorter than Wald's interval with DerSimonian and Laird's
-    tau2.
+    """Use Hartung-Knapp, or `t` where Hartung-Knapp is too short.
+
+    Too short is shorter than Wald's interval with DerSimonian and Laird's tau2.
 
     The rule of the German Institute for Quality and Efficiency in Health Care (General Methods 6).
     """
@@ -278,7 +293,7 @@ def _chosen(first: BoolArray, one: MeanInterval, other: MeanInterval) -> MeanInt
 
 @_on_rows
 def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Kenward-Roger adjustment of standard error and degrees of freedom, expected information [7]_.
+    """Use the Kenward-Roger adjustment of standard error and df, expected information [7]_.
 
     Refused where tau2 is 0 or the degrees of freedom fall below 1: the formula then gives limits
     such as 1e70.
@@ -303,7 +318,9 @@ def _from_likelihood(best: Maximum, limits: Limits) -> MeanInterval:
 
 @_on_rows
 def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Profile likelihood of the mean (Hardy and Thompson). Its own ML tau2 is used, `tau2` is not.
+    """Use the profile likelihood of the mean (Hardy and Thompson).
+
+    It estimates tau2 by maximum likelihood; `tau2` is not used.
 
     Shorter than nominal coverage asks for with few studies; `bartlett` corrects that. Where the
     profile has several modes the outermost limits are given.
@@ -313,13 +330,18 @@ def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> Mea
 
 @_on_rows
 def bartlett(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Bartlett-corrected profile likelihood of the mean (Noma). Its own ML tau2 is used, `tau2` is not."""
+    """Use the Bartlett-corrected profile likelihood of the mean (Noma).
+
+    It estimates tau2 by maximum likelihood; `tau2` is not used.
+    """
     return _from_likelihood(*bartlett_limits(y, v, level))
 
 
 @_on_rows
 def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Skovgaard's second-order likelihood interval (Guolo). Its own ML tau2 is used, `tau2` is not.
+    """Use Skovgaard's second-order likelihood interval (Guolo).
+
+    It estimates tau2 by maximum likelihood; `tau2` is not used.
 
     Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is
     returned there, with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself,
@@ -337,8 +359,9 @@ def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> M
 
 @_on_rows
 def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Henmi and Copas: common-effect estimate, random-effects interval. Uses its own DL tau2, not
-    `tau2`.
+    """Use Henmi and Copas's interval about the common-effect estimate.
+
+    It estimates tau2 by DerSimonian and Laird; `tau2` is not used.
 
     For a check against small-study bias with five studies or more; with fewer and no heterogeneity
     it is narrower than Wald's. `df` is nan: the critical value is no quantile of t.
@@ -350,8 +373,9 @@ def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Means that the exact sign-flip test keeps. DL tau2 is estimated for every pattern, `tau2` is
-    not used.
+    """Keep the means that the exact sign-flip test does not reject.
+
+    DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used.
 
     Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % asks for six
     studies. Refused above 16 studies, where the patterns are too many to list. `df` is nan.

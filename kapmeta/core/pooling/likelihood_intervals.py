@@ -55,7 +55,7 @@ Statistic: TypeAlias = Callable[[FloatArray, FloatArray, Maximum, FloatArray], F
 
 
 def maximum(y: FloatArray, v: FloatArray) -> Maximum:
-    """Global maximum of the likelihood in mean and tau2."""
+    """Find the global maximum of the likelihood in mean and tau2."""
     tau2 = ml(y, v)
     w = weights(v, tau2)
     mean, _ = mean_and_residuals(y, w)
@@ -63,7 +63,7 @@ def maximum(y: FloatArray, v: FloatArray) -> Maximum:
 
 
 def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
-    """The tau2 of highest likelihood when the mean is fixed, row by row.
+    """Find the tau2 of highest likelihood when the mean is fixed, row by row.
 
     Every stationary point lies below ``max((y - mean)^2 - v)``. The score is looked at on cells
     that are geometric in ``min(v) + tau2``; each fall through 0 is refined to machine precision and
@@ -94,7 +94,10 @@ def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
 def likelihood_ratio(
     y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray, tau2: FloatArray
 ) -> FloatArray:
-    """Twice the fall of the log-likelihood from its maximum to (`mean`, `tau2`); not negative."""
+    """Compute twice the fall of the log-likelihood from `best` to (`mean`, `tau2`).
+
+    Not negative.
+    """
     at_best = _deviance(_squared_deviations(y, v, best.mean), v, best.tau2)
     return np.maximum(_deviance(_squared_deviations(y, v, mean), v, tau2) - at_best, 0.0)
 
@@ -104,20 +107,23 @@ def _squared_deviations(y: FloatArray, v: FloatArray, mean: FloatArray) -> Float
 
 
 def _score(e2: FloatArray, v: FloatArray, tau2: FloatArray) -> FloatArray:
-    """Twice the score in tau2 at a fixed mean, ``sum(w^2 e^2 - w)``."""
+    """Compute twice the score in tau2 at a fixed mean, ``sum(w^2 e^2 - w)``."""
     w = weights(v, tau2)
     return np.asarray((w * (w * e2 - 1)).sum(-1))
 
 
 def _deviance(e2: FloatArray, v: FloatArray, tau2: FloatArray) -> FloatArray:
-    """Minus twice the log-likelihood, in units of the smallest variance: no digits hang on the unit."""
+    """Compute minus twice the log-likelihood.
+
+    Variances are in units of the smallest, so that no digits depend on the unit.
+    """
     there = v < np.inf
     total = np.where(there, (v + tau2[:, None]) / v.min(-1, keepdims=True), 1.0)
     return np.asarray((np.log(total) + weights(v, tau2) * e2).sum(-1))
 
 
 def profile_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
-    """Means whose likelihood ratio does not exceed the chi-squared quantile [1]_."""
+    """Find the means whose likelihood ratio does not exceed the chi-squared quantile [1]_."""
     return _inverted(y, v, _profile_ratio, level)
 
 
@@ -126,7 +132,7 @@ def _profile_ratio(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray
 
 
 def bartlett_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
-    """Means whose Bartlett-corrected likelihood ratio does not exceed the chi-squared quantile [2]_."""
+    """Find the means whose Bartlett-corrected ratio does not exceed the quantile [2]_."""
     return _inverted(y, v, _bartlett_ratio, level)
 
 
@@ -138,7 +144,10 @@ def _bartlett_ratio(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArra
 
 
 def skovgaard_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
-    """Means whose Skovgaard statistic r* does not exceed the normal quantile [3]_; undefined at tau2 = 0."""
+    """Find the means whose Skovgaard statistic r* does not exceed the normal quantile [3]_.
+
+    Undefined at tau2 = 0.
+    """
     return _inverted(y, v, _squared_skovgaard, level)
 
 
@@ -147,8 +156,9 @@ def _squared_skovgaard(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatA
 
 
 def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
-    """p-value of a mean of 0 that belongs to the interval called `kind`; rows of (n, k) without
-    absent-only rows.
+    """Compute the p-value of a mean of 0 that belongs to the interval `kind`; rows (n, k).
+
+    Every row holds at least one study.
 
     The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's
     statistic is undefined the Bartlett-corrected ratio takes its place, as it does in the interval.
@@ -168,8 +178,9 @@ def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
 def skovgaard_statistic(
     y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_; nan where tau2 is
-    0.
+    """Compute the signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_.
+
+    nan where tau2 is 0.
 
     With hats for the maximum and tildes for the maximum at the fixed mean, both informations are
     those of (mean, tau2) in the normal model.
@@ -196,14 +207,14 @@ def skovgaard_statistic(
 
 
 def _curvature(w: FloatArray, e: FloatArray) -> FloatArray:
-    """Observed information on tau2, ``sum(w^3 e^2) - sum(w^2) / 2``."""
+    """Compute the observed information on tau2, ``sum(w^3 e^2) - sum(w^2) / 2``."""
     return np.asarray((w**3 * e * e).sum(-1) - (w * w).sum(-1) / 2)
 
 
 def _inverted(
     y: FloatArray, v: FloatArray, statistic: Statistic, level: float
 ) -> tuple[Maximum, Limits]:
-    """The outermost means at which `statistic` equals the chi-squared quantile, in blocks of rows."""
+    """Find the outermost means at which `statistic` equals the quantile, in blocks of rows."""
     best = maximum(y, v)
     limit = normal_quantile((1 + level) / 2) ** 2
     block = max(1, _STUDIES_AT_ONCE // y.shape[-1])
@@ -224,7 +235,7 @@ def _outermost(
     limit: FloatArray,
     side: float,
 ) -> FloatArray:
-    """The outermost crossing on one side; nan where the statistic is undefined on the way.
+    """Find the outermost crossing on one side; nan where the statistic is undefined on the way.
 
     Beyond all estimates every squared deviation grows, so the likelihood only falls: a mean beyond
     them that is rejected is outside, and so is all that lies beyond it. The profile may have

@@ -20,7 +20,10 @@ _TIE = 1e-10  # statistics this close, relative to the observed one, are ties
 
 
 def sign_patterns(k: int) -> FloatArray:
-    """All sign patterns of `k` studies that keep the first sign, (2^(k-1), k); the others mirror them."""
+    """List the sign patterns of `k` studies that keep the first sign, (2^(k-1), k).
+
+    The others mirror them.
+    """
     bits = np.arange(2 ** (k - 1))[:, None] >> np.arange(k - 1)[::-1] & 1
     return np.concatenate([np.ones((len(bits), 1)), 1.0 - 2.0 * bits], axis=-1)
 
@@ -28,7 +31,7 @@ def sign_patterns(k: int) -> FloatArray:
 def permutation_p_value(
     y: FloatArray, v: FloatArray, mean: float, patterns: FloatArray | None = None
 ) -> float:
-    """Exact two-sided p-value for `mean`, one data set without absent studies.
+    """Compute the exact two-sided p-value for `mean`, one data set without absent studies.
 
     Under symmetry every sign pattern of ``y - mean`` is as likely as the observed one. The
     statistic is ``|estimate| / se`` with DerSimonian and Laird's tau2 estimated anew for every
@@ -56,8 +59,9 @@ def permutation_p_value(
 def permutation_limits(
     y: FloatArray, v: FloatArray, start: float, level: float
 ) -> tuple[float, float]:
-    """Ends of the means not rejected at ``1 - level``, by bisection from `start`, which is not
-    rejected.
+    """Find the ends of the means not rejected at ``1 - level``, by bisection.
+
+    The search starts at `start`, which must not be rejected.
 
     The p-value is a step function of the mean; the ends are the last float64 on its inner side. For
     one data set without absent studies, at least as many as ``2^(1-k) <= 1 - level`` asks for.

@@ -60,7 +60,7 @@ _NODES, _LOWEST, _HIGHEST = (
 
 
 class Given(NamedTuple):
-    """Rows a method works on: effects and variances (n, k), tau2, the interval's estimate and its se."""
+    """Rows a method works on: effects and variances (n, k), tau2, estimate and its se, level."""
 
     y: FloatArray
     v: FloatArray
@@ -74,7 +74,7 @@ _Kernel: TypeAlias = Callable[[Given], Limits]
 
 
 def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
-    """Let a kernel for rows of at least `fewest` valid studies, shape (n, k), serve arrays of any shape."""
+    """Let a kernel for rows of `fewest` or more valid studies, (n, k), serve any shape."""
 
     def wrapped(kernel: _Kernel) -> PredictionMethod:
         @wraps(kernel)
@@ -109,15 +109,14 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
 
 
 def _around(centre: FloatArray, se: FloatArray, df: FloatArray, given: Given) -> Limits:
-    """``centre +- t sqrt(tau2 + se^2)``."""
+    """Return ``centre +- t sqrt(tau2 + se^2)``."""
     half = t_quantile((1 + given.level) / 2, df) * np.sqrt(given.tau2 + se * se)
     return centre - half, centre + half
 
 
 @_on_rows(2)
 def t(given: Given) -> Limits:
-    """t with k - 1 degrees of freedom around the estimate, with the standard error of the interval
-    reported.
+    """Use t with k - 1 df around the estimate, with the standard error of its interval.
 
     The default: interval and prediction interval then rest on the same numbers, and coincide where
     tau2 is 0.
@@ -127,19 +126,25 @@ def t(given: Given) -> Limits:
 
 @_on_rows(3)
 def hts(given: Given) -> Limits:
-    """Higgins, Thompson and Spiegelhalter [1]_: t with k - 2 df and the model-based standard error."""
+    """Use t with k - 2 df and the model-based standard error [1]_.
+
+    Higgins, Thompson and Spiegelhalter's interval.
+    """
     return _around(*classic(given.y, given.v, given.tau2), degrees(given.v) - 1, given)
 
 
 @_on_rows(2)
 def hk(given: Given) -> Limits:
-    """t with k - 1 degrees of freedom and the Hartung-Knapp standard error; nan where that is 0."""
+    """Use t with k - 1 df and the Hartung-Knapp standard error; nan where that is 0."""
     return _around(*_hartung_knapp(given), degrees(given.v), given)
 
 
 @_on_rows(3)
 def hk_pr(given: Given) -> Limits:
-    """Partlett and Riley [2]_: t with k - 2 degrees of freedom and the Hartung-Knapp standard error."""
+    """Use t with k - 2 df and the Hartung-Knapp standard error [2]_.
+
+    Partlett and Riley's interval.
+    """
     return _around(*_hartung_knapp(given), degrees(given.v) - 1, given)
 
 
@@ -151,13 +156,13 @@ def _hartung_knapp(given: Given) -> tuple[FloatArray, FloatArray]:
 
 @_on_rows(2)
 def kr(given: Given) -> Limits:
-    """Kenward-Roger standard error and df [2]_; nan where tau2 is 0 or the df fall below 1."""
+    """Use the Kenward-Roger standard error and df [2]_; nan if tau2 is 0 or the df are below 1."""
     return _kenward_roger(given, 0.0)
 
 
 @_on_rows(2)
 def kr_pr(given: Given) -> Limits:
-    """As `kr` with one degree of freedom fewer [2]_; nan where those fall below 1."""
+    """Use the method `kr` with one degree of freedom fewer [2]_; nan if those are below 1."""
     return _kenward_roger(given, 1.0)
 
 
@@ -170,8 +175,9 @@ def _kenward_roger(given: Given, fewer: float) -> Limits:
 
 @_on_rows(_FEWEST_FOR_ENSEMBLE)
 def wang_lee(given: Given) -> Limits:
-    """Wang and Lee [4]_: quantiles of the effects shrunk so that their variance is tau2; 20 studies
-    or more.
+    """Take quantiles of the effects shrunk so that their variance is tau2 [4]_.
+
+    Wang and Lee's interval, for 20 studies or more.
 
     Free of the normal shape of the effects, and blind to the uncertainty of mean and tau2.
     """
@@ -184,8 +190,9 @@ def wang_lee(given: Given) -> Limits:
 
 
 def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> tuple[float, float]:
-    """Quantiles of the shrunken effects of one data set of any size; the i-th of k stands at i / (k
-    + 1).
+    """Take quantiles of the shrunken effects of one data set of any size.
+
+    The i-th of k effects is the quantile at i / (k + 1).
 
     Between them the quantile is linear in the normal score; beyond them the deviation from the mean
     grows in proportion to it.
@@ -202,8 +209,9 @@ def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> 
 
 @_on_rows(3)
 def nnf(given: Given) -> Limits:
-    """Nagashima, Noma and Furukawa's confidence-distribution interval [3]_, by quadrature, not
-    bootstrap.
+    """Invert the confidence distribution of a new effect, by quadrature [3]_.
+
+    Nagashima, Noma and Furukawa's interval, without their bootstrap.
 
     tau2 is drawn from its confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its
     uncertainty counts; `tau2` and the interval are not used. nan where all estimates are equal.
@@ -217,7 +225,7 @@ def nnf(given: Given) -> Limits:
 
 
 def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[float, float]:
-    """The quantiles of ``mu(tau2) + tau Z - s(tau2) T`` over the confidence distribution of tau2."""
+    """Find quantiles of ``mu(tau2) + tau Z - s(tau2) T`` over the distribution of tau2."""
     if hartung_knapp_factor(y, v, 0.0) == 0:
         return np.nan, np.nan
     tau2, weight = _confidence_distribution(y, v)
@@ -242,8 +250,9 @@ def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[floa
 
 
 def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights of the confidence distribution of tau2: its atom at 0, then Gauss-Legendre
-    nodes.
+    """Compute nodes and weights of the confidence distribution of tau2.
+
+    First its atom at 0, then Gauss-Legendre nodes.
 
     The nodes lie on the normal score of H, in which all that is averaged is smooth at both ends.
     """
@@ -277,8 +286,9 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
 
 
 def _normal_minus_t(x: FloatArray, tau: FloatArray, s: FloatArray, df: int) -> FloatArray:
-    """``P(tau Z - s T <= x)`` by the trapezoidal rule over Z or, where T is the less spread, over
-    T.
+    """Compute ``P(tau Z - s T <= x)`` by the trapezoidal rule.
+
+    Over Z or, where T is the less spread, over T.
 
     `x` is (m, nodes). The rule converges geometrically; the steps are for 12 digits with 2 degrees
     of freedom and more with more.
@@ -304,7 +314,7 @@ def none(
     interval: MeanInterval,
     level: float = 0.95,
 ) -> Limits:
-    """No prediction interval: nan everywhere."""
+    """Return no prediction interval: nan everywhere."""
     nothing = np.full(np.shape(interval.estimate), np.nan)
     return nothing, nothing.copy()
 

@@ -1,4 +1,4 @@
-"""How intervals perform in trials of one's own sizes and risks: simulation in batch.
+"""Performance of intervals in trials of given sizes and risks, by simulation in batch.
 
 References
 ----------
@@ -20,8 +20,7 @@ _HIGHEST = 0.95  # no risk under treatment above this
 
 
 class Performance(NamedTuple):
-    """Of each analysis, shape (analyses,): shares of the draws, with Monte-Carlo standard errors
-    where a name ends in _se.
+    """Shares of the draws per analysis, shape (analyses,); names in _se are Monte-Carlo errors.
 
     `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the
     interval lay when it missed; `excludes` is the share of intervals that exclude no effect: the
@@ -40,7 +39,7 @@ class Performance(NamedTuple):
 
 
 def _risk_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Risks with ratio exp(theta); the control risk gives way where the treated risk would come too near 1."""
+    """Return risks with ratio exp(theta); the control risk is lowered if the other nears 1."""
     lowered = np.minimum(control, _HIGHEST * np.exp(-theta))
     return lowered, lowered * np.exp(theta)
 
@@ -68,7 +67,7 @@ def simulated(
     *,
     measure: str = "RR",
 ) -> Cells:
-    """Tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
+    """Simulate tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
 
     Trial effects are normal about `mean` with standard deviation `tau` on the log scale of
     `measure`.
@@ -83,7 +82,7 @@ def simulated(
 def performance(
     cells: Cells, analyses: Sequence[Analysis], truth: float, *, level: float = 0.95
 ) -> Performance:
-    """How each analysis of the simulated tables fares against the `truth` [1]_."""
+    """Measure how each analysis of the simulated tables performs against the `truth` [1]_."""
     found = evaluate(cells, analyses, np.ones((1, cells.n_t.shape[-1]), dtype=bool), level=level)
     low, high = found.low[..., 0], found.high[..., 0]
     given = np.isfinite(low) & np.isfinite(high)

@@ -1,4 +1,4 @@
-"""How many patients would have to have fared otherwise for a conclusion to change.
+"""The fewest patients with another outcome that would change a conclusion.
 
 References
 ----------
@@ -25,7 +25,7 @@ _TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's 
 
 
 class Steps(NamedTuple):
-    """Changes one at a time until the conclusion changes.
+    """Changes of single outcomes until the conclusion changes.
 
     `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1
     for one lost, `limits` holds what is watched (p-value, or the limit nearest the null) after each
@@ -43,7 +43,9 @@ class Steps(NamedTuple):
 def fisher_p_value(
     a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike
 ) -> FloatArray:
-    """Two-sided p-value of Fisher's exact test: the tables no likelier than the one seen.
+    """Compute the two-sided p-value of Fisher's exact test.
+
+    It sums the tables no likelier than the one observed.
 
     Examples
     --------
@@ -71,8 +73,9 @@ def fisher_p_value(
 
 
 def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) -> Steps:
-    """Fragility of one trial [1]_: events added to the arm with the lower proportion until Fisher's
-    p reaches alpha.
+    """Add events to one arm of a trial until Fisher's p crosses alpha [1]_.
+
+    Where the test rejects, events are added to the arm with the lower proportion until it does not.
 
     Where the test does not reject to begin with, events are added to the other arm until it does
     (reverse fragility). With equal proportions the arm with fewer events counts as the lower.
@@ -98,8 +101,7 @@ def pooled_fragility(
     cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     limits: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]],
 ) -> Steps:
-    """Fragility of a pooled result [2]_: at each step the one changed outcome that moves the limit
-    most.
+    """Change, step by step, the one outcome that moves the limit of a pooled result most [2]_.
 
     Greedy, so an upper bound on the smallest number of changes.
 

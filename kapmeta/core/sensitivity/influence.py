@@ -1,4 +1,4 @@
-"""What a single study does to a pooled result: deletion diagnostics and Baujat's coordinates.
+"""Influence of single studies on a pooled result: deletion diagnostics, Baujat's coordinates.
 
 References
 ----------
@@ -26,8 +26,7 @@ from kapmeta.core.pooling.combining import Combined
 
 
 class Influence(NamedTuple):
-    """Deletion diagnostics, each of shape (k,); nan where the analysis without the study does not
-    exist.
+    """Deletion diagnostics, each (k,); nan where no analysis without the study exists.
 
     Attributes
     ----------
@@ -55,7 +54,7 @@ class Influence(NamedTuple):
 
 
 class CutOff(NamedTuple):
-    """The size of a diagnostic of one of k studies beyond which it is marked, and its rule in words if it has one."""
+    """The size of a diagnostic beyond which a study is marked, given k, and the rule in words."""
 
     at: Callable[[int], float]
     rule: str
@@ -79,7 +78,7 @@ CUT_OFFS: Mapping[str, CutOff] = MappingProxyType(
 
 
 def beyond(name: str, values: FloatArray) -> BoolArray:
-    """Which of the k values of one diagnostic lie beyond its cut-off; none where no cut-off applies."""
+    """Mark the values of one diagnostic beyond its cut-off; none where no cut-off applies."""
     k = values.size
     if k < FEWEST_FLAGGED or name not in CUT_OFFS:
         return np.zeros(k, dtype=bool)
@@ -96,7 +95,7 @@ def influence(
     *,
     weighted: bool = True,
 ) -> Influence:
-    """Deletion diagnostics of one analysis [1]_.
+    """Compute the deletion diagnostics of one analysis [1]_.
 
     Parameters
     ----------
@@ -137,7 +136,7 @@ def influence(
 
 
 def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
-    """Factor on the model-based variance of each deleted analysis; 1 where one study is left."""
+    """Compute the factor on the model-based variance of each deletion; 1 if one study is left."""
     w = weights(np.broadcast_to(v, (v.size, v.size)), tau2)
     model_based = (w * leave_one_out(v.size)).sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -148,7 +147,7 @@ def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
 def baujat(
     y: FloatArray, v: FloatArray, whole: Combined, without: Combined
 ) -> tuple[FloatArray, FloatArray]:
-    """Contribution of each study to Q, and its squared influence on the pooled effect [2]_."""
+    """Compute each study's share of Q, and its squared influence on the pooled effect [2]_."""
     tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
     with np.errstate(divide="ignore", invalid="ignore"):
         return (y - whole.estimate) ** 2 / (v + tau2), (

@@ -1,5 +1,4 @@
-"""Effects when some outcomes are missing: what the missing would have to look like, and what that
-costs in precision.
+"""Effects when some outcomes are missing, and the precision lost by not knowing them.
 
 In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness
 odds ratio (IMOR): odds of the event among the missing over odds among the observed. The risk of the
@@ -39,7 +38,7 @@ _NODES = 20
 
 
 class Arm(NamedTuple):
-    """One arm of each trial: `events` among `observed`, shape (..., k); `missing` of shape (reasons, ..., k)."""
+    """One arm of each trial: `events` of `observed` (..., k), `missing` (reasons, ..., k)."""
 
     events: FloatArray
     observed: FloatArray
@@ -56,8 +55,9 @@ class Risk(NamedTuple):
 def completed_risk(
     p: FloatArray, observed: FloatArray, missing: FloatArray, imor: FloatArray
 ) -> Risk:
-    """Risk among all, and its variance when the IMORs are known ([2]_, extended to several reasons
-    for being missing).
+    """Compute the risk among all patients, and its variance when the IMORs are known [2]_.
+
+    Extended to several reasons for being missing.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def informative(
     measure: str = "RR",
     correction: str = "kapmeta",
 ) -> Estimates:
-    """Effects at known informative missingness odds ratios [1]_ [2]_.
+    """Compute effects at known informative missingness odds ratios [1]_ [2]_.
 
     Parameters
     ----------
@@ -162,13 +162,16 @@ def informative(
 
 
 def imputed(arm: Arm, event: bool) -> tuple[FloatArray, FloatArray]:
-    """Events and total when all of the missing are taken to have had the event, or none."""
+    """Return events and total with all of the missing taken to have had the event, or none."""
     missing = arm.missing.sum(0)
     return (arm.events + missing if event else arm.events + 0.0), arm.observed + missing
 
 
 def nodes(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Standard normal pairs with `correlation`, and their weights: 20 x 20 Gauss-Hermite points, each shape (400,)."""
+    """Return standard normal pairs with `correlation`, and weights, each of shape (400,).
+
+    20 x 20 Gauss-Hermite points.
+    """
     x, w = hermegauss(_NODES)
     first, second = (axis.ravel() for axis in np.meshgrid(x, x, indexing="ij"))
     weight = np.outer(w, w).ravel()
@@ -176,7 +179,10 @@ def nodes(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]
 
 
 def averaged(y: FloatArray, v: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and total variance over nodes on the first axis: variance within, and of the effects between them."""
+    """Average over nodes on the first axis: mean and total variance.
+
+    The variance is that within nodes plus that of the effects between them.
+    """
     shaped = weight.reshape(-1, *([1] * (y.ndim - 1)))
     mean = (shaped * y).sum(0)
     return mean, (shaped * (v + (y - mean) ** 2)).sum(0)
@@ -191,8 +197,7 @@ def uncertain(
     correlation: float = 0.0,
     measure: str = "RR",
 ) -> Estimates:
-    """Effects when ``ln IMOR`` is normal, each trial with its own: mean and total variance by
-    quadrature [2]_.
+    """Average effects over a normal ``ln IMOR``, each trial with its own, by quadrature [2]_.
 
     Parameters
     ----------
@@ -225,7 +230,10 @@ def at_nodes(
     correlation: float = 0.0,
     measure: str = "RR",
 ) -> Estimates:
-    """Effects at every node of `nodes`, on the first axis; a node is one IMOR shared by all trials."""
+    """Compute effects at every node of `nodes`, on the first axis.
+
+    A node is one IMOR shared by all trials.
+    """
     first, second, _ = nodes(correlation)
     shape = (-1, *([1] * treatment.events.ndim))
     imor_t = np.exp(log_imor[0] + sd[0] * first).reshape(shape)
@@ -235,7 +243,10 @@ def at_nodes(
 
 
 def gamble_hollis(worst: Estimates, best: Estimates, level: float = 0.95) -> FloatArray:
-    """Variances that stretch from the lower limit of the worst case to the upper limit of the best [3]_."""
+    """Compute variances whose limits span the worst and the best case [3]_.
+
+    They reach from the lower limit of the worst to the upper limit of the best case.
+    """
     z = float(normal_quantile((1 + level) / 2))
     with np.errstate(invalid="ignore"):
         width = (best.y + z * np.sqrt(best.v)) - (worst.y - z * np.sqrt(worst.v))
@@ -245,7 +256,7 @@ def gamble_hollis(worst: Estimates, best: Estimates, level: float = 0.95) -> Flo
 def mixture_limits(
     estimate: FloatArray, se: FloatArray, df: FloatArray, weight: FloatArray, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Limits and two-sided p-value of a mixture of t distributions over nodes on the first axis."""
+    """Find limits and two-sided p-value of a mixture of t over nodes on the first axis."""
     shaped = weight.reshape(-1, *([1] * (estimate.ndim - 1)))
 
     def below(x: FloatArray) -> FloatArray:

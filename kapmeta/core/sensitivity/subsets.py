@@ -1,5 +1,4 @@
-"""The common effect in every subset of the studies, without listing the subsets: sums that grow
-study by study.
+"""The common effect in every subset of the studies, by sums that grow study by study.
 
 References
 ----------
@@ -24,8 +23,9 @@ Number = TypeVar("Number", np.float64, np.int64)
 
 
 def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Sum of `x` (k,) over each of the 2^k subsets, in the binary order of
-    `kapmeta.core.numerics.masks.all_subsets`.
+    """Sum `x` (k,) over each of the 2^k subsets, in binary order.
+
+    The order is that of `kapmeta.core.numerics.masks.all_subsets`.
 
     The subsets with study j are those without it, each with ``x[j]`` added: one addition a subset.
 
@@ -41,8 +41,9 @@ def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
 
 
 def common_effects(y: FloatArray, v: FloatArray, *, level: float = 0.95) -> Combined:
-    """Common effect with Wald limits in every subset but the empty one [1]_; the same numbers as
-    masks on `combine`.
+    """Pool every subset but the empty one by common effect with Wald limits [1]_.
+
+    The numbers are those of masks on `combine`.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""Thousands of analyses of the same tables at once, and the same after the labels of the arms were
-shuffled.
+"""Thousands of analyses of the same tables at once, also with the labels of the arms shuffled.
 
 Every analysis is oriented: positive says more events under treatment, whatever its measure.
 
@@ -41,7 +40,7 @@ _ELEMENTS_AT_ONCE = 1 << 21
 
 
 class Cells(NamedTuple):
-    """Events and totals under treatment and control, shape (..., k); nan where a trial has no such table."""
+    """Events and totals per arm, shape (..., k); nan where a trial has no such table."""
 
     events_t: FloatArray
     n_t: FloatArray
@@ -50,7 +49,7 @@ class Cells(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """How tables become one number: measure, zero-cell rule, pooling (an estimator of tau2, or none), interval."""
+    """A choice of measure, zero-cell rule, pooling (an estimator of tau2 or none) and interval."""
 
     measure: str
     zero: str
@@ -59,7 +58,7 @@ class Analysis(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """Estimates, standard errors, limits and k, each of shape (..., analyses, masks); nan where there is no answer."""
+    """Estimates, standard errors, limits and k, each (..., analyses, masks); nan if undefined."""
 
     estimate: FloatArray
     se: FloatArray
@@ -77,7 +76,7 @@ class Outcomes(NamedTuple):
 def evaluate(
     cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, level: float = 0.95
 ) -> Outcomes:
-    """Every analysis of every subset of every set of tables.
+    """Apply every analysis to every subset of every set of tables.
 
     Parameters
     ----------
@@ -108,7 +107,7 @@ def evaluate(
 def _evaluate(
     cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float
 ) -> Outcomes:
-    """One block, cells of shape (rows, k); whatever two analyses share is computed once."""
+    """Evaluate one block, cells of shape (rows, k); shared steps are computed once."""
     rows, size = cells.events_t.shape[0], (cells.events_t.shape[0], len(analyses), len(masks))
     estimate, se, low, high = (np.full(size, np.nan) for _ in range(4))
     out = Outcomes(estimate, se, low, high, np.zeros(size, dtype=np.int64))
@@ -132,13 +131,13 @@ def _evaluate(
 
 
 def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
-    """Oriented effects and variances."""
+    """Compute oriented effects and variances."""
     found = MEASURES[measure](*told(cells, measure), zero=zero)
     return (-found.y if measure == OPPOSITE else found.y), found.v
 
 
 def told(cells: Cells, measure: str) -> Cells:
-    """The counts of the event, or of its opposite where that is what the measure is of."""
+    """Return the counts of the event, or of its opposite where the measure asks for that."""
     if measure != OPPOSITE:
         return cells
     return Cells(cells.n_t - cells.events_t, cells.n_t, cells.n_c - cells.events_c, cells.n_c)
@@ -185,7 +184,7 @@ TABLES: dict[str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | In
 
 
 def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
-    """The tables with those absent that a mask leaves out, shape (rows, masks, k)."""
+    """Repeat the tables for each mask, nan where it leaves a trial out; (rows, masks, k)."""
     return [np.where(masks[None], x[:, None], np.nan) for x in cells]
 
 
@@ -198,7 +197,7 @@ def _wald(
 
 
 class Patients(NamedTuple):
-    """Where the patients of one trial stand, by arm: events, missing and total; whole numbers.
+    """Counts of the patients of one trial per arm: events, missing and total; whole numbers.
 
     `nested` gives, for each row, the row of the same trial at an earlier time whose events hold all
     of this row's events, or -1.
@@ -214,8 +213,7 @@ class Patients(NamedTuple):
 
 
 def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patients:
-    """The same patients with the labels of the arms dealt out anew within each trial, `draws`
-    times.
+    """Shuffle the labels of the arms within each trial, `draws` times.
 
     Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a
     later time the events are dealt among those who had them earlier, so that a trial's time points
@@ -251,7 +249,7 @@ def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patien
 
 
 def _earlier_first(nested: IntArray) -> list[int]:
-    """Rows in an order in which each comes after the row it is nested in."""
+    """Order the rows so that each comes after the row it is nested in."""
     done: list[int] = []
     while len(done) < nested.size:
         done += [
@@ -261,7 +259,10 @@ def _earlier_first(nested: IntArray) -> list[int]:
 
 
 def explained(values: FloatArray, levels: IntArray) -> float:
-    """Share of the variance of `values` between the groups named by `levels`: the main effect of one choice."""
+    """Compute the share of the variance of `values` between the groups `levels`.
+
+    The main effect of one choice.
+    """
     known = np.isfinite(values)
     values, levels = values[known], levels[known]
     if values.size < 2 or np.ptp(values) == 0:
