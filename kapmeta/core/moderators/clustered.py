@@ -1,9 +1,9 @@
 """Cluster-robust tests for dependent effects: CR0 to CR3 and Satterthwaite degrees of freedom.
 
 Effects y have working covariance Phi and were fitted with weights W (the inverse of Phi or not).
-With ``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j the covariance of the
-coefficients is ``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_; the adjustment matrices A_j
-name the types.
+With ``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j, the covariance of the
+coefficients is ``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_. The types differ in the
+adjustment matrices A_j.
 
 References
 ----------
@@ -28,7 +28,7 @@ from kapmeta.core.moderators.regression import orthonormal
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 
-_NEGLIGIBLE = 1e-12  # eigenvalues below this share of the largest count as 0
+_NEGLIGIBLE_EIGENVALUE = 1e-12  # below this share of the largest an eigenvalue counts as 0
 
 
 class Working(NamedTuple):
@@ -101,16 +101,15 @@ def cr2(model: Working, parts: _Parts) -> list[FloatArray]:
     for rows in parts.members:
         d = np.linalg.cholesky(model.phi[np.ix_(rows, rows)]).T
         maker = parts.residual_maker[rows]
-        adjusted.append(
-            d.T @ _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T) @ d
-        )  # [2] eq. (4)
+        root = _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T)
+        adjusted.append(d.T @ root @ d)  # [2] eq. (4)
     return adjusted
 
 
 def _inverse_root(b: FloatArray) -> FloatArray:
     """Compute the symmetric root of the pseudo-inverse."""
     values, vectors = np.linalg.eigh(0.5 * (b + b.T))
-    kept = values > _NEGLIGIBLE * values.max()
+    kept = values > _NEGLIGIBLE_EIGENVALUE * values.max()
     root = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
     return np.asarray((vectors * root) @ vectors.T)
 
@@ -173,36 +172,24 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     """
     if kind not in TYPES:
         raise ValueError(f'unknown cluster-robust type "{kind}"; use one of {", ".join(TYPES)}')
-    z, triangle = orthonormal(model.x)  # loses nothing to moderators on large or shifted scales
+    z, triangle = orthonormal(model.x)  # keeps all digits of moderators on large or shifted scales
     model, back = model._replace(x=z), np.linalg.inv(triangle)
     parts = _parts(model)
     gamma = parts.m @ (z.T @ (model.w @ y))
     beta, residual = back @ gamma, y - z @ gamma
-    adjusted = TYPES[kind](model, parts)
-    # each cluster's X_j'W_j A_j; with weights that reach across clusters W_j would not be a block
-    loads = [
-        z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in zip(parts.members, adjusted, strict=True)
-    ]
-    scores = np.stack(
-        [load @ residual[rows] for load, rows in zip(loads, parts.members, strict=True)]
-    )
+    clusters = list(zip(parts.members, TYPES[kind](model, parts), strict=True))
+    # X_j'W_j A_j of each cluster; weights across clusters would make W_j no block
+    loads = [z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in clusters]
+    scores = np.stack([b @ residual[j] for b, j in zip(loads, parts.members, strict=True)])
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])
     se = np.sqrt(np.diagonal(covariance))
     half = t_quantile((1 + level) / 2, df) * se
     with np.errstate(invalid="ignore"):  # effects of 0 throughout leave 0 / 0: no test
         statistic = beta / se
-    return Robust(
-        beta,
-        se,
-        beta - half,
-        beta + half,
-        statistic,
-        t_two_sided(statistic, df),
-        df,
-        covariance,
-        len(parts.members),
-    )
+    p = t_two_sided(statistic, df)
+    limits = beta - half, beta + half
+    return Robust(beta, se, *limits, statistic, p, df, covariance, len(parts.members))
 
 
 def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: FloatArray) -> float:
@@ -213,12 +200,8 @@ def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: Fl
     With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi
     p_j)^2``.
     """
-    p = np.stack(
-        [
-            parts.residual_maker[rows].T @ (load.T @ (parts.m @ c))
-            for load, rows in zip(loads, parts.members, strict=True)
-        ]
-    )
+    clusters = zip(loads, parts.members, strict=True)
+    p = np.stack([parts.residual_maker[j].T @ (load.T @ (parts.m @ c)) for load, j in clusters])
     moments = p @ phi @ p.T
     return float(np.trace(moments) ** 2 / (moments**2).sum())
 
@@ -237,9 +220,7 @@ def correlated_weights(
     together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
     w = 1 / (size * mean_v)
     p = np.diag(w) - (w[:, None] * x) @ np.linalg.inv(x.T @ (w[:, None] * x)) @ (w[:, None] * x).T
-    sampling = mean_v * (
-        rho * together + (1 - rho) * np.eye(len(y))
-    )  # mean_v is one number within a cluster
+    sampling = mean_v * (rho * together + (1 - rho) * np.eye(len(y)))  # equal within a cluster
     excess = float(y @ p @ y - (p * sampling).sum())
     tau2 = max(0.0, excess / float((p * together).sum()))
     return 1 / (size * (mean_v + tau2)), tau2

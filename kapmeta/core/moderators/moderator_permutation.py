@@ -18,12 +18,10 @@ import numpy as np
 
 from kapmeta.core.moderators.regression import Regression, fit, joint_test
 from kapmeta.core.moderators.residual_variance import ResidualEstimator
-from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.arrays import TIE, FloatArray, IntArray
 
 MOST_LISTED = 50_000
-"""Up to this many distinct arrangements are listed and the test is exact."""
-
-_TIE = 1e-10  # statistics this close, relative to the observed one, are ties
+"""Up to this many distinct arrangements are listed, and the test is exact."""
 
 
 class Permuted(NamedTuple):
@@ -36,9 +34,9 @@ class Permuted(NamedTuple):
     joint_p_value : float
         p-value of the moderators together.
     arrangements : int
-        Arrangements looked at, the observed one included.
+        Number of arrangements used, the observed one included.
     exact : bool
-        Whether these are all distinct arrangements.
+        Whether these are all the distinct arrangements.
     """
 
     p_values: FloatArray
@@ -67,12 +65,11 @@ def all_arrangements(codes: IntArray) -> IntArray:
     k = len(codes)
     rows = np.full((1, k), 0)
     free = np.arange(k)[None]
-    for code, n in enumerate(np.bincount(codes)):
-        chosen = np.array(list(combinations(range(free.shape[1]), int(n))), dtype=int).reshape(
-            -1, int(n)
-        )
-        left = np.array([np.setdiff1d(np.arange(free.shape[1]), c) for c in chosen], dtype=int)
-        places = free[:, chosen].reshape(-1, int(n))
+    for code, n in enumerate(np.bincount(codes).tolist()):
+        open_ = free.shape[1]
+        chosen = np.array(list(combinations(range(open_), n)), dtype=int).reshape(-1, n)
+        left = np.array([np.setdiff1d(np.arange(open_), c) for c in chosen], dtype=int)
+        places = free[:, chosen].reshape(-1, n)
         rows = np.repeat(rows, len(chosen), axis=0)
         np.put_along_axis(rows, places, code, axis=1)
         free = free[:, left].reshape(len(rows), -1)
@@ -106,8 +103,8 @@ def permutation_test(
     intercept : int or None
         Column of ones, not part of the joint test.
     draws : int
-        Random arrangements where there are more than `MOST_LISTED`; then the observed arrangement
-        is one of ``draws + 1`` and the p-value cannot fall below its share.
+        Random arrangements if more than `MOST_LISTED` exist. The observed arrangement is then one
+        of ``draws + 1``, and the p-value cannot fall below its share.
     rng : numpy.random.Generator
         Source of the random arrangements; not used by the exact test.
     """
@@ -127,9 +124,7 @@ def permutation_test(
 def _signs(k: int, exact: bool, draws: int, rng: np.random.Generator) -> FloatArray:
     """List or draw sign patterns, the observed one first."""
     if exact:
-        return np.asarray(
-            1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), dtype=np.float64
-        )
+        return np.asarray(1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1))
     return np.concatenate([np.ones((1, k)), rng.choice(np.array([-1.0, 1.0]), size=(draws, k))])
 
 
@@ -137,12 +132,11 @@ def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) ->
     """List or draw orders of the studies against the rows of `x`, the observed one first."""
     k = len(x)
     if not exact:
-        return np.concatenate(
-            [np.arange(k)[None], rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)]
-        )
+        drawn = rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)
+        return np.concatenate([np.arange(k)[None], drawn])
     codes = np.unique(x, axis=0, return_inverse=True)[1].reshape(-1)
     arrangements = all_arrangements(codes)
-    # study i takes the place of a row of its code; studies with one code keep their order
+    # study i takes the place of a row of its code; studies with the same code keep their order
     place = np.empty(k, dtype=int)
     place[np.argsort(codes, kind="stable")] = np.arange(k)
     orders = np.argsort(arrangements, axis=1, kind="stable")[:, place]
@@ -164,4 +158,4 @@ def _share(statistics: FloatArray) -> FloatArray:
     Those that cannot be computed count as extreme.
     """
     observed = statistics[0]
-    return np.asarray((~(statistics < observed * (1 - _TIE))).mean(axis=0))
+    return np.asarray((~(statistics < observed * (1 - TIE))).mean(axis=0))

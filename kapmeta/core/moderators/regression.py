@@ -25,12 +25,12 @@ from scipy import special
 
 from kapmeta.core.moderators.residual_likelihood import dot, project, residual_q, traces
 from kapmeta.core.moderators.residual_variance import ResidualEstimator, estimator_named
-from kapmeta.core.numerics.arrays import FloatArray, IntArray
-from kapmeta.core.numerics.distributions import chi2_upper, t_quantile, t_two_sided
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper, refuse_level, t_quantile, t_two_sided
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, present
 
-_DEPENDENT = 1e-12  # share of a column left by those before it, at which it counts as given by them
+_DEPENDENT_COLUMN = 1e-12  # a column depends on those before it if they leave no larger share of it
 
 
 class Regression(NamedTuple):
@@ -39,7 +39,7 @@ class Regression(NamedTuple):
     Attributes
     ----------
     beta, se, low, high, statistic, p_value, df : ndarray, shape (..., p)
-        Coefficients with the interval and test asked for; `df` is infinite for the normal.
+        Coefficients with the requested interval and test; `df` is infinite for the normal.
     covariance : ndarray, shape (..., p, p)
         Covariance of the coefficients that `se` belongs to.
     model_covariance : ndarray, shape (..., p, p)
@@ -101,9 +101,8 @@ def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray)
     p = x.shape[-1]
     whole = np.isfinite(found.triangle).all((-2, -1)) & np.isfinite(found.coordinates).all(-1)
     inverse = np.full(found.triangle.shape, np.nan)
-    inverse[whole] = np.linalg.solve(
-        found.triangle[whole], np.broadcast_to(np.eye(p), found.triangle[whole].shape)
-    )
+    regular = found.triangle[whole]
+    inverse[whole] = np.linalg.solve(regular, np.broadcast_to(np.eye(p), regular.shape))
     beta = np.einsum("...ij,...j->...i", inverse, found.coordinates)
     df = np.asarray(count(v) - p, dtype=np.float64)
     q = _above_rounding(dot(found.residual, found.residual), y, w)
@@ -113,7 +112,7 @@ def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray)
 
 def _above_rounding(q: FloatArray, y: FloatArray, w: FloatArray) -> FloatArray:
     """Return `q`, but 0 where the fit is exact to the last digits of the estimates."""
-    rounding = w.sum(-1) * (4 * np.finfo(np.float64).eps * np.abs(y).max(-1)) ** 2
+    rounding = w.sum(-1) * (4 * EPSILON * np.abs(y).max(-1)) ** 2
     return np.where(q > rounding, q, 0.0 * q)
 
 
@@ -122,14 +121,14 @@ class Inference(NamedTuple):
 
     covariance: FloatArray
     df: FloatArray
-    refused: npt.NDArray[np.bool_]
+    refused: BoolArray
 
 
 def _each(df: FloatArray, beta: FloatArray) -> FloatArray:
     return np.broadcast_to(df[..., None], beta.shape).copy()
 
 
-def _refused(least: Least, where: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def _refused(least: Least, where: npt.ArrayLike) -> BoolArray:
     return np.broadcast_to(np.asarray(where), least.df.shape).copy()
 
 
@@ -166,11 +165,8 @@ def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
     quantile = (1 + level) / 2
     wider = np.sqrt(least.factor) * t_quantile(quantile, least.df) > t_quantile(quantile, np.inf)
     covariance = np.where(wider, least.factor, 1.0)[..., None, None] * least.covariance
-    return Inference(
-        covariance,
-        _each(np.where(wider, least.df, np.inf), least.beta),
-        _refused(least, least.df <= 0),
-    )
+    df = _each(np.where(wider, least.df, np.inf), least.beta)
+    return Inference(covariance, df, _refused(least, least.df <= 0))
 
 
 def kr(least: Least) -> Inference:
@@ -207,7 +203,7 @@ INTERVALS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
         "kr": kr,
     }
 )
-"""Tests of the coefficients by name: the words of `kapmeta.core.pooling.intervals.INTERVALS` that carry over."""
+"""Tests of the coefficients, named as in `kapmeta.core.pooling.intervals.INTERVALS`."""
 
 
 def interval_named(ci: str) -> Callable[..., Inference]:
@@ -239,7 +235,7 @@ def fit(
 
     For simulation, permutation and leave-one-out. For one's own trials use
     `kapmeta.meta_regression`, which checks its input, names the coefficients and says what they can
-    and cannot carry.
+    and cannot show.
 
     Parameters
     ----------
@@ -277,10 +273,7 @@ def fit(
     >>> found.beta.round(4), found.se.round(4)
     (array([ 0.4026, -0.035 ]), array([0.3834, 0.0114]))
     """
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
+    refuse_level(level)
     y, v, x = _prepared(y, v, np.asarray(x, dtype=np.float64))
     z, triangle = orthonormal(x)
     between = _between(y, v, z, tau2)
@@ -315,7 +308,7 @@ def _original(least: Least, triangle: FloatArray, x: FloatArray) -> Least:
     """Transform the fit on orthonormal columns back to the moderators as given."""
     size = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
     length = np.sqrt(np.einsum("...ij,...ij->...j", triangle, triangle))
-    regular = (size > _DEPENDENT * length).all(-1)
+    regular = (size > _DEPENDENT_COLUMN * length).all(-1)
     inverse = np.full(triangle.shape, np.nan)
     inverse[regular] = np.linalg.inv(triangle[regular])
     beta = np.einsum("...ij,...j->...i", inverse, least.beta)
@@ -335,23 +328,9 @@ def _regression(
     half = t_quantile((1 + level) / 2, df) * se
     known = np.isfinite(least.beta).all(-1)
     status = np.where(known, np.where(kept, Status.OK, Status.REFUSED), Status.INVALID_INPUT)
-    return Regression(
-        least.beta,
-        se,
-        least.beta - half,
-        least.beta + half,
-        statistic,
-        t_two_sided(statistic, df),
-        df,
-        covariance,
-        least.covariance,
-        least.tau2,
-        q,
-        least.df,
-        least.factor,
-        count(v),
-        status,
-    )
+    tests = se, least.beta - half, least.beta + half, statistic, t_two_sided(statistic, df), df
+    residual = least.tau2, q, least.df, least.factor
+    return Regression(least.beta, *tests, covariance, least.covariance, *residual, count(v), status)
 
 
 class Joint(NamedTuple):
@@ -371,7 +350,7 @@ def joint_test(
     Parameters
     ----------
     beta, covariance : ndarray, shape (..., p) and (..., p, p)
-        Coefficients and the covariance to judge them by.
+        Coefficients and their covariance.
     combinations : ndarray, shape (m, p)
         Linearly independent rows.
     df : ndarray, shape (...)
@@ -387,10 +366,8 @@ def joint_test(
     with np.errstate(invalid="ignore"):
         normal = df == np.inf
         statistic = np.where(normal, quadratic, quadratic / m)
-        p = np.where(
-            normal, chi2_upper(quadratic, m), special.fdtrc(m, np.where(normal, 1.0, df), statistic)
-        )
-    return Joint(statistic, m, df, np.asarray(p))
+        by_f = special.fdtrc(m, np.where(normal, 1.0, df), statistic)
+    return Joint(statistic, m, df, np.where(normal, chi2_upper(quadratic, m), by_f))
 
 
 def combination_df(

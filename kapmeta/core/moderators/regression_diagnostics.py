@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,13 +35,6 @@ class Prediction(NamedTuple):
     prediction_high: FloatArray
 
 
-class _Spread(NamedTuple):
-    """Standard error and degrees of freedom of a prediction interval."""
-
-    se: FloatArray
-    df: FloatArray
-
-
 def _quadratic(rows: FloatArray, covariance: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.einsum("mi,ij,mj->m", rows, covariance, rows)))
 
@@ -54,29 +47,26 @@ def _hartung_knapp(found: Regression, rows: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(found.factor) * _model(found, rows))
 
 
-def _fixed(df: float, rows: FloatArray) -> FloatArray:
-    return np.full(len(rows), df if df > 0 else np.nan)
+def _nothing(found: Regression, rows: FloatArray) -> FloatArray:
+    return np.full(len(rows), np.nan)
 
 
-PREDICTIONS: Mapping[str, Callable[[Regression, FloatArray], _Spread]] = MappingProxyType(
+_StandardError: TypeAlias = Callable[[Regression, FloatArray], FloatArray]
+
+PREDICTIONS: Mapping[str, tuple[_StandardError, float]] = MappingProxyType(
     {
-        "t": lambda found, rows: _Spread(_model(found, rows), _fixed(float(found.q_df), rows)),
-        "hts": lambda found, rows: _Spread(
-            _model(found, rows), _fixed(float(found.q_df) - 1, rows)
-        ),
-        "hk": lambda found, rows: _Spread(
-            _hartung_knapp(found, rows), _fixed(float(found.q_df), rows)
-        ),
-        "hk-pr": lambda found, rows: _Spread(
-            _hartung_knapp(found, rows), _fixed(float(found.q_df) - 1, rows)
-        ),
-        "normal": lambda found, rows: _Spread(_model(found, rows), np.full(len(rows), np.inf)),
-        "none": lambda found, rows: _Spread(np.full(len(rows), np.nan), np.full(len(rows), np.nan)),
+        "t": (_model, 0.0),
+        "hts": (_model, 1.0),
+        "hk": (_hartung_knapp, 0.0),
+        "hk-pr": (_hartung_knapp, 1.0),
+        "normal": (_model, -np.inf),
+        "none": (_nothing, 0.0),
     }
 )
-"""Prediction intervals by name; `t` and `hts` with k - p and k - p - 1 degrees of freedom, `hk`
-with the Hartung-Knapp standard error, `normal` with the normal quantile (too short with few
-studies).
+"""Prediction intervals by name: standard error, and what is taken off k - p for the df of t.
+
+`hk` has the Hartung-Knapp standard error. `normal` has the normal quantile, which is too short with
+few studies.
 """
 
 
@@ -106,9 +96,10 @@ def predict(
     mean = np.asarray(rows @ found.beta)
     se = _quadratic(rows, found.covariance)
     half = t_quantile((1 + level) / 2, df) * se
-    spread = PREDICTIONS[prediction](found, rows)
-    reach = t_quantile((1 + level) / 2, spread.df) * np.sqrt(spread.se**2 + found.tau2)
-    return Prediction(mean, se, mean - half, mean + half, mean - reach, mean + reach)
+    standard_error, fewer = PREDICTIONS[prediction]
+    spread = np.sqrt(standard_error(found, rows) ** 2 + found.tau2)
+    wide = t_quantile((1 + level) / 2, found.q_df - fewer) * spread
+    return Prediction(mean, se, mean - half, mean + half, mean - wide, mean + wide)
 
 
 def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatArray:
@@ -187,10 +178,9 @@ def influence(
     fitted = np.einsum("kp,kp->k", x, without.beta)
     spread = np.sqrt(total + np.einsum("ki,kij,kj->k", x, without.model_covariance, x))
     change = whole.beta - without.beta
-    # all studies, weighted with the tau2 found without the one
-    scale = fit(
-        y, np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None], x, tau2=0.0
-    ).model_covariance
+    # all studies, weighted with the tau2 of the fit without the one
+    variances = np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None]
+    scale = fit(y, variances, x, tau2=0.0).model_covariance
     w = 1 / (v + whole.tau2)
     return Influence(
         leverage,

@@ -3,10 +3,10 @@
 With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score
 in tau2 is ``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_.
 Both fall as tau2 grows, with slopes ``-2 y'PPPy`` and ``-tr PP`` (``-sum(w^2)``) that shrink, as
-`kapmeta.core.numerics.likelihood_search` asks of a likelihood.
+`kapmeta.core.numerics.likelihood_search` requires of a likelihood.
 
 Every quantity is computed from an orthonormal basis of ``sqrt(w) X``, column by column for all rows
-at once: the inner products lose nothing to moderators on large or shifted scales.
+at once, so that moderators on large or shifted scales cost no digits.
 
 References
 ----------
@@ -34,9 +34,7 @@ from kapmeta.core.numerics.likelihood_search import (
 )
 from kapmeta.core.numerics.weighting import count
 
-_DEPENDENT = (
-    1e-10  # a column of which less than this share is left by the columns before it depends on them
-)
+_DEPENDENT_SHARE = 1e-10  # a column depends on those before it if they leave less of it than this
 
 
 class Projection(NamedTuple):
@@ -86,7 +84,7 @@ def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
                 u -= triangle[..., i, j, None] * b
             after = np.sqrt(dot(u, u))
             triangle[..., j, j] = after
-            u /= np.where(after > _DEPENDENT * np.sqrt(before), after, np.nan)[..., None]
+            u /= np.where(after > _DEPENDENT_SHARE * np.sqrt(before), after, np.nan)[..., None]
             basis.append(u)
     for _ in range(2):  # the second pass removes what rounding left along the basis
         for j, b in enumerate(basis):
@@ -124,9 +122,8 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
     wr = w * found.residual
     a = dot(wr, found.residual)
     da = np.maximum(dot(wr, wr) - sum(dot(b, wr) ** 2 for b in found.basis), 0.0)
-    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1) + dot(
-        found.residual, found.residual
-    )
+    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1)
+    value = value + dot(found.residual, found.residual)
     if not restricted:
         return Curve(t, -0.5 * value, a, w.sum(-1), da, dot(w, w))
     diagonal = np.diagonal(found.triangle, axis1=-2, axis2=-1)
@@ -143,8 +140,8 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
     """
 
     def grid(row: IntArray, t: FloatArray) -> Curve:
-        of_row = x if len(x) == 1 else x[row]
-        return curve(y[row][:, None], v[row][:, None], of_row[:, None], t, restricted)
+        design = x if len(x) == 1 else x[row]
+        return curve(y[row][:, None], v[row][:, None], design[:, None], t, restricted)
 
     def slopes(row: IntArray, t: FloatArray) -> Slopes:
         return Slopes(*(part[:, 0] for part in grid(row, t[:, None])[2:]))
@@ -152,9 +149,8 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
     there = (v < np.inf).astype(np.float64)
     residual = project(y, there, x).residual
     df = count(v) - (x.shape[-1] if restricted else 0)
-    return Likelihood(
-        v, likelihood_search.search_limit(v, dot(residual, residual), df), grid, slopes
-    )
+    limit = likelihood_search.search_limit(v, dot(residual, residual), df)
+    return Likelihood(v, limit, grid, slopes)
 
 
 def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> FloatArray:
@@ -184,9 +180,8 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
     size = max(1, ELEMENTS_AT_ONCE // max(k * p, 1))
     for start in range(0, usable.size, size):
         part = usable[start : start + size]
-        tau2[part] = highest_maxima(
-            _likelihood(y[part], v[part], x if len(x) == 1 else x[part], restricted)
-        )
+        design = x if len(x) == 1 else x[part]
+        tau2[part] = highest_maxima(_likelihood(y[part], v[part], design, restricted))
     return tau2.reshape(shape)
 
 

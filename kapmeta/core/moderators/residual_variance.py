@@ -2,8 +2,8 @@
 
 Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and
 moderators of shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0;
-nan without residual degrees of freedom. With a column of ones as only moderator each is its
-namesake without moderators.
+nan without residual degrees of freedom. With a column of ones as the only moderator, each equals
+the estimator of the same name without moderators.
 
 References
 ----------
@@ -34,14 +34,13 @@ from kapmeta.core.moderators.residual_likelihood import (
     residual_q,
     traces,
 )
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import count, spread
 
 ResidualEstimator: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
-_EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 100
+_MOST_NEWTON_STEPS = 100
 
 
 def reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
@@ -108,18 +107,16 @@ def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> Flo
     """Estimate by Hunter and Schmidt's formula with Q multiplied by k / (k - p)."""
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _truncated(
-            (residual_q(y, v, x) * (k / residual_df(v, x)) - k) / (1 / v).sum(-1), v, x
-        )
+        scaled = residual_q(y, v, x) * (k / residual_df(v, x))
+        return _truncated((scaled - k) / (1 / v).sum(-1), v, x)
 
 
 def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Sidik and Jonkman's two steps [3]_; positive unless all effects are equal."""
     first = spread(y, v)[1] / np.maximum(count(v), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        q = residual_q(
-            y, v / np.where(first > 0, first, 1.0)[..., None], x, 1.0
-        )  # unit free: v over the first guess
+        relative = v / np.where(first > 0, first, 1.0)[..., None]  # to the first guess: unit free
+        q = residual_q(y, relative, x, 1.0)
         return _truncated(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
 
 
@@ -136,13 +133,13 @@ def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) 
         t = np.nan_to_num(np.maximum(dot(ordinary, ordinary) / target - largest, 0.0))
         active = residual_q(y, v, x) > target
         t = np.where(active, t, 0.0)
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MOST_NEWTON_STEPS):
             if not active.any():
                 break
             w = 1 / (v + t[..., None])
             r = project(y, w, x).residual
             after = np.maximum(t + (dot(r, r) - target) / dot(w * r, r), 0.0)
-            moving = active & (np.abs(after - t) > 2 * _EPSILON * after)
+            moving = active & (np.abs(after - t) > 2 * EPSILON * after)
             t, active = np.where(active, after, t), moving
     valid = (residual_df(v, x) > 0) & np.isfinite(residual_q(y, v, x))
     return np.where(valid, t, np.nan)
@@ -177,7 +174,7 @@ ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
         "CA2": cochran_two_step,
     }
 )
-"""Estimators of the residual between-study variance, by the words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
+"""Estimators of the residual variance, named as in `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
 
 
 def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
@@ -213,10 +210,8 @@ def standard_error(
         if method in ("PM", "PMM", "EB"):
             return np.asarray(np.sqrt(2 * k * k / df) / w.sum(-1))
         a, divisor = _quadratic_form(y, v, x, method)
-        return np.asarray(
-            np.sqrt(2 * _trace_form(y, a, x, np.where(v < np.inf, v + tau2[..., None], 0.0)))
-            / divisor
-        )
+        total = np.where(v < np.inf, v + tau2[..., None], 0.0)
+        return np.asarray(np.sqrt(2 * _trace_form(y, a, x, total)) / divisor)
 
 
 def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) -> FloatArray:
@@ -250,7 +245,7 @@ def q_profile(
 
     Between them the residual Q is in no tail of its distribution.
 
-    Exact under the normal model with known variances; both limits are 0 where no value is
+    Exact under the normal model with known variances. Both limits are 0 where no value is
     compatible with the data.
     """
     df, tail = np.maximum(residual_df(v, x), 1), (1 - level) / 2
@@ -268,8 +263,8 @@ def log_likelihoods(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the full and restricted log-likelihood at `tau2` with all constants.
 
-    The restricted one is that of the orthonormal contrasts of the effects, so the scale of the
-    moderators has no part in it: restricted likelihoods of fits with different moderators are still
+    The restricted one is that of the orthonormal contrasts of the effects, so it does not depend on
+    the scale of the moderators. Restricted likelihoods of fits with different moderators are still
     not comparable.
     """
     z = np.linalg.qr(x)[0]

@@ -13,6 +13,14 @@ from scipy import special
 from kapmeta.core.numerics.arrays import FloatArray
 
 
+def refuse_level(level: float) -> None:
+    """Refuse a confidence level that is not a proportion between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
+
+
 def normal_quantile(p: npt.ArrayLike) -> FloatArray:
     """Return the lower-tail quantile of the standard normal distribution."""
     return np.asarray(special.ndtri(p), dtype=np.float64)

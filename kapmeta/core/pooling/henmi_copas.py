@@ -18,13 +18,10 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, weights
 
-# Gauss-Legendre panels and nodes from x to x + 10, where the normal tail is spent
-_PANELS, _NODES, _BEYOND = 20, 16, 10.0
+# Gauss-Legendre panels and nodes from x to x + 10, beyond which the normal tail is negligible
+_PANELS, _PANEL_NODES, _BEYOND = 20, 16, 10.0
 _ROWS_AT_ONCE = 1000  # bounds the memory of the quadrature
-_SMALLEST, _LARGEST = (
-    1e-6,
-    38.0,
-)  # between these lies the critical value of every level a float64 can hold
+_CRITICAL = 1e-6, 38.0  # holds the critical value of every level a float64 can hold
 
 
 class HenmiCopas(NamedTuple):
@@ -47,14 +44,12 @@ def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas
     mean, _ = mean_and_residuals(y, w)
     w1 = w.sum(-1)
     w2, w3, w4 = ((w / w1[:, None] * w ** (j - 1)).sum(-1) for j in (2, 3, 4))
-    moments = _Moments(
-        w1, w2, w3, w4, dersimonian_laird(y, v), np.asarray(count(v) - 1, dtype=np.float64)
-    )
-    blocks = (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(y), _ROWS_AT_ONCE))
-    x = [
-        _critical_value(_Moments(*(part[rows] for part in moments)), (1 - level) / 2)
-        for rows in blocks
-    ]
+    df = np.asarray(count(v) - 1, dtype=np.float64)
+    moments = _Moments(w1, w2, w3, w4, dersimonian_laird(y, v), df)
+    x = []
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        block = _Moments(*(part[start : start + _ROWS_AT_ONCE] for part in moments))
+        x.append(_critical_value(block, (1 - level) / 2))
     ratio = moments.variance_ratio
     se = np.sqrt(ratio / w1)
     half = np.sqrt(ratio) * np.concatenate(x) * se
@@ -76,7 +71,7 @@ class _Moments(NamedTuple):
         """Variance of the estimate under tau2, in units of the common-effect variance."""
         return 1 + self.tau2 * self.w2
 
-    def of_q(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def q_moments(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Compute mean and variance of Q, given the standardised estimate `r` (n, nodes)."""
         w1, w2, w3, w4, t, df = (part[:, None] for part in self)
         vr = 1 + t * w2
@@ -99,7 +94,7 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
 
     By composite Gauss-Legendre quadrature.
     """
-    nodes, node_weights = special.roots_legendre(_NODES)
+    nodes, node_weights = special.roots_legendre(_PANEL_NODES)
     width = _BEYOND / _PANELS
     offset = (width * (np.arange(_PANELS)[:, None] + (nodes + 1) / 2)).ravel()
     offset_weight = np.tile(width / 2 * node_weights, _PANELS)
@@ -107,7 +102,7 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
 
     def excess(x: FloatArray) -> FloatArray:
         r = x[:, None] + offset
-        mean, variance = moments.of_q(r)
+        mean, variance = moments.q_moments(r)
         q = slope * ((r / x[:, None]) ** 2 - 1) + moments.df[:, None]
         # a conditional variance that is not positive (one dominating study, far r) means Q is known
         spread = np.maximum(variance, 1e-12 * mean * mean)
@@ -115,6 +110,4 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
         density = np.exp(-r * r / 2) / np.sqrt(2 * np.pi)
         return np.asarray((below * density * offset_weight).sum(-1) - tail)
 
-    return bracketed_root(
-        excess, np.full(len(moments.w1), _SMALLEST), np.full(len(moments.w1), _LARGEST)
-    )
+    return bracketed_root(excess, *(np.full(len(moments.w1), end) for end in _CRITICAL))

@@ -1,9 +1,9 @@
 """Confidence intervals of the mean effect: the table of methods.
 
 Every method takes `y` and `v` of shape (..., k) (``v = inf``: absent), `tau2` of shape (...) and a
-level, and returns a `MeanInterval`. One study is never pooled: its own Wald interval comes with
-`Status.ONE_STUDY`. No studies, impossible rows and rows a method refuses have nan limits and a
-status that says so.
+level, and returns a `MeanInterval`. One study is never pooled: its own Wald interval is returned
+with `Status.ONE_STUDY`. Rows without studies, impossible rows and rows that a method refuses have
+nan limits and a status that says so.
 
 References
 ----------
@@ -103,20 +103,12 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
         else:
             result = _unpooled(y, v, valid, studies, level)
             if pooled.any():
-                for whole, part in zip(
-                    result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True
-                ):
+                some = kernel(y[pooled], v[pooled], t[pooled], level)
+                for whole, part in zip(result, some, strict=True):
                     whole[pooled] = part
         result.status[pooled & np.isnan(result.estimate)] = Status.INVALID_INPUT
-        estimate, se, low, high, df, status = result
-        return MeanInterval(
-            estimate.reshape(shape),
-            se.reshape(shape),
-            low.reshape(shape),
-            high.reshape(shape),
-            df.reshape(shape),
-            status.reshape(shape),
-        )
+        *numbers, status = result
+        return MeanInterval(*(part.reshape(shape) for part in numbers), status.reshape(shape))
 
     return method
 
@@ -130,14 +122,10 @@ def _unpooled(
     estimate, se = np.full(len(y), np.nan), np.full(len(y), np.nan)
     estimate[one], se[one] = y[study], np.sqrt(v[study])
     half = normal_quantile((1 + level) / 2) * se
-    status = np.select(
-        [~valid, studies == 0, one],
-        [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY],
-        Status.OK,
-    )
-    return MeanInterval(
-        estimate, se, estimate - half, estimate + half, np.where(one, np.inf, np.nan), status
-    )
+    codes = [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY]
+    status = np.select([~valid, studies == 0, one], codes, Status.OK)
+    df = np.where(one, np.inf, np.nan)
+    return MeanInterval(estimate, se, estimate - half, estimate + half, df, status)
 
 
 def _symmetric(estimate: FloatArray, se: FloatArray, df: FloatArray, level: float) -> MeanInterval:
@@ -185,9 +173,8 @@ def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, Float
     s1, s2 = w.sum(-1), (w * w).sum(-1)
     share = w / s1[..., None]
     information = trace_pp(w) / 2
-    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(
-        -1
-    )  # S3 / S1 - (S2 / S1)^2, without cancellation
+    # S3 / S1 - (S2 / S1)^2, without cancellation
+    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(-1)
     variance = (1 + 2 * spread / information) / s1
     return np.sqrt(variance), 2 * information / (variance * s2) ** 2
 
@@ -219,12 +206,12 @@ def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
     The Hartung-Knapp-Sidik-Jonkman method.
 
     Refused where all estimates are equal: an interval of no width would claim what no trial can.
-    Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` repairs
+    Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` avoids
     that.
 
     Examples
     --------
-    Two alcohol trials, log risk ratios, one of them with 17 against 23 patients:
+    Two trials with similar log risk ratios, the second of 17 against 23 patients:
 
     >>> import numpy as np
     >>> interval = hksj([1.0080456, 0.9954281], [0.0363563, 0.3976982], 0.0, 0.95)
@@ -300,20 +287,16 @@ def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInte
     """
     estimate, _ = classic(y, v, tau2)
     se, df = kenward_roger(v, tau2)
-    refused = (tau2 == 0) | (
-        df < 1 - 8 * _EPSILON
-    )  # two trials of equal variance have df = 1 but for rounding
-    interval = _symmetric(
-        estimate, np.where(refused, np.nan, se), np.where(refused, np.nan, df), level
-    )
+    # two trials of equal variance have df = 1 but for rounding
+    refused = (tau2 == 0) | (df < 1 - 8 * _EPSILON)
+    se, df = (np.where(refused, np.nan, part) for part in (se, df))
+    interval = _symmetric(estimate, se, df, level)
     return interval._replace(status=np.where(refused, Status.REFUSED, Status.OK))
 
 
 def _from_likelihood(best: Maximum, limits: Limits) -> MeanInterval:
-    status = np.full(best.mean.shape, int(Status.OK))
-    return MeanInterval(
-        best.mean, best.se, limits.low, limits.high, np.full_like(best.se, np.inf), status
-    )
+    df, status = np.full_like(best.se, np.inf), np.full(best.se.shape, int(Status.OK))
+    return MeanInterval(best.mean, best.se, limits.low, limits.high, df, status)
 
 
 @_on_rows
@@ -322,8 +305,8 @@ def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> Mea
 
     It estimates tau2 by maximum likelihood; `tau2` is not used.
 
-    Shorter than nominal coverage asks for with few studies; `bartlett` corrects that. Where the
-    profile has several modes the outermost limits are given.
+    Too short for its nominal coverage with few studies; `bartlett` corrects that. Where the profile
+    has several modes the outermost limits are given.
     """
     return _from_likelihood(*profile_limits(y, v, level))
 
@@ -377,7 +360,7 @@ def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
     DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used.
 
-    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % asks for six
+    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % needs six
     studies. Refused above 16 studies, where the patterns are too many to list. `df` is nan.
     """
     estimate, se = classic(y, v, dersimonian_laird(y, v))
@@ -386,9 +369,8 @@ def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
     low, high = np.full_like(se, np.nan), np.full_like(se, np.nan)
     for row in np.flatnonzero(exists):
         there = v[row] < np.inf
-        low[row], high[row] = permutation_limits(
-            y[row, there], v[row, there], float(estimate[row]), level
-        )
+        start = float(estimate[row])
+        low[row], high[row] = permutation_limits(y[row, there], v[row, there], start, level)
     status = np.where(exists, Status.OK, Status.REFUSED)
     return MeanInterval(estimate, se, low, high, np.full_like(se, np.nan), status)
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import TIE, FloatArray
 from kapmeta.core.numerics.weighting import trace_p
 
 MOST_STUDIES = 16
-"""Beyond this many studies the 2^(k-1) sign patterns are not listed; the other intervals are then as good."""
-
-_TIE = 1e-10  # statistics this close, relative to the observed one, are ties
+"""With more studies the 2^(k-1) sign patterns are not listed; other intervals are then as good."""
 
 
 def sign_patterns(k: int) -> FloatArray:
@@ -53,7 +51,7 @@ def permutation_p_value(
     tau2 = np.maximum(q - (y.size - 1), 0.0) / trace_p(w)
     wr = 1 / (v + tau2[:, None])
     statistic = np.abs((wr * flipped).sum(-1)) / np.sqrt(wr.sum(-1))
-    return float(np.mean(statistic >= statistic[0] * (1 - _TIE)))
+    return float(np.mean(statistic >= statistic[0] * (1 - TIE)))
 
 
 def permutation_limits(
@@ -64,7 +62,7 @@ def permutation_limits(
     The search starts at `start`, which must not be rejected.
 
     The p-value is a step function of the mean; the ends are the last float64 on its inner side. For
-    one data set without absent studies, at least as many as ``2^(1-k) <= 1 - level`` asks for.
+    one data set without absent studies, of enough studies for ``2^(1-k) <= 1 - level``.
     """
     patterns = sign_patterns(y.size)
     reach = np.ptp(y) + np.sqrt(v.min())

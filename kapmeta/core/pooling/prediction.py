@@ -1,10 +1,10 @@
 """Prediction intervals for the true effect in a new setting: the table of methods.
 
 Every method takes `y` and `v` of shape (..., k), `tau2` of shape (...), the `MeanInterval` reported
-beside it and a level, and returns (low, high), nan where it is undefined. With three or four
-studies none of them can be trusted and with two none exists: prefer a Bayesian predictive interval
-there. Where tau2 is 0 most of them shrink to the interval of the mean, which is no evidence that
-settings do not differ.
+with it and a level. It returns (low, high), nan where it is undefined. With three or four studies
+none of them can be trusted, and with two none exists: prefer a Bayesian predictive interval there.
+Where tau2 is 0 most of them shrink to the interval of the mean, which is no evidence that settings
+do not differ.
 
 References
 ----------
@@ -52,11 +52,8 @@ PredictionMethod: TypeAlias = Callable[
 ]
 
 _FEWEST_FOR_ENSEMBLE = 20
-_NODES, _LOWEST, _HIGHEST = (
-    64,
-    -7.5,
-    8.5,
-)  # of tau2 in `nnf`, on the normal score of its distribution
+# nodes of tau2 in `nnf`, and their range on the normal score of its distribution
+_TAU2_NODES, _LOWEST_SCORE, _HIGHEST_SCORE = 64, -7.5, 8.5
 
 
 class Given(NamedTuple):
@@ -93,14 +90,13 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
                 for part in (tau2, interval.estimate, interval.se)
             )
             rows = (np.isfinite(y) & (v > 0)).all(-1) & (count(v) >= fewest) & (between >= 0)
+            parts = (y, v, between, estimate, se)
             if rows.size and rows.all():
-                low, high = kernel(Given(y, v, between, estimate, se, level))
+                low, high = kernel(Given(*parts, level))
                 return low.reshape(shape), high.reshape(shape)
-            low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
+            low, high = np.full((2, len(y)), np.nan)
             if rows.any():
-                low[rows], high[rows] = kernel(
-                    Given(y[rows], v[rows], between[rows], estimate[rows], se[rows], level)
-                )
+                low[rows], high[rows] = kernel(Given(*(part[rows] for part in parts), level))
             return low.reshape(shape), high.reshape(shape)
 
         return method
@@ -118,8 +114,8 @@ def _around(centre: FloatArray, se: FloatArray, df: FloatArray, given: Given) ->
 def t(given: Given) -> Limits:
     """Use t with k - 1 df around the estimate, with the standard error of its interval.
 
-    The default: interval and prediction interval then rest on the same numbers, and coincide where
-    tau2 is 0.
+    The default. Interval and prediction interval then use the same numbers, and coincide where tau2
+    is 0.
     """
     return _around(given.estimate, given.se, degrees(given.v), given)
 
@@ -179,7 +175,7 @@ def wang_lee(given: Given) -> Limits:
 
     Wang and Lee's interval, for 20 studies or more.
 
-    Free of the normal shape of the effects, and blind to the uncertainty of mean and tau2.
+    It does not assume normal effects, and it ignores the uncertainty of mean and tau2.
     """
     limits = [
         ensemble_limits(y[v < np.inf], v[v < np.inf], tau2, given.level)
@@ -198,9 +194,7 @@ def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> 
     grows in proportion to it.
     """
     mean, residuals = mean_and_residuals(y, weights(v, tau2))
-    deviations = np.sort(
-        residuals * np.sqrt(tau2 / (tau2 + v))
-    )  # [4] shrinks by the root of the reliability
+    deviations = np.sort(residuals * np.sqrt(tau2 / (tau2 + v)))  # by the root of reliability [4]
     score = normal_quantile(np.arange(1, y.size + 1) / (y.size + 1))
     wanted = normal_quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
     found = np.interp(wanted, score, deviations) * np.maximum(np.abs(wanted) / score[-1], 1.0)
@@ -232,19 +226,17 @@ def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[floa
     df = y.size - 1
     w = weights(v, tau2)
     mean, residuals = mean_and_residuals(np.broadcast_to(y, w.shape), w)
-    s = np.sqrt(
-        (w * residuals**2).sum(-1) / df / w.sum(-1)
-    )  # Hartung-Knapp standard error at each tau2
+    s = np.sqrt((w * residuals**2).sum(-1) / df / w.sum(-1))  # Hartung-Knapp at each tau2
     wanted = np.array([(1 - level) / 2, (1 + level) / 2])
 
     def excess(x: FloatArray) -> FloatArray:
         areas = _normal_minus_t(x[:, None] - mean, np.sqrt(tau2), s, df)
         return np.asarray(areas @ weight - wanted)
 
-    reach = np.ptp(y) + np.sqrt(v.max())
-    low, high = y.min() - reach, y.max() + reach
+    margin = np.ptp(y) + np.sqrt(v.max())
+    low, high = y.min() - margin, y.max() + margin
     while excess(np.array([low, low]))[0] > 0 or excess(np.array([high, high]))[1] < 0:
-        low, high, reach = low - reach, high + reach, 2 * reach
+        low, high, margin = low - margin, high + margin, 2 * margin
     limits = bracketed_root(excess, [low, low], [high, high])
     return float(limits[0]), float(limits[1])
 
@@ -263,22 +255,18 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(quadratic_form_cdf(q, 1 + tau2[:, None] * slopes)))
 
-    at_zero = log_survival(np.zeros(1))[0]  # of the chance that tau2 is above 0
-    nodes, weight = special.roots_legendre(_NODES)
-    first = max(-float(normal_quantile(np.exp(at_zero))), _LOWEST)
-    if (
-        first >= _HIGHEST
-    ):  # estimates so alike that tau2 is above 0 with a chance that no digit shows
+    at_zero = log_survival(np.zeros(1))[0]  # log of the chance that tau2 is above 0
+    nodes, weight = special.roots_legendre(_TAU2_NODES)
+    first = max(-float(normal_quantile(np.exp(at_zero))), _LOWEST_SCORE)
+    if first >= _HIGHEST_SCORE:  # estimates so alike that this chance is below every digit
         return np.zeros(1), np.ones(1)
-    half = (_HIGHEST - first) / 2
+    half = (_HIGHEST_SCORE - first) / 2
     score = first + half * (nodes + 1)
     weight = half * weight * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)
-    # all coefficients lie between those of the smallest and the largest slope; a tenth more, for
-    # rounding
-    tail, upper = normal_cdf(-np.abs(score)), score < 0
-    quantile = 2 * np.where(
-        upper, special.gammainccinv(df / 2, tail), special.gammaincinv(df / 2, tail)
-    )
+    # coefficients lie between those of the smallest and largest slope; a tenth more for rounding
+    tail = normal_cdf(-np.abs(score))
+    above, below = special.gammainccinv(df / 2, tail), special.gammaincinv(df / 2, tail)
+    quantile = 2 * np.where(score < 0, above, below)
     excess = q / quantile - 1
     low, high = np.maximum(0.9 * excess / slopes[-1], 0.0), 1.1 * excess / slopes[0]
     tau2 = bracketed_root(lambda tau2: log_survival(tau2) - special.log_ndtr(-score), low, high)

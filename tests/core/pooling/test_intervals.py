@@ -390,7 +390,7 @@ def test_henmi_copas_solves_its_equation(name: str) -> None:
     x = (interval.high - interval.estimate) / interval.se / np.sqrt(1 + tau2 * w2)
 
     def integrand(r: float) -> float:
-        mean, variance = (m[0, 0] for m in moments.of_q(np.array([[r]])))
+        mean, variance = (m[0, 0] for m in moments.q_moments(np.array([[r]])))
         q = (w1 / w2 - 1) * ((r / x) ** 2 - 1) + df
         return float(
             stats.gamma.cdf(q, mean**2 / variance, scale=variance / mean) * stats.norm.pdf(r)
@@ -408,7 +408,7 @@ def test_henmi_copas_moments_average_to_those_of_q() -> None:
     ratios = [(w**j).sum() / w.sum() for j in (2, 3, 4)]
     moments = _Moments(*(np.array([x]) for x in (w.sum(), *ratios, tau2, 12.0)))
     nodes, weight = special.roots_hermitenorm(20)
-    mean, variance = (m[0] for m in moments.of_q(nodes[None]))
+    mean, variance = (m[0] for m in moments.q_moments(nodes[None]))
     weight = weight / weight.sum()
     total = v + tau2
     p = np.diag(w) - np.outer(w, w) / w.sum()
