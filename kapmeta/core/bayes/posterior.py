@@ -1,9 +1,9 @@
 """Posterior of the normal-normal random-effects model by one-dimensional quadrature, in batches.
 
-Given tau everything is normal, so the mean, a new study's effect and the effects of the studies
+Given tau everything is normal. So the mean, a new study's effect and the effects of the studies
 have posteriors that are mixtures of normal distributions over tau [1]_. The points in tau come from
-the prior (`kapmeta.core.bayes.priors`), and the sums over them converge exponentially: no grid of
-bins, no sampling.
+the prior (`kapmeta.core.bayes.priors`), and the sums over them converge exponentially. There is no
+grid of bins and no sampling.
 
 References
 ----------
@@ -24,11 +24,10 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import count, present
 
-_EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 100
+_MOST_ROUNDS = 100
 
 
 class Mixture(NamedTuple):
@@ -79,7 +78,7 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
     x, low, high = _bracket(mixture, p)
     active = np.arange(p.size)
     part, target = mixture, p
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ROUNDS):
         here = x[active]
         excess = part.cdf(here) - target
         below = excess < 0
@@ -90,12 +89,11 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
             after = here - excess / density
         inside = (after > low[active]) & (after < high[active])
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
-        # the area cannot be told from its target any more, or the step is below what changes it
-        at_root = np.abs(excess) <= 4 * _EPSILON * target
+        # done where the area equals its target to rounding, or the step no longer changes it
+        at_root = np.abs(excess) <= 4 * EPSILON * target
         x[active] = np.where(at_root, here, after)
-        small = np.abs(after - here) <= 8 * _EPSILON * (
-            np.abs(after) + target / np.maximum(density, 1e-300)
-        )
+        unit = np.abs(after) + target / np.maximum(density, 1e-300)
+        small = np.abs(after - here) <= 8 * EPSILON * unit
         moved = ~at_root & ~small
         if not moved.any():
             break
@@ -112,13 +110,13 @@ def _bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, F
     z = special.ndtri(p)
     guess = centre + z * scale
     side = np.where(mixture.cdf(guess) < p, 1.0, -1.0)
-    near, reach = guess.copy(), scale.copy()
-    far = guess + side * reach
+    near, width = guess.copy(), scale.copy()
+    far = guess + side * width
     open_ = side * (mixture.cdf(far) - p) < 0
     while open_.any():
         near = np.where(open_, far, near)
-        reach = np.where(open_, 2 * reach, reach)
-        far = np.where(open_, far + side * reach, far)
+        width = np.where(open_, 2 * width, width)
+        far = np.where(open_, far + side * width, far)
         open_ = open_ & (side * (mixture.cdf(far) - p) < 0)
     return near.copy(), np.minimum(near, far), np.maximum(near, far)
 
@@ -173,15 +171,15 @@ def normal_normal(
     prior: TauPrior,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> NormalNormal:
-    """Compute the posterior of ``y_i ~ N(theta_i, v_i)``, ``theta_i ~ N(mu, tau^2)``.
+    """Compute the posterior of ``y_i ~ N(theta_i, v_i)`` with ``theta_i ~ N(mu, tau^2)``.
 
     Parameters
     ----------
     y, v : array_like, shape (..., k)
         Estimates and sampling variances; ``v = inf`` marks an absent study.
     prior : TauPrior
-        Prior of tau; its parameters broadcast with the leading shape, so a batch may be one of
-        priors.
+        Prior of tau. Its parameters broadcast with the leading shape, so that a batch may vary the
+        prior.
     mu_prior : (mean, sd), optional
         Normal prior of mu; flat by default. Arrays broadcast with the leading shape.
 
@@ -243,18 +241,16 @@ def study_effects(fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixt
     mean, sd = fit.mean[..., None, :], fit.sd[..., None, :]
     there = (v < np.inf)[..., None]
     finite = np.where(there, v[..., None], 1.0)
-    share = np.where(
-        there, tau2 / (tau2 + finite), 1.0
-    )  # of the study's own estimate; no division by tau
+    # share of the study's own estimate; no division by tau
+    share = np.where(there, tau2 / (tau2 + finite), 1.0)
     own = np.where(there, share * y[..., None], mean)
     mean = np.where(there, own + (1 - share) * mean, mean)
-    spread = np.where(
-        there, np.sqrt(share * finite + ((1 - share) * sd) ** 2), np.sqrt(sd**2 + tau2)
-    )
+    shrunken = np.sqrt(share * finite + ((1 - share) * sd) ** 2)
+    spread = np.where(there, shrunken, np.sqrt(sd**2 + tau2))
     return Mixture(np.broadcast_to(fit.weight[..., None, :], mean.shape), mean, spread)
 
 
-def moment_exists(fit: NormalNormal, order: int) -> npt.NDArray[np.bool_]:
+def moment_exists(fit: NormalNormal, order: int) -> BoolArray:
     """Test whether tau has a posterior moment of this order; few studies may leave none."""
     return np.asarray(fit.tail - order > 1)
 
@@ -278,50 +274,6 @@ def mean_sd(fit: NormalNormal) -> FloatArray:
     return np.where(moment_exists(fit, 2), sd, np.inf) if fit.flat_mean else sd
 
 
-def new_sd(fit: NormalNormal) -> FloatArray:
-    """Posterior standard deviation of the effect in a new study; infinite where tau has no second moment."""
-    with np.errstate(over="ignore"):
-        return np.where(moment_exists(fit, 2), new_effect(fit).spread(), np.inf)
-
-
-def updated(belief: Mixture, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
-    """Posterior of an effect that was believed to follow `belief` before its estimate `y` with
-    variance `v` was seen.
-
-    With the effect in a new study as belief this is the meta-analytic-predictive borrowing of [1]_;
-    mix a wide normal into the belief (`robust`) so that data in conflict with it are not drawn to
-    it.
-
-    References
-    ----------
-    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
-       Robust meta-analytic-predictive priors in clinical trials with historical control
-       information. Biometrics 2014;70:1023-1032.
-    """
-    y, v = (np.asarray(part, dtype=np.float64)[..., None] for part in (y, v))
-    total = belief.sd**2 + v
-    with np.errstate(divide="ignore"):
-        log_weight = np.log(belief.weight) - 0.5 * (np.log(total) + (y - belief.mean) ** 2 / total)
-    weight = np.exp(log_weight - special.logsumexp(log_weight, axis=-1, keepdims=True))
-    share = belief.sd**2 / total
-    return Mixture(weight, share * y + (1 - share) * belief.mean, np.sqrt(share * v))
-
-
-def robust(belief: Mixture, *, weight: float, mean: float, sd: float) -> Mixture:
-    """Mix a normal of this mean and sd into `belief` with this weight [1]_.
-
-    References
-    ----------
-    .. [1] Schmidli H et al. Biometrics 2014;70:1023-1032.
-    """
-    added = np.ones((*belief.weight.shape[:-1], 1))
-    return Mixture(
-        np.concatenate([(1 - weight) * belief.weight, weight * added], axis=-1),
-        np.concatenate([belief.mean, mean * added], axis=-1),
-        np.concatenate([belief.sd, sd * added], axis=-1),
-    )
-
-
 def sinc_step(x: FloatArray) -> FloatArray:
     """Integrate the sinc function from 0 to x, the step of integrated sinc interpolants [2]_."""
     return np.asarray(special.sici(math.pi * x)[0] / math.pi)
@@ -343,9 +295,8 @@ def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:
 def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
     """Find the posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
 
-    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it
-    is known at the points by one matrix product, and the crossing found there is refined by Newton
-    steps.
+    The distribution function is the integral of the sinc interpolant of the density in w [2]_. One
+    matrix product gives it at the points, and the crossing found there is refined by Newton steps.
     """
     p = np.atleast_1d(np.asarray(p, dtype=np.float64))
     n = fit.weight.shape[-1]

@@ -16,16 +16,16 @@ import numpy as np
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.sensitivity.universes import Analysis, Cells, evaluate
 
-_HIGHEST = 0.95  # no risk under treatment above this
+_HIGHEST_RISK = 0.95  # under treatment
 
 
 class Performance(NamedTuple):
     """Shares of the draws per analysis, shape (analyses,); names in _se are Monte-Carlo errors.
 
-    `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the
-    interval lay when it missed; `excludes` is the share of intervals that exclude no effect: the
-    error of the first kind if there is none, else the power; `failures` is the share of draws
-    without an interval.
+    `coverage` is among the draws with an interval. `too_high` and `too_low` are the shares of
+    intervals that lie above and below the truth. `excludes` is the share of intervals that exclude
+    no effect: the type I error if there is no effect, else the power. `failures` is the share of
+    draws without an interval.
     """
 
     coverage: FloatArray
@@ -40,7 +40,7 @@ class Performance(NamedTuple):
 
 def _risk_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return risks with ratio exp(theta); the control risk is lowered if the other nears 1."""
-    lowered = np.minimum(control, _HIGHEST * np.exp(-theta))
+    lowered = np.minimum(control, _HIGHEST_RISK * np.exp(-theta))
     return lowered, lowered * np.exp(theta)
 
 
@@ -94,14 +94,9 @@ def performance(
     with np.errstate(invalid="ignore"):
         too_high, too_low = share(low > truth), share(high < truth)
         excludes = share((low > 0) | (high < 0))
-        width = np.array(
-            [
-                np.median((high - low)[given[:, j], j]) if given[:, j].any() else np.nan
-                for j in range(len(analyses))
-            ]
-        )
+        columns = zip((high - low).T, given.T, strict=True)
+        width = np.array([np.median(w[kept]) if kept.any() else np.nan for w, kept in columns])
     coverage = 1 - too_high - too_low
-    errors = [np.sqrt(x * (1 - x) / count) for x in (coverage, excludes)]
-    return Performance(
-        coverage, errors[0], too_high, too_low, excludes, errors[1], width, 1 - given.mean(0)
-    )
+    coverage_se, excludes_se = (np.sqrt(x * (1 - x) / count) for x in (coverage, excludes))
+    failures, missed = 1 - given.mean(0), (too_high, too_low)
+    return Performance(coverage, coverage_se, *missed, excludes, excludes_se, width, failures)

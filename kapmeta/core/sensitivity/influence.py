@@ -33,16 +33,16 @@ class Influence(NamedTuple):
     rstudent : ndarray
         Externally standardised residual: the study against the pooled effect of the others.
     dffits : ndarray
-        By how many standard errors its own fitted value moves when it is left out.
+        Change of its own fitted value in standard errors when it is left out.
     cook : ndarray
-        Squared move of the pooled effect in units of its variance.
+        Squared change of the pooled effect in units of its variance.
     covariance_ratio : ndarray
         Variance of the pooled effect without the study over that with it; below 1 the study costs
         precision.
     hat : ndarray
         Share of the pooled effect.
     dfbetas : ndarray
-        Move of the pooled effect in standard errors at the between-study variance of the others.
+        Change of the pooled effect in standard errors at the between-study variance of the others.
     """
 
     rstudent: FloatArray
@@ -63,18 +63,17 @@ class CutOff(NamedTuple):
 FEWEST_FLAGGED = 5
 """With fewer studies no cut-off applies."""
 
+_RULE = "two-sided 5 % of a normal residual"
 CUT_OFFS: Mapping[str, CutOff] = MappingProxyType(
     {
-        "rstudent": CutOff(
-            lambda k: float(normal_quantile(0.975)), "two-sided 5 % of a normal residual"
-        ),
+        "rstudent": CutOff(lambda k: float(normal_quantile(0.975)), _RULE),
         "dffits": CutOff(lambda k: 3 * math.sqrt(1 / (k - 1)), "3√(1/(k−1))"),
         "cook": CutOff(lambda k: float(chi2_quantile(0.5, 1)), "median of χ² on 1 df"),
         "hat": CutOff(lambda k: 3 / k, "3/k"),
         "dfbetas": CutOff(lambda k: 1.0, ""),
     }
 )
-"""Customary cut-offs [1]_, as in the R package metafor; those of the covariance ratio, tau2 and Q do not exist."""
+"""Customary cut-offs [1]_, as in the R package metafor; covariance ratio, tau2 and Q have none."""
 
 
 def beyond(name: str, values: FloatArray) -> BoolArray:
@@ -108,7 +107,7 @@ def influence(
         Shares of the studies in the pooled effect.
     weighted : bool
         Whether the pooled effect is a mean with weights ``1 / (v + tau2)``, so that its variance
-        tells the factor on the model-based one. Not so for Mantel-Haenszel, Peto and likelihood
+        gives the factor on the model-based one. False for Mantel-Haenszel, Peto and likelihood
         models.
 
     Notes
@@ -118,9 +117,8 @@ def influence(
     """
     tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
     scale = _scale(v, tau2, without) if weighted else np.ones(v.size)
-    y = np.where(
-        np.isfinite(y) & np.isfinite(v), y, np.nan
-    )  # a table without an effect of its own has no residual
+    # a table without an effect of its own has no residual
+    y = np.where(np.isfinite(y) & np.isfinite(v), y, np.nan)
     move = whole.estimate - without.estimate
     own = v + tau2
     total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
@@ -150,6 +148,5 @@ def baujat(
     """Compute each study's share of Q, and its squared influence on the pooled effect [2]_."""
     tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (y - whole.estimate) ** 2 / (v + tau2), (
-            (whole.estimate - without.estimate) / without.se
-        ) ** 2
+        change = (whole.estimate - without.estimate) / without.se
+        return (y - whole.estimate) ** 2 / (v + tau2), change**2

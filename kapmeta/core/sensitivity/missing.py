@@ -1,9 +1,9 @@
 """Effects when some outcomes are missing, and the precision lost by not knowing them.
 
-In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness
-odds ratio (IMOR): odds of the event among the missing over odds among the observed. The risk of the
-arm is then ``(1 - pi) p + pi q`` with pi the share missing and ``q = p delta / (p delta + 1 - p)``
-[1]_. ``delta = 0``: none of the missing had the event; ``inf``: all.
+In an arm with `events` among `observed`, p is the observed risk and delta the informative
+missingness odds ratio (IMOR): odds of the event among the missing over odds among the observed. The
+risk of the arm is then ``(1 - pi) p + pi q``, with pi the share missing and ``q = p delta / (p
+delta + 1 - p)`` [1]_. With ``delta = 0`` none of the missing had the event, with ``inf`` all had.
 
 References
 ----------
@@ -32,9 +32,9 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
 ADDED_TO_TOTAL: dict[str, float] = {"kapmeta": 1.0, "metamiss": 0.5}
-"""What the size of an arm grows by when 0.5 is added to its events: both cells are raised, or (metasens) one."""
+"""Added to the size of an arm with 0.5 more events: both cells are raised, or (metasens) one."""
 
-_NODES = 20
+_HERMITE_NODES = 20
 
 
 class Arm(NamedTuple):
@@ -122,7 +122,7 @@ def informative(
         Effect measure; ratios on the log scale.
     correction : {"kapmeta", "metamiss"}
         How a table with an empty cell among the observed is corrected. A risk difference needs a
-        correction for its variance only, and with ``"kapmeta"`` gets no other.
+        correction for its variance only; with ``"kapmeta"`` its value is not corrected.
 
     Returns
     -------
@@ -131,8 +131,8 @@ def informative(
 
     Examples
     --------
-    8 of 14 observed and 3 missing against 6 of 17 and 6 missing; the missing half as likely, on the
-    odds scale:
+    8 of 14 observed and 3 missing, against 6 of 17 and 6 missing. The odds of the event among the
+    missing are half of those among the observed:
 
     >>> t = Arm(np.array([8.0]), np.array([14.0]), np.array([[3.0]]))
     >>> c = Arm(np.array([6.0]), np.array([17.0]), np.array([[6.0]]))
@@ -145,10 +145,8 @@ def informative(
     half = 0.5 * corrected
     risks, exact = [], []
     for arm, imor in ((treatment, imor_t), (control, imor_c)):
-        deltas = np.broadcast_to(
-            np.asarray(imor, dtype=np.float64),
-            np.broadcast_shapes(np.shape(imor), arm.missing.shape),
-        )
+        shape = np.broadcast_shapes(np.shape(imor), arm.missing.shape)
+        deltas = np.broadcast_to(np.asarray(imor, dtype=np.float64), shape)
         p = (arm.events + half) / (arm.observed + 2 * ADDED_TO_TOTAL[correction] * half)
         size = arm.observed + (2 * half if correction == "kapmeta" else 0)
         risks.append(completed_risk(p, size, arm.missing, deltas))
@@ -172,7 +170,7 @@ def nodes(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]
 
     20 x 20 Gauss-Hermite points.
     """
-    x, w = hermegauss(_NODES)
+    x, w = hermegauss(_HERMITE_NODES)
     first, second = (axis.ravel() for axis in np.meshgrid(x, x, indexing="ij"))
     weight = np.outer(w, w).ravel()
     return first, correlation * first + np.sqrt(1 - correlation**2) * second, weight / weight.sum()
@@ -259,19 +257,17 @@ def mixture_limits(
     """Find limits and two-sided p-value of a mixture of t over nodes on the first axis."""
     shaped = weight.reshape(-1, *([1] * (estimate.ndim - 1)))
 
+    finite = np.isfinite(df)
+    df_or_1 = np.where(finite, df, 1.0)
+
     def below(x: FloatArray) -> FloatArray:
         t = (x - estimate) / se
-        finite = np.isfinite(df)
-        area = np.where(finite, special.stdtr(np.where(finite, df, 1.0), t), special.ndtr(t))
+        area = np.where(finite, special.stdtr(df_or_1, t), special.ndtr(t))
         return np.asarray((shaped * area).sum(0))
 
     tail = (1 - level) / 2
-    reach = np.where(
-        np.isfinite(df),
-        -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail),
-        normal_quantile(1 - tail),
-    )
-    low, high = (estimate - reach * se).min(0), (estimate + reach * se).max(0)
+    quantile = np.where(finite, -special.stdtrit(df_or_1, tail), normal_quantile(1 - tail))
+    low, high = (estimate - quantile * se).min(0), (estimate + quantile * se).max(0)
     ends = [bracketed_root(lambda x, p=p: below(x) - p, low, high) for p in (tail, 1 - tail)]  # type: ignore[misc]
     at_null = below(np.zeros_like(low))
     return ends[0], ends[1], 2 * np.minimum(at_null, 1 - at_null)

@@ -25,9 +25,8 @@ Number = TypeVar("Number", np.float64, np.int64)
 def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Sum `x` (k,) over each of the 2^k subsets, in binary order.
 
-    The order is that of `kapmeta.core.numerics.masks.all_subsets`.
-
-    The subsets with study j are those without it, each with ``x[j]`` added: one addition a subset.
+    The order is that of `kapmeta.core.numerics.masks.all_subsets`. The subsets with study j are
+    those without it, each with ``x[j]`` added: one addition per subset.
 
     Examples
     --------
@@ -55,8 +54,7 @@ def common_effects(y: FloatArray, v: FloatArray, *, level: float = 0.95) -> Comb
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the sums lose no digits
     s1, sy, q = (subset_sums(x)[1:] for x in (w, w * e, w * e * e))
-    # each array is overwritten when it has done its work: fresh memory takes longer than the
-    # arithmetic
+    # arrays no longer needed are overwritten: new memory takes longer than the arithmetic
     low, high = np.empty_like(s1), np.empty_like(s1)
     shift = np.divide(sy, s1, out=low)
     q -= np.multiply(sy, shift, out=high)

@@ -1,6 +1,6 @@
 """Thousands of analyses of the same tables at once, also with the labels of the arms shuffled.
 
-Every analysis is oriented: positive says more events under treatment, whatever its measure.
+Every analysis is oriented: positive means more events under treatment, whatever its measure.
 
 References
 ----------
@@ -34,9 +34,9 @@ MEASURES: dict[str, Callable[..., counts.Estimates]] = {
     "OR": counts.odds_ratio,
     "RD": counts.risk_difference,
 }
-"""Effect of the four counts, by measure; `OPPOSITE` is fed the complements and changes sign."""
+"""Effect of the four counts, by measure; `OPPOSITE` takes the complements and changes sign."""
 
-_ELEMENTS_AT_ONCE = 1 << 21
+_BLOCK_SIZE = 1 << 21  # rows x masks x studies
 
 
 class Cells(NamedTuple):
@@ -83,7 +83,7 @@ def evaluate(
     cells : Cells
         Tables, shape (..., k).
     analyses : sequence of Analysis
-        What is done with them.
+        Analyses to apply.
     masks : ndarray of bool, shape (masks, k)
         Which trials take part.
     level : float
@@ -92,7 +92,7 @@ def evaluate(
     shape, k = cells.events_t.shape[:-1], cells.events_t.shape[-1]
     flat = [np.asarray(x, dtype=np.float64).reshape(-1, k) for x in cells]
     rows = flat[0].shape[0]
-    step = max(1, _ELEMENTS_AT_ONCE // max(1, k * len(masks)))
+    step = max(1, _BLOCK_SIZE // max(1, k * len(masks)))
     parts = [
         _evaluate(Cells(*(x[start : start + step] for x in flat)), analyses, masks, level)
         for start in range(0, rows, step)
@@ -108,7 +108,8 @@ def _evaluate(
     cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float
 ) -> Outcomes:
     """Evaluate one block, cells of shape (rows, k); shared steps are computed once."""
-    rows, size = cells.events_t.shape[0], (cells.events_t.shape[0], len(analyses), len(masks))
+    rows = cells.events_t.shape[0]
+    size = rows, len(analyses), len(masks)
     estimate, se, low, high = (np.full(size, np.nan) for _ in range(4))
     out = Outcomes(estimate, se, low, high, np.zeros(size, dtype=np.int64))
     effects: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
@@ -132,11 +133,11 @@ def _evaluate(
 
 def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Compute oriented effects and variances."""
-    found = MEASURES[measure](*told(cells, measure), zero=zero)
+    found = MEASURES[measure](*counted_events(cells, measure), zero=zero)
     return (-found.y if measure == OPPOSITE else found.y), found.v
 
 
-def told(cells: Cells, measure: str) -> Cells:
+def counted_events(cells: Cells, measure: str) -> Cells:
     """Return the counts of the event, or of its opposite where the measure asks for that."""
     if measure != OPPOSITE:
         return cells
@@ -146,11 +147,10 @@ def told(cells: Cells, measure: str) -> Cells:
 def _masked(
     effects: tuple[FloatArray, FloatArray], masks: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    y, v = effects
-    variances = np.where(masks[None], v[:, None], np.inf).reshape(-1, masks.shape[-1])
-    return present(
-        np.broadcast_to(y[:, None], (y.shape[0], *masks.shape)).reshape(variances.shape), variances
-    )
+    y, v = (part[:, None] for part in effects)
+    variances = np.where(masks[None], v, np.inf)
+    flat = -1, masks.shape[-1]
+    return present(np.broadcast_to(y, variances.shape).reshape(flat), variances.reshape(flat))
 
 
 def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
@@ -162,10 +162,10 @@ def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
 def _mantel_haenszel(
     cells: Cells, measure: str, masks: BoolArray, level: float
 ) -> tuple[FloatArray | IntArray, ...]:
-    found = stratified.mantel_haenszel(
-        *_each_mask(told(cells, measure), masks), measure="RR" if measure == OPPOSITE else measure
-    )
-    return _wald(found.estimate * (-1.0 if measure == OPPOSITE else 1.0), found.se, found.k, level)
+    tables = _each_mask(counted_events(cells, measure), masks)
+    kind, sign = ("RR", -1.0) if measure == OPPOSITE else (measure, 1.0)
+    found = stratified.mantel_haenszel(*tables, measure=kind)
+    return _wald(found.estimate * sign, found.se, found.k, level)
 
 
 def _peto(
@@ -180,7 +180,7 @@ TABLES: dict[str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | In
     STRATIFIED: _mantel_haenszel,
     PETO: _peto,
 }
-"""Poolings of the tables themselves, which need neither a zero-cell rule nor a between-study variance."""
+"""Poolings of the tables themselves: no zero-cell rule, no between-study variance."""
 
 
 def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
@@ -215,9 +215,9 @@ class Patients(NamedTuple):
 def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patients:
     """Shuffle the labels of the arms within each trial, `draws` times.
 
-    Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a
-    later time the events are dealt among those who had them earlier, so that a trial's time points
-    stay together.
+    The margins are kept: how many had the event, how many are missing, and the sizes of the arms.
+    At a later time the events are drawn among those who had them earlier, so that a trial's time
+    points stay consistent.
 
     Returns
     -------
@@ -232,29 +232,23 @@ def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patien
     for i in _earlier_first(patients.nested):
         earlier = patients.nested[i]
         if earlier >= 0:
-            others = happened[earlier] - happened[i]
-            events[:, i] = rng.hypergeometric(happened[i], others, events[:, earlier], size=draws)
+            pool, drawn = happened[earlier], events[:, earlier]
         else:
-            events[:, i] = rng.hypergeometric(
-                happened[i], total[i] - happened[i], patients.n_t[i], size=draws
-            )
-        neither = total[i] - happened[i] - lost[i]
-        missing[:, i] = rng.hypergeometric(
-            lost[i], neither, patients.n_t[i] - events[:, i], size=draws
-        )
-    sizes = [np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c)]
-    return Patients(
-        events, missing, sizes[0], happened - events, lost - missing, sizes[1], patients.nested
-    )
+            pool, drawn = total[i], patients.n_t[i]
+        events[:, i] = rng.hypergeometric(happened[i], pool - happened[i], drawn, size=draws)
+        neither, rest = total[i] - happened[i] - lost[i], patients.n_t[i] - events[:, i]
+        missing[:, i] = rng.hypergeometric(lost[i], neither, rest, size=draws)
+    n_t, n_c = (np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c))
+    controls = happened - events, lost - missing, n_c
+    return Patients(events, missing, n_t, *controls, patients.nested)
 
 
 def _earlier_first(nested: IntArray) -> list[int]:
     """Order the rows so that each comes after the row it is nested in."""
     done: list[int] = []
     while len(done) < nested.size:
-        done += [
-            i for i in range(nested.size) if i not in done and (nested[i] < 0 or nested[i] in done)
-        ]
+        left = (i for i in range(nested.size) if i not in done)
+        done += [i for i in left if nested[i] < 0 or nested[i] in done]
     return done
 
 
