@@ -26,7 +26,7 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.bayes.posterior import sinc_step
-from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
 from kapmeta.core.exact.likelihood_curves import Tabulated, extended
 from kapmeta.core.exact.likelihood_models import scale_of, sides
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
@@ -169,11 +169,11 @@ def binomial_normal(
        https://doi.org/10.1002/jrsm.1370
     """
     informative = [s for s in studies if s.informative]
-    _refuse_improper(studies, informative, prior, mu_prior)
+    _require_proper(studies, informative, prior, mu_prior)
     finest = min(s.width for s in informative) if informative else 1.0
     points = nodes(prior, np.asarray(finest), len(studies))
     tau = points.tau
-    keep, low, high = _reach(informative, points, mu_prior)
+    keep, low, high = _relevant_range(informative, points, mu_prior)
     finer = math.ceil(((high - low) / (_COARSEST * np.maximum(1.0, tau[keep]))).max())
     intervals = max(_MEAN_POINTS - 1, finer)
     mu = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, intervals + 1)
@@ -188,14 +188,14 @@ def binomial_normal(
     everywhere = np.zeros(tau.size)
     everywhere[keep] = tau_weight
     bounded = sum(s.plateau == (0.0, 0.0) for s in informative)
-    tail = FAMILIES[prior.family].tail + bounded - (mu_prior is None)
+    tail = PRIOR_FAMILIES[prior.family].tail + bounded - (mu_prior is None)
     log_marginal = total + sum(s.top for s in studies)
     return BinomialNormal(
         points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each, tail
     )
 
 
-def _refuse_improper(
+def _require_proper(
     studies: Sequence[Tabulated],
     informative: Sequence[Tabulated],
     prior: TauPrior,
@@ -228,7 +228,7 @@ def _log_mu_prior(mu: FloatArray, mu_prior: tuple[float, float] | None) -> Float
     return np.asarray(-0.5 * ((mu - m0) / s0) ** 2 - math.log(s0) - 0.5 * math.log(2 * math.pi))
 
 
-def _reach(
+def _relevant_range(
     informative: Sequence[Tabulated], points: Nodes, mu_prior: tuple[float, float] | None
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Find the points in tau that matter, and the range of mu at each."""

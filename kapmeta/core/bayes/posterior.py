@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import count, present
 
@@ -75,7 +75,7 @@ class Mixture(NamedTuple):
 
 def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
     """Find one quantile per row, by Newton steps kept inside a shrinking bracket."""
-    x, low, high = _bracket(mixture, p)
+    x, low, high = _quantile_bracket(mixture, p)
     active = np.arange(p.size)
     part, target = mixture, p
     for _ in range(_MOST_ROUNDS):
@@ -103,7 +103,7 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
     return x
 
 
-def _bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _quantile_bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Find a first guess and a bracket of each quantile, by doubling from the centre."""
     centre = mixture.expectation()
     scale = 1 / (mixture.weight / mixture.sd).sum(-1)
@@ -212,7 +212,7 @@ def normal_normal(
     log_weight = log_likelihood + points.log_weight
     log_marginal = special.logsumexp(log_weight, axis=-1)
     weight = np.exp(log_weight - log_marginal[..., None])
-    tail = np.asarray(FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
+    tail = np.asarray(PRIOR_FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
     proper = tail > 1
     weight = np.where(proper[..., None], weight, np.nan)
     log_marginal = np.where(proper, log_marginal, np.nan)
@@ -280,7 +280,7 @@ def sinc_step(x: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=32)
-def _cumulative(points: int) -> FloatArray:
+def _cumulative_matrix(points: int) -> FloatArray:
     """Build the matrix from weights to the distribution function at the points."""
     i = np.arange(points, dtype=np.float64)
     return 0.5 + sinc_step(np.subtract.outer(i, i).T)
@@ -300,7 +300,7 @@ def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
     """
     p = np.atleast_1d(np.asarray(p, dtype=np.float64))
     n = fit.weight.shape[-1]
-    at_points = fit.weight @ _cumulative(n)
+    at_points = fit.weight @ _cumulative_matrix(n)
     cell = np.clip((at_points[..., None, :] < p[:, None]).sum(-1), 1, n - 1)
     left, right = (np.take_along_axis(at_points, cell - shift, axis=-1) for shift in (1, 0))
     first, step = fit.nodes.first[..., None], fit.nodes.step[..., None]

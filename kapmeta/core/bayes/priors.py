@@ -39,7 +39,7 @@ _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 
 
 class TauPrior(NamedTuple):
-    """A prior of tau: a family of `FAMILIES` and its parameters, which may be arrays over a batch.
+    """A prior of tau: a family of `PRIOR_FAMILIES` and its parameters, arrays over a batch.
 
     Built by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or
     `rhodes`.
@@ -317,7 +317,7 @@ def rhodes(
     return log_t(location, scale, origin=f"Rhodes, {outcome}, {comparison}")
 
 
-class Family(NamedTuple):
+class PriorFamily(NamedTuple):
     """A family of priors: log density at tau (..., n), nodes, and the power of its tail."""
 
     log_density: Callable[..., FloatArray]
@@ -329,7 +329,7 @@ def _last(parameter: FloatArray) -> FloatArray:
     return np.asarray(parameter)[..., None]
 
 
-def _spaced(
+def _evenly_spaced(
     first: npt.ArrayLike, last: npt.ArrayLike, points: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Space points evenly from `first` to `last`: first (...), step (...), all (..., points)."""
@@ -350,7 +350,7 @@ def _onset(w: FloatArray) -> FloatArray:
 def _exponential(unit: FloatArray, longest: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
     """Return first point, step, ``z = unit onset(w)`` up to `longest`, and log(dz/dw x step)."""
     last = np.log(np.asarray(longest) / unit) + 0.1
-    first, step, w = _spaced(np.full(unit.shape, _START), last, points)
+    first, step, w = _evenly_spaced(np.full(unit.shape, _START), last, points)
     log_weight = np.log(_last(unit) * _last(step)) + w - np.exp(-w) + np.log1p(np.exp(-w))
     return first, step, _last(unit) * _onset(w), log_weight
 
@@ -403,7 +403,7 @@ def _uniform_nodes(upper: FloatArray, finest: FloatArray, k: int) -> Nodes:
     def tau_of(w: FloatArray) -> FloatArray:
         return np.asarray(_last(upper) * special.expit(math.pi * np.sinh(w)))  # tanh-sinh rule
 
-    first, step, w = _spaced(np.full(upper.shape, -3.2), 3.2, _point_number(2, k))
+    first, step, w = _evenly_spaced(np.full(upper.shape, -3.2), 3.2, _point_number(2, k))
     s = math.pi * np.sinh(w)
     log_step = np.log(math.pi * np.cosh(w) * _last(step))
     log_weight = log_step + special.log_expit(s) + special.log_expit(-s)
@@ -417,7 +417,7 @@ def _log_normal_nodes(mean: FloatArray, sd: FloatArray, finest: FloatArray, k: i
     def tau_of(w: FloatArray) -> FloatArray:
         return np.exp((_last(mean) + _last(sd) * w) / 2)
 
-    first, step, w = _spaced(np.full(shape, -15.0), 15.0, _point_number(3, k))
+    first, step, w = _evenly_spaced(np.full(shape, -15.0), 15.0, _point_number(3, k))
     log_weight = -w * w / 2 - 0.5 * math.log(2 * math.pi) + np.log(_last(step))
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
@@ -433,7 +433,7 @@ def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k:
         # beyond 1e150 the square overflows, and no study is informative there
         return np.exp(np.clip((_last(location) + _last(scale) * np.sinh(w)) / 2, -340, 340))
 
-    first, step, w = _spaced(np.full(shape, -7.5), 7.5, _point_number(3, k))
+    first, step, w = _evenly_spaced(np.full(shape, -7.5), 7.5, _point_number(3, k))
     log_weight = _LOG_T5 - 3 * np.log1p(np.sinh(w) ** 2 / 5) + np.log(np.cosh(w) * _last(step))
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
@@ -472,15 +472,15 @@ def _log_t_density(tau: FloatArray, location: FloatArray, scale: FloatArray) -> 
         return np.asarray(jacobian + _LOG_T5 - 3 * np.log1p(z * z / 5))
 
 
-FAMILIES: Mapping[str, Family] = MappingProxyType(
+PRIOR_FAMILIES: Mapping[str, PriorFamily] = MappingProxyType(
     {
-        "half-normal": Family(_half_normal_density, _half_normal_nodes, math.inf),
-        "half-cauchy": Family(_half_cauchy_density, _half_cauchy_nodes, 2.0),
-        "uniform": Family(_uniform_density, _uniform_nodes, math.inf),
-        "log-normal": Family(_log_normal_density, _log_normal_nodes, math.inf),
+        "half-normal": PriorFamily(_half_normal_density, _half_normal_nodes, math.inf),
+        "half-cauchy": PriorFamily(_half_cauchy_density, _half_cauchy_nodes, 2.0),
+        "uniform": PriorFamily(_uniform_density, _uniform_nodes, math.inf),
+        "log-normal": PriorFamily(_log_normal_density, _log_normal_nodes, math.inf),
         # the tail of log-t5 is 1/tau times a power of its logarithm
-        "log-t5": Family(_log_t_density, _log_t_nodes, 1.0 + 1e-9),
-        "flat": Family(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
+        "log-t5": PriorFamily(_log_t_density, _log_t_nodes, 1.0 + 1e-9),
+        "flat": PriorFamily(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
     }
 )
 """Families of priors by name."""
@@ -490,7 +490,7 @@ def log_density(prior: TauPrior, tau: npt.ArrayLike) -> FloatArray:
     """Compute the log prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
     tau = np.asarray(tau, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return FAMILIES[prior.family].log_density(tau, *prior.parameters)
+        return PRIOR_FAMILIES[prior.family].log_density(tau, *prior.parameters)
 
 
 def nodes(prior: TauPrior, finest: npt.ArrayLike, k: int) -> Nodes:
@@ -505,4 +505,6 @@ def nodes(prior: TauPrior, finest: npt.ArrayLike, k: int) -> Nodes:
     k : int
         Number of studies.
     """
-    return FAMILIES[prior.family].nodes(*prior.parameters, np.asarray(finest, dtype=np.float64), k)
+    return PRIOR_FAMILIES[prior.family].nodes(
+        *prior.parameters, np.asarray(finest, dtype=np.float64), k
+    )

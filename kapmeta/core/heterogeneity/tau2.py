@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.variance_likelihood import global_maximum
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import (
     count,
@@ -43,8 +43,6 @@ from kapmeta.core.numerics.weighting import (
 )
 
 Estimator: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
-
-_EPSILON = np.finfo(np.float64).eps
 
 
 def reml(y: FloatArray, v: FloatArray) -> FloatArray:
@@ -148,7 +146,7 @@ def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
             q, goal = np.vecdot(we, e), target[active]
             step = (q - goal) * (q / goal) / np.vecdot(we, we)
             t[active] = after = np.fmax(t[active] + step, 0.0)
-            active = active[step > 2 * _EPSILON * after]
+            active = active[step > 2 * EPSILON * after]
     return np.where((count(v) > 1) & np.isfinite(y.sum(-1)), t, np.nan).reshape(shape)
 
 

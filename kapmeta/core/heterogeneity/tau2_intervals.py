@@ -81,7 +81,8 @@ def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> Var
     df = np.maximum(count(v) - 1, 1)
     tail = (1 - level) / 2
     targets = chi2_quantile(np.reshape([1 - tail, tail], (2, *(1,) * df.ndim)), df)
-    low, high = solve_q(*(np.broadcast_to(x, (2, *x.shape)) for x in (y, v)), targets)
+    y2, v2 = (np.broadcast_to(x, (2, *x.shape)) for x in (y, v))
+    low, high = solve_q(y2, v2, targets)
     with np.errstate(invalid="ignore"):
         empty = (count(v) > 1) & (q_statistic(y, v) < targets[1])
     return VarianceInterval(low, high, empty)

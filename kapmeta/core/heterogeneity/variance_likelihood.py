@@ -53,10 +53,10 @@ def log_likelihood(
 
 def search_limit(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:
     """Return a value of tau2 beyond which the likelihood only falls; 0 if it always falls."""
-    return likelihood_search.search_limit(v, spread(y, v)[1], count(v) - restricted)
+    return likelihood_search.mode_limit(v, spread(y, v)[1], count(v) - restricted)
 
 
-def _curve(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Curve:
+def _evaluated(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Curve:
     """Evaluate likelihood and score at `t` (rows, nodes), for rows of `y`, `v` (rows, k)."""
     y, v = y[:, None, :], v[:, None, :]
     total = v + t[:, :, None]
@@ -96,7 +96,7 @@ def _likelihood(y: FloatArray, v: FloatArray, restricted: bool) -> Likelihood:
     """Prepare the likelihoods of rows of `y`, `v` (rows, k) for the search."""
 
     def curve(row: IntArray, t: FloatArray) -> Curve:
-        return _curve(y[row], v[row], t, restricted)
+        return _evaluated(y[row], v[row], t, restricted)
 
     def slopes(row: IntArray, t: FloatArray) -> Slopes:
         return _slopes(y[row], v[row], t, restricted)

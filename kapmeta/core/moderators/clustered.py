@@ -60,7 +60,7 @@ class _Parts(NamedTuple):
     members: list[IntArray]
 
 
-def _parts(model: Working) -> _Parts:
+def _model_parts(model: Working) -> _Parts:
     m: FloatArray = np.asarray(np.linalg.inv(model.x.T @ model.w @ model.x), dtype=np.float64)
     hat = model.x @ m @ model.x.T @ model.w
     members = [np.flatnonzero(model.cluster == j) for j in range(int(model.cluster.max()) + 1)]
@@ -120,7 +120,7 @@ def cr3(model: Working, parts: _Parts) -> list[FloatArray]:
     return [np.asarray(np.linalg.pinv(block), dtype=np.float64) for block in blocks]
 
 
-TYPES: Mapping[str, Adjustment] = MappingProxyType(
+ROBUST_TYPES: Mapping[str, Adjustment] = MappingProxyType(
     {"CR0": cr0, "CR1": cr1, "CR1p": cr1p, "CR1S": cr1s, "CR2": cr2, "CR3": cr3}
 )
 """Types of cluster-robust covariance by name. A new one is one function and one row."""
@@ -151,7 +151,9 @@ class Robust(NamedTuple):
     clusters: int
 
 
-def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0.95) -> Robust:
+def cluster_robust_tests(
+    y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0.95
+) -> Robust:
     """Test the coefficients with cluster-robust standard errors.
 
     Parameters
@@ -161,7 +163,7 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     model : Working
         Design, weights, working covariance and clusters.
     kind : str
-        A word of `TYPES`.
+        A word of `ROBUST_TYPES`.
     level : float
         Confidence level, a proportion.
 
@@ -170,14 +172,16 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     .. [1] Pustejovsky JE, Tipton E. J Bus Econ Stat 2018;36:672-683.
        https://doi.org/10.1080/07350015.2016.1247004
     """
-    if kind not in TYPES:
-        raise ValueError(f'unknown cluster-robust type "{kind}"; use one of {", ".join(TYPES)}')
+    if kind not in ROBUST_TYPES:
+        raise ValueError(
+            f'unknown cluster-robust type "{kind}"; use one of {", ".join(ROBUST_TYPES)}'
+        )
     z, triangle = orthonormal(model.x)  # keeps all digits of moderators on large or shifted scales
     model, back = model._replace(x=z), np.linalg.inv(triangle)
-    parts = _parts(model)
+    parts = _model_parts(model)
     gamma = parts.m @ (z.T @ (model.w @ y))
     beta, residual = back @ gamma, y - z @ gamma
-    clusters = list(zip(parts.members, TYPES[kind](model, parts), strict=True))
+    clusters = list(zip(parts.members, ROBUST_TYPES[kind](model, parts), strict=True))
     # X_j'W_j A_j of each cluster; weights across clusters would make W_j no block
     loads = [z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in clusters]
     scores = np.stack([b @ residual[j] for b, j in zip(loads, parts.members, strict=True)])

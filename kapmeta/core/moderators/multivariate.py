@@ -211,7 +211,7 @@ def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
     return _Solved(w, beta, covariance, wr, -0.5 * float(value))
 
 
-def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
+def _likelihood_derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
     """Compute value and derivatives at `c` [1]_."""
     # With r = Py and u_j = G_j r:
     #   dl/dc_j       = (r'u_j - tr(P G_j)) / 2,
@@ -249,12 +249,12 @@ class _Peak(NamedTuple):
     value: float
 
 
-def _climb(
+def _newton_climb(
     data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray
 ) -> _Peak:
     """Climb by Newton's method in the `free` parameters, always uphill."""
     phi = phi.copy()
-    here = _derivatives(data, _coefficients(squares, phi), restricted)
+    here = _likelihood_derivatives(data, _coefficients(squares, phi), restricted)
     for _ in range(_MOST_CLIMBS):
         jacobian = 2 * np.einsum("jab,b->ja", squares, phi)
         gradient = (here.first @ jacobian)[free]
@@ -263,7 +263,7 @@ def _climb(
         step = np.zeros(phi.size)
         step[free] = _uphill(hessian[np.ix_(free, free)], gradient)
         gain = float(gradient @ step[free])
-        phi, here, taken = _moved(data, squares, phi, step, here, gain, restricted)
+        phi, here, taken = _line_search(data, squares, phi, step, here, gain, restricted)
         if taken <= 4 * EPSILON * np.abs(phi).max():
             break
     return _Peak(phi, _coefficients(squares, phi), here.value)
@@ -278,7 +278,7 @@ def _uphill(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
     return np.asarray(vectors @ ((vectors.T @ gradient) / np.maximum(size, 1e-12 * largest)))
 
 
-def _moved(
+def _line_search(
     data: _Stack,
     squares: FloatArray,
     phi: FloatArray,
@@ -296,7 +296,7 @@ def _moved(
     scale = min(1.0, max(np.abs(phi).max(), 0.1) / longest)
     while True:
         after = phi + scale * step
-        there = _derivatives(data, _coefficients(squares, after), restricted)
+        there = _likelihood_derivatives(data, _coefficients(squares, after), restricted)
         rise = there.value - here.value
         if rise > _SHARE_OF_GAIN * scale * gain or scale * gain <= noise:
             break
@@ -358,7 +358,7 @@ def problem(
     return Problem(data, terms, triangle, unit, restricted)
 
 
-def fit(
+def fit_components(
     y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool = True
 ) -> Components:
     """Fit by restricted or full maximum likelihood.
@@ -408,7 +408,7 @@ def maxima(setting: Problem) -> list[_Peak]:
     free = np.ones(terms.starts.shape[1], dtype=bool)
     peaks: list[_Peak] = []
     for start in terms.starts[np.argsort(-values, kind="stable")[:_BEST_STARTS]]:
-        peak = _climb(setting.data, terms.squares, start, setting.restricted, free)
+        peak = _newton_climb(setting.data, terms.squares, start, setting.restricted, free)
         peaks.append(_at_boundary(setting, peak, free))
     peaks.sort(key=lambda peak: -peak.value)
     distinct: list[_Peak] = []
@@ -431,7 +431,7 @@ def _at_boundary(setting: Problem, peak: _Peak, free: BoolArray) -> _Peak:
     if not small.any():
         return peak
     start = np.where(small, 0.0, peak.phi)
-    tried = _climb(data, squares, start, setting.restricted, free & ~small)
+    tried = _newton_climb(data, squares, start, setting.restricted, free & ~small)
     noise = 256 * EPSILON * (abs(peak.value) + data.n)
     return tried if tried.value >= peak.value - noise else peak
 
@@ -482,10 +482,12 @@ def _profiled(
     data, squares = setting.data, setting.terms.squares
     others = np.maximum(np.abs(phi), 1e-2)
     starts = (np.where(free, others * scale, np.sqrt(value)) for scale in (1.0, 0.1))
-    return max(_climb(data, squares, start, setting.restricted, free).value for start in starts)
+    return max(
+        _newton_climb(data, squares, start, setting.restricted, free).value for start in starts
+    )
 
 
-def residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
+def cochran_residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
     """Compute Cochran's residual Q with the sampling covariance `v`, without random effects."""
     z, _ = orthonormal(x)
     lower = np.linalg.cholesky(v)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.moderators.residual_likelihood import dot, project, residual_q, traces
-from kapmeta.core.moderators.residual_variance import ResidualEstimator, estimator_named
+from kapmeta.core.moderators.residual_variance import ResidualEstimator, residual_estimator_named
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import chi2_upper, refuse_level, t_quantile, t_two_sided
 from kapmeta.core.numerics.status import Status
@@ -132,17 +132,17 @@ def _refused(least: Least, where: npt.ArrayLike) -> BoolArray:
     return np.broadcast_to(np.asarray(where), least.df.shape).copy()
 
 
-def wald(least: Least) -> Inference:
+def wald_test(least: Least) -> Inference:
     """Use the model-based covariance and the normal quantile."""
     return Inference(least.covariance, np.full(least.beta.shape, np.inf), _refused(least, False))
 
 
-def t(least: Least) -> Inference:
+def t_test(least: Least) -> Inference:
     """Use the model-based covariance and t with k - p degrees of freedom."""
     return Inference(least.covariance, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
-def hksj(least: Least) -> Inference:
+def hksj_test(least: Least) -> Inference:
     """Use Hartung-Knapp: covariance times ``y'Py / (k - p)``, t with k - p df [2]_.
 
     Refused for an exact fit.
@@ -151,13 +151,13 @@ def hksj(least: Least) -> Inference:
     return Inference(scaled, _each(least.df, least.beta), ~(least.factor > 0))
 
 
-def hksj_variance(least: Least) -> Inference:
+def hksj_variance_test(least: Least) -> Inference:
     """Use Hartung-Knapp with the factor not below 1 [2]_."""
     scaled = np.maximum(least.factor, 1.0)[..., None, None] * least.covariance
     return Inference(scaled, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
-def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
+def hksj_hybrid_test(least: Least, level: float = 0.95) -> Inference:
     """Use Hartung-Knapp with t, or Wald with the normal quantile where that is wider.
 
     The factor is one number for all coefficients, so the choice is the same for all of them.
@@ -169,7 +169,7 @@ def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
     return Inference(covariance, df, _refused(least, least.df <= 0))
 
 
-def kr(least: Least) -> Inference:
+def kr_test(least: Least) -> Inference:
     """Use Kenward-Roger with the expected information [3]_ [4]_.
 
     Refused where tau2 is 0 or a df is below 1.
@@ -193,32 +193,32 @@ def _kenward_roger_parts(least: Least) -> tuple[FloatArray, FloatArray, FloatArr
     return phi + 2 * lambda_, second, information
 
 
-INTERVALS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
+COEFFICIENT_TESTS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
     {
-        "wald": wald,
-        "t": t,
-        "hksj": hksj,
-        "hksj-variance": hksj_variance,
-        "hksj-hybrid": hksj_hybrid,
-        "kr": kr,
+        "wald": wald_test,
+        "t": t_test,
+        "hksj": hksj_test,
+        "hksj-variance": hksj_variance_test,
+        "hksj-hybrid": hksj_hybrid_test,
+        "kr": kr_test,
     }
 )
 """Tests of the coefficients, named as in `kapmeta.core.pooling.intervals.INTERVALS`."""
 
 
-def interval_named(ci: str) -> Callable[..., Inference]:
+def coefficient_test_named(ci: str) -> Callable[..., Inference]:
     """Look up the test of the coefficients called `ci`."""
     try:
-        return INTERVALS[ci]
+        return COEFFICIENT_TESTS[ci]
     except KeyError:
         raise ValueError(
-            f'unknown interval "{ci}" for moderators; use one of {", ".join(INTERVALS)}'
+            f'unknown interval "{ci}" for moderators; use one of {", ".join(COEFFICIENT_TESTS)}'
         ) from None
 
 
 def inference(least: Least, ci: str, level: float) -> Inference:
     """Compute covariance and degrees of freedom by the method `ci`."""
-    method = interval_named(ci)
+    method = coefficient_test_named(ci)
     return method(least, level) if ci == "hksj-hybrid" else method(least)
 
 
@@ -246,10 +246,10 @@ def fit(
         Design matrix, the column of ones included where an intercept is wanted.
     tau2 : str, callable or float
         Residual between-study variance: a word of
-        `kapmeta.core.moderators.residual_variance.ESTIMATORS`, a function of `y`, `v` and `x`, or
-        the value itself.
+        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS`, a function of `y`, `v` and
+        `x`, or the value itself.
     ci : str
-        Test and interval of the coefficients, a word of `INTERVALS`.
+        Test and interval of the coefficients, a word of `COEFFICIENT_TESTS`.
     level : float
         Confidence level, a proportion.
 
@@ -276,7 +276,7 @@ def fit(
     refuse_level(level)
     y, v, x = _prepared(y, v, np.asarray(x, dtype=np.float64))
     z, triangle = orthonormal(x)
-    between = _between(y, v, z, tau2)
+    between = _residual_tau2(y, v, z, tau2)
     least = _original(least_squares(y, v, z, between), triangle, x)
     found = inference(least, ci, level)
     return _regression(least, found, residual_q(y, v, z), v, level)
@@ -296,12 +296,12 @@ def _prepared(
     return y, v, x
 
 
-def _between(
+def _residual_tau2(
     y: FloatArray, v: FloatArray, z: FloatArray, tau2: str | ResidualEstimator | float
 ) -> FloatArray:
     if isinstance(tau2, float | int):
         return np.where(count(v) > z.shape[-1], float(tau2), np.nan)
-    return np.asarray(estimator_named(tau2)(y, v, z), dtype=np.float64)
+    return np.asarray(residual_estimator_named(tau2)(y, v, z), dtype=np.float64)
 
 
 def _original(least: Least, triangle: FloatArray, x: FloatArray) -> Least:

@@ -39,12 +39,12 @@ def _quadratic(rows: FloatArray, covariance: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.einsum("mi,ij,mj->m", rows, covariance, rows)))
 
 
-def _model(found: Regression, rows: FloatArray) -> FloatArray:
+def _model_se(found: Regression, rows: FloatArray) -> FloatArray:
     return _quadratic(rows, found.model_covariance)
 
 
-def _hartung_knapp(found: Regression, rows: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(found.factor) * _model(found, rows))
+def _hartung_knapp_se(found: Regression, rows: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt(found.factor) * _model_se(found, rows))
 
 
 def _nothing(found: Regression, rows: FloatArray) -> FloatArray:
@@ -53,13 +53,13 @@ def _nothing(found: Regression, rows: FloatArray) -> FloatArray:
 
 _StandardError: TypeAlias = Callable[[Regression, FloatArray], FloatArray]
 
-PREDICTIONS: Mapping[str, tuple[_StandardError, float]] = MappingProxyType(
+REGRESSION_PREDICTIONS: Mapping[str, tuple[_StandardError, float]] = MappingProxyType(
     {
-        "t": (_model, 0.0),
-        "hts": (_model, 1.0),
-        "hk": (_hartung_knapp, 0.0),
-        "hk-pr": (_hartung_knapp, 1.0),
-        "normal": (_model, -np.inf),
+        "t": (_model_se, 0.0),
+        "hts": (_model_se, 1.0),
+        "hk": (_hartung_knapp_se, 0.0),
+        "hk-pr": (_hartung_knapp_se, 1.0),
+        "normal": (_model_se, -np.inf),
         "none": (_nothing, 0.0),
     }
 )
@@ -89,14 +89,14 @@ def predict(
     df : ndarray, shape (m,)
         Degrees of freedom of the confidence limits.
     prediction : str
-        A word of `PREDICTIONS`.
+        A word of `REGRESSION_PREDICTIONS`.
     level : float
         Confidence level, a proportion.
     """
     mean = np.asarray(rows @ found.beta)
     se = _quadratic(rows, found.covariance)
     half = t_quantile((1 + level) / 2, df) * se
-    standard_error, fewer = PREDICTIONS[prediction]
+    standard_error, fewer = REGRESSION_PREDICTIONS[prediction]
     spread = np.sqrt(standard_error(found, rows) ** 2 + found.tau2)
     wide = t_quantile((1 + level) / 2, found.q_df - fewer) * spread
     return Prediction(mean, se, mean - half, mean + half, mean - wide, mean + wide)
@@ -118,7 +118,7 @@ def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatAr
     return factors
 
 
-class Influence(NamedTuple):
+class CoefficientInfluence(NamedTuple):
     """Influence of each study on the fit, arrays of shape (k,) or, per coefficient, (k, p) [1]_.
 
     Attributes
@@ -151,7 +151,7 @@ class Influence(NamedTuple):
     q: FloatArray
 
 
-def leave_one_out(
+def fit_without_each(
     y: FloatArray,
     v: FloatArray,
     x: FloatArray,
@@ -165,14 +165,14 @@ def leave_one_out(
     return fit(y, without, x, tau2=tau2, ci=ci, level=level)
 
 
-def influence(
+def coefficient_influence(
     y: FloatArray, v: FloatArray, x: FloatArray, *, tau2: str | ResidualEstimator | float = "REML"
-) -> Influence:
+) -> CoefficientInfluence:
     """Compute each study's influence on the coefficients, with model-based covariances [1]_.
 
     For one data set.
     """
-    whole, without = fit(y, v, x, tau2=tau2), leave_one_out(y, v, x, tau2=tau2)
+    whole, without = fit(y, v, x, tau2=tau2), fit_without_each(y, v, x, tau2=tau2)
     leverage = project(y, 1 / (v + whole.tau2), x / np.linalg.norm(x, axis=0)).leverage
     total = np.where(v < np.inf, v + without.tau2, np.nan)
     fitted = np.einsum("kp,kp->k", x, without.beta)
@@ -182,7 +182,7 @@ def influence(
     variances = np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None]
     scale = fit(y, variances, x, tau2=0.0).model_covariance
     w = 1 / (v + whole.tau2)
-    return Influence(
+    return CoefficientInfluence(
         leverage,
         w / w.sum(),
         (y - fitted) / spread,

@@ -133,7 +133,9 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
     return Curve(t, -0.5 * value, a, trace, da, square)
 
 
-def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -> Likelihood:
+def _residual_likelihoods(
+    y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool
+) -> Likelihood:
     """Prepare the likelihoods of rows of `y`, `v` (n, k) for the search.
 
     The moderators have shape (n, k, p) or, if shared, (1, k, p).
@@ -149,11 +151,13 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
     there = (v < np.inf).astype(np.float64)
     residual = project(y, there, x).residual
     df = count(v) - (x.shape[-1] if restricted else 0)
-    limit = likelihood_search.search_limit(v, dot(residual, residual), df)
+    limit = likelihood_search.mode_limit(v, dot(residual, residual), df)
     return Likelihood(v, limit, grid, slopes)
 
 
-def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> FloatArray:
+def residual_global_maximum(
+    y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
+) -> FloatArray:
     """Find the tau2 at the global maximum of the (restricted) likelihood, row by row.
 
     Parameters
@@ -181,12 +185,12 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
     for start in range(0, usable.size, size):
         part = usable[start : start + size]
         design = x if len(x) == 1 else x[part]
-        tau2[part] = highest_maxima(_likelihood(y[part], v[part], design, restricted))
+        tau2[part] = highest_maxima(_residual_likelihoods(y[part], v[part], design, restricted))
     return tau2.reshape(shape)
 
 
-def local_maxima(
+def residual_local_maxima(
     y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Find every local maximum of one data set: tau2 and log-likelihood, the global one first."""
-    return every_maximum(_likelihood(y[None], v[None], x[None], restricted))
+    return every_maximum(_residual_likelihoods(y[None], v[None], x[None], restricted))

@@ -29,8 +29,8 @@ import numpy.typing as npt
 from kapmeta.core.moderators.residual_likelihood import (
     curve,
     dot,
-    global_maximum,
     project,
+    residual_global_maximum,
     residual_q,
     traces,
 )
@@ -43,17 +43,17 @@ ResidualEstimator: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], Fl
 _MOST_NEWTON_STEPS = 100
 
 
-def reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by restricted maximum likelihood, at the global maximum."""
-    return global_maximum(y, v, x, restricted=True)
+    return residual_global_maximum(y, v, x, restricted=True)
 
 
-def ml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_ml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by maximum likelihood, at the global maximum.
 
     Biased downward, more so with more moderators.
     """
-    return global_maximum(y, v, x, restricted=False)
+    return residual_global_maximum(y, v, x, restricted=False)
 
 
 def residual_df(v: FloatArray, x: FloatArray) -> FloatArray:
@@ -61,11 +61,11 @@ def residual_df(v: FloatArray, x: FloatArray) -> FloatArray:
     return np.asarray(count(v) - x.shape[-1], dtype=np.float64)
 
 
-def _truncated(moment: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def _truncated_residual(moment: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     return np.where(residual_df(v, x) > 0, np.maximum(moment, 0.0), np.nan)
 
 
-def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray) -> FloatArray:
+def residual_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray) -> FloatArray:
     """Estimate from the residual quadratic form with fixed weights `a`, not truncated [1]_."""
     found = project(y, a, x)
     left = a * (1 - found.leverage)  # the diagonal of P
@@ -74,53 +74,59 @@ def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray)
         return np.asarray((dot(found.residual, found.residual) - expected) / left.sum(-1))
 
 
-def dersimonian_laird(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_dersimonian_laird(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by DerSimonian and Laird's moments, residual Q with weights 1/v [1]_."""
-    return _truncated(quadratic_moment(y, v, x, 1 / v), v, x)
+    return _truncated_residual(residual_moment(y, v, x, 1 / v), v, x)
 
 
-def hedges(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_hedges(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Hedges' moments from ordinary least squares [1]_."""
-    return _truncated(quadratic_moment(y, v, x, (v < np.inf).astype(np.float64)), v, x)
+    return _truncated_residual(residual_moment(y, v, x, (v < np.inf).astype(np.float64)), v, x)
 
 
-def dersimonian_laird_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_dersimonian_laird_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by two-step DerSimonian-Laird: weights 1/(v + DL)."""
-    return _two_step(y, v, x, dersimonian_laird(y, v, x))
+    return _residual_two_step(y, v, x, residual_dersimonian_laird(y, v, x))
 
 
-def cochran_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_cochran_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by two-step Cochran ANOVA: weights 1/(v + HE)."""
-    return _two_step(y, v, x, hedges(y, v, x))
+    return _residual_two_step(y, v, x, residual_hedges(y, v, x))
 
 
-def _two_step(y: FloatArray, v: FloatArray, x: FloatArray, first: FloatArray) -> FloatArray:
-    return _truncated(quadratic_moment(y, v, x, 1 / (v + np.nan_to_num(first)[..., None])), v, x)
+def _residual_two_step(
+    y: FloatArray, v: FloatArray, x: FloatArray, first: FloatArray
+) -> FloatArray:
+    return _truncated_residual(
+        residual_moment(y, v, x, 1 / (v + np.nan_to_num(first)[..., None])), v, x
+    )
 
 
-def hunter_schmidt(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_hunter_schmidt(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Hunter and Schmidt's ``(Q - k) / sum(w)``; negatively biased."""
-    return _truncated((residual_q(y, v, x) - count(v)) / (1 / v).sum(-1), v, x)
+    return _truncated_residual((residual_q(y, v, x) - count(v)) / (1 / v).sum(-1), v, x)
 
 
-def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Hunter and Schmidt's formula with Q multiplied by k / (k - p)."""
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = residual_q(y, v, x) * (k / residual_df(v, x))
-        return _truncated((scaled - k) / (1 / v).sum(-1), v, x)
+        return _truncated_residual((scaled - k) / (1 / v).sum(-1), v, x)
 
 
-def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Sidik and Jonkman's two steps [3]_; positive unless all effects are equal."""
     first = spread(y, v)[1] / np.maximum(count(v), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = v / np.where(first > 0, first, 1.0)[..., None]  # to the first guess: unit free
         q = residual_q(y, relative, x, 1.0)
-        return _truncated(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
+        return _truncated_residual(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
 
 
-def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) -> FloatArray:
+def solve_residual_q(
+    y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike
+) -> FloatArray:
     """Find the tau2 at which the residual Q equals `target`; 0 where it is below already at 0.
 
     Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and
@@ -145,47 +151,48 @@ def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) 
     return np.where(valid, t, np.nan)
 
 
-def paule_mandel(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_paule_mandel(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by Paule and Mandel's rule: the residual Q equals its degrees of freedom.
 
     Also the empirical Bayes estimate.
     """
-    return solve_q(y, v, x, np.maximum(residual_df(v, x), 1))
+    return solve_residual_q(y, v, x, np.maximum(residual_df(v, x), 1))
 
 
-def paule_mandel_median(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def residual_paule_mandel_median(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     """Estimate by the median-unbiased Paule-Mandel rule: the residual Q equals its median."""
-    return solve_q(y, v, x, chi2_quantile(0.5, np.maximum(residual_df(v, x), 1)))
+    return solve_residual_q(y, v, x, chi2_quantile(0.5, np.maximum(residual_df(v, x), 1)))
 
 
-ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
+RESIDUAL_ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
     {
-        "REML": reml,
-        "ML": ml,
-        "DL": dersimonian_laird,
-        "PM": paule_mandel,
-        "PMM": paule_mandel_median,
-        "EB": paule_mandel,
-        "HE": hedges,
-        "HS": hunter_schmidt,
-        "HSk": hunter_schmidt_corrected,
-        "SJ": sidik_jonkman,
-        "DL2": dersimonian_laird_two_step,
-        "CA2": cochran_two_step,
+        "REML": residual_reml,
+        "ML": residual_ml,
+        "DL": residual_dersimonian_laird,
+        "PM": residual_paule_mandel,
+        "PMM": residual_paule_mandel_median,
+        "EB": residual_paule_mandel,
+        "HE": residual_hedges,
+        "HS": residual_hunter_schmidt,
+        "HSk": residual_hunter_schmidt_corrected,
+        "SJ": residual_sidik_jonkman,
+        "DL2": residual_dersimonian_laird_two_step,
+        "CA2": residual_cochran_two_step,
     }
 )
 """Estimators of the residual variance, named as in `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
 
 
-def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
+def residual_estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
     """Look up the estimator called `method`; return a callable unchanged."""
     if callable(method):
         return method
     try:
-        return ESTIMATORS[method]
+        return RESIDUAL_ESTIMATORS[method]
     except KeyError:
         raise ValueError(
-            f'unknown tau2 estimator "{method}"; use one of {", ".join(ESTIMATORS)}, or a callable'
+            f'unknown tau2 estimator "{method}"; use one of {", ".join(RESIDUAL_ESTIMATORS)},'
+            " or a callable"
         ) from None
 
 
@@ -209,17 +216,19 @@ def standard_error(
             return np.asarray(np.sqrt(2 / traces(w, project(y, w, x).basis)[1]))
         if method in ("PM", "PMM", "EB"):
             return np.asarray(np.sqrt(2 * k * k / df) / w.sum(-1))
-        a, divisor = _quadratic_form(y, v, x, method)
+        a, divisor = _residual_quadratic_form(y, v, x, method)
         total = np.where(v < np.inf, v + tau2[..., None], 0.0)
-        return np.asarray(np.sqrt(2 * _trace_form(y, a, x, total)) / divisor)
+        return np.asarray(np.sqrt(2 * _residual_trace_form(y, a, x, total)) / divisor)
 
 
-def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) -> FloatArray:
+def _residual_trace_form(
+    y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray
+) -> FloatArray:
     """Compute ``tr(P D P D)``: P projects with weights `a`, D is the diagonal matrix of `total`."""
     return traces(a * total, project(y, a, x).basis)[1]
 
 
-def _quadratic_form(
+def _residual_quadratic_form(
     y: FloatArray, v: FloatArray, x: FloatArray, method: str
 ) -> tuple[FloatArray, FloatArray]:
     """Return the weights of the quadratic form behind a moment estimator, and its divisor."""
@@ -231,14 +240,14 @@ def _quadratic_form(
         first = spread(y, v)[1] / count(v)
         return 1 / (v + first[..., None]), residual_df(v, x) / np.where(first > 0, first, np.nan)
     if method in ("DL2", "CA2"):
-        first = dersimonian_laird(y, v, x) if method == "DL2" else hedges(y, v, x)
+        first = residual_dersimonian_laird(y, v, x) if method == "DL2" else residual_hedges(y, v, x)
         w = 1 / (v + first[..., None])
     if method == "HE":
         w = (v < np.inf).astype(np.float64)
     return w, traces(w, project(y, w, x).basis)[0]
 
 
-def q_profile(
+def residual_q_profile(
     y: FloatArray, v: FloatArray, x: FloatArray, *, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the Q-profile limits of the residual tau2.
@@ -249,10 +258,12 @@ def q_profile(
     compatible with the data.
     """
     df, tail = np.maximum(residual_df(v, x), 1), (1 - level) / 2
-    return solve_q(y, v, x, chi2_quantile(1 - tail, df)), solve_q(y, v, x, chi2_quantile(tail, df))
+    return solve_residual_q(y, v, x, chi2_quantile(1 - tail, df)), solve_residual_q(
+        y, v, x, chi2_quantile(tail, df)
+    )
 
 
-def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
+def typical_sampling_variance(v: FloatArray, x: FloatArray) -> FloatArray:
     """Compute the typical sampling variance with moderators, ``(k - p) / tr P`` at tau2 = 0."""
     w = 1 / v
     return np.asarray(residual_df(v, x) / traces(w, project(np.zeros(w.shape), w, x).basis)[0])

@@ -30,13 +30,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 
 ELEMENTS_AT_ONCE = 1 << 17  # rows x studies searched at once: bounds memory, stays in cache
 _FEWEST_CELLS, _MOST_CELLS = 6, 32  # first cells of each row, as many as cost little
 _NODES_AT_LITTLE_COST = 1 << 12  # rows x studies x cells
 _NEWTON_ROUNDS = 8  # then a bisection, so that every bracket closes in the end
-_EPSILON = np.finfo(np.float64).eps
 # a Newton step this small, relative to tau2, is the last: its square is beyond the last digit
 _LAST_STEP = 1e-11
 
@@ -82,7 +81,7 @@ class Likelihood(NamedTuple):
     slopes: Callable[[IntArray, FloatArray], Slopes]
 
 
-def search_limit(v: FloatArray, squares: FloatArray, number: FloatArray | IntArray) -> FloatArray:
+def mode_limit(v: FloatArray, squares: FloatArray, number: FloatArray | IntArray) -> FloatArray:
     """Return a value of tau2 beyond which ``A < B``; 0 where that holds from the start.
 
     From ``A <= S / (min v + tau2)^2`` and ``B >= m / (max v + tau2)``, with S the unweighted sum of
@@ -98,20 +97,20 @@ def search_limit(v: FloatArray, squares: FloatArray, number: FloatArray | IntArr
     return np.where((s > 0) & (m > 0), np.maximum(limit, 0) * (1 + 1e-6) + 1e-12 * smallest, 0.0)
 
 
-class _Cells(NamedTuple):
+class _OpenCells(NamedTuple):
     """Open cells of all rows, flat: the row of each, and the curve at both ends."""
 
     row: IntArray
     left: Curve
     right: Curve
 
-    def where(self, keep: BoolArray) -> _Cells:
+    def where(self, keep: BoolArray) -> _OpenCells:
         """Select the cells for which `keep` holds."""
         places = np.flatnonzero(keep)
         if places.size == keep.size:
             return self
         left, right = (Curve(*(part[places] for part in end)) for end in (self.left, self.right))
-        return _Cells(self.row[places], left, right)
+        return _OpenCells(self.row[places], left, right)
 
 
 class _Brackets(NamedTuple):
@@ -136,7 +135,7 @@ def _brackets(likelihood: Likelihood, every: bool) -> _Brackets:
     zero = np.zeros(at_zero.size)
     found = [_Brackets(at_zero, zero, zero, zero)]
     row = np.repeat(np.arange(len(nodes.t)), nodes.t.shape[1] - 1)
-    cells = _Cells(row, _flat(nodes, slice(None, -1)), _flat(nodes, slice(1, None)))
+    cells = _OpenCells(row, _flat(nodes, slice(None, -1)), _flat(nodes, slice(1, None)))
     cells = cells.where(cells.right.t > cells.left.t)
     while True:
         turning, unsettled = _sorted_out(cells, smallest, None if every else best)
@@ -157,7 +156,7 @@ def _first_nodes(likelihood: Likelihood, smallest: FloatArray) -> Curve:
 
 
 def _sorted_out(
-    cells: _Cells, smallest: FloatArray, best: FloatArray | None
+    cells: _OpenCells, smallest: FloatArray, best: FloatArray | None
 ) -> tuple[BoolArray, BoolArray]:
     """Mark the cells that hold one maximum, and those still to be halved.
 
@@ -177,14 +176,14 @@ def _sorted_out(
         above_left = left.loglik + 0.5 * np.maximum(left.a - right.b, 0) * width
         above_right = right.loglik + 0.5 * np.maximum(left.b - right.a, 0) * width
         top = best[cells.row]
-        matters &= np.minimum(above_left, above_right) >= top - _EPSILON * np.abs(top)
+        matters &= np.minimum(above_left, above_right) >= top - EPSILON * np.abs(top)
     falling = left.db <= 2 * right.da  # the score falls throughout: at most one maximum
-    narrow = width <= 4 * _EPSILON * (smallest[cells.row] + right.t)
+    narrow = width <= 4 * EPSILON * (smallest[cells.row] + right.t)
     settled = falling | narrow
     return matters & settled & (left.a > left.b) & (right.a <= right.b), matters & ~settled
 
 
-def _bracket(cells: _Cells) -> _Brackets:
+def _bracket(cells: _OpenCells) -> _Brackets:
     """Turn cells into brackets with a first guess.
 
     The guess is tau2 as the cubic in ``B / A`` that has the values and slopes of both ends.
@@ -203,8 +202,8 @@ def _bracket(cells: _Cells) -> _Brackets:
 
 
 def _halved(
-    likelihood: Likelihood, cells: _Cells, smallest: FloatArray
-) -> tuple[_Cells, FloatArray]:
+    likelihood: Likelihood, cells: _OpenCells, smallest: FloatArray
+) -> tuple[_OpenCells, FloatArray]:
     """Halve every cell at its geometric middle; also return the likelihood there."""
     low, t1, t2 = smallest[cells.row], cells.left.t, cells.right.t
     middle = np.sqrt((low + t1) * (low + t2)) - low
@@ -212,10 +211,10 @@ def _halved(
     cut = _flat(likelihood.curve(cells.row, middle[:, None]), slice(None))
     left = Curve(*(np.concatenate(pair) for pair in zip(cells.left, cut, strict=True)))
     right = Curve(*(np.concatenate(pair) for pair in zip(cut, cells.right, strict=True)))
-    return _Cells(np.tile(cells.row, 2), left, right), np.tile(cut.loglik, 2)
+    return _OpenCells(np.tile(cells.row, 2), left, right), np.tile(cut.loglik, 2)
 
 
-def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
+def _refined(likelihood: Likelihood, found: _Brackets) -> FloatArray:
     """Find the maximum inside each bracket, by Newton steps that never leave it."""
     # The bracket shrinks to the side on which the score changes sign. A Newton step that would
     # leave it, and every eighth step, is replaced by a bisection. A row is done when the score is
@@ -235,9 +234,9 @@ def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
             after = now + (a - b) * a / (2 * b * da - a * db)
         inside = (after >= low[active]) & (after <= high[active]) & (rounds % _NEWTON_ROUNDS > 0)
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
-        at_root = np.abs(a - b) <= 2 * _EPSILON * (a + b)
+        at_root = np.abs(a - b) <= 2 * EPSILON * (a + b)
         t[active] = np.where(at_root & ~inside, now, after)
-        closed = high[active] - low[active] <= 2 * _EPSILON * now
+        closed = high[active] - low[active] <= 2 * EPSILON * now
         active = active[~(at_root | closed | (inside & (np.abs(after - now) <= _LAST_STEP * now)))]
     return t
 
@@ -245,7 +244,7 @@ def _maximised(likelihood: Likelihood, found: _Brackets) -> FloatArray:
 def highest_maxima(likelihood: Likelihood) -> FloatArray:
     """Find the tau2 of highest likelihood in every row; nan where a row has no maximum."""
     found = _brackets(likelihood, every=False)
-    row, modes = found.row, _maximised(likelihood, found)
+    row, modes = found.row, _refined(likelihood, found)
     tau2 = np.full(len(likelihood.limit), np.nan)
     tau2[row] = modes
     rival = np.bincount(row, minlength=len(tau2))[row] > 1
@@ -258,7 +257,7 @@ def highest_maxima(likelihood: Likelihood) -> FloatArray:
 
 def every_maximum(likelihood: Likelihood) -> tuple[FloatArray, FloatArray]:
     """Find every local maximum of one row: tau2 and log-likelihood, the highest first."""
-    tau2 = np.unique(_maximised(likelihood, _brackets(likelihood, every=True)))
+    tau2 = np.unique(_refined(likelihood, _brackets(likelihood, every=True)))
     loglik = likelihood.curve(np.zeros(1, dtype=int), tau2[None]).loglik[0]
     order = np.lexsort((tau2, -loglik))
     return tau2[order], loglik[order]

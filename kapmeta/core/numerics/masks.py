@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import BoolArray
 
-_LARGEST = 25  # 2^25 rows of 25 booleans are 800 MB
+_MOST_LISTED_STUDIES = 25  # 2^25 rows of 25 booleans are 800 MB
 
 
 def leave_one_out(k: int) -> BoolArray:
@@ -66,11 +66,11 @@ def all_subsets(k: int, *, smallest: int = 1) -> BoolArray:
            [0, 1, 1],
            [1, 1, 1]])
     """
-    if k > _LARGEST:
+    if k > _MOST_LISTED_STUDIES:
         size = f"2^{k} subsets of {k} studies need {k * 2.0**k / 1e9:,.0f} GB"
         raise ValueError(
-            f"too many subsets: {size}; draw a random sample of rows, or use at most {_LARGEST}"
-            " studies"
+            f"too many subsets: {size}; draw a random sample of rows, or use at most"
+            f" {_MOST_LISTED_STUDIES} studies"
         )
     codes = np.arange(2**k, dtype="<u4").view(np.uint8).reshape(-1, 4)
     masks = np.unpackbits(codes, axis=1, count=k, bitorder="little").view(bool)

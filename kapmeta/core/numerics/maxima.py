@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
-_MOST_STEPS, _MOST_HALVINGS = 60, 25
+_MOST_NEWTON, _MOST_HALVINGS = 60, 25
 
 Derivatives = tuple[float, FloatArray, FloatArray]
 """Value, gradient and Hessian."""
@@ -43,7 +43,7 @@ def maximise(
     width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
     value, gradient, hessian = f(theta)
     settled = False
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_NEWTON):
         stuck = (theta <= lower) & (gradient <= 0) | (theta >= upper) & (gradient >= 0)
         stuck |= lower == upper
         unit = max(1.0, abs(value))
@@ -51,14 +51,14 @@ def maximise(
             flat = np.abs(gradient) * width <= 2e-13 * unit
         direction = _newton_direction(gradient, hessian, ~(stuck | flat))
         gain = float(gradient @ direction)
-        new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
+        new, ahead = _climbing_step(f, theta, value, gradient, direction, lower, upper)
         stays = new is theta
         settled = gain <= (1e-9 if stays else 2e-13) * unit
         theta, (value, gradient, hessian) = new, ahead
         if settled or stays:
             break
     stuck = (theta <= lower) | (theta >= upper)
-    covariance = _covariance(hessian, ~stuck)
+    covariance = _inverse_information(hessian, ~stuck)
     return Maximum(theta, value, covariance, stuck & (lower < upper), bool(settled))
 
 
@@ -75,7 +75,7 @@ def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray
     return direction
 
 
-def _climb(
+def _climbing_step(
     f: Callable[[FloatArray], Derivatives],
     theta: FloatArray,
     value: float,
@@ -103,7 +103,7 @@ def _climb(
     return theta, f(theta)
 
 
-def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
+def _inverse_information(hessian: FloatArray, free: BoolArray) -> FloatArray:
     """Invert the information over the free coordinates; nan elsewhere, or if not positive."""
     covariance = np.full(hessian.shape, np.nan)
     if free.any():

@@ -22,7 +22,7 @@ from kapmeta.core.numerics.weighting import sums_of_others
 
 # The contour of `quadratic_form_cdf`: 64 steps of 5/64 with this opening give 14 digits for 1 to
 # 1000 terms.
-_STEPS, _REACH, _OPENING = 64, 5.0, 0.6
+_CONTOUR_STEPS, _CONTOUR_END, _OPENING = 64, 5.0, 0.6
 
 
 def q_eigenvalues(v: npt.ArrayLike, tau2: npt.ArrayLike, a: npt.ArrayLike) -> FloatArray:
@@ -124,13 +124,13 @@ def quadratic_form_cdf(q: npt.ArrayLike, coefficients: npt.ArrayLike) -> FloatAr
     interior = np.broadcast_to((q > 0) & (q < np.inf), shape)
     x = np.where(interior, q, 1.0)
     saddle, width = _saddle(x, lam)
-    u = np.linspace(0.0, _REACH, _STEPS + 1)
+    u = np.linspace(0.0, _CONTOUR_END, _CONTOUR_STEPS + 1)
     z = saddle[..., None] + width[..., None] * (_OPENING * (1 - np.cosh(u)) + 1j * np.sinh(u))
     dz = width[..., None] * (1j * np.cosh(u) - _OPENING * np.sinh(u))
     log_transform = -0.5 * np.log1p(2 * lam[..., None, :] * z[..., None]).sum(-1)
     values = np.imag(np.exp(z * x[..., None] + log_transform) / z * dz)
     # the lower half of the contour is the mirror image
-    area = (values.sum(-1) - values[..., 0] / 2) * _REACH / _STEPS / np.pi
+    area = (values.sum(-1) - values[..., 0] / 2) * _CONTOUR_END / _CONTOUR_STEPS / np.pi
     outside = np.where(np.isnan(q), np.nan, q > 0)
     return np.asarray(np.where(interior, np.clip(area, 0.0, 1.0), outside))
 

@@ -14,11 +14,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 
-_EPSILON = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).tiny
-_MOST_STEPS = 200  # bisection of a float64 bracket of one sign takes about 60; across 0, more
+_MOST_ROOT_STEPS = 200  # bisection of a float64 bracket of one sign takes about 60; across 0, more
 
 
 def bracketed_root(
@@ -67,10 +66,10 @@ def bracketed_root(
     c, fc = a.copy(), fa.copy()
     t = np.full_like(a, 0.5)
     done = unbracketed.copy()
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ROOT_STEPS):
         best = np.where(np.abs(fa) < np.abs(fb), a, b)
         width = np.abs(b - a)
-        done |= (fa == 0) | (fb == 0) | (width <= 2 * _EPSILON * np.abs(best) + _TINY)
+        done |= (fa == 0) | (fb == 0) | (width <= 2 * EPSILON * np.abs(best) + _TINY)
         if done.all():
             break
         x = a + t * (b - a)
@@ -95,7 +94,7 @@ def _next_fraction(
         phi = (fa - fb) / (fc - fb)
         usable = (phi * phi < xi) & ((1 - phi) ** 2 < 1 - xi)
         t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
-        closest = 2 * _EPSILON * np.abs(a) / np.abs(b - a)
+        closest = 2 * EPSILON * np.abs(a) / np.abs(b - a)
     t = np.where(usable & np.isfinite(t), t, 0.5)
     closest = np.where(np.isfinite(closest), np.minimum(closest, 0.5), 0.5)
     return np.clip(t, closest, 1 - closest)

@@ -130,7 +130,7 @@ def combine(
     *shape, k = v.shape
     flat = math.prod(shape), k
     y, v = (part.reshape(flat) for part in _in_fixed_order(np.where(v == np.inf, 0.0, y), v))
-    return _in_blocks(tuple(shape), k, lambda rows: _combine(y[rows], v[rows], tau2, ci, level))
+    return _by_blocks(tuple(shape), k, lambda rows: _combine(y[rows], v[rows], tau2, ci, level))
 
 
 def _combine_subsets(
@@ -149,7 +149,7 @@ def _combine_subsets(
     common = isinstance(tau2, float | int) and tau2 == 0
     linear = whole and ci == "wald" and (common or tau2 == "DL")
     block = _combine_linear if linear else _combine_masked
-    return _in_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
+    return _by_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
 
 
 def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -163,7 +163,7 @@ def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArra
     return both.real.copy(), both.imag.copy()
 
 
-def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
+def _by_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
     """Apply `block` to slices of rows that fit in memory; join them in the leading `shape`."""
     rows = math.prod(shape)
     size = max(1, _BLOCK_SIZE // max(k, 1))
@@ -181,10 +181,11 @@ def _combine(y: FloatArray, v: FloatArray, tau2: Tau2, ci: str, level: float) ->
         between = np.where(k > 1, float(tau2), np.nan)
     else:
         between = np.asarray(estimator_named(tau2)(y, v), dtype=np.float64)
-    *found, status = INTERVALS[ci](y, v, between, level)
+    found = INTERVALS[ci](y, v, between, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         q = np.where(k > 1, q_statistic(y, v), np.nan)
-    return Combined(*found, between, q, k, np.where(invalid, Status.INVALID_INPUT, status))
+    status = np.where(invalid, Status.INVALID_INPUT, found.status)
+    return Combined(*found[:-1], between, q, k, status)
 
 
 def _combine_masked(

@@ -32,27 +32,25 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import dersimonian_laird
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile, t_quantile
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, trace_pp, weights
 from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
 from kapmeta.core.pooling.likelihood_intervals import (
+    LikelihoodMaximum,
     Limits,
-    Maximum,
     bartlett_limits,
     profile_limits,
     skovgaard_limits,
 )
 from kapmeta.core.pooling.permutation import MOST_STUDIES, permutation_limits
-
-_EPSILON = np.finfo(np.float64).eps
 
 
 class MeanInterval(NamedTuple):
@@ -107,8 +105,8 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
                 for whole, part in zip(result, some, strict=True):
                     whole[pooled] = part
         result.status[pooled & np.isnan(result.estimate)] = Status.INVALID_INPUT
-        *numbers, status = result
-        return MeanInterval(*(part.reshape(shape) for part in numbers), status.reshape(shape))
+        shaped: Any = (part.reshape(shape) for part in result)
+        return MeanInterval(*shaped)
 
     return method
 
@@ -160,7 +158,7 @@ def _hartung_knapp(
     w = weights(v, tau2)
     mean, e = mean_and_residuals(y, w)
     total, q = w.sum(-1), np.vecdot(w * e, e)
-    rounding = total * (4 * _EPSILON * np.abs(y).max(-1)) ** 2
+    rounding = total * (4 * EPSILON * np.abs(y).max(-1)) ** 2
     return mean, 1 / np.sqrt(total), np.where(q > rounding, q, 0.0) / degrees(v)
 
 
@@ -288,13 +286,13 @@ def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInte
     estimate, _ = classic(y, v, tau2)
     se, df = kenward_roger(v, tau2)
     # two trials of equal variance have df = 1 but for rounding
-    refused = (tau2 == 0) | (df < 1 - 8 * _EPSILON)
+    refused = (tau2 == 0) | (df < 1 - 8 * EPSILON)
     se, df = (np.where(refused, np.nan, part) for part in (se, df))
     interval = _symmetric(estimate, se, df, level)
     return interval._replace(status=np.where(refused, Status.REFUSED, Status.OK))
 
 
-def _from_likelihood(best: Maximum, limits: Limits) -> MeanInterval:
+def _from_likelihood(best: LikelihoodMaximum, limits: Limits) -> MeanInterval:
     df, status = np.full_like(best.se, np.inf), np.full(best.se.shape, int(Status.OK))
     return MeanInterval(best.mean, best.se, limits.low, limits.high, df, status)
 

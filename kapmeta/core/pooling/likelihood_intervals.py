@@ -33,7 +33,7 @@ _CANDIDATES = 24  # means tried on each side before the outermost limit is refin
 _STUDIES_AT_ONCE = 1000  # rows x studies handled together: bounds the memory of the search
 
 
-class Maximum(NamedTuple):
+class LikelihoodMaximum(NamedTuple):
     """Global maximum of the likelihood: mean, tau2, and the standard error ``1 / sqrt(sum(w))``."""
 
     mean: FloatArray
@@ -49,16 +49,16 @@ class Limits(NamedTuple):
     undefined: BoolArray
 
 
-Statistic: TypeAlias = Callable[[FloatArray, FloatArray, Maximum, FloatArray], FloatArray]
+Statistic: TypeAlias = Callable[[FloatArray, FloatArray, LikelihoodMaximum, FloatArray], FloatArray]
 """Statistic of (y, v, maximum, mean), per row, that is chi-squared with 1 df at the true mean."""
 
 
-def maximum(y: FloatArray, v: FloatArray) -> Maximum:
+def likelihood_maximum(y: FloatArray, v: FloatArray) -> LikelihoodMaximum:
     """Find the global maximum of the likelihood in mean and tau2."""
     tau2 = ml(y, v)
     w = weights(v, tau2)
     mean, _ = mean_and_residuals(y, w)
-    return Maximum(mean, tau2, 1 / np.sqrt(w.sum(-1)))
+    return LikelihoodMaximum(mean, tau2, 1 / np.sqrt(w.sum(-1)))
 
 
 def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
@@ -87,8 +87,8 @@ def tau2_at(y: FloatArray, v: FloatArray, mean: FloatArray) -> FloatArray:
     return tau2
 
 
-def likelihood_ratio(
-    y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray, tau2: FloatArray
+def mean_likelihood_ratio(
+    y: FloatArray, v: FloatArray, best: LikelihoodMaximum, mean: FloatArray, tau2: FloatArray
 ) -> FloatArray:
     """Compute twice the fall of the log-likelihood from `best` to (`mean`, `tau2`).
 
@@ -118,28 +118,34 @@ def _deviance(e2: FloatArray, v: FloatArray, tau2: FloatArray) -> FloatArray:
     return np.asarray((np.log(total) + weights(v, tau2) * e2).sum(-1))
 
 
-def profile_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
+def profile_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[LikelihoodMaximum, Limits]:
     """Find the means whose likelihood ratio does not exceed the chi-squared quantile [1]_."""
     return _inverted(y, v, _profile_ratio, level)
 
 
-def _profile_ratio(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray) -> FloatArray:
-    return likelihood_ratio(y, v, best, mean, tau2_at(y, v, mean))
+def _profile_ratio(
+    y: FloatArray, v: FloatArray, best: LikelihoodMaximum, mean: FloatArray
+) -> FloatArray:
+    return mean_likelihood_ratio(y, v, best, mean, tau2_at(y, v, mean))
 
 
-def bartlett_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
+def bartlett_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[LikelihoodMaximum, Limits]:
     """Find the means whose Bartlett-corrected ratio does not exceed the quantile [2]_."""
     return _inverted(y, v, _bartlett_ratio, level)
 
 
-def _bartlett_ratio(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray) -> FloatArray:
+def _bartlett_ratio(
+    y: FloatArray, v: FloatArray, best: LikelihoodMaximum, mean: FloatArray
+) -> FloatArray:
     tau2 = tau2_at(y, v, mean)
     w = weights(v, tau2)
     c = (w**3).sum(-1) / (w.sum(-1) * (w * w).sum(-1))
-    return np.asarray(likelihood_ratio(y, v, best, mean, tau2) / (1 + 2 * c))
+    return np.asarray(mean_likelihood_ratio(y, v, best, mean, tau2) / (1 + 2 * c))
 
 
-def skovgaard_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximum, Limits]:
+def skovgaard_limits(
+    y: FloatArray, v: FloatArray, level: float
+) -> tuple[LikelihoodMaximum, Limits]:
     """Find the means whose Skovgaard statistic r* does not exceed the normal quantile [3]_.
 
     Undefined at tau2 = 0.
@@ -147,7 +153,9 @@ def skovgaard_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[Maximu
     return _inverted(y, v, _squared_skovgaard, level)
 
 
-def _squared_skovgaard(y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray) -> FloatArray:
+def _squared_skovgaard(
+    y: FloatArray, v: FloatArray, best: LikelihoodMaximum, mean: FloatArray
+) -> FloatArray:
     return skovgaard_statistic(y, v, best, mean)[1] ** 2
 
 
@@ -162,7 +170,7 @@ def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
     The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's
     statistic is undefined the Bartlett-corrected ratio takes its place, as it does in the interval.
     """
-    best, none = maximum(y, v), np.zeros(len(y))
+    best, none = likelihood_maximum(y, v), np.zeros(len(y))
     ratio = _RATIOS[kind](y, v, best, none)
     if kind == "skovgaard":
         ratio = np.where(np.isnan(ratio), _bartlett_ratio(y, v, best, none), ratio)
@@ -170,7 +178,7 @@ def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
 
 
 def skovgaard_statistic(
-    y: FloatArray, v: FloatArray, best: Maximum, mean: FloatArray
+    y: FloatArray, v: FloatArray, best: LikelihoodMaximum, mean: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_.
 
@@ -181,7 +189,7 @@ def skovgaard_statistic(
     """
     tau2 = tau2_at(y, v, mean)
     d = best.mean - mean
-    r = np.sign(d) * np.sqrt(likelihood_ratio(y, v, best, mean, tau2))
+    r = np.sign(d) * np.sqrt(mean_likelihood_ratio(y, v, best, mean, tau2))
     wh, wc = weights(v, best.tau2), weights(v, tau2)
     eh, ec = (np.where(v < np.inf, y - m[:, None], 0.0) for m in (best.mean, mean))
     # the covariance of the two scores is S = [[s11, d s12], [0, s12 / 2]],
@@ -204,15 +212,15 @@ def _curvature(w: FloatArray, e: FloatArray) -> FloatArray:
 
 def _inverted(
     y: FloatArray, v: FloatArray, statistic: Statistic, level: float
-) -> tuple[Maximum, Limits]:
+) -> tuple[LikelihoodMaximum, Limits]:
     """Find the outermost means at which `statistic` equals the quantile, in blocks of rows."""
-    best = maximum(y, v)
+    best = likelihood_maximum(y, v)
     limit = normal_quantile((1 + level) / 2) ** 2
     block = max(1, _STUDIES_AT_ONCE // y.shape[-1])
     low, high = np.empty(len(y)), np.empty(len(y))
     for start in range(0, len(y), block):
         rows = slice(start, start + block)
-        part = Maximum(*(value[rows] for value in best))
+        part = LikelihoodMaximum(*(value[rows] for value in best))
         low[rows] = _outermost(y[rows], v[rows], part, statistic, limit, -1.0)
         high[rows] = _outermost(y[rows], v[rows], part, statistic, limit, 1.0)
     return best, Limits(low, high, np.isnan(low) | np.isnan(high))
@@ -221,7 +229,7 @@ def _inverted(
 def _outermost(
     y: FloatArray,
     v: FloatArray,
-    best: Maximum,
+    best: LikelihoodMaximum,
     statistic: Statistic,
     limit: FloatArray,
     side: float,
@@ -234,7 +242,7 @@ def _outermost(
     """
 
     def excess(mean: FloatArray, row: IntArray | slice = slice(None)) -> FloatArray:
-        value = statistic(y[row], v[row], Maximum(*(part[row] for part in best)), mean)
+        value = statistic(y[row], v[row], LikelihoodMaximum(*(part[row] for part in best)), mean)
         return np.asarray(value - limit)
 
     # 1. double the distance until the mean there is rejected

@@ -27,7 +27,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +46,9 @@ from kapmeta.core.pooling.intervals import (
     kenward_roger,
 )
 
-Limits: TypeAlias = tuple[FloatArray, FloatArray]
+PredictionLimits: TypeAlias = tuple[FloatArray, FloatArray]
 PredictionMethod: TypeAlias = Callable[
-    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], Limits
+    [npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, MeanInterval, float], PredictionLimits
 ]
 
 _FEWEST_FOR_ENSEMBLE = 20
@@ -67,13 +67,13 @@ class Given(NamedTuple):
     level: float
 
 
-_Kernel: TypeAlias = Callable[[Given], Limits]
+_PredictionKernel: TypeAlias = Callable[[Given], PredictionLimits]
 
 
-def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
+def _serving_rows(fewest: int) -> Callable[[_PredictionKernel], PredictionMethod]:
     """Let a kernel for rows of `fewest` or more valid studies, (n, k), serve any shape."""
 
-    def wrapped(kernel: _Kernel) -> PredictionMethod:
+    def wrapped(kernel: _PredictionKernel) -> PredictionMethod:
         @wraps(kernel)
         def method(
             y: npt.ArrayLike,
@@ -81,7 +81,7 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
             tau2: npt.ArrayLike,
             interval: MeanInterval,
             level: float = 0.95,
-        ) -> Limits:
+        ) -> PredictionLimits:
             y, v = present(y, v)
             shape, k = v.shape[:-1], v.shape[-1]
             y, v = y.reshape(math.prod(shape), k), v.reshape(math.prod(shape), k)
@@ -90,13 +90,14 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
                 for part in (tau2, interval.estimate, interval.se)
             )
             rows = (np.isfinite(y) & (v > 0)).all(-1) & (count(v) >= fewest) & (between >= 0)
-            parts = (y, v, between, estimate, se)
+            given = Given(y, v, between, estimate, se, level)
             if rows.size and rows.all():
-                low, high = kernel(Given(*parts, level))
+                low, high = kernel(given)
                 return low.reshape(shape), high.reshape(shape)
             low, high = np.full((2, len(y)), np.nan)
             if rows.any():
-                low[rows], high[rows] = kernel(Given(*(part[rows] for part in parts), level))
+                some: Any = (*(part[rows] for part in given[:-1]), level)
+                low[rows], high[rows] = kernel(Given(*some))
             return low.reshape(shape), high.reshape(shape)
 
         return method
@@ -104,73 +105,75 @@ def _on_rows(fewest: int) -> Callable[[_Kernel], PredictionMethod]:
     return wrapped
 
 
-def _around(centre: FloatArray, se: FloatArray, df: FloatArray, given: Given) -> Limits:
+def _symmetric_about(
+    centre: FloatArray, se: FloatArray, df: FloatArray, given: Given
+) -> PredictionLimits:
     """Return ``centre +- t sqrt(tau2 + se^2)``."""
     half = t_quantile((1 + given.level) / 2, df) * np.sqrt(given.tau2 + se * se)
     return centre - half, centre + half
 
 
-@_on_rows(2)
-def t(given: Given) -> Limits:
+@_serving_rows(2)
+def t_prediction(given: Given) -> PredictionLimits:
     """Use t with k - 1 df around the estimate, with the standard error of its interval.
 
     The default. Interval and prediction interval then use the same numbers, and coincide where tau2
     is 0.
     """
-    return _around(given.estimate, given.se, degrees(given.v), given)
+    return _symmetric_about(given.estimate, given.se, degrees(given.v), given)
 
 
-@_on_rows(3)
-def hts(given: Given) -> Limits:
+@_serving_rows(3)
+def hts(given: Given) -> PredictionLimits:
     """Use t with k - 2 df and the model-based standard error [1]_.
 
     Higgins, Thompson and Spiegelhalter's interval.
     """
-    return _around(*classic(given.y, given.v, given.tau2), degrees(given.v) - 1, given)
+    return _symmetric_about(*classic(given.y, given.v, given.tau2), degrees(given.v) - 1, given)
 
 
-@_on_rows(2)
-def hk(given: Given) -> Limits:
+@_serving_rows(2)
+def hk(given: Given) -> PredictionLimits:
     """Use t with k - 1 df and the Hartung-Knapp standard error; nan where that is 0."""
-    return _around(*_hartung_knapp(given), degrees(given.v), given)
+    return _symmetric_about(*_hartung_knapp_mean(given), degrees(given.v), given)
 
 
-@_on_rows(3)
-def hk_pr(given: Given) -> Limits:
+@_serving_rows(3)
+def hk_pr(given: Given) -> PredictionLimits:
     """Use t with k - 2 df and the Hartung-Knapp standard error [2]_.
 
     Partlett and Riley's interval.
     """
-    return _around(*_hartung_knapp(given), degrees(given.v) - 1, given)
+    return _symmetric_about(*_hartung_knapp_mean(given), degrees(given.v) - 1, given)
 
 
-def _hartung_knapp(given: Given) -> tuple[FloatArray, FloatArray]:
+def _hartung_knapp_mean(given: Given) -> tuple[FloatArray, FloatArray]:
     estimate, se = classic(given.y, given.v, given.tau2)
     factor = hartung_knapp_factor(given.y, given.v, given.tau2)
     return estimate, np.where(factor > 0, np.sqrt(factor) * se, np.nan)
 
 
-@_on_rows(2)
-def kr(given: Given) -> Limits:
+@_serving_rows(2)
+def kr_prediction(given: Given) -> PredictionLimits:
     """Use the Kenward-Roger standard error and df [2]_; nan if tau2 is 0 or the df are below 1."""
     return _kenward_roger(given, 0.0)
 
 
-@_on_rows(2)
-def kr_pr(given: Given) -> Limits:
-    """Use the method `kr` with one degree of freedom fewer [2]_; nan if those are below 1."""
+@_serving_rows(2)
+def kr_pr(given: Given) -> PredictionLimits:
+    """Use `kr_prediction` with one degree of freedom fewer [2]_; nan if those are below 1."""
     return _kenward_roger(given, 1.0)
 
 
-def _kenward_roger(given: Given, fewer: float) -> Limits:
+def _kenward_roger(given: Given, fewer: float) -> PredictionLimits:
     estimate, _ = classic(given.y, given.v, given.tau2)
     se, df = kenward_roger(given.v, given.tau2)
     df = np.where((given.tau2 > 0) & (df - fewer >= 1), df - fewer, np.nan)
-    return _around(estimate, se, df, given)
+    return _symmetric_about(estimate, se, df, given)
 
 
-@_on_rows(_FEWEST_FOR_ENSEMBLE)
-def wang_lee(given: Given) -> Limits:
+@_serving_rows(_FEWEST_FOR_ENSEMBLE)
+def wang_lee(given: Given) -> PredictionLimits:
     """Take quantiles of the effects shrunk so that their variance is tau2 [4]_.
 
     Wang and Lee's interval, for 20 studies or more.
@@ -201,8 +204,8 @@ def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> 
     return float(mean + found[0]), float(mean + found[1])
 
 
-@_on_rows(3)
-def nnf(given: Given) -> Limits:
+@_serving_rows(3)
+def nnf(given: Given) -> PredictionLimits:
     """Invert the confidence distribution of a new effect, by quadrature [3]_.
 
     Nagashima, Noma and Furukawa's interval, without their bootstrap.
@@ -301,7 +304,7 @@ def none(
     tau2: npt.ArrayLike,
     interval: MeanInterval,
     level: float = 0.95,
-) -> Limits:
+) -> PredictionLimits:
     """Return no prediction interval: nan everywhere."""
     nothing = np.full(np.shape(interval.estimate), np.nan)
     return nothing, nothing.copy()
@@ -309,11 +312,11 @@ def none(
 
 PREDICTIONS: Mapping[str, PredictionMethod] = MappingProxyType(
     {
-        "t": t,
+        "t": t_prediction,
         "hts": hts,
         "hk": hk,
         "hk-pr": hk_pr,
-        "kr": kr,
+        "kr": kr_prediction,
         "kr-pr": kr_pr,
         "nnf": nnf,
         "wang-lee": wang_lee,

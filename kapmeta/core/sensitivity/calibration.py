@@ -38,7 +38,7 @@ class Performance(NamedTuple):
     failures: FloatArray
 
 
-def _risk_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _risks_by_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return risks with ratio exp(theta); the control risk is lowered if the other nears 1."""
     lowered = np.minimum(control, _HIGHEST_RISK * np.exp(-theta))
     return lowered, lowered * np.exp(theta)
@@ -50,7 +50,7 @@ def _odds_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, Flo
 
 
 RISKS: dict[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]] = {
-    "RR": _risk_ratio,
+    "RR": _risks_by_ratio,
     "OR": _odds_ratio,
 }
 """Risks of both arms from the control risk and the trial's log effect, by measure."""

@@ -25,7 +25,7 @@ from kapmeta.core.numerics.weighting import weights
 from kapmeta.core.pooling.combining import Combined
 
 
-class Influence(NamedTuple):
+class DeletionDiagnostics(NamedTuple):
     """Deletion diagnostics, each (k,); nan where no analysis without the study exists.
 
     Attributes
@@ -85,7 +85,7 @@ def beyond(name: str, values: FloatArray) -> BoolArray:
         return np.asarray(np.abs(values) > CUT_OFFS[name].at(k))
 
 
-def influence(
+def deletion_diagnostics(
     y: FloatArray,
     v: FloatArray,
     whole: Combined,
@@ -93,7 +93,7 @@ def influence(
     shares: FloatArray,
     *,
     weighted: bool = True,
-) -> Influence:
+) -> DeletionDiagnostics:
     """Compute the deletion diagnostics of one analysis [1]_.
 
     Parameters
@@ -116,14 +116,14 @@ def influence(
     it, as in metafor.
     """
     tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
-    scale = _scale(v, tau2, without) if weighted else np.ones(v.size)
+    scale = _variance_factor(v, tau2, without) if weighted else np.ones(v.size)
     # a table without an effect of its own has no residual
     y = np.where(np.isfinite(y) & np.isfinite(v), y, np.nan)
     move = whole.estimate - without.estimate
     own = v + tau2
     total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Influence(
+        return DeletionDiagnostics(
             (y - without.estimate) / np.sqrt(scale * own + without.se**2),
             move / np.sqrt(scale * shares * own),
             (move / whole.se) ** 2,
@@ -133,7 +133,7 @@ def influence(
         )
 
 
-def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
+def _variance_factor(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
     """Compute the factor on the model-based variance of each deletion; 1 if one study is left."""
     w = weights(np.broadcast_to(v, (v.size, v.size)), tau2)
     model_based = (w * leave_one_out(v.size)).sum(-1)
@@ -142,7 +142,7 @@ def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
     return np.where(without.k > 1, factor, 1.0)
 
 
-def baujat(
+def baujat_coordinates(
     y: FloatArray, v: FloatArray, whole: Combined, without: Combined
 ) -> tuple[FloatArray, FloatArray]:
     """Compute each study's share of Q, and its squared influence on the pooled effect [2]_."""

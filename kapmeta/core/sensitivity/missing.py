@@ -89,14 +89,14 @@ def _log_odds_ratio(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
     return odds, t.variance / pt**2 + c.variance / pc**2
 
 
-def _difference(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
+def _risks_difference(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
     return t.value - c.value, t.variance + c.variance
 
 
 CONTRASTS: dict[str, Callable[[Risk, Risk], tuple[FloatArray, FloatArray]]] = {
     "RR": _log_ratio,
     "OR": _log_odds_ratio,
-    "RD": _difference,
+    "RD": _risks_difference,
 }
 """Effect and variance from the risks of two arms, by measure."""
 
@@ -165,7 +165,7 @@ def imputed(arm: Arm, event: bool) -> tuple[FloatArray, FloatArray]:
     return (arm.events + missing if event else arm.events + 0.0), arm.observed + missing
 
 
-def nodes(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]:
+def normal_pairs(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return standard normal pairs with `correlation`, and weights, each of shape (400,).
 
     20 x 20 Gauss-Hermite points.
@@ -215,7 +215,7 @@ def uncertain(
     """
     at = at_nodes(treatment, control, log_imor, sd, correlation=correlation, measure=measure)
     with np.errstate(invalid="ignore"):
-        y, v = averaged(at.y, at.v, nodes(correlation)[2])
+        y, v = averaged(at.y, at.v, normal_pairs(correlation)[2])
     return estimates(y, v, at.corrected, at.absent[0])
 
 
@@ -228,11 +228,11 @@ def at_nodes(
     correlation: float = 0.0,
     measure: str = "RR",
 ) -> Estimates:
-    """Compute effects at every node of `nodes`, on the first axis.
+    """Compute effects at every node of `normal_pairs`, on the first axis.
 
     A node is one IMOR shared by all trials.
     """
-    first, second, _ = nodes(correlation)
+    first, second, _ = normal_pairs(correlation)
     shape = (-1, *([1] * treatment.events.ndim))
     imor_t = np.exp(log_imor[0] + sd[0] * first).reshape(shape)
     imor_c = np.exp(log_imor[1] + sd[1] * second).reshape(shape)

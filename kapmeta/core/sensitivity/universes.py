@@ -28,7 +28,7 @@ from kapmeta.core.pooling.intervals import INTERVALS
 
 OPPOSITE = "RR of the opposite"
 COMMON, STRATIFIED, PETO = "common", "mantel-haenszel", "peto"
-MEASURES: dict[str, Callable[..., counts.Estimates]] = {
+ORIENTED_MEASURES: dict[str, Callable[..., counts.Estimates]] = {
     "RR": counts.risk_ratio,
     OPPOSITE: counts.risk_ratio,
     "OR": counts.odds_ratio,
@@ -115,15 +115,15 @@ def _evaluate(
     effects: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
     between: dict[tuple[str, str, str], FloatArray] = {}
     for position, each in enumerate(analyses):
-        if each.pooling in TABLES:
-            found = TABLES[each.pooling](cells, each.measure, masks, level)
+        if each.pooling in TABLE_POOLINGS:
+            found = TABLE_POOLINGS[each.pooling](cells, each.measure, masks, level)
         else:
             key = (each.measure, each.zero)
             if key not in effects:
-                effects[key] = _masked(_effects(cells, *key), masks)
+                effects[key] = _masked(_oriented_effects(cells, *key), masks)
             y, v = effects[key]
             if (*key, each.pooling) not in between:
-                between[*key, each.pooling] = _between(y, v, each.pooling)
+                between[*key, each.pooling] = _between_variance(y, v, each.pooling)
             interval = INTERVALS[each.ci](y, v, between[*key, each.pooling], level)
             found = (interval.estimate, interval.se, interval.low, interval.high, count(v))
         for whole, part in zip(out, found, strict=True):
@@ -131,9 +131,9 @@ def _evaluate(
     return out
 
 
-def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+def _oriented_effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Compute oriented effects and variances."""
-    found = MEASURES[measure](*counted_events(cells, measure), zero=zero)
+    found = ORIENTED_MEASURES[measure](*counted_events(cells, measure), zero=zero)
     return (-found.y if measure == OPPOSITE else found.y), found.v
 
 
@@ -153,7 +153,7 @@ def _masked(
     return present(np.broadcast_to(y, variances.shape).reshape(flat), variances.reshape(flat))
 
 
-def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
+def _between_variance(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
     if pooling == COMMON:
         return np.zeros(v.shape[0])
     return ESTIMATORS[pooling](y, v)
@@ -165,7 +165,7 @@ def _mantel_haenszel(
     tables = _each_mask(counted_events(cells, measure), masks)
     kind, sign = ("RR", -1.0) if measure == OPPOSITE else (measure, 1.0)
     found = stratified.mantel_haenszel(*tables, measure=kind)
-    return _wald(found.estimate * sign, found.se, found.k, level)
+    return _with_wald_limits(found.estimate * sign, found.se, found.k, level)
 
 
 def _peto(
@@ -173,13 +173,12 @@ def _peto(
 ) -> tuple[FloatArray | IntArray, ...]:
     found = stratified.peto(*_each_mask(cells, masks))
     estimate = found.estimate if measure == "OR" else np.full(found.se.shape, np.nan)
-    return _wald(estimate, found.se, found.k, level)
+    return _with_wald_limits(estimate, found.se, found.k, level)
 
 
-TABLES: dict[str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | IntArray, ...]]] = {
-    STRATIFIED: _mantel_haenszel,
-    PETO: _peto,
-}
+TABLE_POOLINGS: dict[
+    str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | IntArray, ...]]
+] = {STRATIFIED: _mantel_haenszel, PETO: _peto}
 """Poolings of the tables themselves: no zero-cell rule, no between-study variance."""
 
 
@@ -188,7 +187,7 @@ def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
     return [np.where(masks[None], x[:, None], np.nan) for x in cells]
 
 
-def _wald(
+def _with_wald_limits(
     estimate: FloatArray, se: FloatArray, k: IntArray, level: float
 ) -> tuple[FloatArray | IntArray, ...]:
     estimate = np.where(np.isfinite(se), estimate, np.nan)

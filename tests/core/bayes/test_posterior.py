@@ -1,4 +1,4 @@
-"""The normal-normal posterior: expected values, limits, batches, and the integrals that define it."""
+"""The normal-normal posterior: expected values, limits, batches, and its defining integrals."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def likelihood(moderators: FloatArray | None, restricted: bool) -> Likelihood:
     y, v = np.where(np.isfinite(V), Y, 0.0)[None], V[None]
     if moderators is None:
         return variance_likelihood._likelihood(y, v, restricted)
-    return residual_likelihood._likelihood(y, v, moderators[None], restricted)
+    return residual_likelihood._residual_likelihoods(y, v, moderators[None], restricted)
 
 
 @pytest.mark.parametrize("restricted", [True, False])

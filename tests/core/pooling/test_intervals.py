@@ -26,9 +26,9 @@ from kapmeta.core.pooling.intervals import (
     kenward_roger,
 )
 from kapmeta.core.pooling.likelihood_intervals import (
-    Maximum,
-    likelihood_ratio,
-    maximum,
+    LikelihoodMaximum,
+    likelihood_maximum,
+    mean_likelihood_ratio,
     skovgaard_statistic,
     tau2_at,
 )
@@ -188,7 +188,7 @@ def test_skovgaard_values() -> None:
     """methods_values.json, an independent program; metaLik smooths its statistic and gives -3.12587."""
     expected = method_values()["skovgaard_bcg"]
     y, v = (x[None, :] for x in data_set("bcg"))
-    r, adjusted = skovgaard_statistic(y, v, maximum(y, v), np.zeros(1))
+    r, adjusted = skovgaard_statistic(y, v, likelihood_maximum(y, v), np.zeros(1))
     assert_allclose([r[0], adjusted[0]], expected["r_rstar_at_0"], rtol=1e-10)
     interval = reml_interval("skovgaard", "bcg")
     assert_allclose([interval.low, interval.high], expected["ci"], rtol=1e-10)
@@ -284,8 +284,10 @@ def test_profile_with_several_modes_gives_the_outermost_limits() -> None:
     interval = INTERVALS["profile"](y, v, 0.0, 0.95)
     means = np.linspace(-20, 20, 4001)
     row = np.ones(means.size, dtype=int)
-    best = Maximum(*(x[0] * row for x in maximum(y[None], v[None])))
-    ratio = likelihood_ratio(y * row[:, None], v * row[:, None], best, means, _tau2(y, v, means))
+    best = LikelihoodMaximum(*(x[0] * row for x in likelihood_maximum(y[None], v[None])))
+    ratio = mean_likelihood_ratio(
+        y * row[:, None], v * row[:, None], best, means, _tau2(y, v, means)
+    )
     rejected = ratio > chi2_quantile(0.95, 1)
     assert rejected[(means < interval.low) | (means > interval.high)].all()
     assert not rejected[(means > interval.low) & (means < interval.low + 0.1)].any()
@@ -310,7 +312,7 @@ def _log_likelihood(y: FloatArray, v: FloatArray, mean: FloatArray, tau2: FloatA
 def test_likelihood_limits_solve_their_equation(name: str, level: float) -> None:
     """The statistic at both limits is the quantile, to 1e-12, by a likelihood written out here."""
     y, v = data_set(name)
-    best = maximum(y[None], v[None])
+    best = likelihood_maximum(y[None], v[None])
     for word in LIKELIHOOD:
         interval = reml_interval(word, name, level)
         limits = np.array([interval.low, interval.high])
@@ -323,7 +325,7 @@ def test_likelihood_limits_solve_their_equation(name: str, level: float) -> None
         if word == "bartlett" or interval.status == Status.FALLBACK:
             statistic = ratio / (1 + 2 * (w**3).sum(-1) / (w.sum(-1) * (w**2).sum(-1)))
         elif word == "skovgaard":
-            both = Maximum(*(np.repeat(x, 2) for x in best))
+            both = LikelihoodMaximum(*(np.repeat(x, 2) for x in best))
             statistic = (
                 skovgaard_statistic(np.tile(y, (2, 1)), np.tile(v, (2, 1)), both, limits)[1] ** 2
             )
@@ -357,7 +359,7 @@ def test_constrained_maximum_is_global(deviation: FloatArray, v: FloatArray) -> 
 def test_skovgaard_by_numerical_derivatives() -> None:
     """Observed information of Skovgaard's statistic against second differences of the log-likelihood."""
     y, v = data_set("bcg")
-    best = maximum(y[None], v[None])
+    best = likelihood_maximum(y[None], v[None])
     mean, tau2 = best.mean[0], best.tau2[0]
 
     def second(i: int, j: int, h: float = 1e-4) -> float:

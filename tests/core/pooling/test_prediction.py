@@ -20,7 +20,7 @@ from kapmeta.core.numerics.weighting import q_statistic
 from kapmeta.core.pooling.intervals import INTERVALS, hartung_knapp_factor, kenward_roger
 from kapmeta.core.pooling.prediction import (
     PREDICTIONS,
-    Limits,
+    PredictionLimits,
     _confidence_distribution,
     _normal_minus_t,
     ensemble_limits,
@@ -44,7 +44,7 @@ V20 = np.concatenate([V6, 0.5 * V6, 2 * V6, [0.2, 0.1]])
 
 def limits(
     word: str, y: FloatArray, v: FloatArray, tau2: float, ci: str = "wald", level: float = 0.95
-) -> Limits:
+) -> PredictionLimits:
     return PREDICTIONS[word](y, v, tau2, INTERVALS[ci](y, v, tau2, level), level)
 
 
@@ -128,7 +128,12 @@ def test_meta() -> None:
 
 
 def _compare_meta(
-    word: str, found: Limits, y: FloatArray, v: FloatArray, tau2: float, expected: dict[str, object]
+    word: str,
+    found: PredictionLimits,
+    y: FloatArray,
+    v: FloatArray,
+    tau2: float,
+    expected: dict[str, object],
 ) -> str:
     numbers = [number(expected[key]) for key in ("lower", "upper")]
     if np.isnan(numbers).all():

@@ -22,7 +22,7 @@ from kapmeta.core.sensitivity.missing import (
     imputed,
     informative,
     mixture_limits,
-    nodes,
+    normal_pairs,
     uncertain,
 )
 from tests.helpers.r_values import records
@@ -269,13 +269,13 @@ def test_uncertain_imor() -> None:
     known = informative(t, c, 0.5, 0.5)
     for rho, extra in ((0.0, 0.020569), (0.5, 0.012368)):
         at = at_nodes(t, c, centre, (1.0, 1.0), correlation=rho)
-        spread = averaged(at.y, 0 * at.v, nodes(rho)[2])[1]
+        spread = averaged(at.y, 0 * at.v, normal_pairs(rho)[2])[1]
         assert spread[0] == pytest.approx(extra, rel=0.02)
         assert uncertain(t, c, centre, (1.0, 1.0), correlation=rho).y[0] == pytest.approx(
             0.516, abs=2e-3
         )
     at = at_nodes(t, c, centre, (0.01, 0.01))
-    small = averaged(at.y, 0 * at.v, nodes()[2])[1]
+    small = averaged(at.y, 0 * at.v, normal_pairs()[2])[1]
     p, q = 8 / 14, (8 / 14 * 0.5) / (8 / 14 * 0.5 + 6 / 14)
     pc, qc = 6 / 17, (6 / 17 * 0.5) / (6 / 17 * 0.5 + 11 / 17)
     g = (
