@@ -34,7 +34,7 @@ from tests.helpers.r_values import (
 
 
 def test_metafor() -> None:
-    """metafor 5.1-12 ``rma``: Q, its p, the typical variance, I2 and H2; every record of 02_rma_uni."""
+    """metafor 5.1-12 ``rma``: Q, its p, typical variance, I2, H2; every record of 02_rma_uni."""
     seen: Counter[str] = Counter()
     for record in records("02_rma_uni"):
         y, v = given_effects(record)
@@ -84,7 +84,7 @@ def test_metafor_intervals() -> None:
 
 
 def test_meta() -> None:
-    """meta 8.4-0: Q, H, I2 by both definitions with their limits, R_b; every record of 04_meta_ci_pi."""
+    """meta 8.4-0: Q, its p, H and I2 by both definitions, R_b; every record of 04_meta_ci_pi."""
     seen: Counter[str] = Counter()
     for record in records("04_meta_ci_pi"):
         if not record["settings"]["fun"].startswith("meta::"):

@@ -43,7 +43,7 @@ def kind_of(settings: dict[str, Any]) -> str:
 
 
 def working(settings: dict[str, Any], given: bool) -> clustered.Working:
-    """The working model, with the variance components that R found or with ours."""
+    """Return the working model, with the variance components that R found or with ours."""
     x = YEAR if "mods" in settings else ONES
     if "rma.uni" in settings["model"]:
         total = np.diag(V + float(residual_variance.residual_reml(Y, V, ONES)))
@@ -75,7 +75,7 @@ def test_robust_tests_agree_with_r(i: int, given: bool) -> None:
         close(found.p_value, expected.get("p") or expected["pval"], rtol)
         if "ci_lb" in expected:
             close([found.low, found.high], [expected["ci_lb"], expected["ci_ub"]], 10 * rtol)
-    else:  # metafor without clubSandwich takes the clusters less the coefficients for degrees of freedom
+    else:  # metafor without clubSandwich: degrees of freedom are clusters less coefficients
         df = found.clusters - model.x.shape[1]
         assert [df] == expected["dfs"]
         close(t_two_sided(found.statistic, df), expected["pval"], rtol)
@@ -127,7 +127,7 @@ def test_correlated_weights_give_robumetas_numbers() -> None:
 
 
 def test_cr2_is_unbiased_where_the_working_model_holds() -> None:
-    """Its expectation under Phi is the model-based covariance: the property that defines the A matrices."""
+    """Its expectation under Phi is the model-based covariance, which defines the A matrices."""
     total = multivariate.fit_components(
         EFFECTS, COVARIANCE, LOG_TIME, multivariate.levels([STUDY, np.arange(9)])
     ).total
@@ -147,7 +147,7 @@ def test_cr2_is_unbiased_where_the_working_model_holds() -> None:
 
 
 def test_single_effects_as_clusters_give_the_known_heteroscedastic_forms() -> None:
-    """With W = Phi = I and clusters of one, CR0 is White's covariance and CR3 the jackknife's HC3."""
+    """With W = Phi = I and clusters of one, CR0 is White's covariance, CR3 the jackknife's HC3."""
     x = np.column_stack([np.ones(12), np.arange(12.0)])
     y = np.random.default_rng(4).normal(size=12)
     model = clustered.Working(x, np.eye(12), np.eye(12), np.arange(12))

@@ -1,4 +1,4 @@
-"""Multilevel and multivariate models: against R and the specification, and by the equations that define them."""
+"""Multilevel and multivariate models: against R, the specification and their equations."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_profile_intervals_agree_with_metafor(i: int) -> None:
 
 
 def test_speed() -> None:
-    """Target: 0.1 s for REML on 56 effects in 11 districts; best of three, the machine may be busy."""
+    """Target: 0.1 s for REML on 56 effects in 11 districts; best of three on a busy machine."""
     times = []
     for _ in range(3):
         start = time.perf_counter()
@@ -145,7 +145,7 @@ VARIANCES = np.array([0.06, 0.08, 0.12, 0.15, 0.20, 0.10, 0.14, 0.25, 0.30])
 
 
 def test_without_variance_within_trials_the_model_is_aggregation() -> None:
-    """Methods 6.3: exactly equivalent to aggregating each study by GLS and running univariate REML."""
+    """Methods 6.3: equivalent to aggregating each study by GLS and running univariate REML."""
     covariance = dependence.correlated(VARIANCES, STUDY, 0.8)
     found = multivariate.fit_components(
         EFFECTS, covariance, np.ones((9, 1)), multivariate.levels([STUDY])

@@ -1,4 +1,4 @@
-"""Meta-regression: the core against R, its equations, and the properties that must hold for any data."""
+"""Meta-regression: the core against R, its equations, and properties for any data."""
 
 from __future__ import annotations
 
