@@ -91,9 +91,8 @@ def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> Flo
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
     """Build the prior that is normal with mean 0 and standard deviation `scale`, cut at 0.
 
-    With scale 0 it is the common-effect model.
-
-    The default for ratios: 0.5 leaves large heterogeneity possible and implausible.
+    With scale 0 it is the common-effect model. The default for ratios: 0.5 leaves large
+    heterogeneity possible and implausible.
 
     Parameters
     ----------

@@ -57,9 +57,6 @@ def cochran_q(y: npt.ArrayLike, v: npt.ArrayLike) -> CochranQ:
     Not a decision rule: with few trials the test misses most heterogeneity, and the choice of model
     should not depend on it.
 
-    Not a decision rule: with few trials the test misses most heterogeneity, and the choice of model
-    is not to hang on it.
-
     Parameters
     ----------
     y, v : array_like, shape (..., k)

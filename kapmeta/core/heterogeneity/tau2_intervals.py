@@ -47,11 +47,10 @@ class VarianceInterval(NamedTuple):
 def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> VarianceInterval:
     """Compute the Q-profile interval of tau2.
 
-    It holds the values at which the generalised Q is not in a tail of its distribution.
-
-    Exact under the normal random-effects model with known variances [1]_. With few studies it is
-    very wide, and rightly so. Estimates more alike than chance allows give an empty set, which is
-    returned as [0, 0] and flagged.
+    It holds the values at which the generalised Q is not in a tail of its distribution. Exact under
+    the normal random-effects model with known variances [1]_. With few studies it is very wide, and
+    rightly so. Estimates more alike than chance allows give an empty set, which is returned as [0,
+    0] and flagged.
 
     Parameters
     ----------
@@ -97,11 +96,9 @@ def generalised_q_interval(
 ) -> VarianceInterval:
     """Compute the interval of tau2 from a generalised Q with fixed weights [1]_.
 
-    The exact distribution of the statistic is inverted.
-
-    For one data set. ``weight=lambda v: 1 / v`` (the default) is Biggerstaff and Jackson's
-    interval, the natural companion of DerSimonian-Laird; ``lambda v: 1 / np.sqrt(v)`` is Jackson's
-    compromise, shorter when tau2 is moderate.
+    For one data set, by inverting the exact distribution of the statistic. The default, ``1 / v``,
+    is Biggerstaff and Jackson's interval, the natural companion of DerSimonian-Laird. The weights
+    ``1 / np.sqrt(v)`` are Jackson's compromise, shorter when tau2 is moderate.
 
     Parameters
     ----------
@@ -169,9 +166,8 @@ def profile_likelihood(
     """Compute the profile-likelihood interval of tau2.
 
     It holds the values at which twice the log-likelihood is within a chi-squared quantile of its
-    maximum.
-
-    Where the likelihood has two modes the set can have a gap; the outermost limits are returned.
+    maximum. Where the likelihood has two modes the set can have a gap; the outermost limits are
+    returned.
 
     Parameters
     ----------

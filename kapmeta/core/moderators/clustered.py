@@ -199,10 +199,9 @@ def cluster_robust_tests(
 def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: FloatArray) -> float:
     """Compute Satterthwaite's degrees of freedom of the contrast `c` [1]_.
 
-    Those of the scaled chi-squared distribution with the moments of the contrast's variance.
-
-    With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi
-    p_j)^2``.
+    They are those of the scaled chi-squared distribution with the moments of the contrast's
+    variance: ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi p_j)^2`` with ``p_j = (I - H)_j' A_j' W_j
+    X_j M c``.
     """
     clusters = zip(loads, parts.members, strict=True)
     p = np.stack([parts.residual_maker[j].T @ (load.T @ (parts.m @ c)) for load, j in clusters])

@@ -448,9 +448,8 @@ def profile_interval(
 ) -> tuple[float, float]:
     """Find the profile-likelihood limits of variance `which` of a model of `levels`.
 
-    The other variances are maximised out.
-
-    The lower limit is 0 where the likelihood does not exclude it.
+    The other variances are maximised out. The lower limit is 0 where the likelihood does not
+    exclude it.
     """
     setting = problem(y, v, x, terms, restricted=restricted)
     best = maxima(setting)[0]

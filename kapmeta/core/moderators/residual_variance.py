@@ -201,10 +201,8 @@ def standard_error(
 ) -> FloatArray:
     """Compute the asymptotic standard error of an estimate of tau2, to describe its precision.
 
-    Not for intervals.
-
-    Inverse expected information for the likelihood estimators, the normal-theory variance of the
-    quadratic form for the moment estimators.
+    Not for intervals. Inverse expected information for the likelihood estimators, the normal-theory
+    variance of the quadratic form for the moment estimators.
     """
     tau2 = np.asarray(tau2, dtype=np.float64)
     w = 1 / (v + tau2[..., None])
@@ -252,10 +250,8 @@ def residual_q_profile(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the Q-profile limits of the residual tau2.
 
-    Between them the residual Q is in no tail of its distribution.
-
-    Exact under the normal model with known variances. Both limits are 0 where no value is
-    compatible with the data.
+    Between them the residual Q is in no tail of its distribution. Exact under the normal model with
+    known variances. Both limits are 0 where no value is compatible with the data.
     """
     df, tail = np.maximum(residual_df(v, x), 1), (1 - level) / 2
     return solve_residual_q(y, v, x, chi2_quantile(1 - tail, df)), solve_residual_q(

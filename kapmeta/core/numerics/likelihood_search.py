@@ -162,9 +162,6 @@ def _sorted_out(
 
     The other cells hold no maximum that matters. With `best`, the highest value found in every row,
     a maximum below it does not matter; without it every maximum does.
-
-    With `best`, the best value found in every row, none matters that stays below it; otherwise
-    every one matters.
     """
     left, right = cells.left, cells.right
     width = right.t - left.t

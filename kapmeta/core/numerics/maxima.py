@@ -88,9 +88,6 @@ def _climbing_step(
 
     A step is bent along the box and may then point down although its direction points up, so the
     value itself is compared.
-
-    Bent along the box, a step may point down though its direction points up: it must not lead down
-    all the same.
     """
     length = 1.0
     ahead = f(np.clip(theta + direction, lower, upper))

@@ -182,9 +182,6 @@ def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
     """Use the normal quantile and the model-based standard error.
 
     Too narrow with few studies, since tau2 is taken as known; for comparison with older analyses.
-
-    Too narrow with few studies, since tau2 is taken as known: the classic of the trade, for
-    comparison.
     """
     estimate, se = classic(y, v, tau2)
     return _symmetric(estimate, se, np.full_like(se, np.inf), level)
@@ -201,11 +198,9 @@ def t(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInter
 def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Scale the variance by Q(tau2) / (k - 1) and use t with k - 1 df [1]_ [2]_.
 
-    The Hartung-Knapp-Sidik-Jonkman method.
-
-    Refused where all estimates are equal: an interval of no width would claim what no trial can.
-    Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` avoids
-    that.
+    The Hartung-Knapp-Sidik-Jonkman method. Refused where all estimates are equal: an interval of no
+    width would claim what no trial can. Where they agree by chance it is still absurdly narrow (see
+    the example); `hksj-hybrid` avoids that.
 
     Examples
     --------
@@ -226,9 +221,7 @@ def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
 def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Use Hartung-Knapp with the factor on the variance not below 1 [3]_ [4]_.
 
-    Never shorter than `t`.
-
-    Conservative, heavily so with three to five studies.
+    Never shorter than `t`. Conservative, heavily so with three to five studies.
     """
     estimate, se, factor = _hartung_knapp(y, v, tau2)
     return _symmetric(estimate, np.sqrt(np.maximum(factor, 1.0)) * se, degrees(v), level)
@@ -238,10 +231,8 @@ def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) 
 def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Take the wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_.
 
-    The default.
-
-    Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree. `se` and `df`
-    are those of the interval taken; `df` is infinite where that is Wald's.
+    The default. Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree.
+    `se` and `df` are those of the interval taken; `df` is infinite where that is Wald's.
 
     Examples
     --------
@@ -260,9 +251,9 @@ def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 def hksj_iqwig(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Use Hartung-Knapp, or `t` where Hartung-Knapp is too short.
 
-    Too short is shorter than Wald's interval with DerSimonian and Laird's tau2.
-
-    The rule of the German Institute for Quality and Efficiency in Health Care (General Methods 6).
+    It is too short where it is shorter than Wald's interval with DerSimonian and Laird's tau2. This
+    is the rule of the German Institute for Quality and Efficiency in Health Care (General Methods
+    6).
     """
     estimate, se, factor = _hartung_knapp(y, v, tau2)
     df = degrees(v)
@@ -301,10 +292,9 @@ def _from_likelihood(best: LikelihoodMaximum, limits: Limits) -> MeanInterval:
 def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Use the profile likelihood of the mean (Hardy and Thompson).
 
-    It estimates tau2 by maximum likelihood; `tau2` is not used.
-
-    Too short for its nominal coverage with few studies; `bartlett` corrects that. Where the profile
-    has several modes the outermost limits are given.
+    It estimates tau2 by maximum likelihood; `tau2` is not used. Too short for its nominal coverage
+    with few studies; `bartlett` corrects that. Where the profile has several modes the outermost
+    limits are given.
     """
     return _from_likelihood(*profile_limits(y, v, level))
 
@@ -322,11 +312,10 @@ def bartlett(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> Me
 def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Use Skovgaard's second-order likelihood interval (Guolo).
 
-    It estimates tau2 by maximum likelihood; `tau2` is not used.
-
-    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is
-    returned there, with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself,
-    where the statistic, which is not 0 there, rejects all that lies beyond.
+    It estimates tau2 by maximum likelihood; `tau2` is not used. Undefined where the likelihood puts
+    tau2 at 0, freely or at a mean under test: `bartlett` is returned there, with `Status.FALLBACK`.
+    At levels near 50 % a limit can be the estimate itself, where the statistic, which is not 0
+    there, rejects all that lies beyond.
     """
     best, limits = skovgaard_limits(y, v, level)
     interval = _from_likelihood(best, limits)
@@ -342,10 +331,9 @@ def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> M
 def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Use Henmi and Copas's interval about the common-effect estimate.
 
-    It estimates tau2 by DerSimonian and Laird; `tau2` is not used.
-
-    For a check against small-study bias with five studies or more; with fewer and no heterogeneity
-    it is narrower than Wald's. `df` is nan: the critical value is no quantile of t.
+    It estimates tau2 by DerSimonian and Laird; `tau2` is not used. For a check against small-study
+    bias with five studies or more; with fewer and no heterogeneity it is narrower than Wald's. `df`
+    is nan: the critical value is no quantile of t.
     """
     found = henmi_copas_limits(y, v, level)
     nothing = np.full_like(found.se, np.nan)
@@ -356,10 +344,9 @@ def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Keep the means that the exact sign-flip test does not reject.
 
-    DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used.
-
-    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % needs six
-    studies. Refused above 16 studies, where the patterns are too many to list. `df` is nan.
+    DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used. Refused where
+    it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % needs six studies. Refused
+    above 16 studies, where the patterns are too many to list. `df` is nan.
     """
     estimate, se = classic(y, v, dersimonian_laird(y, v))
     k = count(v)

@@ -165,10 +165,9 @@ _RATIOS = {"profile": _profile_ratio, "bartlett": _bartlett_ratio, "skovgaard": 
 def no_effect_p_value(y: FloatArray, v: FloatArray, kind: str) -> FloatArray:
     """Compute the p-value of a mean of 0 that belongs to the interval `kind`; rows (n, k).
 
-    Every row holds at least one study.
-
-    The interval excludes 0 exactly where this falls below one less its level. Where Skovgaard's
-    statistic is undefined the Bartlett-corrected ratio takes its place, as it does in the interval.
+    Every row holds at least one study. The interval excludes 0 exactly where this falls below one
+    less its level. Where Skovgaard's statistic is undefined the Bartlett-corrected ratio takes its
+    place, as it does in the interval.
     """
     best, none = likelihood_maximum(y, v), np.zeros(len(y))
     ratio = _RATIOS[kind](y, v, best, none)
@@ -182,10 +181,8 @@ def skovgaard_statistic(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the signed root r of the likelihood ratio for `mean`, and Skovgaard's r* [3]_.
 
-    nan where tau2 is 0.
-
-    With hats for the maximum and tildes for the maximum at the fixed mean, both informations are
-    those of (mean, tau2) in the normal model.
+    nan where tau2 is 0. With hats for the maximum and tildes for the maximum at the fixed mean,
+    both informations are those of (mean, tau2) in the normal model.
     """
     tau2 = tau2_at(y, v, mean)
     d = best.mean - mean

@@ -59,10 +59,9 @@ def permutation_limits(
 ) -> tuple[float, float]:
     """Find the ends of the means not rejected at ``1 - level``, by bisection.
 
-    The search starts at `start`, which must not be rejected.
-
-    The p-value is a step function of the mean; the ends are the last float64 on its inner side. For
-    one data set without absent studies, of enough studies for ``2^(1-k) <= 1 - level``.
+    The search starts at `start`, which must not be rejected. The p-value is a step function of the
+    mean; the ends are the last float64 on its inner side. For one data set without absent studies,
+    of enough studies for ``2^(1-k) <= 1 - level``.
     """
     patterns = sign_patterns(y.size)
     reach = np.ptp(y) + np.sqrt(v.min())

@@ -176,9 +176,8 @@ def _kenward_roger(given: Given, fewer: float) -> PredictionLimits:
 def wang_lee(given: Given) -> PredictionLimits:
     """Take quantiles of the effects shrunk so that their variance is tau2 [4]_.
 
-    Wang and Lee's interval, for 20 studies or more.
-
-    It does not assume normal effects, and it ignores the uncertainty of mean and tau2.
+    Wang and Lee's interval, for 20 studies or more. It does not assume normal effects, and it
+    ignores the uncertainty of mean and tau2.
     """
     limits = [
         ensemble_limits(y[v < np.inf], v[v < np.inf], tau2, given.level)
@@ -191,10 +190,8 @@ def wang_lee(given: Given) -> PredictionLimits:
 def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> tuple[float, float]:
     """Take quantiles of the shrunken effects of one data set of any size.
 
-    The i-th of k effects is the quantile at i / (k + 1).
-
-    Between them the quantile is linear in the normal score; beyond them the deviation from the mean
-    grows in proportion to it.
+    The i-th of k effects is the quantile at i / (k + 1). Between them the quantile is linear in the
+    normal score; beyond them the deviation from the mean grows in proportion to it.
     """
     mean, residuals = mean_and_residuals(y, weights(v, tau2))
     deviations = np.sort(residuals * np.sqrt(tau2 / (tau2 + v)))  # by the root of reliability [4]
@@ -208,10 +205,9 @@ def ensemble_limits(y: FloatArray, v: FloatArray, tau2: float, level: float) -> 
 def nnf(given: Given) -> PredictionLimits:
     """Invert the confidence distribution of a new effect, by quadrature [3]_.
 
-    Nagashima, Noma and Furukawa's interval, without their bootstrap.
-
-    tau2 is drawn from its confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its
-    uncertainty counts; `tau2` and the interval are not used. nan where all estimates are equal.
+    Nagashima, Noma and Furukawa's interval, without their bootstrap. tau2 is drawn from its
+    confidence distribution ``H(tau2) = P(Q >= q | tau2)``, so that its uncertainty counts; `tau2`
+    and the interval are not used. nan where all estimates are equal.
     """
     limits = [
         _confidence_limits(y[v < np.inf], v[v < np.inf], given.level)
@@ -247,9 +243,8 @@ def _confidence_limits(y: FloatArray, v: FloatArray, level: float) -> tuple[floa
 def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Compute nodes and weights of the confidence distribution of tau2.
 
-    First its atom at 0, then Gauss-Legendre nodes.
-
-    The nodes lie on the normal score of H, in which all that is averaged is smooth at both ends.
+    First its atom at 0, then Gauss-Legendre nodes. The nodes lie on the normal score of H, in which
+    all that is averaged is smooth at both ends.
     """
     q, df = q_statistic(y, v), y.size - 1
     slopes = cochran_q_slopes(v)
@@ -279,10 +274,8 @@ def _confidence_distribution(y: FloatArray, v: FloatArray) -> tuple[FloatArray, 
 def _normal_minus_t(x: FloatArray, tau: FloatArray, s: FloatArray, df: int) -> FloatArray:
     """Compute ``P(tau Z - s T <= x)`` by the trapezoidal rule.
 
-    Over Z or, where T is the less spread, over T.
-
-    `x` is (m, nodes). The rule converges geometrically; the steps are for 12 digits with 2 degrees
-    of freedom and more with more.
+    The integral is over Z or, where T is less spread, over T; `x` is (m, nodes). The rule converges
+    geometrically. Its steps give 12 digits with 2 degrees of freedom, and more with more.
     """
     over_z = tau <= 2 * s
     area = np.empty(x.shape)
