@@ -32,7 +32,8 @@ _MODULES = {
         "residual_likelihood residual_variance"
     ),
     "numerics": (
-        "arrays distributions likelihood_search masks maxima quadratic_forms roots status weighting"
+        "arrays distributions likelihood_search masks maxima quadratic_forms roots status ties "
+        "weighting"
     ),
     "pooling": "combining henmi_copas intervals likelihood_intervals permutation prediction",
     "sensitivity": "calibration fragility influence missing subsets universes",

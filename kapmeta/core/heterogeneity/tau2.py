@@ -125,9 +125,9 @@ def sidik_jonkman(y: FloatArray, v: FloatArray) -> FloatArray:
 def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
     """Find the tau2 at which the generalised Q equals `target`, of shape (...).
 
-    The root is 0 where Q is below the target already at 0. ``1 / Q`` rises and is concave in tau2, by
-    ``(y'PPy)^2 <= (y'Py)(y'PPPy)``. So Newton's steps on it from a point left of the root rise to
-    the root and never overshoot. They are longer than those on Q, which is convex; with equal
+    The root is 0 where Q is below the target already at 0. ``1 / Q`` rises and is concave in tau2,
+    by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``. So Newton's steps on it from a point left of the root rise
+    to the root and never overshoot. They are longer than those on Q, which is convex; with equal
     variances the first is exact. They stop when a step no longer changes the last digit, or goes
     back.
     """

@@ -18,7 +18,8 @@ import numpy as np
 
 from kapmeta.core.moderators.regression import Regression, fit, joint_test
 from kapmeta.core.moderators.residual_variance import ResidualEstimator
-from kapmeta.core.numerics.arrays import TIE, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.ties import TIE
 
 MOST_LISTED = 50_000
 """Up to this many distinct arrangements are listed, and the test is exact."""

@@ -12,5 +12,3 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int_]
 
 EPSILON = np.finfo(np.float64).eps
-TIE = 1e-10
-"""Statistics this close, relative to the observed one, are ties."""

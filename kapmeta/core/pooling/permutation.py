@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapmeta.core.numerics.arrays import TIE, FloatArray
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.ties import TIE
 from kapmeta.core.numerics.weighting import trace_p
 
 MOST_STUDIES = 16

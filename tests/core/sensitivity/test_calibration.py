@@ -58,7 +58,7 @@ def test_large_trials_without_heterogeneity_have_the_coverage_of_theory() -> Non
 
 
 def test_the_card_says_what_the_pilot_study_found() -> None:
-    """Methods 11.2, k = 3, tau .5: the hybrid covers, Wald and common effect do not; it is wider."""
+    """Methods 11.2, k = 3, tau .5: the hybrid covers, Wald and common effect do not."""
     card = calibration(
         KAP5.iloc[[0, 2, 4]],
         control_risks=[0.1, 0.12, 0.15],
