@@ -274,7 +274,7 @@ class RobustTests(EffectsView):
     cluster : str
         What the clusters are.
     kind : str
-        Type of the covariance, a word of `kapmeta.core.moderators.clustered.TYPES`.
+        Type of the covariance, a word of `kapmeta.core.moderators.clustered.ROBUST_TYPES`.
     level : float
         Confidence level, a proportion.
     tests : kapmeta.core.moderators.clustered.Robust

@@ -202,7 +202,7 @@ class MetaRegression(EffectsView):
 
     def studies(self) -> pd.DataFrame:
         """One row a study: effect, fitted value, residual (analysis scale), weight, and what its absence changes."""
-        moved = regression_diagnostics.influence(
+        moved = regression_diagnostics.coefficient_influence(
             self.y, self.v, self.design.matrix, tau2=self._estimator
         )
         fitted = self.design.matrix @ self.fit.beta
@@ -227,7 +227,7 @@ class MetaRegression(EffectsView):
 
     def leave_one_out(self) -> pd.DataFrame:
         """The coefficients without each study in turn, one row a study and coefficient; analysis scale."""
-        found = regression_diagnostics.leave_one_out(
+        found = regression_diagnostics.fit_without_each(
             self.y,
             self.v,
             self.design.matrix,
@@ -269,7 +269,9 @@ class MetaRegression(EffectsView):
             The values given; `estimate` with its limits on the scale shown; `y`, `se` on the
             analysis scale.
         """
-        checking.chosen(prediction, regression_diagnostics.PREDICTIONS, "prediction interval")
+        checking.chosen(
+            prediction, regression_diagnostics.REGRESSION_PREDICTIONS, "prediction interval"
+        )
         rows = self.design.rows(data)
         found = regression_diagnostics.predict(
             self.fit, rows, df=self._df(rows), prediction=prediction, level=self.method.level

@@ -17,7 +17,6 @@ import pytest
 
 from kapmeta.core.effects import counts
 from kapmeta.core.exact import stratified, stratified_tests
-from kapmeta.core.heterogeneity.heterogeneity import cochran_q, h2_test_based
 from kapmeta.core.heterogeneity.tau2 import estimate
 from kapmeta.core.heterogeneity.tau2_intervals import q_profile
 from kapmeta.core.numerics.arrays import FloatArray
@@ -127,14 +126,6 @@ def h2_below_one() -> Iterator[float]:
     for record, y, _ in fits():
         if record["settings"]["method"] in ("EE", "FE") and y.size > 1:
             yield max(0.0, 1.0 - number(record["results"]["H2"]))
-
-
-def limits_of_h2() -> Iterator[float]:
-    for record, y, v in fits():
-        expected = record["results"].get("tau2_ci_HT", {})
-        if "H2_ub" in expected:
-            q, df, _ = cochran_q(y, v)
-            yield apart(h2_test_based(q, df).high, expected["H2_ub"], relative=True)
 
 
 def riley_with_two_studies() -> Iterator[float]:
@@ -272,7 +263,6 @@ MEASURED: dict[tuple[str, str], Measure] = {
     (METAFOR, "tau2 from one study"): one_study_tau2,
     (METAFOR, "Hartung-Knapp interval of equal effects"): no_width,
     (METAFOR, "H2 of the common-effect model"): h2_below_one,
-    (METAFOR, "test-based interval of H2, upper limit"): limits_of_h2,
     (METAFOR, "prediction interval (Riley) from two studies"): riley_with_two_studies,
     (METAFOR, "prediction interval, default, width"): prediction_by_z,
     (META, "I2"): i2_by_definition,

@@ -507,7 +507,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     masks = np.array([[True] * 5, [True, False, True, False, True]])
     whole = evaluate(many, analyses, masks)
-    monkeypatch.setattr(universes, "_ELEMENTS_AT_ONCE", 10)
+    monkeypatch.setattr(universes, "_BLOCK_SIZE", 10)
     for one, other in zip(whole, evaluate(many, analyses, masks), strict=True):
         np.testing.assert_array_equal(one, other)
 
