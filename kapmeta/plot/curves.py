@@ -13,18 +13,18 @@ from matplotlib.axes import Axes
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
-from kapmeta.plot.forest_page.notes import plain, sentences, tied
+from kapmeta.plot.forest_page.notes import nonbreaking, plain, sentences
+from kapmeta.plot.panel.axis import ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.marks import (
     GREYS,
     band,
-    columns_of,
     dots,
-    effects_of,
+    drawable_effects,
+    frame_of,
     line,
     measure_words,
-    ten,
 )
 from kapmeta.plot.style import CATEGORICAL, Theme, light, theme_named
 from kapmeta.results.effects import Effects
@@ -112,13 +112,13 @@ def posterior(
             name=f"Posterior: {scale.name} of {effects.event}",
             alt=f"Posterior densities. {result.alt_text()}",
             title=title,
-            notes=tuple(map(tied, sentences(filter(None, map(plain, result.notes)))))
+            notes=tuple(map(nonbreaking, sentences(filter(None, map(plain, result.notes)))))
             + texts_of(notes),
             keys=(
                 Key(
                     "patch",
                     light(look.square),
-                    tied(f"Mean effect {limits}, {level} CrI{above}"),
+                    nonbreaking(f"Mean effect {limits}, {level} CrI{above}"),
                     edge=look.diamond,
                 ),
                 Key("--", look.prediction, "Effect in a new study"),
@@ -322,7 +322,7 @@ def drapery(
     >>> [float(end) for end in drapery(km.risk_ratio(trials)).get_ylim()]
     [0.0, 1.0]
     """
-    look, effects = theme_named(theme), effects_of(result, "drapery")
+    look, effects = theme_named(theme), drawable_effects(result, "drapery")
     y, se = effects.y[effects.present], effects.se[effects.present]
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     scale = effects.scale
@@ -335,7 +335,9 @@ def drapery(
     x = np.linspace(min(low, -pad), max(high, pad), 2 * POINTS)
     level = 0.95 if pooled is None else pooled.method.level
     keys = [Key("-", look.quiet, wording.studies(effects.k).capitalize())]
-    keys += [Key("-", look.diamond, f"Pooled {tied(estimate_text(pooled))}")] if pooled else []
+    keys += (
+        [Key("-", look.diamond, f"Pooled {nonbreaking(estimate_text(pooled))}")] if pooled else []
+    )
     panel = framed(
         Frame(
             x=axis_of(scale.shown(x), log=scale.ratio, ends=_pair(scale.shown(x[[0, -1]]))),
@@ -355,7 +357,7 @@ def drapery(
                 Key(
                     "--",
                     look.quiet,
-                    tied(f"p = {1 - level:.3g}: ends of the {wording.percent(level)} CI"),
+                    nonbreaking(f"p = {1 - level:.3g}: ends of the {wording.percent(level)} CI"),
                 ),
             ),
             ratio=0.65,
@@ -368,8 +370,8 @@ def drapery(
     for centre, error in zip(y, se, strict=True):
         at = _grid(x, centre, error)
         panel.ax.plot(
-            ten(scale.shown(at)),
-            ten(2 * normal_cdf(-np.abs((at - centre) / error))),
+            ten_digits(scale.shown(at)),
+            ten_digits(2 * normal_cdf(-np.abs((at - centre) / error))),
             color=look.quiet,
             lw=0.7 * panel.scale,
             alpha=0.8,
@@ -378,8 +380,8 @@ def drapery(
     if pooled:
         at = _grid(x, pooled.estimate, pooled.se)
         panel.ax.plot(
-            ten(scale.shown(at)),
-            ten(_p_curve(pooled, at)),
+            ten_digits(scale.shown(at)),
+            ten_digits(_p_curve(pooled, at)),
             color=look.diamond,
             lw=2.2 * panel.scale,
             zorder=4,
@@ -507,7 +509,7 @@ def _course(result: Any) -> pd.DataFrame:
                 for arm, name in (("treatment", "abstinent_t"), ("control", "abstinent_c"))
             ]
             result = pd.concat(parts, ignore_index=True)
-    frame = columns_of(result, ("arm", "months", "proportion"), "follow_up")
+    frame = frame_of(result, ("arm", "months", "proportion"), "follow_up")
     lacking = {name: np.nan for name in ("low", "high") if name not in frame}
     return frame.assign(**lacking).dropna(subset=["months", "proportion"])
 
@@ -523,17 +525,17 @@ def _arm(
     low, high = (100 * rows[name].to_numpy(dtype=float) for name in ("low", "high"))
     known = np.isfinite(low + high)
     panel.ax.vlines(
-        ten(x[known]),
-        ten(low[known]),
-        ten(high[known]),
+        ten_digits(x[known]),
+        ten_digits(low[known]),
+        ten_digits(high[known]),
         color=colour,
         lw=1.1 * panel.scale,
         zorder=3,
     )
     line(panel, x, y, colour, dashes, 2.5)
     panel.ax.plot(
-        ten(x),
-        ten(y),
+        ten_digits(x),
+        ten_digits(y),
         ls="none",
         marker=mark,
         ms=0.72 * panel.em,

@@ -15,12 +15,12 @@ from matplotlib.collections import PolyCollection
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
-from kapmeta.plot.forest_page.notes import sentences, tied
-from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
+from kapmeta.plot.forest_page.notes import nonbreaking, sentences
+from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.labelling import Names
-from kapmeta.plot.panel.marks import DOT, GREYS, dots, effects_of, measure_words, ten
+from kapmeta.plot.panel.marks import DOT, GREYS, dots, drawable_effects, measure_words
 from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import Theme, theme_named
 from kapmeta.results.effects import Effects
@@ -110,7 +110,7 @@ def funnel(
     >>> ax.get_xscale(), bool(ax.yaxis_inverted())
     ('log', True)
     """
-    look, effects = theme_named(theme), effects_of(result, "funnel")
+    look, effects = theme_named(theme), drawable_effects(result, "funnel")
     _, se, shown = _present(effects)
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     z = (
@@ -146,7 +146,7 @@ def funnel(
         name=f"Funnel plot: {effects.scale.name} of {effects.event}",
         alt=_funnel_alt(effects, se, [*warning, *told, *(f"{_told(one)}." for one in extra)]),
         title=title,
-        notes=tuple(map(tied, more)),
+        notes=tuple(map(nonbreaking, more)),
         keys=tuple(
             _funnel_keys(look, z, contours, pooled, lines, bool(filled.any()) or added_y.size > 0)
         ),
@@ -160,8 +160,8 @@ def funnel(
         _funnel_lines(panel, effects, pooled.estimate, deepest)
     for line in lines:
         panel.ax.plot(
-            ten(effects.scale.shown(line.effect)),
-            ten(line.se),
+            ten_digits(effects.scale.shown(line.effect)),
+            ten_digits(line.se),
             color=line.colour,
             ls=line.style,
             lw=1.3 * panel.scale,
@@ -283,12 +283,12 @@ def _funnel_keys(
         levels = [f"{1 - level:.3g}" for level in sorted(contours)]
         bands = [f"p > {levels[0]}", *(f"{a} > p > {b}" for a, b in pairwise(levels))]
         for text, grey in zip([*bands, f"p < {levels[-1]}"], _shades(len(z) + 1), strict=True):
-            yield Key("patch", grey, tied(text), edge=theme.quiet)
+            yield Key("patch", grey, nonbreaking(text), edge=theme.quiet)
     if pooled:
         yield Key("-", theme.diamond, "Pooled estimate")
-        yield Key("--", theme.diamond, tied("95 % limits without heterogeneity"))
+        yield Key("--", theme.diamond, nonbreaking("95 % limits without heterogeneity"))
     for line in lines:
-        yield Key(line.style, line.colour, tied(line.name))
+        yield Key(line.style, line.colour, nonbreaking(line.name))
     if filled:
         yield Key("o", theme.paper, "Filled in by trim and fill", edge=theme.interval)
 
@@ -311,8 +311,8 @@ def _contours(panel: Panel, effects: Effects, z: Sequence[float], deepest: float
     for multiple, grey in zip(sorted(z)[::-1], shades[-2::-1], strict=True):
         left, right = effects.scale.shown(-multiple * se), effects.scale.shown(multiple * se)
         outline = [
-            *zip(ten(left), ten(se), strict=True),
-            *zip(ten(right)[::-1], ten(se)[::-1], strict=True),
+            *zip(ten_digits(left), ten_digits(se), strict=True),
+            *zip(ten_digits(right)[::-1], ten_digits(se)[::-1], strict=True),
         ]
         panel.ax.add_collection(
             PolyCollection([outline], facecolors=grey, edgecolors="none", zorder=0.2), False
@@ -342,8 +342,8 @@ def _sloping(
 def _funnel_lines(panel: Panel, effects: Effects, centre: float, deepest: float) -> None:
     for n, (x, y) in enumerate(_sloping(effects, centre, deepest)[-3:]):
         panel.ax.plot(
-            ten(x),
-            ten(y),
+            ten_digits(x),
+            ten_digits(y),
             color=panel.theme.diamond,
             ls=(0, (4, 2.5)) if n else "-",
             lw=1.1 * panel.scale,
@@ -404,7 +404,7 @@ def radial(
     >>> bool(ax.get_xlim()[0] == 0)
     True
     """
-    look, effects = theme_named(theme), effects_of(result, "radial")
+    look, effects = theme_named(theme), drawable_effects(result, "radial")
     if not isinstance(result, Pooled) or result.k < 2:
         raise ValueError("a radial plot needs a pooled result of two studies or more")
     y, se, _ = _present(effects)
@@ -423,8 +423,13 @@ def radial(
         title=title,
         notes=texts_of(notes),
         keys=(
-            Key("-", look.diamond, f"Pooled: {tied(estimate_text(result))}"),
-            Key("patch", GREYS[1], tied("95 % of studies that share that effect"), edge=look.quiet),
+            Key("-", look.diamond, f"Pooled: {nonbreaking(estimate_text(result))}"),
+            Key(
+                "patch",
+                GREYS[1],
+                nonbreaking("95 % of studies that share that effect"),
+                edge=look.quiet,
+            ),
         ),
         ratio=0.8,
         right=_right_room(effects, high, reach),
@@ -465,7 +470,7 @@ def _band(panel: Panel, slope: float, z: float, reach: float) -> None:
         PolyCollection([corners], facecolors=GREYS[1], edgecolors="none", zorder=0.2), False
     )
     panel.ax.plot(
-        ends, ten(slope * ends), color=panel.theme.diamond, lw=1.2 * panel.scale, zorder=2
+        ends, ten_digits(slope * ends), color=panel.theme.diamond, lw=1.2 * panel.scale, zorder=2
     )
     panel.ax.plot(
         ends, [0.0, 0.0], color=panel.theme.quiet, lw=0.8 * panel.scale, ls=(0, (1.5, 2)), zorder=1

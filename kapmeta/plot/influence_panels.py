@@ -15,10 +15,10 @@ from kapmeta import wording
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
 from kapmeta.plot.forest_page.notes import sentences
-from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series
+from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series, ten_digits
 from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import DOT, GREYS, columns_of, ten
+from kapmeta.plot.panel.marks import DOT, GREYS, frame_of
 from kapmeta.plot.panel.plans import PAD, PITCH, TICK
 from kapmeta.plot.panel.typesetting import text_width, wrapped
 from kapmeta.plot.style import Theme, theme_named
@@ -106,8 +106,8 @@ def influence(
     >>> [float(end) for end in ax.get_xlim()]
     [0.0, 8.0]
     """
-    look, frame = theme_named(theme), columns_of(result, NEEDED, "influence")
-    frame = columns_of(frame.rename(columns={"left_out": "study"}), ("study",), "influence")
+    look, frame = theme_named(theme), frame_of(result, NEEDED, "influence")
+    frame = frame_of(frame.rename(columns={"left_out": "study"}), ("study",), "influence")
     if len(frame) < FEWEST:
         raise ValueError(f"influence diagnostics need three studies or more: {len(frame)} to draw")
     base = getattr(result, "base", None)
@@ -257,7 +257,7 @@ def _drawn(
         if math.isfinite(x):
             at = j + place(x)
             panel.ax.plot(
-                ten([at, at]),
+                ten_digits([at, at]),
                 [-0.5, rows - 0.5],
                 color=colour,
                 ls=dashes,
@@ -265,10 +265,11 @@ def _drawn(
                 zorder=1,
             )
     known = np.isfinite(values)
-    across, row = ten(j + place(values[known])), np.flatnonzero(known).astype(float)
+    across, row = ten_digits(j + place(values[known])), np.flatnonzero(known).astype(float)
     if math.isfinite(idle):
         stems = [
-            [(float(ten(j + place(idle))[0]), y), (x, y)] for x, y in zip(across, row, strict=True)
+            [(float(ten_digits(j + place(idle))[0]), y), (x, y)]
+            for x, y in zip(across, row, strict=True)
         ]
         panel.ax.add_collection(
             LineCollection(stems, colors=theme.interval, linewidths=0.9 * panel.scale, zorder=2),
@@ -330,8 +331,8 @@ def _axis(
     }
     panel.ax.plot([j + MARGIN / 2, j + 1 - MARGIN / 2], [0, 0], **style)
     for tick, label in zip(ticks, labels, strict=True):
-        at = float(ten(j + place(tick))[0])
-        panel.ax.plot([at, at], [0, float(ten(-TICK * em / panel.height)[0])], **style)
+        at = float(ten_digits(j + place(tick))[0])
+        panel.ax.plot([at, at], [0, float(ten_digits(-TICK * em / panel.height)[0])], **style)
         panel.write(at * step, -(TICK + PAD + 0.75) * em, label, "center")
 
 

@@ -13,7 +13,7 @@ from matplotlib.collections import PolyCollection
 from kapmeta.plot.forest_page.columns import risk_judgement
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import columns_of
+from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import RISK, Theme, theme_named
 
@@ -132,7 +132,7 @@ def risk_of_bias(
 
 def _judged(result: Any, name: str) -> pd.DataFrame:
     """Judgements with studies down and domains across, the worst where there are several."""
-    frame = columns_of(result, ("domain", "judgement"), name)
+    frame = frame_of(result, ("domain", "judgement"), name)
     key = next((column for column in ("study", "study_id") if column in frame), None)
     if key is None:
         raise ValueError(

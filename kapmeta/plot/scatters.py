@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.plot.forest_page.notes import sentences, tied
+from kapmeta.plot.forest_page.notes import nonbreaking, sentences
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import framed
 from kapmeta.plot.panel.labelling import Line, Names
@@ -19,9 +19,9 @@ from kapmeta.plot.panel.marks import (
     DOT,
     GREYS,
     band,
-    columns_of,
     dots,
-    effects_of,
+    drawable_effects,
+    frame_of,
     line,
     measure_words,
 )
@@ -95,7 +95,7 @@ def labbe(
     >>> ax.get_xlim() == ax.get_ylim()
     True
     """
-    look, effects = theme_named(theme), effects_of(result, "labbe")
+    look, effects = theme_named(theme), drawable_effects(result, "labbe")
     if not set(COUNTS) <= set(effects.table.columns):
         raise ValueError(
             "labbe needs the counts events_t, n_t, events_c and n_c; these effects have none"
@@ -179,7 +179,7 @@ def _labbe_keys(
 ) -> Iterable[Key]:
     yield Key("-", theme.quiet, "Equal risks")
     if pooled and curve:
-        yield Key("--", theme.diamond, f"Pooled {tied(estimate_text(pooled))}")
+        yield Key("--", theme.diamond, f"Pooled {nonbreaking(estimate_text(pooled))}")
     if hollow:
         yield Key("o", theme.paper, "Not pooled", edge=theme.quiet)
 
@@ -244,8 +244,8 @@ def baujat(
     >>> baujat(frame).get_xlabel()
     ''
     """
-    look, frame = theme_named(theme), columns_of(result, ("contribution", "influence"), "baujat")
-    frame = columns_of(frame.rename(columns={"left_out": "study"}), ("study",), "baujat")
+    look, frame = theme_named(theme), frame_of(result, ("contribution", "influence"), "baujat")
+    frame = frame_of(frame.rename(columns={"left_out": "study"}), ("study",), "baujat")
     x, y = (frame[name].to_numpy(dtype=float) for name in ("contribution", "influence"))
     labels = [str(label) for label in frame["study"]]
     known = np.isfinite(x + y)
@@ -407,7 +407,7 @@ def _bubble_frame(
     effects, level = result.effects, wording.percent(result.method.level)
     shown = effects.scale.shown(result.y)
     held = (
-        [tied(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")]
+        [nonbreaking(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")]
         if others
         else []
     )

@@ -13,9 +13,10 @@ from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
 from kapmeta.measures import Measure
+from kapmeta.plot.panel.axis import rounded, ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import columns_of, line, ten
+from kapmeta.plot.panel.marks import frame_of, line
 from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["multiverse"]
@@ -108,7 +109,7 @@ def multiverse(
     >>> {"common", "random"} <= {text.get_text() for text in ax.texts}
     True
     """
-    look, frame = theme_named(theme), columns_of(result, ("estimate", "low", "high"), "multiverse")
+    look, frame = theme_named(theme), frame_of(result, ("estimate", "low", "high"), "multiverse")
     scale: Measure | None = getattr(result, "scale", None)
     null = null if null is not None or scale is None else scale.null
     log = log if log is not None else bool(scale and scale.ratio)
@@ -229,7 +230,7 @@ def _curve(panel: Panel, frame: pd.DataFrame, excludes: Any, null: float | None)
     theme, known = panel.theme, np.isfinite(low + high)
     segments = [
         [(float(i), a), (float(i), b)]
-        for i, a, b in zip(x[known], ten(low[known]), ten(high[known]), strict=True)
+        for i, a, b in zip(x[known], ten_digits(low[known]), ten_digits(high[known]), strict=True)
     ]
     colours = [theme.interval if yes else theme.quiet for yes in excludes[known]]
     widest = min(1.3, max(0.35, 0.4 * room)) * panel.scale
@@ -239,7 +240,7 @@ def _curve(panel: Panel, frame: pd.DataFrame, excludes: Any, null: float | None)
     side = min(0.6 * panel.font.points, max(1.6, 0.75 * room)) * panel.scale
     panel.ax.scatter(
         x,
-        ten(frame["estimate"]),
+        ten_digits(frame["estimate"]),
         s=side**2,
         facecolors=[theme.diamond if y else theme.paper for y in excludes],
         edgecolors=[theme.diamond if y else theme.quiet for y in excludes],
@@ -294,7 +295,7 @@ def _choice_marks(
             colours.append(theme.interval if excludes[i] else theme.quiet)
     panel.ax.add_collection(
         PolyCollection(
-            [[(_round(a), _round(b)) for a, b in box] for box in boxes],
+            [[(rounded(a), rounded(b)) for a, b in box] for box in boxes],
             facecolors=colours,
             edgecolors="none",
             transform=across,
@@ -303,7 +304,3 @@ def _choice_marks(
         ),
         False,
     )
-
-
-def _round(x: float) -> float:
-    return float(f"{x:.10g}")

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 
 from kapmeta import wording
 from kapmeta.measures import MEASURES, Measure
+from kapmeta.plot.panel.axis import ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import framed
-from kapmeta.plot.panel.marks import columns_of, ten
+from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
 
 __all__ = ["gosh"]
@@ -80,7 +81,7 @@ def gosh(
         raise ValueError(
             f'heterogeneity = "{heterogeneity}" is not known; use one of: {", ".join(HEIGHTS)}'
         )
-    frame = columns_of(result, ("estimate", heterogeneity), "gosh")
+    frame = frame_of(result, ("estimate", heterogeneity), "gosh")
     frame = frame[(frame["k"] > 1) if "k" in frame else slice(None)].dropna(
         subset=["estimate", heterogeneity]
     )
@@ -119,8 +120,8 @@ def gosh(
     for which, key in ((inside, keys[0]), (~inside, keys[-1])):
         if which.any():
             panel.ax.scatter(
-                ten(x[which]),
-                ten(y[which]),
+                ten_digits(x[which]),
+                ten_digits(y[which]),
                 s=(side * panel.em) ** 2,
                 marker=key.mark,
                 facecolors=key.colour,

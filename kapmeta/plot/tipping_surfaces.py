@@ -13,10 +13,10 @@ from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
 from kapmeta.measures import MEASURES, Measure
-from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of
+from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of, ten_digits
 from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import columns_of, ten
+from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import Theme, theme_named
 
@@ -79,11 +79,11 @@ def tipping(
     >>> [text.get_text() for text in ax.texts if text.get_text() == "1.90"]
     ['1.90']
     """
-    look, frame = theme_named(theme), columns_of(result, ("estimate", "low", "high"), "tipping")
+    look, frame = theme_named(theme), frame_of(result, ("estimate", "low", "high"), "tipping")
     scale: Measure = getattr(result, "scale", MEASURES["RR"])
     null = null if null is not None else (1.0 if scale.null is None else scale.null)
     names = [name if name is not None else str(frame.columns[n]) for n, name in enumerate((x, y))]
-    columns_of(frame, names, "tipping")
+    frame_of(frame, names, "tipping")
     levels = [np.unique(frame[name].to_numpy(dtype=float)) for name in names]
     if max(len(level) for level in levels) < 2:
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")
@@ -163,11 +163,11 @@ def _geometric(levels: Any) -> bool:
 def _edges(levels: Any, log: bool) -> Any:
     """Ends of cells about their values."""
     if len(levels) == 1:
-        return ten([levels[0] - 0.5, levels[0] + 0.5])
+        return ten_digits([levels[0] - 0.5, levels[0] + 0.5])
     at = np.log(levels) if log else levels
     middle = (at[1:] + at[:-1]) / 2
     ends = np.array([at[0] - (middle[0] - at[0]), *middle, at[-1] + (at[-1] - middle[-1])])
-    return ten(np.exp(ends) if log else ends)
+    return ten_digits(np.exp(ends) if log else ends)
 
 
 def _axis(levels: Any, edges: Any, log: bool) -> AxisMaker:
