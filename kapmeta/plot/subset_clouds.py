@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from kapmeta import wording
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.measures import MEASURES, Measure
 from kapmeta.plot.panel.axis import ten_digits
-from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
-from kapmeta.plot.panel.framing import framed
+from kapmeta.plot.panel.frames import Frame, Key, axis_of
+from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
 
@@ -33,16 +34,16 @@ def gosh(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """GOSH plot: estimate and heterogeneity of every subset of the studies [1]_.
+    """Draw a GOSH plot: estimate and heterogeneity of every subset of the studies [1]_.
 
-    Two clouds mean that a study, or a few, tell another story than the rest; colouring by a study
-    shows which. Subsets of one study are left out. Not with fewer than four studies: there is no
+    Two clouds mean that a study, or a few, disagree with the rest; colouring by a study shows
+    which. Subsets of one study are left out. Not with fewer than four studies: there is no
     cloud.
 
     Parameters
     ----------
     result : result of all_subsets, or DataFrame
-        Columns k, estimate, the heterogeneity asked for, and one boolean column a study. A frame
+        Columns k, estimate, the heterogeneity asked for, and one boolean column per study. A frame
         alone is read as an effect on a linear scale.
     by : str, optional
         A study: subsets with it and without it are told apart.
@@ -90,32 +91,33 @@ def gosh(
     members = [str(column) for column in frame.columns if frame[column].dtype == bool]
     if by is not None and by not in members:
         raise ValueError(f'by = "{by}" is not among the studies: {", ".join(members)}')
-    scale: Measure = getattr(result, "scale", MEASURES["GEN"])
     x, y = frame["estimate"].to_numpy(dtype=float), frame[heterogeneity].to_numpy(dtype=float)
     y = 100 * y if heterogeneity == "i2" else y
     inside = frame[by].to_numpy(dtype=bool) if by is not None else np.ones(x.size, dtype=bool)
-    keys = [
+    keys = (
         Key("o", CATEGORICAL[2], f"With {by}" if by else f"{x.size} subsets"),
         *([Key("D", CATEGORICAL[1], f"Without {by}")] if by else []),
-    ]
-    top = 100.0 if heterogeneity == "i2" else float(y.max()) or 1.0
-    panel = framed(
-        Frame(
-            x=axis_of(x, log=scale.ratio),
-            y=axis_of([0.0, top], ends=(-0.03 * top, 1.03 * top)),
-            x_label=f"{scale.name[:1].upper()}{scale.name[1:]}"
-            + (" (log\u00a0scale)" if scale.ratio else ""),
-            y_label=HEIGHTS[heterogeneity],
-            name="GOSH plot" + (f" by {by}" if by else ""),
-            alt=_alt(scale, x, y, heterogeneity, inside if by else None, by),
-            title=title,
-            notes=texts_of(notes),
-            keys=tuple(keys),
-        ),
-        look,
-        ax,
-        width,
     )
+    scale: Measure = getattr(result, "scale", MEASURES["GEN"])
+    top = 100.0 if heterogeneity == "i2" else float(y.max()) or 1.0
+    surroundings = Frame(
+        x=axis_of(x, log=scale.ratio),
+        y=axis_of([0.0, top], ends=(-0.03 * top, 1.03 * top)),
+        x_label=wording.capital(scale.name) + (" (log\u00a0scale)" if scale.ratio else ""),
+        y_label=HEIGHTS[heterogeneity],
+        name="GOSH plot" + (f" by {by}" if by else ""),
+        alt=_cloud_alt(scale, x, y, heterogeneity, inside if by else None, by),
+        keys=keys,
+    )
+    panel = framed(surroundings.with_text(title, notes), look, ax, width)
+    _draw_clouds(panel, x, y, inside, keys)
+    return panel.ax
+
+
+def _draw_clouds(
+    panel: Panel, x: FloatArray, y: FloatArray, inside: BoolArray, keys: Sequence[Key]
+) -> None:
+    """Draw subsets with the study and without it in their marks, smaller and paler if many."""
     side = float(np.clip(0.7 * x.size**-0.12, 0.16, 0.55)) if x.size < 400 else 0.24
     for which, key in ((inside, keys[0]), (~inside, keys[-1])):
         if which.any():
@@ -130,10 +132,11 @@ def gosh(
                 rasterized=x.size > VECTORS,
                 zorder=3,
             )
-    return panel.ax
 
 
-def _alt(scale: Measure, x: Any, y: Any, heterogeneity: str, inside: Any, by: str | None) -> str:
+def _cloud_alt(
+    scale: Measure, x: Any, y: Any, heterogeneity: str, inside: Any, by: str | None
+) -> str:
     def span(values: Any) -> str:
         low, middle, high = (wording.number(x) for x in np.quantile(values, [0, 0.5, 1]))
         return f"{low} to {high}, median {middle}"
