@@ -1,7 +1,7 @@
 """Figures: a result goes in, a Matplotlib Axes comes out; nothing is fitted, shown or saved by a
 plot.
 
-Names are loaded when first used, so that importing this package costs nothing and imports no
+PointNames are loaded when first used, so that importing this package costs nothing and imports no
 Matplotlib.
 """
 

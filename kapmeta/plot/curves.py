@@ -234,10 +234,15 @@ def _prior_scale_frame(
         findings.append(f"Probability above {scale.null:g}: {wording.joined(each)}.")
         findings.append(f"The interval {_tipping(tips, f'{scale.null:g}')}.")
     last = float(curve["scale"].max())
-    limits = {"low": curve["low"], "high": curve["high"]}
     return Frame(
         x=axis_of([0.0, last], ends=(0.0, last)),
-        y=axis_of(curve["estimate"], **limits, log=scale.ratio, null=scale.null),
+        y=axis_of(
+            curve["estimate"],
+            low=curve["low"],
+            high=curve["high"],
+            log=scale.ratio,
+            null=scale.null,
+        ),
         x_label="Scale of the half-normal prior of τ",
         y_label=measure_words(effects),
         name=f"Prior scale: {scale.name} of {effects.event}",
@@ -313,7 +318,7 @@ def drapery(
     for centre, error in zip(y, se, strict=True):
         at = _grid(x, centre, error)
         p = 2 * normal_cdf(-np.abs((at - centre) / error))
-        style = {"color": look.quiet, "lw": 0.7 * wide, "alpha": 0.8, "zorder": 2}
+        style: dict[str, Any] = {"color": look.quiet, "lw": 0.7 * wide, "alpha": 0.8, "zorder": 2}
         panel.ax.plot(ten_digits(scale.shown(at)), ten_digits(p), **style)
     if pooled:
         at = _grid(x, pooled.estimate, pooled.se)
@@ -492,8 +497,8 @@ def _draw_arm(
     columns = ("proportion", "low", "high")
     y, low, high = (100 * rows[name].to_numpy(dtype=float) for name in columns)
     known = np.isfinite(low + high)
-    limits = (ten_digits(values[known]) for values in (x, low, high))
-    panel.ax.vlines(*limits, color=colour, lw=1.1 * panel.scale, zorder=3)
+    at, bottom, top = (ten_digits(values[known]) for values in (x, low, high))
+    panel.ax.vlines(at, bottom, top, color=colour, lw=1.1 * panel.scale, zorder=3)
     line(panel, x, y, colour, dashes, 2.5)
     style: dict[str, Any] = {"ms": 0.72 * panel.em, "mfc": colour, "mec": colour}
     panel.ax.plot(

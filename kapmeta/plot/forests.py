@@ -10,10 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from kapmeta.plot.forest_page.columns import Column
-from kapmeta.plot.forest_page.contents import Contents, Options, forest_contents, sweep_contents
+from kapmeta.plot.forest_page.contents import (
+    ForestContents,
+    Options,
+    forest_contents,
+    sweep_contents,
+)
 from kapmeta.plot.forest_page.drawing import draw, vertical_lines
 from kapmeta.plot.forest_page.grouping import Forest, Overall
-from kapmeta.plot.forest_page.pages import Page, Request, page
+from kapmeta.plot.forest_page.pages import Page, Request, fit_page
 from kapmeta.plot.panel.rooms import inches_of, room_of, type_scales
 from kapmeta.plot.saving import describe
 from kapmeta.plot.style import LEAST_POINTS, Theme, theme_named
@@ -225,7 +230,9 @@ def size(
         if isinstance(result, Sweep)
         else forest_contents(result, overall, look, options)
     )
-    return _page_inches(page(contents, look, Request(width=page_width(width), margin=PAGE_MARGIN)))
+    return _page_inches(
+        fit_page(contents, look, Request(width=page_width(width), margin=PAGE_MARGIN))
+    )
 
 
 def page_width(width: float | str | None) -> float:
@@ -234,19 +241,23 @@ def page_width(width: float | str | None) -> float:
     return math.nan if inches is None else 72.0 * inches
 
 
-def drawn_page(contents: Contents, theme: Theme, request: Request) -> Axes:
+def drawn_page(contents: ForestContents, theme: Theme, request: Request) -> Axes:
     """Draw one page in a figure of its own."""
     return _plotted(contents, theme, None, None, request)
 
 
 def _plotted(
-    contents: Contents, theme: Theme, ax: Axes | None, width: float | str | None, request: Request
+    contents: ForestContents,
+    theme: Theme,
+    ax: Axes | None,
+    width: float | str | None,
+    request: Request,
 ) -> Axes:
     """Set and draw a page in a figure of its own, or in the room of `ax`."""
     scale = 1.0
     if ax is None:
         asked = request._replace(margin=PAGE_MARGIN)
-        fitted = page(
+        fitted = fit_page(
             contents, theme, asked if width is None else asked._replace(width=page_width(width))
         )
         ax = _axes_of_new_figure(fitted, theme)
@@ -263,7 +274,7 @@ def _plotted(
 
 
 def _axes_of_new_figure(fitted: Page, theme: Theme) -> Axes:
-    """Make a figure of the page's size, by pyplot so that notebooks show it, with Axes on the panel."""
+    """Make a figure of the page's size, by pyplot so that notebooks show it; add the panel."""
     from matplotlib import pyplot
 
     width, height = _page_inches(fitted)
@@ -287,7 +298,7 @@ def _panel_box(
 
 
 def _fitted_to_axes(
-    contents: Contents, theme: Theme, ax: Axes, request: Request
+    contents: ForestContents, theme: Theme, ax: Axes, request: Request
 ) -> tuple[Page, float]:
     """Set the page into the room of `ax`, at the largest type that fits; move `ax` on the panel."""
     slot, width, height = room_of(ax)
@@ -295,7 +306,7 @@ def _fitted_to_axes(
     for scale in type_scales(theme.points):
         asked = request._replace(width=width / scale)
         try:
-            fitted = page(contents, theme, asked)
+            fitted = fit_page(contents, theme, asked)
         except ValueError as error:
             why = str(error)
             continue
@@ -312,9 +323,9 @@ def _fitted_to_axes(
 
 
 def _stretched(
-    contents: Contents, theme: Theme, request: Request, fitted: Page, height: float
+    contents: ForestContents, theme: Theme, request: Request, fitted: Page, height: float
 ) -> Page:
     """Set the rows farther apart where there is height to spare."""
     spare = (height - fitted.height) / max(sum(tall for _, _, tall in fitted.rows), 1.0)
     stretch = min(MOST_STRETCH, 1 + 0.98 * spare)
-    return page(contents, theme, request._replace(stretch=stretch)) if stretch > 1 else fitted
+    return fit_page(contents, theme, request._replace(stretch=stretch)) if stretch > 1 else fitted

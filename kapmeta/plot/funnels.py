@@ -20,7 +20,7 @@ from kapmeta.plot.forest_page.notes import nonbreaking, sentences
 from kapmeta.plot.panel.axis import effect_axis, ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.labelling import Names
+from kapmeta.plot.panel.labelling import PointNames
 from kapmeta.plot.panel.marks import DOT, GREYS, dots, drawable_effects, measure_words
 from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import Theme, theme_named
@@ -137,7 +137,7 @@ def funnel(
 
 
 class _Line(NamedTuple):
-    """A line of the funnel: its name, effects on the analysis scale by standard error, its style."""
+    """A line of the funnel: its name, its effects on the analysis scale by standard error."""
 
     name: str
     effect: FloatArray
@@ -251,16 +251,6 @@ def _with_minus(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
-class _Line(NamedTuple):
-    """A line of the funnel: what it is, effects on the analysis scale at standard errors, how it is drawn."""
-
-    name: str
-    effect: FloatArray
-    se: FloatArray
-    style: str
-    colour: str
-
-
 def _adjustments(
     adjusted: Iterable[AdjustedEffect], effects: Effects
 ) -> tuple[AdjustedEffect, ...]:
@@ -317,9 +307,11 @@ def _funnel_lines(
     return lines
 
 
-def _study_names(effects: Effects, x: FloatArray, y: FloatArray, *lines: tuple[Any, Any]) -> Names:
+def _study_names(
+    effects: Effects, x: FloatArray, y: FloatArray, *lines: tuple[Any, Any]
+) -> PointNames:
     labels = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
-    return Names(x, y, np.full(len(labels), DOT), labels, lines)
+    return PointNames(x, y, np.full(len(labels), DOT), labels, lines)
 
 
 def _studies_shown(effects: Effects) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -381,8 +373,8 @@ def _draw_contours(panel: Panel, funnel: _Funnel) -> None:
     for corners, grey, order in shapes:
         shape = PolyCollection([corners], facecolors=grey, edgecolors="none", zorder=order)
         panel.ax.add_collection(shape, False)
-    colour, wide = panel.theme.quiet, 0.8 * panel.scale
-    panel.ax.plot([scale.null] * 2, [0, deepest], color=colour, lw=wide, zorder=1)
+    null = np.full(2, scale.null, dtype=float)
+    panel.ax.plot(null, [0, deepest], color=panel.theme.quiet, lw=0.8 * panel.scale, zorder=1)
 
 
 def _draw_limits(panel: Panel, funnel: _Funnel) -> None:
@@ -444,7 +436,7 @@ def radial(
     >>> import pandas as pd
     >>> import kapmeta as km
     >>> from kapmeta.plot.funnels import radial
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
+    >>> trials = pd.DataFrame({"study": list("ABC"), "events_t": [12, 9, 20], "n_t": [40, 35, 61],
     ...                        "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
     >>> ax = radial(km.pool(km.risk_ratio(trials)))
     >>> bool(ax.get_xlim()[0] == 0)
@@ -511,14 +503,14 @@ def _padded(values: FloatArray) -> tuple[float, float]:
 
 
 def _draw_band(panel: Panel, slope: float, edge: float) -> None:
-    """Draw the line of the pooled effect, and the band that holds 95 % of studies that share it."""
+    """Draw the line of the pooled effect, and the band of 95 % of studies that share it."""
     z, theme, wide = float(normal_quantile(0.975)), panel.theme, panel.scale
     corners = [(0.0, -z), (edge, slope * edge - z), (edge, slope * edge + z), (0.0, z)]
     shape = PolyCollection([corners], facecolors=GREYS[1], edgecolors="none", zorder=0.2)
     panel.ax.add_collection(shape, False)
     ends = np.array([0.0, edge])
     panel.ax.plot(ends, ten_digits(slope * ends), color=theme.diamond, lw=1.2 * wide, zorder=2)
-    dotted = {"ls": (0, (1.5, 2)), "zorder": 1}
+    dotted: dict[str, Any] = {"ls": (0, (1.5, 2)), "zorder": 1}
     panel.ax.plot(ends, [0.0, 0.0], color=theme.quiet, lw=0.8 * wide, **dotted)
 
 

@@ -25,7 +25,7 @@ from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["influence"]
 
-ROW_HEIGHT, HEADS_HEIGHT = 1.6, 3.2  # ems
+PANEL_ROW, HEADS_HEIGHT = 1.6, 3.2  # ems
 PANEL_MARGIN = 0.12  # share of a panel free on either side
 SIGNED = ("rstudent", "dffits", "dfbetas")
 NEEDED = ("rstudent", "dffits", "cook", "covariance_ratio", "hat", "dfbetas")
@@ -135,15 +135,15 @@ def _influence_frame(
     k, shown = len(labels), list(flagged)
     return Frame(
         x=_across([DIAGNOSTICS[name].head for name in shown]),
-        y=fixed_axis(-0.5 - HEADS_HEIGHT / ROW_HEIGHT, k - 0.5),
+        y=fixed_axis(-0.5 - HEADS_HEIGHT / PANEL_ROW, k - 0.5),
         x_label="",
         y_label="",
         name="Influence of each study",
         alt=_influence_alt(frame, labels, flagged),
         notes=(*_about_cut_offs(shown, k), *_about_gaps(frame, shown), *sentences(notes)),
         keys=tuple(_influence_keys(look, flagged, k)),
-        height=ROW_HEIGHT * k + HEADS_HEIGHT,
-        row_height=ROW_HEIGHT,
+        height=PANEL_ROW * k + HEADS_HEIGHT,
+        row_height=PANEL_ROW,
         rows=tuple((float(i), label) for i, label in enumerate(labels)),
         below=TICK + PAD + 1.0,
         down=True,
@@ -152,7 +152,7 @@ def _influence_frame(
 
 
 def _exists(frame: pd.DataFrame, name: str, base: Any) -> bool:
-    """Whether the method has this diagnostic; the common-effect model has no between-study variance."""
+    """Check whether the method has this diagnostic; tau2 does not exist in the common model."""
     if name not in frame or (name == "tau2" and base is not None and base.method.model == "common"):
         return False
     return bool(np.isfinite(frame[name].to_numpy(dtype=float)).any())

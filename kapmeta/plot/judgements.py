@@ -95,7 +95,7 @@ def risk_of_bias(
     panel = framed(_traffic_frame(table, shown, look).with_text(title, notes), look, ax, width)
     _write_heads(panel, [_domain_head(name) for name in table.columns])
     for word in _judgements_in(table):
-        _draw_discs(panel, [(j, i) for i, j in np.argwhere((table == word).to_numpy())], word)
+        _draw_judgements(panel, [(j, i) for i, j in np.argwhere((table == word).to_numpy())], word)
     return panel.ax
 
 
@@ -173,8 +173,8 @@ def _write_heads(panel: Panel, heads: Sequence[str]) -> None:
         panel.write((j + 0.5) * step, panel.height + 0.25 * em, short, "center", bold=True)
 
 
-def _draw_discs(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
-    sign, colour = RISK[word]
+def _draw_judgements(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
+    _, colour = RISK[word]
     x, y = [x for x, _ in at], [y for _, y in at]
     panel.ax.plot(
         x,
@@ -249,7 +249,7 @@ def risk_of_bias_summary(
     [0.0, 100.0]
     """
     look, table = theme_named(theme), _judged(result, "risk_of_bias_summary")
-    shares = _shares(table, weights)
+    shares = _judgement_shares(table, weights)
     frame = _summary_frame(table, shares, look)
     if weights is not None:
         frame = replace(frame, x_label="Weight in the pooled result (%)")
@@ -261,7 +261,9 @@ def risk_of_bias_summary(
     return panel.ax
 
 
-def _shares(table: pd.DataFrame, weights: Mapping[str, float] | None) -> dict[str, FloatArray]:
+def _judgement_shares(
+    table: pd.DataFrame, weights: Mapping[str, float] | None
+) -> dict[str, FloatArray]:
     """Compute the percentage of each judgement in each domain."""
     names = list(map(str, table.index))
     weight = np.array([1.0 if weights is None else float(weights.get(n, 0.0)) for n in names])

@@ -14,7 +14,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.plot.forest_page.notes import nonbreaking, sentences
 from kapmeta.plot.panel.frames import Frame, Key, axis_of
 from kapmeta.plot.panel.framing import framed
-from kapmeta.plot.panel.labelling import Line, Names
+from kapmeta.plot.panel.labelling import LinePoints, PointNames
 from kapmeta.plot.panel.marks import (
     DOT,
     GREYS,
@@ -33,7 +33,7 @@ from kapmeta.results.regressions import MetaRegression
 __all__ = ["baujat", "bubble", "labbe"]
 
 SMALLEST_DISC, LARGEST_DISC = 0.5, 2.2  # diameters in ems
-COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
+LABBE_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
 def labbe(
@@ -46,7 +46,7 @@ def labbe(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Draw a L'Abbé plot: each trial's risk under treatment against that under control [1]_.
+    """Draw the L'Abbé plot: each trial's risk under treatment against that under control [1]_.
 
     Shows at which control risks the effect was seen, which no forest plot shows. Discs have areas
     as the numbers of participants; the dashed line is the pooled effect at every control risk.
@@ -96,18 +96,18 @@ def labbe(
     True
     """
     look, effects = theme_named(theme), drawable_effects(result, "labbe")
-    if not set(COUNT_COLUMNS) <= set(effects.table.columns):
+    if not set(LABBE_COUNTS) <= set(effects.table.columns):
         raise ValueError(
             "labbe needs the counts events_t, n_t, events_c and n_c; these effects have none"
         )
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
-    x, y, sizes = _risks(effects)
+    x, y, sizes = _labbe_risks(effects)
     top = _labbe_top(x, y)
     sides, curve = _diameters(sizes), _pooled_curve(pooled, top) if pooled else None
     frame = _labbe_frame(effects, x, y, pooled, curve is not None, look)
     if names:
-        lines: list[Line] = [([0, top], [0, top]), *([curve] if curve else [])]
-        frame = replace(frame, names=Names(x, y, sides, effects.labels, lines))
+        lines: list[LinePoints] = [([0, top], [0, top]), *([curve] if curve else [])]
+        frame = replace(frame, names=PointNames(x, y, sides, effects.labels, lines))
     panel = framed(frame.with_text(title, notes), look, ax, width)
     line(panel, [0, top], [0, top], look.quiet, order=1)
     if curve:
@@ -121,9 +121,9 @@ def labbe(
     return panel.ax
 
 
-def _risks(effects: Effects) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _labbe_risks(effects: Effects) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute percent with the event under control and treatment, and sizes; nan without counts."""
-    counts = (effects.table[name].to_numpy(dtype=float) for name in COUNT_COLUMNS)
+    counts = (effects.table[name].to_numpy(dtype=float) for name in LABBE_COUNTS)
     events_t, n_t, events_c, n_c = counts
     counted = np.isfinite(events_t + n_t + events_c + n_c)
     if not counted.any():
@@ -267,7 +267,7 @@ def baujat(
         ),
     )
     if names:
-        ordered = Names(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first])
+        ordered = PointNames(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first])
         surroundings = replace(surroundings, names=ordered)
     panel = framed(surroundings.with_text(title, notes), look, ax, width)
     dots(panel, x[known], y[known], np.full(k, DOT), look.square, look.interval)
@@ -340,7 +340,7 @@ def bubble(
     frame = _bubble_frame(result, name, others, x, fit, look)
     if names:
         lines = fit.lines(effects.scale.null)
-        frame = replace(frame, names=Names(x, shown, sides, result.labels, lines))
+        frame = replace(frame, names=PointNames(x, shown, sides, result.labels, lines))
     panel = framed(frame.with_text(title, notes), look, ax, width)
     if fit.predicts:
         band(panel, fit.x, fit.far, fit.near, GREYS[1], 0.1)
@@ -366,9 +366,9 @@ class _FittedLine(NamedTuple):
     def predicts(self) -> bool:
         return bool(np.isfinite(self.far).any())
 
-    def lines(self, null: float | None) -> list[Line]:
+    def lines(self, null: float | None) -> list[LinePoints]:
         """List the lines that names keep off."""
-        no_effect: list[Line] = [] if null is None else [(self.x[[0, -1]], [null, null])]
+        no_effect: list[LinePoints] = [] if null is None else [(self.x[[0, -1]], [null, null])]
         return [(self.x, self.estimate), *no_effect]
 
 
@@ -394,7 +394,6 @@ def _bubble_frame(
     effects, level = result.effects, wording.percent(result.method.level)
     scale = effects.scale
     values = [*scale.shown(result.y), *fit.estimate]
-    limits = {"low": fit.low, "high": fit.high}
     held = ", ".join(f"{key} = {value}" for key, value in others.items())
     keys = [
         Key("-", look.diamond, "Meta-regression"),
@@ -403,7 +402,7 @@ def _bubble_frame(
     ]
     return Frame(
         x=axis_of(x, ends=(float(fit.x[0]), float(fit.x[-1]))),
-        y=axis_of(values, **limits, log=scale.ratio, null=scale.null),
+        y=axis_of(values, low=fit.low, high=fit.high, log=scale.ratio, null=scale.null),
         x_label=name.replace("_", " ").capitalize(),
         y_label=measure_words(effects),
         name=f"Bubble plot: {scale.name} of {effects.event} by {name}",

@@ -24,9 +24,8 @@ from kapmeta.plot.style import Theme, theme_named
 __all__ = ["multiverse"]
 
 CHOICE_ROW, CHOICE_GAP = 1.45, 0.5  # ems
-NUMBERS = frozenset(
-    "estimate low high y se y_low y_high p_value tau2 q k analysis status i2".split()
-)
+NUMBERS = ("estimate", "low", "high", "y", "se", "y_low", "y_high", "p_value", "tau2", "q", "i2")
+NOT_CHOICES = (*NUMBERS, "k", "analysis", "status")
 WORDS = {"ci": "interval", "tau2": "τ²", "zero": "zero cells"}
 """Choices of `kapmeta.multiverse` whose columns have short names."""
 
@@ -46,8 +45,8 @@ def multiverse(
     """Draw a specification curve: every defensible analysis, sorted, over its choices [1]_.
 
     Each column is one analysis: above, its estimate and interval; below, a mark for each choice it
-    made. Shows whether the finding depends on a choice, and on which. Not a test: the analyses are of
-    the same data.
+    made. Shows whether the finding depends on a choice, and on which. Not a test: the analyses are
+    of the same data.
 
     Parameters
     ----------
@@ -95,34 +94,24 @@ def multiverse(
     >>> {"common", "random"} <= {text.get_text() for text in ax.texts}
     True
     """
-    look, frame = theme_named(theme), frame_of(result, ("estimate", "low", "high"), "multiverse")
+    look, whole = theme_named(theme), frame_of(result, ("estimate", "low", "high"), "multiverse")
     scale: Measure | None = getattr(result, "scale", None)
     null = null if null is not None or scale is None else scale.null
     log = log if log is not None else bool(scale and scale.ratio)
-    whole = len(frame)
-    frame = frame.dropna(subset=["estimate"]).sort_values(
-        "estimate", kind="stable", ignore_index=True
-    )
-    if frame.empty:
-        raise ValueError("multiverse needs an analysis with an estimate; there is none")
-    named = list(choices) if choices is not None else _choice_columns(frame)
-    unknown = [name for name in named if name not in frame]
-    if unknown:
-        raise ValueError(
-            f'choices has "{unknown[0]}"; the columns are: {", ".join(map(str, frame.columns))}'
-        )
-    rows = _choice_rows(frame, named)
-    excludes = _excludes(frame, null)
+    frame = whole.dropna(subset=["estimate"])
+    frame = frame.sort_values("estimate", kind="stable", ignore_index=True)
+    named = _choice_columns(frame, choices)
+    rows, excludes = _choice_rows(frame, named), _excludes(frame, null)
     findings = []
     if null is not None:
         count = f"{int(excludes.sum())} of {len(frame)} analyses"
         findings.append(f"The interval excludes {null:g} in {count}.")
-    if whole > len(frame):
-        findings.append(f"Not drawn, without an answer: {whole - len(frame)}.")
+    if len(whole) > len(frame):
+        findings.append(f"Not drawn, without an answer: {len(whole) - len(frame)}.")
+    name = scale.name.capitalize() if scale else "Estimate"
     surroundings = replace(
         _curve_frame(frame, rows, null, log, look),
-        y_label=(scale.name.capitalize() if scale else "Estimate")
-        + (" (log\u00a0scale)" if log else ""),
+        y_label=name + (" (log\u00a0scale)" if log else ""),
         alt=_curve_alt(frame, named, findings),
         notes=tuple(findings),
     )
@@ -148,8 +137,8 @@ class _ChoiceRow(NamedTuple):
 def _curve_frame(
     frame: pd.DataFrame, rows: Sequence[_ChoiceRow], null: float | None, log: bool, look: Theme
 ) -> Frame:
-    limits = {"low": frame["low"], "high": frame["high"]}
-    keys = ()
+    low, high = frame["low"], frame["high"]
+    keys: tuple[Key, ...] = ()
     if null is not None:
         keys = (
             Key("o", look.diamond, f"Interval excludes {null:g}"),
@@ -158,7 +147,7 @@ def _curve_frame(
     last = rows[-1].down + CHOICE_ROW / 2 if rows else 0.8
     return Frame(
         x=fixed_axis(-0.8, len(frame) - 0.2),
-        y=axis_of(frame["estimate"], **limits, log=log, null=null),
+        y=axis_of(frame["estimate"], low=low, high=high, log=log, null=null),
         x_label="",
         y_label="",
         name="Specification curve",
@@ -171,13 +160,23 @@ def _curve_frame(
     )
 
 
-def _choice_columns(frame: pd.DataFrame) -> list[str]:
-    words = [
-        str(c)
-        for c in frame.columns
-        if c not in NUMBERS and not pd.api.types.is_float_dtype(frame[c])
-    ]
-    return [name for name in words if 1 < frame[name].nunique(dropna=False) <= 24]
+def _choice_columns(frame: pd.DataFrame, choices: Sequence[str] | None) -> list[str]:
+    """Return the columns that hold choices; by default those of words that differ."""
+    if frame.empty:
+        raise ValueError("multiverse needs an analysis with an estimate; there is none")
+    if choices is None:
+        words = [
+            str(c)
+            for c in frame.columns
+            if c not in NOT_CHOICES and not pd.api.types.is_float_dtype(frame[c])
+        ]
+        return [name for name in words if 1 < frame[name].nunique(dropna=False) <= 24]
+    unknown = [name for name in choices if name not in frame]
+    if unknown:
+        raise ValueError(
+            f'choices has "{unknown[0]}"; the columns are: {", ".join(map(str, frame.columns))}'
+        )
+    return list(choices)
 
 
 def _choice_rows(frame: pd.DataFrame, named: Sequence[str]) -> list[_ChoiceRow]:

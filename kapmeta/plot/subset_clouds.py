@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from kapmeta import wording
@@ -46,7 +47,7 @@ def gosh(
         Columns k, estimate, the heterogeneity asked for, and one boolean column per study. A frame
         alone is read as an effect on a linear scale.
     by : str, optional
-        A study: subsets with it and without it are told apart.
+        A study: subsets with it and without it are drawn in different marks.
     heterogeneity : {"i2", "tau2", "q"}
         What goes up the plot.
     ax, theme, title, notes, width
@@ -77,20 +78,7 @@ def gosh(
     >>> len(ax.collections)
     2
     """
-    look = theme_named(theme)
-    if heterogeneity not in HEIGHTS:
-        raise ValueError(
-            f'heterogeneity = "{heterogeneity}" is not known; use one of: {", ".join(HEIGHTS)}'
-        )
-    frame = frame_of(result, ("estimate", heterogeneity), "gosh")
-    frame = frame[(frame["k"] > 1) if "k" in frame else slice(None)].dropna(
-        subset=["estimate", heterogeneity]
-    )
-    if frame.empty:
-        raise ValueError("gosh needs a subset of two studies or more; there is none")
-    members = [str(column) for column in frame.columns if frame[column].dtype == bool]
-    if by is not None and by not in members:
-        raise ValueError(f'by = "{by}" is not among the studies: {", ".join(members)}')
+    look, frame = theme_named(theme), _subsets(result, heterogeneity, by)
     x, y = frame["estimate"].to_numpy(dtype=float), frame[heterogeneity].to_numpy(dtype=float)
     y = 100 * y if heterogeneity == "i2" else y
     inside = frame[by].to_numpy(dtype=bool) if by is not None else np.ones(x.size, dtype=bool)
@@ -112,6 +100,23 @@ def gosh(
     panel = framed(surroundings.with_text(title, notes), look, ax, width)
     _draw_clouds(panel, x, y, inside, keys)
     return panel.ax
+
+
+def _subsets(result: Any, heterogeneity: str, by: str | None) -> pd.DataFrame:
+    """Return the subsets of two studies or more that have an estimate; check the options."""
+    if heterogeneity not in HEIGHTS:
+        raise ValueError(
+            f'heterogeneity = "{heterogeneity}" is not known; use one of: {", ".join(HEIGHTS)}'
+        )
+    frame = frame_of(result, ("estimate", heterogeneity), "gosh")
+    frame = frame[(frame["k"] > 1) if "k" in frame else slice(None)]
+    frame = frame.dropna(subset=["estimate", heterogeneity])
+    if frame.empty:
+        raise ValueError("gosh needs a subset of two studies or more; there is none")
+    members = [str(column) for column in frame.columns if frame[column].dtype == bool]
+    if by is not None and by not in members:
+        raise ValueError(f'by = "{by}" is not among the studies: {", ".join(members)}')
+    return frame
 
 
 def _draw_clouds(

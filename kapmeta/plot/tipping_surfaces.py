@@ -50,8 +50,8 @@ def tipping(
     ----------
     result : DataFrame or result with to_frame()
         What `kapmeta.tipping_point` returned, or columns estimate, low, high on the scale shown and
-        the two assumptions as numbers, one row per pair. Values that grow by a constant factor get a
-        logarithmic axis.
+        the two assumptions as numbers, one row per pair. Values that grow by a constant factor get
+        a logarithmic axis.
     x, y : str, optional
         The columns of the assumptions; by default the first two columns.
     null : float, optional
@@ -96,7 +96,7 @@ def tipping(
     if _numbers_fit(panel, across, up, frame["estimate"]):
         _write_estimates(panel, across, up, frame["estimate"], kinds)
     else:
-        _draw_contours(panel, across, up, frame["estimate"])
+        _draw_estimate_lines(panel, across, up, frame["estimate"])
     return panel.ax
 
 
@@ -122,8 +122,8 @@ class _Assumption:
     @classmethod
     def of(cls, name: str, result: Any, column: pd.Series[float]) -> _Assumption:
         """Read an axis from a column of the result."""
-        chosen = column.to_numpy(dtype=float)
-        values = np.unique(chosen)
+        chosen: FloatArray = np.asarray(column, dtype=np.float64)
+        values: FloatArray = np.unique(chosen)
         log = _geometric(values)
         at = np.searchsorted(values, chosen)
         return cls(_axis_words(name, result), values, _edges(values, log), log, chosen, at)
@@ -266,7 +266,7 @@ def _write_estimates(
         )
 
 
-def _draw_contours(
+def _draw_estimate_lines(
     panel: Panel, across: _Assumption, up: _Assumption, estimates: pd.Series[float]
 ) -> None:
     """Draw lines of equal estimates with their values, where cells are too small for numbers."""
@@ -295,7 +295,7 @@ def _draw_contours(
 
 
 def _write_on_line(panel: Panel, text: str, corners: FloatArray, taken: list[FloatArray]) -> None:
-    """Write a value on its line, nearest to the middle of the panel; keep its place in `taken`."""
+    """Write a value on its line, near the middle of the panel; keep its place in `taken`."""
     em, wide = panel.font.points, text_width(text, panel.font)
     middle = np.array([panel.width, panel.height]) / 2
     x, y = abs(corners - middle).T

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kapmeta.plot.forest_page.columns import Column, FilledColumn
-from kapmeta.plot.forest_page.contents import Contents
+from kapmeta.plot.forest_page.contents import ForestContents
 from kapmeta.plot.panel.typesetting import (
     ALIGNMENTS,
     Font,
@@ -20,7 +20,7 @@ __all__ = [
     "BASELINE",
     "BOLD",
     "COLUMN_GAP",
-    "PITCH",
+    "LINE_PITCH",
     "SPANNING",
     "Block",
     "Sheet",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # lengths in ems of the type size
-PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD, ACROSS = 1.28, 1.4, 24.0, 9.0, 14.0
+LINE_PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD, ACROSS = 1.28, 1.4, 24.0, 9.0, 14.0
 BASELINE = 0.36  # half the height of capitals: puts their middle on the middle of the row
 
 BOLD = ("pooled", "heading")
@@ -69,7 +69,7 @@ class Sheet(NamedTuple):
 
     @property
     def line(self) -> float:
-        """The longest line across the page: screens hint type up to a twentieth wider than print."""
+        """The longest line across the page: on screens type is up to a twentieth wider."""
         return 0.94 * (self.right - self.left)
 
     def wrapped(self, text: str, limit: float, bold: bool = False) -> list[str]:
@@ -112,7 +112,7 @@ class Block(NamedTuple):
 
 
 def side_blocks(
-    contents: Contents,
+    contents: ForestContents,
     columns: Sequence[FilledColumn],
     font: Font,
     boxes: dict[int, str],
@@ -144,7 +144,7 @@ def side_blocks(
 
 
 def label_blocks(
-    contents: Contents, font: Font, boxes: dict[int, str], squeeze: float
+    contents: ForestContents, font: Font, boxes: dict[int, str], squeeze: float
 ) -> list[Block]:
     """Set the labels and the columns left of the panel, with room for labels that run across."""
     rows, spans = contents.rows, [row.kind in SPANNING for row in contents.rows]

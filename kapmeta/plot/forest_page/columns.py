@@ -11,24 +11,22 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.measures import Measure
+from kapmeta.plot.panel.typesetting import ALIGNMENTS
 from kapmeta.plot.style import RISK, Theme
 
 __all__ = [
-    "ALIGNMENTS",
     "Column",
     "FilledColumn",
     "Row",
     "columns_named",
     "declared",
     "evidence_words",
-    "filled",
+    "fill_columns",
     "is_risk",
     "risk_judgement",
 ]
 
-ALIGNMENTS = ("left", "right", "center")
-
-EVIDENCE: Mapping[str, tuple[str, str]] = {
+EVIDENCE_CELLS: Mapping[str, tuple[str, str]] = {
     "primary": ("●\u00a0primary", "printed by the trial's authors"),
     "secondary": ("◐\u00a0secondary", "the trial's figures as printed by others"),
     "tertiary": ("○\u00a0tertiary", "seen only in a later document, not traced to the trial"),
@@ -75,10 +73,9 @@ class Row:
     def number(self, name: str) -> float:
         """Return the number called `name`, nan if the row has none."""
         value = self.values.get(name)
-        if isinstance(value, float):
-            return value
-        missing = value is None or isinstance(value, str) or pd.isna(value)
-        return math.nan if missing else float(value)
+        if value is None or isinstance(value, str) or pd.isna(value):
+            return math.nan
+        return float(value)
 
     @property
     def shown(self) -> bool:
@@ -153,14 +150,14 @@ class Column:
 
 
 class FilledColumn(NamedTuple):
-    """A column with the text of its cell in each row, and each judgement of risk of bias or ``""``."""
+    """A column with its text in each row, and its judgement of risk of bias there or ``""``."""
 
     column: Column
     cells: tuple[str, ...]
     judgements: tuple[str, ...]
 
 
-def filled(columns: Iterable[Column], rows: Sequence[Row]) -> tuple[FilledColumn, ...]:
+def fill_columns(columns: Iterable[Column], rows: Sequence[Row]) -> tuple[FilledColumn, ...]:
     """Write the cells of `columns`, all rows of a column at once."""
     return tuple(
         FilledColumn(
@@ -174,7 +171,7 @@ def filled(columns: Iterable[Column], rows: Sequence[Row]) -> tuple[FilledColumn
     )
 
 
-def _fraction(events: str, total: str) -> Callable[[Row], str]:
+def _events_over_total(events: str, total: str) -> Callable[[Row], str]:
     def text(row: Row) -> str:
         have = [row.number(name) for name in (events, total)]
         return "" if any(map(math.isnan, have)) else "/".join(f"{x:g}" for x in have)
@@ -183,7 +180,7 @@ def _fraction(events: str, total: str) -> Callable[[Row], str]:
 
 
 def _effect(theme: Theme, scale: Measure, rows: Sequence[Row]) -> Callable[[Row], str]:
-    """Return the writer of estimates with limits; numbers of all `rows` are written at once."""
+    """Make the writer of estimates with limits; numbers of all `rows` are written at once."""
     # a dash between limits that may be negative cannot be read
     form = theme.limits if scale.ratio else theme.limits.replace("–", " to\t")
     written: dict[float, str] = {}
@@ -227,16 +224,16 @@ def _weight(model: int) -> Callable[[Row], str]:
     return text
 
 
-def _p_value(row: Row) -> str:
+def _p_value_cell(row: Row) -> str:
     p = row.number("p_value")
     return "" if math.isnan(p) else wording.p_text(p).removeprefix("p = ").removeprefix("p ")
 
 
 def evidence_words(level: object) -> tuple[str, str]:
-    """Return the cell text of an evidence level and its meaning; unknown levels are kept as text."""
+    """Return the cell text and the meaning of an evidence level; unknown levels are kept."""
     if not isinstance(level, str):
         return "", ""
-    return EVIDENCE.get(level.partition("_")[0], (level.replace("_", " "), ""))
+    return EVIDENCE_CELLS.get(level.partition("_")[0], (level.replace("_", " "), ""))
 
 
 def risk_judgement(value: object) -> str:
@@ -293,7 +290,7 @@ def declared(
         Column("evidence_level", "Evidence", text=_evidence, width=9),
         Column("risk_of_bias", "Risk\nof bias", align="center", text=_risk("risk_of_bias")),
         Column("k", "k"),
-        Column("p_value", "p", align="right", text=_p_value),
+        Column("p_value", "p", align="right", text=_p_value_cell),
         Column("tau2", "τ²", align="right", text=_tau2),
     ]
 
@@ -304,7 +301,10 @@ def _count_columns(treatment: str, control: str) -> list[Column]:
     return [
         *(
             Column(
-                name, f"{arm}\nevents/total", align="/", text=_fraction(f"events_{end}", f"n_{end}")
+                name,
+                f"{arm}\nevents/total",
+                align="/",
+                text=_events_over_total(f"events_{end}", f"n_{end}"),
             )
             for end, arm, name in arms
         ),

@@ -17,16 +17,16 @@ from kapmeta.plot.forest_page.columns import (
     Row,
     columns_named,
     declared,
-    filled,
+    fill_columns,
 )
 from kapmeta.plot.forest_page.enriching import enriched
 from kapmeta.plot.forest_page.grouping import Forest, Overall, grouped_results
-from kapmeta.plot.forest_page.groups import GroupedResults, Model, effects_drawn, has_diamond
+from kapmeta.plot.forest_page.groups import GroupedResults, ModelResult, effects_drawn, has_diamond
 from kapmeta.plot.forest_page.notes import (
     CORRECTED,
-    NOT_CONFIRMED,
     NOT_POOLED,
     NOT_RANDOMISED,
+    UNCONFIRMED,
     correction,
     heterogeneity_lines,
     method_notes,
@@ -44,7 +44,7 @@ from kapmeta.results.posteriors import Posterior
 from kapmeta.results.regressions import Subgroups
 from kapmeta.results.sweeps import Sweep
 
-__all__ = ["Contents", "Forest", "Options", "Overall", "forest_contents", "sweep_contents"]
+__all__ = ["Forest", "ForestContents", "Options", "Overall", "forest_contents", "sweep_contents"]
 
 MOST_REFERENCES = 2
 """Most pooled estimates that are drawn down through the studies as lines."""
@@ -64,7 +64,7 @@ class Options(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contents:
+class ForestContents:
     """Everything a forest plot shows, as text and numbers on the scale shown.
 
     `first` heads the labels, `heading` the panel; `references` are the rows whose estimates are
@@ -86,12 +86,14 @@ class Contents:
     favours_on_top: bool = False
 
 
-def forest_contents(result: Forest, overall: Overall, theme: Theme, options: Options) -> Contents:
+def forest_contents(
+    result: Forest, overall: Overall, theme: Theme, options: Options
+) -> ForestContents:
     """Write the contents of a forest plot of one result, of several models, or of subgroups."""
     grouped = grouped_results(result, overall)
     effects, models = grouped.effects, grouped.models
     rows, extra_notes = enriched(
-        _rows(grouped, options.studies),
+        _forest_rows(grouped, options.studies),
         effects_drawn(grouped.given[0]),
         options.prediction,
         options.shrunken,
@@ -100,9 +102,9 @@ def forest_contents(result: Forest, overall: Overall, theme: Theme, options: Opt
     words = method_words(models, level) if theme.method_heads else ""
     arms, scale = (effects.treatment, effects.control), effects.scale
     known = declared(theme, scale, level, arms, _weight_names(models), rows, words)
-    columns = _columns(theme, known, rows, options)
+    columns = _chosen_columns(theme, known, rows, options)
     own_notes = (*reading_notes(grouped, rows, columns), *extra_notes, *grouped.notes)
-    return Contents(
+    return ForestContents(
         rows=tuple(rows),
         first=theme.study,
         left=columns[0],
@@ -127,7 +129,7 @@ def _references(grouped: GroupedResults, rows: Sequence[Row]) -> tuple[Row, ...]
     return tuple(pooled) if len(pooled) <= MOST_REFERENCES else ()
 
 
-def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> Contents:
+def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> ForestContents:
     """Write the contents of a forest plot whose rows are analyses."""
     effects, base = sweep.effects, sweep.base
     scale, records = effects.scale, wording.records(sweep.to_frame())
@@ -138,9 +140,9 @@ def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> Contents:
     level = base.method.level if base is not None else 0.95
     known = declared(theme, scale, level, (effects.treatment, effects.control), ("",), rows)
     shape = Theme(left=("k",), right=("effect", "p_value", "tau2"), limits=theme.limits)
-    columns = _columns(shape, known, rows, options)
+    columns = _chosen_columns(shape, known, rows, options)
     own_notes = (*method_notes([base] if base is not None else []), *sentences(sweep.notes))
-    return Contents(
+    return ForestContents(
         rows=tuple(rows),
         first=sweep.kind.capitalize(),
         left=columns[0],
@@ -157,7 +159,7 @@ def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> Contents:
     )
 
 
-def _rows(grouped: GroupedResults, studies: bool) -> list[Row]:
+def _forest_rows(grouped: GroupedResults, studies: bool) -> list[Row]:
     """List the rows of all groups, with or without their studies, then those over all groups."""
     rows: list[Row] = []
     for heading, results in grouped.groups:
@@ -172,7 +174,9 @@ def _rows(grouped: GroupedResults, studies: bool) -> list[Row]:
     return [*rows, *(Row("remark", nonbreaking(text)) for text in grouped.between)]
 
 
-def _group_rows(grouped: GroupedResults, heading: str, results: list[Effects | Model]) -> list[Row]:
+def _group_rows(
+    grouped: GroupedResults, heading: str, results: list[Effects | ModelResult]
+) -> list[Row]:
     """List the studies, then what was pooled from them; heterogeneity follows under a heading."""
     pooled = [item for item in results if has_diamond(item)]
     by = grouped.by.replace("_", " ")
@@ -188,7 +192,7 @@ def _group_rows(grouped: GroupedResults, heading: str, results: list[Effects | M
     return [*rows, *(Row("remark", nonbreaking(line)) for line in lines)]
 
 
-def _pooled_only(heading: str, results: list[Effects | Model]) -> list[Row]:
+def _pooled_only(heading: str, results: list[Effects | ModelResult]) -> list[Row]:
     """List what was pooled, without its studies; a study pooled with no other is listed itself."""
     pooled = [item for item in results if has_diamond(item)]
     before = f"{heading}: " if heading else ""
@@ -200,10 +204,12 @@ def _pooled_only(heading: str, results: list[Effects | Model]) -> list[Row]:
     return [row for i, (item, label) in labelled for row in _summary_rows(item, i, label)]
 
 
-def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -> list[Row]:
-    """List each study with its weight in each model of `weighing`: ``weight_0``, ``weight_1`` ..."""
+def _study_rows(
+    results: Sequence[Effects | ModelResult], weighing: Sequence[ModelResult]
+) -> list[Row]:
+    """List studies with their weights in the models of `weighing`: ``weight_0``, ``weight_1``."""
     effects = effects_drawn(results[0])
-    level = results[0].method.level if isinstance(results[0], Model) else 0.95
+    level = results[0].method.level if isinstance(results[0], ModelResult) else 0.95
     records = wording.records(effects.to_frame(level=level))
     rows = []
     for i, (label, record) in enumerate(zip(effects.labels, records, strict=True)):
@@ -217,7 +223,7 @@ def _study_rows(results: Sequence[Effects | Model], weighing: Sequence[Model]) -
         marks = NOT_RANDOMISED if _not_randomised(record) else ""
         marks += CORRECTED if row.kind == "study" and correction(row, results) else ""
         marks += NOT_POOLED if row.kind == "excluded" and row.shown and not marks else ""
-        marks += NOT_CONFIRMED if unconfirmed(record.get("evidence_level")) else ""
+        marks += UNCONFIRMED if unconfirmed(record.get("evidence_level")) else ""
         rows.append(replace(row, label=f"{_one_line(label)} {marks}".strip()))
     return rows
 
@@ -229,7 +235,7 @@ def _not_randomised(record: Mapping[str, object]) -> bool:
     return value is not None and not pd.isna(value) and not value  # type: ignore[call-overload]
 
 
-def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> list[Row]:
+def _summary_rows(pooled: ModelResult, model: int, label: str, share: float = 1.0) -> list[Row]:
     """List the diamond, with its `share` of all weights, and the prediction interval."""
     frame = pooled.to_frame()
     records = wording.records(frame[frame["row"].isin(["pooled", "prediction"])])
@@ -242,7 +248,7 @@ def _summary_rows(pooled: Model, model: int, label: str, share: float = 1.0) -> 
     ]
 
 
-def _weight_names(models: list[Model]) -> tuple[str, ...]:
+def _weight_names(models: list[ModelResult]) -> tuple[str, ...]:
     """Name models shortly over their columns of weights; a single model has no name."""
     short = ["Bayesian" if isinstance(model, Posterior) else _short_name(model) for model in models]
     names = [
@@ -257,27 +263,26 @@ def _short_name(model: Pooled) -> str:
     return model.method.model if known else model_name(model.method).partition(",")[0]
 
 
-def _columns(
+def _chosen_columns(
     theme: Theme, known: list[Column], rows: list[Row], options: Options
 ) -> tuple[tuple[FilledColumn, ...], tuple[FilledColumn, ...]]:
-    """Choose the theme's columns that are not empty, outside them the user's, less those dropped."""
+    """Choose the theme's columns that are not empty and the user's, less those dropped."""
     weights = [column.name for column in known if column.name.startswith("weight")]
     table = {column.name: column for column in known}
     pooled = [row.kind in ("pooled", "prediction") for row in rows]
 
     def own(names: Iterable[str]) -> list[FilledColumn]:
         wide = [name for word in names for name in (weights if word == "weight" else [word])]
-        return [
-            column
-            for name, column in zip(wide, filled([table[name] for name in wide], rows), strict=True)
-            if any(
-                cell and not (name in weights and summary)
-                for cell, summary in zip(column.cells, pooled, strict=True)
-            )
-        ]
+        full = fill_columns([table[name] for name in wide], rows)
+        return [item for item in full if any(counted_cells(item))]
+
+    def counted_cells(item: FilledColumn) -> list[str]:
+        """List cells that make a column worth showing: weights of pooled rows do not."""
+        summaries = pooled if item.column.name in weights else [False] * len(rows)
+        return [c for c, summary in zip(item.cells, summaries, strict=True) if not summary]
 
     added = [
-        filled(columns_named(names, known, rows, side), rows)
+        fill_columns(columns_named(names, known, rows, side), rows)
         for names, side in ((options.left, "left"), (options.right, "right"))
     ]
     named = {item.column.name for side in added for item in side}
@@ -321,7 +326,7 @@ def _favours(effects: Effects, scale: Measure, theme: Theme) -> tuple[str, ...]:
     return tuple(_one_line(side.replace("Favours", word, 1)) for side in effects.favours)
 
 
-def part(contents: Contents, first: int, last: int, whole: bool) -> Contents:
+def part(contents: ForestContents, first: int, last: int, whole: bool) -> ForestContents:
     """Return some rows of the contents, with the notes only if `whole`."""
     return replace(contents, rows=contents.rows[first:last], notes=contents.notes if whole else ())
 
@@ -344,9 +349,9 @@ def _forest_alt(result: Forest, grouped: GroupedResults) -> str:
     return _models_alt(grouped.given)
 
 
-def _models_alt(items: Sequence[Effects | Model]) -> str:
+def _models_alt(items: Sequence[Effects | ModelResult]) -> str:
     """Describe the first result in full, and of the others their estimates."""
-    models = [item for item in items if isinstance(item, Model)]
+    models = [item for item in items if isinstance(item, ModelResult)]
     more = [
         f"{label}: {estimate_text(item) if isinstance(item, Pooled) else item.alt_text()}."
         for label, item in [*zip(model_labels(models), models, strict=True)][1:]

@@ -158,7 +158,7 @@ def _draw_texts(canvas: _Canvas) -> None:
 def vertical_lines(
     page: Page, null: float | None, references: Sequence[Row], ax: Axes, theme: Theme, scale: float
 ) -> None:
-    """Draw the line of no effect, and a broken line from each pooled estimate down to its diamond."""
+    """Draw the line of no effect, and broken lines from pooled estimates to their diamonds."""
     lines: list[tuple[float | None, float, str, Any]] = [(null, page.panel_height, theme.text, "-")]
     for row, dashes in zip(references, REFERENCE_DASHES, strict=False):
         end = next((middle for other, middle, _ in page.rows if other is row), page.panel_height)
@@ -190,11 +190,12 @@ def _free_stretches(page: Page) -> list[tuple[float, float]]:
     return [(a, b) for a, b in zip(starts, ends, strict=True) if b - a > least]
 
 
-def _intervals(page: Page, rows: Sequence[PlacedRow], prefix: str = "") -> _Intervals:
+def _interval_places(page: Page, rows: Sequence[PlacedRow], prefix: str = "") -> _Intervals:
     """Find the places of the estimates and limits of rows along the axis."""
     names = [prefix + name for name in ("estimate", "low", "high")]
     numbers = [[row.number(name) for row, _, _ in rows] for name in names]
-    return _Intervals(*page.axis.place(numbers), np.array([y for _, y, _ in rows]))
+    point, low, high = page.axis.place(numbers)
+    return _Intervals(point, low, high, np.array([y for _, y, _ in rows]))
 
 
 def _draw_studies(canvas: _Canvas) -> None:
@@ -202,7 +203,7 @@ def _draw_studies(canvas: _Canvas) -> None:
     page, theme = canvas.page, canvas.theme
     studies = [row for row in page.rows if row[0].kind in ("study", "analysis")]
     if studies:
-        places = _intervals(page, studies)
+        places = _interval_places(page, studies)
         sides = page.sheet.em * _square_sides([row for row, _, _ in studies], page.heaviest)
         _draw_squares(canvas, places, sides, theme.interval, (theme.square, theme.square))
         _draw_inner_lines(canvas, places, sides)
@@ -213,7 +214,7 @@ def _draw_studies(canvas: _Canvas) -> None:
     if others:
         sides = np.full(len(others), 0.55 * page.sheet.em)
         colours = (theme.paper, theme.quiet)
-        _draw_squares(canvas, _intervals(page, others), sides, theme.quiet, colours)
+        _draw_squares(canvas, _interval_places(page, others), sides, theme.quiet, colours)
 
 
 def _draw_shrunken(canvas: _Canvas, rows: Sequence[PlacedRow]) -> None:
@@ -222,7 +223,7 @@ def _draw_shrunken(canvas: _Canvas, rows: Sequence[PlacedRow]) -> None:
         return
     page, ax, theme, scale = canvas
     lowered = [(row, rounded(y + 0.56 * page.sheet.em), tall) for row, y, tall in rows]
-    places = _intervals(page, lowered, "shrunken_")
+    places = _interval_places(page, lowered, "shrunken_")
     _draw_lines(canvas, places, theme.prediction, 0.9 * scale, 3.2)
     seen = (places.point >= 0) & (places.point <= 1)
     ax.plot(
@@ -319,8 +320,10 @@ def _draw_summaries(canvas: _Canvas) -> None:
     page, ax, theme, scale = canvas
     pooled = [row for row in page.rows if row[0].kind == "pooled"]
     if pooled:
-        rows = zip(*_intervals(page, pooled), strict=True)
-        shapes = [_diamond(page, *map(float, place), DIAMOND * page.sheet.em) for place in rows]
+        shapes = [
+            _diamond(page, place, DIAMOND * page.sheet.em)
+            for place in zip(*_interval_places(page, pooled), strict=True)
+        ]
         diamonds = PolyCollection(
             [shape for shape in shapes if shape],
             facecolors=theme.diamond,
@@ -334,7 +337,7 @@ def _draw_summaries(canvas: _Canvas) -> None:
         if "density" in row.values:
             _draw_density(canvas, row, y + 0.42 * tall, 0.86 * tall)
     if bars:
-        places = _intervals(page, bars)
+        places = _interval_places(page, bars)
         _draw_lines(canvas, places, theme.prediction, BAR * page.sheet.em * scale, 3.0)
         _draw_arrows(canvas, places, theme.prediction, 0.8)
 
@@ -356,9 +359,10 @@ def _draw_density(canvas: _Canvas, row: Row, base: float, tall: float) -> None:
 
 
 def _diamond(
-    page: Page, point: float, low: float, high: float, y: float, half: float
+    page: Page, place: tuple[float, float, float, float], half: float
 ) -> list[tuple[float, float]]:
     """Find the corners of a diamond, with arrows where it leaves the axis; none if it is off it."""
+    point, low, high, y = map(float, place)
     if not 0 <= point <= 1 or math.isnan(low) or math.isnan(high):
         return []
     em = page.sheet.em / page.sheet.panel

@@ -12,7 +12,7 @@ import pandas as pd
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile
 from kapmeta.plot.forest_page.columns import Row
-from kapmeta.plot.forest_page.groups import Model
+from kapmeta.plot.forest_page.groups import ModelResult
 from kapmeta.results.effects import Effects
 from kapmeta.results.posteriors import Posterior
 
@@ -47,7 +47,7 @@ def _with_density(row: Row) -> Row:
     return replace(row, values={**row.values, "density": (row.result.scale.shown(x), height)})
 
 
-def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:
+def prediction_density(model: ModelResult) -> tuple[FloatArray, FloatArray]:
     """Compute the density of the effect in a new study, scaled to a largest height of 1.
 
     Returns values on the analysis scale and heights: of a t distribution with the limits of the

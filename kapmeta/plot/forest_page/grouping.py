@@ -1,11 +1,11 @@
-"""Whatever `forest` was given, brought into one shape: results in groups, and those over them all."""
+"""Whatever `forest` was given, brought into one shape: results in groups, and overall results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
-from kapmeta.plot.forest_page.groups import GroupedResults, Model, effects_drawn
+from kapmeta.plot.forest_page.groups import GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.forest_page.notes import between_text, model_labels, sentences
 from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Subgroups
@@ -14,15 +14,15 @@ __all__ = ["Forest", "Overall", "grouped_results"]
 
 Forest = (
     Effects
-    | Model
+    | ModelResult
     | Subgroups
-    | Sequence[Model]
+    | Sequence[ModelResult]
     | Sequence[Subgroups]
-    | Mapping[str, Model | Sequence[Model]]
+    | Mapping[str, ModelResult | Sequence[ModelResult]]
 )
 """What may be drawn as a forest plot."""
 
-Overall = Model | Sequence[Model] | None
+Overall = ModelResult | Sequence[ModelResult] | None
 
 
 def grouped_results(result: Forest, overall: Overall) -> GroupedResults:
@@ -45,7 +45,7 @@ def _is_sequence(result: object) -> TypeGuard[Sequence[object]]:
     return isinstance(result, Sequence) and not isinstance(result, str)
 
 
-def _as_list(item: object) -> list[Effects | Model]:
+def _as_list(item: object) -> list[Effects | ModelResult]:
     return list(item) if _is_sequence(item) else [] if item is None else [item]  # type: ignore[arg-type, list-item]
 
 
@@ -74,7 +74,7 @@ def _from_subgroups(results: Sequence[Subgroups], overall: Overall) -> GroupedRe
 def _check_groups(grouped: GroupedResults) -> None:
     """Refuse what is no result, other measures or studies, and models without their overall."""
     given = grouped.given if grouped.groups else []
-    wrong = next((item for item in given if not isinstance(item, Effects | Model)), None)
+    wrong = next((item for item in given if not isinstance(item, Effects | ModelResult)), None)
     if wrong is not None or not given:
         raise TypeError(
             "forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"

@@ -1,4 +1,4 @@
-"""Results in groups, as a forest plot draws them: each group under its heading, then the overall."""
+"""Results in groups, as a forest plot draws them: groups under headings, then the overall."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior
 
-__all__ = ["Group", "GroupedResults", "Model", "effects_drawn", "has_diamond"]
+__all__ = ["Group", "GroupedResults", "ModelResult", "effects_drawn", "has_diamond"]
 
-Model = Pooled | Posterior
+ModelResult = Pooled | Posterior
 """A result that may be drawn as a diamond."""
 
-Group = tuple[str, list[Effects | Model]]
+Group = tuple[str, list[Effects | ModelResult]]
 """A heading and the results drawn under it."""
 
 
@@ -25,7 +25,7 @@ class GroupedResults(NamedTuple):
     """
 
     groups: list[Group]
-    overall: tuple[Model, ...] = ()
+    overall: tuple[ModelResult, ...] = ()
     by: str = ""
     between: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -36,17 +36,19 @@ class GroupedResults(NamedTuple):
         return len(self.groups) > 1 or bool(self.groups[0][0])
 
     @property
-    def given(self) -> list[Effects | Model]:
+    def given(self) -> list[Effects | ModelResult]:
         """The results of all groups."""
         return [item for _, results in self.groups for item in results]
 
     @property
-    def models(self) -> list[Model]:
+    def models(self) -> list[ModelResult]:
         """The models whose method and weights are shown."""
         if len(self.groups) == 1:
-            own = [item for item in self.groups[0][1] if isinstance(item, Model)]
+            own = [item for item in self.groups[0][1] if isinstance(item, ModelResult)]
             return own or list(self.overall)
-        return list(self.overall) or [item for item in self.given if isinstance(item, Model)][:1]
+        return (
+            list(self.overall) or [item for item in self.given if isinstance(item, ModelResult)][:1]
+        )
 
     @property
     def effects(self) -> Effects:
@@ -62,11 +64,11 @@ class GroupedResults(NamedTuple):
         return self.headed and bool(pooled) and once
 
 
-def has_diamond(item: Effects | Model | None) -> TypeGuard[Model]:
+def has_diamond(item: Effects | ModelResult | None) -> TypeGuard[ModelResult]:
     """Check whether a result pools two studies or more, and so is drawn as a diamond."""
-    return isinstance(item, Model) and item.k > 1
+    return isinstance(item, ModelResult) and item.k > 1
 
 
-def effects_drawn(result: Effects | Model) -> Effects:
+def effects_drawn(result: Effects | ModelResult) -> Effects:
     """Return the effects themselves, or those that were pooled."""
     return result if isinstance(result, Effects) else result.effects

@@ -16,35 +16,34 @@ from kapmeta.plot.forest_page.columns import (
     is_risk,
     risk_judgement,
 )
-from kapmeta.plot.forest_page.groups import Group, GroupedResults, Model, effects_drawn
+from kapmeta.plot.forest_page.groups import Group, GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.style import RISK
-from kapmeta.results.effects import NOT_CONFIRMED as MEANING_OF_NOT_CONFIRMED
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import NOT_CONFIRMED, Effects
 from kapmeta.results.pooled import Pooled, heterogeneity_text
 from kapmeta.results.regressions import Subgroups
 
 __all__ = [
     "CORRECTED",
-    "NOT_CONFIRMED",
     "NOT_POOLED",
     "NOT_RANDOMISED",
+    "UNCONFIRMED",
     "between_text",
     "correction",
     "heterogeneity_lines",
     "method_notes",
     "method_words",
     "model_labels",
+    "nonbreaking",
     "plain",
     "reading_notes",
     "reason",
     "sentences",
-    "nonbreaking",
 ]
 
-NOT_RANDOMISED, CORRECTED, NOT_POOLED, NOT_CONFIRMED = "†", "‡", "§", "¶"
+NOT_RANDOMISED, CORRECTED, NOT_POOLED, UNCONFIRMED = "†", "‡", "§", "¶"
 
 
-def model_labels(pooled: Sequence[Model]) -> list[str]:
+def model_labels(pooled: Sequence[ModelResult]) -> list[str]:
     """Name models, adding their methods where the names are the same."""
     names = [model_name(item.method) for item in pooled]
     details = [f"{item.method.tau2}, {item.method.ci}" for item in pooled]
@@ -64,7 +63,7 @@ def sentences(texts: Iterable[str]) -> list[str]:
     return [text[:1].upper() + text[1:].rstrip(".") + "." for text in texts]
 
 
-def method_notes(models: Sequence[Model]) -> list[str]:
+def method_notes(models: Sequence[ModelResult]) -> list[str]:
     """Say how each model was fitted, and the heterogeneity of the first that estimates it."""
     pooled = [model for model in models if model.k > 1]
     return list(
@@ -74,7 +73,7 @@ def method_notes(models: Sequence[Model]) -> list[str]:
     )
 
 
-def method_line(model: Model) -> str:
+def method_line(model: ModelResult) -> str:
     """Say how a model was fitted and test its effect; for a posterior, name its priors."""
     if isinstance(model, Pooled):
         return f"{method_text(model.method)}; {effect_test(model)}."
@@ -82,7 +81,7 @@ def method_line(model: Model) -> str:
 
 
 def effect_test(model: Pooled) -> str:
-    """Write the test of no effect: its p-value, and its statistic if the p-value follows from it."""
+    """Write the test of no effect: its p-value, and the statistic if that gives the p-value."""
     p = wording.p_text(model.p_value)
     derived = math.isclose(
         model.p_value, float(t_two_sided(model.statistic, model.df)), rel_tol=1e-6
@@ -93,7 +92,7 @@ def effect_test(model: Pooled) -> str:
     return f"test for effect: {name} = {model.statistic:z.2f}, {degrees}{p}".replace("= -", "= −")
 
 
-def method_words(models: Sequence[Model], level: float) -> str:
+def method_words(models: Sequence[ModelResult], level: float) -> str:
     """Say in a few words for a head how the effects were pooled: ``IV, random, 95 % CI``."""
     words = [
         INVERSE_VARIANCE.get(model.method.model, model_name(model.method))
@@ -106,14 +105,14 @@ def method_words(models: Sequence[Model], level: float) -> str:
 INVERSE_VARIANCE = {"common": "IV common", "random": "IV random"}
 
 
-def heterogeneity_lines(models: Sequence[Model]) -> list[str]:
+def heterogeneity_lines(models: Sequence[ModelResult]) -> list[str]:
     """Write one line, of the first model that estimates heterogeneity; none without a model."""
     classical = [model for model in models if isinstance(model, Pooled)]
     random = [model for model in classical if not math.isnan(model.tau2)] or classical or models
     return [heterogeneity_line(model) for model in random[:1]]
 
 
-def heterogeneity_line(model: Model) -> str:
+def heterogeneity_line(model: ModelResult) -> str:
     """Write the heterogeneity of a result in one line, without a full stop."""
     if isinstance(model, Pooled):
         return heterogeneity_text(model)
@@ -122,8 +121,8 @@ def heterogeneity_line(model: Model) -> str:
     ).rstrip(".")
 
 
-def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
-    """Collect the notes of the results, each once; with the name of its result unless all have it."""
+def _own_notes(results: Sequence[tuple[str, ModelResult]]) -> list[str]:
+    """Collect the notes of the results, each once, naming the result unless all have it."""
     # those set aside as not randomised have a mark, which is explained once
     marked = "set aside as not randomised"
     every = dict.fromkeys(note for _, item in results for note in item.notes)
@@ -139,7 +138,7 @@ def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
 def reading_notes(
     grouped: GroupedResults, rows: list[Row], columns: Sequence[Sequence[FilledColumn]]
 ) -> list[str]:
-    """Write what a reader must know: method, heterogeneity, marks, legends, notes of the results."""
+    """Write what a reader must know: method, heterogeneity, marks, legends, the results' notes."""
     lines, groups = method_notes(grouped.models), grouped.groups
     if len(groups) > 1 and not grouped.overall:
         lines = lines[:1]  # each subgroup shows its own heterogeneity
@@ -149,8 +148,8 @@ def reading_notes(
         lines.append(f"Weights are shares {share}.")
     lines += _interval_notes(groups, rows)
     lines += _mark_notes(rows)
-    if any(NOT_CONFIRMED in row.label for row in rows):
-        lines.append(f"{NOT_CONFIRMED} Not confirmed. {MEANING_OF_NOT_CONFIRMED}.")
+    if any(UNCONFIRMED in row.label for row in rows):
+        lines.append(f"{UNCONFIRMED} Not confirmed. {NOT_CONFIRMED}.")
     lines += _correction_notes(groups, rows)
     lines += _legends(rows, columns)
     named = [(label or name, item) for label, items in groups for name, item in _named(items)]
@@ -175,8 +174,8 @@ def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
     return wald, hartung_knapp
 
 
-def correction(row: Row, results: Sequence[Effects | Model]) -> str:
-    """Find where the row's continuity correction was used: ``row``, ``pooling``, or ``""`` if not."""
+def correction(row: Row, results: Sequence[Effects | ModelResult]) -> str:
+    """Find where a row's continuity correction was used: ``row``, ``pooling`` or ``""``."""
     effects = effects_drawn(results[0])
     if effects.zero is None or not row.values.get("corrected"):
         return ""
@@ -248,8 +247,8 @@ def plain(text: str) -> str:
     return " ".join(kept).rstrip(",;: ")
 
 
-def _named(items: Sequence[Effects | Model]) -> list[tuple[str, Model]]:
-    pooled = [item for item in items if isinstance(item, Model)]
+def _named(items: Sequence[Effects | ModelResult]) -> list[tuple[str, ModelResult]]:
+    pooled = [item for item in items if isinstance(item, ModelResult)]
     return list(zip(model_labels(pooled), pooled, strict=True))
 
 

@@ -19,17 +19,17 @@ from kapmeta.plot.forest_page.blocks import (
     right_end,
     side_blocks,
 )
-from kapmeta.plot.forest_page.contents import Contents, part
+from kapmeta.plot.forest_page.contents import ForestContents, part
 from kapmeta.plot.forest_page.placing import PlacedRow, cells_of, placed_rows, row_texts
 from kapmeta.plot.forest_page.surrounds import foot, head, side_width
 from kapmeta.plot.panel.axis import EffectAxis, effect_axis
 from kapmeta.plot.panel.typesetting import Font, legible, text_width
 from kapmeta.plot.style import Theme
 
-__all__ = ["Page", "Request", "page"]
+__all__ = ["Page", "Request", "fit_page"]
 
 # lengths in ems of the type size
-PANEL, LEAST_PANEL, WIDEST_PANEL, OVERHANG = 20.0, 7.5, 34.0, 8.0
+PANEL, LEAST_FOREST_PANEL, WIDEST_PANEL, OVERHANG = 20.0, 7.5, 34.0, 8.0
 # how far columns of text are narrowed, in turn, when the page is too small
 SQUEEZES = (1.0, 0.8, 0.62, 0.48, 0.36, 0.27)
 
@@ -81,7 +81,7 @@ class _Sides(NamedTuple):
     beside: float
 
 
-def page(contents: Contents, theme: Theme, request: Request) -> Page:
+def fit_page(contents: ForestContents, theme: Theme, request: Request) -> Page:
     """Set `contents` on a page; raises ValueError if the width asked for is too small.
 
     Columns are narrowed step by step until they leave room for the panel.
@@ -95,7 +95,7 @@ def page(contents: Contents, theme: Theme, request: Request) -> Page:
         # without columns on the right the second gap is room for the last axis label
         ends = right_end(left) + right_end(right)
         sides = _Sides(font, boxes, left, right, 2 * request.margin + ends + 2 * COLUMN_GAP * em)
-        least = sides.beside + LEAST_PANEL * em
+        least = sides.beside + LEAST_FOREST_PANEL * em
         tightest = min(tightest, least)
         if math.isnan(request.width):
             return _set_page(contents, sides, PANEL * em, request)
@@ -109,7 +109,7 @@ def page(contents: Contents, theme: Theme, request: Request) -> Page:
     )
 
 
-def _all_text(contents: Contents) -> list[str]:
+def _all_text(contents: ForestContents) -> list[str]:
     texts = [contents.title, contents.heading, contents.first, *contents.favours, *contents.notes]
     for column, cells, _ in (*contents.left, *contents.right):
         texts += [column.heading, column.group, *cells]
@@ -118,7 +118,7 @@ def _all_text(contents: Contents) -> list[str]:
     return [*texts, *map(str, reasons)]
 
 
-def _set_page(contents: Contents, sides: _Sides, panel: float, request: Request) -> Page:
+def _set_page(contents: ForestContents, sides: _Sides, panel: float, request: Request) -> Page:
     """Set the page for columns already set and a panel of this width.
 
     Steps: the effect axis and the sheet; the columns moved to their places; the rows one below the
@@ -157,7 +157,7 @@ def _set_page(contents: Contents, sides: _Sides, panel: float, request: Request)
 
 
 def _sheet(
-    contents: Contents, sides: _Sides, panel: float, request: Request, axis: EffectAxis
+    contents: ForestContents, sides: _Sides, panel: float, request: Request, axis: EffectAxis
 ) -> Sheet:
     """Lay out the page from left to right; a page of no given width is as wide as it needs."""
     font, margin, null = sides.font, request.margin, contents.scale.null
@@ -173,14 +173,16 @@ def _sheet(
     )
 
 
-def _overhang(contents: Contents, font: Font, room: float) -> float:
+def _overhang(contents: ForestContents, font: Font, room: float) -> float:
     """Measure how far the words right of the null go beyond their `room`, up to `OVERHANG`."""
     if not contents.favours or contents.favours_on_top:
         return 0.0
     return min(max(side_width(contents.favours[1], font) - room, 0.0), OVERHANG * font.points)
 
 
-def _effect_axis(contents: Contents, font: Font, panel: float, request: Request) -> EffectAxis:
+def _effect_axis(
+    contents: ForestContents, font: Font, panel: float, request: Request
+) -> EffectAxis:
     numbers = [[row.number(name) for name in ("estimate", "low", "high")] for row in contents.rows]
     drawn = [three for three in numbers if any(map(math.isfinite, three))]
     estimate, low, high = np.array(drawn).reshape(-1, 3).T

@@ -9,7 +9,7 @@ from kapmeta.plot.forest_page.blocks import (
     BASELINE,
     BOLD,
     COLUMN_GAP,
-    PITCH,
+    LINE_PITCH,
     SPANNING,
     Block,
     Sheet,
@@ -21,7 +21,7 @@ from kapmeta.plot.panel.typesetting import room_around
 
 __all__ = ["PlacedRow", "SetRow", "cells_of", "placed_rows", "row_texts"]
 
-ROW, GAP, PAD = 1.72, 0.5, 0.35  # ems
+ROW_HEIGHT, GAP_HEIGHT, ROW_PAD = 1.72, 0.5, 0.35  # ems
 
 PlacedRow = tuple[Row, float, float]
 """A row, its middle and its height, in points downwards from the top of the panel."""
@@ -42,16 +42,16 @@ def placed_rows(
 ) -> tuple[list[SetRow], float]:
     """Place each row below the one before; return them and where the last one ends."""
     found: list[SetRow] = []
-    y = PAD * sheet.em
+    y = ROW_PAD * sheet.em
     for i, row in enumerate(rows):
-        label, why = _label(row, i, left, sheet), _reason(row, sheet)
+        label, why = _label_lines(row, i, left, sheet), _reason_lines(row, sheet)
         cells = [len(block.cells[i]) for block in (*left, *right)]
         lines = max([len(label), len(why), *cells])
-        ems = GAP if row.kind == "gap" else ROW * stretch + (lines - 1) * PITCH
+        ems = GAP_HEIGHT if row.kind == "gap" else ROW_HEIGHT * stretch + (lines - 1) * LINE_PITCH
         height = ems * sheet.em
         found.append(SetRow(row, y + height / 2, height, label, why))
         y += height
-    return found, y + PAD * sheet.em
+    return found, y + ROW_PAD * sheet.em
 
 
 def row_texts(rows: Sequence[SetRow], blocks: Sequence[Block], sheet: Sheet) -> list[Text]:
@@ -62,13 +62,13 @@ def row_texts(rows: Sequence[SetRow], blocks: Sequence[Block], sheet: Sheet) -> 
     for i, (row, middle, _, label, why) in enumerate(rows):
         colour = "quiet" if row.kind in ("excluded", "remark") else "text"
         plain = Text(0.0, 0.0, "", bold=row.kind in BOLD, colour=colour)
-        texts += _stacked(plain, [(label_x, line) for line in label], middle, sheet.em)
+        texts += _lines_about(plain, [(label_x, line) for line in label], middle, sheet.em)
         quiet = Text(0.0, 0.0, "", colour="quiet")
-        texts += _stacked(quiet, [(reason_x, line) for line in why], middle, sheet.em)
+        texts += _lines_about(quiet, [(reason_x, line) for line in why], middle, sheet.em)
         for block, (align, places) in zip(blocks, columns, strict=True):
             shade = "paper" if block.judgements[i] == "high" else colour
             cell = plain._replace(align=align, colour=shade)
-            texts += _stacked(cell, places[i], middle, sheet.em)
+            texts += _lines_about(cell, places[i], middle, sheet.em)
     return texts
 
 
@@ -91,19 +91,19 @@ def _cell_places(block: Block, sheet: Sheet) -> tuple[str, list[list[tuple[float
     ]
 
 
-def _stacked(
+def _lines_about(
     model: Text, lines: Sequence[tuple[float, str]], middle: float, em: float
 ) -> list[Text]:
     """Set lines, styled as `model`, one above the other about the height `middle`."""
-    first = middle - (len(lines) - 1) * PITCH * em / 2 + BASELINE * em
+    first = middle - (len(lines) - 1) * LINE_PITCH * em / 2 + BASELINE * em
     return [
-        model._replace(x=x, y=first + n * PITCH * em, text=line)
+        model._replace(x=x, y=first + n * LINE_PITCH * em, text=line)
         for n, (x, line) in enumerate(lines)
         if line
     ]
 
 
-def _label(row: Row, i: int, left: list[Block], sheet: Sheet) -> list[str]:
+def _label_lines(row: Row, i: int, left: list[Block], sheet: Sheet) -> list[str]:
     """Break a label that runs across the empty cells to its right."""
     if row.kind not in SPANNING:
         return []
@@ -112,7 +112,7 @@ def _label(row: Row, i: int, left: list[Block], sheet: Sheet) -> list[str]:
     return sheet.wrapped(row.label, end - left[0].x, row.kind in BOLD)
 
 
-def _reason(row: Row, sheet: Sheet) -> list[str]:
+def _reason_lines(row: Row, sheet: Sheet) -> list[str]:
     """Break the reason why a row has no estimate, to be set in the panel."""
     if row.kind != "excluded" or row.shown:
         return []

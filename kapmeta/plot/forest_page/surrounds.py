@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from kapmeta.plot.forest_page.blocks import COLUMN_GAP, PITCH, Block, Sheet, Text
-from kapmeta.plot.forest_page.contents import Contents
+from kapmeta.plot.forest_page.blocks import COLUMN_GAP, LINE_PITCH, Block, Sheet, Text
+from kapmeta.plot.forest_page.contents import ForestContents
 from kapmeta.plot.panel.typesetting import Font, text_width
 
 __all__ = ["TICK_LENGTH", "TICK_PAD", "foot", "head", "side_width"]
@@ -17,7 +17,9 @@ Words = list[tuple[list[str], float, str]]
 """Lines, their place across, and which end of a line is at that place."""
 
 
-def head(contents: Contents, blocks: Sequence[Block], sheet: Sheet) -> tuple[list[Text], float]:
+def head(
+    contents: ForestContents, blocks: Sequence[Block], sheet: Sheet
+) -> tuple[list[Text], float]:
     """Set title and column heads above the panel; return them and the height they take."""
     words: Words = [(block.head, block.anchor, _end_placed(block)) for block in blocks]
     groups = _group_heads(blocks, sheet)
@@ -27,19 +29,21 @@ def head(contents: Contents, blocks: Sequence[Block], sheet: Sheet) -> tuple[lis
         edge = COLUMN_GAP / 2 * sheet.em
         ends = sheet.panel_x - edge, sheet.panel_x + sheet.panel + edge
         sides, count = _side_texts(contents, sheet, *ends)
-        shift = ((count - 1) * PITCH + HEAD_GAP) * sheet.em
+        shift = ((count - 1) * LINE_PITCH + HEAD_GAP) * sheet.em
         texts += [text._replace(y=text.y - shift) for text in sides]
     else:
         heading = sheet.wrapped(contents.heading, sheet.panel + COLUMN_GAP * sheet.em, True)
         words.append((heading, sheet.panel_x + sheet.panel / 2, "center"))
         count = len(heading)
     texts += _above([*words, *groups], sheet.em)
-    top = (HEAD_GAP + PITCH * max(lines, count, *(len(line) for line, *_ in groups), 0)) * sheet.em
+    top = (
+        HEAD_GAP + LINE_PITCH * max(lines, count, *(len(line) for line, *_ in groups), 0)
+    ) * sheet.em
     title = sheet.wrapped(contents.title, sheet.line, True)
     top += 0.7 * sheet.em if title else 0.0
     for n, line in enumerate(reversed(title)):
-        texts.append(Text(sheet.left, -top - n * PITCH * sheet.em, line, bold=True))
-    return texts, top + len(title) * PITCH * sheet.em
+        texts.append(Text(sheet.left, -top - n * LINE_PITCH * sheet.em, line, bold=True))
+    return texts, top + len(title) * LINE_PITCH * sheet.em
 
 
 def _end_placed(block: Block) -> str:
@@ -49,7 +53,7 @@ def _end_placed(block: Block) -> str:
 def _above(words: Words, em: float) -> list[Text]:
     """Set bold lines, the last just above the panel."""
     return [
-        Text(x, -(HEAD_GAP + (len(lines) - 1 - n) * PITCH) * em, line, align, True)
+        Text(x, -(HEAD_GAP + (len(lines) - 1 - n) * LINE_PITCH) * em, line, align, True)
         for lines, x, align in words
         for n, line in enumerate(lines)
     ]
@@ -68,24 +72,24 @@ def _group_heads(blocks: Sequence[Block], sheet: Sheet) -> Words:
     return found
 
 
-def foot(contents: Contents, sheet: Sheet, bottom: float) -> tuple[list[Text], float]:
-    """Set sides of the axis and notes below a panel that ends at `bottom`; return the page's end."""
+def foot(contents: ForestContents, sheet: Sheet, bottom: float) -> tuple[list[Text], float]:
+    """Set sides of the axis and notes below a panel ending at `bottom`; return the page's end."""
     em = sheet.em
     y = bottom + (TICK_LENGTH + TICK_PAD + 1.25) * em
     texts: list[Text] = []
     if contents.favours and not contents.favours_on_top:
         sides, count = _side_texts(contents, sheet, sheet.left, sheet.right)
-        y += PITCH * em
+        y += LINE_PITCH * em
         texts += [text._replace(y=text.y + y) for text in sides]
-        y += (count - 1) * PITCH * em
+        y += (count - 1) * LINE_PITCH * em
     if contents.favours_on_top:  # the sides have taken the place of the heading above
         for line in sheet.wrapped(contents.heading, sheet.panel + 2 * COLUMN_GAP * em):
-            y += PITCH * em
+            y += LINE_PITCH * em
             texts.append(Text(sheet.panel_x + sheet.panel / 2, y, line, "center"))
     y += 0.55 * em if contents.notes else 0.0
     for note in contents.notes:
         for line in sheet.wrapped(note, sheet.line):
-            y += PITCH * em
+            y += LINE_PITCH * em
             texts.append(Text(sheet.left, y, line, colour="quiet"))
     return texts, y + 0.4 * em
 
@@ -108,7 +112,7 @@ def side_width(words: str, font: Font) -> float:
 
 
 def _side_texts(
-    contents: Contents, sheet: Sheet, left: float, right: float
+    contents: ForestContents, sheet: Sheet, left: float, right: float
 ) -> tuple[list[Text], int]:
     """Set the sides of the null line with arrows, first baseline at 0; return the count of lines.
 
@@ -137,7 +141,7 @@ def _side_texts(
     if contents.favours_on_top and not any(cramped):  # last lines level with those of the heads
         first = [max(map(len, lines)) - len(side) for side in lines]
     texts = [
-        Text(x, (first[i] + n) * PITCH * sheet.em, line, align)
+        Text(x, (first[i] + n) * LINE_PITCH * sheet.em, line, align)
         for i, (x, align) in enumerate(places)
         for n, line in enumerate(lines[i])
     ]

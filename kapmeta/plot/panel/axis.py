@@ -36,7 +36,7 @@ class EffectAxis(NamedTuple):
     log: bool
 
     def place(self, shown: npt.ArrayLike) -> FloatArray:
-        """Find positions along the axis, 0 at its low end and 1 at its high end; may be infinite."""
+        """Find positions along the axis, 0 at its low end, 1 at its high end; may be infinite."""
         ends = on_axis([self.low, self.high], self.log)
         return np.asarray((on_axis(shown, self.log) - ends[0]) / (ends[1] - ends[0]))
 
@@ -162,11 +162,11 @@ def _log_series(low: float, high: float) -> Iterator[list[float]]:
     """List labels for a ratio: 1 2 5, 1 3, decades, steps of them, or even steps if narrow."""
     first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        yield _between(
+        yield _within_ends(
             [float(f"{d}e{n}") for n in range(first, last + 1) for d in digits], low, high
         )
     for step in range(2, max(3, (last - first) // 2)):
-        yield _between(
+        yield _within_ends(
             [float(f"1e{n}") for n in range(first, last + 1) if n % step == 0], low, high
         )
     if high / low < 10:
@@ -183,7 +183,7 @@ def linear_series(low: float, high: float) -> Iterator[list[float]]:
             yield [float(f"{n * step:.12g}") for n in numbers]
 
 
-def _between(values: list[float], low: float, high: float) -> list[float]:
+def _within_ends(values: list[float], low: float, high: float) -> list[float]:
     return [value for value in values if low * (1 - 1e-12) <= value <= high * (1 + 1e-12)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
-from kapmeta.plot.panel.labelling import Names
+from kapmeta.plot.panel.labelling import PointNames
 
 __all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis", "texts_of"]
 
@@ -64,7 +64,7 @@ class Frame:
     sides: tuple[str, ...] = ()
     right: float = 0.0
     x_axis: bool = True
-    names: Names | None = None
+    names: PointNames | None = None
 
     def with_text(self, title: str, notes: Iterable[str]) -> Frame:
         """Add the caller's title, and the caller's notes below those of the plot."""

@@ -1,4 +1,4 @@
-"""Names beside points: set where there is room, and counted where there is none."""
+"""PointNames beside points: set where there is room, and counted where there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.plot.panel.typesetting import Font, text_width, wrapped
 
-__all__ = ["Label", "Line", "Names", "labelled", "labels_note"]
+__all__ = ["Label", "LinePoints", "PointNames", "labelled", "labels_note"]
 
 LINE, WIDEST_NAME = 1.15, 13.0  # ems
 NAME_LINES, MOST_NAMES = 2, 60  # names of more points are not tried
@@ -20,18 +20,18 @@ DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -
 DISTANCES = (0.35, 1.3, 2.4)
 
 
-Line = tuple[npt.ArrayLike, npt.ArrayLike]
+LinePoints = tuple[npt.ArrayLike, npt.ArrayLike]
 """A line through points: their x and their y."""
 
 
-class Names(NamedTuple):
+class PointNames(NamedTuple):
     """Points to be named: places in data, widths of marks in ems, names, and lines to avoid."""
 
     x: FloatArray
     y: FloatArray
     sides: FloatArray
     labels: Sequence[str]
-    lines: Sequence[Line] = ()
+    lines: Sequence[LinePoints] = ()
 
 
 class Label(NamedTuple):

@@ -16,7 +16,7 @@ from kapmeta.plot.panel.framing import Panel
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 
-__all__ = ["DOT", "GREYS", "band", "frame_of", "dots", "drawable_effects", "line", "measure_words"]
+__all__ = ["DOT", "GREYS", "band", "dots", "drawable_effects", "frame_of", "line", "measure_words"]
 
 DOT = 0.62  # ems
 GREYS = ("#ffffff", "#eeeeeb", "#dededa", "#cbcbc6")

@@ -55,7 +55,7 @@ FALLBACKS = (
 # Latin, Greek, Cyrillic; signs
 ALPHABETIC = re.compile("[\u0020-\u058f\u1e00-\u1fff\u2000-\u2bff]*")
 UNIT = 6400  # steps of the grid on which a font of 100 points is set, to the type size
-FIGURE_SPACE, HAIR_SPACE, MISSING = "\u2007", "\u200a", "□"
+FIGURE_SPACE, HAIR_SPACE, MISSING_BOX = "\u2007", "\u200a", "□"
 
 
 class Font(NamedTuple):
@@ -141,7 +141,7 @@ def wrapped(text: str, limit: float, font: Font, bold: bool = False) -> list[str
 
 
 def _broken(word: str, limit: float, font: Font, bold: bool) -> list[str]:
-    """Break one word into pieces of at most `limit` points, after a stroke or hyphen if possible."""
+    """Break a word into pieces of at most `limit` points, after a stroke or hyphen if it can be."""
     pieces = [""]
     for part in _breakable(word):
         if text_width(pieces[-1] + part, font, bold) <= limit:
@@ -274,7 +274,7 @@ def _natural_alignment(lines: Sequence[str]) -> str:
 def legible(
     texts: Iterable[str], families: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[int, str]]:
-    """Find font families that can draw `texts`, and a translation of all other characters to boxes.
+    """Find font families that can draw `texts`, and a translation of other characters to boxes.
 
     Warns once, naming the characters and a font that has them, if some cannot be drawn.
     """
@@ -292,12 +292,13 @@ def legible(
     if lacking:
         shown = "".join(sorted(lacking)[:20])
         warnings.warn(
-            f'no installed font has "{shown}": drawn as {MISSING}, kept in the text alternative;'
-            f" install a font that has them, for Chinese, Japanese or Korean: {FALLBACKS[0]}",
+            f'no installed font has "{shown}": drawn as {MISSING_BOX}, kept in the text'
+            " alternative; install a font that has them, for Chinese, Japanese or Korean:"
+            f" {FALLBACKS[0]}",
             UserWarning,
             stacklevel=4,
         )
-    return tuple(chosen), {ord(letter): MISSING for letter in lacking}
+    return tuple(chosen), {ord(letter): MISSING_BOX for letter in lacking}
 
 
 @lru_cache(maxsize=8192)
