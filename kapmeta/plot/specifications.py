@@ -14,7 +14,8 @@ from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import BoolArray
-from kapmeta.measures import Measure
+from kapmeta.core.numerics.ties import tied_ranks
+from kapmeta.measures import Measure, exclusion_sentence, side_of
 from kapmeta.plot.panel.axis import rounded, ten_digits
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis
 from kapmeta.plot.panel.framing import Panel, framed
@@ -99,13 +100,12 @@ def multiverse(
     null = null if null is not None or scale is None else scale.null
     log = log if log is not None else bool(scale and scale.ratio)
     frame = whole.dropna(subset=["estimate"])
-    frame = frame.sort_values("estimate", kind="stable", ignore_index=True)
+    frame = frame.sort_values("estimate", kind="stable", ignore_index=True, key=tied_ranks)
     named = _choice_columns(frame, choices)
     rows, excludes = _choice_rows(frame, named), _excludes(frame, null)
-    findings = []
-    if null is not None:
-        count = f"{int(excludes.sum())} of {len(frame)} analyses"
-        findings.append(f"The interval excludes {null:g} in {count}.")
+    findings = (
+        [] if null is None else [exclusion_sentence(excludes.astype(np.int64), null, " analyses")]
+    )
     if len(whole) > len(frame):
         findings.append(f"Not drawn, without an answer: {len(whole) - len(frame)}.")
     name = scale.name.capitalize() if scale else "Estimate"
@@ -207,7 +207,7 @@ def _choice_heading(name: str) -> str:
 def _excludes(frame: pd.DataFrame, null: float | None) -> BoolArray:
     if null is None:
         return np.ones(len(frame), dtype=bool)
-    return np.asarray((frame["low"] > null) | (frame["high"] < null))
+    return side_of(frame["low"], frame["high"], null) != 0
 
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], findings: Sequence[str]) -> str:

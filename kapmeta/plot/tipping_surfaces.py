@@ -13,7 +13,7 @@ from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
-from kapmeta.measures import MEASURES, Measure
+from kapmeta.measures import MEASURES, Measure, side_of
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of, ten_digits
 from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, axis_of
 from kapmeta.plot.panel.framing import Panel, framed
@@ -89,7 +89,8 @@ def tipping(
     if max(across.values.size, up.values.size) < 2:
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")
     low, high = frame["low"].to_numpy(dtype=float), frame["high"].to_numpy(dtype=float)
-    kinds = np.select([low > null, high < null, np.isnan(low + high)], [0, 1, 3], 2)
+    side = side_of(low, high, null)
+    kinds = np.select([side > 0, side < 0, np.isnan(low + high)], [0, 1, 3], 2)
     surroundings = _surface_frame(result, look, across, up, kinds, null)
     panel = framed(surroundings.with_text(title, notes), look, ax, width)
     _draw_cells(panel, across, up, kinds)
