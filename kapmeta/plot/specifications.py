@@ -207,7 +207,7 @@ def _choice_heading(name: str) -> str:
 def _excludes(frame: pd.DataFrame, null: float | None) -> BoolArray:
     if null is None:
         return np.ones(len(frame), dtype=bool)
-    return side_of(frame["low"], frame["high"], null) != 0
+    return np.asarray(side_of(frame["low"], frame["high"], null) != 0)
 
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], findings: Sequence[str]) -> str:
