@@ -41,6 +41,11 @@ def interval_text(estimate: Any, low: Any, high: Any) -> str:
     return f"{number(estimate)} ({number(low)} to {number(high)})"
 
 
+def estimate_text(short: str, estimate: Any, low: Any, high: Any, kind: str) -> str:
+    """Write an estimate with the kind of its interval: ``RR 2.74 (95 % CI 1.89 to 3.98)``."""
+    return f"{short} {number(estimate)} ({kind} {number(low)} to {number(high)})"
+
+
 def effect_text(short: str, estimate: Any, low: Any, high: Any, unit: str = "") -> str:
     """``RR 2.74 (1.89 to 3.98)``; a ratio without an upper limit is told by its lower one."""
     if math.isinf(estimate) and math.isfinite(low):

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kapmeta.results.posteriors import Posterior as Posterior
     from kapmeta.results.regressions import Design as Design
     from kapmeta.results.regressions import MetaRegression as MetaRegression
-    from kapmeta.results.regressions import Subgroups as Subgroups
     from kapmeta.results.sensitivity import Calibration as Calibration
     from kapmeta.results.small_study import AdjustedEffect as AdjustedEffect
     from kapmeta.results.small_study import AsymmetryTest as AsymmetryTest
     from kapmeta.results.small_study import BiasSensitivity as BiasSensitivity
+    from kapmeta.results.subgroups import Subgroups as Subgroups
     from kapmeta.results.subsets import Subsets as Subsets
     from kapmeta.results.sweeps import Sweep as Sweep
     from kapmeta.results.tipping import Fragility as Fragility
@@ -47,7 +47,7 @@ _HOME = {
     "Pooled": "pooled",
     "Posterior": "posteriors",
     "RobustTests": "dependence",
-    "Subgroups": "regressions",
+    "Subgroups": "subgroups",
     "Subsets": "subsets",
     "Sweep": "sweeps",
     "Tipping": "tipping",

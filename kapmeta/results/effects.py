@@ -23,8 +23,6 @@ from kapmeta.wording import interval_text, joined, plural, studies
 __all__ = [
     "NOT_CONFIRMED",
     "Effects",
-    "effects_methods",
-    "effects_summary",
     "effects_table",
     "excluded_sentences",
     "listed_excluded",
@@ -257,11 +255,26 @@ class Effects(View):
 
     def summary(self) -> str:
         """The effects in words: measure, number, continuity rule, and whatever was corrected or excluded."""
-        return effects_summary(self)
+        head = (
+            f"{self.scale.name.capitalize()} of {self.event}, {self.treatment} v {self.control}: "
+        )
+        lines = [head + f"{studies(self.k)}.", zero_sentence(self), *excluded_sentences(self)]
+        frame = self.to_frame()
+        for label, row in zip(self.labels, frame.itertuples(), strict=True):
+            if row.row == "study":
+                lines.append(
+                    f"  {label}: {self.scale.short} {interval_text(row.estimate, row.low, row.high)}"
+                )
+        return "\n".join(filter(None, lines))
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes how these effects came to be."""
-        return effects_methods(self)
+        shown = (
+            f"One estimate from each of {studies(self.k)} is given with its"
+            f" {CI_NAMES[self.interval]}."
+        )
+        sentences = [_expressed(self), shown, zero_sentence(self), *excluded_sentences(self)]
+        return " ".join(filter(None, sentences))
 
     def _shown_text(self) -> str:
         lines = self.summary().splitlines()
@@ -326,37 +339,11 @@ NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has b
 """What follows from counts known from a summary of summaries only."""
 
 
-def effects_summary(effects: Effects) -> str:
-    """Headline, rule and exclusions of a set of effects, then the table."""
-    head = (
-        f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v"
-        f" {effects.control}: "
-    )
-    lines = [head + f"{studies(effects.k)}.", zero_sentence(effects), *excluded_sentences(effects)]
-    frame = effects.to_frame()
-    for label, row in zip(effects.labels, frame.itertuples(), strict=True):
-        if row.row == "study":
-            lines.append(
-                f"  {label}: {effects.scale.short} {interval_text(row.estimate, row.low, row.high)}"
-            )
-    return "\n".join(filter(None, lines))
-
-
 def _expressed(effects: Effects) -> str:
     return (
         f"We expressed effects as {plural(effects.scale.name)} of {effects.event}"
         f" ({effects.treatment} against {effects.control})."
     )
-
-
-def effects_methods(effects: Effects) -> str:
-    """The paragraph for a methods section: measure, number, intervals of the rows, rule and exclusions."""
-    shown = (
-        f"One estimate from each of {studies(effects.k)} is given with its"
-        f" {CI_NAMES[effects.interval]}."
-    )
-    sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
-    return " ".join(filter(None, sentences))
 
 
 def effects_table(effects: Effects) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from kapmeta.references import cited
 from kapmeta.results.effects import Effects
 from kapmeta.results.views import View
 
-__all__ = ["Multiverse", "multiverse_methods"]
+__all__ = ["Multiverse"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -161,7 +161,29 @@ class Multiverse(View):
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return multiverse_methods(self)
+        table = self.table
+        axes = {
+            axis: list(dict.fromkeys(table[axis])) for axis in self.explained if axis != "studies"
+        }
+        told = "; ".join(
+            f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1
+        )
+        unanswered, sets = len(table) - len(self.answered), table["studies"].nunique()
+        text = (
+            f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; {sets}"
+            f" {'set' if sets == 1 else 'sets'} of the"
+            f" {wording.studies(len(self.effects.labels))}) were analysed, intervals at"
+            f" {wording.percent(self.level)}."
+        )
+        text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
+        if not self.null.size:
+            return cited(text, *self.papers)
+        but = f", exact models ({', '.join(self.exact)}) apart" if self.exact else ""
+        text += (
+            f" For a null distribution arm labels were shuffled within trials {self.null.size:,}"
+            f" times and the analyses done again{but}; the p-value is that of the median statistic."
+        )
+        return cited(text, *self.papers)
 
     def __repr__(self) -> str:
         return (
@@ -170,30 +192,3 @@ class Multiverse(View):
 
     def _shown_table(self) -> pd.DataFrame | None:
         return self.shares("standing")
-
-
-def multiverse_methods(multiverse: Multiverse) -> str:
-    """The choices and their words, what was permuted, and what was left without an answer."""
-    table = multiverse.table
-    axes = {
-        axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"
-    }
-    told = "; ".join(
-        f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1
-    )
-    unanswered, sets = len(table) - len(multiverse.answered), table["studies"].nunique()
-    text = (
-        f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; {sets}"
-        f" {'set' if sets == 1 else 'sets'} of the"
-        f" {wording.studies(len(multiverse.effects.labels))}) were analysed, intervals at"
-        f" {wording.percent(multiverse.level)}."
-    )
-    text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
-    if not multiverse.null.size:
-        return cited(text, *multiverse.papers)
-    but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
-    text += (
-        f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,}"
-        f" times and the analyses done again{but}; the p-value is that of the median statistic."
-    )
-    return cited(text, *multiverse.papers)

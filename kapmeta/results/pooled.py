@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.heterogeneity.tau2 import quadratic_moment
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import weights
@@ -39,11 +39,7 @@ __all__ = [
     "Pooled",
     "estimate_text",
     "heterogeneity_text",
-    "pooled_alt",
-    "pooled_methods",
     "pooled_sentence",
-    "pooled_summary",
-    "pooled_table",
     "prediction_text",
     "rule_sentence",
 ]
@@ -157,7 +153,6 @@ class Pooled(IntervalView):
         return pd.DataFrame(stacked)
 
     def _pooled_row(self) -> dict[str, Any]:
-        shown = self.scale.shown
         names = ["k", "p_value"]
         if self.k > 1:
             names += ["df", "tau2", "tau2_low", "tau2_high", "q", "q_df", "q_p_value", "i2", "h2"]
@@ -165,9 +160,7 @@ class Pooled(IntervalView):
             "row": "pooled",
             "study": model_name(self.method),
             **self._totals(),
-            "estimate": float(shown(self.estimate)),
-            "low": float(shown(self.low)),
-            "high": float(shown(self.high)),
+            **self.shown_interval._asdict(),
             "y": self.estimate,
             "v": self.se**2,
             "weight": 1.0,
@@ -197,21 +190,81 @@ class Pooled(IntervalView):
 
     def summary(self) -> str:
         """The result in words and numbers, with its method, its heterogeneity and its notes."""
-        return pooled_summary(self)
+        lines = [
+            pooled_sentence(self),
+            method_text(self.method) + ".",
+            heterogeneity_text(self) + ".",
+            prediction_text(self) and prediction_text(self) + ".",
+            rule_sentence(self),
+            *excluded_sentences(self.effects),
+            *(f"Note: {note}." for note in self.notes),
+        ]
+        return "\n".join(filter(None, lines))
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here."""
-        return pooled_methods(self)
+        e, method = self.effects, self.method
+        sentences = [_expressed(e)]
+        if self.k < 2:
+            interval = CI_NAMES.get(method.ci, method.ci)
+            sentences.append(
+                f"One study was available; nothing was pooled ({percent(method.level)} interval:"
+                f" {interval})."
+            )
+        elif method.model == "random":
+            sentences.append(
+                f"{studies(self.k).capitalize()} were pooled with a random-effects model; the"
+                f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
+                f" Q-profile method, and the {percent(method.level)} confidence interval of the mean is"
+                f" the {CI_NAMES.get(method.ci, method.ci)}."
+            )
+        else:
+            sentences.append(
+                f"{studies(self.k).capitalize()} were pooled ({model_phrase(method)}),"
+                f" {percent(method.level)} {CI_NAMES.get(method.ci, method.ci)}."
+            )
+        if not math.isnan(self.prediction_low):
+            sentences.append(
+                f"A {percent(method.level)} prediction interval ({method.prediction}) is given."
+            )
+        sentences += [rule_sentence(self), *excluded_sentences(e)]
+        return " ".join(filter(None, sentences))
 
     def alt_text(self) -> str:
         """The result as a reader who cannot see the figure would want it told."""
-        return pooled_alt(self)
+        e = self.effects
+        frame = e.to_frame(level=self.method.level)
+        each = [
+            f"{label} {interval_text(row.estimate, row.low, row.high)}"
+            for label, row in zip(e.labels, frame.itertuples(), strict=True)
+            if row.row == "study"
+        ]
+        opening = (
+            f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
+            f" {studies(e.k)}: "
+        )
+        finding = pooled_sentence(self) if self.k > 1 else "One study; nothing is pooled."
+        rest = [heterogeneity_text(self) + "." if self.k > 1 else "", prediction_text(self)]
+        rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
+        return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
 
     def __repr__(self) -> str:
         return f"Pooled({estimate_text(self)}, k={self.k}, {model_phrase(self.method)})"
 
     def _shown_table(self) -> pd.DataFrame | None:
-        return pooled_table(self)
+        table = effects_table(self.effects)
+        table["weight"] = [f"{100 * w:.1f} %" for w in self.weights]
+        if self.k > 1:
+            names = (self.scale.short, "low", "high")
+            row = dict(zip(names, self.shown_interval, strict=True))
+            table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {
+                "study": model_name(self.method)
+            }
+            for column in row:
+                table[column] = [
+                    x if isinstance(x, str) else number(float(x)) for x in table[column]
+                ]
+        return table
 
 
 def pooled_given(value: Any, name: str = "pooled") -> Pooled:
@@ -221,12 +274,8 @@ def pooled_given(value: Any, name: str = "pooled") -> Pooled:
 
 def estimate_text(pooled: Pooled) -> str:
     """``RR 2.74 (95 % CI 1.89 to 3.98)``."""
-    scale = pooled.scale
-    shown = [float(scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
-    return (
-        f"{scale.short} {number(shown[0])} ({percent(pooled.method.level)} CI {number(shown[1])} to"
-        f" {number(shown[2])})"
-    )
+    level = f"{percent(pooled.method.level)} CI"
+    return wording.estimate_text(pooled.scale.short, *pooled.shown_interval, level)
 
 
 def heterogeneity_text(pooled: Pooled) -> str:
@@ -280,81 +329,3 @@ def pooled_sentence(pooled: Pooled) -> str:
     verb = "Pooled" if pooled.k > 1 else "Not pooled:"
     what = f"{verb} {e.scale.name} of {e.event} from {studies(pooled.k)}"
     return f"{what}: {estimate_text(pooled)}, {p_text(pooled.p_value)}."
-
-
-def pooled_summary(pooled: Pooled) -> str:
-    """The result in words and numbers, with its method, its heterogeneity and its notes."""
-    lines = [
-        pooled_sentence(pooled),
-        method_text(pooled.method) + ".",
-        heterogeneity_text(pooled) + ".",
-        prediction_text(pooled) and prediction_text(pooled) + ".",
-        rule_sentence(pooled),
-        *excluded_sentences(pooled.effects),
-        *(f"Note: {note}." for note in pooled.notes),
-    ]
-    return "\n".join(filter(None, lines))
-
-
-def pooled_methods(pooled: Pooled) -> str:
-    """The paragraph for a methods section."""
-    e, method = pooled.effects, pooled.method
-    sentences = [_expressed(e)]
-    if pooled.k < 2:
-        interval = CI_NAMES.get(method.ci, method.ci)
-        sentences.append(
-            f"One study was available; nothing was pooled ({percent(method.level)} interval:"
-            f" {interval})."
-        )
-    elif method.model == "random":
-        sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the"
-            f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
-            f" Q-profile method, and the {percent(method.level)} confidence interval of the mean is"
-            f" the {CI_NAMES.get(method.ci, method.ci)}."
-        )
-    else:
-        sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled ({model_phrase(method)}),"
-            f" {percent(method.level)} {CI_NAMES.get(method.ci, method.ci)}."
-        )
-    if not math.isnan(pooled.prediction_low):
-        sentences.append(
-            f"A {percent(method.level)} prediction interval ({method.prediction}) is given."
-        )
-    sentences += [rule_sentence(pooled), *excluded_sentences(e)]
-    return " ".join(filter(None, sentences))
-
-
-def pooled_alt(pooled: Pooled) -> str:
-    """What is shown, the finding, the numbers: for readers who cannot see the figure."""
-    e = pooled.effects
-    frame = e.to_frame(level=pooled.method.level)
-    each = [
-        f"{label} {interval_text(row.estimate, row.low, row.high)}"
-        for label, row in zip(e.labels, frame.itertuples(), strict=True)
-        if row.row == "study"
-    ]
-    opening = (
-        f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
-        f" {studies(e.k)}: "
-    )
-    finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
-    rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
-    rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
-    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
-
-
-def pooled_table(pooled: Pooled) -> pd.DataFrame:
-    """Return the columns a reader needs, one row per study and one for the mean."""
-    table = effects_table(pooled.effects)
-    table["weight"] = [f"{100 * w:.1f} %" for w in pooled.weights]
-    if pooled.k > 1:
-        shown = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
-        row = dict(zip((pooled.scale.short, "low", "high"), shown, strict=True))
-        table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {
-            "study": model_name(pooled.method)
-        }
-        for column in row:
-            table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
-    return table

@@ -253,7 +253,7 @@ class Posterior(IntervalView):
         pooled = {
             "row": "pooled",
             "study": self.method.model,
-            **{n: float(shown(getattr(self, n))) for n in ("estimate", "low", "high")},
+            **self.shown_interval._asdict(),
             "y": self.estimate,
             "v": self.se**2,
             "weight": 1.0,
@@ -271,12 +271,8 @@ class Posterior(IntervalView):
         return pd.DataFrame({n: [row.get(n) for row in rows] for n in columns})
 
     def _text(self) -> str:
-        shown = [float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)]
         level = wording.percent(self.method.level)
-        return (
-            f"{self.scale.short} {wording.number(shown[0])} ({level} CrI {wording.number(shown[1])}"
-            f" to {wording.number(shown[2])})"
-        )
+        return wording.estimate_text(self.scale.short, *self.shown_interval, f"{level} CrI")
 
     def _sentence(self) -> str:
         e = self.effects

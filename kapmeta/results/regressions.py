@@ -1,11 +1,10 @@
-"""What analyses of moderators return: a meta-regression, and results by subgroup."""
+"""MetaRegression, effects regressed on moderators, and Design, the moderators as numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,13 @@ from kapmeta.core.moderators import moderator_permutation, regression, regressio
 from kapmeta.core.moderators.moderator_permutation import Permuted
 from kapmeta.core.moderators.regression import Joint, Regression
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.measures import Measure
-from kapmeta.methods import CI_NAMES, Method, method_text, tau2_name
+from kapmeta.methods import CI_NAMES, Method, tau2_name
 from kapmeta.results.effects import Effects
-from kapmeta.results.pooled import Pooled, pooled_sentence
 from kapmeta.results.views import EffectsView
 
-__all__ = ["Design", "MetaRegression", "Subgroups"]
+__all__ = ["Design", "MetaRegression"]
 
 
 def lock(values: Iterable[Any]) -> None:
@@ -50,6 +48,45 @@ def terms_text(frame: pd.DataFrame) -> list[str]:
         f"{term}: {wording.interval_text(*limits)}, {wording.p_text(p)}."
         for term, *limits, p in rows
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Moderators as numbers.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (k, p)
+        One row a study, the column of ones included where there is one.
+    names : tuple of str
+        What the columns are called.
+    intercept : int or None
+        Position of the column of ones.
+    described : str
+        The moderators as a formula, for sentences.
+    variables : tuple of str
+        Columns of the studies' table the moderators were made from.
+    encode : callable
+        Takes a DataFrame with these columns to rows of the matrix.
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    intercept: int | None
+    described: str
+    variables: tuple[str, ...]
+    encode: Callable[[pd.DataFrame], FloatArray]
+
+    def rows(self, data: Any) -> FloatArray:
+        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+        absent = [name for name in self.variables if name not in frame]
+        if absent:
+            raise ValueError(
+                f'data has no column "{absent[0]}"; the moderators are made from'
+                f" {', '.join(self.variables)}"
+            )
+        return self.encode(frame)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,7 +221,7 @@ class MetaRegression(EffectsView):
         found, scale = self.fit, self.effects.scale
         columns = {
             name: shown_coefficients(scale, x)
-            for name, x in _limits(found.beta, found.low, found.high)
+            for name, x in limits_named(found.beta, found.low, found.high)
         }
         return pd.DataFrame(
             {
@@ -276,7 +313,7 @@ class MetaRegression(EffectsView):
         )
         shown = self.effects.scale.shown
         frame = pd.DataFrame(data).reset_index(drop=True)
-        for name, x in _limits(found.mean, found.low, found.high):
+        for name, x in limits_named(found.mean, found.low, found.high):
             frame[name] = shown(x)
         frame["prediction_low"], frame["prediction_high"] = (
             shown(found.prediction_low),
@@ -293,7 +330,7 @@ class MetaRegression(EffectsView):
         se = float(np.sqrt(row @ self.fit.covariance @ row.T)[0, 0])
         half = float(t_quantile((1 + self.method.level) / 2, df)) * se
         shown = dict(
-            _limits(
+            limits_named(
                 *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
             )
         )
@@ -388,180 +425,5 @@ class MetaRegression(EffectsView):
         return f"MetaRegression({self.effects.measure} {self.design.described}, k={self.k})"
 
 
-def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
+def limits_named(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
     return [("estimate", estimate), ("low", low), ("high", high)]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Subgroups(EffectsView):
-    """Pooled results of subgroups, and the test between them.
-
-    Returned by `kapmeta.subgroups`.
-
-    Attributes
-    ----------
-    effects : Effects
-        All effects, excluded ones included.
-    by : str
-        What the subgroups are formed by.
-    groups : mapping of str to Pooled
-        The result of each subgroup, in order.
-    overall : Pooled
-        All subgroups as one.
-    common_tau2 : bool
-        Whether one between-study variance was estimated for all subgroups.
-    tau2 : float
-        That variance; nan where each subgroup has its own.
-    standard_errors : ndarray, shape (subgroups,)
-        Model-based standard errors, not scaled by Hartung and Knapp: those of the Wald test and of
-        `pairs`.
-    q_between, df_between, p_between : float
-        Wald test between subgroups: chi-squared.
-    f_between, f_df, f_p_value : float
-        Hartung-Knapp test between subgroups: F with `df_between` and `f_df` degrees of freedom;
-        only with a common tau2.
-    notes : tuple of str
-        What a reader must know before quoting the tests.
-    """
-
-    effects: Effects
-    by: str
-    groups: Mapping[str, Pooled]
-    overall: Pooled
-    common_tau2: bool
-    tau2: float
-    standard_errors: FloatArray
-    q_between: float
-    df_between: float
-    p_between: float
-    f_between: float = math.nan
-    f_df: float = math.nan
-    f_p_value: float = math.nan
-    notes: tuple[str, ...] = ()
-    papers = ("subgroups",)
-
-    def __post_init__(self) -> None:
-        lock((self.standard_errors,))
-
-    def __getitem__(self, name: str) -> Pooled:
-        return self.groups[checking.chosen(name, self.groups, "subgroup")]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a subgroup and one for all: estimates on the scale shown, `y`, `se` on the analysis scale."""
-        rows = []
-        for name, pooled in [*self.groups.items(), ("overall", self.overall)]:
-            shown = {
-                c: float(pooled.scale.shown(getattr(pooled, c)))
-                for c in ("estimate", "low", "high")
-            }
-            numbers = {c: getattr(pooled, c) for c in ("se", "p_value", "tau2", "q", "i2")}
-            rows.append({self.by: name, "k": pooled.k, **shown, "y": pooled.estimate, **numbers})
-        return pd.DataFrame(rows)
-
-    def pairs(self) -> pd.DataFrame:
-        """Each pair of subgroups compared: ratio of ratios (or difference) with its Wald interval."""
-        names, level = list(self.groups), self.overall.method.level
-        rows = []
-        for i, j in combinations(range(len(names)), 2):
-            y = self.groups[names[i]].estimate - self.groups[names[j]].estimate
-            se = math.hypot(self.standard_errors[i], self.standard_errors[j])
-            half = float(normal_quantile((1 + level) / 2)) * se
-            shown = _limits(
-                *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
-            )
-            rows.append(
-                {
-                    "first": names[i],
-                    "second": names[j],
-                    **dict(shown),
-                    "y": y,
-                    "se": se,
-                    "p_value": float(t_two_sided(y / se, np.inf)),
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def summary(self) -> str:
-        """The subgroups in words, the tests by name, and what they can and cannot tell."""
-        each = [f"{name}: {pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
-        variance = (
-            f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
-            if self.common_tau2
-            else "Each subgroup has its own between-study variance."
-        )
-        wald = (
-            f"Between subgroups, Wald: Q = {wording.number(self.q_between)} on {self.df_between:g}"
-            f" df, {wording.p_text(self.p_between)}."
-        )
-        scaled = (
-            f"Between subgroups, Hartung-Knapp: F = {wording.number(self.f_between)} on"
-            f" {self.df_between:g} and {self.f_df:g} df, {wording.p_text(self.f_p_value)}."
-        )
-        tests = [wald] if math.isnan(self.f_between) else [wald, scaled]
-        return "\n".join(
-            [
-                f"Subgroups by {self.by}.",
-                *each,
-                variance,
-                *tests,
-                *(f"Note: {note}." for note in self.notes),
-            ]
-        )
-
-    def methods_text(self) -> str:
-        """The sentence for a methods section."""
-        variance = (
-            "one between-study variance common to all"
-            if self.common_tau2
-            else "a between-study variance of their own"
-        )
-        return (
-            f"Subgroups by {self.by} were pooled with {variance} "
-            f"({method_text(self.overall.method)}) and compared with model-based standard errors."
-        )
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} k={pooled.k}" for name, pooled in self.groups.items())
-        return f"Subgroups({self.by}: {sizes})"
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Moderators as numbers.
-
-    Attributes
-    ----------
-    matrix : ndarray, shape (k, p)
-        One row a study, the column of ones included where there is one.
-    names : tuple of str
-        What the columns are called.
-    intercept : int or None
-        Position of the column of ones.
-    described : str
-        The moderators as a formula, for sentences.
-    variables : tuple of str
-        Columns of the studies' table the moderators were made from.
-    encode : callable
-        Takes a DataFrame with these columns to rows of the matrix.
-    """
-
-    matrix: FloatArray
-    names: tuple[str, ...]
-    intercept: int | None
-    described: str
-    variables: tuple[str, ...]
-    encode: Callable[[pd.DataFrame], FloatArray]
-
-    def rows(self, data: Any) -> FloatArray:
-        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-        absent = [name for name in self.variables if name not in frame]
-        if absent:
-            raise ValueError(
-                f'data has no column "{absent[0]}"; the moderators are made from'
-                f" {', '.join(self.variables)}"
-            )
-        return self.encode(frame)

@@ -12,7 +12,7 @@ from kapmeta.measures import Measure
 from kapmeta.references import cited
 from kapmeta.results.views import View
 
-__all__ = ["Calibration", "calibration_methods"]
+__all__ = ["Calibration"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +76,21 @@ class Calibration(View):
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return calibration_methods(self)
+        supposed = self.table[["effect", "tau"]].drop_duplicates()
+        listed = {
+            name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
+        }
+        risks = ", ".join(wording.number(risk) for risk in self.control_risks)
+        worst = float(np.nanmax(self.table["coverage_se"]))
+        return cited(
+            f"We simulated {self.draws:,} meta-analyses of {len(self.control_risks)}"
+            f" trials of the sizes at hand for each combination of a mean {self.scale.name}"
+            f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
+            f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
+            f" ({wording.percent(self.level)}) saw the same draws. Monte-Carlo standard errors"
+            f" of coverage are at most {wording.number(worst)}.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         suppositions = len(self.table[["effect", "tau"]].drop_duplicates())
@@ -84,22 +98,3 @@ class Calibration(View):
             f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions,"
             f" {self.draws} draws)"
         )
-
-
-def calibration_methods(calibration: Calibration) -> str:
-    """The simulation: sizes, suppositions, draws, and its error."""
-    supposed = calibration.table[["effect", "tau"]].drop_duplicates()
-    listed = {
-        name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
-    }
-    risks = ", ".join(wording.number(risk) for risk in calibration.control_risks)
-    worst = float(np.nanmax(calibration.table["coverage_se"]))
-    return cited(
-        f"We simulated {calibration.draws:,} meta-analyses of {len(calibration.control_risks)}"
-        f" trials of the sizes at hand for each combination of a mean {calibration.scale.name}"
-        f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
-        f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
-        f" ({wording.percent(calibration.level)}) saw the same draws. Monte-Carlo standard errors"
-        f" of coverage are at most {wording.number(worst)}.",
-        *calibration.papers,
-    )

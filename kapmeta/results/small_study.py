@@ -11,7 +11,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
-from kapmeta.results.views import EffectsView
+from kapmeta.results.views import EffectsView, IntervalView
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 
@@ -156,7 +156,7 @@ class AsymmetryTest(EffectsView):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdjustedEffect(EffectsView):
+class AdjustedEffect(IntervalView):
     """A pooled effect after an adjustment for small-study effects, beside the effect before it.
 
     Attributes
@@ -230,13 +230,9 @@ class AdjustedEffect(EffectsView):
 
     def _found(self) -> str:
         """The effect after and before, with limits."""
-        before, after = (
-            wording.interval_text(*(float(self.scale.shown(x)) for x in numbers))
-            for numbers in (
-                (self.unadjusted, self.unadjusted_low, self.unadjusted_high),
-                (self.estimate, self.low, self.high),
-            )
-        )
+        ends = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
+        before = wording.interval_text(*(float(self.scale.shown(x)) for x in ends))
+        after = wording.interval_text(*self.shown_interval)
         return f"{self.scale.short} {after}, {wording.percent(self.level)} CI; unadjusted {before}"
 
     def summary(self) -> str:
@@ -264,9 +260,7 @@ class AdjustedEffect(EffectsView):
         return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
-        text = wording.interval_text(
-            *(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high))
-        )
+        text = wording.interval_text(*self.shown_interval)
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
 

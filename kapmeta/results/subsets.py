@@ -18,7 +18,7 @@ from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
-__all__ = ["Subsets", "subsets_methods"]
+__all__ = ["Subsets"]
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -110,7 +110,14 @@ class Subsets(View):
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return subsets_methods(self)
+        n = f"{self.codes.size:,}"
+        which = f"in a random sample of {n} subsets" if self.sampled else f"in {n} subsets"
+        smallest = int(self.found.k.min())
+        all_of = "" if self.sampled else f", all with {smallest} or more"
+        return cited(
+            f"We repeated {analysis_phrase(self.base)} {which} of the studies{all_of}.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         return f"Subsets({self.codes.size} of {len(self.labels)} studies, {self.scale.short})"
@@ -134,15 +141,3 @@ def blocks(rows: int) -> list[slice]:
 def _h2(v: FloatArray, tau2: FloatArray, codes: IntArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(h2_from_tau2(tau2, np.where(membership(codes, v.size), v, np.inf)))
-
-
-def subsets_methods(subsets: Subsets) -> str:
-    """How many subsets of how many studies."""
-    n = f"{subsets.codes.size:,}"
-    which = f"in a random sample of {n} subsets" if subsets.sampled else f"in {n} subsets"
-    smallest = int(subsets.found.k.min())
-    all_of = "" if subsets.sampled else f", all with {smallest} or more"
-    return cited(
-        f"We repeated {analysis_phrase(subsets.base)} {which} of the studies{all_of}.",
-        *subsets.papers,
-    )

@@ -20,7 +20,7 @@ from kapmeta.results.pooled import Pooled
 from kapmeta.results.views import EffectsView
 from kapmeta.wording import analyses, number
 
-__all__ = ["Sweep", "analyses_table", "analysis_phrase", "one_row", "repeated", "sweep_summary"]
+__all__ = ["Sweep", "analyses_table", "analysis_phrase", "one_row", "repeated"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,7 +68,17 @@ class Sweep(EffectsView):
 
     def summary(self) -> str:
         """How far the estimate moves and whether the conclusion holds throughout."""
-        return sweep_summary(self)
+        frame = self.to_frame().dropna(subset=["estimate"])
+        if frame.empty:
+            return " ".join([f"{self.kind.capitalize()}: no analysis is possible.", *self.notes])
+        ends = (
+            f"{self.scale.short} {number(frame['estimate'].min())} to"
+            f" {number(frame['estimate'].max())}"
+        )
+        text = f"{self.kind.capitalize()}, {analyses(len(frame))}: {ends}."
+        side = self.scale.side(frame["low"], frame["high"], shown=True)
+        excluded = exclusion_sentence(side, self.scale.null)
+        return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in self.notes)]))
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
@@ -128,18 +138,3 @@ def repeated(base: Pooled | None, count: int, how: str) -> str:
         else ""
     )
     return f"We repeated {analysis_phrase(base)} {how} ({analyses(count)}){anew}."
-
-
-def sweep_summary(sweep: Sweep) -> str:
-    """How far the estimate moves and whether the conclusion holds throughout."""
-    frame = sweep.to_frame().dropna(subset=["estimate"])
-    if frame.empty:
-        return " ".join([f"{sweep.kind.capitalize()}: no analysis is possible.", *sweep.notes])
-    ends = (
-        f"{sweep.scale.short} {number(frame['estimate'].min())} to"
-        f" {number(frame['estimate'].max())}"
-    )
-    text = f"{sweep.kind.capitalize()}, {analyses(len(frame))}: {ends}."
-    side = sweep.scale.side(frame["low"], frame["high"], shown=True)
-    excluded = exclusion_sentence(side, sweep.scale.null)
-    return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in sweep.notes)]))

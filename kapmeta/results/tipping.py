@@ -17,7 +17,7 @@ from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
-__all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
+__all__ = ["Fragility", "Tipping"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,7 +108,25 @@ class Tipping(View):
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return tipping_methods(self)
+        e, (lost_t, lost_c) = self.base.effects, self.missing
+        if self.kind == "counts":
+            interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
+            return (
+                f"For every number of events among the {lost_t} missing under {e.treatment} and the"
+                f" {lost_c} missing under {e.control} ({len(self.surface)} tables) we computed the"
+                f" {e.scale.name} of {e.event} with the {wording.percent(self.base.method.level)}"
+                f" {interval}; the tipping point is the fewest events that turn the conclusion of none."
+            )
+        ends = [
+            wording.number(x) for x in (self.surface["imor_t"].min(), self.surface["imor_t"].max())
+        ]
+        return cited(
+            f"We repeated {analysis_phrase(self.base)} at {len(self.surface)} pairs of informative"
+            " missingness odds ratios (odds of the event among the missing over the odds among those"
+            f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
+            f" searched {wording.joined(self.points)} for the factor at which the result turns.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         return f"Tipping({self.kind}, {len(self.surface)} points, {self.scale.short})"
@@ -190,7 +208,23 @@ class Fragility(View):
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return fragility_methods(self)
+        kind = "reverse fragility index" if self.reverse else "fragility index"
+        if self.base.k == 1:
+            return cited(
+                f"The {kind} is the number of participants of one arm of one trial"
+                f" ({self.participants:.0f} in all) whose outcome was changed one by one until"
+                f" {self.method} changed sides at the"
+                f" {wording.number(1 - self.base.method.level)} level.",
+                *self.papers,
+            )
+        return cited(
+            f"The {kind} counts changed outcomes among the {self.participants:.0f} participants of"
+            f" {wording.studies(self.base.k)}. At each step the one change that brought the limit"
+            f" of the {wording.percent(self.base.method.level)} interval"
+            f" ({method_phrase(self.base.method)}) nearest to turning the conclusion was kept; so found,"
+            " the index is an upper bound.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
@@ -198,48 +232,3 @@ class Fragility(View):
 
 
 _TRIAL_INTERVAL = {"RR": "koopman", "OR": "exact", "RD": "miettinen-nurminen-rd"}
-
-
-def tipping_methods(tipping: Tipping) -> str:
-    """The surface of assumptions, and how the tipping points were found."""
-    e, (lost_t, lost_c) = tipping.base.effects, tipping.missing
-    if tipping.kind == "counts":
-        interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
-        return (
-            f"For every number of events among the {lost_t} missing under {e.treatment} and the"
-            f" {lost_c} missing under {e.control} ({len(tipping.surface)} tables) we computed the"
-            f" {e.scale.name} of {e.event} with the {wording.percent(tipping.base.method.level)}"
-            f" {interval}; the tipping point is the fewest events that turn the conclusion of none."
-        )
-    ends = [
-        wording.number(x)
-        for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())
-    ]
-    return cited(
-        f"We repeated {analysis_phrase(tipping.base)} at {len(tipping.surface)} pairs of informative"
-        " missingness odds ratios (odds of the event among the missing over the odds among those"
-        f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
-        f" searched {wording.joined(tipping.points)} for the factor at which the result turns.",
-        *tipping.papers,
-    )
-
-
-def fragility_methods(fragility: Fragility) -> str:
-    """What was changed until the conclusion turned, and by which method it was judged."""
-    kind = "reverse fragility index" if fragility.reverse else "fragility index"
-    if fragility.base.k == 1:
-        return cited(
-            f"The {kind} is the number of participants of one arm of one trial"
-            f" ({fragility.participants:.0f} in all) whose outcome was changed one by one until"
-            f" {fragility.method} changed sides at the"
-            f" {wording.number(1 - fragility.base.method.level)} level.",
-            *fragility.papers,
-        )
-    return cited(
-        f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of"
-        f" {wording.studies(fragility.base.k)}. At each step the one change that brought the limit"
-        f" of the {wording.percent(fragility.base.method.level)} interval"
-        f" ({method_phrase(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
-        " the index is an upper bound.",
-        *fragility.papers,
-    )

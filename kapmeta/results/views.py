@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kapmeta.measures import Measure
     from kapmeta.results.effects import Effects
 
-__all__ = ["EffectsView", "IntervalView", "View"]
+__all__ = ["EffectsView", "Interval", "IntervalView", "View"]
 
 
 class View(ABC):
@@ -71,20 +71,35 @@ class EffectsView(View):
         return self.effects.scale
 
 
+class Interval(NamedTuple):
+    """An estimate with its limits."""
+
+    estimate: float
+    low: float
+    high: float
+
+
 class IntervalView(EffectsView):
     """A result that is one estimate with its interval.
 
     Attributes
     ----------
-    low, high : float
-        Limits on the analysis scale.
+    estimate, low, high : float
+        On the analysis scale.
     """
 
+    estimate: float
     low: float
     high: float
 
     @property
     def side(self) -> int | None:
-        """1 if the interval lies above no effect, -1 if below, 0 if it includes it, None without it."""
+        """1 or -1 if the interval lies above or below no effect, 0 if it includes it, else None."""
         side = self.scale.side(self.low, self.high)
         return None if side is None else int(side)
+
+    @property
+    def shown_interval(self) -> Interval:
+        """Estimate and limits on the scale shown."""
+        ends = (self.estimate, self.low, self.high)
+        return Interval(*(float(self.scale.shown(x)) for x in ends))

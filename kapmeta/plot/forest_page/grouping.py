@@ -8,7 +8,7 @@ from typing import TypeGuard
 from kapmeta.plot.forest_page.notes import between_text, model_labels, sentences
 from kapmeta.plot.forest_page.stories import Model, Story, effects_of
 from kapmeta.results.effects import Effects
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = ["Forest", "Overall", "told"]
 

@@ -16,7 +16,7 @@ from kapmeta.plot.style import RISK
 from kapmeta.results.effects import NOT_CONFIRMED as NOT_CONFIRMED_MEANING
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, heterogeneity_text
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 if TYPE_CHECKING:
     from kapmeta.plot.forest_page.stories import Story
