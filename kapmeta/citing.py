@@ -44,7 +44,7 @@ def cite(result: Any = None, *, style: str = "text") -> str:
     --------
     >>> from kapmeta.citing import cite
     >>> print(cite())
-    The kapmeta developers. kapmeta: honest meta-analysis for few, sparse trials. Version ... Python package.
+    The kapmeta developers. kapmeta: honest meta-analysis for few, sparse trials. ...
     """
     chosen(style, ("text", "bibtex"), "style")
     if style == "bibtex":

@@ -1,4 +1,4 @@
-"""Effect measures by name: which scale they are analysed on, which they are shown on, how they are called."""
+"""Effect measures: their names, their scales, and the side of no effect of an interval."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def _squared_sine(x: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Measure:
-    """One effect measure: its key, its names, and the way from the analysis scale to the scale
-    shown.
+    """One effect measure: its key, its names, and the way to the scale shown.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Measure:
     _shown: Callable[[FloatArray], FloatArray] = _identity
 
     def shown(self, x: npt.ArrayLike) -> FloatArray:
-        """`x` taken from the analysis scale to the scale that readers see."""
+        """Take `x` from the analysis scale to the scale that readers see."""
         with np.errstate(over="ignore"):
             return self._shown(np.asarray(x, dtype=np.float64))
 
@@ -100,11 +99,11 @@ MEASURES: dict[str, Measure] = {
         Measure("GEN", "effect", "effect"),
     )
 }
-"""Every measure the package knows, by key. A new measure is one row."""
+"""Every effect measure, by key. A new measure is one row."""
 
 
 def measure_named(key: str) -> Measure:
-    """The measure called `key`; an unknown word is refused with the list of those known."""
+    """Look up the measure called `key`; an unknown word is refused with the list of words."""
     try:
         return MEASURES[key]
     except KeyError:

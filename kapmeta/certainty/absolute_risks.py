@@ -116,7 +116,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
-    >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
+    >>> sessions = km.review.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
     to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
@@ -256,7 +256,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import number_needed_to_treat
-    >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
+    >>> cocaine = km.review.registered(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
     'NNTB 2.7 (1.1 to 15.6)'
     """

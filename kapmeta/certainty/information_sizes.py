@@ -136,7 +136,7 @@ def information_size(
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.information_sizes import information_size
-    >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
+    >>> information_size(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
     InformationSize(369 needed, 55 there)
     """
     pooled_given(pooled)

@@ -25,7 +25,7 @@ _COLUMNS = {name: name for name in ("study", "events_t", "n_t", "events_c", "n_c
 class FollowUp(View):
     """Risk ratio of continuous abstinence over time in one trial.
 
-    Returned by `kapmeta.abstinence_curve`.
+    Returned by `kapmeta.effects.abstinence_curve`.
 
     Attributes
     ----------

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure, exclusion_sentence, side_of
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
@@ -114,7 +115,7 @@ def multiverse(
     log = log if log is not None else bool(scale and scale.ratio)
     whole = len(frame)
     frame = frame.dropna(subset=["estimate"]).sort_values(
-        "estimate", kind="stable", ignore_index=True
+        "estimate", kind="stable", ignore_index=True, key=tied_ranks
     )
     if frame.empty:
         raise ValueError("multiverse needs an analysis with an estimate; there is none")

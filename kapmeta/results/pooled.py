@@ -47,8 +47,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pooled(IntervalView):
-    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what
-    was set aside.
+    """A pooled effect with k, method, heterogeneity and whatever was set aside.
 
     Attributes
     ----------
@@ -62,7 +61,7 @@ class Pooled(IntervalView):
     statistic, p_value, df : float
         Test of no effect in the way of the interval; `df` is infinite for a normal reference.
     k : int
-        Number of studies that carry an estimate.
+        Number of studies that take part.
     tau2, tau2_low, tau2_high : float
         Between-study variance with its Q-profile interval; nan where it does not exist.
     q, q_df, q_p_value : float
@@ -119,18 +118,18 @@ class Pooled(IntervalView):
 
     @property
     def tau2_truncated(self) -> bool:
-        """Whether `tau2` stands at its bound of 0: the studies differ no more than their own errors let expect."""
+        """Whether `tau2` is 0: the studies differ no more than their own errors let expect."""
         return self.tau2 == 0
 
     @property
     def tau2_moment(self) -> float:
-        """DerSimonian and Laird's estimate before it is truncated at 0, to tell how far below; nan for one study."""
+        """DerSimonian and Laird's estimate before truncation at 0; nan for one study."""
         there = self.effects.present
         y, v = self.effects.y[there], self.effects.v[there]
         return float(quadratic_moment(y, v, weights(v))) if self.k > 1 else math.nan
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a study, then the pooled row and, where there is one, the prediction row.
+        """Return one row per study, then the pooled row and any prediction row.
 
         The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``).
         `estimate`, `low` and `high` are on the scale shown (exponentiated for ratios), `y` and `v`
@@ -168,7 +167,7 @@ class Pooled(IntervalView):
         }
 
     def _totals(self) -> dict[str, Any]:
-        """Events and participants of the studies pooled, where all are counted."""
+        """Add up events and participants of the studies pooled, where all are counted."""
         names = ("events_t", "n_t", "events_c", "n_c")
         if self.k < 2 or not set(names) <= set(self.effects.table.columns):
             return {}
@@ -189,7 +188,7 @@ class Pooled(IntervalView):
         }
 
     def summary(self) -> str:
-        """The result in words and numbers, with its method, its heterogeneity and its notes."""
+        """Describe the result in words and numbers: method, heterogeneity and notes."""
         lines = [
             pooled_sentence(self),
             method_text(self.method) + ".",
@@ -202,36 +201,33 @@ class Pooled(IntervalView):
         return "\n".join(filter(None, lines))
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here."""
+        """Write the paragraph for a methods section."""
         e, method = self.effects, self.method
+        interval, level = CI_NAMES.get(method.ci, method.ci), percent(method.level)
         sentences = [_expressed(e)]
         if self.k < 2:
-            interval = CI_NAMES.get(method.ci, method.ci)
             sentences.append(
-                f"One study was available; nothing was pooled ({percent(method.level)} interval:"
-                f" {interval})."
+                f"One study was available; nothing was pooled ({level} interval: {interval})."
             )
         elif method.model == "random":
             sentences.append(
                 f"{studies(self.k).capitalize()} were pooled with a random-effects model; the"
                 f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
-                f" Q-profile method, and the {percent(method.level)} confidence interval of the mean is"
-                f" the {CI_NAMES.get(method.ci, method.ci)}."
+                f" Q-profile method, and the {level} confidence interval of the mean is"
+                f" the {interval}."
             )
         else:
             sentences.append(
                 f"{studies(self.k).capitalize()} were pooled ({model_phrase(method)}),"
-                f" {percent(method.level)} {CI_NAMES.get(method.ci, method.ci)}."
+                f" {level} {interval}."
             )
         if not math.isnan(self.prediction_low):
-            sentences.append(
-                f"A {percent(method.level)} prediction interval ({method.prediction}) is given."
-            )
+            sentences.append(f"A {level} prediction interval ({method.prediction}) is given.")
         sentences += [rule_sentence(self), *excluded_sentences(e)]
         return " ".join(filter(None, sentences))
 
     def alt_text(self) -> str:
-        """The result as a reader who cannot see the figure would want it told."""
+        """Describe the result to readers who cannot see the figure."""
         e = self.effects
         frame = e.to_frame(level=self.method.level)
         each = [
@@ -268,18 +264,18 @@ class Pooled(IntervalView):
 
 
 def pooled_given(value: Any, name: str = "pooled") -> Pooled:
-    """`value` if it is a `Pooled`; otherwise an error that says where one comes from."""
+    """Return `value` if it is a `Pooled`; otherwise say where one comes from."""
     return checking.instance(value, Pooled, name, "be a result of pool or another pooling function")
 
 
 def estimate_text(pooled: Pooled) -> str:
-    """``RR 2.74 (95 % CI 1.89 to 3.98)``."""
+    """Write ``RR 2.74 (95 % CI 1.89 to 3.98)``."""
     level = f"{percent(pooled.method.level)} CI"
-    return wording.estimate_text(pooled.scale.short, *pooled.shown_interval, level)
+    return wording.estimate_with_interval(pooled.scale.short, *pooled.shown_interval, level)
 
 
 def heterogeneity_text(pooled: Pooled) -> str:
-    """Between-study variance, Q and I2 in one line; says so where they do not exist."""
+    """Write between-study variance, I2 and Q in one line, or that they do not exist."""
     if pooled.k < 2:
         return "Heterogeneity: one study has none to estimate"
     parts = []
@@ -297,12 +293,12 @@ def heterogeneity_text(pooled: Pooled) -> str:
     if not math.isnan(pooled.q):
         parts.append(f"Q = {number(pooled.q)}, df = {pooled.q_df:g}, {p_text(pooled.q_p_value)}")
     return "Heterogeneity: " + (
-        "; ".join(parts) or "not estimable, too few of the studies tell of the effect"
+        "; ".join(parts) or "not estimable, too few of the studies are informative"
     )
 
 
 def prediction_text(pooled: Pooled) -> str:
-    """The prediction interval on the scale shown, or an empty text."""
+    """Write the prediction interval on the scale shown; empty without one."""
     if math.isnan(pooled.prediction_low):
         return ""
     low, high = (
@@ -312,7 +308,7 @@ def prediction_text(pooled: Pooled) -> str:
 
 
 def rule_sentence(pooled: Pooled) -> str:
-    """The zero-cell rule, and that it stops at the single trials where the pooling itself needs none."""
+    """State the zero-cell rule, and where it concerns the single trials only."""
     if pooled.method.model == "single" and pooled.method.ci != "wald":
         return ""  # the limits shown need no correction
     sentence = zero_sentence(pooled.effects)
@@ -324,7 +320,7 @@ def rule_sentence(pooled: Pooled) -> str:
 
 
 def pooled_sentence(pooled: Pooled) -> str:
-    """The result in one sentence."""
+    """Write the result in one sentence."""
     e = pooled.effects
     verb = "Pooled" if pooled.k > 1 else "Not pooled:"
     what = f"{verb} {e.scale.name} of {e.event} from {studies(pooled.k)}"

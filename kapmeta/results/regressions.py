@@ -33,14 +33,14 @@ def lock(values: Iterable[Any]) -> None:
 
 
 def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
-    """Coefficients as readers see them: ratios of ratios for ratio measures, differences otherwise."""
+    """Turn coefficients into ratios of ratios for ratio measures; leave differences as they are."""
     x = np.asarray(x, dtype=np.float64)
     with np.errstate(over="ignore"):
         return np.exp(x) if scale.ratio else x
 
 
 def terms_text(frame: pd.DataFrame) -> list[str]:
-    """One sentence a coefficient."""
+    """Write one sentence per coefficient."""
     rows = zip(
         *(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True
     )
@@ -57,7 +57,7 @@ class Design:
     Attributes
     ----------
     matrix : ndarray, shape (k, p)
-        One row a study, the column of ones included where there is one.
+        One row per study, the column of ones included where there is one.
     names : tuple of str
         What the columns are called.
     intercept : int or None
@@ -78,7 +78,7 @@ class Design:
     encode: Callable[[pd.DataFrame], FloatArray]
 
     def rows(self, data: Any) -> FloatArray:
-        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
+        """Build rows of the design matrix for the moderator values in `data`."""
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
         absent = [name for name in self.variables if name not in frame]
         if absent:
@@ -91,7 +91,7 @@ class Design:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MetaRegression(EffectsView):
-    """Effects regressed on moderators, with all that must stand beside it.
+    """Effects regressed on moderators, with all that must be read beside it.
 
     Returned by `kapmeta.meta_regression`. Coefficients are on the analysis scale (log for ratios).
 
@@ -102,7 +102,7 @@ class MetaRegression(EffectsView):
     method : Method
         Between-study variance estimator, test and interval, level.
     design : Design
-        Moderators as numbers, one row a study that entered, and their names.
+        Moderators as numbers, one row per study that entered, and their names.
     fit : kapmeta.core.moderators.regression.Regression
         The numbers behind the properties.
     omnibus : Joint or None
@@ -217,7 +217,10 @@ class MetaRegression(EffectsView):
         return tuple(self.effects.labels[i] for i in self.positions)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a coefficient: `estimate` and limits as ratios of ratios (or differences), `y` on the log scale."""
+        """Return one row per coefficient, limits as ratios of ratios or differences.
+
+        `y` and `se` are on the analysis scale.
+        """
         found, scale = self.fit, self.effects.scale
         columns = {
             name: shown_coefficients(scale, x)
@@ -238,7 +241,7 @@ class MetaRegression(EffectsView):
         )
 
     def studies(self) -> pd.DataFrame:
-        """One row a study: effect, fitted value, residual (analysis scale), weight, and what its absence changes."""
+        """Return one row per study: fitted value, residual, weight, what its absence changes."""
         moved = regression_diagnostics.influence(
             self.y, self.v, self.design.matrix, tau2=self._estimator
         )
@@ -263,7 +266,7 @@ class MetaRegression(EffectsView):
         return frame
 
     def leave_one_out(self) -> pd.DataFrame:
-        """The coefficients without each study in turn, one row a study and coefficient; analysis scale."""
+        """Fit without each study in turn: one row per study and coefficient, analysis scale."""
         found = regression_diagnostics.leave_one_out(
             self.y,
             self.v,
@@ -290,7 +293,7 @@ class MetaRegression(EffectsView):
         )
 
     def predict(self, data: Any, *, prediction: str = "t") -> pd.DataFrame:
-        """Mean effect at given moderator values, with confidence and prediction limits.
+        """Predict the mean effect at moderator values, with confidence and prediction limits.
 
         Parameters
         ----------
@@ -322,7 +325,7 @@ class MetaRegression(EffectsView):
         return frame.assign(y=found.mean, se=found.se)
 
     def contrast(self, combination: Mapping[str, float]) -> pd.Series:
-        """A combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``, with its test."""
+        """Test a combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``."""
         row = np.zeros((1, len(self.names)))
         for name, factor in combination.items():
             row[0, self.names.index(checking.chosen(name, self.names, "coefficient"))] = factor
@@ -339,14 +342,14 @@ class MetaRegression(EffectsView):
         )
 
     def variance_inflation(self) -> pd.Series:
-        """Variance inflation factor of each moderator."""
+        """Compute the variance inflation factor of each moderator."""
         factors = regression_diagnostics.variance_inflation(
             self.fit.model_covariance, self.design.intercept
         )
         return pd.Series(factors, index=list(self.names)).dropna()
 
     def permutation(self, *, draws: int = 10_000, rng: np.random.Generator | int = 0) -> Permuted:
-        """Permutation p-values: exact where all arrangements can be listed, else from `draws` random ones."""
+        """Compute permutation p-values, from all arrangements or from `draws` random ones."""
         return moderator_permutation.permutation_test(
             self.y,
             self.v,
@@ -366,7 +369,7 @@ class MetaRegression(EffectsView):
         return regression.combination_df(self.fit, self.v, self.design.matrix, rows, self.method.ci)
 
     def summary(self) -> str:
-        """The result in words and numbers, with its limits."""
+        """Describe the result in words and numbers, with its limits."""
         terms = terms_text(self.to_frame())
         what = "ratio" if self.effects.scale.ratio else "difference"
         head = (
@@ -409,7 +412,7 @@ class MetaRegression(EffectsView):
         return f"Residual τ² = {wording.number(self.tau2)} ({limits}); {q}{r2}."
 
     def methods_text(self) -> str:
-        """The sentence for a methods section."""
+        """Write the sentence for a methods section."""
         between = (
             ""
             if self.method.model == "common"

@@ -1,4 +1,4 @@
-"""What sensitivity analyses return besides a `Sweep`, and the table that every one of them is made of."""
+"""Calibration, the performance of intervals in simulated trials, with its sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure
 from kapmeta.references import cited
 from kapmeta.results.views import View
@@ -17,12 +18,12 @@ __all__ = ["Calibration"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(View):
-    """How each interval performs in trials like these: returned by `kapmeta.calibration`.
+    """How intervals perform in trials like these, returned by `kapmeta.sensitivity.calibration`.
 
     Attributes
     ----------
     table : DataFrame
-        One row a supposition (`effect`, `tau`) and interval (`pooling`, `ci`), with the fields of
+        One row per supposition (`effect`, `tau`) and interval (`pooling`, `ci`), with the fields of
         `kapmeta.core.sensitivity.calibration.Performance`.
     scale : Measure
         The measure of the effects.
@@ -42,11 +43,14 @@ class Calibration(View):
     papers = ("simulation",)
 
     def to_frame(self) -> pd.DataFrame:
-        """The table; widths are of the log effects."""
+        """Return the table; widths are of the log effects."""
         return self.table.copy()
 
     def kept(self) -> list[str]:
-        """Intervals whose coverage stays above the level, less two Monte-Carlo errors, in every supposition."""
+        """List the intervals whose coverage reaches the level in every supposition.
+
+        Two Monte-Carlo standard errors are allowed for.
+        """
         enough = self.table["coverage"] >= self.level - 2 * self.table["coverage_se"].clip(
             lower=1 / self.draws
         )
@@ -54,7 +58,7 @@ class Calibration(View):
         return [str(name) for name in dict.fromkeys(names) if enough[names == name].all()]
 
     def summary(self) -> str:
-        """Which intervals keep their promise, and what the narrowest of them has in power."""
+        """Say which intervals keep their level, and which of these is the narrowest."""
         kept = self.kept()
         opening = (
             f"Coverage in {self.draws} simulated sets of {len(self.control_risks)} trials of these"
@@ -67,7 +71,7 @@ class Calibration(View):
         width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])[
             "median_width"
         ].mean()
-        best = min(kept, key=lambda name: width[name])
+        best = kept[int(tied_ranks([width[name] for name in kept]).argmin())]
         return (
             f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'}"
             f" {wording.percent(self.level)} under all suppositions; the narrowest of them is"
@@ -75,7 +79,7 @@ class Calibration(View):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        """Write the paragraph for a methods section, with its references."""
         supposed = self.table[["effect", "tau"]].drop_duplicates()
         listed = {
             name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
@@ -86,9 +90,9 @@ class Calibration(View):
             f"We simulated {self.draws:,} meta-analyses of {len(self.control_risks)}"
             f" trials of the sizes at hand for each combination of a mean {self.scale.name}"
             f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
-            f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
-            f" ({wording.percent(self.level)}) saw the same draws. Monte-Carlo standard errors"
-            f" of coverage are at most {wording.number(worst)}.",
+            f" scale), with normal effects, binomial outcomes and control risks {risks}; all"
+            f" intervals ({wording.percent(self.level)}) saw the same draws. Monte-Carlo standard"
+            f" errors of coverage are at most {wording.number(worst)}.",
             *self.papers,
         )
 

@@ -80,7 +80,7 @@ class Subgroups(EffectsView):
         return len(self.groups)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a subgroup and one for all: estimates on the scale shown, `y`, `se` on the analysis scale."""
+        """Return one row per subgroup and one for all; `y` and `se` on the analysis scale."""
         rows = []
         for name, pooled in [*self.groups.items(), ("overall", self.overall)]:
             shown = pooled.shown_interval._asdict()
@@ -89,7 +89,7 @@ class Subgroups(EffectsView):
         return pd.DataFrame(rows)
 
     def pairs(self) -> pd.DataFrame:
-        """Each pair of subgroups compared: ratio of ratios (or difference) with its Wald interval."""
+        """Compare each pair of subgroups: ratio of ratios or difference, with its Wald interval."""
         names, level = list(self.groups), self.overall.method.level
         rows = []
         for i, j in combinations(range(len(names)), 2):
@@ -112,7 +112,7 @@ class Subgroups(EffectsView):
         return pd.DataFrame(rows)
 
     def summary(self) -> str:
-        """The subgroups in words, the tests by name, and what they can and cannot tell."""
+        """Describe the subgroups, the tests by name, and what they can and cannot show."""
         each = [f"{name}: {pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
         variance = (
             f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
@@ -139,7 +139,7 @@ class Subgroups(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """The sentence for a methods section."""
+        """Write the sentence for a methods section."""
         variance = (
             "one between-study variance common to all"
             if self.common_tau2

@@ -32,7 +32,7 @@ class Sweep(EffectsView):
     kind : str
         What was varied, e.g. ``"leave-one-out"``.
     table : DataFrame
-        One row an analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis
+        One row per analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis
         scale), `p_value`, `tau2`, `q`.
     effects : Effects
         What the analyses started from.
@@ -55,7 +55,7 @@ class Sweep(EffectsView):
     papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an analysis; `estimate`, `low` and `high` on the scale shown."""
+        """Return one row per analysis; `estimate`, `low` and `high` on the scale shown."""
         frame = self.table.copy()
         first = list(frame.columns).index("y")
         for position, (name, column) in enumerate(
@@ -67,7 +67,7 @@ class Sweep(EffectsView):
         return frame
 
     def summary(self) -> str:
-        """How far the estimate moves and whether the conclusion holds throughout."""
+        """Say how far the estimate moves and whether the conclusion holds throughout."""
         frame = self.to_frame().dropna(subset=["estimate"])
         if frame.empty:
             return " ".join([f"{self.kind.capitalize()}: no analysis is possible.", *self.notes])
@@ -81,7 +81,7 @@ class Sweep(EffectsView):
         return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in self.notes)]))
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        """Write the paragraph for a methods section, with its references."""
         other = f"under other choices: {self.kind}"
         return cited(self.methods or repeated(self.base, len(self.table), other), *self.papers)
 
@@ -96,13 +96,13 @@ class Sweep(EffectsView):
 
 
 def one_row(found: Combined) -> Combined:
-    """A single analysis as a batch of one."""
+    """Turn a single analysis into a batch of one."""
     fields: list[Any] = [np.atleast_1d(part) for part in found]
     return Combined(*fields)
 
 
 def analyses_table(names: list[str], found: Combined, **columns: Any) -> pd.DataFrame:
-    """One row an analysis, on the analysis scale."""
+    """Tabulate analyses, one per row, on the analysis scale."""
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = found.estimate / found.se
     return pd.DataFrame(

@@ -61,7 +61,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     Examples
     --------
     >>> import kapmeta as km
-    >>> print(km.conclusion(km.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
+    >>> print(km.review.conclusion(km.review.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
     In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
     the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
     """

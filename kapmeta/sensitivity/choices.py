@@ -140,7 +140,7 @@ def zero_rules(
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="6 months")
-    >>> km.zero_rules(trials).to_frame()[["rule", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.zero_rules(trials).to_frame()[["rule", "estimate", "low", "high"]].round(2)
                     rule  estimate   low    high
     0        half-if-any     25.89  1.61  416.78
     1  half-if-any-study     25.89  1.61  416.78
@@ -414,7 +414,7 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
                              measure  estimate   low   high
     0       risk ratio of abstinence      4.49  1.44  14.03
     1       odds ratio of abstinence      7.74  1.88  31.87

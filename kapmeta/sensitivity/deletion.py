@@ -10,6 +10,7 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import influence as diagnostics
 from kapmeta.pooling.inverse_variance import pool
@@ -205,7 +206,7 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
     effects = pooled.effects
     there = effects.present
     if by == "precision":
-        return np.argsort(effects.v[there], kind="stable")
+        return np.argsort(tied_ranks(effects.v[there]), kind="stable")
     if by not in effects.table:
         raise ValueError(
             f'by="{by}" is no column of the trials; use "precision" or one of:'

@@ -250,7 +250,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="alcohol", randomised=False)
-    >>> found = km.e_value(km.pool(km.risk_ratio(trials)))
+    >>> found = km.small_study.e_value(km.pool(km.risk_ratio(trials)))
     >>> round(found["estimate"], 2), round(found["limit"], 2)
     (4.92, 3.18)
     """

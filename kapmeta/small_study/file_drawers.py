@@ -151,7 +151,7 @@ def fail_safe_n(
     --------
     >>> import kapmeta as km
     >>> bcg = km.risk_ratio(km.load_example("bcg"))
-    >>> print(km.fail_safe_n(bcg).sentences[0])
+    >>> print(km.small_study.fail_safe_n(bcg).sentences[0])
     It would take 24 null studies of sampling variance 0.071 each for the 95 % CI to hold no effect.
     """
     checking.chosen(method, FAIL_SAFE, "fail-safe method")
@@ -292,7 +292,7 @@ def excess_significance(
     Examples
     --------
     >>> import kapmeta as km
-    >>> found = km.excess_significance(km.risk_ratio(km.load_example("bcg")), tau2=0.0)
+    >>> found = km.small_study.excess_significance(km.risk_ratio(km.load_example("bcg")), tau2=0.0)
     >>> found["observed"], round(found["expected"], 4), round(found["p_value"], 4)
     (8.0, 6.0927, 0.1344)
     """
