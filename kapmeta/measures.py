@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,14 @@ def _logistic(x: FloatArray) -> FloatArray:
 
 def _squared_sine(x: FloatArray) -> FloatArray:
     return np.asarray(np.sin(np.clip(x, 0, np.pi / 2)) ** 2)
+
+
+class Interval(NamedTuple):
+    """An estimate with its limits."""
+
+    estimate: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,10 @@ class Measure:
         """Take `x` from the analysis scale to the scale that readers see."""
         with np.errstate(over="ignore"):
             return self._shown(np.asarray(x, dtype=np.float64))
+
+    def shown_interval(self, estimate: float, low: float, high: float) -> Interval:
+        """Take an estimate with its limits to the scale that readers see."""
+        return Interval(*(float(self.shown(x)) for x in (estimate, low, high)))
 
     def side(
         self, low: npt.ArrayLike, high: npt.ArrayLike, *, shown: bool = False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,29 +22,23 @@ from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.measures import Measure
 from kapmeta.methods import TAU2_NAMES, Method
 from kapmeta.results.effects import Effects
-from kapmeta.results.regressions import Design, lock, shown_coefficients, terms_text
+from kapmeta.results.regressions import (
+    Design,
+    coefficient_columns,
+    coefficient_frame,
+    lock,
+    shown_coefficients,
+    terms_text,
+)
 from kapmeta.results.views import EffectsView
 
 __all__ = ["Multilevel", "RobustTests"]
 
 
-def _coefficient_frame(
-    design: Design, scale: Measure, numbers: dict[str, FloatArray]
-) -> pd.DataFrame:
-    """Build one row per coefficient: limits as shown, then numbers on the analysis scale."""
-    shown = {
-        name: _shown_values(design, scale, numbers[column])
-        for name, column in _SHOWN_COLUMNS.items()
-    }
-    return pd.DataFrame({"term": design.names, **shown, **numbers})
-
-
-_SHOWN_COLUMNS = {"estimate": "y", "low": "y_low", "high": "y_high"}
-
-
-def _shown_values(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
-    """Take a mean to the scale shown, coefficients to ratios of ratios or differences."""
-    return scale.shown(x) if design.names == ("intercept",) else shown_coefficients(scale, x)
+def _shown_as(design: Design, scale: Measure) -> Callable[[FloatArray], FloatArray]:
+    """Choose the scale shown: the measure's own for a mean alone, else that of coefficients."""
+    alone = design.names == ("intercept",)
+    return scale.shown if alone else partial(shown_coefficients, scale)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -223,7 +219,8 @@ class Multilevel(EffectsView):
         """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
         numbers = {"y": self.estimate, "se": self.se, "y_low": self.low, "y_high": self.high}
         tests = {"statistic": self.estimate / self.se, "df": self.df, "p_value": self.p_value}
-        return _coefficient_frame(self.design, self.effects.scale, {**numbers, **tests})
+        shown = _shown_as(self.design, self.scale)
+        return coefficient_frame(self.design, shown, {**numbers, **tests})
 
     def summary(self) -> str:
         """Describe the result in words and numbers, with its limits."""
@@ -346,17 +343,8 @@ class RobustTests(EffectsView):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
-        t = self.tests
-        numbers = {
-            "y": t.beta,
-            "se": t.se,
-            "y_low": t.low,
-            "y_high": t.high,
-            "statistic": t.statistic,
-        }
-        frame = _coefficient_frame(
-            self.design, self.effects.scale, {**numbers, "df": t.df, "p_value": t.p_value}
-        )
+        shown = _shown_as(self.design, self.scale)
+        frame = coefficient_frame(self.design, shown, coefficient_columns(self.tests))
         return frame.assign(interpretable=self.interpretable)
 
     def summary(self) -> str:

@@ -276,7 +276,7 @@ class Effects(View):
             f"One estimate from each of {studies(self.k)} is given with its"
             f" {CI_NAMES[self.interval]}."
         )
-        sentences = [_expressed(self), shown, zero_sentence(self), *excluded_sentences(self)]
+        sentences = [measure_sentence(self), shown, zero_sentence(self), *excluded_sentences(self)]
         return " ".join(filter(None, sentences))
 
     def _shown_text(self) -> str:
@@ -342,7 +342,8 @@ NOT_CONFIRMED_MEANING = "Nothing may be concluded from it until the primary repo
 """What follows from counts known from a summary of summaries only."""
 
 
-def _expressed(effects: Effects) -> str:
+def measure_sentence(effects: Effects) -> str:
+    """Name the measure, the event and the arms in the sentence that opens a methods section."""
     return (
         f"We expressed effects as {plural(effects.scale.name)} of {effects.event}"
         f" ({effects.treatment} against {effects.control})."

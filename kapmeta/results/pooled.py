@@ -25,9 +25,9 @@ from kapmeta.methods import (
 )
 from kapmeta.results.effects import (
     Effects,
-    _expressed,
     effects_table,
     excluded_sentences,
+    measure_sentence,
     read_only,
     unconfirmed_sentences,
     zero_sentence,
@@ -204,7 +204,7 @@ class Pooled(IntervalView):
         """Write the paragraph for a methods section."""
         e, method = self.effects, self.method
         interval, level = CI_NAMES.get(method.ci, method.ci), percent(method.level)
-        sentences = [_expressed(e)]
+        sentences = [measure_sentence(e)]
         if self.k < 2:
             sentences.append(
                 f"One study was available; nothing was pooled ({level} interval: {interval})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,28 @@ def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
     x = np.asarray(x, dtype=np.float64)
     with np.errstate(over="ignore"):
         return np.exp(x) if scale.ratio else x
+
+
+_FIELDS = {
+    "y": "beta",
+    "se": "se",
+    "y_low": "low",
+    "y_high": "high",
+    **{name: name for name in ("statistic", "df", "p_value")},
+}
+
+
+def coefficient_columns(found: Any, *names: str) -> dict[str, FloatArray]:
+    """Collect the columns of a fit by the names tables give them, all unless named."""
+    return {name: getattr(found, _FIELDS[name]) for name in names or _FIELDS}
+
+
+def coefficient_frame(
+    design: Design, shown: Callable[[FloatArray], FloatArray], numbers: Mapping[str, FloatArray]
+) -> pd.DataFrame:
+    """Build one row per coefficient: limits as shown, then numbers on the analysis scale."""
+    ends = limits_named(*(shown(numbers[name]) for name in ("y", "y_low", "y_high")))
+    return pd.DataFrame({"term": design.names, **dict(ends), **numbers})
 
 
 def terms_text(frame: pd.DataFrame) -> list[str]:
@@ -221,24 +244,8 @@ class MetaRegression(EffectsView):
 
         `y` and `se` are on the analysis scale.
         """
-        found, scale = self.fit, self.effects.scale
-        columns = {
-            name: shown_coefficients(scale, x)
-            for name, x in limits_named(found.beta, found.low, found.high)
-        }
-        return pd.DataFrame(
-            {
-                "term": self.names,
-                **columns,
-                "y": found.beta,
-                "se": found.se,
-                "y_low": found.low,
-                "y_high": found.high,
-                "statistic": found.statistic,
-                "df": found.df,
-                "p_value": found.p_value,
-            }
-        )
+        shown = partial(shown_coefficients, self.scale)
+        return coefficient_frame(self.design, shown, coefficient_columns(self.fit))
 
     def studies(self) -> pd.DataFrame:
         """Return one row per study: fitted value, residual, weight, what its absence changes."""
@@ -249,18 +256,9 @@ class MetaRegression(EffectsView):
         frame = pd.DataFrame(
             {"study": self.labels, "y": self.y, "fitted": fitted, "residual": self.y - fitted}
         )
-        names = (
-            "weight",
-            "leverage",
-            "studentised",
-            "dffits",
-            "cook",
-            "covariance_ratio",
-            "tau2",
-            "q",
-        )
-        for name in names:
-            frame[name if name not in ("tau2", "q") else f"{name}_without"] = getattr(moved, name)
+        for name in ["weight", "leverage", "studentised", "dffits", "cook", "covariance_ratio"]:
+            frame[name] = getattr(moved, name)
+        frame["tau2_without"], frame["q_without"] = moved.tau2, moved.q
         for j, term in enumerate(self.names):
             frame[f"dfbetas {term}"] = moved.dfbetas[:, j]
         return frame
@@ -276,13 +274,7 @@ class MetaRegression(EffectsView):
             level=self.method.level,
         )
         p = len(self.names)
-        columns = {
-            "y": found.beta,
-            "se": found.se,
-            "y_low": found.low,
-            "y_high": found.high,
-            "p_value": found.p_value,
-        }
+        columns = coefficient_columns(found, "y", "se", "y_low", "y_high", "p_value")
         return pd.DataFrame(
             {
                 "left_out": np.repeat(self.labels, p),

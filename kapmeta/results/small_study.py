@@ -87,25 +87,9 @@ class AsymmetryTest(EffectsView):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row; numbers on the analysis scale."""
-        names = (
-            "statistic",
-            "df",
-            "p_value",
-            "slope",
-            "slope_se",
-            "intercept",
-            "intercept_se",
-            "tau",
-            "tau2",
-            "power",
-            "k",
-        )
-        row = {
-            "test": self.name,
-            **{name: getattr(self, name) for name in names},
-            "definition": self.definition,
-        }
-        return pd.DataFrame([row])
+        numbers = "statistic df p_value slope slope_se intercept intercept_se tau tau2 power k"
+        row = {"test": self.name, **{name: getattr(self, name) for name in numbers.split()}}
+        return pd.DataFrame([{**row, "definition": self.definition}])
 
     def _found(self) -> str:
         """Write size, statistic and p-value."""
@@ -200,38 +184,25 @@ class AdjustedEffect(IntervalView):
 
     def to_frame(self) -> pd.DataFrame:
         """Return two rows, before and after, as shown; `y` and `se` on the analysis scale."""
-        rows = [
-            (
-                "unadjusted",
-                self.unadjusted,
-                math.nan,
-                self.unadjusted_low,
-                self.unadjusted_high,
-                {},
-            ),
-            (self.name, self.estimate, self.se, self.low, self.high, self.parameters),
-        ]
-        shown = self.scale.shown
+        before = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
+        after = (self.estimate, self.low, self.high)
+        rows = (("unadjusted", before, math.nan, {}), (self.name, after, self.se, self.parameters))
         return pd.DataFrame(
-            [
-                {
-                    "analysis": name,
-                    "k": self.k,
-                    "estimate": float(shown(y)),
-                    "low": float(shown(low)),
-                    "high": float(shown(high)),
-                    "y": y,
-                    "se": se,
-                    **more,
-                }
-                for name, y, se, low, high, more in rows
-            ]
+            {
+                "analysis": name,
+                "k": self.k,
+                **self.scale.shown_interval(*ends)._asdict(),
+                "y": ends[0],
+                "se": se,
+                **more,
+            }
+            for name, ends, se, more in rows
         )
 
     def _found(self) -> str:
         """Write the effect after and before, with limits."""
         ends = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
-        before = wording.interval_text(*(float(self.scale.shown(x)) for x in ends))
+        before = wording.interval_text(*self.scale.shown_interval(*ends))
         after = wording.interval_text(*self.shown_interval)
         return f"{self.scale.short} {after}, {wording.percent(self.level)} CI; unadjusted {before}"
 

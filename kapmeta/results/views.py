@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from kapmeta.wording import page
 
 if TYPE_CHECKING:
-    from kapmeta.measures import Measure
+    from kapmeta.measures import Interval, Measure
     from kapmeta.results.effects import Effects
 
-__all__ = ["EffectsView", "Interval", "IntervalView", "View"]
+__all__ = ["EffectsView", "IntervalView", "View"]
 
 
 class View(ABC):
@@ -71,14 +71,6 @@ class EffectsView(View):
         return self.effects.scale
 
 
-class Interval(NamedTuple):
-    """An estimate with its limits."""
-
-    estimate: float
-    low: float
-    high: float
-
-
 class IntervalView(EffectsView):
     """A result that is one estimate with its interval.
 
@@ -101,5 +93,4 @@ class IntervalView(EffectsView):
     @property
     def shown_interval(self) -> Interval:
         """Estimate and limits on the scale shown."""
-        ends = (self.estimate, self.low, self.high)
-        return Interval(*(float(self.scale.shown(x)) for x in ends))
+        return self.scale.shown_interval(self.estimate, self.low, self.high)
