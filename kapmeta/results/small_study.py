@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -186,7 +187,8 @@ class AdjustedEffect(IntervalView):
         """Return two rows, before and after, as shown; `y` and `se` on the analysis scale."""
         before = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
         after = (self.estimate, self.low, self.high)
-        rows = (("unadjusted", before, math.nan, {}), (self.name, after, self.se, self.parameters))
+        rows: list[tuple[Any, ...]] = [("unadjusted", before, math.nan, {})]
+        rows.append((self.name, after, self.se, self.parameters))
         return pd.DataFrame(
             {
                 "analysis": name,
