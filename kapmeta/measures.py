@@ -16,7 +16,7 @@ def _identity(x: FloatArray) -> FloatArray:
     return x
 
 
-def _logistic(x: FloatArray) -> FloatArray:
+def _inverse_logit(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
@@ -74,8 +74,8 @@ class Measure:
         return None if self.null is None else side_of(low, high, self.null if shown else 0.0)
 
 
-def _ratio(key: str, name: str) -> Measure:
-    return Measure(key, name, key, ratio=True, null=1.0, _shown=np.exp)
+def _ratio_measure(key: str, name: str, short: str = "") -> Measure:
+    return Measure(key, name, short or key, ratio=True, null=1.0, _shown=np.exp)
 
 
 def side_of(low: npt.ArrayLike, high: npt.ArrayLike, null: float = 0.0) -> IntArray:
@@ -94,19 +94,19 @@ def exclusion_sentence(side: IntArray | None, null: float | None, what: str = ""
 MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
-        _ratio("RR", "risk ratio"),
-        _ratio("OR", "odds ratio"),
-        Measure("PETO", "Peto odds ratio", "Peto OR", ratio=True, null=1.0, _shown=np.exp),
-        _ratio("HR", "hazard ratio"),
-        _ratio("IRR", "rate ratio"),
-        Measure("ROM", "ratio of means", "RoM", ratio=True, null=1.0, _shown=np.exp),
+        _ratio_measure("RR", "risk ratio"),
+        _ratio_measure("OR", "odds ratio"),
+        _ratio_measure("PETO", "Peto odds ratio", "Peto OR"),
+        _ratio_measure("HR", "hazard ratio"),
+        _ratio_measure("IRR", "rate ratio"),
+        _ratio_measure("ROM", "ratio of means", "RoM"),
         Measure("RD", "risk difference", "RD"),
         Measure("AS", "arcsine difference", "AS"),
         Measure("MD", "mean difference", "MD"),
         Measure("SMD", "standardised mean difference", "SMD"),
         Measure("PR", "proportion", "proportion", null=None),
         Measure("PLN", "proportion (log)", "proportion", ratio=True, null=None, _shown=np.exp),
-        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_logistic),
+        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_inverse_logit),
         Measure("PAS", "proportion (arcsine)", "proportion", null=None, _shown=_squared_sine),
         Measure("ZCOR", "correlation (Fisher z)", "r", _shown=np.tanh),
         Measure("GEN", "effect", "effect"),

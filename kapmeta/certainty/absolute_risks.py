@@ -16,13 +16,11 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
-from kapmeta.results.pooled import Pooled
-from kapmeta.results.posteriors import Posterior
+from kapmeta.results.posteriors import Result
 from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
-Result = Pooled | Posterior
 Baseline = float | Mapping[str, float] | None
 _CELLS = ("events_t", "n_t", "events_c", "n_c")
 

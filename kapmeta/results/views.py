@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kapmeta.wording import page
+from kapmeta.wording import html_page
 
 if TYPE_CHECKING:
     from kapmeta.measures import Interval, Measure
@@ -51,7 +51,7 @@ class View(ABC):
         return self.to_frame()
 
     def _repr_html_(self) -> str:
-        return page(self._shown_text(), self._shown_table())
+        return html_page(self._shown_text(), self._shown_table())
 
 
 class EffectsView(View):
