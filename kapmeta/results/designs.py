@@ -21,12 +21,11 @@ __all__ = ["DoseTrend", "Factorial"]
 _COMBINED = "Mantel-Haenszel"
 
 
-def _with_limits(
+def _limits(
     scale: Measure, y: float, se: float, level: float, *, difference: bool = False
 ) -> dict[str, Any]:
-    """Compute an estimate with its limits on the scale shown, then on the analysis scale.
-
-    A difference of two log ratios, or the change of one, is shown as a ratio.
+    """An estimate with its limits on the scale shown, then on the analysis scale; a difference of
+    two log ratios, or the change of one, is shown as a ratio.
     """
     half = float(normal_quantile((1 + level) / 2)) * se
     shown = (np.exp if scale.ratio else np.asarray) if difference else scale.shown
@@ -36,7 +35,8 @@ def _with_limits(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Factorial(View):
-    """The effect of one factor of a factorial trial within the levels of the other.
+    """One factor of a factorial trial, its effect within the levels of the other; log scale for
+    ratios.
 
     Returned by `kapmeta.effects.factorial`.
 
@@ -87,7 +87,7 @@ class Factorial(View):
         return float(t_two_sided(self.interaction / self.interaction_se, math.inf))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per estimate: the two strata, the three combinations, the interaction.
+        """One row an estimate: the two strata, the three combinations, the interaction.
 
         `estimate` and limits are on the scale shown, `y` and `se` on the analysis scale; the
         interaction of ratios is a ratio of ratios.
@@ -108,13 +108,13 @@ class Factorial(View):
         return pd.DataFrame(
             {
                 "row": name,
-                **_with_limits(strata.scale, y, se, self.level, difference=name == "interaction"),
+                **_limits(strata.scale, y, se, self.level, difference=name == "interaction"),
             }
             for name, y, se in rows
         )
 
     def summary(self) -> str:
-        """Describe the two strata, the effect combined over them, and the interaction."""
+        """The two strata, the factor's effect combined over them, and the interaction, in words and numbers."""
         strata, lines = self.strata, []
         for row in self.to_frame().itertuples():
             text = wording.interval_text(row.estimate, row.low, row.high)
@@ -134,7 +134,7 @@ class Factorial(View):
         return "\n".join([head, *lines, weak])
 
     def methods_text(self) -> str:
-        """Write the sentence for a methods section."""
+        """The sentence for a methods section."""
         scale = self.strata.scale
         return (
             f"The {scale.name} of {self.strata.event} was estimated within each level of the other"
@@ -205,13 +205,13 @@ class DoseTrend(EffectsView):
         return float(t_two_sided(self.slope / self.se, math.inf))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row: the slope per unit of dose, as shown and on the analysis scale."""
-        limits = _with_limits(self.effects.scale, self.slope, self.se, self.level, difference=True)
+        """One row: the slope per unit of dose, on the scale shown (a factor for ratios) and on the analysis scale."""
+        limits = _limits(self.effects.scale, self.slope, self.se, self.level, difference=True)
         rest = {"p_value": self.p_value, "tau2": self.tau2, "doses": self.doses, "k": self.k}
         return pd.DataFrame([{"row": "per unit of dose", **limits, **rest}])
 
     def summary(self) -> str:
-        """Describe the trend in words and numbers, with what it assumes."""
+        """The trend in words and numbers, with what it assumes."""
         row, scale = self.to_frame().iloc[0], self.effects.scale
         what = f"factor of the {scale.name}" if scale.ratio else f"change of the {scale.name}"
         text = wording.interval_text(row["estimate"], row["low"], row["high"])
@@ -227,7 +227,7 @@ class DoseTrend(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """Write the sentence for a methods section."""
+        """The sentence for a methods section."""
         slopes = (
             "one slope for all trials"
             if math.isnan(self.tau2)

@@ -21,7 +21,7 @@ from kapmeta.results.views import View
 from kapmeta.wording import interval_text, joined, plural, studies
 
 __all__ = [
-    "NOT_CONFIRMED_MEANING",
+    "NOT_CONFIRMED",
     "Effects",
     "effects_table",
     "excluded_sentences",
@@ -335,10 +335,10 @@ def unconfirmed_labels(effects: Effects) -> list[str]:
 def unconfirmed_sentences(effects: Effects) -> list[str]:
     """Warn of the numbers that are not confirmed."""
     labels = unconfirmed_labels(effects)
-    return [f"Not confirmed: {joined(labels)}. {NOT_CONFIRMED_MEANING}."] if labels else []
+    return [f"Not confirmed: {joined(labels)}. {NOT_CONFIRMED}."] if labels else []
 
 
-NOT_CONFIRMED_MEANING = "Nothing may be concluded from it until the primary report has been read"
+NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has been read"
 """What follows from counts known from a summary of summaries only."""
 
 

@@ -17,7 +17,7 @@ from kapmeta.results.views import EffectsView, IntervalView
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 
 
-FEWEST_TRIALS = 10
+LEAST = 10
 """Fewest trials for which a test or an adjustment is computed unless forced (Sterne 2011)."""
 
 
@@ -304,7 +304,7 @@ class BiasSensitivity(EffectsView):
             f"Definition followed: {self.definition}",
             *self.sentences,
             *self.notes,
-            few if self.k < FEWEST_TRIALS and not forced else "",
+            few if self.k < LEAST and not forced else "",
         )
         return _paragraph(sentences, self.papers)
 

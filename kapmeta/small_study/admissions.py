@@ -17,7 +17,7 @@ from kapmeta.core.small_study.asymmetry import Line, Points
 from kapmeta.effects.counts import odds_ratio
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, effects_given
-from kapmeta.results.small_study import FEWEST_TRIALS
+from kapmeta.results.small_study import LEAST
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 """What the tests that work on counts read."""
@@ -63,7 +63,7 @@ def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
 
 
 def enough_trials(
-    k: int, what: str, force: bool, detail: str = "", least: int = FEWEST_TRIALS
+    k: int, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
     """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
     if k >= least:

@@ -17,7 +17,7 @@ from kapmeta.core.small_study import selection
 from kapmeta.core.small_study.weight_functions import FAMILIES, LARGEST, Tail
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
-from kapmeta.results.small_study import FEWEST_TRIALS, AdjustedEffect, BiasSensitivity
+from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
 from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
@@ -116,7 +116,7 @@ def selection_model(
     sign = favoured_sign(data.effects, favoured)
     _check_selection(data, sign, weight, steps, delta, two_sided)
     require_trials(data.k, 1 if delta is not None else 2, "a selection model")
-    least, instead = FEWEST_TRIALS if delta is None else 1, "give the weights (delta) instead"
+    least, instead = LEAST if delta is None else 1, "give the weights (delta) instead"
     notes = (
         enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
     )

@@ -36,7 +36,7 @@ from kapmeta.plot.panel.typesetting import Font, aligned, text_width, wrapped
 from kapmeta.plot.saving import alt_text, root_of
 from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.effects import NOT_CONFIRMED_MEANING, Effects
+from kapmeta.results.effects import NOT_CONFIRMED, Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep
 from kapmeta.review.answering import registered_effects
@@ -351,7 +351,7 @@ def test_counts_that_are_not_confirmed_are_marked_and_nothing_may_be_concluded()
     shown = words(forest(pooled(TRIALS)))
     assert [text for text in shown if "¶" in text] == [
         "Krupitsky 2002 ¶",
-        f"¶ Not confirmed. {NOT_CONFIRMED_MEANING}.",
+        f"¶ Not confirmed. {NOT_CONFIRMED}.",
     ]
 
 
