@@ -13,7 +13,8 @@ from kapmeta.methods import CI_NAMES, ZERO_NAMES, method_text, model_name
 from kapmeta.plot.forest_page.columns import Column, Row, evidence_words, is_risk, risk_judgement
 from kapmeta.plot.forest_page.stories import Block, Model, effects_of
 from kapmeta.plot.style import RISK
-from kapmeta.results.effects import NOT_CONFIRMED_MEANING, Effects
+from kapmeta.results.effects import NOT_CONFIRMED as NOT_CONFIRMED_MEANING
+from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, heterogeneity_text
 from kapmeta.results.subgroups import Subgroups
 
