@@ -219,7 +219,7 @@ def _added(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:
 
 def _told(one: AdjustedEffect) -> str:
     """``Trim and fill: RR 1.19 (1.08 to 1.31)``."""
-    numbers = one.shown_interval
+    numbers = (float(one.scale.shown(x)) for x in (one.estimate, one.low, one.high))
     return (
         f"{one.name[0].upper()}{one.name[1:]}: {one.scale.short} {wording.interval_text(*numbers)}"
     )

@@ -79,7 +79,8 @@ def _may(pooled: Pooled, effects: Effects) -> str:
             " confirmed."
         )
     if pooled.k > 2:
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *pooled.shown_interval[1:])}."
+        shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
+        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *shown)}."
     design = _design(effects)
     told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
