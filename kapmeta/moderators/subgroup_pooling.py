@@ -21,7 +21,7 @@ from kapmeta.moderators.regression import _STUDIES_PER_MODERATOR, _entering
 from kapmeta.pooling.inverse_variance import MODELS, pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = ["subgroups"]
 

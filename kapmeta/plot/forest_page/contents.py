@@ -41,7 +41,7 @@ from kapmeta.plot.style import Theme
 from kapmeta.results.effects import Effects, unconfirmed
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Posterior
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 from kapmeta.results.sweeps import Sweep
 
 __all__ = ["Forest", "ForestContents", "Options", "Overall", "forest_contents", "sweep_contents"]

@@ -8,7 +8,7 @@ from typing import TypeGuard
 from kapmeta.plot.forest_page.groups import GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.forest_page.notes import between_text, model_labels, sentences
 from kapmeta.results.effects import Effects
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = ["Forest", "Overall", "grouped_results"]
 

@@ -20,7 +20,7 @@ from kapmeta.plot.forest_page.groups import Group, GroupedResults, ModelResult, 
 from kapmeta.plot.style import RISK
 from kapmeta.results.effects import NOT_CONFIRMED, Effects
 from kapmeta.results.pooled import Pooled, heterogeneity_text
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = [
     "CORRECTED",
