@@ -162,7 +162,7 @@ def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
 
 
 def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict[str, Any]:
-    relative = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
+    relative = pooled.shown_interval
     risks, capped = absolute_risk(relative, control, pooled.measure)
     if capped[0] and given:
         raise ValueError(

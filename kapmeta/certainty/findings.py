@@ -229,13 +229,12 @@ def _finding_rows(
 ) -> list[dict[str, Any]]:
     """Make one row per baseline risk; one without risks where the measure has none."""
     there = pooled.effects.present
-    shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
     head = {
         "trials": wording.joined(np.array(pooled.effects.labels)[there]),
         "k": pooled.k,
         "participants": _people_counted(pooled),
         "measure": effect.scale.short,
-        **dict(zip(("estimate", "low", "high"), shown, strict=True)),
+        **effect.shown_interval._asdict(),
         "unit": unit_of(pooled),
         "interval": _interval_name(effect),
     }

@@ -206,9 +206,7 @@ def _headline_sentence(pooled: Pooled, effect: Result, withheld: bool) -> str:
     """Write the effect that may be headlined, and how it was obtained, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
-    estimate, low, high = (
-        float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)
-    )
+    estimate, low, high = effect.shown_interval
     kind = "credible" if isinstance(effect, Posterior) else "confidence"
     how = {1: "One trial", 2: "Two trials, Bayesian"}.get(pooled.k, f"{pooled.k} trials pooled")
     if not randomised(pooled):
