@@ -183,15 +183,17 @@ def _logistic(data: Data, *, random_studies: bool) -> Estimate:
             "the estimate is infinite: every table with a contrast has its events on one side; "
             'use model="conditional" or model="binomial-normal", whose intervals are one-sided then'
         )
-    model = logistic_models.Model(data.tables, random_studies)
+    model = logistic_models.LogisticModel(data.tables, random_studies)
     profile = data.ci == "profile"
-    fit = logistic_models.maximum(model, level=data.level, profile=profile)
+    fit = logistic_models.fit_logistic_model(model, level=data.level, profile=profile)
     df = len(data.curves) - 1.0 if data.ci == "t" else math.inf
     low, high, p_value = _wald(fit.mu, fit.se, data, df)
     if profile:
         low, high = fit.low, fit.high
         p_value = float(
-            chi2_upper(max(0.0, 2 * (fit.loglik - logistic_models.profile_at(model, fit, 0.0))), 1)
+            chi2_upper(
+                max(0.0, 2 * (fit.loglik - logistic_models.logistic_profile_at(model, fit, 0.0))), 1
+            )
         )
     return Estimate(fit.mu, fit.se, low, high, p_value, df, fit.tau**2)
 

@@ -24,21 +24,19 @@ from kapmeta.core.numerics.roots import bracketed_root
 __all__ = ["alpha_spent", "diversity", "obrien_fleming_boundaries", "required_information_size"]
 
 # Gauss-Legendre nodes to a panel, which is two standard deviations of the shortest step wide
-_NODES = 16
+_NODES_IN_PANEL = 16
 _FEWEST_PANELS = 8
-_MOST_PANELS = (
-    128  # looks less than about a thousandth of the information apart are not resolved further
-)
-_HIGHEST = 12.0  # beyond it the normal tail is below 4e-33: nothing to spend
+_MOST_PANELS = 128  # looks closer than about a thousandth of the information are not resolved
+_HIGHEST_Z = 12.0  # beyond it the normal tail is below 4e-33: nothing to spend
 
 
 def required_information_size(
     control: npt.ArrayLike, treatment: npt.ArrayLike, *, alpha: float = 0.05, power: float = 0.8
 ) -> FloatArray:
-    """Participants, both arms together, that one trial would need to tell two risks apart [1]_.
+    """Compute the participants one trial would need to tell two risks apart [1]_.
 
-    The optimal information size of GRADE. It knows nothing of heterogeneity; divide by ``1 -
-    diversity`` for that.
+    Both arms together. The optimal information size of GRADE. It knows nothing of heterogeneity;
+    divide by ``1 - diversity`` for that.
 
     Parameters
     ----------
@@ -70,8 +68,9 @@ def required_information_size(
 
 
 def diversity(variance_common: npt.ArrayLike, variance_random: npt.ArrayLike) -> FloatArray:
-    """Share of the variance of a random-effects mean that comes from between the studies, D squared
-    [2]_.
+    """Compute the diversity D squared [2]_.
+
+    The share of the variance of a random-effects mean that comes from between the studies.
 
     Parameters
     ----------
@@ -88,16 +87,14 @@ def diversity(variance_common: npt.ArrayLike, variance_random: npt.ArrayLike) ->
     >>> float(diversity(0.03, 0.04))
     0.25
     """
-    common, random = (
-        np.asarray(variance_common, dtype=np.float64),
-        np.asarray(variance_random, dtype=np.float64),
-    )
-    return np.asarray(1 - common / random)
+    common = np.asarray(variance_common, dtype=np.float64)
+    return np.asarray(1 - common / np.asarray(variance_random, dtype=np.float64))
 
 
 def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
-    """Two-sided error spent by a share of the information, the O'Brien-Fleming-like spending
-    function [3]_.
+    """Compute the two-sided error spent by a share of the information [3]_.
+
+    The O'Brien-Fleming-like spending function.
 
     Parameters
     ----------
@@ -117,15 +114,14 @@ def alpha_spent(fraction: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
     array([1.00e-05, 3.05e-03, 5.00e-02])
     """
     t = np.asarray(fraction, dtype=np.float64)
-    spent = 4 * normal_cdf(
-        -normal_quantile(1 - alpha / 4) / np.sqrt(t)
-    )  # [3], O'Brien-Fleming type, both sides
+    spent = 4 * normal_cdf(-normal_quantile(1 - alpha / 4) / np.sqrt(t))  # [3], both sides
     return np.asarray(np.minimum(spent, alpha))
 
 
 def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) -> FloatArray:
-    """Two-sided boundaries for z at looks after given shares of the information, spent as by
-    `alpha_spent` [3]_.
+    """Compute two-sided boundaries for z at looks after given shares of information [3]_.
+
+    The error is spent as by `alpha_spent`.
 
     Parameters
     ----------
@@ -161,28 +157,31 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
         if step <= 0 or spend <= 0:
             continue
         found[look] = _boundary(places, mass, step, float(t[look]), spend)
-        reach = min(found[look], _HIGHEST) * np.sqrt(t[look])
-        new, weights = _legendre(reach, finest)
+        reach = min(found[look], _HIGHEST_Z) * np.sqrt(t[look])
+        new, weights = _panel_nodes(reach, finest)
         density = np.exp(-0.5 * ((new[:, None] - places) / np.sqrt(step)) ** 2) @ mass
         places, mass = new, weights * density / np.sqrt(2 * np.pi * step)
     return found
 
 
 def _boundary(places: FloatArray, mass: FloatArray, step: float, t: float, spend: float) -> float:
-    """z at which the mass that leaves on both sides is what may be spent."""
+    """Solve for the z at which the mass that leaves on both sides is what may be spent."""
 
     def excess(z: FloatArray) -> FloatArray:
         leaving = normal_cdf(-(z[..., None] * np.sqrt(t) - places) / np.sqrt(step)) @ mass
         return np.asarray(np.log(np.maximum(2 * leaving, np.finfo(float).tiny)) - np.log(spend))
 
-    z = float(bracketed_root(excess, np.zeros(1), np.full(1, _HIGHEST))[0])
+    z = float(bracketed_root(excess, np.zeros(1), np.full(1, _HIGHEST_Z))[0])
     return np.inf if np.isnan(z) else z
 
 
-def _legendre(reach: float, finest: float) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights on (-reach, reach) in equal panels, dense enough for steps of standard deviation `finest`."""
+def _panel_nodes(reach: float, finest: float) -> tuple[FloatArray, FloatArray]:
+    """Place nodes and weights on (-reach, reach) in equal panels.
+
+    Dense enough for steps of standard deviation `finest`.
+    """
     panels = min(max(_FEWEST_PANELS, int(np.ceil(reach / finest))), _MOST_PANELS)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES_IN_PANEL)
     half = reach / panels
     middles = half * (2 * np.arange(panels) + 1) - reach
     return (middles[:, None] + half * nodes).ravel(), np.tile(half * weights, panels)

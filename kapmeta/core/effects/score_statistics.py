@@ -28,11 +28,11 @@ _POLISHING_STEPS = 3  # the cubic loses digits next to a double root; Newton's s
 def ratio_score(
     log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
 ) -> FloatArray:
-    """Koopman's score statistic of a log risk ratio [1]_: standard normal if that is the true one.
+    """Compute Koopman's score statistic of a log risk ratio [1]_.
 
-    The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They
-    and their complements are written here as sums of terms of one sign, so that nothing cancels
-    near 0 or 1.
+    It is standard normal if that ratio is the true one. The variance is taken at the risks that fit
+    best under the ratio, the roots of a quadratic. They and their complements are written here as
+    sums of terms of one sign, so that nothing cancels near 0 or 1.
     """
     r = np.exp(log_ratio)
     n1, n2 = a + b, c + d
@@ -51,9 +51,12 @@ def ratio_score(
 def difference_score(
     difference: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
 ) -> FloatArray:
-    """Miettinen and Nurminen's score statistic of a risk difference [2]_: standard normal if that is true."""
+    """Compute Miettinen and Nurminen's score statistic of a risk difference [2]_.
+
+    It is standard normal if that difference is the true one.
+    """
     n1, n2 = a + b, c + d
-    p2 = _control_risk(difference, a, n1, c, n2)
+    p2 = _best_control_risk(difference, a, n1, c, n2)
     p1 = np.clip(p2 + difference, 0.0, 1.0)
     variance = (p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2) * inflation(a, b, c, d)
     excess = (a * d - b * c) / (n1 * n2) - difference
@@ -61,10 +64,13 @@ def difference_score(
         return np.where(excess == 0, 0.0, excess / np.sqrt(variance))
 
 
-def _control_risk(
+def _best_control_risk(
     delta: FloatArray, a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
 ) -> FloatArray:
-    """Risk under control that fits best if the risk difference is `delta`: the middle root of a cubic."""
+    """Solve for the most likely control risk at a risk difference of `delta`.
+
+    The middle root of a cubic.
+    """
     n, m = n1 + n2, a + c
     l2, l1, l0 = (
         (n1 + 2 * n2) * delta - n - m,
@@ -92,6 +98,6 @@ def _control_risk(
 
 
 def inflation(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
-    """By what Miettinen and Nurminen multiply the variance."""
+    """Return the factor by which Miettinen and Nurminen multiply the variance."""
     n = a + b + c + d
     return n / (n - 1)

@@ -4,7 +4,7 @@ size.
 Each trial gives the probability, at every possible effect, of a result at least as extreme as its
 own. These are turned into normal deviates, added with weights, and the effects that the sum does
 not reject form the interval [1]_. Nothing is corrected and nothing is dropped: a trial with a zero
-cell speaks on one side, and a trial without any event speaks about the risk difference.
+cell limits one side only, and a trial without any event still informs the risk difference.
 
 References
 ----------
@@ -33,7 +33,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
-_TIE = 1e-9  # results as extreme as the one observed, to rounding
+_EQUALLY_EXTREME = 1e-9  # results as extreme as the one observed, to rounding
 _RISKS = 101  # control risks over which the p-value is made as large as it can be
 _WIDEST = 60.0  # of log odds ratios
 
@@ -50,11 +50,15 @@ class Combination(NamedTuple):
 
 
 def _combined(deviates: FloatArray, weight: FloatArray) -> float:
+    """Combine deviates with weights into one standard normal deviate."""
     return float((weight * deviates).sum() / math.sqrt(float((weight * weight).sum())))
 
 
 def odds_ratio_deviates(tables: Tables) -> Deviates:
-    """Normal deviates of the mid-p functions of the log odds ratio, of the tables that say anything about it."""
+    """Return the normal deviates of the mid-p functions of the log odds ratio.
+
+    Only tables that are informative about the odds ratio are included.
+    """
     parts = []
     for i in range(tables.a.size):
         a, n1, c, n2 = (np.array(part[i]) for part in (tables.a, tables.n1, tables.c, tables.n2))
@@ -80,7 +84,7 @@ def odds_ratio_deviates(tables: Tables) -> Deviates:
 def odds_ratio_combination(
     tables: Tables, weight: FloatArray, *, level: float = 0.95
 ) -> Combination:
-    """Common log odds ratio by combined mid-p functions.
+    """Estimate a common log odds ratio by combined mid-p functions.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def odds_ratio_combination(
     Examples
     --------
     >>> import numpy as np
-    >>> tables = Tables(*(np.array(x, dtype=float) for x in ([73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28])))
+    >>> cells = [73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28]
+    >>> tables = Tables(*(np.array(x, dtype=float) for x in cells))
     >>> found = odds_ratio_combination(tables, np.ones(3))
     >>> [round(float(np.exp(x)), 3) for x in (found.estimate, found.low, found.high)]
     [7.097, 3.988, 13.206]
@@ -107,10 +112,14 @@ def odds_ratio_combination(
             return np.array([_combined(deviates(float(theta[0])), weight) - target])
 
         ends = np.array([-_WIDEST]), np.array([_WIDEST])
-        # trials that all speak on one side approach the target without crossing it
-        if excess(ends[0])[0] > -_TIE:
+        # trials that all limit the same side approach the target without crossing it
+        if excess(ends[0])[0] > -_EQUALLY_EXTREME:
             return -math.inf
-        return math.inf if excess(ends[1])[0] < _TIE else float(bracketed_root(excess, *ends)[0])
+        return (
+            math.inf
+            if excess(ends[1])[0] < _EQUALLY_EXTREME
+            else float(bracketed_root(excess, *ends)[0])
+        )
 
     at_null = _combined(deviates(0.0), weight)
     return Combination(
@@ -130,6 +139,7 @@ class _Lattice(NamedTuple):
 
 
 def _lattices(tables: Tables) -> list[_Lattice]:
+    """List all possible results of each trial."""
     rows = zip(tables.n1, tables.n2, tables.a, tables.c, strict=True)
     return [
         _Lattice(
@@ -145,17 +155,20 @@ def _lattices(tables: Tables) -> list[_Lattice]:
 
 
 def _log_pmf(x: FloatArray, n: float, p: FloatArray) -> FloatArray:
-    """Log probabilities (risks, counts) of x events of n."""
+    """Compute log probabilities (risks, counts) of x events of n."""
     constant = special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1)
     return np.asarray(constant + special.xlogy(x, p[:, None]) + special.xlog1py(n - x, -p[:, None]))
 
 
 def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
-    """Upper and lower exact p-values of the score statistic, each at the control risk that makes it largest."""
+    """Find the largest exact upper and lower p-values of the score statistic.
+
+    Each is taken at the control risk that makes it largest.
+    """
     delta = np.array(difference)
     score = difference_score(delta, trial.x1, trial.n1 - trial.x1, trial.x2, trial.n2 - trial.x2)
     observed = float(score[int(trial.a), int(trial.c)])
-    margin = _TIE * (1 + abs(observed))
+    margin = _EQUALLY_EXTREME * (1 + abs(observed))
     low, high = max(0.0, -difference), min(1.0, 1.0 - difference)
     risk = low + (high - low) * np.sin(np.linspace(0, math.pi / 2, _RISKS)) ** 2
     with np.errstate(under="ignore"):
@@ -174,10 +187,11 @@ def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
 def risk_difference_combination(
     tables: Tables, weight: FloatArray, *, level: float = 0.95
 ) -> Combination:
-    """Common risk difference by combined exact p-value functions; tables without events take part.
+    """Estimate a common risk difference by combined exact p-value functions.
 
-    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as
-    often as it says. The estimate is where the combined deviates of both sides balance.
+    Tables without events take part. Each one-sided p-value is the largest over 101 control risks,
+    so the interval covers at least as often as it says. The estimate is where the combined deviates
+    of both sides balance.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
 _TAUS = 25  # values of tau at which the profile is looked at
-_FAR = 40.0  # log units beyond which a plateau is reached
-_LOOKS = 41  # values of the mean, or of tau, looked at on the way to a limit
-_MOST_STEPS = 60
+_PLATEAU_DISTANCE = 40.0  # log units beyond which a plateau is reached
+_LIMIT_GRID = 41  # values of the mean, or of tau, looked at on the way to a limit
+_MOST_ITERATIONS = 60
 # Newton steps after which a slope is taken to bend, and every second step halves the bracket
 _SMOOTH = 10
 
@@ -48,13 +48,16 @@ class Fit(NamedTuple):
 
 
 def sides(studies: Sequence[Tabulated]) -> tuple[bool, bool]:
-    """Whether the likelihood of a common mean falls on the left and on the right: False means an infinite limit."""
+    """Tell whether the likelihood of a common mean falls on the left and on the right.
+
+    False means an infinite limit on that side.
+    """
     informative = [s for s in studies if s.informative]
     return any(s.plateau[0] == 0 for s in informative), any(s.plateau[1] == 0 for s in informative)
 
 
 def scale_of(studies: Sequence[Tabulated]) -> tuple[float, float, float]:
-    """Rough centre of the effects, the finest width of a curve, and how far the effects spread."""
+    """Return a rough centre of the effects, the finest curve width and the spread of effects."""
     informative = [s for s in studies if s.informative]
     place = np.array([_finite_place(s) for s in informative])
     width = np.array([s.width for s in informative])
@@ -64,7 +67,7 @@ def scale_of(studies: Sequence[Tabulated]) -> tuple[float, float, float]:
 
 
 def _finite_place(study: Tabulated) -> float:
-    """Where the curve is highest, or where it has risen to within half a unit of its plateau."""
+    """Return where the curve is highest, or comes within half a unit of its plateau."""
     if math.isfinite(study.best):
         return study.best
     inside = np.flatnonzero(study.relative > -0.5)
@@ -72,7 +75,7 @@ def _finite_place(study: Tabulated) -> float:
 
 
 def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool = True) -> Fit:
-    """Global maximum of the likelihood in mean and tau, with profile intervals.
+    """Maximise the likelihood over mean and tau, with profile intervals.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     """
     falls_left, falls_right = sides(studies)
     if not (falls_left and falls_right):
-        return _one_sided(studies, level, random, falls_left)
+        return _one_sided_fit(studies, level, random, falls_left)
     common = _best_means(studies, np.zeros(1))
     if (
         log_likelihood(studies, np.zeros(1), np.zeros(1))[0]
@@ -110,7 +113,7 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
     common_se = (
         1 / math.sqrt(bend) if bend > 0 else math.nan
     )  # a maximum at a bend has no curvature
-    modes = _modes(studies, float(common[0])) if random else []
+    modes = _local_maxima(studies, float(common[0])) if random else []
     at_zero = (float(common[0]), 0.0, float(common_fit.value[0]))
     if (
         not random
@@ -173,11 +176,10 @@ def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool =
 
 
 def _at_infinity(studies: Sequence[Tabulated]) -> float:
-    """Highest log-likelihood as mean and tau grow together: minus infinity where a curve falls on
-    both sides.
+    """Compute the supremum of the log-likelihood as mean and tau grow together.
 
-    A curve that rises to a plateau then keeps the share of the effects on its side, the normal area
-    of mean / tau.
+    Minus infinity where a curve falls on both sides. A curve that rises to a plateau keeps the
+    share of the effects on its side, the normal area of mean / tau.
     """
     informative = [s for s in studies if s.informative]
     if any(s.plateau == (0.0, 0.0) for s in informative):
@@ -191,12 +193,15 @@ def _at_infinity(studies: Sequence[Tabulated]) -> float:
 
 
 def _edge(studies: Sequence[Tabulated]) -> float:
-    """The largest mean there is: almost 1 for risk differences."""
+    """Return the largest possible mean: almost 1 for risk differences."""
     return 1 - 1e-9 if any(s.curve is risk_difference_profile for s in studies) else math.inf
 
 
 def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
-    """The mean of highest likelihood at each tau: the likelihood is concave in the mean, so its slope has one root."""
+    """Find the mean of highest likelihood at each tau.
+
+    The likelihood is concave in the mean, so its slope has one root.
+    """
     centre, finest, reach = scale_of(studies)
     reaches: FloatArray = reach + finest + np.asarray(tau)
 
@@ -205,7 +210,7 @@ def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
 
     edge = _edge(studies)
     low, high = np.maximum(centre - reaches, -edge), np.minimum(centre + reaches, edge)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ITERATIONS):
         outside_low, outside_high = (
             (slope(low) < 0) & (low > -edge),
             (slope(high) > 0) & (high < edge),
@@ -225,9 +230,9 @@ def _best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
 def _newton_root(
     f: Callable[[FloatArray], tuple[FloatArray, FloatArray]], low: FloatArray, high: FloatArray
 ) -> FloatArray:
-    """Roots of falling functions given with their derivatives, by Newton steps kept inside their brackets."""
+    """Solve falling functions, given with derivatives, by Newton steps within brackets."""
     x, width = 0.5 * (low + high), high - low
-    for step in range(_MOST_STEPS):
+    for step in range(_MOST_ITERATIONS):
         value, derivative = f(x)
         low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -242,15 +247,21 @@ def _newton_root(
 
 
 def _tau_grid(studies: Sequence[Tabulated], mu: FloatArray | None = None) -> FloatArray:
-    """Values of tau from far below the finest curve to far above the spread of the effects and of `mu`."""
+    """Space values of tau from far below the finest curve to far above the spread.
+
+    The spread is that of the effects and of `mu`.
+    """
     centre, finest, reach = scale_of([s for s in studies if s.informative])
     if mu is not None:
         reach += float(np.abs(mu - centre).max())
     return np.geomspace(0.05 * finest, 4 * reach + 4 * finest, _TAUS)
 
 
-def _modes(studies: Sequence[Tabulated], common: float) -> list[tuple[float, float, float]]:
-    """Every local maximum with tau above 0: rises and falls of the profile over tau, refined by Newton steps."""
+def _local_maxima(studies: Sequence[Tabulated], common: float) -> list[tuple[float, float, float]]:
+    """List every local maximum with tau above 0.
+
+    The profile over tau is scanned for rises followed by falls, each refined by Newton steps.
+    """
     tau = _tau_grid(studies)
     mu = _best_means(studies, tau)
     rising = marginal(studies, mu, tau).gradient[:, 1] > 0
@@ -263,10 +274,10 @@ def _modes(studies: Sequence[Tabulated], common: float) -> list[tuple[float, flo
 def _refined_mode(
     studies: Sequence[Tabulated], mu: float, tau: float
 ) -> tuple[float, float, float]:
-    """Newton steps in (mu, log tau), halved while they do not climb."""
+    """Refine a mode by Newton steps in (mu, log tau), halved until they climb."""
     here = np.array([mu, math.log(tau)])
     fit, gradient, hessian = _logarithmic(studies, here)
-    for step_number in range(_MOST_STEPS):
+    for step_number in range(_MOST_ITERATIONS):
         values, vectors = np.linalg.eigh(hessian)
         step = vectors @ (
             vectors.T @ gradient / np.maximum(np.abs(values), 1e-300)
@@ -291,7 +302,7 @@ def _refined_mode(
 def _logarithmic(
     studies: Sequence[Tabulated], here: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Value, gradient and Hessian in (mu, log tau)."""
+    """Return value, gradient and Hessian in (mu, log tau)."""
     tau = math.exp(here[1])
     fit = marginal(studies, here[:1], np.array([tau]))
     scale = np.array([1.0, tau])
@@ -303,14 +314,17 @@ def _logarithmic(
 def _profile_over_tau(
     studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Highest value over the given values of tau at each mean, and the tau it is found at."""
+    """Maximise over the given values of tau at each mean; also return the best tau."""
     values = log_likelihood(studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau)
     best = values.argmax(-1)
     return values[np.arange(mu.size), best], tau[best]
 
 
 def profile_at(studies: Sequence[Tabulated], mu: float, *, random: bool = True) -> float:
-    """Highest log-likelihood with the mean held at `mu`, over all tau if effects are `random`."""
+    """Compute the highest log-likelihood with the mean held at `mu`.
+
+    Over all tau if effects are `random`.
+    """
     mean = np.array([mu])
     return (
         float(_zoomed(studies, mean, random)[0])
@@ -320,7 +334,7 @@ def profile_at(studies: Sequence[Tabulated], mu: float, *, random: bool = True) 
 
 
 def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> FloatArray:
-    """The profile at one mean, by looking ever closer at the best of several values of tau."""
+    """Compute the profile at one mean on ever finer grids about the best tau."""
     if not random:
         return log_likelihood(studies, mean, np.zeros(1))
     taus = np.concatenate([[0.0], _tau_grid(studies, mean)])
@@ -339,20 +353,20 @@ def _mean_limit(
     side: float,
     random: bool,
 ) -> float:
-    """The outermost mean on one side at which the profile likelihood has fallen to `target`."""
+    """Find the outermost mean on one side at which the profile has fallen to `target`."""
 
     def profile(mu: FloatArray) -> tuple[FloatArray, FloatArray]:
         taus = np.concatenate([[0.0], _tau_grid(studies, mu)]) if random else np.zeros(1)
         return _profile_over_tau(studies, mu, taus)
 
     reach = 3 * se
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ITERATIONS):
         if profile(np.array([mode[0] + side * reach]))[0][0] < target:
             break
         reach *= 2
     else:
         return side * math.inf
-    looks = mode[0] + side * reach * np.arange(1, _LOOKS + 1) / _LOOKS
+    looks = mode[0] + side * reach * np.arange(1, _LIMIT_GRID + 1) / _LIMIT_GRID
     seen, at = profile(looks)
     outer = int(np.flatnonzero(seen < target)[-1]) if (seen >= target).any() else 0
     if (seen >= target).any():
@@ -372,16 +386,15 @@ def _crossing(
     target: float,
     random: bool = True,
 ) -> float:
-    """Newton steps for (log-likelihood = target, slope in the nuisance parameter = 0); nan if they
-    do not settle.
+    """Solve by Newton for log-likelihood = `target` and nuisance slope = 0.
 
-    `held` is the parameter maximised over: 1 for tau (a limit of the mean), 0 for the mean (a limit
-    of tau).
+    nan where the steps do not settle. `held` is the parameter maximised over: 1 for tau (a limit of
+    the mean), 0 for the mean (a limit of tau).
     """
     here = np.array(start)
     free = 1 - held
     widest = 2 * float(start[1]) + 4 * float(_tau_grid(studies, here[:1])[-1])
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ITERATIONS):
         fit = marginal(studies, here[:1], here[1:])
         value, gradient, hessian = fit.value[0] - target, fit.gradient[0], fit.hessian[0]
         if not random or (held == 1 and here[1] == 0 and hessian[1, 1] <= 0):
@@ -412,14 +425,14 @@ def _crossing(
 def _crossing_by_bisection(
     studies: Sequence[Tabulated], inner: float, outer: float, target: float, random: bool
 ) -> float:
-    """The same limit without derivatives: slower, and sure."""
+    """Find the same limit without derivatives: slower, but sure to converge."""
 
     def excess(mu: FloatArray) -> FloatArray:
         return _zoomed(studies, mu, random) - target
 
     near, far, step = inner, outer, outer - inner
     for _ in range(
-        _MOST_STEPS
+        _MOST_ITERATIONS
     ):  # seen closely the profile may lie above the target where the looks were below it
         if excess(np.array([far]))[0] < 0:
             break
@@ -430,7 +443,10 @@ def _crossing_by_bisection(
 def _tau_limits(
     studies: Sequence[Tabulated], mode: tuple[float, float, float], target: float
 ) -> tuple[float, float]:
-    """Values of tau at which the profile likelihood has fallen to `target`; 0 where it never does on the left."""
+    """Find the values of tau at which the profile likelihood has fallen to `target`.
+
+    The lower limit is 0 where the profile never falls that far on the left.
+    """
     grid = np.concatenate([[0.0], _tau_grid(studies)])
     endless = _at_infinity(studies) >= target
     while True:
@@ -464,8 +480,13 @@ def _tau_limits(
     return limits[0], limits[1]
 
 
-def _one_sided(studies: Sequence[Tabulated], level: float, random: bool, falls_left: bool) -> Fit:
-    """Every informative curve rises to a plateau on the same side: the estimate is infinite, one limit is finite."""
+def _one_sided_fit(
+    studies: Sequence[Tabulated], level: float, random: bool, falls_left: bool
+) -> Fit:
+    """Build the fit where every informative curve rises to a plateau on the same side.
+
+    The estimate is infinite and one limit is finite.
+    """
     side = 1.0 if falls_left else -1.0
     informative = [s for s in studies if s.informative]
     if not informative:
@@ -493,7 +514,7 @@ def _one_sided(studies: Sequence[Tabulated], level: float, random: bool, falls_l
         reach = 1.0
         while excess(np.array([start - side * reach]))[0] > 0:
             reach *= 2
-        beyond = np.array([start + side * _FAR])
+        beyond = np.array([start + side * _PLATEAU_DISTANCE])
         limit = float(bracketed_root(excess, np.array([start - side * reach]), beyond)[0])
     low, high = (limit, math.inf) if side > 0 else (-math.inf, limit)
     estimate = side * math.inf

@@ -40,7 +40,7 @@ _CERTAIN = 38.0  # publication is certain, to every digit, from this u on
 _RATIO_FAR_DOWN = -30.0  # below this u, lambda (u + lambda) is its asymptotic series
 
 
-class Curve(NamedTuple):
+class CopasCurve(NamedTuple):
     """Fits along a range of selection parameters; arrays of shape (points,).
 
     Attributes
@@ -79,7 +79,10 @@ class Curve(NamedTuple):
 def selection_line(
     v: npt.ArrayLike, published_largest_se: npt.ArrayLike, *, published_smallest_se: float = 0.99
 ) -> tuple[FloatArray, FloatArray]:
-    """gamma0 and gamma1 at which the most and the least precise study have these probabilities of being published."""
+    """Solve for gamma0 and gamma1 from two probabilities of being published.
+
+    They are those of the most and of the least precise study.
+    """
     se = np.sqrt(np.asarray(v, dtype=np.float64))
     most, least = (
         special.ndtri(published_smallest_se),
@@ -91,7 +94,7 @@ def selection_line(
 
 def copas(
     y: npt.ArrayLike, v: npt.ArrayLike, gamma0: npt.ArrayLike, gamma1: npt.ArrayLike
-) -> Curve:
+) -> CopasCurve:
     """Fit the model to one data set at each pair of selection parameters.
 
     Parameters
@@ -103,7 +106,7 @@ def copas(
 
     Returns
     -------
-    Curve
+    CopasCurve
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
     unit = float(
@@ -113,19 +116,20 @@ def copas(
     pairs = np.broadcast_arrays(
         np.asarray(gamma0, dtype=np.float64), np.asarray(gamma1, dtype=np.float64) / unit
     )
-    line = _best(y, v, np.full(y.size, _CERTAIN), line=True).log_likelihood
+    line = _best_of_searches(y, v, np.full(y.size, _CERTAIN), line=True).log_likelihood
     rows = [
-        _point(y, v, float(a), float(b), unit, line)
+        _fit_at(y, v, float(a), float(b), unit, line)
         for a, b in zip(*map(np.atleast_1d, pairs), strict=True)
     ]
-    return Curve(*(np.array(column) for column in zip(*rows, strict=True)))
+    return CopasCurve(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _point(
+def _fit_at(
     y: FloatArray, v: FloatArray, gamma0: float, gamma1: float, unit: float, line: float
 ) -> tuple[float | bool, ...]:
+    """Fit the model at one pair of selection parameters."""
     u = np.minimum(gamma0 + gamma1 / np.sqrt(v), _CERTAIN)
-    fit = _best(y, v, u)
+    fit = _best_of_searches(y, v, u)
     gain = max(0.0, 2 * (line - fit.log_likelihood))
     published = special.ndtr(u)
     mu, tau2, rho, _ = fit.theta
@@ -145,11 +149,13 @@ def _point(
     )
 
 
-def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) -> Maximum:
-    """The best of searches from correlations of either sign; with `line` the mean has a slope on s
-    instead.
+def _best_of_searches(
+    y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False
+) -> Maximum:
+    """Return the best of searches from correlations of either sign.
 
-    Where every study is sure to be published rho has no meaning and stays 0.
+    With `line` the mean has a slope on s instead. Where every study is sure to be published rho has
+    no meaning and stays 0.
     """
     tau2 = float(ESTIMATORS["ML"](y, v))
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
@@ -161,21 +167,20 @@ def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) ->
         for m, r in ((mu, 0.0), (mu / 2, 0.7), (mu / 2, -0.7))
     ]
     fits = [
-        maximise(lambda theta: _derivatives(theta, y, v, u), start, lower, upper)
+        maximise(lambda theta: _complex_step_derivatives(theta, y, v, u), start, lower, upper)
         for start in starts
     ]
     return max(fits, key=lambda one: one.log_likelihood)
 
 
-def log_likelihood(
+def copas_log_likelihood(
     theta: npt.NDArray[np.complexfloating] | FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
 ) -> FloatArray:
-    """Log-likelihood [1]_ at columns (mu, tau2, rho, slope on s) of `theta`, shape (4, ...), real
-    or complex.
+    """Compute the log-likelihood [1]_ at columns (mu, tau2, rho, slope on s) of `theta`.
 
-    `u` is ``gamma0 + gamma1 / s``. The sampling variance of a published study is v, so before
-    selection it was ``v / (1 - rho^2 c^2)`` with ``c^2 = lambda(u) (u + lambda(u))``, lambda the
-    inverse Mills ratio.
+    `theta` has shape (4, ...), real or complex. `u` is ``gamma0 + gamma1 / s``. The sampling
+    variance of a published study is v, so before selection it was ``v / (1 - rho^2 c^2)`` with
+    ``c^2 = lambda(u) (u + lambda(u))``, lambda the inverse Mills ratio.
     """
     mu, tau2, rho, slope = (part[..., None] for part in theta)
     variance = v / (1 - rho * rho * squeezed(u))
@@ -188,7 +193,10 @@ def log_likelihood(
 
 
 def squeezed(u: FloatArray) -> FloatArray:
-    """``c^2 = lambda (u + lambda)``: how much selection narrows a perfectly correlated error; between 0 and 1."""
+    """Compute ``c^2 = lambda (u + lambda)``, between 0 and 1.
+
+    It says how much selection narrows a perfectly correlated error.
+    """
     near = np.maximum(u, _RATIO_FAR_DOWN)
     mills = np.exp(-near * near / 2 - _HALF_LOG_2PI - special.log_ndtr(near))
     far = 1 - 1 / np.minimum(u, -1.0) ** 2
@@ -197,10 +205,13 @@ def squeezed(u: FloatArray) -> FloatArray:
     )
 
 
-def _derivatives(
+def _complex_step_derivatives(
     theta: FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Value, gradient by complex steps, Hessian by central differences of it, all points in one evaluation."""
+    """Compute value, gradient and Hessian in one evaluation of all points.
+
+    The gradient is by complex steps, the Hessian by its central differences.
+    """
     size = theta.size
     scale = (
         np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP
@@ -208,8 +219,8 @@ def _derivatives(
     away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])
     points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # (1 + 2 p, p, p)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        value = float(log_likelihood(theta[:, None].astype(np.float64), y, v, u)[0])
-        gradients = log_likelihood(np.moveaxis(points, -1, 0), y, v, u).imag / _COMPLEX_STEP
+        value = float(copas_log_likelihood(theta[:, None].astype(np.float64), y, v, u)[0])
+        gradients = copas_log_likelihood(np.moveaxis(points, -1, 0), y, v, u).imag / _COMPLEX_STEP
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
     hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * scale[:, None])

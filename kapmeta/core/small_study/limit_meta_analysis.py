@@ -55,7 +55,7 @@ class Limit(NamedTuple):
 
 
 class _Radial(NamedTuple):
-    """Generalised radial plot: v, tau2, x = 1 / sqrt(v + tau2), its regression, and the shrunken studies."""
+    """Generalised radial plot: x = 1 / sqrt(v + tau2), its regression, the shrunken studies."""
 
     v: FloatArray
     tau2: FloatArray
@@ -66,7 +66,7 @@ class _Radial(NamedTuple):
 
 
 def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """beta + tau alpha, with Wald standard error [1]_."""
+    """Compute beta + tau alpha, with its Wald standard error [1]_."""
     there = radial.v < np.inf
     k = there.sum(-1)
     x = np.where(there, radial.x, 0.0)
@@ -80,13 +80,19 @@ def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
 
 
 def _line_through_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """Slope of the radial plot of the shrunken studies, with an intercept; variances taken as known."""
+    """Fit the radial line of the shrunken studies, with an intercept.
+
+    The variances are taken as known.
+    """
     line = mixed_line(radial.shrunken, radial.v, np.sqrt(radial.v), tau2=0.0)
     return line.intercept, line.intercept_se
 
 
 def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """Common-effect mean of the shrunken studies: the radial plot through the origin."""
+    """Compute the common-effect mean of the shrunken studies.
+
+    The radial line through the origin.
+    """
     w = weights(radial.v)
     mean, _ = mean_and_residuals(radial.shrunken, w)
     with np.errstate(divide="ignore"):
@@ -100,7 +106,7 @@ ADJUSTMENTS: Mapping[str, Callable[[_Radial], tuple[FloatArray, FloatArray]]] = 
         "shrunken-mean": _mean_of_shrunken,
     }
 )
-"""Estimates of the effect in the limit; ``"at-limit"`` extrapolates the line, the others pool shrunken studies."""
+"""Estimates in the limit: ``"at-limit"`` extrapolates, the others pool shrunken studies."""
 
 
 def limit_meta_analysis(
@@ -110,7 +116,9 @@ def limit_meta_analysis(
     adjustment: str = "at-limit",
     tau2: str | Estimator | float = "REML",
 ) -> Limit:
-    """Limit meta-analysis along the last axis, any number of data sets at once.
+    """Estimate the effect in the limit of infinite precision, along the last axis.
+
+    Any number of data sets at once.
 
     Parameters
     ----------
@@ -161,7 +169,7 @@ def limit_meta_analysis(
 
 
 def _g2(shrunken: FloatArray, v: FloatArray) -> FloatArray:
-    """One minus the squared correlation in the radial plot of the shrunken studies."""
+    """Compute one minus the squared correlation in the radial plot of the shrunken studies."""
     there = v < np.inf
     k = there.sum(-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -31,8 +31,8 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.maxima import Maximum, maximise
 from kapmeta.core.small_study.weight_functions import (
-    FAMILIES,
     LARGEST,
+    WEIGHT_FAMILIES,
     Tail,
     Weight,
     level_beyond,
@@ -71,9 +71,9 @@ _NEAR_ZERO = (
 )  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
 # parameters at which a study would be seen only this many standard deviations off are not
 # considered
-_FAR = 9.0
-_NODES = 10
-_HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
+_FARTHEST_SEEN = 9.0
+_NODES_PER_PANEL = 10
+_LOG_ROOT_2PI = float(np.log(2 * np.pi) / 2)
 
 
 class Density(NamedTuple):
@@ -136,14 +136,14 @@ class Selection(NamedTuple):
 def step_counts(
     y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False
 ) -> FloatArray:
-    """Number of studies whose p-value falls into each of the intervals that end at `steps` and at 1."""
+    """Count the studies whose p-value falls into each interval ended by `steps` and 1."""
     place = np.searchsorted(
         np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left"
     )
     return np.bincount(place, minlength=len(steps) + 1).astype(np.float64)
 
 
-def fit(
+def fit_selection(
     y: npt.ArrayLike,
     v: npt.ArrayLike,
     *,
@@ -154,15 +154,16 @@ def fit(
     common: bool = False,
     precision: npt.ArrayLike | None = None,
 ) -> Selection:
-    """Fit a selection model to one data set in which large effects are favoured; turn the sign for
-    the other direction.
+    """Fit a selection model to one data set in which large effects are favoured.
+
+    Change the sign of the effects for the other direction.
 
     Parameters
     ----------
     y, v : array_like, shape (k,)
         Effects and sampling variances, all present.
     family : str
-        ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.FAMILIES`.
+        ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.WEIGHT_FAMILIES`.
     steps : sequence of float
         For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it
         is 1 up to the first.
@@ -186,7 +187,7 @@ def fit(
     y, v = y / unit, v / unit**2
     per_study = np.ones_like(y) if precision is None else np.asarray(precision, dtype=np.float64)
     counts = step_counts(y, v, steps, two_sided=two_sided) if family == "step" else np.zeros(0)
-    density, neutral, strong, lower = _density(y, v, family, steps, two_sided, per_study)
+    density, neutral, strong, lower = _density_and_starts(y, v, family, steps, two_sided, per_study)
     free = (
         np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
     )
@@ -198,11 +199,11 @@ def fit(
         )
     if delta is not None:
         neutral = np.asarray(delta, dtype=np.float64)[-neutral.size :]
-    found = _best(density, y, v, common, free, neutral, strong, lower)
-    return _selection(found, y, v, unit, family, free, delta is not None, common, counts)
+    found = _best_search(density, y, v, common, free, neutral, strong, lower)
+    return _in_given_units(found, y, v, unit, family, free, delta is not None, common, counts)
 
 
-def _density(
+def _density_and_starts(
     y: FloatArray,
     v: FloatArray,
     family: str,
@@ -210,7 +211,7 @@ def _density(
     two_sided: bool,
     precision: FloatArray,
 ) -> tuple[Density, FloatArray, FloatArray, FloatArray]:
-    """The pieces of the likelihood, and neutral, strong and lowest selection parameters."""
+    """Build the likelihood's ingredients, and neutral, strong and lowest parameters."""
     z, se = y / np.sqrt(v), np.sqrt(v)
     if family == "step":
         ends = np.asarray(steps, dtype=np.float64)
@@ -219,7 +220,7 @@ def _density(
         every = np.concatenate([cuts, -cuts]) if two_sided else cuts
         weight = lambda x, d: step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
         return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
-    kind = FAMILIES[family]
+    kind = WEIGHT_FAMILIES[family]
     row = precision[:, None]
     cuts = level_beyond(two_sided) if kind.level_ends else np.zeros(1)
     if kind.level_ends and two_sided:
@@ -235,8 +236,13 @@ def _density(
     )
 
 
-def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where hardly anything is seen."""
+def selection_log_likelihood(
+    density: Density, theta: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
+    """Compute the log-likelihood at ``(mu, tau2, delta...)``, gradient and Hessian.
+
+    -inf where hardly any study would be seen.
+    """
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
     nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)
@@ -244,7 +250,7 @@ def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArr
         nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d)
     )
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
-    far = np.abs(nodes - m[:, None]) > _FAR * np.sqrt(s2)[:, None]
+    far = np.abs(nodes - m[:, None]) > _FARTHEST_SEEN * np.sqrt(s2)[:, None]
     if not np.isfinite(top).all() or (far & (inside.log == top) & (lengths > 0)).any():
         return -np.inf, np.zeros_like(theta), np.zeros((theta.size, theta.size))
     mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))
@@ -265,9 +271,9 @@ def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArr
 
 
 def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w: Weight) -> Weight:
-    """Weight times normal density of z, with derivatives in (mu, tau2, delta...)."""
+    """Multiply weight and normal density of z; derivatives in (mu, tau2, delta...)."""
     e, v = z - m, se * se
-    log = w.log - e * e / (2 * s2) - np.log(s2) / 2 - _HALF_LOG_2PI
+    log = w.log - e * e / (2 * s2) - np.log(s2) / 2 - _LOG_ROOT_2PI
     first = [e / (s2 * se), (e * e / s2 - 1) / (2 * s2 * v), *w.first]
     second = {
         (0, 0): -1 / (s2 * v) + 0 * e,
@@ -281,7 +287,10 @@ def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w
 def _nodes(
     m: FloatArray, s: FloatArray, cuts: FloatArray, steep: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at cuts and at standard deviations."""
+    """Place Gauss-Legendre nodes with lengths, (k, nodes), in panels.
+
+    The panels end at the cuts and at standard deviations about the mean.
+    """
     x, w = _legendre()
     fixed = np.broadcast_to(cuts, (m.size, cuts.size))
     ends = np.concatenate([fixed, m[:, None] + s[:, None] * _DEVIATIONS], axis=1)
@@ -296,11 +305,12 @@ def _nodes(
 
 
 def _legendre() -> tuple[FloatArray, FloatArray]:
-    x, w = special.roots_legendre(_NODES)
+    """Return the Gauss-Legendre rule of one panel."""
+    x, w = special.roots_legendre(_NODES_PER_PANEL)
     return np.asarray(x), np.asarray(w)
 
 
-def _best(
+def _best_search(
     density: Density,
     y: FloatArray,
     v: FloatArray,
@@ -310,7 +320,10 @@ def _best(
     strong: FloatArray,
     lowest: FloatArray,
 ) -> Maximum:
-    """The best of several searches: from no selection, from strong selection with a smaller mean, and from far away."""
+    """Return the best of several searches from different starts.
+
+    From no selection, from strong selection with a smaller mean, and from far away.
+    """
     tau2 = 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     lower = np.concatenate([[-np.inf, 0.0], np.where(free, lowest, neutral)])
@@ -324,7 +337,7 @@ def _best(
             (1.5 * mu, tau2, 2 * neutral + 0.5),
         ]
         starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
-    f = lambda theta: log_likelihood(density, theta)  # noqa: E731
+    f = lambda theta: selection_log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
@@ -334,7 +347,7 @@ def _best(
     )
 
 
-def _selection(
+def _in_given_units(
     found: Maximum,
     y: FloatArray,
     v: FloatArray,
@@ -345,7 +358,7 @@ def _selection(
     common: bool,
     counts: FloatArray,
 ) -> Selection:
-    """The fit in the units given, with the test against no selection."""
+    """Convert the fit to the units given, and test it against no selection."""
     jacobian = -y.size * np.log(unit)
     se = np.sqrt(np.diag(found.covariance))
     delta, se_delta = found.theta[2:], np.where(free, se[2:], np.nan)
@@ -373,7 +386,7 @@ def _selection(
 
 
 def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:
-    """Largest log-likelihood without selection."""
+    """Compute the largest log-likelihood without selection."""
     total = v + (0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v)))
     e = y - (y / total).sum() / (1 / total).sum()
-    return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _HALF_LOG_2PI)
+    return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _LOG_ROOT_2PI)

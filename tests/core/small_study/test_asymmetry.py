@@ -118,7 +118,7 @@ def test_metafor_ranktest() -> None:
     assert seen["nothing to rank, in both"] == 6
 
 
-def _ours(record: dict[str, Any]) -> asymmetry.Line | asymmetry.Rank:
+def _ours(record: dict[str, Any]) -> asymmetry.WeightedLine | asymmetry.Rank:
     """What meta calls a method, on the trials meta keeps."""
     y, v = meta_effects(record)
     method, r = record["settings"]["method.bias"], record["results"]
@@ -194,7 +194,7 @@ def test_meta_metabias() -> None:
             assert_allclose(
                 [found.statistic, found.p_value], [r["statistic"], r["pval"]], rtol=1e-8
             )
-            if isinstance(found, asymmetry.Line):
+            if isinstance(found, asymmetry.WeightedLine):
                 ours = [found.slope, found.slope_se, found.intercept, found.df]
                 assert_allclose(
                     ours, [r[key] for key in ("bias", "se_bias", "intercept", "df")], rtol=1e-8
