@@ -17,6 +17,8 @@ from kapmeta.core.exact import (
     firth,
     likelihood_models,
     logistic_models,
+    mode_search,
+    profile_limits,
 )
 from kapmeta.core.exact.likelihood_curves import (
     Tables,
@@ -137,7 +139,7 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
 
 def _likelihood_at(curves: list[Tabulated], mu: float, random: bool) -> float:
     """Highest log-likelihood with the mean held at `mu`."""
-    return likelihood_models.profile_at(curves, mu, random=random)
+    return profile_limits.profile_at(curves, mu, random=random)
 
 
 def _binomial_normal(data: Data) -> Estimate:
@@ -177,7 +179,7 @@ def _rare(data: Data) -> Estimate:
 
 
 def _logistic(data: Data, *, random_studies: bool) -> Estimate:
-    falls_left, falls_right = likelihood_models.sides(data.curves)
+    falls_left, falls_right = mode_search.sides(data.curves)
     if not (falls_left and falls_right):
         raise ValueError(
             "the estimate is infinite: every table with a contrast has its events on one side; "

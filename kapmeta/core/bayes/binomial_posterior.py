@@ -27,8 +27,8 @@ from scipy import special
 from kapmeta.core.bayes.posterior import sinc_step
 from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
 from kapmeta.core.exact.likelihood_curves import Tabulated, extended
-from kapmeta.core.exact.likelihood_models import scale_of, sides
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
+from kapmeta.core.exact.mode_search import scale_of, sides
 from kapmeta.core.numerics.arrays import FloatArray
 
 _POINTS = 72  # of the mean at each tau, or more where

@@ -24,6 +24,8 @@ from kapmeta.core.exact import (
     likelihood_models,
     logistic_models,
     marginal_likelihood,
+    mode_search,
+    profile_limits,
 )
 from kapmeta.core.exact.likelihood_curves import CURVES, Tables, tabulated
 from kapmeta.core.pooling import likelihood_intervals
@@ -239,7 +241,7 @@ def test_no_point_of_a_grid_beats_the_maximum_and_the_limits_are_on_the_level(ro
     assert fit.loglik >= best - 1e-9
     for limit in (fit.low, fit.high):
         if math.isfinite(limit):
-            fall = 2 * (fit.loglik - likelihood_models.profile_at(studies, limit))
+            fall = 2 * (fit.loglik - profile_limits.profile_at(studies, limit))
             assert fall == pytest.approx(stats.chi2.ppf(0.95, 1), abs=1e-5)
 
 
@@ -322,7 +324,7 @@ def test_limits_do_not_depend_on_how_far_is_looked_at_first(random, factor):
     target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
     mode = (fit.mu, fit.tau, fit.loglik)
     low, high = (
-        likelihood_models._mean_limit(studies, mode, fit.se * factor, target, s, random)
+        profile_limits.mean_limit(studies, mode, fit.se * factor, target, s, random)
         for s in (-1.0, 1.0)
     )
     np.testing.assert_allclose([low, high], [fit.low, fit.high], rtol=1e-12)
@@ -335,7 +337,7 @@ def test_bisection_finds_the_limits_of_newton(first):
     fit = likelihood_models.maximum(studies, random=False)
     target = fit.loglik - stats.chi2.ppf(0.95, 1) / 2
     for side, limit in ((-1, fit.low), (1, fit.high)):
-        found = likelihood_models._crossing_by_bisection(
+        found = profile_limits._crossing_by_bisection(
             studies, fit.mu, fit.mu + side * first, target, False
         )
         assert found == pytest.approx(limit, rel=1e-10)
@@ -349,9 +351,9 @@ def test_a_limit_of_tau_far_beyond_the_first_looks_is_where_the_profile_has_fall
     assert fit.tau_high > 10 * fit.tau
 
     def lack(mu):
-        return -likelihood_models.log_likelihood(studies, np.array([mu]), np.array([fit.tau_high]))[
-            0
-        ]
+        return -marginal_likelihood.log_likelihood(
+            studies, np.array([mu]), np.array([fit.tau_high])
+        )[0]
 
     around = fit.mu + np.array([-3, 3]) * fit.tau_high
     best = -optimize.minimize_scalar(
@@ -365,12 +367,11 @@ def test_where_the_likelihood_never_falls_there_is_no_limit():
     one = tabulated("RR", tables("cocaine1"))
     target = one[0].top - 2
     assert (
-        likelihood_models._mean_limit(one, (3.0, 0.0, one[0].top), 1.0, target, 1.0, False)
-        == math.inf
+        profile_limits.mean_limit(one, (3.0, 0.0, one[0].top), 1.0, target, 1.0, False) == math.inf
     )
-    assert math.isnan(likelihood_models._crossing_by_bisection(one, 3.0, 5.0, target, False))
+    assert math.isnan(profile_limits._crossing_by_bisection(one, 3.0, 5.0, target, False))
     assert (
-        likelihood_models._best_means(one, np.zeros(1))[0] > 20
+        mode_search.best_means(one, np.zeros(1))[0] > 20
     )  # the mean of highest likelihood lies on it
 
 
@@ -388,16 +389,17 @@ def test_weak_trials_on_opposite_sides_leave_everything_possible():
 
 def test_a_search_that_is_cut_short_stays_where_it_may(monkeypatch):
     studies = tabulated("OR", tables("kap5"))
-    full = likelihood_models._refined_mode(studies, 1.0, 0.8)
+    full = mode_search._refined_mode(studies, 1.0, 0.8)
     start = marginal_likelihood.log_likelihood(studies, np.array([1.0]), np.array([0.8]))[0]
-    monkeypatch.setattr(likelihood_models, "_MOST_ITERATIONS", 1)
-    assert start < likelihood_models._refined_mode(studies, 1.0, 0.8)[2] < full[2]
+    monkeypatch.setattr(mode_search, "_MOST_ITERATIONS", 1)
+    monkeypatch.setattr(profile_limits, "_MOST_STEPS_OUT", 1)
+    assert start < mode_search._refined_mode(studies, 1.0, 0.8)[2] < full[2]
     low, high = np.array([-1.0, 0.0]), np.array([3.0, 9.0])
-    found = likelihood_models._newton_root(lambda x: (-np.arctan(x), -1 / (1 + x * x)), low, high)
+    found = mode_search._newton_root(lambda x: (-np.arctan(x), -1 / (1 + x * x)), low, high)
     assert ((found >= low) & (found <= high)).all()
-    assert math.isnan(likelihood_models._crossing(studies, (4.0, 0.1), 1, start - 2))
+    assert math.isnan(profile_limits._crossing(studies, (4.0, 0.1), 1, start - 2))
     rising = tabulated("RR", tables("cocaine1"))  # the first bracket holds no maximum
-    assert likelihood_models._best_means(rising, np.zeros(1))[0] > math.log(12 / 27 * 28 / 0.5)
+    assert mode_search.best_means(rising, np.zeros(1))[0] > math.log(12 / 27 * 28 / 0.5)
 
 
 # ---- R
