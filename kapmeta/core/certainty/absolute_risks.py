@@ -181,11 +181,6 @@ def number_needed_to_treat(
         number, from_low, from_high = (1 / np.abs(difference) for difference in (middle, low, high))
     benefit_high = np.where(low > 0, from_low, np.inf)
     harm_high = np.where(high < 0, from_high, np.inf)
-    return NumberNeeded(
-        number,
-        middle > 0,
-        np.where(gain, from_high, np.nan),
-        np.where(gain, benefit_high, np.nan),
-        np.where(loss, from_low, np.nan),
-        np.where(loss, harm_high, np.nan),
-    )
+    benefit = (np.where(gain, x, np.nan) for x in (from_high, benefit_high))
+    harm = (np.where(loss, x, np.nan) for x in (from_low, harm_high))
+    return NumberNeeded(number, middle > 0, *benefit, *harm)

@@ -59,10 +59,10 @@ def required_information_size(
     215.956
     """
     p0, p1 = np.asarray(control, dtype=np.float64), np.asarray(treatment, dtype=np.float64)
-    reach = normal_quantile(1 - alpha / 2) + normal_quantile(power)
+    z = normal_quantile(1 - alpha / 2) + normal_quantile(power)
     middle = (p0 + p1) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = 4 * reach**2 * middle * (1 - middle) / (p0 - p1) ** 2  # [1]
+        size = 4 * z**2 * middle * (1 - middle) / (p0 - p1) ** 2  # [1]
     proper = (p0 >= 0) & (p0 <= 1) & (p1 >= 0) & (p1 <= 1)
     return np.asarray(np.where(proper, np.where(p0 == p1, np.inf, size), np.nan))
 
@@ -147,6 +147,8 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
     >>> obrien_fleming_boundaries([0.25, 0.5, 0.75, 1.0]).round(5)
     array([4.33263, 2.96313, 2.35904, 2.01409])
     """
+    # at each look: 1. the z whose tails hold the error to be spent; 2. the density of the scores
+    # that stay inside, carried to the nodes of this look by quadrature
     t = np.minimum(np.atleast_1d(np.asarray(fractions, dtype=np.float64)), 1.0)
     steps = np.diff(t, prepend=0.0)
     spending = np.diff(alpha_spent(t, alpha=alpha), prepend=0.0)
@@ -156,9 +158,9 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
     for look, (step, spend) in enumerate(zip(steps, spending, strict=True)):
         if step <= 0 or spend <= 0:
             continue
-        found[look] = _boundary(places, mass, step, float(t[look]), spend)
-        reach = min(found[look], _HIGHEST_Z) * np.sqrt(t[look])
-        new, weights = _panel_nodes(reach, finest)
+        found[look] = _boundary(places, mass, step, float(t[look]), spend)  # 1
+        edge = min(found[look], _HIGHEST_Z) * np.sqrt(t[look])  # 2
+        new, weights = _panel_nodes(edge, finest)
         density = np.exp(-0.5 * ((new[:, None] - places) / np.sqrt(step)) ** 2) @ mass
         places, mass = new, weights * density / np.sqrt(2 * np.pi * step)
     return found
@@ -175,13 +177,13 @@ def _boundary(places: FloatArray, mass: FloatArray, step: float, t: float, spend
     return np.inf if np.isnan(z) else z
 
 
-def _panel_nodes(reach: float, finest: float) -> tuple[FloatArray, FloatArray]:
-    """Place nodes and weights on (-reach, reach) in equal panels.
+def _panel_nodes(edge: float, finest: float) -> tuple[FloatArray, FloatArray]:
+    """Place nodes and weights on (-edge, edge) in equal panels.
 
     Dense enough for steps of standard deviation `finest`.
     """
-    panels = min(max(_FEWEST_PANELS, int(np.ceil(reach / finest))), _MOST_PANELS)
+    panels = min(max(_FEWEST_PANELS, int(np.ceil(edge / finest))), _MOST_PANELS)
     nodes, weights = np.polynomial.legendre.leggauss(_NODES_IN_PANEL)
-    half = reach / panels
-    middles = half * (2 * np.arange(panels) + 1) - reach
+    half = edge / panels
+    middles = half * (2 * np.arange(panels) + 1) - edge
     return (middles[:, None] + half * nodes).ravel(), np.tile(half * weights, panels)

@@ -138,10 +138,8 @@ def _analysed_as_assigned(answers: Answers) -> str:
 
 def _missing_data(answers: Answers) -> str:
     """Judge missing outcome data: questions 3.1 to 3.4."""
-    if (
-        "yes" in (_plain_answer(answers, "3.1"), _plain_answer(answers, "3.2"))
-        or _plain_answer(answers, "3.3") == "no"
-    ):
+    complete = "yes" in (_plain_answer(answers, "3.1"), _plain_answer(answers, "3.2"))
+    if complete or _plain_answer(answers, "3.3") == "no":
         return "low"
     return "some concerns" if _plain_answer(answers, "3.4") == "no" else "high"
 
@@ -204,6 +202,5 @@ def overall_robins_i(judgements: Iterable[str]) -> str:
     """
     words = list(judgements)
     known = worst([word for word in words if word != NO_INFORMATION] or ["low"], ROBINS_I)
-    return (
-        known if known in ("serious", "critical") or NO_INFORMATION not in words else NO_INFORMATION
-    )
+    settled = known in ("serious", "critical") or NO_INFORMATION not in words
+    return known if settled else NO_INFORMATION

@@ -168,9 +168,8 @@ def aggregate(
     for j in range(int(cluster.max()) + 1):
         rows = np.flatnonzero(cluster == j)
         within = covariance[np.ix_(rows, rows)]
-        found.append(
-            generalised_mean(y[rows], within) if weighted else (y[rows].mean(), within.mean())
-        )
+        plain = y[rows].mean(), within.mean()
+        found.append(generalised_mean(y[rows], within) if weighted else plain)
     means, variances = np.array(found).T
     return Aggregated(means, variances, np.bincount(cluster))
 

@@ -55,6 +55,14 @@ class ExactOddsRatio(NamedTuple):
     status: IntArray
 
 
+def check_level(level: float) -> None:
+    """Refuse a confidence level that is no proportion."""
+    if not 0 < level < 1:
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
+
+
 def log_coefficients(
     n_t: FloatArray, n_c: FloatArray, total: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -126,9 +134,8 @@ def _widest(coefficients: FloatArray, tail: float) -> FloatArray:
     """
     finite = np.isfinite(coefficients)
     depth = -np.where(finite, coefficients - coefficients.max(-1, keepdims=True), 0.0).min(-1)
-    return np.asarray(
-        depth + 2 * np.log(coefficients.shape[-1]) - np.log(min(tail, 1 - 2 * tail) / 2)
-    )
+    number = coefficients.shape[-1]
+    return np.asarray(depth + 2 * np.log(number) - np.log(min(tail, 1 - 2 * tail) / 2))
 
 
 def _conditional_mle(
@@ -138,10 +145,8 @@ def _conditional_mle(
     above, below = offset > 0, offset < 0
     with np.errstate(divide="ignore"):
         weighted = coefficients + np.log(np.abs(offset))
-
-    has_above, has_below = (
-        np.isfinite(np.where(side, coefficients, -np.inf)).any(-1) for side in (above, below)
-    )
+    possible = np.isfinite(coefficients)
+    has_above, has_below = (possible & above).any(-1), (possible & below).any(-1)
     between = has_above & has_below
 
     def balance(theta: FloatArray) -> FloatArray:
@@ -150,9 +155,8 @@ def _conditional_mle(
         return np.where(between, up, np.nan) - np.where(between, down, 0.0)
 
     root = bracketed_root(balance, -widest, widest)
-    return np.where(
-        between, root, np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan))
-    )
+    one_sided = np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan))
+    return np.where(between, root, one_sided)
 
 
 def _lower_limit(
@@ -225,9 +229,7 @@ def _inferred_in_blocks(cells: list[FloatArray], tail: float, share: float) -> l
     outcomes = 1 + int(np.minimum(n1, a + c).sum(-1).max(initial=0))
     size = max(1, _TERMS_AT_ONCE // outcomes)
     starts = range(0, max(len(a), 1), size)
-    blocks = [
-        _inferred(tuple(x[start : start + size] for x in cells), tail, share) for start in starts
-    ]
+    blocks = [_inferred(tuple(x[i : i + size] for x in cells), tail, share) for i in starts]
     return [np.concatenate(pieces) for pieces in zip(*blocks, strict=True)]
 
 
@@ -297,34 +299,26 @@ def common_odds_ratio(
     >>> np.exp([both.estimate, both.low, both.high]).round(3)
     array([5.39 , 2.987, 9.968])
     """
+    # 1. the tables that take part: present, chosen, of whole numbers; others count as empty
+    # 2. what each row holds, and its status
+    # 3. estimate, limits and p-value of each row
     if interval not in TAILS:
         raise ValueError(f'unknown interval "{interval}"; use one of: {", ".join(TAILS)}')
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
-    given = broadcast_floats(
-        *(np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c)),
-        np.ones(1) if mask is None else mask,
-    )
-    a, n1, c, n2, chosen = given
+    check_level(level)
+    given = (np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c))  # 1
+    a, n1, c, n2, chosen = broadcast_floats(*given, np.ones(1) if mask is None else mask)
     cells = continuity_corrected(a, n1, c, n2, rule="none")
     there = ~cells.absent & (chosen > 0)
-    whole = (cells.a % 1 == 0) & (cells.b % 1 == 0) & (cells.c % 1 == 0) & (cells.d % 1 == 0)
+    whole = np.logical_and.reduce([cell % 1 == 0 for cell in cells[:4]])
     shape, used = there.shape[:-1], there & whole
-    rows = [
-        np.where(used, x, 0.0).reshape(int(np.prod(shape)), used.shape[-1]) for x in (a, n1, c, n2)
-    ]
-    k = np.count_nonzero(there, axis=-1)
+    size = int(np.prod(shape)), used.shape[-1]
+    rows = [np.where(used, x, 0.0).reshape(size) for x in (a, n1, c, n2)]
+    k = np.count_nonzero(there, axis=-1)  # 2
     informative = np.count_nonzero(used & (a + c > 0) & (a + c < n1 + n2), axis=-1)
     invalid = (there & ~whole).any(-1)
     codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
-    status = np.select(
-        [k == 0, invalid, informative == 0, k == 1], [np.int_(code) for code in codes], np.int_(0)
-    )
-    unknown = (k == 0) | invalid
-    estimate, low, high, p_value = (
-        np.where(unknown, np.nan, x.reshape(shape))
-        for x in _inferred_in_blocks(rows, (1 - level) / 2, TAILS[interval])
-    )
-    return ExactOddsRatio(estimate, low, high, p_value, k, informative, status)
+    conditions = [k == 0, invalid, informative == 0, k == 1]
+    status = np.select(conditions, [np.int_(code) for code in codes], np.int_(0))
+    found = _inferred_in_blocks(rows, (1 - level) / 2, TAILS[interval])  # 3
+    fields = (np.where((k == 0) | invalid, np.nan, x.reshape(shape)) for x in found)
+    return ExactOddsRatio(*fields, k, informative, status)

@@ -288,9 +288,8 @@ def sd_from_interval(
     20.1
     """
     low, high, n = broadcast_floats(low, high, n)
-    return (
-        np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * t_quantile((1 + level) / 2, n - 1))
-    )
+    quantile = t_quantile((1 + level) / 2, n - 1)
+    return np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * quantile)
 
 
 def sd_of_change(

@@ -28,9 +28,12 @@ def _events_and_others(
     return np.where(unusable, np.nan, x), np.where(unusable, np.nan, n - x), absent
 
 
-def _corrected(x: FloatArray, zero: BoolArray, rule: str, offered: tuple[str, ...]) -> BoolArray:
-    """Find the groups that a zero-cell rule corrects."""
-    return named_trigger(rule, offered)(zero) & ~np.isnan(x)
+def _correction(
+    x: FloatArray, zero: BoolArray, rule: str, value: float, offered: tuple[str, ...]
+) -> tuple[BoolArray, FloatArray]:
+    """Find the groups that a zero-cell rule corrects, and what each gains."""
+    corrected = named_trigger(rule, offered)(zero) & ~np.isnan(x)
+    return corrected, np.where(corrected, value, 0.0)
 
 
 def raw_proportion(
@@ -72,8 +75,7 @@ def raw_proportion(
     (array([0.658, 0.24 ]), array([0.045, 0.043]))
     """
     x, z, absent = _events_and_others(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     return estimates(x / (x + z), (x + add) * (z + add) / (x + z + 2 * add) ** 3, corrected, absent)
 
 
@@ -110,8 +112,7 @@ def log_proportion(
     (array([-0.419, -1.427]), array([0.0047, 0.0317]))
     """
     x, z, absent = _events_and_others(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     x, z = x + add, z + add
     with np.errstate(divide="ignore", invalid="ignore"):
         return estimates(np.log(x / (x + z)), z / (x * (x + z)), corrected, absent)
@@ -151,8 +152,7 @@ def logit_proportion(
     (array([ 0.653, -1.153]), array([0.04  , 0.0548]))
     """
     x, z, absent = _events_and_others(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     x, z = x + add, z + add
     with np.errstate(divide="ignore"):
         return estimates(np.log(x / z), 1 / x + 1 / z, corrected, absent)
@@ -182,9 +182,8 @@ def arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
     (array([0.73, 0.  ]), array([0.0093, 0.0089]))
     """
     x, z, absent = _events_and_others(events, n)
-    return estimates(
-        np.arcsin(np.sqrt(x / (x + z))), 1 / (4 * (x + z)), np.zeros_like(absent), absent
-    )
+    n = x + z
+    return estimates(np.arcsin(np.sqrt(x / n)), 1 / (4 * n), np.zeros_like(absent), absent)
 
 
 def double_arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
@@ -364,8 +363,8 @@ def rate(
     (array([0.0218, 0.    ]), array([False,  True]))
     """
     x, t, absent = _rate(events, time)
-    corrected = _corrected(x, x == 0, zero, PROPORTION_RULES)
-    return estimates(x / t, (x + np.where(corrected, value, 0.0)) / t**2, corrected, absent)
+    corrected, add = _correction(x, x == 0, zero, value, PROPORTION_RULES)
+    return estimates(x / t, (x + add) / t**2, corrected, absent)
 
 
 def log_rate(
@@ -401,8 +400,8 @@ def log_rate(
     (array([-3.826, -4.605]), array([0.111, 2.   ]))
     """
     x, t, absent = _rate(events, time)
-    corrected = _corrected(x, x == 0, zero, PROPORTION_RULES)
-    x = x + np.where(corrected, value, 0.0)
+    corrected, add = _correction(x, x == 0, zero, value, PROPORTION_RULES)
+    x = x + add
     with np.errstate(divide="ignore"):
         return estimates(np.log(x / t), 1 / x, corrected, absent)
 
@@ -457,8 +456,7 @@ def rate_ratio(
     if zero == "drop":
         absent = absent | ((x1 == 0) & (x2 == 0))
     x1, x2 = np.where(absent, np.nan, x1), np.where(absent, np.nan, x2)
-    corrected = _corrected(x1 + x2, x1 * x2 == 0, zero, RATE_RULES)
-    add = np.where(corrected, value, 0.0)
+    corrected, add = _correction(x1 + x2, x1 * x2 == 0, zero, value, RATE_RULES)
     x1, x2 = x1 + add, x2 + add
     with np.errstate(divide="ignore", invalid="ignore"):
         return estimates(np.log(x1 * t2 / (x2 * t1)), 1 / x1 + 1 / x2, corrected, absent)

@@ -72,11 +72,8 @@ def _best_control_risk(
     The middle root of a cubic.
     """
     n, m = n1 + n2, a + c
-    l2, l1, l0 = (
-        (n1 + 2 * n2) * delta - n - m,
-        (n2 * delta - n - 2 * c) * delta + m,
-        c * delta * (1 - delta),
-    )
+    l2, l1 = (n1 + 2 * n2) * delta - n - m, (n2 * delta - n - 2 * c) * delta + m
+    l0 = c * delta * (1 - delta)
     with np.errstate(divide="ignore", invalid="ignore"):
         third = l2 / (3 * n)
         q = third**3 - l1 * third / (2 * n) + l0 / (2 * n)
@@ -87,9 +84,8 @@ def _best_control_risk(
         for _ in range(_POLISHING_STEPS):
             x = np.clip(x, least, most)
             p1 = x + delta
-            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (
-                a - n1 * p1
-            )  # the cubic, uncancelled
+            # the cubic, uncancelled
+            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (a - n1 * p1)
             step = value / ((3 * n * x + 2 * l2) * x + l1)
             x = np.where(np.isfinite(step), x - step, x)
     # nobody or everybody: two roots of the cubic meet at small differences, but the answer is at

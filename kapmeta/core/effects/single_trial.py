@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.effects.counts import broadcast_floats, continuity_corrected
-from kapmeta.core.effects.hypergeometric import common_odds_ratio
+from kapmeta.core.effects.hypergeometric import check_level, common_odds_ratio
 from kapmeta.core.effects.score_statistics import difference_score, inflation, ratio_score
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
@@ -50,10 +50,7 @@ def _uncorrected_cells(
 
 def _two_sided_quantile(level: float) -> float:
     """Check `level` and return the normal quantile of its two-sided interval."""
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
+    check_level(level)
     return float(normal_quantile((1 + level) / 2))
 
 
@@ -247,9 +244,8 @@ def miettinen_nurminen_difference(
 
     def lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
         observed = (a * d - b * c) / ((a + b) * (c + d))
-        limit = bracketed_root(
-            lambda x: difference_score(x, a, b, c, d) - z, -np.ones_like(observed), observed
-        )
+        excess = lambda x: difference_score(x, a, b, c, d) - z  # noqa: E731
+        limit = bracketed_root(excess, -np.ones_like(observed), observed)
         return np.where(observed == -1, -1.0, limit)
 
     a, b, c, d = cells
@@ -304,11 +300,8 @@ def newcombe(
     p1, low1, high1 = wilson(a, a + b, level=level)
     p2, low2, high2 = wilson(c, c + d, level=level)
     difference = (a * d - b * c) / ((a + b) * (c + d))
-    return TrialInterval(
-        difference,
-        difference - np.hypot(p1 - low1, high2 - p2),
-        difference + np.hypot(high1 - p1, p2 - low2),
-    )
+    below, above = np.hypot(p1 - low1, high2 - p2), np.hypot(high1 - p1, p2 - low2)
+    return TrialInterval(difference, difference - below, difference + above)
 
 
 def exact_odds_ratio(
@@ -497,13 +490,12 @@ def clopper_pearson(
     0.1234
     """
     x, size = _events_and_size(events, n)
-    _two_sided_quantile(level)
+    check_level(level)
 
     def lower(x: FloatArray) -> FloatArray:
         some = x > 0
-        return np.where(
-            some, special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2), x
-        )
+        limit = special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2)
+        return np.where(some, limit, x)
 
     return TrialInterval(x / size, lower(x), 1 - lower(size - x))
 

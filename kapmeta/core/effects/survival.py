@@ -126,9 +126,8 @@ def simultaneous_quantile(v: FloatArray, level: float = 0.95) -> float:
     if v.size == 1:
         return single
     most = float(normal_quantile(1 - (1 - level) / (2 * v.size)))  # Bonferroni
-    return float(
-        bracketed_root(np.vectorize(lambda z: _stays_inside(v, float(z)) - level), single, most)
-    )
+    excess = np.vectorize(lambda z: _stays_inside(v, float(z)) - level)
+    return float(bracketed_root(excess, single, most))
 
 
 def _resolvable(v: FloatArray) -> FloatArray:
@@ -143,8 +142,8 @@ def _stays_inside(v: FloatArray, z: float) -> float:
     edge = z * np.sqrt(v)
     x, w = edge[0] * nodes, edge[0] * weights
     mass = w * np.exp(-0.5 * x**2 / v[0]) / np.sqrt(2 * np.pi * v[0])
-    for step, reach in zip(np.diff(v), edge[1:], strict=True):
-        after = reach * nodes
+    for step, half in zip(np.diff(v), edge[1:], strict=True):
+        after = half * nodes
         kernel = np.exp(-0.5 * (after[:, None] - x) ** 2 / step) / np.sqrt(2 * np.pi * step)
-        mass, x = reach * weights * (kernel @ mass), after
+        mass, x = half * weights * (kernel @ mass), after
     return float(mass.sum())

@@ -100,14 +100,8 @@ def _sums(count: FloatArray, base: FloatArray, r: float, j: FloatArray) -> tuple
     level = np.where(inside, base[:, None] + j * r, 1.0)
     w = np.where(inside, 1 / level, 0.0)
     jw = j * w
-    return (
-        np.log(level).sum(-1),
-        w.sum(-1),
-        jw.sum(-1),
-        -(w * w).sum(-1),
-        -(w * jw).sum(-1),
-        -(jw * jw).sum(-1),
-    )
+    second = (-(x * y).sum(-1) for x, y in ((w, w), (w, jw), (jw, jw)))
+    return np.log(level).sum(-1), w.sum(-1), jw.sum(-1), *second
 
 
 def _log_likelihood(arms: _Arms, link: Link, p: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -200,36 +194,28 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     >>> round(fit.estimate, 4), round(fit.rho, 4)
     (1.9191, 0.0531)
     """
-    unbounded = _without_estimate(tables, measure)
+    # 1. an arm with no events, or only events, in all trials leaves no finite estimate
+    # 2. the binomial fit, r = 0, from the crude risks
+    # 3. the highest of climbs from several r; the binomial fit where none is higher
+    unbounded = _without_estimate(tables, measure)  # 1
     if unbounded is not None:
-        return BetaBinomialFit(
-            unbounded,
-            math.inf if not math.isnan(unbounded) else math.nan,
-            math.nan,
-            math.nan,
-            math.nan,
-        )
-    arms, link = _stacked_arms(tables), LINKS[measure]
-    risks = [
-        float((cell.sum() + 0.1) / (n.sum() + 0.2))
-        for cell, n in ((tables.c, tables.n2), (tables.a, tables.n1))
-    ]
-    b0, b1 = (float(link.inverse(np.array(risk))) for risk in risks)
+        nan = math.nan
+        return BetaBinomialFit(unbounded, abs(unbounded), nan, nan, nan)
+    arms, link = _stacked_arms(tables), LINKS[measure]  # 2
+    pairs = (tables.c, tables.n2), (tables.a, tables.n1)
+    risks = [np.array((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in pairs]
+    b0, b1 = (float(link.inverse(risk)) for risk in risks)
     plain, at_zero = _newton_climb(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
-    found = [(plain, at_zero)]
-    found += [
-        _newton_climb(arms, link, np.array([plain[0], plain[1], r]), binomial=False)
-        for r in (0.01, 0.1, 0.5)
-    ]
+    starts = [np.array([plain[0], plain[1], r]) for r in (0.01, 0.1, 0.5)]  # 3
+    found = [_newton_climb(arms, link, start, binomial=False) for start in starts]
     best, value = max(found, key=lambda pair: pair[1])
     if value <= at_zero + 1e-10:
         best, value = plain, at_zero
     free = 3 if best[2] > 0 else 2
     hessian = _log_likelihood(arms, link, best)[2][:free, :free]
     se = math.sqrt(np.linalg.inv(-hessian)[1, 1])
-    return BetaBinomialFit(
-        float(best[1]), se, float(best[2] / (1 + best[2])), value, float(best[0])
-    )
+    rho = float(best[2] / (1 + best[2]))
+    return BetaBinomialFit(float(best[1]), se, rho, value, float(best[0]))
 
 
 def _without_estimate(tables: Tables, measure: str) -> float | None:

@@ -71,11 +71,10 @@ def odds_ratio_deviates(tables: Tables) -> Deviates:
         for x, log_terms in parts:
             log_p = log_terms + theta * x
             log_p = log_p - special.logsumexp(log_p)
-            upper, lower = ((x > 0) + 0.5 * (x == 0), (x < 0) + 0.5 * (x == 0))
-            tails = [float(special.logsumexp(log_p, b=share)) for share in (upper, lower)]
-            found.append(
-                special.ndtri_exp(tails[0]) if tails[0] < tails[1] else -special.ndtri_exp(tails[1])
-            )
+            shares = (x > 0) + 0.5 * (x == 0), (x < 0) + 0.5 * (x == 0)
+            tails = [float(special.logsumexp(log_p, b=share)) for share in shares]
+            near = special.ndtri_exp(min(tails))  # of the smaller tail, which keeps its digits
+            found.append(near if tails[0] < tails[1] else -near)
         return np.array(found)
 
     return deviates
@@ -122,9 +121,8 @@ def odds_ratio_combination(
         )
 
     at_null = _combined(deviates(0.0), weight)
-    return Combination(
-        crossing(0.0), crossing(-z), crossing(z), float(2 * special.ndtr(-abs(at_null)))
-    )
+    p_value = float(2 * special.ndtr(-abs(at_null)))
+    return Combination(crossing(0.0), crossing(-z), crossing(z), p_value)
 
 
 class _Lattice(NamedTuple):
@@ -140,18 +138,8 @@ class _Lattice(NamedTuple):
 
 def _lattices(tables: Tables) -> list[_Lattice]:
     """List all possible results of each trial."""
-    rows = zip(tables.n1, tables.n2, tables.a, tables.c, strict=True)
-    return [
-        _Lattice(
-            np.arange(n1 + 1)[:, None],
-            np.arange(n2 + 1)[None, :],
-            float(n1),
-            float(n2),
-            float(a),
-            float(c),
-        )
-        for n1, n2, a, c in rows
-    ]
+    rows = np.stack([tables.n1, tables.n2, tables.a, tables.c], axis=1).tolist()
+    return [_Lattice(np.arange(r[0] + 1)[:, None], np.arange(r[1] + 1)[None, :], *r) for r in rows]
 
 
 def _log_pmf(x: FloatArray, n: float, p: FloatArray) -> FloatArray:
@@ -174,14 +162,9 @@ def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
     with np.errstate(under="ignore"):
         treated = np.exp(_log_pmf(trial.x1[:, 0], trial.n1, np.clip(risk + difference, 0, 1)))
         control = np.exp(_log_pmf(trial.x2[0], trial.n2, risk))
-        tails = [
-            float((((treated @ side) * control).sum(-1)).max())
-            for side in (
-                (score >= observed - margin).astype(float),
-                (score <= observed + margin).astype(float),
-            )
-        ]
-    return min(tails[0], 1.0), min(tails[1], 1.0)
+        sides = score >= observed - margin, score <= observed + margin
+        upper, lower = (((treated @ x.astype(float)) * control).sum(-1).max() for x in sides)
+    return min(float(upper), 1.0), min(float(lower), 1.0)
 
 
 def risk_difference_combination(
@@ -229,6 +212,6 @@ def risk_difference_combination(
 
     low = crossing(lambda d: sides(d)[0] + z)
     high = crossing(lambda d: -z - sides(d)[1])
-    estimate = crossing(lambda d: (lambda s: s[0] - s[1])(sides(d)))
+    estimate = crossing(lambda d: float(np.subtract(*sides(d))))
     at_null = sides(0.0)
     return Combination(estimate, low, high, min(1.0, 2 * float(special.ndtr(min(at_null)))))

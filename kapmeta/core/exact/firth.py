@@ -39,9 +39,7 @@ class PenalisedFit(NamedTuple):
 def _design_matrix(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Build the design matrix (2k, k + 1), treatment in the last column, with events and sizes."""
     k = tables.a.size
-    treated = np.concatenate(
-        [np.full(k, 0.5), np.full(k, -0.5)]
-    )  # centred: nothing but the intercepts depends on it
+    treated = np.repeat([0.5, -0.5], k)  # centred: only the intercepts depend on it
     x = np.column_stack([np.vstack([np.eye(k), np.eye(k)]), treated])
     return x, np.concatenate([tables.a, tables.c]), np.concatenate([tables.n1, tables.n2])
 
@@ -79,10 +77,8 @@ def _penalised_maximum(
         score = x.T @ (events - n * risk + leverage * (0.5 - risk))  # modified score, [1] eq. (4)
         step = np.zeros_like(beta)
         step[:free] = np.linalg.solve(information[:free, :free], score[:free])
-        size = 1.0
-        while (after := _penalised(x, events, n, beta + size * step)) < height - 1e-12 * abs(
-            height
-        ) and size > 1e-9:
+        size, least = 1.0, height - 1e-12 * abs(height)
+        while (after := _penalised(x, events, n, beta + size * step)) < least and size > 1e-9:
             size /= 2
         beta, height = beta + size * step, after
         if np.abs(size * step).max() <= 1e-13 * (1 + np.abs(beta).max()):
@@ -143,19 +139,14 @@ def _penalised_limit(
     target: float,
 ) -> float:
     """Find the effect on one side at which the penalised profile has fallen to `target`."""
-    near = beta.copy()
 
     def excess(effect: FloatArray) -> FloatArray:
-        held = near.copy()
+        held = beta.copy()
         held[-1] = effect[0]
-        return np.array(
-            [
-                _penalised(x, events, n, _penalised_maximum(x, events, n, held, beta.size - 1))
-                - target
-            ]
-        )
+        best = _penalised_maximum(x, events, n, held, beta.size - 1)
+        return np.array([_penalised(x, events, n, best) - target])
 
-    reach = 2 * se
-    while excess(np.array([beta[-1] + side * reach]))[0] > 0:
-        reach *= 1.5
-    return float(bracketed_root(excess, beta[-1:], np.array([beta[-1] + side * reach]))[0])
+    distance = 2 * se
+    while excess(np.array([beta[-1] + side * distance]))[0] > 0:
+        distance *= 1.5
+    return float(bracketed_root(excess, beta[-1:], np.array([beta[-1] + side * distance]))[0])

@@ -100,9 +100,8 @@ def _one_conditional(table: Tables, theta: FloatArray) -> Values:
     terms /= total[:, None]
     mean = terms @ x
     here = _log_binomial(n1, table.a) + _log_binomial(n2, table.c)
-    return Values(
-        here - top[:, 0] - np.log(total), -mean, -np.maximum(terms @ (x * x) - mean * mean, 0.0)
-    )
+    variance = np.maximum(terms @ (x * x) - mean * mean, 0.0)
+    return Values(here - top[:, 0] - np.log(total), -mean, -variance)
 
 
 def rate_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:
@@ -125,9 +124,7 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
     .. [1] Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
     """
     a, b, c, d = _cell_columns(tables)
-    r = np.exp(
-        np.clip(theta, -300.0, 300.0)
-    )  # beyond, every ratio is on its plateau or out of the question
+    r = np.exp(np.clip(theta, -300.0, 300.0))  # beyond, every curve is on its plateau or nil
     p2 = _control_risk_at_ratio(a, b, c, d, r)
     p1 = np.minimum(r * p2, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -139,18 +136,18 @@ def risk_ratio_profile(tables: Tables, theta: FloatArray) -> Values:
         slope = np.where((b == 0) & (d == 0), np.where(theta > 0, -c, a), slope)
         bend1 = np.where(b > 0, b * odds1 / (1 - p1), 0.0)
         bend2 = np.where(d > 0, d * odds2 / (1 - p2), 0.0)
-        curvature = bend1 * bend2 / (bend1 + bend2)
-        curvature = np.where(
-            p1 >= 1, bend2, np.where(p2 >= 1, bend1, np.where(bend1 * bend2 > 0, curvature, 0.0))
-        )
-    loglik = (
-        special.xlogy(a, p1)
-        + special.xlog1py(b, -p1)
-        + special.xlogy(c, p2)
-        + special.xlog1py(d, -p2)
-    )
+        curvature = np.where(bend1 * bend2 > 0, bend1 * bend2 / (bend1 + bend2), 0.0)
+        curvature = np.where(p1 >= 1, bend2, np.where(p2 >= 1, bend1, curvature))
     constant = _log_binomial(a + b, a) + _log_binomial(c + d, c)
-    return Values(loglik + constant, slope, -curvature)
+    return Values(_log_risks(a, b, c, d, p1, p2) + constant, slope, -curvature)
+
+
+def _log_risks(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, p1: FloatArray, p2: FloatArray
+) -> FloatArray:
+    """Compute the log-likelihood of both arms at their risks, without its constants."""
+    treated = special.xlogy(a, p1) + special.xlog1py(b, -p1)
+    return np.asarray(treated + special.xlogy(c, p2) + special.xlog1py(d, -p2))
 
 
 def _control_risk_at_ratio(
@@ -180,13 +177,7 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
     inside = np.abs(theta) < 1
     p2 = _control_risk_at_difference(a, b, c, d, np.where(inside, theta, 0.0))
     p1 = np.clip(p2 + np.where(inside, theta, 0.0), 0.0, 1.0)
-    loglik = (
-        special.xlogy(a, p1)
-        + special.xlog1py(b, -p1)
-        + special.xlogy(c, p2)
-        + special.xlog1py(d, -p2)
-    )
-    loglik = loglik + _log_binomial(a + b, a) + _log_binomial(c + d, c)
+    loglik = _log_risks(a, b, c, d, p1, p2) + _log_binomial(a + b, a) + _log_binomial(c + d, c)
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(a > 0, a / p1, 0.0) - np.where(b > 0, b / (1 - p1), 0.0)
         other = np.where(c > 0, c / p2, 0.0) - np.where(d > 0, d / (1 - p2), 0.0)
@@ -198,11 +189,8 @@ def risk_difference_profile(tables: Tables, theta: FloatArray) -> Values:
         bend2 = np.where(c > 0, c / p2**2, 0.0) + np.where(d > 0, d / (1 - p2) ** 2, 0.0)
         curvature = np.where(bend1 * bend2 > 0, bend1 * bend2 / (bend1 + bend2), 0.0)
         curvature = np.where(held1, bend2, np.where(held2, bend1, curvature))
-    return Values(
-        np.where(inside, loglik, -np.inf),
-        np.where(inside, slope, 0.0),
-        -np.where(inside, curvature, 0.0),
-    )
+    slope, curvature = np.where(inside, slope, 0.0), np.where(inside, curvature, 0.0)
+    return Values(np.where(inside, loglik, -np.inf), slope, -curvature)
 
 
 def _control_risk_at_difference(
@@ -218,11 +206,9 @@ def _control_risk_at_difference(
         middle = 0.5 * (low + high)
         p1 = middle + delta
         with np.errstate(divide="ignore", invalid="ignore"):
+            score = np.where(a > 0, a / p1, 0.0) - np.where(b > 0, b / (1 - p1), 0.0)
             score = (
-                np.where(a > 0, a / p1, 0.0)
-                - np.where(b > 0, b / (1 - p1), 0.0)
-                + np.where(c > 0, c / middle, 0.0)
-                - np.where(d > 0, d / (1 - middle), 0.0)
+                score + np.where(c > 0, c / middle, 0.0) - np.where(d > 0, d / (1 - middle), 0.0)
             )
         low, high = np.where(score > 0, middle, low), np.where(score > 0, high, middle)
     return np.asarray(0.5 * (low + high))
@@ -254,9 +240,7 @@ class Tabulated(NamedTuple):
     top: float
     best: float  # where the maximum is; infinite for a curve that rises to a plateau
     width: float  # of the curve about its maximum, 1 / sqrt(-curvature)
-    plateau: tuple[
-        float, float
-    ]  # likelihood relative to the maximum beyond the first and the last point
+    plateau: tuple[float, float]  # relative likelihood before the first and after the last point
     smooth: bool  # whether it can be interpolated: it has no sharp bend
 
     @property
@@ -269,20 +253,16 @@ def extended(study: Tabulated, lowest: float, highest: float) -> tuple[FloatArra
     """Continue a curve along its plateaus to `lowest` and `highest`, with its values."""
     theta = study.theta
     parts = [study.relative, study.slope, study.curvature]
-    for level, side, edge, reach in (
+    for level, side, edge, length in (
         (study.plateau[0], -1, theta[0], theta[0] - lowest),
         (study.plateau[1], 1, theta[-1], highest - theta[-1]),
     ):
-        if level and reach > 0:
-            n = min(math.ceil(reach / study.step), _MOST_POINTS)
+        if level and length > 0:
+            n = min(math.ceil(length / study.step), _MOST_POINTS)
             more = edge + side * study.step * np.arange(1, n + 1)
-            flat = [np.full(n, math.log(level)), np.zeros(n), np.zeros(n)]
-            if side > 0:
-                theta = np.concatenate([theta, more])
-                parts = [np.concatenate([old, new]) for old, new in zip(parts, flat, strict=True)]
-            else:
-                theta = np.concatenate([more[::-1], theta])
-                parts = [np.concatenate([new, old]) for old, new in zip(parts, flat, strict=True)]
+            flat = [more[::side], np.full(n, math.log(level)), np.zeros(n), np.zeros(n)]
+            pairs = zip((theta, *parts), flat, strict=True)
+            theta, *parts = (np.concatenate([old, new][::side]) for old, new in pairs)
     return theta, Values(*parts)
 
 
@@ -303,16 +283,18 @@ def _centre(measure: str, table: Tables) -> tuple[float, float]:
         p1, p2 = a / (a + b), c / (c + d)
         return p1 - p2, math.sqrt(p1 * (1 - p1) / (a + b) + p2 * (1 - p2) / (c + d))
     if measure == "RR":
-        return math.log(a / (a + b) * (c + d) / c), math.sqrt(
-            max(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d), 1e-12)
-        )
+        variance = max(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d), 1e-12)
+        return math.log(a / (a + b) * (c + d) / c), math.sqrt(variance)
     return math.log(a / b * d / c), math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
 
 
 def _tabulate(measure: str, table: Tables) -> Tabulated:
     """Tabulate the curve of one table on equally spaced points."""
+    # 1. scan the curve, finely about a rough centre, coarsely over all effects
+    # 2. its ends: where it is deep enough below its top, or flat on a plateau
+    # 3. the spacing: a share of its width, finer where it bends sharply
     curve = CURVES[measure]
-    centre, spread = _centre(measure, table)
+    centre, spread = _centre(measure, table)  # 1
     edge = 1 - 1e-9 if measure == "RD" else _FARTHEST_LOG_RATIO
     scan = np.clip(centre + spread * np.sinh(np.linspace(-6.5, 6.5, 181)), -edge, edge)
     scan = np.unique(np.concatenate([scan, np.linspace(-edge, edge, 61)]))
@@ -320,10 +302,10 @@ def _tabulate(measure: str, table: Tables) -> Tabulated:
     top = float(seen.loglik.max())
     if not (np.abs(seen.loglik - top) > 1e-12 * max(1.0, abs(top))).any():
         return _without_information(curve, table, centre)
-    inside = seen.loglik > top - _DEEPEST_DROP
+    inside = seen.loglik > top - _DEEPEST_DROP  # 2
     sloping = np.abs(seen.slope) > _FLAT * max(1.0, float(np.abs(seen.slope).max()))
     first, last = _outermost(inside & sloping, scan.size)
-    near = inside & (seen.loglik > top - 1)
+    near = inside & (seen.loglik > top - 1)  # 3
     width = 1 / math.sqrt(max(float(-seen.curvature[near].min()), spread**-2 * 1e-2))
     step = _FINEST * min(width, spread if measure == "RD" else 1.0)
     if table.b[0] == 0 or table.d[0] == 0:
@@ -355,21 +337,11 @@ def _assembled(
         best, top, relative = _refined_top(curve, table, theta, at, relative, top)
         bend = -float(curve(table, np.array([[best]])).curvature[0, 0])
         width = 1 / math.sqrt(bend) if bend > 0 else float(theta[1] - theta[0])
-    return Tabulated(
-        curve,
-        table,
-        theta,
-        float(theta[1] - theta[0]),
-        relative,
-        found.slope,
-        found.curvature,
-        top,
-        best,
-        width,
-        (plateau[0], plateau[1]),
-        curve is not risk_difference_profile
-        and (curve is odds_ratio_conditional or bool(min(table.b, table.d)[0] > 0)),
-    )
+    step, ends = float(theta[1] - theta[0]), (plateau[0], plateau[1])
+    unbent = curve is odds_ratio_conditional or bool(min(table.b, table.d)[0] > 0)
+    smooth = curve is not risk_difference_profile and unbent
+    shape = relative, found.slope, found.curvature
+    return Tabulated(curve, table, theta, step, *shape, top, best, width, ends, smooth)
 
 
 def _refined_top(

@@ -117,16 +117,18 @@ def _most_likely_terms(
 
     def height(z: FloatArray) -> FloatArray:
         eta = base + np.einsum("kjq,kq->kj", loadings, z)
-        return np.asarray(
-            (events * eta - sizes * np.logaddexp(0, eta)).sum(-1) - (z * z).sum(-1) / 2
-        )
+        inside = (events * eta - sizes * np.logaddexp(0, eta)).sum(-1)
+        return np.asarray(inside - (z * z).sum(-1) / 2)
+
+    def slopes(z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        risk = special.expit(base + np.einsum("kjq,kq->kj", loadings, z))
+        gradient = np.einsum("kj,kjq->kq", events - sizes * risk, loadings) - z
+        weight = sizes * risk * (1 - risk)
+        return gradient, np.einsum("kj,kjq,kjr->kqr", weight, loadings, loadings) + unit
 
     level = height(z)
     for _ in range(_MOST_NEWTON_STEPS):
-        eta = base + np.einsum("kjq,kq->kj", loadings, z)
-        risk = special.expit(eta)
-        gradient = np.einsum("kj,kjq->kq", events - sizes * risk, loadings) - z
-        bend = np.einsum("kj,kjq,kjr->kqr", sizes * risk * (1 - risk), loadings, loadings) + unit
+        gradient, bend = slopes(z)
         step = np.linalg.solve(bend, gradient[:, :, None])[:, :, 0]
         size = np.ones((base.shape[0], 1))
         while (short := (after := height(z + size * step)) < level - 1e-12 * np.abs(level)).any():
@@ -134,9 +136,7 @@ def _most_likely_terms(
         z, level = z + size * step, after
         if (np.abs(step) <= 1e-12 * (1 + np.abs(z))).all():
             break
-    risk = special.expit(base + np.einsum("kjq,kq->kj", loadings, z))
-    bend = np.einsum("kj,kjq,kjr->kqr", sizes * risk * (1 - risk), loadings, loadings) + unit
-    return z, np.linalg.inv(np.linalg.cholesky(bend)).transpose(0, 2, 1)
+    return z, np.linalg.inv(np.linalg.cholesky(slopes(z)[1])).transpose(0, 2, 1)
 
 
 def _hermite_points(q: int, order: int) -> tuple[FloatArray, FloatArray]:
@@ -145,38 +145,32 @@ def _hermite_points(q: int, order: int) -> tuple[FloatArray, FloatArray]:
     log_weight = np.log(w) + x * x / 2
     if q == 1:
         return x[:, None], log_weight
-    first, second = np.meshgrid(x, x, indexing="ij")
-    return (
-        np.stack([first.ravel(), second.ravel()], axis=-1),
-        np.add.outer(log_weight, log_weight).ravel(),
-    )
+    points = np.stack([part.ravel() for part in np.meshgrid(x, x, indexing="ij")], axis=-1)
+    return points, np.add.outer(log_weight, log_weight).ravel()
 
 
 def evaluate_model(model: LogisticModel, p: FloatArray) -> Evaluation:
     """Compute the log-likelihood with its derivatives at parameters `p`."""
+    # 1. adaptive quadrature points about the mode of each study [2]
+    # 2. log-likelihood of each study: the log-sum over its points, with the Jacobian of the scaling
+    # 3. derivatives: averages over the same points with the weights of 2 [3]
     events, sizes = _events_and_sizes(model)
     base, loadings = _predictor(model, p)
     q = loadings.shape[2]
-    mode, root = _most_likely_terms(model, base, loadings)
+    mode, root = _most_likely_terms(model, base, loadings)  # 1
     x, log_weight = _hermite_points(q, model.order)
     z = mode[:, None, :] + np.einsum("kqr,nr->knq", root, x)
     eta = base[:, :, None] + np.einsum("kjq,knq->kjn", loadings, z)
-    log_terms = (
-        (events * eta - sizes * np.logaddexp(0, eta)).sum(1) - (z * z).sum(-1) / 2 + log_weight
-    )
+    log_terms = (events * eta - sizes * np.logaddexp(0, eta)).sum(1)  # 2
+    log_terms = log_terms - (z * z).sum(-1) / 2 + log_weight
     log_terms += np.log(np.abs(np.linalg.det(root)))[:, None] - 0.5 * q * math.log(2 * math.pi)
     total = special.logsumexp(log_terms, axis=1)
     weight = np.exp(log_terms - total[:, None])
-    risk = special.expit(eta)
-    gradient, hessian = _averaged(
-        model, weight, z, events - sizes * risk, sizes * risk * (1 - risk)
-    )
-    constant = (
-        special.gammaln(sizes + 1)
-        - special.gammaln(events + 1)
-        - special.gammaln(sizes - events + 1)
-    )
-    return Evaluation(float(total.sum() + constant.sum()), gradient, hessian)
+    risk = special.expit(eta)  # 3
+    residual, bend = events - sizes * risk, sizes * risk * (1 - risk)
+    gradient, hessian = _averaged(model, weight, z, residual, bend)
+    whole, some, others = (special.gammaln(x + 1) for x in (sizes, events, sizes - events))
+    return Evaluation(float(total.sum() + (whole - some - others).sum()), gradient, hessian)
 
 
 def _local(model: LogisticModel, z: FloatArray) -> tuple[FloatArray, IntArray]:
@@ -207,9 +201,8 @@ def _averaged(
     rise, place = _local(model, z)
     score = np.einsum("kjn,kjnp->knp", residual, rise)
     mean = np.einsum("kn,knp->kp", weight, score)
-    second = (
-        np.einsum("kn,knp,knr->kpr", weight, score, score) - mean[:, :, None] * mean[:, None, :]
-    )
+    second = np.einsum("kn,knp,knr->kpr", weight, score, score)
+    second -= mean[:, :, None] * mean[:, None, :]
     second -= np.einsum("kn,kjn,kjnp,kjnr->kpr", weight, bend, rise, rise, optimize=True)
     gradient, hessian = np.zeros(model.parameters), np.zeros((model.parameters, model.parameters))
     np.add.at(gradient, place, mean)
@@ -324,9 +317,8 @@ def fit_logistic_model(
     tau = math.hypot(p[1], slope)
     sigma2 = p[3] ** 2 if model.random_studies else math.nan
     correlation = slope / tau if model.correlated and tau > 0 else math.nan
-    return LogisticFit(
-        float(p[0]), float(tau), se, fit.value, low, high, float(sigma2), correlation, p
-    )
+    mu, sigma2 = float(p[0]), float(sigma2)
+    return LogisticFit(mu, float(tau), se, fit.value, low, high, sigma2, correlation, p)
 
 
 def logistic_profile_at(model: LogisticModel, fit: LogisticFit, mu: float) -> float:
@@ -355,8 +347,8 @@ def _profile_limit(
             [_best_of_starts(model, best, {0: float(mu[0])}, random, starts)[1].value - target]
         )
 
-    reach = 1.5 * float(np.sqrt(chi2_quantile(level, 1))) * se
-    while excess(np.array([best[0] + side * reach]))[0] > 0:
-        reach *= 1.5
-    ends = np.array([best[0], best[0] + side * reach])
+    distance = 1.5 * float(np.sqrt(chi2_quantile(level, 1))) * se
+    while excess(np.array([best[0] + side * distance]))[0] > 0:
+        distance *= 1.5
+    ends = np.array([best[0], best[0] + side * distance])
     return float(bracketed_root(excess, ends[:1], ends[1:])[0])

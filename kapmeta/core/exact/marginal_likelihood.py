@@ -139,9 +139,7 @@ def between_points(study: Tabulated, theta: FloatArray) -> Values:
 
 def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> FloatArray:
     """Compute the log-likelihood of all studies at arrays `mu` and `tau` of equal shape."""
-    mu, tau = np.broadcast_arrays(
-        np.asarray(mu, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-    )
+    mu, tau = np.broadcast_arrays(np.asarray(mu, np.float64), np.asarray(tau, np.float64))
     flat_mu, flat_tau = mu.ravel(), tau.ravel()
     total = np.zeros(flat_mu.size)
     for study in studies:
@@ -159,10 +157,8 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
     hessian = np.zeros((mu.size, 2, 2))
     for study in studies:
         wide = tau > _NARROW * study.step
-        for rows, points in (
-            (np.flatnonzero(wide), _grid_terms),
-            (np.flatnonzero(~wide), _hermite_terms),
-        ):
+        for used, points in ((wide, _grid_terms), (~wide, _hermite_terms)):
+            rows = np.flatnonzero(used)
             if rows.size:
                 x, log_weight, slope, bend = points(study, mu[rows], tau[rows])
                 total = _log_total(log_weight)
@@ -179,12 +175,11 @@ def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[Floa
 
     The points continue along its plateaus.
     """
-    reach = 9 * float(tau.max())
-    theta, values = extended(study, float(mu.min()) - reach, float(mu.max()) + reach)
+    far = 9 * float(tau.max())
+    theta, values = extended(study, float(mu.min()) - far, float(mu.max()) + far)
     x = (theta - mu[:, None]) / tau[:, None]
-    log_weight = (
-        values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
-    )
+    density = np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
+    log_weight = values.loglik - x * x / 2 + density
     return x, log_weight, values.slope, values.curvature
 
 
@@ -204,7 +199,5 @@ def _louis(
     second = first * slope + w * bend
     across = (second * x).sum(-1)
     gradient = np.stack([by_mu, by_tau], axis=-1)
-    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(
-        -1, 2, 2
-    )
-    return gradient, along - gradient[:, :, None] * gradient[:, None, :]
+    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1)
+    return gradient, along.reshape(-1, 2, 2) - gradient[:, :, None] * gradient[:, None, :]

@@ -89,17 +89,14 @@ def over_masks(
         mask, order = np.broadcast_arrays(mask, tables.order)
         chosen = np.take_along_axis(mask, order, axis=-1)
         return result(*pool((chosen & tables.there).astype(np.float64)))
-    rows, size = (
-        mask.reshape(int(np.prod(mask.shape[:-1])), k),
-        max(1, _MASK_ELEMENTS_AT_ONCE // max(k, 1)),
-    )
+    rows = mask.reshape(int(np.prod(mask.shape[:-1])), k)
+    size = max(1, _MASK_ELEMENTS_AT_ONCE // max(k, 1))
     blocks = [
         pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
         for start in range(0, max(len(rows), 1), size)
     ]
-    return result(
-        *(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True))
-    )
+    fields = (np.concatenate(pieces) for pieces in zip(*blocks, strict=True))
+    return result(*(field.reshape(mask.shape[:-1]) for field in fields))
 
 
 def sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, ...]:

@@ -294,11 +294,7 @@ def mantel_haenszel(
         )
     tables = tables_of(events_t, n_t, events_c, n_c)
     cells = filled(counts.continuity_corrected(*tables.counts, rule=rule))
-    y, v = (
-        _raised_effects(tables, measure, zero or "drop")
-        if compatibility is None
-        else _unraised_effects(tables, measure, rule)
-    )
+    y, v = _trial_effects(tables, measure, rule if compatibility else zero or "drop", compatibility)
     informative, estimator = INFORMATIVE[measure](cells), VARIANCES[measure][variance]
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
@@ -313,31 +309,19 @@ def mantel_haenszel(
     return over_masks(Stratified, pool, tables, mask)
 
 
-def _raised_effects(
-    tables: OrderedTables, measure: str, zero: str
+def _trial_effects(
+    tables: OrderedTables, measure: str, zero: str, compatibility: str | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Compute the effects of the raised cells for Q, as metafor does.
+    """Return the trials' own effects and variances for Q, 0 and infinite where there are none.
 
-    A risk difference moves with its cells.
+    As metafor, a risk difference moves with its raised cells; with `compatibility`, as meta, it
+    remains that of the counts.
     """
-    a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
-    return _where_estimable(_TRIAL_EFFECTS[measure](a, a + b, c, c + d, zero="none"), tables)
-
-
-def _unraised_effects(
-    tables: OrderedTables, measure: str, zero: str
-) -> tuple[FloatArray, FloatArray]:
-    """Compute the trials' own effects for Q, as meta does.
-
-    A risk difference remains that of the counts.
-    """
-    return _where_estimable(_TRIAL_EFFECTS[measure](*tables.counts, zero=zero), tables)
-
-
-def _where_estimable(
-    effects: counts.Estimates, tables: OrderedTables
-) -> tuple[FloatArray, FloatArray]:
-    """Return effects and variances, 0 and infinite where there is no estimate."""
+    given = tables.counts
+    if compatibility is None:
+        a, b, c, d, _, _ = counts.continuity_corrected(*given, rule=zero)
+        given, zero = (a, a + b, c, c + d), "none"
+    effects = _TRIAL_EFFECTS[measure](*given, zero=zero)
     absent = effects.absent | tables.impossible
     return np.where(absent, 0.0, effects.y), np.where(absent, np.inf, effects.v)
 
@@ -414,33 +398,20 @@ def peto(
     """
     tables = tables_of(events_t, n_t, events_c, n_c)
     excess, variance, informative = observed_less_expected(tables.exact)
+    divisor = np.where(informative, variance, 1.0)
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
         k, k_informative, impossible = counted(part, tables, informative)
         total, v = sums(part, excess, variance)
-        usable = ~impossible & (k_informative > 0)
+        usable, df = ~impossible & (k_informative > 0), np.maximum(k_informative - 1, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            estimate, se = (
-                np.where(usable, value, np.nan) for value in (total / v, 1 / np.sqrt(v))
-            )
-            residuals = np.where(
-                part * informative > 0, excess - variance * estimate[..., None], 0.0
-            )
-            q = (residuals * residuals / np.where(informative, variance, 1.0)).sum(-1)
-        df = np.maximum(k_informative - 1, 0)
-        return (
-            estimate,
-            se,
-            k,
-            k_informative,
-            np.where(usable & (df > 0), q, np.nan),
-            df,
-            status(k, impossible, usable),
-        )
+            estimate, se = (np.where(usable, x, np.nan) for x in (total / v, 1 / np.sqrt(v)))
+            e = excess - variance * estimate[..., None]
+            q = (np.where(part * informative > 0, e * e, 0.0) / divisor).sum(-1)
+        q = np.where(usable & (df > 0), q, np.nan)
+        return estimate, se, k, k_informative, q, df, status(k, impossible, usable)
 
     back = np.argsort(tables.order, axis=-1)
-    each, of_each = (
-        np.take_along_axis(np.where(tables.exact.used, term, np.nan), back, axis=-1)
-        for term in (excess, variance)
-    )
+    terms = (np.where(tables.exact.used, term, np.nan) for term in (excess, variance))
+    each, of_each = (np.take_along_axis(term, back, axis=-1) for term in terms)
     return over_masks(partial(Peto, excess=each, variance=of_each), pool, tables, mask)

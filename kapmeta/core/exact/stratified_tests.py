@@ -184,9 +184,8 @@ def breslow_day(
         used = part * informative
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, _ = log_odds_ratio(cells, cells, used)
-            odds_ratio = np.where(
-                np.isfinite(estimate) & ~impossible & (k_informative > 1), np.exp(estimate), np.nan
-            )
+            usable = np.isfinite(estimate) & ~impossible & (k_informative > 1)
+            odds_ratio = np.where(usable, np.exp(estimate), np.nan)
             e, v = _fitted_events(cells, odds_ratio[..., None])
             statistic = np.where(used > 0, (cells.a - e) ** 2 / v, 0.0).sum(-1)
             if tarone:
@@ -195,13 +194,7 @@ def breslow_day(
         df = np.maximum(k_informative - 1, 0)
         statistic = np.where(np.isnan(odds_ratio), np.nan, statistic)
         p_value = np.where(df > 0, chi2_upper(statistic, np.maximum(df, 1)), np.nan)
-        return (
-            statistic,
-            df,
-            p_value,
-            k,
-            k_informative,
-            status(k, impossible, ~np.isnan(statistic) | (k == 1)),
-        )
+        code = status(k, impossible, ~np.isnan(statistic) | (k == 1))
+        return statistic, df, p_value, k, k_informative, code
 
     return over_masks(StratifiedTest, pool, tables, mask)

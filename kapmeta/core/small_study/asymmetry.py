@@ -116,11 +116,9 @@ def mixed_line(
     """
     y, v = present(y, v)
     x = np.where(v < np.inf, x, 0.0)
-    found = (
-        regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2
-        if isinstance(tau2, str)
-        else tau2
-    )
+    found: npt.ArrayLike = tau2
+    if isinstance(tau2, str):
+        found = regression.fit(y, v, np.stack([np.ones_like(x), x], axis=-1), tau2=tau2).tau2
     between = np.broadcast_to(np.asarray(found, dtype=np.float64), v.shape[:-1])
     fit = _least_squares(Points(y, x, weights(v, between), v))
     k = count(v)
@@ -330,39 +328,28 @@ def kendall(u: FloatArray, x: FloatArray) -> Rank:
         tau = 2 * score / np.sqrt((du * du).sum((-2, -1)) * (dx * dx).sum((-2, -1)))
         se = np.sqrt(_score_variance(k, pair, du, dx))
         statistic = score / se
-    untied = (np.count_nonzero(du, axis=(-2, -1)) == k * (k - 1)) & (
-        np.count_nonzero(dx, axis=(-2, -1)) == k * (k - 1)
-    )
+    no_ties = [np.count_nonzero(d, axis=(-2, -1)) == k * (k - 1) for d in (du, dx)]
+    untied = no_ties[0] & no_ties[1]
     exact = [
         _exact_p(int(n), int(s)) if free and n <= _LARGEST_EXACT else np.nan
         for n, s, free in zip(k.ravel(), np.rint(score).ravel(), untied.ravel(), strict=True)
     ]
-    return Rank(
-        tau,
-        score,
-        se,
-        statistic,
-        2 * normal_cdf(-np.abs(statistic)),
-        np.array(exact).reshape(k.shape),
-    )
+    p = 2 * normal_cdf(-np.abs(statistic))
+    return Rank(tau, score, se, statistic, p, np.array(exact).reshape(k.shape))
 
 
 def _score_variance(
     k: npt.NDArray[np.int_], pair: BoolArray, du: FloatArray, dx: FloatArray
 ) -> FloatArray:
     """Compute the variance of the score without association, allowing for ties."""
-    ties = [
-        np.where(pair, d == 0, False).sum(-1) for d in (du, dx)
-    ]  # for each study the size of its group of ties
+    # for each study the size of its group of ties
+    ties = [np.where(pair, d == 0, False).sum(-1) for d in (du, dx)]
     # the sum over groups of f(t) is the sum over studies of f(t) / t
     both = [[np.where(t > 0, f(t), 0).sum(-1) for f in _TIE_TERMS] for t in ties]
     (u3, u2, u1), (x3, x2, x1) = both
     variance = (k * (k - 1) * (2 * k + 5) - u1 - x1) / 18
-    return np.asarray(
-        variance
-        + u2 * x2 / (9.0 * k * (k - 1) * np.maximum(k - 2, 1))
-        + u3 * x3 / (2.0 * k * (k - 1))
-    )
+    variance = variance + u2 * x2 / (9.0 * k * (k - 1) * np.maximum(k - 2, 1))
+    return np.asarray(variance + u3 * x3 / (2.0 * k * (k - 1)))
 
 
 _TIE_TERMS: tuple[Callable[[npt.NDArray[np.int_]], npt.NDArray[np.int_]], ...] = (

@@ -82,9 +82,8 @@ def corrected(
     mean, e = mean_and_residuals(np.broadcast_to(y, w.shape), w)
     if tau2 is None:
         with np.errstate(divide="ignore", invalid="ignore"):
-            se = np.sqrt(np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)) / w.sum(
-                -1
-            )
+            squared = np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)
+            se = np.sqrt(squared) / w.sum(-1)
         df = np.full(se.shape, np.inf)
     else:
         se, df = _robust(w, np.broadcast_to(phi, w.shape), e)
@@ -123,13 +122,8 @@ def worst_case(
     """
     y, v = present(y, v)
     others = np.where(affirmative(y, v, level=level), np.inf, v)
-    return corrected(
-        np.where(others < np.inf, y, 0.0),
-        others,
-        np.ones(others.shape[:-1]),
-        tau2=tau2,
-        level=level,
-    )
+    eta = np.ones(others.shape[:-1])
+    return corrected(np.where(others < np.inf, y, 0.0), others, eta, tau2=tau2, level=level)
 
 
 def s_value(
@@ -174,12 +168,9 @@ def s_value_limit(
     def excess(log_eta: FloatArray) -> FloatArray:
         between = None if tau2 is None else np.full(log_eta.shape, tau2)
         rows = np.broadcast_to(y, (*log_eta.shape, y.size))
-        return (
-            corrected(
-                rows, np.broadcast_to(v, rows.shape), np.exp(log_eta), tau2=between, level=level
-            ).low
-            - target
-        )
+        variances = np.broadcast_to(v, rows.shape)
+        found = corrected(rows, variances, np.exp(log_eta), tau2=between, level=level)
+        return found.low - target
 
     grid = np.linspace(0.0, np.log(_LARGEST_ETA), _RATIOS_TRIED)
     fallen = ~(excess(grid) > 0)
@@ -188,9 +179,8 @@ def s_value_limit(
     first = int(np.argmax(fallen))
     if first == 0:
         return 1.0
-    return float(
-        np.exp(bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1]))[0]
-    )
+    root = bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1])
+    return float(np.exp(root)[0])
 
 
 def _mixed(yes: BoolArray, v: FloatArray) -> BoolArray:
@@ -223,10 +213,7 @@ def proportion_above(
     than the effects do.
     """
     spread = np.asarray(tau2, dtype=np.float64) - np.square(bias_sd)
+    edge, shift, centre = (np.asarray(x, dtype=np.float64) for x in (threshold, bias, mean))
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = (
-            np.asarray(threshold, dtype=np.float64)
-            + np.asarray(bias, dtype=np.float64)
-            - np.asarray(mean, dtype=np.float64)
-        )
-        return np.asarray(1 - normal_cdf(distance / np.sqrt(np.where(spread >= 0, spread, np.nan))))
+        sd = np.sqrt(np.where(spread >= 0, spread, np.nan))
+        return np.asarray(1 - normal_cdf((edge + shift - centre) / sd))

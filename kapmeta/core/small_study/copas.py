@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from kapmeta.core.effects.counts import broadcast_floats
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
@@ -32,9 +33,7 @@ LARGEST_RHO = 0.9999
 """Correlations are kept this far from +-1, where the likelihood is not defined."""
 
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
-_COMPLEX_STEP = (
-    1e-30  # first derivatives are exact to the last digits; the step leaves no trace in the value
-)
+_COMPLEX_STEP = 1e-30  # too small to change the value: first derivatives are exact
 _REAL_STEP = 1e-5  # second derivatives are central differences of those
 _CERTAIN = 38.0  # publication is certain, to every digit, from this u on
 _RATIO_FAR_DOWN = -30.0  # below this u, lambda (u + lambda) is its asymptotic series
@@ -84,10 +83,8 @@ def selection_line(
     They are those of the most and of the least precise study.
     """
     se = np.sqrt(np.asarray(v, dtype=np.float64))
-    most, least = (
-        special.ndtri(published_smallest_se),
-        special.ndtri(np.asarray(published_largest_se, dtype=np.float64)),
-    )
+    most = special.ndtri(published_smallest_se)
+    least = special.ndtri(np.asarray(published_largest_se, dtype=np.float64))
     gamma1 = (most - least) / (1 / se.min() - 1 / se.max())
     return least - gamma1 / se.max(), gamma1
 
@@ -109,13 +106,9 @@ def copas(
     CopasCurve
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    unit = float(
-        np.exp2(np.round(np.log2(v).mean() / 2))
-    )  # a power of 2: takes the unit out without rounding
+    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # a power of 2 rounds nothing
     y, v = y / unit, v / unit**2
-    pairs = np.broadcast_arrays(
-        np.asarray(gamma0, dtype=np.float64), np.asarray(gamma1, dtype=np.float64) / unit
-    )
+    pairs = broadcast_floats(gamma0, np.asarray(gamma1, dtype=np.float64) / unit)
     line = _best_of_searches(y, v, np.full(y.size, _CERTAIN), line=True).log_likelihood
     rows = [
         _fit_at(y, v, float(a), float(b), unit, line)
@@ -161,15 +154,10 @@ def _best_of_searches(
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     slope, rho = (np.inf, 0.0) if line else (0.0, LARGEST_RHO if u.min() < _CERTAIN else 0.0)
     lower, upper = [-np.inf, 0.0, -rho, -slope], [np.inf, np.inf, rho, slope]
-    starts = [
-        [m, t, r, 0.0]
-        for t in (tau2, float(y.var()))
-        for m, r in ((mu, 0.0), (mu / 2, 0.7), (mu / 2, -0.7))
-    ]
-    fits = [
-        maximise(lambda theta: _complex_step_derivatives(theta, y, v, u), start, lower, upper)
-        for start in starts
-    ]
+    places = (mu, 0.0), (mu / 2, 0.7), (mu / 2, -0.7)
+    starts = [[m, t, r, 0.0] for t in (tau2, float(y.var())) for m, r in places]
+    height = lambda theta: _complex_step_derivatives(theta, y, v, u)  # noqa: E731
+    fits = [maximise(height, start, lower, upper) for start in starts]
     return max(fits, key=lambda one: one.log_likelihood)
 
 
@@ -200,9 +188,8 @@ def squeezed(u: FloatArray) -> FloatArray:
     near = np.maximum(u, _RATIO_FAR_DOWN)
     mills = np.exp(-near * near / 2 - _HALF_LOG_2PI - special.log_ndtr(near))
     far = 1 - 1 / np.minimum(u, -1.0) ** 2
-    return np.asarray(
-        np.where(u >= _RATIO_FAR_DOWN, np.clip(mills * (near + mills), 0.0, 1.0), far)
-    )
+    value = np.clip(mills * (near + mills), 0.0, 1.0)
+    return np.asarray(np.where(u >= _RATIO_FAR_DOWN, value, far))
 
 
 def _complex_step_derivatives(
@@ -212,16 +199,18 @@ def _complex_step_derivatives(
 
     The gradient is by complex steps, the Hessian by its central differences.
     """
+    # 1. theta itself, then theta moved up and down in each parameter: 1 + 2 p rows
+    # 2. each row moved by a tiny imaginary step in each parameter: the gradient at that row
+    # 3. the Hessian from the differences of the gradients, made symmetric
     size = theta.size
-    scale = (
-        np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP
-    )
-    away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])
-    points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # (1 + 2 p, p, p)
+    steps = np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0])
+    scale = steps * _REAL_STEP
+    away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])  # 1
+    points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # 2
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         value = float(copas_log_likelihood(theta[:, None].astype(np.float64), y, v, u)[0])
         gradients = copas_log_likelihood(np.moveaxis(points, -1, 0), y, v, u).imag / _COMPLEX_STEP
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
-    hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * scale[:, None])
+    hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * scale[:, None])  # 3
     return value, gradients[0], (hessian + hessian.T) / 2

@@ -145,9 +145,8 @@ def _normal_scores(numbers: IntArray) -> FloatArray:
     place = np.arange(numbers[-1])
     inside = place < numbers[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where(
-            inside, normal_quantile(np.where(inside, (place + 0.5) / numbers[:, None], 0.5)), 0.0
-        )
+        chance = np.where(inside, (place + 0.5) / numbers[:, None], 0.5)
+        scores = np.where(inside, normal_quantile(chance), 0.0)
         scale = np.sqrt((scores * scores).sum(-1, keepdims=True) / numbers[:, None])
         return np.asarray(np.where(scale > 0, scores / scale, 0.0))
 
@@ -182,19 +181,16 @@ def excess_significance(
     edge = np.sqrt(chi2_quantile(level, 1.0))
     with np.errstate(invalid="ignore"):
         spread = np.sqrt(v + np.asarray(tau2, dtype=np.float64)[..., None])
-        shift, bar = (
-            np.asarray(mean, dtype=np.float64)[..., None] / spread,
-            edge * np.sqrt(v) / spread,
-        )
+        shift = np.asarray(mean, dtype=np.float64)[..., None] / spread
+        bar = edge * np.sqrt(v) / spread
         power = np.where(there, normal_cdf(shift - bar) + normal_cdf(-shift - bar), 0.0)
         observed = (there & (np.abs(y) / np.sqrt(v) >= edge)).sum(-1)
     expected = power.sum(-1)
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (
-            k - expected
-        )
-        p = normal_cdf(-np.sign(observed - expected) * np.sqrt(statistic))
+        excess = observed - expected
+        statistic = excess**2 / expected + excess**2 / (k - expected)
+        p = normal_cdf(-np.sign(excess) * np.sqrt(statistic))
     return Excess(observed, expected, power, _upper_tail(power, observed), statistic, p)
 
 

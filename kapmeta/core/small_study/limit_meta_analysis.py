@@ -134,38 +134,29 @@ def limit_meta_analysis(
     Limit
         nan where fewer than three studies are present or all are equally precise.
     """
-    y, v = present(y, v)
+    # 1. the generalised radial regression of Rücker and colleagues, and studies shrunken to it
+    # 2. the effect in the limit, by the adjustment asked for
+    # 3. heterogeneity: Cochran's Q, its part due to small-study effects, and the rest
+    y, v = present(y, v)  # 1
     between = tau2 if isinstance(tau2, float | int) else estimator_named(tau2)(y, v)
     between = np.broadcast_to(np.asarray(between, dtype=np.float64), v.shape[:-1])
     w = weights(v, between)
     with np.errstate(invalid="ignore"):
         # y / s on 1 / s, unweighted, is y on s with weights 1 / s^2: the roles of slope and
         # intercept change
-        line = weighted_line(
-            Points(y, np.where(v < np.inf, np.sqrt(v + between[..., None]), 0.0), w, v)
-        )
-        share = np.where(v < np.inf, np.sqrt(between[..., None] / (v + between[..., None])), 0.0)
-    shrunken = np.where(
-        v < np.inf, line.intercept[..., None] + share * (y - line.intercept[..., None]), 0.0
-    )
+        there, total = v < np.inf, v + between[..., None]
+        line = weighted_line(Points(y, np.where(there, np.sqrt(total), 0.0), w, v))
+        share = np.where(there, np.sqrt(between[..., None] / total), 0.0)
+    beta = line.intercept[..., None]
+    shrunken = np.where(there, beta + share * (y - beta), 0.0)
     radial = _Radial(v, between, np.sqrt(w), line.slope, line.intercept, shrunken)
-    estimate, se = ADJUSTMENTS[adjustment](radial)
+    estimate, se = ADJUSTMENTS[adjustment](radial)  # 2
     egger = weighted_line(Points(y, np.sqrt(v), weights(v), v))
-    q = np.where(count(v) > 2, q_statistic(y, v), np.nan)
+    q = np.where(count(v) > 2, q_statistic(y, v), np.nan)  # 3
     residual = egger.dispersion * egger.df
     estimate, se = (np.where(np.isfinite(line.slope), part, np.nan) for part in (estimate, se))
-    return Limit(
-        estimate,
-        se,
-        line.slope,
-        line.intercept,
-        between,
-        shrunken,
-        q,
-        q - residual,
-        residual,
-        _g2(shrunken, v),
-    )
+    parts = q, q - residual, residual, _g2(shrunken, v)
+    return Limit(estimate, se, line.slope, line.intercept, between, shrunken, *parts)
 
 
 def _g2(shrunken: FloatArray, v: FloatArray) -> FloatArray:

@@ -40,39 +40,14 @@ from kapmeta.core.small_study.weight_functions import (
     step_weight,
 )
 
-# panels end here on the z scale, where weight functions of p bend, and here in standard deviations
-# about the mean
-_BENDS = (
-    -20.0,
-    -8.0,
-    -5.0,
-    -3.0,
-    -2.0,
-    -1.0,
-    0.0,
-    1.0,
-    2.0,
-    3.0,
-    4.0,
-    5.0,
-    6.5,
-    9.0,
-    14.0,
-    24.0,
-    38.0,
-)
-_DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
-_NEAR_ZERO = (
-    1e-4,
-    1e-3,
-    1e-2,
-    0.1,
-    0.4,
-)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
-# parameters at which a study would be seen only this many standard deviations off are not
-# considered
+# panels end here on the z scale, where weight functions of p bend
+_BENDS = np.array([-20, -8, -5, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6.5, 9, 14, 24, 38], dtype=np.float64)
+# and here in standard deviations about the mean
+_DEVIATIONS = np.array([-13, -9, -6, -4, -2, 0, 2, 4, 6, 9, 13], dtype=np.float64)
+_NEAR_ZERO = (1e-4, 1e-3, 1e-2, 0.1, 0.4)  # a two-sided 1 - p goes to 0 with z, its log to -inf
+# parameters at which a study would be seen only this many standard deviations off are refused
 _FARTHEST_SEEN = 9.0
-_NODES_PER_PANEL = 10
+_PANEL_X, _PANEL_WEIGHT = special.roots_legendre(10)
 _LOG_ROOT_2PI = float(np.log(2 * np.pi) / 2)
 
 
@@ -137,9 +112,8 @@ def step_counts(
     y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False
 ) -> FloatArray:
     """Count the studies whose p-value falls into each interval ended by `steps` and 1."""
-    place = np.searchsorted(
-        np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left"
-    )
+    p = Tail(np.asarray(y) / np.sqrt(v), two_sided).p
+    place = np.searchsorted(np.asarray(steps), p, side="left")
     return np.bincount(place, minlength=len(steps) + 1).astype(np.float64)
 
 
@@ -181,26 +155,33 @@ def fit_selection(
     Selection
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    unit = float(
-        np.exp2(np.round(np.log2(v).mean() / 2))
-    )  # a power of 2: takes the unit out without rounding
+    # 1. take the unit out, by a power of 2, which rounds nothing
+    # 2. the density of what is seen, and which selection parameters are free
+    # 3. the highest of several searches, in the units given
+    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # 1
     y, v = y / unit, v / unit**2
     per_study = np.ones_like(y) if precision is None else np.asarray(precision, dtype=np.float64)
     counts = step_counts(y, v, steps, two_sided=two_sided) if family == "step" else np.zeros(0)
-    density, neutral, strong, lower = _density_and_starts(y, v, family, steps, two_sided, per_study)
-    free = (
-        np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
-    )
-    if family == "step":
-        free &= counts[1:] > 0  # without a study in it an interval's weight is 0 at the maximum
-        neutral, strong = (
-            np.where(counts[1:] > 0, neutral, 0.0),
-            np.where(counts[1:] > 0, strong, 0.0),
-        )
+    density, starts = _density_and_starts(y, v, family, steps, two_sided, per_study)  # 2
+    free = np.full(starts.neutral.size, delta is None)
+    if family == "step":  # without a study in it an interval's weight is 0 at the maximum
+        seen = counts[1:] > 0
+        free &= seen
+        neutral, strong = (np.where(seen, x, 0.0) for x in (starts.neutral, starts.strong))
+        starts = _Starts(neutral, strong, starts.lowest)
     if delta is not None:
-        neutral = np.asarray(delta, dtype=np.float64)[-neutral.size :]
-    found = _best_search(density, y, v, common, free, neutral, strong, lower)
+        fixed = np.asarray(delta, dtype=np.float64)[-starts.neutral.size :]
+        starts = starts._replace(neutral=fixed)
+    found = _best_search(density, y, v, common, free, starts)  # 3
     return _in_given_units(found, y, v, unit, family, free, delta is not None, common, counts)
+
+
+class _Starts(NamedTuple):
+    """Selection parameters without selection and under strong selection, and the lowest tried."""
+
+    neutral: FloatArray
+    strong: FloatArray
+    lowest: FloatArray
 
 
 def _density_and_starts(
@@ -210,8 +191,8 @@ def _density_and_starts(
     steps: Sequence[float],
     two_sided: bool,
     precision: FloatArray,
-) -> tuple[Density, FloatArray, FloatArray, FloatArray]:
-    """Build the likelihood's ingredients, and neutral, strong and lowest parameters."""
+) -> tuple[Density, _Starts]:
+    """Build the ingredients of the likelihood, and selection parameters to start from."""
     z, se = y / np.sqrt(v), np.sqrt(v)
     if family == "step":
         ends = np.asarray(steps, dtype=np.float64)
@@ -219,7 +200,8 @@ def _density_and_starts(
         count = ends.size
         every = np.concatenate([cuts, -cuts]) if two_sided else cuts
         weight = lambda x, d: step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
-        return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
+        starts = _Starts(np.ones(count), np.full(count, 0.3), np.zeros(count))
+        return Density(z, se, every, weight), starts
     kind = WEIGHT_FAMILIES[family]
     row = precision[:, None]
     cuts = level_beyond(two_sided) if kind.level_ends else np.zeros(1)
@@ -228,12 +210,8 @@ def _density_and_starts(
     tail = level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
     steep = float(cuts.max()) if kind.level_ends else -np.inf
-    return (
-        Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight, steep),
-        np.array(kind.neutral),
-        np.array(kind.strong),
-        np.array(kind.lower),
-    )
+    starts = _Starts(*(np.array(x) for x in (kind.neutral, kind.strong, kind.lower)))
+    return Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight, steep), starts
 
 
 def selection_log_likelihood(
@@ -243,22 +221,26 @@ def selection_log_likelihood(
 
     -inf where hardly any study would be seen.
     """
+    # 1. weight times density at the nodes of each study's normalising integral A, and its top
+    # 2. -inf where the top of the seen density is far out: such parameters are not considered
+    # 3. log-likelihood: log density at what is observed, less log A
+    # 4. derivatives: those at what is observed, less their averages over the nodes
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
-    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)
-    inside = _log_density(
-        nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d)
-    )
+    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)  # 1
+    column = (x[:, None] for x in (m, s2, density.se))
+    inside = _log_density(nodes, *column, density.weight(nodes, d))
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
+    # 2
     far = np.abs(nodes - m[:, None]) > _FARTHEST_SEEN * np.sqrt(s2)[:, None]
     if not np.isfinite(top).all() or (far & (inside.log == top) & (lengths > 0)).any():
         return -np.inf, np.zeros_like(theta), np.zeros((theta.size, theta.size))
-    mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))
+    mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))  # 3
     total = mass.sum(-1)
     share = mass / total[:, None]
     here = _log_density(density.z, m, s2, density.se, density.weight(density.z, d))
     value = (here.log - np.log(total) - top[:, 0] - np.log(density.se)).sum()
-    d1 = np.stack(np.broadcast_arrays(*inside.first), axis=1)  # (k, p, nodes)
+    d1 = np.stack(np.broadcast_arrays(*inside.first), axis=1)  # 4, of shape (k, p, nodes)
     expected = (d1 * share[:, None, :]).sum(-1)
     observed = np.stack(np.broadcast_arrays(*here.first), axis=1)
     hessian = expected.T @ expected - ((d1 * share[:, None, :]) @ np.swapaxes(d1, -1, -2)).sum(0)
@@ -291,40 +273,27 @@ def _nodes(
 
     The panels end at the cuts and at standard deviations about the mean.
     """
-    x, w = _legendre()
     fixed = np.broadcast_to(cuts, (m.size, cuts.size))
     ends = np.concatenate([fixed, m[:, None] + s[:, None] * _DEVIATIONS], axis=1)
-    reach = s[:, None] * _DEVIATIONS[-1]
-    low, high = np.minimum(m[:, None] - reach, -steep), np.maximum(m[:, None] + reach, steep)
+    far = s[:, None] * _DEVIATIONS[-1]
+    low, high = np.minimum(m[:, None] - far, -steep), np.maximum(m[:, None] + far, steep)
     ends = np.sort(np.clip(ends, low, high), axis=1)
     half = np.diff(ends, axis=1) / 2
     used = (half > 0).any(axis=0)
     start, half = ends[:, :-1][:, used, None], half[:, used, None]
-    nodes = start + half * (1 + x)
-    return nodes.reshape(m.size, -1), (half * w).reshape(m.size, -1)
-
-
-def _legendre() -> tuple[FloatArray, FloatArray]:
-    """Return the Gauss-Legendre rule of one panel."""
-    x, w = special.roots_legendre(_NODES_PER_PANEL)
-    return np.asarray(x), np.asarray(w)
+    nodes = start + half * (1 + _PANEL_X)
+    return nodes.reshape(m.size, -1), (half * _PANEL_WEIGHT).reshape(m.size, -1)
 
 
 def _best_search(
-    density: Density,
-    y: FloatArray,
-    v: FloatArray,
-    common: bool,
-    free: BoolArray,
-    neutral: FloatArray,
-    strong: FloatArray,
-    lowest: FloatArray,
+    density: Density, y: FloatArray, v: FloatArray, common: bool, free: BoolArray, begin: _Starts
 ) -> Maximum:
     """Return the best of several searches from different starts.
 
     From no selection, from strong selection with a smaller mean, and from far away.
     """
-    tau2 = 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
+    neutral, strong, lowest = begin
+    tau2 = _unselected_tau2(y, v, common)
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     lower = np.concatenate([[-np.inf, 0.0], np.where(free, lowest, neutral)])
     upper = np.concatenate([[np.inf, 0.0 if common else np.inf], np.where(free, LARGEST, neutral)])
@@ -335,16 +304,15 @@ def _best_search(
             (mu / 2, tau2 / 2, strong),
             (0.0, 2 * tau2 + typical, strong),
             (1.5 * mu, tau2, 2 * neutral + 0.5),
+            (0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2)),
         ]
-        starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
     f = lambda theta: selection_log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
     ]
-    return max(
-        fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf
-    )
+    heights = [fit.log_likelihood for fit in fits]
+    return fits[int(np.argmax(np.where(np.isfinite(heights), heights, -np.inf)))]
 
 
 def _in_given_units(
@@ -363,30 +331,35 @@ def _in_given_units(
     se = np.sqrt(np.diag(found.covariance))
     delta, se_delta = found.theta[2:], np.where(free, se[2:], np.nan)
     if family == "step":
-        delta, se_delta = np.concatenate([[1.0], delta]), np.concatenate([[np.nan], se_delta])
+        delta, se_delta = np.append(1.0, delta), np.append(np.nan, se_delta)
     unselected = _unselected(y, v, common)
     df = 0 if fixed else int(found.theta.size - 2)
     statistic = max(0.0, 2 * (found.log_likelihood - unselected))
     return Selection(
-        float(found.theta[0] * unit),
-        float(se[0] * unit),
-        float(found.theta[1] * unit**2),
-        float(se[1] * unit**2),
-        delta,
-        se_delta,
-        found.log_likelihood + jacobian,
-        unselected + jacobian,
-        statistic,
-        df,
-        float(chi2_upper(statistic, df)) if df else float("nan"),
-        bool(found.on_bound[2:].any()),
-        counts,
-        found.converged,
+        mu=float(found.theta[0] * unit),
+        se=float(se[0] * unit),
+        tau2=float(found.theta[1] * unit**2),
+        se_tau2=float(se[1] * unit**2),
+        delta=delta,
+        se_delta=se_delta,
+        log_likelihood=found.log_likelihood + jacobian,
+        unselected=unselected + jacobian,
+        statistic=statistic,
+        df=df,
+        p_value=float(chi2_upper(statistic, df)) if df else float("nan"),
+        on_bound=bool(found.on_bound[2:].any()),
+        counts=counts,
+        converged=found.converged,
     )
+
+
+def _unselected_tau2(y: FloatArray, v: FloatArray, common: bool) -> float:
+    """Estimate the between-study variance without selection by maximum likelihood."""
+    return 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
 
 
 def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:
     """Compute the largest log-likelihood without selection."""
-    total = v + (0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v)))
+    total = v + _unselected_tau2(y, v, common)
     e = y - (y / total).sum() / (1 / total).sum()
     return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _LOG_ROOT_2PI)

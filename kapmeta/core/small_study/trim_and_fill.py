@@ -135,31 +135,28 @@ def trim_and_fill(
     Filled
         Rows that cannot be computed are nan with a non-zero `status`.
     """
-    y, v = present(y, v)
+    # 1. the side on which studies are missing, and the effects turned so that it is the left
+    # 2. the number missing and the centre, by trimming
+    # 3. the mirror images of the trimmed studies, and all of them pooled
+    # 4. nan where a row has no answer
+    y, v = present(y, v)  # 1
     trimming = tau2 if trim_tau2 is None else trim_tau2
     missing = np.full(v.shape[:-1], SIDES[side])
     if side == "auto":
         missing = -np.sign(_slope(y, v, trimming))
     oriented = -missing[..., None] * y  # the gap is on the left now
     place = _ascending_places(oriented, v)
-    k0, raw, centre, status = _trimmed(oriented, v, place, COUNT_ESTIMATORS[count_by], trimming)
-    status = np.where(
-        missing == 0, FillStatus.NO_SIDE, np.where(np.isnan(missing), FillStatus.NO_SIDE, status)
-    )
-    done = status == FillStatus.OK
-    k = count(v)
+    estimator = COUNT_ESTIMATORS[count_by]
+    k0, raw, centre, status = _trimmed(oriented, v, place, estimator, trimming)  # 2
+    status = np.where((missing == 0) | np.isnan(missing), FillStatus.NO_SIDE, status)
+    done, k = status == FillStatus.OK, count(v)  # 3
     added = (place >= (k - np.where(done, k0, 0))[..., None]) & (v < np.inf)
     mirrored = -missing[..., None] * (2 * centre[..., None] - oriented)
     all_y = np.concatenate([y, np.where(added, mirrored, 0.0)], axis=-1)
     all_v = np.concatenate([v, np.where(added, v, np.inf)], axis=-1)
     estimate, se, between = pooled(all_y, all_v, tau2)
-    columns = (
-        k0,
-        _se_of_count(count_by, raw, k),
-        _p_of_run(count_by, k0),
-        missing,
-        -missing * centre,
-    )
+    se_k0, p_value = _se_of_count(count_by, raw, k), _p_of_run(count_by, k0)  # 4
+    columns = k0, se_k0, p_value, missing, -missing * centre
     shown = [np.where(done, part, np.nan) for part in (*columns, estimate, se, between)]
     k0, se_k0, p_value, missing, centre, estimate, se, between = shown
     return Filled(k0, se_k0, p_value, missing, centre, all_y, all_v, estimate, se, between, status)
@@ -187,9 +184,8 @@ def _slope(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> Float
 
     REML where the model is neither a word nor a number.
     """
-    return mixed_line(
-        y, v, np.sqrt(v), tau2=tau2 if isinstance(tau2, str | float | int) else "REML"
-    ).slope
+    model = tau2 if isinstance(tau2, str | float | int) else "REML"
+    return mixed_line(y, v, np.sqrt(v), tau2=model).slope
 
 
 def _ascending_places(y: FloatArray, v: FloatArray) -> IntArray:
@@ -221,12 +217,8 @@ def _trimmed(
         if settled.all():
             break
         k0 = np.where(settled, k0, new)
-    undefined = np.isnan(new) & settled
-    status = np.where(
-        undefined,
-        FillStatus.NO_ESTIMATE,
-        np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED),
-    )
+    status = np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED)
+    status = np.where(np.isnan(new) & settled, FillStatus.NO_ESTIMATE, status)
     return k0, raw, centre, status
 
 

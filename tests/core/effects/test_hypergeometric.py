@@ -1,4 +1,4 @@
-"""The exact common odds ratio: against rational arithmetic, scipy's single table, and the worked numbers."""
+"""The exact common odds ratio: against rational arithmetic, scipy's single table, examples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRIALS = st.lists(TRIAL, min_size=1, max_size=4)
 
 
 def polynomial(trials: Any) -> dict[int, int]:
-    """Coefficients of the sum of events under treatment, in whole numbers, by their excess over the observed sum."""
+    """Compute whole-number coefficients of the treated events, less the sum observed."""
     product = {0: 1}
     for a, n1, c, n2 in trials:
         m = a + c

@@ -1,4 +1,4 @@
-"""Beta-binomial regression: values from direct maximum likelihood in R, the defining density, and its limits."""
+"""Beta-binomial regression: values from maximum likelihood in R, the defining density, limits."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_double_zeros_take_part_and_empty_arms_have_no_estimate():
 
 
 def test_a_ratio_of_risks_at_the_edge_has_no_standard_error_and_no_estimate():
-    """All of one arm had the event: the risk ratio is finite, but at the edge, where no information is."""
+    """All of one arm had the event: the risk ratio is finite, but at the edge."""
     t = tables_of([(8, 8, 3, 10), (12, 12, 7, 15)])
     assert math.isnan(beta_binomial(t, measure="RR").estimate)
     assert math.isnan(beta_binomial(t, measure="RD").estimate)

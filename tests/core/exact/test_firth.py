@@ -1,4 +1,4 @@
-"""Firth's penalised logistic regression: brglm2 0.9 on R 4.2.2, the score it solves, and its limits."""
+"""Firth's penalised logistic regression: brglm2 0.9 on R 4.2.2, the score it solves, its limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_agrees_with_brglm2(name):
 
 
 def test_one_table_is_half_added_to_every_cell():
-    """With one parameter a cell the Jeffreys penalty is exactly the 0.5 of the continuity correction."""
+    """With one parameter per cell the Jeffreys penalty is the 0.5 of the continuity correction."""
     fit = firth(tables_of([(12, 27, 0, 28)]))
     assert fit.estimate == pytest.approx(math.log(12.5 * 28.5 / (15.5 * 0.5)), rel=1e-10)
 

@@ -297,7 +297,7 @@ def test_one_sided_trials_have_one_limit_and_few_have_none():
 
 
 def test_trials_with_zero_cells_on_opposite_sides_have_no_finite_maximum():
-    """Both rise to plateaus, left and right: an infinite tau gives each half its plateau, more than any finite tau."""
+    """Both rise to plateaus, left and right: an infinite tau gives each half its plateau."""
     fit = likelihood_models.maximum(tabulated("RR", tables_of([(9, 12, 0, 15), (0, 14, 8, 13)])))
     assert math.isnan(fit.mu)
     assert (fit.tau, fit.tau_high, fit.low, fit.high) == (math.inf, math.inf, -math.inf, math.inf)
@@ -376,7 +376,7 @@ def test_where_the_likelihood_never_falls_there_is_no_limit():
 
 
 def test_weak_trials_on_opposite_sides_leave_everything_possible():
-    """A finite maximum, and an infinite tau within the drop of the interval: no limit of mean or tau."""
+    """A finite maximum, and an infinite tau within the interval: no limit of mean or tau."""
     studies = tabulated("OR", tables_of([(0, 11, 1, 9), (1, 18, 0, 12), (2, 15, 0, 6)]))
     fit = likelihood_models.maximum(studies)
     assert math.isfinite(fit.mu)
@@ -465,7 +465,7 @@ def test_fixed_study_effects_common_effect(record):
 
 @pytest.mark.parametrize("record", [r for r in ML if _word(r) == "UM.FS"], ids=_id)
 def test_fixed_study_effects_random_effects(record):
-    """lme4 warns that it did not converge for nielweise, li2007 and BCG coded 0; nAGQ = 1 is an approximation."""
+    """lme4 did not converge for nielweise, li2007 and BCG coded 0; nAGQ = 1 is approximate."""
     fit, value = (
         logistic_models.fit_logistic_model(_model(record), profile=False),
         record["results"],
@@ -548,7 +548,7 @@ def test_every_r_record_is_compared_or_listed():
 
 
 def test_metabin_repeats_rma_glmm():
-    """Every record of 05 is meta's wrapping of one of 07, with the common effect beside the random one."""
+    """Every record of 05 is meta's wrapping of one of 07, with the common effect beside it."""
     for record in records("05_metabin_glmm"):
         value, word = record["results"], _word(record)
         twin = next(
@@ -564,7 +564,7 @@ def test_metabin_repeats_rma_glmm():
 
 
 def test_logistic_models_on_the_zero_cell():
-    """UM.RS is printed as Laplace's approximation gives it: 1.76258 against 1.76265 by quadrature."""
+    """UM.RS as printed is Laplace's approximation: 1.76258 against 1.76265 by quadrature."""
     values = expected()["printed"]["logistic"]
     fixed = logistic_models.fit_logistic_model(
         logistic_models.LogisticModel(tables("kap5"), False), profile=False
@@ -731,7 +731,7 @@ def test_posterior_without_heterogeneity_is_the_product_of_the_curves(name, mu_p
 
 
 def test_effects_of_large_trials_far_apart_are_their_own():
-    """Where tau is many times what the trials leave open about themselves, nothing is drawn to the mean."""
+    """Where tau is many times the standard errors of the trials, nothing is drawn to the mean."""
     t = tables_of(
         [
             (900, 1000, 100, 1000),

@@ -150,7 +150,7 @@ def close(ours: float, theirs: float, rtol: float = RTOL) -> bool:
 
 
 def metafor_values(record: dict[str, Any]) -> dict[str, float]:
-    """What we say to a record of 06, under metafor's names."""
+    """Return our answer to a record of 06, under metafor's names."""
     table, settings = table_of(record), record["settings"]
     found: Any
     if settings["fun"] == "metafor::rma.peto":
@@ -244,7 +244,7 @@ def meta_mode(record: dict[str, Any]) -> str | None:
 
 
 def meta_values(record: dict[str, Any], mode: str) -> dict[str, float]:
-    """What we say to a record of 03, under meta's names."""
+    """Return our answer to a record of 03, under meta's names."""
     table, measure = table_of(record), record["measure"]
     values = {"Q_CMH": cochran_mantel_haenszel(*table).statistic}
     found: Any
@@ -366,7 +366,7 @@ def same(x: Any, y: Any, rtol: float = 1e-10, size: float = 0.0) -> None:
 
 
 def everything(table: Any, mask: Any = None) -> list[Any]:
-    """The fields of every function, in one list; per-table ones left out."""
+    """List the fields of every function, per-table ones left out."""
     found: list[Any] = []
     for measure in ("RR", "OR", "RD"):
         found += mantel_haenszel(*table, measure=measure, mask=mask)

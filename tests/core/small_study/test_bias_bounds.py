@@ -28,7 +28,7 @@ def test_method_specification() -> None:
 
 
 def test_e_values() -> None:
-    """VanderWeele and Ding's formula; worked values of the method specification, to the digits of its ratios."""
+    """VanderWeele and Ding's formula; worked values to the digits of the specification's ratios."""
     assert_allclose(
         bias_bounds.e_value([2.7447, 1.998, 0.7018]), [4.93296, 3.41016, 2.2029], atol=2e-4
     )

@@ -1,4 +1,4 @@
-"""Copas's selection model against metasens (tests/reference 11_meta_bias) and its own definition."""
+"""Copas's selection model against metasens (11_meta_bias) and its own definition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers.r_values import records
 def selection_parameters(
     v: FloatArray, published: float, unpublished: float
 ) -> tuple[float, float]:
-    """Selection parameters from what metasens reports of them."""
+    """Compute selection parameters from those that metasens reports."""
     if published == 1:
         return np.inf, 0.0
     s, least = np.sqrt(v), special.ndtri(published)
@@ -155,7 +155,7 @@ def test_derivatives() -> None:
 
 
 def test_outside_its_domain_the_likelihood_is_minus_infinity() -> None:
-    """So that a search turns back there: a variance below minus every sampling variance, a correlation above 1."""
+    """A search turns back at a variance below every -v, and at a correlation above 1."""
     y, v = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.2, 0.3])
     for theta in ([0.2, -1.0, 0.3, 0.0], [0.2, 0.0, 1.5, 0.0]):
         value, gradient, hessian = model._complex_step_derivatives(

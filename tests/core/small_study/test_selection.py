@@ -1,4 +1,4 @@
-"""Selection models against metafor (tests/reference 12_selmodel), exact integrals and their own definition."""
+"""Selection models against metafor (12_selmodel), exact integrals and their own definition."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {
 
 
 def arguments_of(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-    """Data and arguments of a record; truncation below 0 is a step at p = 0.5."""
+    """Return data and arguments of a record; truncation below 0 is a step at p = 0.5."""
     how = record["settings"]
     y, v = (np.array(record["inputs"][key], dtype=float) for key in ("yi", "vi"))
     steps = how.get("steps", 0.5)
@@ -156,7 +156,7 @@ def _weight(family: str, d: list[float], two_sided: bool, z: float) -> float:
 
 @pytest.mark.parametrize(("family", "d", "two_sided"), CASES)
 def test_likelihood_is_exact(family: str, d: list[float], two_sided: bool) -> None:
-    """Against adaptive quadrature (scipy) of an independent formula, for precise and imprecise studies."""
+    """Against adaptive quadrature of an independent formula, for precise and imprecise studies."""
     y, v = np.array([0.9, 0.1, -0.4, 0.02]), np.array([0.04, 0.3, 0.2, 0.001])
     mu, tau2 = 0.15, 0.12
     pieces = selection._density_and_starts(y, v, family, [0.025, 0.5], two_sided, np.ones(4))
@@ -171,7 +171,7 @@ def test_likelihood_is_exact(family: str, d: list[float], two_sided: bool) -> No
 def _exact(
     effect: float, variance: float, mu: float, tau2: float, weight: Callable[[float], float]
 ) -> float:
-    """Log-likelihood of one study, the integral by pieces between the places where a weight function may jump."""
+    """Integrate one study's log-likelihood by pieces between possible jumps of a weight."""
     total, s = np.sqrt(variance + tau2), np.sqrt(variance)
     jumps = [stats.norm.isf(p / sides) for p in (1e-5, 0.025, 0.5, 1 - 1e-5) for sides in (1, 2)]
     inside = [
@@ -212,7 +212,7 @@ def test_gradient_and_hessian(family: str, d: list[float], two_sided: bool) -> N
 
 
 def test_step_normaliser_in_closed_form() -> None:
-    """A = sum of delta times differences of the normal cdf: the formula of the method specification."""
+    """A = sum of delta times differences of the normal cdf, as in the method specification."""
     y, v, mu, tau2, d = (
         np.array([0.5, -0.1]),
         np.array([0.1, 0.4]),

@@ -1,4 +1,4 @@
-"""Trim and fill against metafor and meta (tests/reference 09_small_study, 11_meta_bias) and its definition."""
+"""Trim and fill against metafor and meta (09_small_study, 11_meta_bias) and its definition."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _tied(record: dict[str, Any]) -> bool:
 
 
 def _same(found: Any, r: dict[str, Any], method: str) -> bool:
-    """Number, side, its standard error and p to 1e-8; estimates too, for REML at R's own tau2."""
+    """Compare number, side, its standard error and p to 1e-8, and estimates at R's own tau2."""
     exact = [float(x) for x in (found.k0, found.se_k0, found.p_value)]
     if not np.allclose(
         exact,
