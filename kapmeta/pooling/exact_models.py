@@ -101,7 +101,7 @@ def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, flo
 def _on_curves(data: Data, *, random: bool) -> Estimate:
     """Maximum likelihood on the curves; with one trial its own likelihood."""
     random = random and len(data.curves) > 1
-    fit = likelihood_models.maximum(data.curves, level=data.level, random=random)
+    fit = likelihood_models.maximise_likelihood(data.curves, level=data.level, random=random)
     if math.isnan(fit.mu):
         raise ValueError(
             "the likelihood is highest for infinitely different effects: the trials have zero cells"

@@ -35,7 +35,7 @@ def required_information_size(
 ) -> FloatArray:
     """Compute the participants one trial would need to tell two risks apart [1]_.
 
-    Both arms together. The optimal information size of GRADE. It knows nothing of heterogeneity;
+    Both arms together. The optimal information size of GRADE. It ignores heterogeneity;
     divide by ``1 - diversity`` for that.
 
     Parameters
@@ -140,7 +140,7 @@ def obrien_fleming_boundaries(fractions: npt.ArrayLike, *, alpha: float = 0.05) 
     -----
     The density of the score process inside the boundaries is carried from look to look by
     Gauss-Legendre quadrature. Looks less than about a thousandth of the information apart are not
-    told apart reliably.
+    distinguished reliably.
 
     Examples
     --------

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 
-class Tables(NamedTuple):
+class CorrectedTables(NamedTuple):
     """Cells after a continuity correction, the last axis holding studies.
 
     Attributes
@@ -180,7 +180,7 @@ def continuity_corrected(
     rule: str,
     value: float = 0.5,
     drop_all_events: bool = True,
-) -> Tables:
+) -> CorrectedTables:
     """Apply the continuity correction called `rule` to the cells of the tables.
 
     A table with an empty cell has no log risk ratio or log odds ratio, so inverse-variance pooling
@@ -213,7 +213,7 @@ def continuity_corrected(
 
     Returns
     -------
-    Tables
+    CorrectedTables
         ``a, b, c, d, corrected, absent``; an impossible table (events exceed participants) has
         cells of nan.
 
@@ -245,7 +245,7 @@ def continuity_corrected(
     corrected = trigger(zero) & ~np.isnan(a) & (value > 0)
     in_t, in_c = _arm_weights(rule, a, b, c, d, zero)
     add_t, add_c = (np.where(corrected, 2 * value * share, 0.0) for share in (in_t, in_c))
-    return Tables(a + add_t, b + add_t, c + add_c, d + add_c, corrected, absent)
+    return CorrectedTables(a + add_t, b + add_t, c + add_c, d + add_c, corrected, absent)
 
 
 def risk_ratio(
@@ -470,7 +470,7 @@ def peto_odds_ratio(
 
     Observed less expected events are divided by their variance at no effect. For rare events, arms
     of like size and small effects. Not for common events with large effects, where it is pulled
-    towards no effect: for the table below it says 5.33 where the odds ratio is 6.08.
+    towards no effect: for the table below it is 5.33 where the odds ratio is 6.08.
 
     Parameters
     ----------
@@ -481,7 +481,7 @@ def peto_odds_ratio(
     -------
     Estimates
         ``y, v, corrected, absent``; nothing is corrected. A table in which nobody or everybody had
-        the event says nothing and is absent.
+        the event is uninformative and absent.
 
     References
     ----------

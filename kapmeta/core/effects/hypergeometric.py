@@ -320,5 +320,6 @@ def common_odds_ratio(
     conditions = [k == 0, invalid, informative == 0, k == 1]
     status = np.select(conditions, [np.int_(code) for code in codes], np.int_(0))
     found = _inferred_in_blocks(rows, (1 - level) / 2, TAILS[interval])  # 3
-    fields = (np.where((k == 0) | invalid, np.nan, x.reshape(shape)) for x in found)
-    return ExactOddsRatio(*fields, k, informative, status)
+    unknown = (k == 0) | invalid
+    estimate, low, high, p_value = (np.where(unknown, np.nan, x.reshape(shape)) for x in found)
+    return ExactOddsRatio(estimate, low, high, p_value, k, informative, status)

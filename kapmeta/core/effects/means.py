@@ -23,7 +23,7 @@ class MeanAndSd(NamedTuple):
     mean, sd : ndarray of float
         Estimates that assume normal data; nan where the quantiles are out of order.
     skewed : ndarray of bool
-        True where the quantiles speak against normal data: do not use `mean` and `sd` there.
+        True where the quantiles contradict normal data: do not use `mean` and `sd` there.
     skewness, critical : ndarray of float
         The statistic of the screen and the value from which it calls the data skewed.
     """
@@ -507,8 +507,8 @@ def from_quartiles(
 ) -> MeanAndSd:
     """Estimate mean [1]_ and standard deviation [2]_ from median and quartiles.
 
-    The data are screened for skewness [3]_. Not for data that the screen calls skewed, as days
-    abstinent mostly are.
+    The data are screened for skewness [3]_. Not for data that it
+    finds skewed.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ def koopman(
 
     It holds all ratios that a score test does not reject. The interval to show for one trial, with
     or without empty cells. Where both arms have events enough it is close to the usual one; where
-    one has none it still says what the trial says. Not exact: in very small trials its coverage
+    one has none it still gives the finite limit. Not exact: in very small trials its coverage
     varies about the level, and `miettinen_nurminen_ratio` is a little wider.
 
     Parameters

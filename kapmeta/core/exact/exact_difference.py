@@ -173,7 +173,7 @@ def risk_difference_combination(
     """Estimate a common risk difference by combined exact p-value functions.
 
     Tables without events take part. Each one-sided p-value is the largest over 101 control risks,
-    so the interval covers at least as often as it says. The estimate is where the combined deviates
+    so the interval covers at least as often as stated. The estimate is where the combined deviates
     of both sides balance.
 
     Parameters

@@ -1,10 +1,11 @@
-"""Log-likelihood curves: what one table says of its effect, with the baseline risk removed and no
-correction for zeros.
+"""Log-likelihood curves: the evidence of one table on its effect, without the baseline risk.
+
+Zeros are not corrected.
 
 Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives.
 The baseline is removed by conditioning on the margins (odds ratio: exact [1]_) or by its best value
-at each theta (profile). It is not integrated over a prior: a prior of the control risk alone says
-something about the direction of a risk ratio.
+at each theta (profile). It is not integrated over a prior: a prior of the control risk alone is
+informative about the direction of a risk ratio.
 
 All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a
 plateau; a table without information has a flat one.
@@ -304,7 +305,7 @@ def _tabulate(measure: str, table: Tables) -> Tabulated:
         return _without_information(curve, table, centre)
     inside = seen.loglik > top - _DEEPEST_DROP  # 2
     sloping = np.abs(seen.slope) > _FLAT * max(1.0, float(np.abs(seen.slope).max()))
-    first, last = _outermost(inside & sloping, scan.size)
+    first, last = _covering_ends(inside & sloping, scan.size)
     near = inside & (seen.loglik > top - 1)  # 3
     width = 1 / math.sqrt(max(float(-seen.curvature[near].min()), spread**-2 * 1e-2))
     step = _FINEST * min(width, spread if measure == "RD" else 1.0)
@@ -316,7 +317,7 @@ def _tabulate(measure: str, table: Tables) -> Tabulated:
     return _assembled(curve, table, theta, found)
 
 
-def _outermost(there: np.ndarray, size: int) -> tuple[int, int]:
+def _covering_ends(there: np.ndarray, size: int) -> tuple[int, int]:
     """Return the first and last True places, each widened by one."""
     index = np.flatnonzero(there)
     return max(int(index[0]) - 1, 0), min(int(index[-1]) + 1, size - 1)

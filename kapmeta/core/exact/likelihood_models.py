@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kapmeta.core.exact.likelihood_curves import Tabulated
-from kapmeta.core.exact.marginal_likelihood import log_likelihood, marginal
+from kapmeta.core.exact.marginal_likelihood import marginal, marginal_log_likelihood
 from kapmeta.core.exact.mode_search import (
     GRID_SIZE,
     Mode,
     at_infinity,
     best_means,
     finite_place,
-    local_maxima,
+    modes_with_heterogeneity,
     scale_of,
     sides,
 )
@@ -49,7 +49,9 @@ class Fit(NamedTuple):
     modes: tuple[Mode, ...]
 
 
-def maximum(studies: Sequence[Tabulated], *, level: float = 0.95, random: bool = True) -> Fit:
+def maximise_likelihood(
+    studies: Sequence[Tabulated], *, level: float = 0.95, random: bool = True
+) -> Fit:
     """Maximise the likelihood over mean and tau, with profile intervals.
 
     Parameters
@@ -113,7 +115,10 @@ def _common_fit(studies: Sequence[Tabulated]) -> _CommonFit:
     zero = np.zeros(1)
     mean = best_means(studies, zero)
     # arms that are all events, or none, bend the likelihood at no effect
-    if log_likelihood(studies, zero, zero)[0] >= log_likelihood(studies, mean, zero)[0]:
+    if (
+        marginal_log_likelihood(studies, zero, zero)[0]
+        >= marginal_log_likelihood(studies, mean, zero)[0]
+    ):
         mean = zero
     fit = marginal(studies, mean, zero)
     bend = -float(fit.hessian[0, 0, 0])
@@ -123,7 +128,7 @@ def _common_fit(studies: Sequence[Tabulated]) -> _CommonFit:
 
 def _ranked_modes(studies: Sequence[Tabulated], common: _CommonFit, random: bool) -> list[Mode]:
     """List every maximum, the highest first; tau = 0 is one unless the likelihood rises there."""
-    modes = local_maxima(studies, common.mu) if random else []
+    modes = modes_with_heterogeneity(studies, common.mu) if random else []
     at_zero = (common.mu, 0.0, common.loglik)
     if not random or not common.rises or all(at_zero[2] >= mode[2] for mode in modes):
         modes.append(at_zero)

@@ -137,7 +137,9 @@ def between_points(study: Tabulated, theta: FloatArray) -> Values:
     return Values(value, slope / h, curvature / (h * h))
 
 
-def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> FloatArray:
+def marginal_log_likelihood(
+    studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
+) -> FloatArray:
     """Compute the log-likelihood of all studies at arrays `mu` and `tau` of equal shape."""
     mu, tau = np.broadcast_arrays(np.asarray(mu, np.float64), np.asarray(tau, np.float64))
     flat_mu, flat_tau = mu.ravel(), tau.ravel()

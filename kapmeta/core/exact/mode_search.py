@@ -132,7 +132,7 @@ def tau_grid(studies: Sequence[Tabulated], mu: FloatArray | None = None) -> Floa
     return np.geomspace(0.05 * finest, 4 * spread + 4 * finest, GRID_SIZE)
 
 
-def local_maxima(studies: Sequence[Tabulated], common: float) -> list[Mode]:
+def modes_with_heterogeneity(studies: Sequence[Tabulated], common: float) -> list[Mode]:
     """List every local maximum with tau above 0.
 
     The profile over tau is scanned for rises followed by falls, each refined by Newton steps.

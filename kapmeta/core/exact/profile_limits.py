@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kapmeta.core.exact.likelihood_curves import Tabulated
-from kapmeta.core.exact.marginal_likelihood import log_likelihood, marginal
+from kapmeta.core.exact.marginal_likelihood import marginal, marginal_log_likelihood
 from kapmeta.core.exact.mode_search import Mode, at_infinity, best_means, tau_grid
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
@@ -33,7 +33,9 @@ def profile_over_tau(
     studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Maximise over the given values of tau at each mean; also return the best tau."""
-    values = log_likelihood(studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau)
+    values = marginal_log_likelihood(
+        studies, np.broadcast_to(mu[:, None], (mu.size, tau.size)), tau
+    )
     best = values.argmax(-1)
     return values[np.arange(mu.size), best], tau[best]
 
@@ -41,7 +43,7 @@ def profile_over_tau(
 def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> FloatArray:
     """Compute the profile at one mean on ever finer grids about the best tau."""
     if not random:
-        return log_likelihood(studies, mean, np.zeros(1))
+        return marginal_log_likelihood(studies, mean, np.zeros(1))
     taus = np.concatenate([[0.0], tau_grid(studies, mean)])
     for _ in range(8):
         _, best = profile_over_tau(studies, mean, taus)
@@ -146,7 +148,7 @@ def tau_limits(studies: Sequence[Tabulated], mode: Mode, target: float) -> tuple
     grid = np.concatenate([[0.0], tau_grid(studies)])
     endless = at_infinity(studies) >= target
     while True:
-        values = log_likelihood(studies, best_means(studies, grid), grid)
+        values = marginal_log_likelihood(studies, best_means(studies, grid), grid)
         if endless or values[-1] < target:
             break
         grid = np.append(grid, grid[-1] * np.array([2.0, 4.0]))
@@ -178,6 +180,6 @@ def _tau_limit(
         return found
 
     def excess(tau: FloatArray) -> FloatArray:
-        return log_likelihood(studies, best_means(studies, tau), tau) - target
+        return marginal_log_likelihood(studies, best_means(studies, tau), tau) - target
 
     return float(bracketed_root(excess, [near], [far])[0])

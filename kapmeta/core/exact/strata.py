@@ -61,7 +61,7 @@ def tables_of(*events_and_totals: npt.ArrayLike) -> OrderedTables:
     )
 
 
-def filled(tables: counts.Tables) -> FilledCells:
+def filled(tables: counts.CorrectedTables) -> FilledCells:
     """Fill absent or impossible cells with 1."""
     used = ~np.isnan(tables.a)
     a, b, c, d = (np.where(used, cell, 1.0) for cell in tables[:4])

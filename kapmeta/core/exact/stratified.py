@@ -241,7 +241,7 @@ def mantel_haenszel(
         ``estimate, se, k, k_informative, q, q_df, tau2, status``. With events in one arm only, a
         ratio is -inf or inf: the interval of
         `kapmeta.core.effects.hypergeometric.common_odds_ratio` then gives the finite limit. Without
-        any events it is nan; without any table everything is, and `status` says so.
+        any events it is nan; without any table everything is, as shown by `status`.
 
     Raises
     ------

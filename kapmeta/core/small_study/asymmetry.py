@@ -42,7 +42,7 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
 
-_MACHINE_EPSILON = np.finfo(np.float64).eps
+MACHINE_EPSILON = np.finfo(np.float64).eps
 _LARGEST_EXACT = 200  # the exact null distribution of Kendall's score takes k^3 / 6 additions
 
 
@@ -145,7 +145,7 @@ def _least_squares(points: Points) -> _StraightLine:
     total = w.sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         sxx = (w * ex * ex).sum(-1)
-        sxx = np.where(sxx > (8 * _MACHINE_EPSILON * mean_x) ** 2 * total, sxx, np.nan)
+        sxx = np.where(sxx > (8 * MACHINE_EPSILON * mean_x) ** 2 * total, sxx, np.nan)
         slope = (w * ex * ey).sum(-1) / sxx
         e = ey - slope[..., None] * ex
     return _StraightLine(total, mean_x, sxx, mean_y - slope * mean_x, slope, (w * e * e).sum(-1))
@@ -267,7 +267,7 @@ def begg(y: npt.ArrayLike, v: npt.ArrayLike) -> Rank:
     y, v = present(y, v)
     w = weights(v)
     _, e = mean_and_residuals(y, w)
-    e = np.where(np.abs(e) > 8 * _MACHINE_EPSILON * np.abs(y).max(-1, keepdims=True), e, 0.0)
+    e = np.where(np.abs(e) > 8 * MACHINE_EPSILON * np.abs(y).max(-1, keepdims=True), e, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviate = e / np.sqrt(v - 1 / w.sum(-1, keepdims=True))
     return kendall(np.where(v < np.inf, deviate, np.nan), v)

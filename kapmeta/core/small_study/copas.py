@@ -183,7 +183,7 @@ def copas_log_likelihood(
 def squeezed(u: FloatArray) -> FloatArray:
     """Compute ``c^2 = lambda (u + lambda)``, between 0 and 1.
 
-    It says how much selection narrows a perfectly correlated error.
+    The factor by which selection narrows a perfectly correlated error.
     """
     near = np.maximum(u, _RATIO_FAR_DOWN)
     mills = np.exp(-near * near / 2 - _HALF_LOG_2PI - special.log_ndtr(near))

@@ -173,7 +173,8 @@ def fit_selection(
         fixed = np.asarray(delta, dtype=np.float64)[-starts.neutral.size :]
         starts = starts._replace(neutral=fixed)
     found = _best_search(density, y, v, common, free, starts)  # 3
-    return _in_given_units(found, y, v, unit, family, free, delta is not None, common, counts)
+    unselected, shift = _unselected(y, v, common), -y.size * np.log(unit)
+    return _in_given_units(found, unit, free, delta is not None, unselected, shift, counts)
 
 
 class _Starts(NamedTuple):
@@ -228,8 +229,9 @@ def selection_log_likelihood(
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
     nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)  # 1
-    column = (x[:, None] for x in (m, s2, density.se))
-    inside = _log_density(nodes, *column, density.weight(nodes, d))
+    inside = _log_density(
+        nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d)
+    )
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
     # 2
     far = np.abs(nodes - m[:, None]) > _FARTHEST_SEEN * np.sqrt(s2)[:, None]
@@ -317,22 +319,21 @@ def _best_search(
 
 def _in_given_units(
     found: Maximum,
-    y: FloatArray,
-    v: FloatArray,
     unit: float,
-    family: str,
     free: BoolArray,
     fixed: bool,
-    common: bool,
+    unselected: float,
+    shift: float,
     counts: FloatArray,
 ) -> Selection:
-    """Convert the fit to the units given, and test it against no selection."""
-    jacobian = -y.size * np.log(unit)
+    """Convert the fit to the units given, and test it against no selection.
+
+    `shift` is what the unit adds to a log-likelihood.
+    """
     se = np.sqrt(np.diag(found.covariance))
     delta, se_delta = found.theta[2:], np.where(free, se[2:], np.nan)
-    if family == "step":
+    if counts.size:
         delta, se_delta = np.append(1.0, delta), np.append(np.nan, se_delta)
-    unselected = _unselected(y, v, common)
     df = 0 if fixed else int(found.theta.size - 2)
     statistic = max(0.0, 2 * (found.log_likelihood - unselected))
     return Selection(
@@ -342,8 +343,8 @@ def _in_given_units(
         se_tau2=float(se[1] * unit**2),
         delta=delta,
         se_delta=se_delta,
-        log_likelihood=found.log_likelihood + jacobian,
-        unselected=unselected + jacobian,
+        log_likelihood=found.log_likelihood + shift,
+        unselected=unselected + shift,
         statistic=statistic,
         df=df,
         p_value=float(chi2_upper(statistic, df)) if df else float("nan"),
