@@ -412,7 +412,7 @@ def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.complement(trials, "relapse")[["event", "events_t", "n_t", "events_c", "n_c"]].to_string(index=False)
+    >>> km.effects.complement(trials, "relapse")[["event", "events_t", "n_t", "events_c", "n_c"]].to_string(index=False)
     '  event  events_t  n_t  events_c  n_c\\nrelapse        14   27        25   28'
     """
     names = ("study", "events_t", "n_t", "events_c", "n_c")

@@ -12,7 +12,9 @@ from kapmeta.core.effects import counts, dependence, survival
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import counts_of, story_of
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import View
 
 __all__ = ["FollowUp", "abstinence_curve", "relapse_hazard_ratio", "time_abstinent"]
 
@@ -20,10 +22,10 @@ _COLUMNS = {name: name for name in ("study", "events_t", "n_t", "events_c", "n_c
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FollowUp:
+class FollowUp(View):
     """Risk ratio of continuous abstinence over time in one trial.
 
-    Returned by `kapmeta.abstinence_curve`.
+    Returned by `kapmeta.effects.abstinence_curve`.
 
     Attributes
     ----------
@@ -45,6 +47,7 @@ class FollowUp:
     covariance: FloatArray
     level: float
     band_quantile: float
+    papers = ("follow-up",)
 
     def __post_init__(self) -> None:
         self.covariance.setflags(write=False)
@@ -90,22 +93,15 @@ class FollowUp:
         return (
             f"The risk ratio of continuous abstinence in {self.study} was followed over {times}"
             " months. Who is abstinent at a later time was so before, so the covariance of two"
-            " times is the variance at the earlier one and no correlation was assumed (Greenwood"
-            " M. The natural duration of cancer. London: His Majesty's Stationery Office; 1926)."
+            " times is the variance at the earlier one and no correlation was assumed"
+            f" ({PAPERS['follow-up']})."
             f" {level} limits at each time are Wald limits without continuity correction; the band,"
             f" {wording.number(self.band_quantile)} standard errors wide on either side, holds the"
             f" whole course with {level} confidence."
         )
 
-    def alt_text(self) -> str:
-        """The course as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"FollowUp({self.study}, {len(self.table)} times)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 def abstinence_curve(

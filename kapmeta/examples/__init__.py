@@ -1,4 +1,4 @@
-"""Published trial data to learn and to test with; none of it is about ketamine."""
+"""Published trial data of many fields, to learn and to test with."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import pandas as pd
 
@@ -18,9 +18,11 @@ from kapmeta.pooling.bayes import WIDE, pool_bayes
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 
 __all__ = [
     "HEADLINE",
@@ -48,7 +50,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Headline:
+class Headline(View):
     """What may be said of these studies, and how firmly.
 
     Attributes
@@ -73,7 +75,7 @@ class Headline:
     entries: tuple[Entry, ...]
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
-    cited: ClassVar = ("few studies",)
+    papers = ("few studies",)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -116,23 +118,16 @@ class Headline:
         names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
         beside = f" Beside it we show: {names}." if names else ""
         return (
-            f"{told}{beside} By the registered plan we do not show: {self.rule.refused} (Bender R,"
-            " Friede T, Koch A, et al. Res Synth Methods 2018;9:382-392."
-            " https://doi.org/10.1002/jrsm.1297)."
+            f"{told}{beside} By the registered plan we do not show: {self.rule.refused}"
+            f" ({PAPERS['few studies']})."
         )
-
-    def alt_text(self) -> str:
-        """The summary for readers who cannot see the table."""
-        return self.summary()
 
     def __repr__(self) -> str:
         told, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)
         return f"Headline({told}; {n} disagreement{'' if n == 1 else 's'})"
 
-    def _repr_html_(self) -> str:
-        frame = self.to_frame()
-        lines = [*_told(frame, _SHOWN, "Headline"), *self._caveats()]  # the table tells the rest
-        return wording.page("\n".join(lines), frame)
+    def _shown_text(self) -> str:  # the table shows the other analyses
+        return "\n".join([*_told(self.to_frame(), _SHOWN, "Headline"), *self._caveats()])
 
 
 def headline(
@@ -439,10 +434,9 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _conclusion(result: Result) -> str:
     """Which side of no effect the interval lies on."""
     e = result.effects
-    low_side, high_side = e.favours
-    if result.low > 0:
-        return high_side.replace("Favours", "favours", 1)
-    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "leaves it open"
+    if not result.side:
+        return "leaves it open"
+    return e.favours[result.side > 0].replace("Favours", "favours", 1)
 
 
 def _told(frame: pd.DataFrame, role: str, opening: str) -> list[str]:
@@ -515,7 +509,7 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     Parameters
     ----------
     pooled : Pooled
-        From `kapmeta.registered` or `kapmeta.pool`.
+        From `kapmeta.review.registered` or `kapmeta.pool`.
     found : Headline, optional
         What `headline_of` gives for it, if that is known already.
 
@@ -528,7 +522,7 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     --------
     >>> import kapmeta as km
     >>> from kapmeta.pooling.headlines import headline_effect
-    >>> headline_effect(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    >>> headline_effect(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"))
     Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
     """
     if pooled_given(pooled).k > 2:
@@ -548,7 +542,7 @@ def headline_of(pooled: Pooled) -> Headline:
     Parameters
     ----------
     pooled : Pooled
-        From `kapmeta.registered` or `kapmeta.pool`.
+        From `kapmeta.review.registered` or `kapmeta.pool`.
 
     Returns
     -------
@@ -560,7 +554,7 @@ def headline_of(pooled: Pooled) -> Headline:
     --------
     >>> import kapmeta as km
     >>> from kapmeta.pooling.headlines import headline_of
-    >>> len(headline_of(km.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
+    >>> len(headline_of(km.review.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
     5
     """
     effects, level = pooled.effects, pooled.method.level

@@ -12,7 +12,9 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.numerics.distributions import normal_quantile, t_two_sided
 from kapmeta.measures import Measure
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import EffectsView, View
 
 __all__ = ["DoseTrend", "Factorial"]
 
@@ -32,11 +34,11 @@ def _limits(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Factorial:
+class Factorial(View):
     """One factor of a factorial trial, its effect within the levels of the other; log scale for
     ratios.
 
-    Returned by `kapmeta.factorial`.
+    Returned by `kapmeta.effects.factorial`.
 
     Attributes
     ----------
@@ -141,10 +143,6 @@ class Factorial:
             f" {wording.percent(self.level)} intervals."
         )
 
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         estimate = float(self.strata.scale.shown(self.combined))
         return (
@@ -152,18 +150,15 @@ class Factorial:
             " combined)"
         )
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
-
 
 _ARMS = ("treatment", "control")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DoseTrend:
+class DoseTrend(EffectsView):
     """Change of the effect per unit of dose, log scale for ratios.
 
-    Returned by `kapmeta.dose_trend`.
+    Returned by `kapmeta.moderators.dose_trend`.
 
     Attributes
     ----------
@@ -188,6 +183,7 @@ class DoseTrend:
     doses: int
     k: int
     level: float
+    papers = ("dose trend",)
 
     @property
     def low(self) -> float:
@@ -240,16 +236,8 @@ class DoseTrend:
         return (
             f"The trend of the {self.effects.scale.name} of {self.effects.event} with dose was"
             f" estimated in one stage by generalised least squares over {self.k} contrasts of"
-            f" {self.doses} doses, with {slopes} (Greenland S, Longnecker MP. Am J Epidemiol"
-            " 1992;135:1301-1309. https://doi.org/10.1093/oxfordjournals.aje.a116237)."
+            f" {self.doses} doses, with {slopes} ({PAPERS['dose trend']})."
         )
-
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
 
     def __repr__(self) -> str:
         return f"DoseTrend({self.effects.measure}, {self.k} contrasts, {self.doses} doses)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())

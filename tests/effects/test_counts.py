@@ -159,10 +159,10 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
 
 
 def test_complement_turns_the_event_round() -> None:
-    relapse = km.complement(TRIALS, "relapse")
+    relapse = km.effects.complement(TRIALS, "relapse")
     assert relapse["events_t"].tolist() == [38, 13, 15]
     assert not relapse["event_is_good"].any()
-    assert_array_equal(km.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
+    assert_array_equal(km.effects.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
     assert_allclose(km.odds_ratio(relapse).y, -km.odds_ratio(TRIALS).y)
     assert km.risk_ratio(relapse).favours == ("Favours treatment", "Favours control")
 
@@ -235,7 +235,7 @@ def test_reversed_tells_the_opposite_event() -> None:
     assert_allclose(abstinence.table["low"], 1 / PAPER["high"])
     assert_allclose(abstinence.table["estimate"], 1 / PAPER["estimate"])
     difference = km.risk_difference(TRIALS).reversed("relapse")
-    assert_allclose(difference.y, km.risk_difference(km.complement(TRIALS, "relapse")).y)
+    assert_allclose(difference.y, km.risk_difference(km.effects.complement(TRIALS, "relapse")).y)
     with pytest.raises(
         ValueError, match=r"a risk ratio cannot be turned round without the counts; use complement"
     ):
@@ -296,10 +296,13 @@ def test_a_column_called_row_does_not_stop_the_tables() -> None:
 def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
     kept = TRIALS.astype(dict.fromkeys(("events_t", "n_t", "events_c", "n_c"), "category"))
     assert_array_equal(
-        km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"]
+        km.effects.complement(kept, "relapse")["events_t"],
+        km.effects.complement(TRIALS, "relapse")["events_t"],
     )
     with pytest.raises(ValueError, match="events_t is not a number in row 1"):
-        km.complement(TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse")
+        km.effects.complement(
+            TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse"
+        )
 
 
 def test_whether_an_event_is_good_may_be_missing_in_some_rows_and_is_never_text() -> None:
@@ -307,7 +310,7 @@ def test_whether_an_event_is_good_may_be_missing_in_some_rows_and_is_never_text(
         event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean")
     )
     assert not km.risk_ratio(gap).event_is_good
-    assert km.complement(gap, "abstinence")["event_is_good"].all()
+    assert km.effects.complement(gap, "abstinence")["event_is_good"].all()
     with pytest.raises(ValueError, match="event_is_good must be True or False: got 'no'"):
         km.risk_ratio(TRIALS.assign(event_is_good="no"))
 

@@ -27,14 +27,13 @@ from kapmeta.core.effects.counts import broadcast_floats
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
-from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 
 LARGEST_RHO = 0.9999
 """Correlations are kept this far from +-1, where the likelihood is not defined."""
 
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
-_COMPLEX_STEP = 1e-30  # too small to change the value: first derivatives are exact
-_REAL_STEP = 1e-5  # second derivatives are central differences of those
+_COMPLEX_STEP = 1e-30  # too small to change the value: derivatives are exact
 _CERTAIN = 38.0  # publication is certain, to every digit, from this u on
 _RATIO_FAR_DOWN = -30.0  # below this u, lambda (u + lambda) is its asymptotic series
 
@@ -158,7 +157,7 @@ def _best_of_searches(
     starts = [[m, t, r, 0.0] for t in (tau2, float(y.var())) for m, r in places]
     height = lambda theta: _complex_step_derivatives(theta, y, v, u)  # noqa: E731
     fits = [maximise(height, start, lower, upper) for start in starts]
-    return max(fits, key=lambda one: one.log_likelihood)
+    return highest(fits)
 
 
 def copas_log_likelihood(
@@ -195,22 +194,44 @@ def squeezed(u: FloatArray) -> FloatArray:
 def _complex_step_derivatives(
     theta: FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Compute value, gradient and Hessian in one evaluation of all points.
-
-    The gradient is by complex steps, the Hessian by its central differences.
-    """
-    # 1. theta itself, then theta moved up and down in each parameter: 1 + 2 p rows
-    # 2. each row moved by a tiny imaginary step in each parameter: the gradient at that row
-    # 3. the Hessian from the differences of the gradients, made symmetric
+    """Return value, gradient and Hessian, the last by complex steps of the gradient."""
     size = theta.size
-    steps = np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0])
-    scale = steps * _REAL_STEP
-    away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])  # 1
-    points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # 2
+    points = theta + 1j * _COMPLEX_STEP * np.eye(size)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        value = float(copas_log_likelihood(theta[:, None].astype(np.float64), y, v, u)[0])
-        gradients = copas_log_likelihood(np.moveaxis(points, -1, 0), y, v, u).imag / _COMPLEX_STEP
+        value = float(copas_log_likelihood(theta[:, None], y, v, u)[0])
+        gradients = _gradient(points.T, y, v, u)
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
-    hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * scale[:, None])  # 3
-    return value, gradients[0], (hessian + hessian.T) / 2
+    hessian = gradients.imag / _COMPLEX_STEP
+    return value, gradients[:, 0].real, (hessian + hessian.T) / 2
+
+
+def _gradient(
+    theta: npt.NDArray[np.complexfloating], y: FloatArray, v: FloatArray, u: FloatArray
+) -> npt.NDArray[np.complexfloating]:
+    """Differentiate `copas_log_likelihood` analytically; shape (4, ...), as `theta`.
+
+    Complex `theta` are allowed, so that the Hessian follows by complex steps.
+    """
+    # 1. total variance, error e, correlation r and threshold z, as in the log-likelihood
+    # 2. the derivatives of total variance, e and r by mu, tau2, rho and slope
+    # 3. by the chain rule those of the density and of log Phi(z)
+    mu, tau2, rho, slope = (part[..., None] for part in theta)  # 1
+    c2, s = squeezed(u), np.sqrt(v)
+    variance = v / (1 - rho * rho * c2)
+    total = variance + tau2
+    e = y - mu - slope * s
+    r = rho * np.sqrt(variance / total)
+    left = 1 - r * r
+    z = (u + r * e / np.sqrt(total)) / np.sqrt(left)
+    mills = np.exp(-z * z / 2 - _HALF_LOG_2PI - special.log_ndtr(z))
+    growth = 2 * rho * c2 * variance**2 / v  # 2, of the variance with rho
+    r_by_rho = np.sqrt(variance / total) + r / 2 * (growth / variance - growth / total)
+    by = [(0.0, -1.0, 0.0), (1.0, 0.0, -r / (2 * total)), (growth, 0.0, r_by_rho), (0.0, -s, 0.0)]
+    rows = []
+    for dt, de, dr in by:  # 3
+        density = -dt / (2 * total) - e * de / total + e * e * dt / (2 * total * total)
+        ratio = (dr * e + r * de - r * e * dt / (2 * total)) / np.sqrt(total)
+        threshold = ratio / np.sqrt(left) + z * r * dr / left
+        rows.append((density + mills * threshold).sum(-1))
+    return np.array(rows)

@@ -29,7 +29,7 @@ from scipy import special
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
-from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 from kapmeta.core.small_study.weight_functions import (
     LARGEST,
     WEIGHT_FAMILIES,
@@ -306,15 +306,16 @@ def _best_search(
             (mu / 2, tau2 / 2, strong),
             (0.0, 2 * tau2 + typical, strong),
             (1.5 * mu, tau2, 2 * neutral + 0.5),
-            (0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2)),
         ]
+        far, spread = np.full(neutral.size, LARGEST / 2), float(y.std())
+        starts += [(0.0, tau2 / 2, far)]
+        starts += [(mu - n * spread, n * spread**2 / 4, far * n / 20) for n in (2, 4, 10)]
     f = lambda theta: selection_log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
     ]
-    heights = [fit.log_likelihood for fit in fits]
-    return fits[int(np.argmax(np.where(np.isfinite(heights), heights, -np.inf)))]
+    return highest(fits)
 
 
 def _in_given_units(
