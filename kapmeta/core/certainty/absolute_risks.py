@@ -1,4 +1,4 @@
-"""From an effect and a baseline to absolute risks and numbers needed to treat.
+"""Absolute risks and numbers needed to treat from an effect and a baseline.
 
 Ratios enter as they are printed, not as logarithms.
 """

@@ -1,4 +1,4 @@
-"""How many participants a meta-analysis needs, and the boundaries for looking before it has them.
+"""Required information size of a meta-analysis, and boundaries for looking before it.
 
 References
 ----------

@@ -1,5 +1,4 @@
-"""From answers to signalling questions to judgements: the algorithms of RoB 2, and the worst-domain
-rule of ROBINS-I.
+"""Algorithms of RoB 2 from signalling questions to judgements, and the ROBINS-I rule.
 
 Answers are the words of the tools: Y, PY, PN, N, NI (no information), NA. "Probably" counts as the
 plain word, as the tools say. Judgements are words too; the person who answered may override one,

@@ -1,4 +1,4 @@
-"""From one measure to another: odds, risk and hazard ratios, and standardised mean differences.
+"""Conversions between odds, risk and hazard ratios and standardised mean differences.
 
 Ratios enter as printed (an odds ratio of 2.25, not its logarithm) unless a parameter is called
 `log_...`. A converted effect is not an observed one: mark it, and repeat the analysis without it.

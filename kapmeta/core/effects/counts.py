@@ -1,5 +1,4 @@
-"""Effects of two-armed trials counted as events of totals: ratios and differences of risk, zero
-cells included.
+"""Effects of two-armed trials from counts: ratios and differences of risk, zero cells included.
 
 The cells of a trial are named as in the papers::
 

@@ -1,5 +1,4 @@
-"""Effects from what a paper prints: an estimate with its interval, its standard error or its
-p-value.
+"""Effects from a printed estimate with its interval, standard error or p-value.
 
 Ratios enter as printed (an odds ratio of 2.25, not its logarithm); `y` and `v` are on the analysis
 scale.

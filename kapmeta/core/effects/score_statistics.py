@@ -1,5 +1,4 @@
-"""Score statistics of one trial's risk ratio and risk difference, with the risks that fit best
-under each.
+"""Score statistics of one trial's risk ratio and risk difference.
 
 Every function works table by table on arrays of any shape. The cells of a trial are named as in the
 papers::

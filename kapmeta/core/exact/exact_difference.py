@@ -1,5 +1,4 @@
-"""Combination of exact p-value functions: a common odds ratio or risk difference from trials of any
-size.
+"""Combined exact p-value functions: a common odds ratio or risk difference.
 
 Each trial gives the probability, at every possible effect, of a result at least as extreme as its
 own. These are turned into normal deviates, added with weights, and the effects that the sum does

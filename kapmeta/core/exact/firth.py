@@ -1,5 +1,6 @@
-"""Firth's penalised logistic regression: fixed study effects and one treatment effect, finite
-whatever cell is zero.
+"""Firth's penalised logistic regression: fixed study effects and one treatment effect.
+
+The estimate is finite whatever cell is zero.
 
 References
 ----------

@@ -1,11 +1,9 @@
-"""Log-likelihood curves: the evidence of one table on its effect, without the baseline risk.
+"""Log-likelihood curves of the effect of one table, free of the baseline risk.
 
-Zeros are not corrected.
-
-Each curve maps the effect theta to the log-likelihood of the table and its first two derivatives.
-The baseline is removed by conditioning on the margins (odds ratio: exact [1]_) or by its best value
-at each theta (profile). It is not integrated over a prior: a prior of the control risk alone is
-informative about the direction of a risk ratio.
+Zeros are not corrected. Each curve maps the effect theta to the log-likelihood of the table and its
+first two derivatives. The baseline is removed by conditioning on the margins (odds ratio: exact
+[1]_) or by its best value at each theta (profile). It is not integrated over a prior: a prior of
+the control risk alone is informative about the direction of a risk ratio.
 
 All curves of ratios are concave in theta. A table with one zero cell has a curve that rises to a
 plateau; a table without information has a flat one.

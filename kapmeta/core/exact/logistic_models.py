@@ -1,10 +1,9 @@
-"""Mixed logistic models of the arms of trials: study effects fixed (UM.FS) or random (UM.RS),
-treatment effects random.
+"""Mixed logistic models of the arms of trials, treatment effects random.
 
-Both arms of study i are binomial with ``logit p = alpha_i + h (mu + tau z)``; h is the code of the
-arm. The random terms are integrated by adaptive Gauss-Hermite quadrature about the mode of each
-study [2]_, and the derivatives are averages over the same points [3]_, so the maximum is found by
-Newton's method in all parameters together.
+Study effects are fixed (UM.FS) or random (UM.RS). Both arms of study i are binomial with ``logit p
+= alpha_i + h (mu + tau z)``; h is the code of the arm. The random terms are integrated by adaptive
+Gauss-Hermite quadrature about the mode of each study [2]_, and the derivatives are averages over
+the same points [3]_, so the maximum is found by Newton's method in all parameters together.
 
 References
 ----------

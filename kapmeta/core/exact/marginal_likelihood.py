@@ -1,5 +1,4 @@
-"""The marginal likelihood of mean and tau where the effects of studies are normal about the mean,
-on their curves.
+"""Marginal likelihood of mean and tau, effects normal, on likelihood curves.
 
 With the effect of study i ``theta_i = mu + tau x``, the likelihood of a study is the average of its
 curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain

@@ -1,4 +1,4 @@
-"""Two-by-two tables of several trials as strata: sums over any number of subsets of them.
+"""Two-by-two tables of several trials as strata: sums over any subsets of them.
 
 The cells of a trial are named as in the papers::
 

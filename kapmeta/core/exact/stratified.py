@@ -1,4 +1,4 @@
-"""One effect common to the two-by-two tables of several trials, by Mantel and Haenszel or by Peto.
+"""A common effect of two-by-two tables, by Mantel and Haenszel or by Peto.
 
 The cells of a trial are named as in the papers::
 

@@ -1,5 +1,4 @@
-"""Chi-squared tests over two-by-two tables: that no trial has an effect, that all share one odds
-ratio.
+"""Chi-squared tests over two-by-two tables: no effect, and one common odds ratio.
 
 The cells of a trial are named as in the papers::
 

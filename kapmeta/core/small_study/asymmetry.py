@@ -1,5 +1,4 @@
-"""Tests of funnel-plot asymmetry, and what they could have found: regression and rank tests, PET
-and PEESE.
+"""Tests of funnel-plot asymmetry and their power; PET and PEESE.
 
 Every regression test is a weighted straight line of an effect on a measure of study size; what
 differs is the effect, the measure and the weights. The line's slope is tested against t with k - 2

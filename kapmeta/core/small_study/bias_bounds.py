@@ -1,4 +1,4 @@
-"""Bounds on what publication bias and confounding could have done; valid for any number of studies.
+"""Bounds on the effect of publication bias and confounding, for any number of studies.
 
 A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are
 eta times as likely to be published as the others, weighting the others by eta takes the bias out

@@ -1,5 +1,4 @@
-"""How many null studies would take a result away, and whether there are more significant results
-than there should be.
+"""Fail-safe numbers of null studies, and tests for an excess of significant results.
 
 Fail-safe numbers have no model of what goes unpublished and are no evidence that nothing is
 missing; the number of null studies *of a stated size* at least says what it would take.

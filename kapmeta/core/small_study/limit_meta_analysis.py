@@ -1,4 +1,4 @@
-"""Limit meta-analysis: the effect that trials of ever greater precision would tend to.
+"""Limit meta-analysis: the effect in trials of infinite precision.
 
 References
 ----------

@@ -1,5 +1,4 @@
-"""Selection models: effects are observed with a probability that depends on their p-value, and that
-is fitted too.
+"""Selection models: the chance that an effect is observed depends on its p-value.
 
 A study with estimate y and variance v is seen with relative probability w(p); the density of what
 is seen is ``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_
@@ -52,8 +51,7 @@ _LOG_ROOT_2PI = float(np.log(2 * np.pi) / 2)
 
 
 class Density(NamedTuple):
-    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the
-    weight function.
+    """Ingredients of the likelihood: z statistics, standard errors, ends of panels, weights.
 
     `steep`: z statistics up to this size are always integrated over, however far from the mean,
     because the weight may change there by more than the normal density falls; -inf where it cannot.

@@ -1,5 +1,4 @@
-"""Trim and fill: how many studies would have to be added to make the funnel plot symmetric, and
-what that would do.
+"""Trim and fill: the studies to be added for a symmetric funnel plot, and their influence.
 
 An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity
 it adds studies that never were. Not for fewer than ten trials.
@@ -41,8 +40,7 @@ class FillStatus(IntEnum):
 
 
 class Filled(NamedTuple):
-    """Result of trim and fill, each field of the leading shape (...), the studies of shape (..., k)
-    or (..., 2 k).
+    """Result of trim and fill, each field of the leading shape (...).
 
     Attributes
     ----------

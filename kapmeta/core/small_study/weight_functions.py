@@ -71,8 +71,7 @@ class Tail(NamedTuple):
 
 
 class WeightFamily(NamedTuple):
-    """A weight function of p: parameters without selection, starts, bounds, and the function
-    itself.
+    """A weight function of p, with its neutral, strong and lowest parameters.
 
     `weight` takes the tail, the parameters and the precision of each study (1 where none is used).
     `level_ends`: whether it is kept level beyond `SMALLEST_P`.
