@@ -37,11 +37,10 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.moderators import regression
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
 
-MACHINE_EPSILON = np.finfo(np.float64).eps
 _LARGEST_EXACT = 200  # the exact null distribution of Kendall's score takes k^3 / 6 additions
 
 
@@ -109,9 +108,8 @@ def mixed_line(
 ) -> WeightedLine:
     """Fit a meta-regression on `x` with variances v + tau2 (additive heterogeneity).
 
-    The slope is tested against the normal or t. `tau2` is a word of
-    `kapmeta.core.moderators.residual_variance.ESTIMATORS` or the value; with 0 two studies are
-    enough.
+    The slope is tested against the normal or t. `tau2` is a value or a word of
+    `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS`; with 0 two studies are enough.
     """
     y, v = present(y, v)
     x = np.where(v < np.inf, x, 0.0)
@@ -144,7 +142,7 @@ def _least_squares(points: Points) -> _StraightLine:
     total = w.sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         sxx = (w * ex * ex).sum(-1)
-        sxx = np.where(sxx > (8 * MACHINE_EPSILON * mean_x) ** 2 * total, sxx, np.nan)
+        sxx = np.where(sxx > (8 * EPSILON * mean_x) ** 2 * total, sxx, np.nan)
         slope = (w * ex * ey).sum(-1) / sxx
         e = ey - slope[..., None] * ex
     return _StraightLine(total, mean_x, sxx, mean_y - slope * mean_x, slope, (w * e * e).sum(-1))
@@ -266,7 +264,7 @@ def begg(y: npt.ArrayLike, v: npt.ArrayLike) -> Rank:
     y, v = present(y, v)
     w = weights(v)
     _, e = mean_and_residuals(y, w)
-    e = np.where(np.abs(e) > 8 * MACHINE_EPSILON * np.abs(y).max(-1, keepdims=True), e, 0.0)
+    e = np.where(np.abs(e) > 8 * EPSILON * np.abs(y).max(-1, keepdims=True), e, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviate = e / np.sqrt(v - 1 / w.sum(-1, keepdims=True))
     return kendall(np.where(v < np.inf, deviate, np.nan), v)

@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
-from kapmeta.core.small_study.asymmetry import MACHINE_EPSILON, mixed_line
+from kapmeta.core.small_study.asymmetry import mixed_line
 
 _MOST_ROUNDS = 100
 
@@ -225,7 +225,7 @@ def _ranks(y: FloatArray, v: FloatArray, centre: FloatArray) -> tuple[FloatArray
     Ties get average ranks.
     """
     there: BoolArray = v < np.inf
-    rounding = 8 * MACHINE_EPSILON * np.abs(y).max(-1, keepdims=True, initial=0.0)
+    rounding = 8 * EPSILON * np.abs(y).max(-1, keepdims=True, initial=0.0)
     c = np.where(there, y - centre[..., None], 0.0)
     c = np.where(np.abs(c) > rounding, c, 0.0)
     size = np.where(there, np.abs(c), np.inf)
