@@ -138,7 +138,7 @@ def _after_step(p: FloatArray, step: FloatArray) -> FloatArray:
     return np.append(p[:2] + step[:2], p[2] * np.exp(step[2:].sum()))
 
 
-def _newton_climb(
+def _climb_from(
     arms: _Arms, link: Link, p: FloatArray, *, binomial: bool
 ) -> tuple[FloatArray, float]:
     """Climb by damped Newton steps; r moves on the log scale, or is held at 0."""
@@ -205,9 +205,9 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     pairs = (tables.c, tables.n2), (tables.a, tables.n1)
     risks = [np.array((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in pairs]
     b0, b1 = (float(link.inverse(risk)) for risk in risks)
-    plain, at_zero = _newton_climb(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
+    plain, at_zero = _climb_from(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
     starts = [np.array([plain[0], plain[1], r]) for r in (0.01, 0.1, 0.5)]  # 3
-    found = [_newton_climb(arms, link, start, binomial=False) for start in starts]
+    found = [_climb_from(arms, link, start, binomial=False) for start in starts]
     best, value = max(found, key=lambda pair: pair[1])
     if value <= at_zero + 1e-10:
         best, value = plain, at_zero

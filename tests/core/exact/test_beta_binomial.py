@@ -124,7 +124,7 @@ def test_every_step_of_the_search_climbs(steps, monkeypatch):
     heights = []
     for most in (steps, steps + 1):
         monkeypatch.setattr(module, "_MOST_CLIMBING_STEPS", most)
-        point, height = module._newton_climb(arms, link, start, binomial=False)
+        point, height = module._climb_from(arms, link, start, binomial=False)
         assert height == pytest.approx(module._log_likelihood(arms, link, point)[0], abs=1e-12)
         heights.append(height)
     assert heights[0] < heights[1]
