@@ -22,7 +22,7 @@ from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 from tests.helpers.figures import BCG, all_text, few, texts
 
 matplotlib.use("Agg")
