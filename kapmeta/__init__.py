@@ -53,12 +53,11 @@ _HOME = {
     "contrasts": ("kapmeta.effects.designs", "contrasts"),
     "refuse_double_counting": ("kapmeta.effects.designs", "refuse_double_counting"),
     "combine_arms": ("kapmeta.effects.designs", "combine_arms"),
-    "factorial": ("kapmeta.effects.designs", "factorial"),
     "sampling_covariance": ("kapmeta.effects.covariances", "sampling_covariance"),
     "dose_trend": ("kapmeta.moderators.doses", "dose_trend"),
-    "abstinence_curve": ("kapmeta.effects.follow_up", "abstinence_curve"),
-    "relapse_hazard_ratio": ("kapmeta.effects.follow_up", "relapse_hazard_ratio"),
-    "time_abstinent": ("kapmeta.effects.follow_up", "time_abstinent"),
+    "event_free_curve": ("kapmeta.effects.follow_up", "event_free_curve"),
+    "event_free_time": ("kapmeta.effects.follow_up", "event_free_time"),
+    "hazard_ratio": ("kapmeta.effects.follow_up", "hazard_ratio"),
     "asymmetry_test": ("kapmeta.small_study", "asymmetry_test"),
     "trim_and_fill": ("kapmeta.small_study", "trim_and_fill"),
     "pet_peese": ("kapmeta.small_study", "pet_peese"),
@@ -102,7 +101,6 @@ _HOME = {
     "report": ("kapmeta.review.report",),
     "pool_exact": ("kapmeta.pooling.exact", "pool_exact"),
     "pool_bayes": ("kapmeta.pooling.bayes", "pool_bayes"),
-    "borrow": ("kapmeta.pooling.bayes", "borrow"),
     "headline": ("kapmeta.pooling.headlines", "headline"),
     "half_normal": ("kapmeta.core.bayes.priors", "half_normal"),
     "half_cauchy": ("kapmeta.core.bayes.priors", "half_cauchy"),
@@ -155,13 +153,12 @@ if TYPE_CHECKING:
     from kapmeta.effects.covariances import sampling_covariance as sampling_covariance
     from kapmeta.effects.designs import combine_arms as combine_arms
     from kapmeta.effects.designs import contrasts as contrasts
-    from kapmeta.effects.designs import factorial as factorial
     from kapmeta.effects.designs import refuse_double_counting as refuse_double_counting
     from kapmeta.effects.estimates import generic as generic
     from kapmeta.effects.estimates import reported as reported
-    from kapmeta.effects.follow_up import abstinence_curve as abstinence_curve
-    from kapmeta.effects.follow_up import relapse_hazard_ratio as relapse_hazard_ratio
-    from kapmeta.effects.follow_up import time_abstinent as time_abstinent
+    from kapmeta.effects.follow_up import event_free_curve as event_free_curve
+    from kapmeta.effects.follow_up import event_free_time as event_free_time
+    from kapmeta.effects.follow_up import hazard_ratio as hazard_ratio
     from kapmeta.effects.groups import correlation as correlation
     from kapmeta.effects.groups import proportion as proportion
     from kapmeta.effects.groups import rate_ratio as rate_ratio
@@ -179,7 +176,6 @@ if TYPE_CHECKING:
     from kapmeta.moderators.regression import likelihood_ratio as likelihood_ratio
     from kapmeta.moderators.regression import meta_regression as meta_regression
     from kapmeta.moderators.subgroup_pooling import subgroups as subgroups
-    from kapmeta.pooling.bayes import borrow as borrow
     from kapmeta.pooling.bayes import pool_bayes as pool_bayes
     from kapmeta.pooling.exact import pool_exact as pool_exact
     from kapmeta.pooling.headlines import headline as headline

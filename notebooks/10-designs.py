@@ -79,14 +79,14 @@ days[["effect_id", "treatment", "control", "estimate", "low", "high", "role"]]
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
-curve = km.abstinence_curve(cocaine)
+curve = km.event_free_curve(cocaine)
 save_table(curve.to_frame(), "designs-follow-up")
 
 # %% [markdown]
 # The same caveat holds for the two numbers below: they read both outcomes as one continuous abstinence.
 
 # %%
-km.relapse_hazard_ratio(cocaine, method="life-table")
+km.hazard_ratio(cocaine, method="life-table", event="relapse")
 
 # %%
-km.time_abstinent(cocaine, horizon=6)
+km.event_free_time(cocaine, horizon=6, event="months abstinent")

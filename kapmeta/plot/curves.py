@@ -501,10 +501,10 @@ def _course(result: Any) -> pd.DataFrame:
     """One row an arm and time; a `FollowUp` is turned into that."""
     if hasattr(result, "to_frame") and not isinstance(result, pd.DataFrame):
         wide = result.to_frame()
-        if {"abstinent_t", "abstinent_c", "months"} <= set(wide.columns):
+        if {"risk_t", "risk_c", "months"} <= set(wide.columns):
             parts = [
                 pd.DataFrame({"arm": arm, "months": wide["months"], "proportion": wide[name]})
-                for arm, name in (("treatment", "abstinent_t"), ("control", "abstinent_c"))
+                for arm, name in (("treatment", "risk_t"), ("control", "risk_c"))
             ]
             result = pd.concat(parts, ignore_index=True)
     frame = columns_of(result, ("arm", "months", "proportion"), "follow_up")

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kapmeta.pooling.bayes import borrow as borrow
     from kapmeta.pooling.bayes import pool_bayes as pool_bayes
     from kapmeta.pooling.exact import pool_exact as pool_exact
     from kapmeta.pooling.headlines import headline as headline
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import peto as peto
 
 _HOME = {
-    "borrow": "bayes",
     "headline": "headlines",
     "headline_effect": "headlines",
     "mantel_haenszel": "stratified",

@@ -12,7 +12,6 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.bayes import binomial_posterior, posterior
-from kapmeta.core.bayes.binomial_posterior import Scattered
 from kapmeta.core.bayes.posterior import Mixture
 from kapmeta.core.bayes.priors import TauPrior, half_normal
 from kapmeta.core.exact.likelihood_curves import Tabulated
@@ -26,9 +25,9 @@ from kapmeta.pooling.exact import counts_and_curves
 from kapmeta.pooling.exact_models import nothing_said
 from kapmeta.pooling.inverse_variance import check_variances, one_question
 from kapmeta.results.effects import Effects
-from kapmeta.results.posteriors import Distribution, Posterior, density_of
+from kapmeta.results.posteriors import Distribution, Posterior
 
-__all__ = ["WIDE", "borrow", "heterogeneity_surprise", "pool_bayes"]
+__all__ = ["WIDE", "heterogeneity_surprise", "pool_bayes"]
 
 WIDE = (0.0, 2.82)
 """Prior of a log ratio by which 95 % of ratios lie between 1/250 and 250."""
@@ -406,131 +405,3 @@ def _varied_counts(
         return median, low, high, above
 
     return vary
-
-
-def borrow(
-    trial: Effects | pd.DataFrame,
-    others: Posterior,
-    *,
-    robust_weight: float = 0.2,
-    mu_prior: tuple[float, float] = WIDE,
-    level: float = PRIMARY.level,
-    **names: Unpack[Names],
-) -> pd.DataFrame:
-    """One trial's effect, alone and drawn towards what other trials predict for a new one.
-
-    For a substance with a single trial: the gap between the rows is the message. Not a pooled
-    result, and only as good as the belief that the others' substance tells something about this
-    one.
-
-    Parameters
-    ----------
-    trial : Effects or DataFrame
-        One study, as effects or as a row of counts.
-    others : Posterior
-        Posterior of the other trials, on the same measure, without this one.
-    robust_weight : float
-        Weight of a wide normal mixed into the prediction, so that a trial in conflict with it is
-        not drawn to it [1]_.
-    mu_prior : (mean, sd)
-        That wide normal; it is also the prior of the trial alone.
-    level : float
-        Level of the intervals.
-    **names
-        Columns of the counts, as in `kapmeta.risk_ratio`.
-
-    Returns
-    -------
-    DataFrame
-        Rows alone, borrowing, borrowing robustly: estimate, low, high on the scale shown,
-        probability above no effect, and the weight that the wide normal keeps.
-
-    References
-    ----------
-    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
-       Robust meta-analytic-predictive priors in clinical trials with historical control
-       information. Biometrics 2014;70:1023-1032.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [13, 6, 12], "n_t": [26, 35, 27],
-    ...                        "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
-    >>> borrow(trials[2:], pool_bayes(trials[:2]))[["prior", "estimate", "low", "high"]].round(2)
-                     prior  estimate   low     high
-    0                alone     44.98  5.19  1779.98
-    1            borrowing      6.51  2.41    44.26
-    2  borrowing, robustly     13.93  2.72   900.81
-    """
-    checking.instance(others, Posterior, "others", "come from pool_bayes")
-    robust_weight = checking.proportion(robust_weight, "robust_weight")
-    level = checking.proportion(level, "level")
-    effects, curves = _one_trial(trial, others, names)
-    wide = Mixture(np.ones(1), np.array([mu_prior[0]]), np.array([float(mu_prior[1])]))
-    rows = []
-    for label, weight in (
-        ("alone", 1.0),
-        ("borrowing", 0.0),
-        ("borrowing, robustly", robust_weight),
-    ):
-        found, kept = _belief_met(effects, curves, others.new_effect, wide, weight)
-        rows.append({"prior": label, **_shown(found, effects, level), "wide_weight": kept})
-    return pd.DataFrame(rows)
-
-
-def _one_trial(
-    trial: Effects | pd.DataFrame, others: Posterior, names: Names
-) -> tuple[Effects, list[Tabulated] | None]:
-    curves = None
-    if isinstance(trial, Effects):
-        effects = trial
-        if effects.measure != others.measure:
-            raise ValueError(
-                f"the trial is on measure {effects.measure} and the others on {others.measure}"
-            )
-    else:
-        checking.chosen(others.measure, _COUNTED, "measure for counts")
-        effects, _, curves, _ = counts_and_curves(trial, others.measure, True, names)
-    if len(effects) != 1:
-        raise ValueError(f"borrow takes one trial: got {len(effects)}; pool them with pool_bayes")
-    shared = set(effects.labels) & {
-        others.effects.labels[i] for i in np.flatnonzero(others.weights > 0)
-    }
-    if shared:
-        raise ValueError(
-            f'"{shared.pop()}" is among the others too, and would count twice; leave it out of them'
-        )
-    return effects, curves
-
-
-def _belief_met(
-    effects: Effects,
-    curves: list[Tabulated] | None,
-    predicted: Distribution,
-    wide: Mixture,
-    weight: float,
-) -> tuple[Scattered, float]:
-    """Posterior of the trial's effect on equally spaced points, and the weight that the wide part keeps."""
-    ends = np.ravel(predicted.quantile([1e-9, 0.16, 0.84, 1 - 1e-9]))
-    own = min(1.0, curves[0].width) if curves is not None else float(effects.se[0])
-    step = 0.1 * min(own, float(ends[2] - ends[1]) / 2)
-    m0, s0 = float(wide.mean[0]), float(wide.sd[0])
-    theta = np.arange(min(ends[0], m0 - 8.5 * s0), max(ends[3], m0 + 8.5 * s0) + step, step)
-    if curves is not None:
-        log_likelihood = curves[0].curve(curves[0].table, theta[None]).loglik[0]
-    else:
-        log_likelihood = -0.5 * (theta - effects.y[0]) ** 2 / effects.v[0]
-    likelihood = np.exp(log_likelihood - log_likelihood.max())
-    wide_part = weight * wide.density(theta) * likelihood
-    mass = wide_part + (1 - weight) * density_of(predicted, theta) * likelihood
-    points = Scattered(theta, mass / mass.sum(), np.zeros(theta.size), np.full(theta.size, step))
-    return points, float(wide_part.sum() / mass.sum())
-
-
-def _shown(found: Scattered, effects: Effects, level: float) -> dict[str, float]:
-    tail = (1 - level) / 2
-    low, median, high = (
-        float(effects.scale.shown(x)) for x in found.quantile([tail, 0.5, 1 - tail])
-    )
-    above = float(1 - found.cdf(0.0))
-    return {"estimate": median, "low": low, "high": high, "probability_above_null": above}

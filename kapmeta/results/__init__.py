@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from kapmeta.results.dependence import Multilevel as Multilevel
     from kapmeta.results.dependence import RobustTests as RobustTests
     from kapmeta.results.designs import DoseTrend as DoseTrend
-    from kapmeta.results.designs import Factorial as Factorial
     from kapmeta.results.effects import Effects as Effects
     from kapmeta.results.multiverses import Multiverse as Multiverse
     from kapmeta.results.pooled import Pooled as Pooled
@@ -39,7 +38,6 @@ _HOME = {
     "Distribution": "posteriors",
     "DoseTrend": "designs",
     "Effects": "effects",
-    "Factorial": "designs",
     "Fragility": "tipping",
     "MetaRegression": "regressions",
     "Multilevel": "dependence",
