@@ -1,4 +1,4 @@
-"""The course of abstinence: risk ratios over time, hazard ratios of relapse, time abstinent."""
+"""Sustained outcomes over time: risk ratios, hazard ratios and event-free time."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def test_event_free_curve() -> None:
     assert "<table" in curve._repr_html_()
     lost = event_free_curve(times(events_c=[10, 6, 0]))
     assert "6 months: no estimate, an arm has no events" in lost.summary()
+    assert "A: risk ratio of sustained outcome over time." in lost.summary()
+    named = event_free_curve(times(event=["remission"] * 3))
+    assert "A: risk ratio of sustained remission over time." in named.summary()
     assert lost.covariance.shape == (2, 2)
 
 
@@ -36,15 +39,15 @@ def test_event_free_curve() -> None:
     [
         (
             {"events_t": [10, 14, 18]},
-            'events_t rises over time in row 2 \\("A"\\).*continuous abstinence cannot return',
+            'events_t rises over time in row 2 \\("A"\\).*a sustained outcome cannot return',
         ),
         ({"n_c": [31, 31, 30]}, "n_c changes over time in row 3"),
-        ({"months": [1, 1, 6]}, "a time comes twice in row 2"),
+        ({"months": [1, 1, 6]}, "a time appears twice in row 2"),
         ({"study": ["A", "A", "B"]}, "a curve is of one trial: got 2"),
         ({"months": [1, None, 6]}, "months is missing in row 2"),
     ],
 )
-def test_curves_refuse_what_is_not_continuous_abstinence(
+def test_curves_refuse_what_is_not_a_sustained_outcome(
     columns: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -58,7 +61,9 @@ def test_hazard_ratios_and_event_free_time_are_effects() -> None:
     close([found.y[0], found.se[0]], [-0.907857338, 0.403635182], 2e-9)
     assert found.measure == "HR"
     assert not found.event_is_good
-    assert found.excluded == {1: "nobody relapsed"}
+    assert found.excluded == {1: "no event"}
+    assert found.event == "no event"
+    assert hazard_ratio(two, event="death").event == "death"
     last = hazard_ratio(times(), method="one-time")
     close([last.y[0], last.se[0]], [-0.622665889, 0.327360650], 2e-9)
     months = event_free_time(times(), horizon=6)
@@ -69,6 +74,7 @@ def test_hazard_ratios_and_event_free_time_are_effects() -> None:
     difference = areas[0] - areas[1]
     close(months.y[0], difference)
     assert months.measure == "MD"
+    assert months.event == "months of event"
     with pytest.raises(ValueError, match='"A" was followed for 6 months, less than horizon = 12'):
         event_free_time(times(), horizon=12)
     with pytest.raises(ValueError, match='unknown method "cox"'):

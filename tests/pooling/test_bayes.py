@@ -192,7 +192,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="improper: every table's likelihood rises without end"):
         pool_bayes(sided, mu_prior="flat")
     assert pool_bayes(sided).low > 0
-    with pytest.raises(ValueError, match="no table says anything about the RR"):
+    with pytest.raises(ValueError, match="no table has information on the RR"):
         pool_bayes(pd.DataFrame([("A", 0, 10, 0, 12)], columns=COLUMNS))
     with pytest.raises(ValueError, match="tau_prior has no default for measure RD"):
         pool_bayes(km.risk_difference(frame("kap5")))

@@ -274,7 +274,7 @@ def test_wrong_types() -> None:
 def test_no_study_left() -> None:
     zeros = THREE.assign(events_t=0)
     with pytest.raises(
-        ValueError, match="no study carries an estimate, so there is nothing to pool"
+        ValueError, match="no study has an estimate, so there is nothing to pool"
     ) as error:
         km.pool(km.risk_ratio(zeros, zero="none"))
     assert "A: a zero cell" in str(error.value)
