@@ -168,7 +168,7 @@ def from_counts(
     checking.chosen(interval, offered, "interval of single trials")
     if default_rule is None and zero is not None:
         raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
-    rule = zero or default_rule
+    rule = default_rule if zero is None else zero
     options = {} if rule is None else {"zero": _rule(rule)}
     columns, outcome = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
@@ -269,7 +269,7 @@ def risk_ratio(
     changed no table.
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
-    return from_counts(trials, "RR", zero=_rule(zero), interval=interval, **names)
+    return from_counts(trials, "RR", zero=zero, interval=interval, **names)
 
 
 def odds_ratio(
@@ -307,7 +307,7 @@ def odds_ratio(
     >>> km.odds_ratio(trials)
     Effects(OR, k=1)
     """
-    return from_counts(trials, "OR", zero=_rule(zero), interval=interval, **names)
+    return from_counts(trials, "OR", zero=zero, interval=interval, **names)
 
 
 def risk_difference(
@@ -345,7 +345,7 @@ def risk_difference(
     >>> float(km.risk_difference(trials).y[0].round(4))     # 12 of 27 less 0 of 28
     0.4444
     """
-    return from_counts(trials, "RD", zero=_rule(zero), interval=interval, **names)
+    return from_counts(trials, "RD", zero=zero, interval=interval, **names)
 
 
 def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:

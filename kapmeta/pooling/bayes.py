@@ -27,7 +27,7 @@ from kapmeta.pooling.inverse_variance import check_variances, one_question, shar
 from kapmeta.results.effects import Effects
 from kapmeta.results.posteriors import Distribution, Posterior
 
-__all__ = ["WIDE", "heterogeneity_surprise", "pool_bayes"]
+__all__ = ["WIDE", "bayes_each", "heterogeneity_surprise", "pool_bayes"]
 
 WIDE = (0.0, 2.82)
 """Prior of a log ratio by which 95 % of ratios lie between 1/250 and 250."""
@@ -108,28 +108,42 @@ def pool_bayes(
     if isinstance(effects_or_trials, Effects):
         if names:
             raise TypeError(f"effects bring their own names; leave out {', '.join(names)}")
-        effects, aside = one_question(effects_or_trials, mixed)
-        there = np.flatnonzero(effects.present)
-        if not there.size:
-            raise ValueError(
-                "no study has an estimate, so there is nothing to pool; counts may be pooled as"
-                " they are"
-            )
-        # a fixed order of summation: the order of the rows never changes the last digits
-        order = there[np.lexsort((effects.v[there], effects.y[there]))]
-        y, v = effects.y[order], effects.v[order]
-        check_variances(v)
-        priors = _checked_priors(order.size, effects.measure, tau_prior, mu_prior, None)
-        fit = _fit_effects(y, v, priors, (1 - level) / 2)
-    else:
-        checking.chosen(measure, _COUNT_MEASURES, "measure")
-        effects, _, curves, aside = counts_and_curves(effects_or_trials, measure, mixed, names)
-        order = _informative(effects, curves)
-        if not order.size:
-            raise ValueError(no_contrast(measure))
-        priors = _checked_priors(order.size, measure, tau_prior, mu_prior, WIDE)
-        fit = _fit_counts([curves[i] for i in order], priors, (1 - level) / 2)
+        return bayes_each(effects_or_trials, [(tau_prior, mu_prior)], level=level, mixed=mixed)[0]
+    checking.chosen(measure, _COUNT_MEASURES, "measure")
+    effects, _, curves, aside = counts_and_curves(effects_or_trials, measure, mixed, names)
+    order = _informative(effects, curves)
+    if not order.size:
+        raise ValueError(no_contrast(measure))
+    priors = _checked_priors(order.size, measure, tau_prior, mu_prior, WIDE)
+    fit = _fit_counts([curves[i] for i in order], priors, (1 - level) / 2)
     return _described(effects, order, fit, priors, level, aside)
+
+
+def bayes_each(
+    effects: Effects,
+    priors: Sequence[tuple[TauPrior | float | None, tuple[float, float] | str | None]],
+    *,
+    level: float,
+    mixed: bool,
+) -> list[Posterior]:
+    """Pool the same effects under each pair of priors, of tau and of the mean."""
+    effects, aside = one_question(effects, mixed)
+    there = np.flatnonzero(effects.present)
+    if not there.size:
+        raise ValueError(
+            "no study has an estimate, so there is nothing to pool; counts may be pooled as they"
+            " are"
+        )
+    # a fixed order of summation: the order of the rows never changes the last digits
+    order = there[np.lexsort((effects.v[there], effects.y[there]))]
+    y, v = effects.y[order], effects.v[order]
+    check_variances(v, stacklevel=4)
+    found = []
+    for tau_prior, mu_prior in priors:
+        checked = _checked_priors(order.size, effects.measure, tau_prior, mu_prior, None)
+        fit = _fit_effects(y, v, checked, (1 - level) / 2)
+        found.append(_described(effects, order, fit, checked, level, aside))
+    return found
 
 
 class _Priors(NamedTuple):

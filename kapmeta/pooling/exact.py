@@ -72,8 +72,8 @@ def pool_exact(
     Raises
     ------
     ValueError
-        If no table has information, if the model does not suit the data, or if a word is unknown; as
-        in `kapmeta.risk_ratio`.
+        If no table has information, if the model does not suit the data, or if a word is unknown;
+        as in `kapmeta.risk_ratio`.
 
     References
     ----------

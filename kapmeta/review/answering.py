@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.checking import chosen
-from kapmeta.effects.counts import odds_ratio, risk_ratio
+from kapmeta.checking import chosen, established
+from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
-from kapmeta.pooling.headlines import headline_rule
+from kapmeta.pooling.headlines import headline_rule, randomised
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text
@@ -18,8 +18,6 @@ from kapmeta.review.evidence import Evidence, evidence_given
 from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, Question
 
 __all__ = ["evidence_table", "registered", "registered_effects", "substances_table"]
-
-_MEASURES = {"RR": risk_ratio, "OR": odds_ratio}
 
 
 def registered_effects(evidence: Evidence, question: str) -> Effects:
@@ -51,13 +49,13 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     evidence_given(evidence)
     asked = QUESTIONS[chosen(question, QUESTIONS, "question")]
     parts = []
-    if asked.measure in _MEASURES:
+    if asked.measure in COUNT_MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
         if len(trials):
             # a trial that stands alone is shown with its score interval, which needs no correction
             # for a zero cell
             interval = "koopman" if asked.measure == "RR" and len(trials) == 1 else "wald"
-            parts.append(_MEASURES[asked.measure](trials, interval=interval))
+            parts.append(from_counts(trials, asked.measure, interval=interval))
     if asked.reported is not None:
         rows = _selected(evidence.reported(substance=asked.substance), asked)
         rows = rows[(rows["event"] == asked.reported) & (rows["measure"] == asked.measure)]
@@ -71,7 +69,9 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     """Rows of the contrast, design, roles and window asked for."""
-    keep = (rows["contrast"] == asked.contrast) & (rows["randomised"] == asked.randomised)
+    keep = (rows["contrast"] == asked.contrast) & (
+        established(rows, "randomised") == asked.randomised
+    )
     keep &= rows["role"].isin(asked.roles)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
@@ -154,10 +154,9 @@ def _level_words(level: str) -> str:
 
 def _headline(pooled: Pooled) -> str:
     """What the plan allows to be headlined, given the number of trials, their design and how sure their counts are."""
-    table, there = pooled.effects.table, pooled.effects.present
     if _tertiary(pooled.effects):
         return "nothing, until the primary report has been read"
-    if not table["randomised"][there].all():
+    if not randomised(pooled):
         return "nothing as an effect of ketamine: not randomised"
     return (
         "the trial's own result, as one trial"

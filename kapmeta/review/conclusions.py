@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
@@ -93,13 +93,10 @@ def _may(pooled: Pooled, effects: Effects) -> str:
 
 
 def _design(effects: Effects) -> str:
-    randomised = effects.table.get("randomised")
-    if randomised is None:
+    if "randomised" not in effects.table:
         return "trial"
-    there = effects.present
-    return (
-        "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
-    )
+    every = checking.established(effects.table, "randomised")[effects.present].all()
+    return "randomised trial" if every else "controlled study, not randomised"
 
 
 def _verdict(null: float | None, low: float, high: float) -> str:
@@ -154,7 +151,7 @@ def _may_not(pooled: Pooled, effects: Effects) -> str:
     contrast = set(table["contrast"][there]) if "contrast" in table else set()
     if contrast & {"dose", "sessions"}:
         reasons.append("both arms had ketamine, so this says nothing about ketamine against none")
-    if "randomised" in table and not table["randomised"][there].all():
+    if "randomised" in table and not checking.established(table, "randomised")[there].all():
         reasons.append(
             "the arms were not randomised, so a difference cannot be put down to ketamine"
         )

@@ -137,7 +137,7 @@ def test_agreement_is_said_too():
 
 def test_nothing_to_say_and_unknown_words():
     with pytest.raises(
-        ValueError, match=r"no study says anything about the risk ratio.*A: no event in either arm"
+        ValueError, match=r"no study has an estimate of the risk ratio.*A: no event in either arm"
     ):
         headline(pd.DataFrame([("A", 0, 10, 0, 12)], columns=COLUMNS))
     with pytest.raises(ValueError, match='unknown measure "RD"; use one of: RR, OR'):
