@@ -8,8 +8,7 @@ from typing import Any
 from kapmeta._version import __version__
 from kapmeta.checking import chosen
 from kapmeta.methods import Method
-from kapmeta.references import PAPERS as SENSITIVITY_PAPERS
-from kapmeta.references import REFERENCES, SMALL_STUDY_PAPERS
+from kapmeta.references import papers_of
 
 __all__ = ["cite"]
 
@@ -18,7 +17,7 @@ _AUTHORS = "The kapmeta developers"
 
 
 def cite(result: Any = None, *, style: str = "text") -> str:
-    """How to cite kapmeta and, given a result, the methods that made it.
+    """List how to cite kapmeta and, given a result, the methods that made it.
 
     Cite the trials too: ``load_evidence().sources`` names them.
 
@@ -32,7 +31,7 @@ def cite(result: Any = None, *, style: str = "text") -> str:
     Returns
     -------
     str
-        One reference a line.
+        One reference per line.
 
     Raises
     ------
@@ -62,46 +61,31 @@ def cite(result: Any = None, *, style: str = "text") -> str:
 
 
 def _methods(result: Any) -> list[str]:
-    """References of the methods a result names, each once."""
+    """List the papers of the methods a result names, each once."""
     if result is None:
         return []
-    known = getattr(result, "references", None)
-    words = _words(result)
-    if known is None and words is None:
+    if not callable(getattr(result, "methods_text", None)):
         raise TypeError(
             f"a {type(result).__name__} names no method to cite; give a result of kapmeta"
         )
-    named = [reference for word, reference in REFERENCES.items() if word in (words or ())]
-    told = result.methods_text()
-    also = [
-        paper
-        for paper in (*SMALL_STUDY_PAPERS.values(), *SENSITIVITY_PAPERS.values())
-        if paper in told
-    ]
-    return list(dict.fromkeys([*(known or ()), *named, *also]))
+    return papers_of(_words(result))
 
 
-def _words(result: Any) -> set[str] | None:
-    """Words of the methods of a result and of the results it stands on; None for what is no result."""
-    if not callable(getattr(result, "methods_text", None)):
-        return None
-    parts = [
-        getattr(result, name)
-        for name in ("pooled", "base")
-        if getattr(result, name, None) is not None
-    ]
-    parts += [*getattr(result, "results", ()), *getattr(result, "groups", {}).values()]
-    words = {type(result).__name__, *getattr(result, "cited", ())}
+def _words(result: Any) -> set[str]:
+    """Collect the words of the methods of a result and of the results it was made from."""
+    words = set(getattr(result, "papers", ()))
     method = getattr(result, "method", None)
     if isinstance(method, Method):
-        words |= {str(method.tau2), *_with_root(method.ci, "-"), *_with_root(method.model, ",")}
+        words |= {str(method.tau2), *_with_family(method.ci, "-"), *_with_family(method.model, ",")}
         if math.isfinite(getattr(result, "prediction_low", math.nan)):
             words.add(f"prediction {method.prediction}")
         if result.k > 1 and method.model == "random":
             words.add("q-profile")
-    return words.union(*(_words(part) or () for part in parts))
+    parts = [getattr(result, name, None) for name in ("pooled", "base")]
+    parts += [*getattr(result, "results", ()), *getattr(result, "groups", {}).values()]
+    return words.union(*(_words(part) for part in parts if part is not None))
 
 
-def _with_root(word: str, mark: str) -> tuple[str, str]:
-    """A word, and what stands before its first `mark`: the family of methods it belongs to."""
+def _with_family(word: str, mark: str) -> tuple[str, str]:
+    """Return a word, and the part before its first `mark`: its family of methods."""
     return word, word.partition(mark)[0]

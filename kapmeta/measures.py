@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def _identity(x: FloatArray) -> FloatArray:
@@ -52,9 +52,31 @@ class Measure:
         with np.errstate(over="ignore"):
             return self._shown(np.asarray(x, dtype=np.float64))
 
+    def side(
+        self, low: npt.ArrayLike, high: npt.ArrayLike, *, shown: bool = False
+    ) -> IntArray | None:
+        """Return `side_of` for limits on the analysis scale, or on the scale shown.
+
+        None for a measure that has no value of no effect.
+        """
+        return None if self.null is None else side_of(low, high, self.null if shown else 0.0)
+
 
 def _ratio(key: str, name: str) -> Measure:
     return Measure(key, name, key, ratio=True, null=1.0, _shown=np.exp)
+
+
+def side_of(low: npt.ArrayLike, high: npt.ArrayLike, null: float = 0.0) -> IntArray:
+    """Return 1 where an interval lies above `null`, -1 where below, 0 where it does neither."""
+    above, below = np.asarray(low) > null, np.asarray(high) < null
+    return np.asarray(above.astype(np.int64) - below.astype(np.int64))
+
+
+def exclusion_sentence(side: IntArray | None, null: float | None, what: str = "") -> str:
+    """Say in how many analyses the interval excludes no effect; empty where there is no null."""
+    if side is None or null is None:
+        return ""
+    return f"The interval excludes {null:g} in {np.count_nonzero(side)} of {side.size}{what}."
 
 
 MEASURES: dict[str, Measure] = {

@@ -13,6 +13,7 @@ __all__ = [
     "TAU2_NAMES",
     "ZERO_NAMES",
     "Method",
+    "method_phrase",
     "method_text",
     "model_name",
     "model_phrase",
@@ -124,3 +125,8 @@ def method_text(method: Method) -> str:
     if method.model != "random":
         return f"{model_name(method)}; {interval}"
     return f"{model_name(method)}; τ² by {tau2_name(method)}; {interval}"
+
+
+def method_phrase(method: Method) -> str:
+    """Name model, estimator and interval within a sentence."""
+    return method_text(method).replace(model_name(method), model_phrase(method), 1)

@@ -88,6 +88,7 @@ def html_table(frame: pd.DataFrame) -> str:
     return str(shown.to_html(index=False, border=0, na_rep=""))
 
 
-def page(text: str, frame: pd.DataFrame) -> str:
-    """What a notebook shows of a result: its sentences, a paragraph each, and a table."""
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines()) + html_table(frame)
+def page(text: str, frame: pd.DataFrame | None) -> str:
+    """Write what a notebook shows of a result: a paragraph per sentence, and a table if given."""
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
+    return lines if frame is None else lines + html_table(frame)

@@ -36,18 +36,18 @@ trials[
 # which holds its level in small trials.
 
 # %%
-save_table(km.every_measure(trials, opposite="relapse"), "alcohol-measures")
+save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "alcohol-measures")
 
 # %% [markdown]
 # ## Randomised: risk ratio of abstinence
 
 # %%
-randomised = km.registered(evidence, "alcohol-randomised")
+randomised = km.review.registered(evidence, "alcohol-randomised")
 save_table(randomised.to_frame(), "alcohol-randomised")
 randomised
 
 # %%
-km.conclusion(randomised)
+km.review.conclusion(randomised)
 
 # %%
 headline = km.headline(randomised.effects)
@@ -58,12 +58,12 @@ headline
 # ## Not randomised: risk ratio of abstinence
 
 # %%
-not_randomised = km.registered(evidence, "alcohol-not-randomised")
+not_randomised = km.review.registered(evidence, "alcohol-not-randomised")
 save_table(not_randomised.to_frame(), "alcohol-not-randomised")
 not_randomised
 
 # %%
-km.conclusion(not_randomised)
+km.review.conclusion(not_randomised)
 
 # %% [markdown]
 # ## Both, side by side and not pooled
@@ -87,7 +87,7 @@ both
 # the common effect is named for what it assumes.
 
 # %%
-odds = km.registered(evidence, "alcohol-odds")
+odds = km.review.registered(evidence, "alcohol-odds")
 save_table(odds.to_frame(), "alcohol-odds")
 odds
 
@@ -101,7 +101,7 @@ axes = km.plot.forest([odds, common])
 save_figure(axes, "alcohol-odds")
 
 # %%
-km.conclusion(odds)
+km.review.conclusion(odds)
 
 # %% [markdown]
 # ### What may be headlined
@@ -149,7 +149,7 @@ line
 # A table without a zero cell changes only under the rule that corrects every table.
 
 # %%
-rules = km.zero_rules(trials)
+rules = km.sensitivity.zero_rules(trials)
 save_table(rules.to_frame(), "alcohol-zero-rules")
 rules
 
@@ -159,13 +159,13 @@ rules
 # Grabski 2022: difference in the percentage of days abstinent over six months, in percentage points.
 
 # %%
-days = km.registered(evidence, "alcohol-days")
+days = km.review.registered(evidence, "alcohol-days")
 save_table(days.to_frame(), "alcohol-days")
 axes = km.plot.forest(days)
 save_figure(axes, "alcohol-days")
 
 # %%
-km.conclusion(days)
+km.review.conclusion(days)
 
 # %% [markdown]
 # ## Does the conclusion hold under other choices?
@@ -174,7 +174,7 @@ km.conclusion(days)
 
 # %%
 save_table(
-    km.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)),
+    km.sensitivity.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)),
     "alcohol-sensitivity",
 )
 

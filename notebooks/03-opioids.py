@@ -36,13 +36,13 @@ trials[
 # in small trials.
 
 # %%
-save_table(km.every_measure(trials, opposite="relapse"), "opioids-measures")
+save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "opioids-measures")
 
 # %% [markdown]
 # ## Three sessions against one
 
 # %%
-sessions = km.registered(evidence, "opioids-sessions")
+sessions = km.review.registered(evidence, "opioids-sessions")
 save_table(sessions.to_frame(), "opioids-sessions")
 axes = km.plot.forest(sessions)
 save_figure(axes, "opioids-sessions")
@@ -51,7 +51,7 @@ save_figure(axes, "opioids-sessions")
 sessions
 
 # %%
-km.conclusion(sessions)
+km.review.conclusion(sessions)
 
 # %%
 headline = km.headline(sessions.effects)
@@ -65,13 +65,13 @@ headline
 # percentages no count gives. They are shown, they enter no main pool, and nothing is concluded from them.
 
 # %%
-dose = km.registered(evidence, "opioids-dose")
+dose = km.review.registered(evidence, "opioids-dose")
 save_table(dose.to_frame(), "opioids-dose")
 axes = km.plot.forest(dose)
 save_figure(axes, "opioids-dose")
 
 # %%
-km.conclusion(dose)
+km.review.conclusion(dose)
 
 # %% [markdown]
 # ## Pooling them is refused
@@ -87,13 +87,13 @@ km.pool(km.risk_ratio(trials))
 # outside its percentages, in unknown arms.
 
 # %%
-rules = km.zero_rules(trials)
+rules = km.sensitivity.zero_rules(trials)
 save_table(rules.to_frame(), "opioids-zero-rules")
 rules
 
 # %%
 observed = evidence.trials(substance="opioids", contrast="sessions")
-save_table(km.sensitivity_table(observed, totals="observed"), "opioids-sensitivity")
+save_table(km.sensitivity.sensitivity_table(observed, totals="observed"), "opioids-sensitivity")
 
 # %% [markdown]
 # ## What is not in here

@@ -35,13 +35,13 @@ trials[
 # in small trials.
 
 # %%
-save_table(km.every_measure(trials, opposite="relapse"), "cocaine-measures")
+save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "cocaine-measures")
 
 # %% [markdown]
 # ## End of trial
 
 # %%
-end = km.registered(evidence, "cocaine-end-of-trial")
+end = km.review.registered(evidence, "cocaine-end-of-trial")
 save_table(end.to_frame(), "cocaine-end-of-trial")
 axes = km.plot.forest(end)
 save_figure(axes, "cocaine-end-of-trial")
@@ -50,7 +50,7 @@ save_figure(axes, "cocaine-end-of-trial")
 end
 
 # %%
-km.conclusion(end)
+km.review.conclusion(end)
 
 # %%
 headline = km.headline(end.effects)
@@ -64,7 +64,7 @@ headline
 # lower limit is what the trial says.
 
 # %%
-later = km.registered(evidence, "cocaine-6-months")
+later = km.review.registered(evidence, "cocaine-6-months")
 save_table(later.to_frame(), "cocaine-6-months")
 axes = km.plot.forest(later)
 save_figure(axes, "cocaine-6-months")
@@ -73,13 +73,13 @@ save_figure(axes, "cocaine-6-months")
 later
 
 # %%
-km.conclusion(later)
+km.review.conclusion(later)
 
 # %% [markdown]
 # ### What the zero-cell rule decides
 
 # %%
-rules = km.zero_rules(trials)
+rules = km.sensitivity.zero_rules(trials)
 save_table(rules.to_frame(), "cocaine-zero-rules")
 rules
 
@@ -93,7 +93,7 @@ km.pool(km.risk_ratio(trials))
 # ## Does the conclusion hold under other choices?
 
 # %%
-save_table(km.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
+save_table(km.sensitivity.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
 
 # %% [markdown]
 # ## Other effects the trial reported

@@ -19,7 +19,7 @@ evidence = km.load_evidence()
 # The table of the README.
 
 # %%
-save_readme_table(save_table(km.evidence_table(evidence), "evidence-now"), "evidence")
+save_readme_table(save_table(km.review.evidence_table(evidence), "evidence-now"), "evidence")
 
 # %% [markdown]
 # ## Randomised trials of ketamine against control
@@ -71,13 +71,13 @@ axes = km.plot.forest(apart)
 save_figure(axes, "across-not-randomised")
 
 # %%
-km.conclusion(apart)
+km.review.conclusion(apart)
 
 # %% [markdown]
 # ## Substances without a controlled abstinence result
 
 # %%
-save_table(km.substances_table(evidence), "across-substances")
+save_table(km.review.substances_table(evidence), "across-substances")
 
 # %% [markdown]
 # ## The gallery of the README
@@ -88,8 +88,8 @@ save_readme_gallery(
         "alcohol-forest": km.pool(
             km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")
         ),
-        "opioids-sessions": km.registered(evidence, "opioids-sessions"),
-        "cocaine-end-of-trial": km.registered(evidence, "cocaine-end-of-trial"),
-        "cocaine-6-months": km.registered(evidence, "cocaine-6-months"),
+        "opioids-sessions": km.review.registered(evidence, "opioids-sessions"),
+        "cocaine-end-of-trial": km.review.registered(evidence, "cocaine-end-of-trial"),
+        "cocaine-6-months": km.review.registered(evidence, "cocaine-6-months"),
     }
 )

@@ -17,8 +17,8 @@ evidence = km.load_evidence()
 # moves with the scale of that prior.
 
 # %%
-odds = km.registered_effects(evidence, "alcohol-odds")
-posterior = km.pool_bayes(odds, tau_prior=km.half_normal(0.5))
+odds = km.review.registered_effects(evidence, "alcohol-odds")
+posterior = km.pool_bayes(odds, tau_prior=km.pooling.half_normal(0.5))
 save_table(posterior.to_frame(), "few-alcohol-posterior")
 posterior
 

@@ -22,15 +22,17 @@ evidence = km.load_evidence()
 
 # %%
 alcohol = evidence.trials(substance="alcohol")
-save_table(km.sensitivity_table(alcohol, mixed=True), "sensitivity-alcohol")
+save_table(km.sensitivity.sensitivity_table(alcohol, mixed=True), "sensitivity-alcohol")
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
-save_table(km.sensitivity_table(cocaine, time="earliest"), "sensitivity-cocaine")
+save_table(km.sensitivity.sensitivity_table(cocaine, time="earliest"), "sensitivity-cocaine")
 
 # %%
 sessions = evidence.trials(substance="opioids", contrast="sessions")
-save_table(km.sensitivity_table(sessions, totals="observed"), "sensitivity-opioids-sessions")
+save_table(
+    km.sensitivity.sensitivity_table(sessions, totals="observed"), "sensitivity-opioids-sessions"
+)
 
 # %% [markdown]
 # ## The direction of the event
@@ -39,7 +41,7 @@ save_table(km.sensitivity_table(sessions, totals="observed"), "sensitivity-opioi
 # depend on which event is counted, abstinence or relapse: see `q_p_value`. The tables are the same.
 
 # %%
-measures = save_table(km.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
+measures = save_table(km.sensitivity.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
 measures.drop(columns="flag")
 
 # %%
@@ -84,7 +86,7 @@ km.fragility_index(evidence.trials(substance="cocaine", window="end of trial"))
 # Every count the printed percentages allow.
 
 # %%
-km.rounded_counts(evidence.trials(substance="cocaine", window="end of trial"))
+km.sensitivity.rounded_counts(evidence.trials(substance="cocaine", window="end of trial"))
 
 # %% [markdown]
 # ## All choices at once
@@ -138,6 +140,6 @@ save_figure(axes, "sensitivity-all-subsets")
 # mean, and how often it would find an effect.
 
 # %%
-card = km.calibration(alcohol, draws=2000, rng=np.random.default_rng(2026), mixed=True)
+card = km.sensitivity.calibration(alcohol, draws=2000, rng=np.random.default_rng(2026), mixed=True)
 save_table(card.to_frame(), "sensitivity-calibration")
 Markdown(card.summary())

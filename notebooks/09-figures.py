@@ -84,7 +84,7 @@ save_figure(gosh, "gallery-subsets")
 # ## Priors and choices
 
 # %%
-bayes = km.pool_bayes(effects, tau_prior=km.half_normal(0.5))
+bayes = km.pool_bayes(effects, tau_prior=km.pooling.half_normal(0.5))
 posterior = km.plot.posterior(bayes)
 save_figure(posterior, "gallery-posterior")
 
@@ -129,7 +129,7 @@ save_figure(tipping, "gallery-tipping")
 # %%
 months = trial.merge(pd.DataFrame({"months": [1, 3, 6]}), how="cross")
 times = months.assign(events_t=[18, 14, 10], events_c=[10, 6, 4])
-follow_up = km.plot.follow_up(km.event_free_curve(times))
+follow_up = km.plot.follow_up(km.effects.event_free_curve(times))
 save_figure(follow_up, "gallery-follow-up")
 
 # %%

@@ -20,7 +20,7 @@ evidence = km.load_evidence()
 
 # %%
 arms = evidence.declared_arms()
-permitted = km.contrasts(arms, factors=["drug", "dose", "sessions", "psychotherapy"])
+permitted = km.effects.contrasts(arms, factors=["drug", "dose", "sessions", "psychotherapy"])
 save_table(permitted, "designs-contrasts")
 
 # %% [markdown]
@@ -34,24 +34,24 @@ shared = evidence.against("terasaki2022", "la", event="readmission")
 shared[["treatment", "control", "events_t", "n_t", "events_c", "n_c"]]
 
 # %% tags=["raises-exception"]
-km.refuse_double_counting(shared)
+km.effects.refuse_double_counting(shared)
 
 # %% [markdown]
 # Two ways out: one combined arm, or the covariance that the shared control brings (off the diagonal).
 
 # %%
-both = km.combine_arms(shared)
+both = km.effects.combine_arms(shared)
 km.risk_ratio(both)
 
 # %%
 effects = km.risk_ratio(shared)
-covariance = km.sampling_covariance(effects)
+covariance = km.effects.sampling_covariance(effects)
 save_table(
     pd.DataFrame(covariance, index=effects.labels, columns=effects.labels), "designs-shared-control"
 )
 
 # %%
-together = km.aggregate(effects, covariance=covariance)
+together = km.moderators.aggregate(effects, covariance=covariance)
 together
 
 # %% [markdown]
@@ -79,14 +79,14 @@ days[["effect_id", "treatment", "control", "estimate", "low", "high", "role"]]
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
-curve = km.event_free_curve(cocaine)
+curve = km.effects.event_free_curve(cocaine)
 save_table(curve.to_frame(), "designs-follow-up")
 
 # %% [markdown]
 # The same caveat holds for the two numbers below: they read both outcomes as one continuous abstinence.
 
 # %%
-km.hazard_ratio(cocaine, method="life-table", event="relapse")
+km.effects.hazard_ratio(cocaine, method="life-table", event="relapse")
 
 # %%
-km.event_free_time(cocaine, horizon=6, event="months abstinent")
+km.effects.event_free_time(cocaine, horizon=6, event="months abstinent")

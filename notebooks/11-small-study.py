@@ -56,7 +56,7 @@ steps
 # the effect is shown for ever stronger selection.
 
 # %%
-copas = km.copas(smoke, favoured="positive")
+copas = km.small_study.copas(smoke, favoured="positive")
 save_table(copas.to_frame(), "small-study-copas")
 copas
 
@@ -74,7 +74,7 @@ save_figure(axes, "small-study-funnel")
 Markdown(km.pool(smoke, ci="henmi-copas", prediction="none").summary())
 
 # %%
-km.excess_significance(smoke)
+km.small_study.excess_significance(smoke)
 
 # %% [markdown]
 # A paper that reports such a test can take its paragraph from the result.
@@ -116,7 +116,7 @@ bounds
 # proves nothing, since trials in drawers need be neither null nor of that size.
 
 # %%
-km.fail_safe_n(ratio)
+km.small_study.fail_safe_n(ratio)
 
 # %% [markdown]
 # ## Why it cannot be done for the ketamine trials
@@ -126,7 +126,7 @@ km.fail_safe_n(ratio)
 
 # %% tags=["raises-exception"]
 evidence = km.load_evidence()
-alcohol = km.registered_effects(evidence, "alcohol-odds")
+alcohol = km.review.registered_effects(evidence, "alcohol-odds")
 km.asymmetry_test(alcohol, force=True)
 
 # %% [markdown]
@@ -145,17 +145,17 @@ km.asymmetry_test(ratio.select([0, 1, 2, 3, 4]), force=True)
 km.publication_bias_sensitivity(alcohol)
 
 # %%
-km.fail_safe_n(alcohol)
+km.small_study.fail_safe_n(alcohol)
 
 # %% [markdown]
 # The alcohol comparison that was not randomised has another weakness, confounding, and for that too there is a bound:
 # how strongly something else would have to be tied both to getting ketamine and to abstinence.
 
 # %%
-km.e_value(km.registered(evidence, "alcohol-not-randomised"))
+km.small_study.e_value(km.review.registered(evidence, "alcohol-not-randomised"))
 
 # %% [markdown]
 # What no statistic can replace is the list of registered trials that have no result yet: the drawer itself.
 
 # %%
-save_table(km.substances_table(evidence), "small-study-registered")
+save_table(km.review.substances_table(evidence), "small-study-registered")

@@ -85,7 +85,7 @@ Markdown("\n\n".join(findings.summary().splitlines()))
 # what is not there.
 
 # %%
-cocaine = km.registered(evidence, "cocaine-end-of-trial")
+cocaine = km.review.registered(evidence, "cocaine-end-of-trial")
 size = information_size(cocaine, risk_ratio=2)
 save_table(size.to_frame(), "cocaine-information-size")
 size
@@ -111,8 +111,8 @@ print(f"{probability_beyond(posterior, 0.05, baseline=absolute.table['control'].
 # ## Risk of bias
 #
 # The overall judgements that were entered, against what their domains give. The answers to the signalling questions of
-# RoB 2 were never written down, so the judgements cannot be derived from them; `km.rob2_judgements` does that once they
-# are, and `km.robins_i_overall` for the study that was not randomised.
+# RoB 2 were never written down, so the judgements cannot be derived from them; `km.certainty.rob2_judgements` does that once they
+# are, and `km.certainty.robins_i_overall` for the study that was not randomised.
 
 # %%
 save_table(check_bias_judgements(evidence), "bias-judgements")

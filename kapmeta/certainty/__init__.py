@@ -5,8 +5,9 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.certainty.absolute_risks import absolute_effects as absolute_effects
@@ -21,31 +22,13 @@ if TYPE_CHECKING:
     from kapmeta.certainty.risk_of_bias import rob2_judgements as rob2_judgements
     from kapmeta.certainty.risk_of_bias import robins_i_overall as robins_i_overall
 
-_HOME = {
-    "absolute_effects": "absolute_risks",
-    "bias_adjusted": "risk_of_bias",
-    "certainty_table": "grading",
-    "imprecision": "imprecisions",
-    "information_size": "information_sizes",
-    "low_risk_only": "risk_of_bias",
-    "number_needed_to_treat": "absolute_risks",
-    "probability_beyond": "imprecisions",
-    "rob2_judgements": "risk_of_bias",
-    "robins_i_overall": "risk_of_bias",
-    "summary_of_findings": "findings",
+_FILES = {
+    "absolute_risks": ["absolute_effects", "number_needed_to_treat"],
+    "findings": ["summary_of_findings"],
+    "grading": ["certainty_table"],
+    "imprecisions": ["imprecision", "probability_beyond"],
+    "information_sizes": ["information_size"],
+    "risk_of_bias": ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.certainty has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.certainty.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

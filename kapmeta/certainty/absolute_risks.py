@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
 from kapmeta.checking import proportion
 from kapmeta.core.certainty import absolute_risks as core_risks
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.references import PAPERS
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior
+from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
@@ -27,7 +28,7 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AbsoluteEffects:
+class AbsoluteEffects(View):
     """Risks, differences and numbers needed to treat that an effect means at given baseline risks.
 
     Attributes
@@ -42,7 +43,7 @@ class AbsoluteEffects:
 
     pooled: Result
     table: pd.DataFrame
-    cited: ClassVar = ("number needed",)
+    papers = ("number needed",)
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table."""
@@ -59,15 +60,15 @@ class AbsoluteEffects:
             " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
             " 1,000 were cut there and marked. Numbers needed to treat are given for benefit"
             " (NNTB) or harm (NNTH); where the interval of the difference holds 0 they run from"
-            " one through infinity to the other (Altman DG. BMJ 1998;317:1309-1312."
-            " https://doi.org/10.1136/bmj.317.7168.1309)."
+            " one through infinity to the other"
+            f" ({PAPERS['number needed']})."
         )
 
     def __repr__(self) -> str:
         return f"AbsoluteEffects({self.pooled.scale.short}, {len(self.table)} baseline risks)"
 
-    def _repr_html_(self) -> str:
-        return wording.html_table(self.table)
+    def _shown_text(self) -> str:
+        return ""
 
 
 def _row_sentence(row: Any, pooled: Result) -> str:
@@ -115,7 +116,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
-    >>> sessions = km.registered(km.load_evidence(), "opioids-sessions")
+    >>> sessions = km.review.registered(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
     to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
@@ -255,7 +256,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import number_needed_to_treat
-    >>> cocaine = km.registered(km.load_evidence(), "cocaine-end-of-trial")
+    >>> cocaine = km.review.registered(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
     'NNTB 2.7 (1.1 to 15.6)'
     """

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from kapmeta.certainty.grading import CERTAINTY, certainty_table
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE
 from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.references import PAPERS
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 from kapmeta.review.answering import registered
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.protocol import QUESTIONS
@@ -39,7 +41,7 @@ _NOT_RANDOMISED = "not given: not randomised"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SummaryOfFindings:
+class SummaryOfFindings(View):
     """The table guideline makers use.
 
     Attributes
@@ -49,7 +51,7 @@ class SummaryOfFindings:
     """
 
     table: pd.DataFrame
-    cited: ClassVar = ("GRADE", "number needed", "koopman", "few studies")
+    papers = ("GRADE", "number needed", "koopman", "few studies")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a question and baseline: effect and risks as numbers, certainty and its reasons."""
@@ -80,9 +82,8 @@ class SummaryOfFindings:
     def methods_text(self) -> str:
         """The paragraph for a methods section."""
         return (
-            "Certainty of evidence was judged by people with GRADE (Guyatt GH, Oxman AD, Vist GE,"
-            " et al. BMJ 2008;336:924-926. https://doi.org/10.1136/bmj.39489.470347.AD), starting"
-            " at high for randomised and at low for other evidence; no domain was judged by"
+            "Certainty of evidence was judged by people with GRADE"
+            f" ({PAPERS['GRADE']}), starting at high for randomised and at low for other evidence; no domain was judged by"
             " software. The effect shown is the trial's own with its score interval where there is"
             " one trial, a Bayesian one where there are two, and the random-effects mean from three"
             " on. Relative effects were applied to control risks of the trials, held fixed; limits"

@@ -101,7 +101,7 @@ def imprecision(
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
     >>> from kapmeta.certainty.imprecisions import imprecision
-    >>> absolute = absolute_effects(km.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    >>> absolute = absolute_effects(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
     'difference 64 to 893 per 1,000; no threshold is crossed'
     """

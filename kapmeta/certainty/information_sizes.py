@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,9 @@ from kapmeta.core.certainty.information import (
 )
 from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.references import PAPERS
 from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.views import View
 
 __all__ = ["InformationSize", "information_size"]
 
@@ -26,7 +27,7 @@ _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InformationSize:
+class InformationSize(View):
     """How much information there is, how much one trial would need, and the boundaries for looking
     early.
 
@@ -55,7 +56,7 @@ class InformationSize:
     fraction: float
     table: pd.DataFrame
     question: str
-    cited: ClassVar = ("information size", "boundaries")
+    papers = ("information size", "boundaries")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a look."""
@@ -78,17 +79,14 @@ class InformationSize:
         return (
             f"{self.question}, the required information size was computed as for one trial of two"
             " equal arms and divided by 1 - D², D² being the diversity of the trials, or 0 where"
-            " there is only one (Wetterslev J, Thorlund K, Brok J, Gluud C. BMC Med Res Methodol"
-            " 2009;9:86. https://doi.org/10.1186/1471-2288-9-86). Two-sided boundaries for z spend"
-            " the error by the O'Brien-Fleming-like function (Lan KKG, DeMets DL. Biometrika"
-            " 1983;70:659-663)."
+            " there is only one"
+            f" ({PAPERS['information size']}). Two-sided boundaries for z spend"
+            " the error by the O'Brien-Fleming-like function"
+            f" ({PAPERS['boundaries']})."
         )
 
     def __repr__(self) -> str:
         return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.table)
 
 
 def information_size(
@@ -138,7 +136,7 @@ def information_size(
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.information_sizes import information_size
-    >>> information_size(km.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
+    >>> information_size(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
     InformationSize(369 needed, 55 there)
     """
     pooled_given(pooled)

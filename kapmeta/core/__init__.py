@@ -104,3 +104,7 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(f'kapmeta.core has no "{name}"') from None
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS])

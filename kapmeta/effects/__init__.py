@@ -5,8 +5,9 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.effects.counts import arcsine_difference as arcsine_difference
@@ -32,42 +33,22 @@ if TYPE_CHECKING:
     from kapmeta.effects.means import ratio_of_means as ratio_of_means
     from kapmeta.effects.means import standardized_mean_difference as standardized_mean_difference
 
-_HOME = {
-    "arcsine_difference": "counts",
-    "combine_arms": "designs",
-    "complement": "counts",
-    "contrasts": "designs",
-    "correlation": "groups",
-    "event_free_curve": "follow_up",
-    "event_free_time": "follow_up",
-    "from_counts": "counts",
-    "generic": "estimates",
-    "hazard_ratio": "follow_up",
-    "mean_difference": "means",
-    "odds_ratio": "counts",
-    "peto_odds_ratio": "counts",
-    "proportion": "groups",
-    "rate_ratio": "groups",
-    "ratio_of_means": "means",
-    "refuse_double_counting": "designs",
-    "reported": "estimates",
-    "risk_difference": "counts",
-    "risk_ratio": "counts",
-    "sampling_covariance": "covariances",
-    "standardized_mean_difference": "means",
+_FILES = {
+    "counts": [
+        "arcsine_difference",
+        "complement",
+        "from_counts",
+        "odds_ratio",
+        "peto_odds_ratio",
+        "risk_difference",
+        "risk_ratio",
+    ],
+    "covariances": ["sampling_covariance"],
+    "designs": ["combine_arms", "contrasts", "refuse_double_counting"],
+    "estimates": ["generic", "reported"],
+    "follow_up": ["event_free_curve", "event_free_time", "hazard_ratio"],
+    "groups": ["correlation", "proportion", "rate_ratio"],
+    "means": ["mean_difference", "ratio_of_means", "standardized_mean_difference"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.effects has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.effects.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

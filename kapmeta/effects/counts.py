@@ -444,7 +444,7 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
     >>> columns = ["event", "events_t", "n_t", "events_c", "n_c"]
-    >>> km.complement(trials, "relapse")[columns].to_string(index=False)
+    >>> km.effects.complement(trials, "relapse")[columns].to_string(index=False)
     '  event  events_t  n_t  events_c  n_c\\nrelapse        14   27        25   28'
     """
     frame = checking.columns_of(trials, {name: name for name in ("study", *CELLS)})

@@ -51,7 +51,7 @@ def sampling_covariance(
     Returns
     -------
     ndarray, shape (n, n)
-        For `kapmeta.multilevel`, `kapmeta.aggregate` and `kapmeta.multivariate`; infinite variances
+        For `kapmeta.multilevel`, `kapmeta.moderators.aggregate` and `kapmeta.moderators.multivariate`; infinite variances
         of absent effects are kept on the diagonal.
 
     Raises
@@ -72,7 +72,7 @@ def sampling_covariance(
 
     >>> import kapmeta as km
     >>> shared = km.load_evidence().against("terasaki2022", "la", event="readmission")
-    >>> km.sampling_covariance(km.risk_ratio(shared)).round(3)
+    >>> km.effects.sampling_covariance(km.risk_ratio(shared)).round(3)
     array([[0.507, 0.084],
            [0.084, 0.346]])
     """

@@ -192,7 +192,7 @@ def refuse_double_counting(
     Two time points of one trial (Dakwar 2019):
 
     >>> import kapmeta as km
-    >>> km.refuse_double_counting(km.load_evidence().trials("cocaine"))
+    >>> km.effects.refuse_double_counting(km.load_evidence().trials("cocaine"))
     Traceback (most recent call last):
     ...
     ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine ...

@@ -18,7 +18,9 @@ from kapmeta.core.effects import counts, dependence, survival
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import CELLS, counts_of, outcome_of
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import View
 
 __all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]
 
@@ -26,7 +28,7 @@ _COUNT_COLUMNS = {name: name for name in ("study", *CELLS)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FollowUp:
+class FollowUp(View):
     """Risk ratio of a sustained outcome over time in one trial.
 
     Returned by `kapmeta.effects.event_free_curve`.
@@ -54,6 +56,8 @@ class FollowUp:
     covariance: FloatArray
     level: float
     band_quantile: float
+
+    papers = ("follow-up",)
 
     def __post_init__(self) -> None:
         self.covariance.setflags(write=False)
@@ -95,22 +99,14 @@ class FollowUp:
             f"The risk ratio of sustained {self.event} in {self.study} was followed over {times}"
             " months. Participants with a sustained outcome had it at all earlier times, so the"
             " covariance of two times is the variance at the earlier one and no correlation was"
-            " assumed (Greenwood M. The natural duration of cancer. London: His Majesty's"
-            " Stationery Office; 1926)."
+            f" assumed ({PAPERS['follow-up']})."
             f" {level} limits at each time are Wald limits without continuity correction; the band,"
             f" {wording.number(self.band_quantile)} standard errors wide on either side, holds the"
             f" whole course with {level} confidence."
         )
 
-    def alt_text(self) -> str:
-        """Describe the course for readers who cannot see the figure."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"FollowUp({self.study}, {len(self.table)} times)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 def event_free_curve(

@@ -5,8 +5,9 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.moderators.cluster_robust import robust as robust
@@ -18,28 +19,12 @@ if TYPE_CHECKING:
     from kapmeta.moderators.regression import meta_regression as meta_regression
     from kapmeta.moderators.subgroup_pooling import subgroups as subgroups
 
-_HOME = {
-    "aggregate": "dependence",
-    "dose_trend": "doses",
-    "likelihood_ratio": "regression",
-    "meta_regression": "regression",
-    "multilevel": "dependence",
-    "multivariate": "dependence",
-    "robust": "cluster_robust",
-    "subgroups": "subgroup_pooling",
+_FILES = {
+    "cluster_robust": ["robust"],
+    "dependence": ["aggregate", "multilevel", "multivariate"],
+    "doses": ["dose_trend"],
+    "regression": ["likelihood_ratio", "meta_regression"],
+    "subgroup_pooling": ["subgroups"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.moderators has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.moderators.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

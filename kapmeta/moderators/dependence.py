@@ -76,7 +76,7 @@ def multilevel(
         Column of times, with `rho`.
     covariance : array_like, shape (n, n), optional
         Sampling covariance of all effects given, instead of `rho`; see
-        `kapmeta.sampling_covariance`.
+        `kapmeta.effects.sampling_covariance`.
     method : {"REML", "ML"}
         Likelihood.
     ci : {"contain", "t", "wald"}
@@ -187,7 +187,7 @@ def multivariate(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10), "outcome": ["use", "craving"] * 5,
     ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3], "v": [0.04, 0.05] * 5})
-    >>> found = km.multivariate(km.generic(rows, measure="SMD"), "outcome", rho=0.5)
+    >>> found = km.moderators.multivariate(km.generic(rows, measure="SMD"), "outcome", rho=0.5)
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """

@@ -71,7 +71,7 @@ def dose_trend(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": ["A", "B"], "events_t": [14, 12], "n_t": [30, 30], "events_c": [8, 9],
     ...                      "n_c": [30, 31], "dose_t": [2.0, 1.0], "dose_c": [0.2, 0.2]})
-    >>> round(km.dose_trend(km.risk_ratio(rows)).slope, 3)
+    >>> round(km.moderators.dose_trend(km.risk_ratio(rows)).slope, 3)
     0.326
     """
     positions = np.flatnonzero(effects_given(effects).present)

@@ -297,7 +297,7 @@ def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series
     >>> effects = km.risk_ratio(km.load_example("bcg"))
     >>> both = km.meta_regression(effects, ["latitude", "year"], tau2="ML")
     >>> one = km.meta_regression(effects, ["latitude"], tau2="ML")
-    >>> km.likelihood_ratio(both, one).round(3).to_dict()
+    >>> km.moderators.likelihood_ratio(both, one).round(3).to_dict()
     {'statistic': 0.079, 'df': 1.0, 'p_value': 0.779, 'r2': 0.218}
     """
     for name, fit in (("full", full), ("reduced", reduced)):

@@ -7,8 +7,9 @@ Matplotlib.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.plot import style as style
@@ -35,43 +36,19 @@ if TYPE_CHECKING:
     from kapmeta.plot.subset_clouds import gosh as gosh
     from kapmeta.plot.tipping_surfaces import tipping as tipping
 
-_HOME = {
-    "Column": "forest_page.columns",
-    "alt_text": "saving",
-    "baujat": "scatters",
-    "bubble": "scatters",
-    "drapery": "curves",
-    "follow_up": "curves",
-    "forest": "forests",
-    "forest_pages": "paging",
-    "funnel": "funnels",
-    "gosh": "subset_clouds",
-    "influence": "influence_panels",
-    "labbe": "scatters",
-    "multiverse": "specifications",
-    "posterior": "curves",
-    "prior_scale": "curves",
-    "radial": "funnels",
-    "risk_of_bias": "judgements",
-    "risk_of_bias_summary": "judgements",
-    "save": "saving",
-    "size": "forests",
-    "sweep": "forests",
-    "tipping": "tipping_surfaces",
+_FILES = {
+    "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
+    "forest_page.columns": ["Column"],
+    "forests": ["forest", "size", "sweep"],
+    "funnels": ["funnel", "radial"],
+    "influence_panels": ["influence"],
+    "judgements": ["risk_of_bias", "risk_of_bias_summary"],
+    "paging": ["forest_pages"],
+    "saving": ["alt_text", "save"],
+    "scatters": ["baujat", "bubble", "labbe"],
+    "specifications": ["multiverse"],
+    "subset_clouds": ["gosh"],
+    "tipping_surfaces": ["tipping"],
 }
-"""Public name -> module it lives in."""
 
-__all__ = ["style", *_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f'kapmeta.plot has no "{name}"; it has: {", ".join(__all__)}')
-    module = importlib.import_module(f"kapmeta.plot.{_HOME.get(name, name)}")
-    value = getattr(module, name) if name in _HOME else module
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["style"])

@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
 from kapmeta.plot.forest_page.notes import sentences
 from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series
@@ -178,7 +179,7 @@ def _alt(frame: pd.DataFrame, labels: Sequence[str], flagged: Mapping[str, BoolA
     )
     cook = frame["cook"].to_numpy(dtype=float)
     if np.isfinite(cook).any():
-        most = int(np.nanargmax(np.where(np.isfinite(cook), cook, np.nan)))
+        most = int(tied_ranks(np.where(np.isfinite(cook), -cook, np.nan)).argmin())
         head += f" Largest Cook's distance: {labels[most]}, {wording.number(cook[most])}."
     if len(labels) < FEWEST_FLAGGED:
         return f"{head} With so few studies no cut-off applies."

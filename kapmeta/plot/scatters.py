@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.plot.forest_page.notes import sentences, tied
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import framed
@@ -251,9 +252,8 @@ def baujat(
     known = np.isfinite(x + y)
     if not known.any():
         raise ValueError("baujat needs a study with a contribution and an influence; there is none")
-    first = np.argsort(
-        -np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1)
-    )
+    away = np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1)
+    first = np.argsort(tied_ranks(-away), kind="stable")
     most = [labels[i] for i in first[: min(3, int(known.sum()))]]
     panel = framed(
         Frame(

@@ -12,7 +12,8 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.markers import CARETDOWN, CARETUP
 
 from kapmeta import wording
-from kapmeta.measures import Measure
+from kapmeta.core.numerics.ties import tied_ranks
+from kapmeta.measures import Measure, exclusion_sentence, side_of
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.marks import columns_of, line, ten
@@ -114,7 +115,7 @@ def multiverse(
     log = log if log is not None else bool(scale and scale.ratio)
     whole = len(frame)
     frame = frame.dropna(subset=["estimate"]).sort_values(
-        "estimate", kind="stable", ignore_index=True
+        "estimate", kind="stable", ignore_index=True, key=tied_ranks
     )
     if frame.empty:
         raise ValueError("multiverse needs an analysis with an estimate; there is none")
@@ -126,11 +127,7 @@ def multiverse(
         )
     rows, below = _choice_rows(frame, named)
     excludes = _excludes(frame, null)
-    told = (
-        []
-        if null is None
-        else [f"The interval excludes {null:g} in {int(excludes.sum())} of {len(frame)} analyses."]
-    )
+    told = [] if null is None else [exclusion_sentence(excludes, null, " analyses")]
     if whole > len(frame):
         told.append(f"Not drawn, without an answer: {whole - len(frame)}.")
     panel = framed(
@@ -205,7 +202,7 @@ def _head(name: str) -> str:
 def _excludes(frame: pd.DataFrame, null: float | None) -> Any:
     if null is None:
         return np.ones(len(frame), dtype=bool)
-    return ((frame["low"] > null) | (frame["high"] < null)).to_numpy()
+    return side_of(frame["low"], frame["high"], null) != 0
 
 
 def _curve_alt(frame: pd.DataFrame, named: Sequence[str], told: Sequence[str]) -> str:

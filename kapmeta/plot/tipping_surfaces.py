@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from kapmeta import wording
-from kapmeta.measures import MEASURES, Measure
+from kapmeta.measures import MEASURES, Measure, side_of
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of
 from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, axis_of, texts_of
 from kapmeta.plot.panel.framing import Panel, framed
@@ -88,7 +88,8 @@ def tipping(
     if max(len(level) for level in levels) < 2:
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")
     low, high = frame["low"].to_numpy(dtype=float), frame["high"].to_numpy(dtype=float)
-    kinds = np.select([low > null, high < null, np.isnan(low + high)], [0, 1, 3], 2)
+    side = side_of(low, high, null)
+    kinds = np.select([side > 0, side < 0, np.isnan(low + high)], [0, 1, 3], 2)
     words = (
         f"Interval above {null:g}",
         f"Interval below {null:g}",

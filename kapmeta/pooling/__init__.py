@@ -5,10 +5,17 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.core.bayes.priors import half_cauchy as half_cauchy
+    from kapmeta.core.bayes.priors import half_normal as half_normal
+    from kapmeta.core.bayes.priors import log_normal as log_normal
+    from kapmeta.core.bayes.priors import rhodes as rhodes
+    from kapmeta.core.bayes.priors import turner as turner
+    from kapmeta.core.bayes.priors import uniform as uniform
     from kapmeta.pooling.bayes import pool_bayes as pool_bayes
     from kapmeta.pooling.exact import pool_exact as pool_exact
     from kapmeta.pooling.headlines import headline as headline
@@ -17,27 +24,20 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import mantel_haenszel as mantel_haenszel
     from kapmeta.pooling.stratified import peto as peto
 
-_HOME = {
-    "headline": "headlines",
-    "headline_effect": "headlines",
-    "mantel_haenszel": "stratified",
-    "peto": "stratified",
-    "pool": "inverse_variance",
-    "pool_bayes": "bayes",
-    "pool_exact": "exact",
+_FILES = {
+    "bayes": ["pool_bayes"],
+    "exact": ["pool_exact"],
+    "headlines": ["headline", "headline_effect"],
+    "inverse_variance": ["pool"],
+    "stratified": ["mantel_haenszel", "peto"],
+    "kapmeta.core.bayes.priors": [
+        "half_cauchy",
+        "half_normal",
+        "log_normal",
+        "rhodes",
+        "turner",
+        "uniform",
+    ],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.pooling has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.pooling.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

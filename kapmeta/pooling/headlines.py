@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import pandas as pd
 
@@ -18,9 +18,11 @@ from kapmeta.pooling.bayes import WIDE, bayes_each, pool_bayes
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import checked_method, one_question, pool, pool_each
 from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.views import View
 
 __all__ = [
     "HEADLINE",
@@ -48,7 +50,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Headline:
+class Headline(View):
     """Analyses of a few studies in their roles, with refusals and disagreements.
 
     Attributes
@@ -73,7 +75,7 @@ class Headline:
     entries: tuple[Entry, ...]
     refused: tuple[str, ...]
     disagreements: tuple[str, ...]
-    cited: ClassVar = ("few studies",)
+    papers = ("few studies",)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -115,24 +117,14 @@ class Headline:
         shown = " ".join(result.methods_text() for result in self.results)
         names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
         beside = f" Beside it we show: {names}." if names else ""
-        return (
-            f"{shown}{beside} We do not show: {self.rule.refused} (Bender R,"
-            " Friede T, Koch A, et al. Res Synth Methods 2018;9:382-392."
-            " https://doi.org/10.1002/jrsm.1297)."
-        )
-
-    def alt_text(self) -> str:
-        """Describe the analyses for readers who cannot see the table."""
-        return self.summary()
+        return f"{shown}{beside} We do not show: {self.rule.refused} ({PAPERS['few studies']})."
 
     def __repr__(self) -> str:
         shown, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)
         return f"Headline({shown}; {n} disagreement{'' if n == 1 else 's'})"
 
-    def _repr_html_(self) -> str:
-        frame = self.to_frame()
-        lines = [*_sentences(frame, _SHOWN, "Headline"), *self._caveats()]  # the rest is tabulated
-        return wording.page("\n".join(lines), frame)
+    def _shown_text(self) -> str:  # the table shows the other analyses
+        return "\n".join([*_sentences(self.to_frame(), _SHOWN, "Headline"), *self._caveats()])
 
 
 def headline(
@@ -421,10 +413,9 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _conclusion(result: Result) -> str:
     """Which side of no effect the interval lies on."""
     e = result.effects
-    low_side, high_side = e.favours
-    if result.low > 0:
-        return high_side.replace("Favours", "favours", 1)
-    return low_side.replace("Favours", "favours", 1) if result.high < 0 else "leaves it open"
+    if not result.side:
+        return "leaves it open"
+    return e.favours[result.side > 0].replace("Favours", "favours", 1)
 
 
 def _sentences(frame: pd.DataFrame, role: str, opening: str) -> list[str]:

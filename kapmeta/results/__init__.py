@@ -5,8 +5,9 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.results.dependence import Multilevel as Multilevel
@@ -29,39 +30,19 @@ if TYPE_CHECKING:
     from kapmeta.results.tipping import Fragility as Fragility
     from kapmeta.results.tipping import Tipping as Tipping
 
-_HOME = {
-    "AdjustedEffect": "small_study",
-    "AsymmetryTest": "small_study",
-    "BiasSensitivity": "small_study",
-    "Calibration": "sensitivity",
-    "Design": "regressions",
-    "Distribution": "posteriors",
-    "DoseTrend": "designs",
-    "Effects": "effects",
-    "Fragility": "tipping",
-    "MetaRegression": "regressions",
-    "Multilevel": "dependence",
-    "Multiverse": "multiverses",
-    "Pooled": "pooled",
-    "Posterior": "posteriors",
-    "RobustTests": "dependence",
-    "Subgroups": "regressions",
-    "Subsets": "subsets",
-    "Sweep": "sweeps",
-    "Tipping": "tipping",
+_FILES = {
+    "dependence": ["Multilevel", "RobustTests"],
+    "designs": ["DoseTrend"],
+    "effects": ["Effects"],
+    "multiverses": ["Multiverse"],
+    "pooled": ["Pooled"],
+    "posteriors": ["Distribution", "Posterior"],
+    "regressions": ["Design", "MetaRegression", "Subgroups"],
+    "sensitivity": ["Calibration"],
+    "small_study": ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"],
+    "subsets": ["Subsets"],
+    "sweeps": ["Sweep"],
+    "tipping": ["Fragility", "Tipping"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.results has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.results.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

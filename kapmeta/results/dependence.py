@@ -21,6 +21,7 @@ from kapmeta.measures import Measure
 from kapmeta.methods import TAU2_NAMES, Method
 from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design, lock, shown_coefficients, terms_text
+from kapmeta.results.views import EffectsView
 
 __all__ = ["Multilevel", "RobustTests"]
 
@@ -42,11 +43,11 @@ def _shown(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Multilevel:
+class Multilevel(EffectsView):
     """Dependent effects pooled or regressed with random effects at several levels, or of several
     outcomes.
 
-    Returned by `kapmeta.multilevel` and `kapmeta.multivariate`. Coefficients are on the analysis
+    Returned by `kapmeta.multilevel` and `kapmeta.moderators.multivariate`. Coefficients are on the analysis
     scale.
 
     Attributes
@@ -89,6 +90,7 @@ class Multilevel:
     q_df: float
     q_p_value: float
     notes: tuple[str, ...] = ()
+    papers = ("multilevel",)
 
     def __post_init__(self) -> None:
         lock((*self.fit, self.positions, self.design.matrix, self.sampling, self.df))
@@ -248,22 +250,15 @@ class Multilevel:
             f"{wording.percent(self.method.level)} intervals."
         )
 
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return (
             f"Multilevel({self.effects.measure}, {self.k} effects,"
             f" {', '.join(self.names_of_components)})"
         )
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RobustTests:
+class RobustTests(EffectsView):
     """Coefficients with cluster-robust standard errors.
 
     Returned by `kapmeta.robust`.
@@ -299,6 +294,7 @@ class RobustTests:
     tests: Robust
     tau2: float = math.nan
     notes: tuple[str, ...] = ()
+    papers = ("cluster-robust",)
 
     def __post_init__(self) -> None:
         lock((*self.tests, self.design.matrix))
@@ -375,15 +371,8 @@ class RobustTests:
             f" Satterthwaite degrees of freedom; {self.model}."
         )
 
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"RobustTests({self.kind}, {self.clusters} clusters by {self.cluster})"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 FEWEST_DF = 4.0

@@ -12,7 +12,9 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.numerics.distributions import normal_quantile, t_two_sided
 from kapmeta.measures import Measure
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import EffectsView
 
 __all__ = ["DoseTrend"]
 
@@ -30,10 +32,10 @@ def _limits(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DoseTrend:
+class DoseTrend(EffectsView):
     """Change of the effect per unit of dose, log scale for ratios.
 
-    Returned by `kapmeta.dose_trend`.
+    Returned by `kapmeta.moderators.dose_trend`.
 
     Attributes
     ----------
@@ -58,6 +60,7 @@ class DoseTrend:
     doses: int
     k: int
     level: float
+    papers = ("dose trend",)
 
     @property
     def low(self) -> float:
@@ -110,16 +113,8 @@ class DoseTrend:
         return (
             f"The trend of the {self.effects.scale.name} of {self.effects.event} with dose was"
             f" estimated in one stage by generalised least squares over {self.k} contrasts of"
-            f" {self.doses} doses, with {slopes} (Greenland S, Longnecker MP. Am J Epidemiol"
-            " 1992;135:1301-1309. https://doi.org/10.1093/oxfordjournals.aje.a116237)."
+            f" {self.doses} doses, with {slopes} ({PAPERS['dose trend']})."
         )
-
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
 
     def __repr__(self) -> str:
         return f"DoseTrend({self.effects.measure}, {self.k} contrasts, {self.doses} doses)"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())

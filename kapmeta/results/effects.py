@@ -17,12 +17,12 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
-from kapmeta.wording import interval_text, joined, page, plural, studies
+from kapmeta.results.views import View
+from kapmeta.wording import interval_text, joined, plural, studies
 
 __all__ = [
     "NOT_CONFIRMED",
     "Effects",
-    "effects_html",
     "effects_methods",
     "effects_summary",
     "effects_table",
@@ -62,7 +62,7 @@ def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Effects:
+class Effects(View):
     """One effect estimate a study, on the analysis scale, with all that is needed to read it.
 
     Returned by `risk_ratio`, `odds_ratio`, `reported` and the other effect functions; given to
@@ -263,8 +263,12 @@ class Effects:
         """The paragraph for a methods section that describes how these effects came to be."""
         return effects_methods(self)
 
-    def _repr_html_(self) -> str:
-        return effects_html(self)
+    def _shown_text(self) -> str:
+        lines = self.summary().splitlines()
+        return "\n".join(line for line in lines if not line.startswith("  "))
+
+    def _shown_table(self) -> pd.DataFrame | None:
+        return effects_table(self)
 
 
 def effects_given(value: Any, name: str = "effects") -> Effects:
@@ -353,14 +357,6 @@ def effects_methods(effects: Effects) -> str:
     )
     sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
     return " ".join(filter(None, sentences))
-
-
-def effects_html(effects: Effects) -> str:
-    """A sentence and a table for notebooks."""
-    head = "\n".join(
-        line for line in effects_summary(effects).splitlines() if not line.startswith("  ")
-    )
-    return page(head, effects_table(effects))
 
 
 def effects_table(effects: Effects) -> pd.DataFrame:

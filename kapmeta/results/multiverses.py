@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,16 +10,18 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.universes import OPPOSITE
-from kapmeta.measures import Measure, measure_named
+from kapmeta.measures import Measure, measure_named, side_of
+from kapmeta.references import cited
 from kapmeta.results.effects import Effects
-from kapmeta.results.sweeps import _cited
+from kapmeta.results.views import View
 
 __all__ = ["Multiverse", "multiverse_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Multiverse:
+class Multiverse(View):
     """Every analysis of a set of declared choices: returned by `kapmeta.multiverse`.
 
     Attributes
@@ -65,6 +66,11 @@ class Multiverse:
         )
 
     @property
+    def papers(self) -> tuple[str, ...]:
+        """Keys of the papers behind the specification curve and, where labels were shuffled, its test."""
+        return ("multiverse", "specification curve") if self.null.size else ("multiverse",)
+
+    @property
     def answered(self) -> pd.DataFrame:
         """The rows with an answer."""
         return self.table[self.table["reason"] == ""]
@@ -100,7 +106,7 @@ class Multiverse:
                     "no answer": len(rows) - len(known),
                     "more events under treatment": float((known["y"] > 0).mean()),
                     "excludes no effect": float(
-                        ((known["y_low"] > 0) | (known["y_high"] < 0)).mean()
+                        (side_of(known["y_low"], known["y_high"]) != 0).mean()
                     ),
                 }
             )
@@ -115,7 +121,9 @@ class Multiverse:
 
     def to_frame(self) -> pd.DataFrame:
         """The specification curve: analyses by rising statistic; `estimate`, `low`, `high` each on its own scale."""
-        frame = self.table.sort_values("statistic", kind="stable", ignore_index=True)
+        frame = self.table.sort_values(
+            "statistic", kind="stable", ignore_index=True, key=tied_ranks
+        )
         turned = (frame["measure"] == OPPOSITE).to_numpy()
         ratio = (frame["measure"] != "RD").to_numpy()
         sign = np.where(turned, -1.0, 1.0)
@@ -158,17 +166,13 @@ class Multiverse:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return multiverse_methods(self)
 
-    def alt_text(self) -> str:
-        """The specification curve as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return (
             f"Multiverse({len(self.table)} analyses of {wording.studies(len(self.effects.labels))})"
         )
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.shares("standing"))
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.shares("standing")
 
 
 def multiverse_methods(multiverse: Multiverse) -> str:
@@ -189,10 +193,10 @@ def multiverse_methods(multiverse: Multiverse) -> str:
     )
     text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
     if not multiverse.null.size:
-        return _cited(text, "multiverse")
+        return cited(text, *multiverse.papers)
     but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
     text += (
         f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,}"
         f" times and the analyses done again{but}; the p-value is that of the median statistic."
     )
-    return _cited(text, "multiverse", "permutation")
+    return cited(text, *multiverse.papers)

@@ -14,7 +14,6 @@ from kapmeta.core.heterogeneity.tau2 import quadratic_moment
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import weights
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.measures import Measure
 from kapmeta.methods import (
     CI_NAMES,
     MODEL_NAMES,
@@ -33,24 +32,25 @@ from kapmeta.results.effects import (
     unconfirmed_sentences,
     zero_sentence,
 )
-from kapmeta.wording import interval_text, number, p_text, page, percent, studies
+from kapmeta.results.views import IntervalView
+from kapmeta.wording import interval_text, number, p_text, percent, studies
 
 __all__ = [
     "Pooled",
     "estimate_text",
     "heterogeneity_text",
     "pooled_alt",
-    "pooled_html",
     "pooled_methods",
     "pooled_sentence",
     "pooled_summary",
+    "pooled_table",
     "prediction_text",
     "rule_sentence",
 ]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pooled:
+class Pooled(IntervalView):
     """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what
     was set aside.
 
@@ -120,11 +120,6 @@ class Pooled:
     def measure(self) -> str:
         """Key of the measure in `kapmeta.measures.MEASURES`."""
         return self.effects.measure
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
 
     @property
     def tau2_truncated(self) -> bool:
@@ -215,8 +210,8 @@ class Pooled:
     def __repr__(self) -> str:
         return f"Pooled({estimate_text(self)}, k={self.k}, {model_phrase(self.method)})"
 
-    def _repr_html_(self) -> str:
-        return pooled_html(self)
+    def _shown_table(self) -> pd.DataFrame | None:
+        return pooled_table(self)
 
 
 def pooled_given(value: Any, name: str = "pooled") -> Pooled:
@@ -350,8 +345,8 @@ def pooled_alt(pooled: Pooled) -> str:
     return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
 
 
-def pooled_html(pooled: Pooled) -> str:
-    """A sentence and a table for notebooks."""
+def pooled_table(pooled: Pooled) -> pd.DataFrame:
+    """Return the columns a reader needs, one row per study and one for the mean."""
     table = effects_table(pooled.effects)
     table["weight"] = [f"{100 * w:.1f} %" for w in pooled.weights]
     if pooled.k > 1:
@@ -362,4 +357,4 @@ def pooled_html(pooled: Pooled) -> str:
         }
         for column in row:
             table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
-    return page(pooled_summary(pooled), table)
+    return table

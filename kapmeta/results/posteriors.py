@@ -16,10 +16,10 @@ from kapmeta import wording
 from kapmeta.core.bayes.priors import TauPrior
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
-from kapmeta.measures import Measure
 from kapmeta.methods import Method
 from kapmeta.results.effects import Effects, effects_table, excluded_sentences, read_only
 from kapmeta.results.pooled import Pooled
+from kapmeta.results.views import IntervalView
 
 __all__ = ["Distribution", "Posterior", "density_of"]
 
@@ -58,7 +58,7 @@ def density_of(distribution: Distribution, values: npt.ArrayLike) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior:
+class Posterior(IntervalView):
     """A pooled effect as a probability distribution, with its priors.
 
     Attributes
@@ -132,11 +132,6 @@ class Posterior:
     def measure(self) -> str:
         """Key of the measure in `kapmeta.measures.MEASURES`."""
         return self.effects.measure
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
 
     @property
     def null(self) -> float:
@@ -341,8 +336,8 @@ class Posterior:
     def __repr__(self) -> str:
         return f"Posterior({self._text()}, k={self.k}, tau {self.tau_prior.name})"
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), effects_table(self.effects))
+    def _shown_table(self) -> pd.DataFrame | None:
+        return effects_table(self.effects)
 
 
 Result = Pooled | Posterior

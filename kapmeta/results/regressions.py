@@ -22,6 +22,7 @@ from kapmeta.measures import Measure
 from kapmeta.methods import CI_NAMES, Method, method_text, tau2_name
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_sentence
+from kapmeta.results.views import EffectsView
 
 __all__ = ["Design", "MetaRegression", "Subgroups"]
 
@@ -52,7 +53,7 @@ def terms_text(frame: pd.DataFrame) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MetaRegression:
+class MetaRegression(EffectsView):
     """Effects regressed on moderators, with all that must stand beside it.
 
     Returned by `kapmeta.meta_regression`. Coefficients are on the analysis scale (log for ratios).
@@ -98,6 +99,7 @@ class MetaRegression:
     loglik_restricted: float
     modes: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    papers = ("meta-regression",)
 
     def __post_init__(self) -> None:
         lock((*self.fit, self.positions, self.design.matrix))
@@ -382,15 +384,8 @@ class MetaRegression:
             f" intervals: {CI_NAMES[self.method.ci]}."
         )
 
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"MetaRegression({self.effects.measure} {self.design.described}, k={self.k})"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
@@ -398,7 +393,7 @@ def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Subgroups:
+class Subgroups(EffectsView):
     """Pooled results of subgroups, and the test between them.
 
     Returned by `kapmeta.subgroups`.
@@ -443,6 +438,7 @@ class Subgroups:
     f_df: float = math.nan
     f_p_value: float = math.nan
     notes: tuple[str, ...] = ()
+    papers = ("subgroups",)
 
     def __post_init__(self) -> None:
         lock((self.standard_errors,))
@@ -527,16 +523,9 @@ class Subgroups:
             f"({method_text(self.overall.method)}) and compared with model-based standard errors."
         )
 
-    def alt_text(self) -> str:
-        """The result as a reader who cannot see a figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} k={pooled.k}" for name, pooled in self.groups.items())
         return f"Subgroups({self.by}: {sizes})"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
 
 
 @dataclass(frozen=True, eq=False)

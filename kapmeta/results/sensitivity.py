@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure
-from kapmeta.results.sweeps import _cited
+from kapmeta.references import cited
+from kapmeta.results.views import View
 
 __all__ = ["Calibration", "calibration_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
-    """How each interval performs in trials like these: returned by `kapmeta.calibration`.
+class Calibration(View):
+    """How each interval performs in trials like these: returned by `kapmeta.sensitivity.calibration`.
 
     Attributes
     ----------
@@ -39,6 +40,7 @@ class Calibration:
     draws: int
     level: float
     control_risks: tuple[float, ...]
+    papers = ("simulation",)
 
     def to_frame(self) -> pd.DataFrame:
         """The table; widths are of the log effects."""
@@ -66,7 +68,7 @@ class Calibration:
         width = self.table.groupby(self.table["pooling"] + ", " + self.table["ci"])[
             "median_width"
         ].mean()
-        best = min(kept, key=lambda name: width[name])
+        best = kept[int(tied_ranks([width[name] for name in kept]).argmin())]
         return (
             f"{opening}{wording.joined(kept)} {'keep' if len(kept) > 1 else 'keeps'}"
             f" {wording.percent(self.level)} under all suppositions; the narrowest of them is"
@@ -84,9 +86,6 @@ class Calibration:
             f" {self.draws} draws)"
         )
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
-
 
 def calibration_methods(calibration: Calibration) -> str:
     """The simulation: sizes, suppositions, draws, and its error."""
@@ -96,12 +95,12 @@ def calibration_methods(calibration: Calibration) -> str:
     }
     risks = ", ".join(wording.number(risk) for risk in calibration.control_risks)
     worst = float(np.nanmax(calibration.table["coverage_se"]))
-    return _cited(
+    return cited(
         f"We simulated {calibration.draws:,} meta-analyses of {len(calibration.control_risks)}"
         f" trials of the sizes at hand for each combination of a mean {calibration.scale.name}"
         f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
         f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
         f" ({wording.percent(calibration.level)}) saw the same draws. Monte-Carlo standard errors"
         f" of coverage are at most {wording.number(worst)}.",
-        "simulation",
+        *calibration.papers,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.measures import Measure
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
+from kapmeta.results.views import EffectsView
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 
@@ -27,14 +28,14 @@ def _subject(effects: Effects, k: int) -> str:
     return f"the {what} in {wording.studies(k)}"
 
 
-def _paragraph(sentences: Iterable[str], references: tuple[str, ...]) -> str:
-    """Sentences with capitals and full stops, then the papers."""
-    told = " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in sentences if text)
-    return f"{told} References: {'; '.join(references)}." if references else told
+def _paragraph(sentences: Iterable[str], papers: tuple[str, ...]) -> str:
+    """Join sentences with capitals and full stops, then the papers."""
+    text = " ".join(f"{wording.capital(each).rstrip('.')}." for each in sentences if each)
+    return f"{text} References: {'; '.join(PAPERS[key] for key in papers)}." if papers else text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AsymmetryTest:
+class AsymmetryTest(EffectsView):
     """A test of funnel-plot asymmetry, with what it could have found.
 
     Attributes
@@ -61,8 +62,9 @@ class AsymmetryTest:
         Number of trials tested.
     effects : Effects
         What was tested.
-    notes, references : tuple of str
-        What a reader must know before quoting it, and the papers to cite.
+    notes, papers : tuple of str
+        What a reader must know before quoting it, and the keys of its papers in
+        `kapmeta.references.PAPERS`.
     """
 
     name: str
@@ -81,7 +83,7 @@ class AsymmetryTest:
     tau: float = math.nan
     tau2: float = math.nan
     notes: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row; numbers on the analysis scale."""
@@ -121,7 +123,7 @@ class AsymmetryTest:
         return "\n".join(
             [
                 head,
-                *(f"{note[0].upper()}{note[1:]}." for note in self.notes),
+                *(f"{wording.capital(note)}." for note in self.notes),
                 f"Definition: {self.definition}.",
             ]
         )
@@ -141,7 +143,7 @@ class AsymmetryTest:
                 " chance as well as from publication bias"
             ),
         )
-        return _paragraph(sentences, self.references)
+        return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
         return (
@@ -149,12 +151,12 @@ class AsymmetryTest:
             f" {self.power:.0%})"
         )
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame().drop(columns="definition"))
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.to_frame().drop(columns="definition")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdjustedEffect:
+class AdjustedEffect(EffectsView):
     """A pooled effect after an adjustment for small-study effects, beside the effect before it.
 
     Attributes
@@ -174,8 +176,9 @@ class AdjustedEffect:
         Number of studies observed; confidence level.
     effects : Effects
         What was adjusted.
-    notes, references : tuple of str
-        What a reader must know before quoting it, and the papers to cite.
+    notes, papers : tuple of str
+        What a reader must know before quoting it, and the keys of its papers in
+        `kapmeta.references.PAPERS`.
     """
 
     name: str
@@ -193,12 +196,7 @@ class AdjustedEffect:
     studies: pd.DataFrame
     parameters: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-
-    @property
-    def scale(self) -> Measure:
-        """The measure with its names and its way back to the scale shown."""
-        return self.effects.scale
+    papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Two rows, before and after; `estimate`, `low`, `high` on the scale shown, `y`, `se` on the analysis scale."""
@@ -246,7 +244,7 @@ class AdjustedEffect:
         head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         known = [(name, value) for name, value in self.parameters.items() if not math.isnan(value)]
         more = ", ".join(f"{name} {wording.number(value)}" for name, value in known)
-        notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
+        notes = [f"{wording.capital(note)}." for note in self.notes]
         return "\n".join(
             [head, *([f"Also: {more}."] if more else []), *notes, f"Definition: {self.definition}."]
         )
@@ -263,7 +261,7 @@ class AdjustedEffect:
                 " the result"
             ),
         )
-        return _paragraph(sentences, self.references)
+        return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
         text = wording.interval_text(
@@ -271,12 +269,9 @@ class AdjustedEffect:
         )
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BiasSensitivity:
+class BiasSensitivity(EffectsView):
     """What bias would have to be like to change a result: a table over what is not known, and the
     numbers to quote.
 
@@ -288,8 +283,9 @@ class BiasSensitivity:
         The numbers to quote, also as ``result["name"]``.
     table : DataFrame
         One row a scenario.
-    sentences, notes, references : tuple of str
-        The finding in words, what a reader must know before quoting it, and the papers to cite.
+    sentences, notes, papers : tuple of str
+        The finding in words, what a reader must know before quoting it, and the keys of its papers in
+        `kapmeta.references.PAPERS`.
     k : int
         Number of studies.
     effects : Effects
@@ -304,7 +300,7 @@ class BiasSensitivity:
     k: int
     effects: Effects
     notes: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    papers: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         if name not in self.values:
@@ -317,7 +313,7 @@ class BiasSensitivity:
 
     def summary(self) -> str:
         """The finding, the notes and the definition, in words."""
-        notes = [f"{note[0].upper()}{note[1:]}." for note in self.notes]
+        notes = [f"{wording.capital(note)}." for note in self.notes]
         return "\n".join(
             [
                 f"{self.name}, {wording.studies(self.k)}.",
@@ -344,11 +340,8 @@ class BiasSensitivity:
             *self.notes,
             few if self.k < LEAST and not forced else "",
         )
-        return _paragraph(sentences, self.references)
+        return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())
         return f"BiasSensitivity({self.name}, {told}, k={self.k})"
-
-    def _repr_html_(self) -> str:
-        return wording.page(self.summary(), self.to_frame())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,11 @@ from kapmeta import wording
 from kapmeta.core.heterogeneity.heterogeneity import h2_from_q, h2_from_tau2
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.measures import Measure
+from kapmeta.measures import Measure, exclusion_sentence
+from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.sweeps import _analysis, _cited
+from kapmeta.results.sweeps import analysis_phrase
+from kapmeta.results.views import View
 
 __all__ = ["Subsets", "subsets_methods"]
 
@@ -23,7 +24,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Subsets:
+class Subsets(View):
     """The same analysis in many subsets of the studies (GOSH): returned by `kapmeta.all_subsets`.
 
     Attributes
@@ -46,6 +47,7 @@ class Subsets:
     base: Pooled
     labels: tuple[str, ...]
     sampled: bool = False
+    papers = ("subsets",)
 
     @property
     def scale(self) -> Measure:
@@ -103,26 +105,18 @@ class Subsets:
         which = "a random sample of the subsets" if self.sampled else "all subsets"
         text = f"Subsets of {len(self.labels)} studies ({which}, {self.codes.size}): "
         text += f"{self.scale.short} {low} to {high}, median {middle}."
-        if self.scale.null is not None:
-            excludes = np.count_nonzero((self.found.low > 0) | (self.found.high < 0))
-            text += (
-                f" The interval excludes {self.scale.null:g} in {excludes} of {self.codes.size}."
-            )
-        return text
+        side = self.scale.side(self.found.low, self.found.high)
+        return f"{text} {exclusion_sentence(side, self.scale.null)}".rstrip()
 
     def methods_text(self) -> str:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return subsets_methods(self)
 
-    def alt_text(self) -> str:
-        """The subsets as a reader who cannot see the figure would want them told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"Subsets({self.codes.size} of {len(self.labels)} studies, {self.scale.short})"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return None  # one row per subset: too long
 
 
 def membership(codes: IntArray, k: int) -> BoolArray:
@@ -148,6 +142,7 @@ def subsets_methods(subsets: Subsets) -> str:
     which = f"in a random sample of {n} subsets" if subsets.sampled else f"in {n} subsets"
     smallest = int(subsets.found.k.min())
     all_of = "" if subsets.sampled else f", all with {smallest} or more"
-    return _cited(
-        f"We repeated {_analysis(subsets.base)} {which} of the studies{all_of}.", "subsets"
+    return cited(
+        f"We repeated {analysis_phrase(subsets.base)} {which} of the studies{all_of}.",
+        *subsets.papers,
     )

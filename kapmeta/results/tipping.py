@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,15 +11,17 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.sensitivity.fragility import Steps
 from kapmeta.measures import Measure
-from kapmeta.methods import CI_NAMES
+from kapmeta.methods import CI_NAMES, method_phrase
+from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled, estimate_text
-from kapmeta.results.sweeps import _analysis, _cited, _how
+from kapmeta.results.sweeps import analysis_phrase
+from kapmeta.results.views import View
 
 __all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Tipping:
+class Tipping(View):
     """When missing outcomes would turn a conclusion: returned by `kapmeta.tipping_point`.
 
     Attributes
@@ -54,6 +55,11 @@ class Tipping:
     def scale(self) -> Measure:
         """The measure with its names and its way back to the scale shown."""
         return self.base.scale
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Key of the paper behind informative missingness odds ratios."""
+        return ("imor",) if self.kind == "imor" else ()
 
     def to_frame(self) -> pd.DataFrame:
         """The surface with estimate and limits on the scale shown."""
@@ -104,19 +110,15 @@ class Tipping:
         """The paragraph for a methods section that describes exactly what was done here, with its references."""
         return tipping_methods(self)
 
-    def alt_text(self) -> str:
-        """The surface as a reader who cannot see the figure would want it told."""
-        return self.summary()
-
     def __repr__(self) -> str:
         return f"Tipping({self.kind}, {len(self.surface)} points, {self.scale.short})"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return None  # one row per point: too long
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fragility:
+class Fragility(View):
     """How few outcomes carry a conclusion: returned by `kapmeta.fragility_index`.
 
     Attributes
@@ -151,7 +153,12 @@ class Fragility:
         first = self.steps.watched[0]
         if self.base.k == 1:
             return first >= 1 - self.base.method.level
-        return self.base.low <= 0 <= self.base.high
+        return not self.base.side
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Key of the paper behind the index of one trial or of several."""
+        return ("trial fragility" if self.base.k == 1 else "pooled fragility",)
 
     @property
     def beyond_missing(self) -> float:
@@ -189,9 +196,6 @@ class Fragility:
         index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
         return f"Fragility({index}, {self.method})"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary())}</p>" + wording.html_table(self.to_frame())
-
 
 _TRIAL_INTERVAL = {"RR": "koopman", "OR": "exact", "RD": "miettinen-nurminen-rd"}
 
@@ -211,12 +215,12 @@ def tipping_methods(tipping: Tipping) -> str:
         wording.number(x)
         for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())
     ]
-    return _cited(
-        f"We repeated {_analysis(tipping.base)} at {len(tipping.surface)} pairs of informative"
+    return cited(
+        f"We repeated {analysis_phrase(tipping.base)} at {len(tipping.surface)} pairs of informative"
         " missingness odds ratios (odds of the event among the missing over the odds among those"
         f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
         f" searched {wording.joined(tipping.points)} for the factor at which the result turns.",
-        "imor",
+        *tipping.papers,
     )
 
 
@@ -224,18 +228,18 @@ def fragility_methods(fragility: Fragility) -> str:
     """What was changed until the conclusion turned, and by which method it was judged."""
     kind = "reverse fragility index" if fragility.reverse else "fragility index"
     if fragility.base.k == 1:
-        return _cited(
+        return cited(
             f"The {kind} is the number of participants of one arm of one trial"
             f" ({fragility.participants:.0f} in all) whose outcome was changed one by one until"
             f" {fragility.method} changed sides at the"
             f" {wording.number(1 - fragility.base.method.level)} level.",
-            "trial fragility",
+            *fragility.papers,
         )
-    return _cited(
+    return cited(
         f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of"
         f" {wording.studies(fragility.base.k)}. At each step the one change that brought the limit"
         f" of the {wording.percent(fragility.base.method.level)} interval"
-        f" ({_how(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
+        f" ({method_phrase(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
         " the index is an upper bound.",
-        "pooled fragility",
+        *fragility.papers,
     )

@@ -5,10 +5,14 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.review import protocol as protocol
+    from kapmeta.review import report as report
+    from kapmeta.review import reproduce as reproduce
     from kapmeta.review.answering import evidence_table as evidence_table
     from kapmeta.review.answering import registered as registered
     from kapmeta.review.answering import registered_effects as registered_effects
@@ -16,32 +20,17 @@ if TYPE_CHECKING:
     from kapmeta.review.claims import audit_claims as audit_claims
     from kapmeta.review.claims import check_claims as check_claims
     from kapmeta.review.conclusions import conclusion as conclusion
+    from kapmeta.review.evidence import Evidence as Evidence
+    from kapmeta.review.evidence import EvidenceError as EvidenceError
     from kapmeta.review.evidence import load_evidence as load_evidence
     from kapmeta.review.risk_of_bias import check_bias_judgements as check_bias_judgements
 
-_HOME = {
-    "audit_claims": "claims",
-    "check_bias_judgements": "risk_of_bias",
-    "check_claims": "claims",
-    "conclusion": "conclusions",
-    "evidence_table": "answering",
-    "load_evidence": "evidence",
-    "registered": "answering",
-    "registered_effects": "answering",
-    "substances_table": "answering",
+_FILES = {
+    "answering": ["evidence_table", "registered", "registered_effects", "substances_table"],
+    "claims": ["audit_claims", "check_claims"],
+    "conclusions": ["conclusion"],
+    "evidence": ["Evidence", "EvidenceError", "load_evidence"],
+    "risk_of_bias": ["check_bias_judgements"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.review has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.review.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["protocol", "report", "reproduce"])

@@ -43,7 +43,7 @@ def registered_effects(evidence: Evidence, question: str) -> Effects:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.registered_effects(km.load_evidence(), "alcohol-odds")
+    >>> km.review.registered_effects(km.load_evidence(), "alcohol-odds")
     Effects(OR, k=2)
     """
     evidence_given(evidence)
@@ -99,7 +99,7 @@ def registered(evidence: Evidence, question: str) -> Pooled:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.registered(km.load_evidence(), "opioids-sessions")
+    >>> km.review.registered(km.load_evidence(), "opioids-sessions")
     Pooled(RR 2.25 (95 % CI 1.05 to 5.08), k=1, one trial, not pooled)
     """
     return pool(registered_effects(evidence, question))
@@ -122,7 +122,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.evidence_table(km.load_evidence())[["Substance", "k"]].drop_duplicates("Substance").to_string(index=False)
+    >>> km.review.evidence_table(km.load_evidence())[["Substance", "k"]].drop_duplicates("Substance").to_string(index=False)
     'Substance  k\\n  alcohol  1\\n  opioids  1\\n  cocaine  1'
     """
     evidence_given(evidence)
@@ -202,7 +202,7 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> km.substances_table(km.load_evidence()).set_index("substance").loc["cannabis", "comparisons"].item()
+    >>> km.review.substances_table(km.load_evidence()).set_index("substance").loc["cannabis", "comparisons"].item()
     0
     """
     studies, trials = evidence_given(evidence).studies, evidence.trials()

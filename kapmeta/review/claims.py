@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.references import PAPERS
+from kapmeta.results.views import View
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
 from kapmeta.review.recomputing import RECOMPUTATIONS, Item, Rows
@@ -48,7 +49,7 @@ RULE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClaimsAudit:
+class ClaimsAudit(View):
     """Every claim with its verdict by the rule.
 
     Attributes
@@ -59,7 +60,7 @@ class ClaimsAudit:
     """
 
     table: pd.DataFrame
-    cited: ClassVar = ("GRIM", "koopman")
+    papers = ("GRIM", "koopman")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a claim."""
@@ -89,17 +90,16 @@ class ClaimsAudit:
         return (
             "Each claim was traced to the trial it is about and, where the tables allow,"
             f" recomputed from them. {RULE} The counts that a percentage allows are found by the"
-            " GRIM test (Brown NJL, Heathers JAJ. Soc Psychol Personal Sci 2017;8:363-369."
-            " https://doi.org/10.1177/1948550616673876); intervals of risk ratios are score"
-            " intervals (Koopman PAR. Biometrics 1984;40:513-517."
-            " https://doi.org/10.2307/2531405)."
+            " GRIM test"
+            f" ({PAPERS['percentages']}); intervals of risk ratios are score"
+            f" intervals ({PAPERS['koopman']})."
         )
 
     def __repr__(self) -> str:
         return f"ClaimsAudit({len(self.table)} claims)"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{self.summary()}</p>{self.scorecard().to_html(index=False, border=0)}"
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.scorecard()
 
 
 def audit_claims(evidence: Evidence) -> ClaimsAudit:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
+from kapmeta.measures import Measure
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
@@ -60,7 +61,7 @@ def conclusion(pooled: Pooled) -> Conclusion:
     Examples
     --------
     >>> import kapmeta as km
-    >>> print(km.conclusion(km.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
+    >>> print(km.review.conclusion(km.review.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
     In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
     the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
     """
@@ -79,7 +80,7 @@ def _may(pooled: Pooled, effects: Effects) -> str:
         )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale.null, *shown)}."
+        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *shown)}."
     design = _design(effects)
     told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
@@ -99,13 +100,10 @@ def _design(effects: Effects) -> str:
     return "randomised trial" if every else "controlled study, not randomised"
 
 
-def _verdict(null: float | None, low: float, high: float) -> str:
+def _verdict(scale: Measure, low: float, high: float) -> str:
     # in quotation marks: "excludes no difference" alone can be read as excluding nothing
-    return (
-        'includes "no difference"'
-        if null is None or low <= null <= high
-        else 'excludes "no difference"'
-    )
+    excluded = scale.side(low, high, shown=True)
+    return f'{"excludes" if excluded else "includes"} "no difference"'
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
@@ -117,7 +115,7 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
         (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
     )
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
-    verdict = f"which {_verdict(scale.null, low, high)}"
+    verdict = f"which {_verdict(scale, low, high)}"
     if not counted:
         unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
         what = f"{scale.name} of {effects.event}" if unit else scale.name

@@ -12,6 +12,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.core.effects.printed_counts import candidate_counts
 from kapmeta.core.effects.single_trial import koopman
+from kapmeta.measures import side_of
 from kapmeta.review.evidence import Evidence
 
 __all__ = ["RECOMPUTATIONS", "Item", "Rows"]
@@ -104,9 +105,10 @@ def _substances(rows: Rows, stated: str, name: str) -> Item:
 
 def _more(stated: str, low: float, high: float, null: float) -> str:
     """Verdict on a claim of more; the limits are such that more is better."""
-    if low > null:
+    side = side_of(low, high, null)
+    if side > 0:
         return "agrees"
-    if high < null or stated.startswith("significantly"):
+    if side < 0 or stated.startswith("significantly"):
         return "contradicted"
     return "not_supported"
 

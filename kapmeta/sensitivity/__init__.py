@@ -5,8 +5,9 @@ Names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.sensitivity.choices import at_time as at_time
@@ -28,38 +29,17 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.subsets import all_subsets as all_subsets
     from kapmeta.sensitivity.tipping import tipping_point as tipping_point
 
-_HOME = {
-    "all_subsets": "subsets",
-    "at_time": "choices",
-    "baujat": "deletion",
-    "calibration": "coverage",
-    "cumulative": "deletion",
-    "estimator_table": "choices",
-    "every_measure": "choices",
-    "fragility_index": "fragility",
-    "influence": "deletion",
-    "leave_one_out": "deletion",
-    "leave_two_out": "deletion",
-    "missing_outcomes": "missingness",
-    "multiverse": "multiverses",
-    "pooled_measures": "choices",
-    "rounded_counts": "percentages",
-    "sensitivity_table": "overview",
-    "tipping_point": "tipping",
-    "zero_rules": "choices",
+_FILES = {
+    "choices": ["at_time", "estimator_table", "every_measure", "pooled_measures", "zero_rules"],
+    "coverage": ["calibration"],
+    "deletion": ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"],
+    "fragility": ["fragility_index"],
+    "missingness": ["missing_outcomes"],
+    "multiverses": ["multiverse"],
+    "overview": ["sensitivity_table"],
+    "percentages": ["rounded_counts"],
+    "subsets": ["all_subsets"],
+    "tipping": ["tipping_point"],
 }
-"""Public name -> the file it lives in."""
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f'kapmeta.sensitivity has no "{name}"; it has: {", ".join(__all__)}')
-    value = getattr(import_module(f"kapmeta.sensitivity.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = lazy(__name__, _FILES)

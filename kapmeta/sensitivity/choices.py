@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.effects.counts import TRIGGERS
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.distributions import normal_quantile
@@ -25,7 +25,7 @@ from kapmeta.effects.counts import (
     risk_ratio,
     split_names,
 )
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import CI_NAMES, PRIMARY, TAU2_NAMES, ZERO_NAMES
 from kapmeta.pooling.inverse_variance import one_question, pool
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
@@ -98,7 +98,19 @@ def estimator_table(
         found = combine(effects.y[present], effects.v[present], tau2=tau2, ci=ci, level=level)
         row = analyses_table([f"{word}, {ci}"], one_row(found), method=word, ci=ci)
         rows.append(row.assign(status=Status(int(found.status)).meaning))
-    return Sweep("estimators", pd.concat(rows, ignore_index=True), effects, None, aside)
+    table, methods = pd.concat(rows, ignore_index=True), _estimators_methods(effects, pairs)
+    return Sweep("estimators", table, effects, None, aside, methods, ("tau2", "intervals"))
+
+
+def _estimators_methods(effects: Effects, pairs: list[tuple[str, str]]) -> str:
+    """Name the estimators and intervals that were combined."""
+    tau2 = wording.joined(dict.fromkeys(TAU2_NAMES[word] for word, _ in pairs))
+    ci = wording.joined(dict.fromkeys(CI_NAMES[word] for _, word in pairs))
+    return (
+        f"{wording.studies(effects.k)} were pooled under {len(pairs)} combinations of an estimator"
+        f" of the between-study variance ({tau2}) and an interval ({ci}), and with the"
+        " common-effect model."
+    )
 
 
 def zero_rules(
@@ -128,7 +140,7 @@ def zero_rules(
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="6 months")
-    >>> km.zero_rules(trials).to_frame()[["rule", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.zero_rules(trials).to_frame()[["rule", "estimate", "low", "high"]].round(2)
                     rule  estimate   low    high
     0        half-if-any     25.89  1.61  416.78
     1  half-if-any-study     25.89  1.61  416.78
@@ -159,7 +171,11 @@ def zero_rules(
         parts.append(pd.DataFrame(columns).assign(corrected=effects.corrected))
     table = pd.concat(parts, ignore_index=True)
     table.loc[~np.isfinite(table["se"]), ["se", "y_low", "y_high"]] = np.nan
-    return Sweep("zero-cell rules", table, measure(trials, **names))
+    effects = measure(trials, **names)
+    named = "; ".join(f"{rule} ({ZERO_NAMES[rule]})" for rule in rules)
+    what = f"{effects.scale.name} of {wording.studies(len(effects))}"
+    methods = f"The {what} was computed under each zero-cell rule: {named}."
+    return Sweep("zero-cell rules", table, effects, methods=methods, papers=("zero cells",))
 
 
 def _every(frame: pd.DataFrame) -> Any:
@@ -353,8 +369,7 @@ def _story(names: Names) -> Names:
 
 def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
     shown = found.scale.shown
-    raises = 1 if found.low > 0 else -1 if found.high < 0 else 0
-    side = -raises if turned else raises
+    side = -found.side if turned and found.side else found.side or 0
     return {
         "measure": f"{found.scale.name} of {found.effects.event}",
         "k": found.k,
@@ -402,7 +417,7 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
                              measure  estimate   low   high
     0       risk ratio of abstinence      4.49  1.44  14.03
     1       odds ratio of abstinence      7.74  1.88  31.87

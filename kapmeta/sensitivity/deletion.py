@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import influence as diagnostics
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled, pooled_given
-from kapmeta.results.sweeps import Sweep, analyses_table
+from kapmeta.results.sweeps import Sweep, analyses_table, repeated
 
 __all__ = ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"]
 
@@ -32,6 +33,8 @@ STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
     "risk_of_bias": ("low", "some concerns", "unclear", "high", "serious"),
 }
 """Columns whose words have an order of their own, the strongest evidence first."""
+
+_EACH_LEFT_OUT = "with each study left out in turn"
 
 
 def leave_one_out(pooled: Pooled) -> Sweep:
@@ -79,7 +82,8 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     notes = (
         () if len(labels) > 2 else ("with two studies each row is the other trial's own result",)
     )
-    return Sweep("leave-one-out", table, pooled.effects, pooled, notes)
+    methods = repeated(pooled, len(table), _EACH_LEFT_OUT)
+    return Sweep("leave-one-out", table, pooled.effects, pooled, notes, methods)
 
 
 def leave_two_out(pooled: Pooled) -> Sweep:
@@ -120,7 +124,8 @@ def leave_two_out(pooled: Pooled) -> Sweep:
         "left_out_too": [other for _, other in pairs],
     }
     table = _alone(pooled, analyses_table(names, again(masked), **left_out), masked)
-    return Sweep("leave-two-out", table, pooled.effects, pooled)
+    methods = repeated(pooled, len(table), "with each pair of studies left out")
+    return Sweep("leave-two-out", table, pooled.effects, pooled, (), methods)
 
 
 def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
@@ -166,7 +171,9 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     names = [joined[0], *(f"+ {label}" for label in joined[1:])]
     how = by if isinstance(by, str) else "the order given"
     table = _alone(pooled, analyses_table(names, again(masked), joined=joined), masked)
-    return Sweep(f"cumulative by {how}", table, pooled.effects, pooled)
+    methods = repeated(pooled, len(table), f"as studies joined one by one, by {how}")
+    methods += " The intervals are not adjusted for repeated looks."
+    return Sweep(f"cumulative by {how}", table, pooled.effects, pooled, (), methods)
 
 
 def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFrame:
@@ -199,7 +206,7 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
     effects = pooled.effects
     there = effects.present
     if by == "precision":
-        return np.argsort(effects.v[there], kind="stable")
+        return np.argsort(tied_ranks(effects.v[there]), kind="stable")
     if by not in effects.table:
         raise ValueError(
             f'by="{by}" is no column of the trials; use "precision" or one of:'
@@ -267,7 +274,24 @@ def influence(pooled: Pooled) -> Sweep:
     notes: tuple[str, ...] = ()
     if pooled.k < diagnostics.FEWEST_FLAGGED:
         notes = (f"with {pooled.k} studies these are for display; no threshold applies",)
-    return Sweep("influence", table, pooled.effects, pooled, (*notes, *_corrected_rows(pooled)))
+    notes += _corrected_rows(pooled)
+    methods = _influence_methods(pooled, len(table))
+    return Sweep("influence", table, pooled.effects, pooled, notes, methods, ("influence",))
+
+
+def _influence_methods(pooled: Pooled, k: int) -> str:
+    """Name the diagnostics and the cut-offs by which they were marked."""
+    marked = "With so few studies no cut-off was applied."
+    if k >= diagnostics.FEWEST_FLAGGED:
+        cuts = [f"{name} {wording.number(cut.at(k))}" for name, cut in diagnostics.CUT_OFFS.items()]
+        marked = (
+            f"Cut-offs, of absolute values, were those of the R package metafor: {', '.join(cuts)}."
+        )
+    return (
+        f"{repeated(pooled, k, _EACH_LEFT_OUT)} Of each study we give the externally standardised"
+        " residual, DFFITS, Cook's distance, covariance ratio, DFBETAS, its share of the pooled"
+        f" effect, and between-study variance and Q without it. {marked}"
+    )
 
 
 def baujat(pooled: Pooled) -> Sweep:
@@ -309,7 +333,12 @@ def baujat(pooled: Pooled) -> Sweep:
     sweep, y, v, whole, without = _deleted(pooled, 2, "Baujat's plot")
     contribution, moved = diagnostics.baujat(y, v, whole, without)
     table = sweep.table.assign(contribution=contribution, influence=moved)
-    return Sweep("Baujat", table, pooled.effects, pooled, _corrected_rows(pooled))
+    methods = (
+        f"{repeated(pooled, len(table), _EACH_LEFT_OUT)} Each study's contribution to Q was set"
+        " against its squared influence on the pooled effect."
+    )
+    notes = _corrected_rows(pooled)
+    return Sweep("Baujat", table, pooled.effects, pooled, notes, methods, ("Baujat",))
 
 
 def _deleted(

@@ -21,7 +21,7 @@ from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.sweeps import Sweep, analyses_table, one_row
+from kapmeta.results.sweeps import Sweep, analyses_table, one_row, repeated
 from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
@@ -159,7 +159,25 @@ def missing_outcomes(
             analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
         rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
     notes = (*_differential(seen), *_about_splits(seen))
-    return Sweep("missing outcomes", pd.concat(rows, ignore_index=True), base.effects, base, notes)
+    table = pd.concat(rows, ignore_index=True)
+    methods, papers = _missing_methods(base, table)
+    return Sweep("missing outcomes", table, base.effects, base, notes, methods, papers)
+
+
+def _missing_methods(base: Pooled, table: pd.DataFrame) -> tuple[str, tuple[str, ...]]:
+    """List the assumptions and the divisions of the missing, with the keys of their papers."""
+    assumed, splits = list(table["assumption"].unique()), table["split"].unique()
+    how = "under other assumptions about the missing outcomes"
+    text = f"{repeated(base, len(table), how)} Assumptions: {'; '.join(assumed)}."
+    if number := np.count_nonzero(splits != ""):
+        text += f" All {number} divisions of the missing between the arms were analysed."
+    papers = ("gamble-hollis",) if "gamble-hollis" in assumed else ()
+    if not any(word.startswith("IMOR") for word in assumed):
+        return text, papers
+    text += (
+        " An IMOR is the odds of the event among the missing over the odds among those observed."
+    )
+    return text, ("imor", *papers)
 
 
 def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:

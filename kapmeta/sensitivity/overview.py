@@ -10,8 +10,10 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.effects.counts import TRIGGERS
+from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.missing import imputed
 from kapmeta.effects.counts import Names, risk_ratio, split_names
+from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
@@ -150,7 +152,7 @@ def _values(
     reason: str = "",
 ) -> dict[str, Any]:
     """A row of ratios as shown, with the side of no effect on which the interval lies."""
-    side = 1 if low > 1 else -1 if high < 1 else 0
+    side = int(side_of(low, high, 1.0))
     return {
         "group": group,
         "choice": choice,
@@ -336,14 +338,12 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
 def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """Of each assumption the lowest and the highest estimate, where the missing can be divided in several ways."""
     for assumption in dict.fromkeys(word for word, _ in rows):
-        same = sorted(
-            (row for word, row in rows if word == assumption),
-            key=lambda row: float(row["estimate"]),
-        )
-        if same[0]["estimate"] == same[-1]["estimate"]:
+        same = [row for word, row in rows if word == assumption]
+        ranks = tied_ranks([row["estimate"] for row in same])
+        if ranks.max() == 0:
             yield same[0] | {"choice": assumption}
         else:
-            yield from (same[0], same[-1])
+            yield from (same[ranks.argmin()], same[ranks.argmax()])
 
 
 def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -353,5 +353,6 @@ def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
     sweep = rounded_counts(asked.trials, level=asked.level, mixed=asked.mixed, **asked.names)
     frame = sweep.to_frame()
     if len(frame) > 1:
-        ends = frame.loc[[frame["estimate"].idxmin(), frame["estimate"].idxmax()]]
+        ranks = tied_ranks(frame["estimate"])
+        ends = frame.iloc[[ranks.argmin(), ranks.argmax()]]
         yield from _of_sweep("counts from percentages", sweep, ends)

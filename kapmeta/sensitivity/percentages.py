@@ -24,7 +24,7 @@ from kapmeta.effects.counts import (
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
-from kapmeta.results.sweeps import Sweep, analyses_table
+from kapmeta.results.sweeps import Sweep, analyses_table, repeated
 
 __all__ = ["rounded_counts"]
 
@@ -122,8 +122,15 @@ def rounded_counts(
         level=level,
     )
     names_of = [_combination(row, cells, there) for row in many]
+    how = "with every combination of counts that the printed percentages allow"
     return Sweep(
-        "counts from percentages", analyses_table(names_of, again), base.effects, base, tuple(notes)
+        "counts from percentages",
+        analyses_table(names_of, again),
+        base.effects,
+        base,
+        tuple(notes),
+        repeated(base, len(many), how),
+        ("percentages",),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names
+from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Tipping
@@ -112,7 +113,7 @@ def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
         c.observed[0] + lost[1],
     )
     found = _OWN_INTERVALS[measure](*tables, level=base.method.level)
-    verdict = _verdict(found.low, found.high)
+    verdict = side_of(found.low, found.high)
     frame = pd.DataFrame(
         {
             "events_t": x_t,
@@ -133,11 +134,6 @@ def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
             "events_c": float(x_c[first]),
         }
     return Tipping("counts", frame, points, base, (lost[0], lost[1]))
-
-
-def _verdict(low: FloatArray, high: FloatArray) -> Any:
-    """1 where the interval lies above no effect, -1 below, 0 where it includes it."""
-    return np.where(low > 0, 1, np.where(high < 0, -1, 0))
 
 
 _PATHS: Mapping[str, tuple[float, float]] = {
@@ -166,7 +162,7 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
             "y": found.estimate,
             "y_low": found.low,
             "y_high": found.high,
-            "verdict": _verdict(found.low, found.high),
+            "verdict": side_of(found.low, found.high),
         }
     )
     points = {}
@@ -198,9 +194,9 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     if wanted is not None:
         watched, sign, mark = "estimate", 1.0 if estimate > wanted else -1.0, wanted
     else:
-        undecided = low <= 0 <= high
-        watched = "low" if low > 0 or (undecided and estimate > 0) else "high"
-        sign, mark = (1.0 if low > 0 or (undecided and estimate <= 0) else -1.0), 0.0
+        side = int(side_of(low, high))
+        watched = "low" if side > 0 or (side == 0 and estimate > 0) else "high"
+        sign, mark = (1.0 if side > 0 or (side == 0 and estimate <= 0) else -1.0), 0.0
 
     def excess(s: FloatArray) -> FloatArray:
         return np.asarray(getattr(along(sign * np.ravel(s)), watched) - mark).reshape(np.shape(s))

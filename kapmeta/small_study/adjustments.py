@@ -17,7 +17,6 @@ from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as 
 from kapmeta.core.small_study.trim_and_fill import COUNTS, SIDES, FillStatus
 from kapmeta.core.small_study.trim_and_fill import trim_and_fill as fill_core
 from kapmeta.methods import CI_NAMES, PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import AdjustedEffect
 from kapmeta.small_study.admissions import (
@@ -143,7 +142,7 @@ def trim_and_fill(
         parameters=parameters,
         studies=_with_filled(data, found.y, found.v),
         notes=notes,
-        references=(PAPERS["trim and fill"],),
+        papers=("trim and fill",),
         **numbers,
         **unadjusted(data, tau2=tau2, ci=ci, level=level),
     )
@@ -245,7 +244,7 @@ def pet_peese(
         effects=data.effects,
         studies=study_rows(data),
         notes=notes,
-        references=(PAPERS["PET-PEESE"],),
+        papers=("PET-PEESE",),
         parameters={
             "slope": float(line.slope),
             "slope_p_value": float(line.p_value),
@@ -334,7 +333,7 @@ def limit_meta_analysis(
         effects=data.effects,
         notes=notes,
         studies=study_rows(data, shrunken=found.shrunken),
-        references=(PAPERS["limit"],),
+        papers=("limit",),
         parameters={name: float(value) for name, value in names.items()},
         **unadjusted(data, tau2=tau2, ci="wald", level=level),
     )

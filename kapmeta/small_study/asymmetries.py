@@ -14,7 +14,6 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.small_study import asymmetry
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import AsymmetryTest
 from kapmeta.small_study.admissions import (
@@ -255,7 +254,7 @@ def asymmetry_test(
         effects=data.effects,
         notes=notes,
         k=k,
-        references=(PAPERS[method.partition("-")[0]], PAPERS["few trials"]),
+        papers=(method.partition("-")[0], "few trials"),
         **found,
     )
 

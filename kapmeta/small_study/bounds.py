@@ -12,8 +12,8 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import bias_bounds
+from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.small_study import BiasSensitivity
@@ -127,7 +127,7 @@ def publication_bias_sensitivity(
         data.k,
         data.effects,
         data.notes,
-        (PAPERS["S-value"],),
+        ("S-value",),
     )
 
 
@@ -250,7 +250,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="alcohol", randomised=False)
-    >>> found = km.e_value(km.pool(km.risk_ratio(trials)))
+    >>> found = km.small_study.e_value(km.pool(km.risk_ratio(trials)))
     >>> round(found["estimate"], 2), round(found["limit"], 2)
     (4.92, 3.18)
     """
@@ -295,7 +295,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         pooled.k,
         pooled.effects,
         notes,
-        (PAPERS["E-value"],),
+        ("E-value",),
     )
 
 
@@ -318,7 +318,7 @@ def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
     estimate, low, high = (
         to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high)
     )
-    return estimate, 1.0 if low <= 1 <= high else low if low > 1 else high
+    return estimate, {0: 1.0, 1: low, -1: high}[int(side_of(low, high, 1.0))]
 
 
 def _any_randomised(effects: Effects) -> bool:

@@ -15,7 +15,6 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import fail_safe
 from kapmeta.methods import PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import (
@@ -152,7 +151,7 @@ def fail_safe_n(
     --------
     >>> import kapmeta as km
     >>> bcg = km.risk_ratio(km.load_example("bcg"))
-    >>> print(km.fail_safe_n(bcg).sentences[0])
+    >>> print(km.small_study.fail_safe_n(bcg).sentences[0])
     It would take 24 null studies of sampling variance 0.071 each for the 95 % CI to hold no effect.
     """
     checking.chosen(method, FAIL_SAFE, "fail-safe method")
@@ -183,7 +182,7 @@ def fail_safe_n(
         data.k,
         data.effects,
         data.notes,
-        (PAPERS["rosenthal" if method == "null-studies" else method],),
+        ("rosenthal" if method == "null-studies" else method,),
     )
 
 
@@ -293,7 +292,7 @@ def excess_significance(
     Examples
     --------
     >>> import kapmeta as km
-    >>> found = km.excess_significance(km.risk_ratio(km.load_example("bcg")), tau2=0.0)
+    >>> found = km.small_study.excess_significance(km.risk_ratio(km.load_example("bcg")), tau2=0.0)
     >>> found["observed"], round(found["expected"], 4), round(found["p_value"], 4)
     (8.0, 6.0927, 0.1344)
     """
@@ -336,5 +335,5 @@ def excess_significance(
         data.k,
         data.effects,
         notes,
-        (PAPERS["excess"],),
+        ("excess",),
     )

@@ -16,7 +16,6 @@ from kapmeta.core.small_study import copas as copas_model
 from kapmeta.core.small_study import selection
 from kapmeta.core.small_study.weight_functions import FAMILIES, LARGEST, Tail
 from kapmeta.methods import PRIMARY
-from kapmeta.references import SMALL_STUDY_PAPERS as PAPERS
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
 from kapmeta.small_study.admissions import (
@@ -165,7 +164,7 @@ def selection_model(
         studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p),
         notes=notes,
         parameters=_selection_parameters(found),
-        references=_weight_papers(weight, delta is not None),
+        papers=_weight_papers(weight, delta is not None),
         **unadjusted(data, tau2=0.0 if model == "common" else "ML", ci="wald", level=level),
     )
 
@@ -190,7 +189,7 @@ def _selection_definition(
 
 def _weight_papers(weight: str, given: bool) -> tuple[str, ...]:
     words = ["step" if weight == "step" else "beta" if weight == "beta" else "other weights"]
-    return tuple(PAPERS[word] for word in [*words, *(["given weights"] if given else [])])
+    return (*words, *(["given weights"] if given else []))
 
 
 def _selection_parameters(found: selection.Selection) -> dict[str, float]:
@@ -314,7 +313,7 @@ def copas(
     --------
     >>> import kapmeta as km
     >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
-    >>> found = km.copas(smoke, published=(0.9, 0.5), favoured="positive")
+    >>> found = km.small_study.copas(smoke, published=(0.9, 0.5), favoured="positive")
     >>> found.to_frame()[["published", "estimate", "unpublished"]].round(2)
        published  estimate  unpublished
     0        1.0      1.24         0.00
@@ -355,7 +354,7 @@ def copas(
         data.k,
         data.effects,
         notes,
-        (PAPERS["copas"],),
+        ("copas",),
     )
 
 

@@ -89,7 +89,7 @@ def test_odds_ratio_uses_the_odds(common: km.Pooled) -> None:
 
 
 def test_interval_across_zero_goes_through_infinity(evidence: Evidence) -> None:
-    frame = number_needed_to_treat(km.registered(evidence, "alcohol-randomised"))
+    frame = number_needed_to_treat(km.review.registered(evidence, "alcohol-randomised"))
     assert math.isinf(frame["benefit_high"].item())
     assert math.isinf(frame["harm_high"].item())
     assert " to ∞ to NNTH " in frame["nnt"].item()
@@ -125,14 +125,14 @@ def test_baseline_is_a_proportion(common: km.Pooled, baseline: float) -> None:
 
 
 def test_infinite_ratio_gives_the_trials_own_risks(evidence: Evidence) -> None:
-    row = absolute_effects(km.registered(evidence, "cocaine-6-months")).to_frame().iloc[0]
+    row = absolute_effects(km.review.registered(evidence, "cocaine-6-months")).to_frame().iloc[0]
     assert (row["control"], row["treatment"]) == (0, pytest.approx(12 / 27))
     assert 0 < row["difference_low"] < row["difference"] < row["difference_high"] < 1
 
 
 def test_means_have_no_absolute_risk(evidence: Evidence) -> None:
     with pytest.raises(ValueError, match="mean difference has no absolute risk"):
-        absolute_effects(km.registered(evidence, "alcohol-days"))
+        absolute_effects(km.review.registered(evidence, "alcohol-days"))
 
 
 def test_information_of_five_trials(common: km.Pooled) -> None:
@@ -164,7 +164,7 @@ def test_information_needs_one_effect_from_outside(common: km.Pooled, evidence: 
     with pytest.raises(ValueError, match="no size can be computed"):
         information_size(common, risk_ratio=9.0)
     with pytest.raises(ValueError, match="needs the counts of every trial"):
-        information_size(km.registered(evidence, "alcohol-odds"), risk_ratio=2.0)
+        information_size(km.review.registered(evidence, "alcohol-odds"), risk_ratio=2.0)
 
 
 def test_imprecision_is_proposed_by_the_thresholds(common: km.Pooled) -> None:
@@ -211,7 +211,7 @@ def test_certainty_is_the_sum_of_what_people_entered(evidence: Evidence) -> None
     table = certainty_table(grade, randomised={"alcohol-not-randomised": False}).set_index(
         "question"
     )
-    assert list(table.index) == list(km.protocol.QUESTIONS)
+    assert list(table.index) == list(km.review.protocol.QUESTIONS)
     assert table.loc["alcohol-days", ["start", "levels_down", "certainty"]].tolist() == [
         "high",
         2,
@@ -246,16 +246,16 @@ def test_grade_in_data_judges_imprecision_no_milder_than_the_rule(evidence: Evid
     """The entered judgements are a person's; where the rule of thresholds has a proposal they are not kinder."""
     grade = evidence.grade.set_index(["question", "domain"])["levels_down"]
     for question in ("alcohol-randomised", "cocaine-end-of-trial", "opioids-sessions"):
-        absolute = absolute_effects(headline_effect(km.registered(evidence, question)))
+        absolute = absolute_effects(headline_effect(km.review.registered(evidence, question)))
         assert grade[question, "imprecision"] >= imprecision(absolute, thresholds=[50])[0].levels
 
 
 def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> None:
-    one = headline_effect(km.registered(evidence, "cocaine-end-of-trial"))
+    one = headline_effect(km.review.registered(evidence, "cocaine-end-of-trial"))
     assert (math.exp(one.low), math.exp(one.high)) == pytest.approx(
         (1.599191, 13.689937), rel=1e-6
     )  # score interval
-    two = headline_effect(km.registered(evidence, "alcohol-odds"))
+    two = headline_effect(km.review.registered(evidence, "alcohol-odds"))
     assert "Posterior" in repr(two)
     several = km.pool(km.risk_ratio(FIVE))
     assert headline_effect(several) is several
@@ -264,7 +264,7 @@ def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> Non
 def test_summary_of_findings_holds_every_question(evidence: Evidence) -> None:
     findings = summary_of_findings(evidence)
     table = findings.to_frame()
-    assert set(table["question"]) == set(km.protocol.QUESTIONS)
+    assert set(table["question"]) == set(km.review.protocol.QUESTIONS)
     row = table.set_index("question").loc["cocaine-end-of-trial"]
     assert row["treatment"] == pytest.approx(13 / 27)
     assert row["treatment"] - row["control"] == pytest.approx(row["difference"])
@@ -300,7 +300,7 @@ def test_cite_names_the_methods_of_a_result() -> None:
 
 def test_one_trial_with_a_score_interval_is_looked_at_by_its_score_test(evidence: Evidence) -> None:
     """z was nan there, and its boundary could never be crossed."""
-    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    pooled = km.review.registered(evidence, "cocaine-end-of-trial")
     size = information_size(pooled, risk_ratio=2)
     z = size.to_frame()["z"].item()
     assert z == pytest.approx(norm.isf(pooled.p_value / 2), rel=1e-12)
@@ -311,13 +311,13 @@ def test_one_trial_with_a_score_interval_is_looked_at_by_its_score_test(evidence
 
 
 def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence: Evidence) -> None:
-    pooled = km.registered(evidence, "cocaine-end-of-trial")
+    pooled = km.review.registered(evidence, "cocaine-end-of-trial")
     several = {
         "Koopman": absolute_effects(headline_effect(pooled)),
         "Wetterslev": information_size(pooled, risk_ratio=2),
         "Guyatt": summary_of_findings(evidence),
         "Bender": headline_of(pooled),
-        "Heathers": km.audit_claims(evidence),
+        "Heathers": km.review.audit_claims(evidence),
     }
     for author, result in several.items():
         assert author in cite(result)
@@ -330,7 +330,7 @@ def test_every_result_of_this_family_can_be_cited_and_tells_its_methods(evidence
 def test_methods_of_a_headline_with_nothing_beside_it_have_no_empty_list(
     evidence: Evidence,
 ) -> None:
-    text = headline_of(km.registered(evidence, "alcohol-days")).methods_text()
+    text = headline_of(km.review.registered(evidence, "alcohol-days")).methods_text()
     assert "Beside it" not in text
     assert "one trial has no between-study variance" in text
 
@@ -340,7 +340,8 @@ def test_certainty_of_the_evidence_starts_by_the_design_of_each_question(
 ) -> None:
     table = certainty_table(evidence).set_index("question")
     assert table["start"].to_dict() == {
-        name: "high" if asked.randomised else "low" for name, asked in km.protocol.QUESTIONS.items()
+        name: "high" if asked.randomised else "low"
+        for name, asked in km.review.protocol.QUESTIONS.items()
     }
     shown = (
         summary_of_findings(evidence).to_frame().drop_duplicates("question").set_index("question")

@@ -160,10 +160,10 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
 
 
 def test_complement_turns_the_event_round() -> None:
-    relapse = km.complement(TRIALS, "relapse")
+    relapse = km.effects.complement(TRIALS, "relapse")
     assert relapse["events_t"].tolist() == [38, 13, 15]
     assert not relapse["event_is_good"].any()
-    assert_array_equal(km.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
+    assert_array_equal(km.effects.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
     assert_allclose(km.odds_ratio(relapse).y, -km.odds_ratio(TRIALS).y)
     assert km.risk_ratio(relapse).favours == ("Favours treatment", "Favours control")
 
@@ -236,7 +236,7 @@ def test_reversed_tells_the_opposite_event() -> None:
     assert_allclose(abstinence.table["low"], 1 / PAPER["high"])
     assert_allclose(abstinence.table["estimate"], 1 / PAPER["estimate"])
     difference = km.risk_difference(TRIALS).reversed("relapse")
-    assert_allclose(difference.y, km.risk_difference(km.complement(TRIALS, "relapse")).y)
+    assert_allclose(difference.y, km.risk_difference(km.effects.complement(TRIALS, "relapse")).y)
     with pytest.raises(
         ValueError, match=r"a risk ratio cannot be turned round without the counts; use complement"
     ):
@@ -297,10 +297,13 @@ def test_a_column_called_row_does_not_stop_the_tables() -> None:
 def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
     kept = TRIALS.astype(dict.fromkeys(("events_t", "n_t", "events_c", "n_c"), "category"))
     assert_array_equal(
-        km.complement(kept, "relapse")["events_t"], km.complement(TRIALS, "relapse")["events_t"]
+        km.effects.complement(kept, "relapse")["events_t"],
+        km.effects.complement(TRIALS, "relapse")["events_t"],
     )
     with pytest.raises(ValueError, match="events_t is not a number in row 1"):
-        km.complement(TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse")
+        km.effects.complement(
+            TRIALS.astype({"events_t": object}).assign(events_t="five"), "relapse"
+        )
 
 
 def test_whether_an_event_is_good_is_a_flag_that_may_be_missing_in_some_rows() -> None:
@@ -308,7 +311,7 @@ def test_whether_an_event_is_good_is_a_flag_that_may_be_missing_in_some_rows() -
         event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean")
     )
     assert not km.risk_ratio(gap).event_is_good
-    assert km.complement(gap, "abstinence")["event_is_good"].all()
+    assert km.effects.complement(gap, "abstinence")["event_is_good"].all()
     assert not km.risk_ratio(TRIALS.assign(event_is_good=" No")).event_is_good
     with pytest.raises(
         ValueError,
@@ -368,7 +371,7 @@ def test_from_counts_is_the_function_of_each_measure() -> None:
 
 
 def test_the_opposite_of_an_event_without_a_name_is_named_neutrally() -> None:
-    assert set(km.complement(TRIALS.assign(event="cure"))["event"]) == {"no cure"}
-    assert set(km.complement(TRIALS.drop(columns="event", errors="ignore"))["event"]) == {
+    assert set(km.effects.complement(TRIALS.assign(event="cure"))["event"]) == {"no cure"}
+    assert set(km.effects.complement(TRIALS.drop(columns="event", errors="ignore"))["event"]) == {
         "no event"
     }

@@ -87,7 +87,7 @@ def test_a_horizon_that_is_no_time_is_refused(horizon: float) -> None:
         {"study": ["A"], "months": [3], "events_t": [8], "n_t": [20], "events_c": [5], "n_c": [20]}
     )
     with pytest.raises(ValueError, match="horizon must be above 0, in months"):
-        km.event_free_time(rows, horizon=horizon)
+        km.effects.event_free_time(rows, horizon=horizon)
 
 
 def test_trials_named_in_a_nullable_text_column_have_curves() -> None:

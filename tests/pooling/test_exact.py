@@ -215,7 +215,7 @@ def test_order_of_rows_and_direction():
             pool_exact(trials[::-1], model=word, measure="OR"),
         )
         assert back.estimate == pytest.approx(found.estimate, abs=1e-10)
-    turned = pool_exact(km.complement(trials, "relapse"), measure="OR")
+    turned = pool_exact(km.effects.complement(trials, "relapse"), measure="OR")
     found = pool_exact(trials, measure="OR")
     np.testing.assert_allclose(
         [turned.estimate, turned.low], [-found.estimate, -found.high], atol=1e-7

@@ -292,9 +292,9 @@ def test_an_interval_that_does_not_exist_is_refused() -> None:
         lambda effects: km.meta_regression(effects, ["x"]),
         lambda effects: km.subgroups(effects, "half"),
         lambda effects: km.multilevel(effects, levels=("half", "effect"), rho=0.5),
-        lambda effects: km.aggregate(effects, "half", rho=0.5),
+        lambda effects: km.moderators.aggregate(effects, "half", rho=0.5),
         km.robust,
-        lambda effects: km.pool_bayes(effects, tau_prior=km.half_normal(0.5)),
+        lambda effects: km.pool_bayes(effects, tau_prior=km.pooling.half_normal(0.5)),
     ],
     ids=["pool", "meta_regression", "subgroups", "multilevel", "aggregate", "robust", "pool_bayes"],
 )
@@ -424,11 +424,11 @@ def test_estimator_table() -> None:
 
 def test_zero_rules() -> None:
     trials = km.load_evidence().trials(substance="cocaine", window="6 months")
-    frame = km.zero_rules(trials).to_frame().set_index("rule")
+    frame = km.sensitivity.zero_rules(trials).to_frame().set_index("rule")
     assert_allclose(frame.loc["half-if-any", "y"], 3.25396714468, rtol=1e-10)
     assert_allclose(frame.loc["treatment-arm", "y"], 3.23649742622, rtol=1e-10)
     assert math.isnan(frame.loc["none", "estimate"])
-    odds = km.zero_rules(trials, measure=km.odds_ratio).to_frame().set_index("rule")
+    odds = km.sensitivity.zero_rules(trials, measure=km.odds_ratio).to_frame().set_index("rule")
     assert_allclose(odds.loc["treatment-arm", "y"], 3.81009945613, rtol=1e-10)
 
 

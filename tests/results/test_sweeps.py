@@ -28,7 +28,7 @@ def test_deletion_names_the_analysis_repeated_and_how_often(main: km.Pooled) -> 
         " studies; random-effects model; τ² by DerSimonian-Laird (DL); Wald interval) with each"
         f" study left out in turn (5 analyses); {ANEW}."
     )
-    stratified = km.leave_two_out(km.mantel_haenszel(PLAIN)).methods_text()
+    stratified = km.sensitivity.leave_two_out(km.mantel_haenszel(PLAIN)).methods_text()
     how = (
         "Mantel-Haenszel, no correction; Wald interval) with each pair of studies left out (10"
         " analyses)."
@@ -74,7 +74,7 @@ def test_choices_list_their_words() -> None:
     every = km.estimator_table(effects, every=True)
     assert f"under {len(every.table) - 1} combinations" in every.methods_text()
     assert "Kenward-Roger" in every.methods_text()
-    rules = km.zero_rules(PLAIN).methods_text()
+    rules = km.sensitivity.zero_rules(PLAIN).methods_text()
     assert (
         "The risk ratio of 5 studies was computed under each zero-cell rule: half-if-any (" in rules
     )
@@ -83,7 +83,7 @@ def test_choices_list_their_words() -> None:
         percent_t=["66", "35", "50", "17", "44"], percent_c=["23.9", "13", "22", "6", "0"]
     )
     printed.loc[0, ["n_t", "events_t"]] = 311, 205  # 204 to 206 of 311 are 66 %
-    rounded = km.rounded_counts(printed).methods_text()
+    rounded = km.sensitivity.rounded_counts(printed).methods_text()
     assert "percentages allow (3 analyses)" in rounded
     assert "Brown NJL" in rounded
 
@@ -166,7 +166,7 @@ def test_the_multiverse_tells_its_choices_and_what_was_permuted() -> None:
 
 
 def test_the_card_tells_its_simulation() -> None:
-    card = km.calibration(PLAIN, draws=100, tau=[0.5], true_effects=[1.0, 2.0])
+    card = km.sensitivity.calibration(PLAIN, draws=100, tau=[0.5], true_effects=[1.0, 2.0])
     text = card.methods_text()
     assert "simulated 100 meta-analyses of 5 trials" in text
     assert "mean risk ratio (1, 2) and a between-study standard deviation (0.5, log scale)" in text
@@ -176,7 +176,7 @@ def test_the_card_tells_its_simulation() -> None:
 
 def test_a_sweep_of_another_kind_is_told_by_its_name(main: km.Pooled) -> None:
     table = km.leave_one_out(main).table.head(1)
-    text = km.Sweep("bias adjustment", table, main.effects, main).methods_text()
+    text = km.results.Sweep("bias adjustment", table, main.effects, main).methods_text()
     assert "under other choices: bias adjustment (1 analysis)" in text
-    loose = km.Sweep("anything", pd.DataFrame(table), main.effects).methods_text()
+    loose = km.results.Sweep("anything", pd.DataFrame(table), main.effects).methods_text()
     assert loose.startswith("We repeated the analysis under")

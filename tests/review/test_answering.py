@@ -42,7 +42,7 @@ def evidence() -> Evidence:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_registered_questions(name: str, evidence: Evidence) -> None:
     measure, k, *there = EXPECTED[name]
-    main = km.registered(evidence, name)
+    main = km.review.registered(evidence, name)
     assert (main.measure, main.k) == (measure, k)
     row = main.to_frame().iloc[-1]
     assert_allclose(row[["estimate", "low", "high"]].astype(float), there, rtol=1e-3)
@@ -55,7 +55,7 @@ def test_the_comparisons_of_the_dossier(name: str, evidence: Evidence) -> None:
 
 
 def test_odds_join_counts_and_the_reported_ratio_turned_round(evidence: Evidence) -> None:
-    effects = km.registered_effects(evidence, "alcohol-odds")
+    effects = km.review.registered_effects(evidence, "alcohol-odds")
     assert effects.labels == ("Dakwar 2020", "Grabski 2022")
     assert_allclose(effects.y[1], 0.223143551314, rtol=1e-10)
     assert_allclose(effects.se[1], 0.48804986758, rtol=1e-9)
@@ -68,7 +68,7 @@ def test_every_question_is_answered_or_says_it_is_not(evidence: Evidence) -> Non
     with pytest.raises(
         ValueError, match='unknown question "alcohol"; use one of: alcohol-randomised'
     ):
-        km.registered(evidence, "alcohol")
+        km.review.registered(evidence, "alcohol")
 
 
 def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
@@ -81,7 +81,7 @@ def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
     assert "not_pooled" not in roles
     trials = evidence.trials().set_index("comparison_id")
     assert trials.loc["krupitsky2002", "role"] == "not_pooled"
-    table = km.evidence_table(evidence).set_index("Trials")
+    table = km.review.evidence_table(evidence).set_index("Trials")
     assert (
         table.loc["Krupitsky 2002", "May be headlined"]
         == "nothing, until the primary report has been read"
@@ -91,31 +91,31 @@ def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
 
 def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
     """The sentence once gave the risk ratio of counts that the table beside it calls not confirmed."""
-    dose = km.registered(evidence, "opioids-dose")
+    dose = km.review.registered(evidence, "opioids-dose")
     expected = (
         "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not"
         " confirmed."
     )
-    assert km.conclusion(dose).may == expected
+    assert km.review.conclusion(dose).may == expected
     assert "Not confirmed: Krupitsky 2002. Nothing may be concluded" in dose.alt_text()
-    assert "ot confirmed" not in km.registered(evidence, "opioids-sessions").alt_text()
+    assert "ot confirmed" not in km.review.registered(evidence, "opioids-sessions").alt_text()
 
 
 def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
-    open_question = km.conclusion(km.registered(evidence, "alcohol-randomised"))
+    open_question = km.review.conclusion(km.review.registered(evidence, "alcohol-randomised"))
     assert 'which includes "no difference"' in open_question.may
     assert "known only second-hand" in open_question.may_not
-    later = km.conclusion(km.registered(evidence, "cocaine-6-months"))
+    later = km.review.conclusion(km.review.registered(evidence, "cocaine-6-months"))
     assert (
         'without an upper bound (score interval 3.61 to ∞), which excludes "no difference"'
         in later.may
     )
-    sessions = km.conclusion(km.registered(evidence, "opioids-sessions"))
+    sessions = km.review.conclusion(km.review.registered(evidence, "opioids-sessions"))
     assert "both arms had ketamine" in sessions.may_not
-    pair = km.conclusion(km.registered(evidence, "alcohol-odds"))
+    pair = km.review.conclusion(km.review.registered(evidence, "alcohol-odds"))
     assert pair.may.startswith("Two randomised trials: Dakwar 2020, ")
     assert "If there were no heterogeneity between them" in pair.may
-    three = km.conclusion(km.pool(km.risk_ratio(km.load_example("bcg"))))
+    three = km.review.conclusion(km.pool(km.risk_ratio(km.load_example("bcg"))))
     assert 'the interval excludes "no difference"' in three.may
     assert str(three) == f"{three.may}\n{three.may_not}"
     assert "<strong>What may not.</strong>" in three._repr_html_()
@@ -148,9 +148,9 @@ def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
             added["comparison_id"] = new
         pd.concat([table, added]).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     evidence = km.load_evidence(folder)
-    main = km.registered(evidence, "alcohol-randomised")
+    main = km.review.registered(evidence, "alcohol-randomised")
     assert main.k == 2
-    assert "Doe 2027" in km.evidence_table(evidence)["Trials"].iloc[0]
+    assert "Doe 2027" in km.review.evidence_table(evidence)["Trials"].iloc[0]
 
 
 def test_headline_rules() -> None:
@@ -161,14 +161,14 @@ def test_headline_rules() -> None:
 
 
 def test_every_measure_tells_the_table_both_ways(evidence: Evidence) -> None:
-    frame = km.every_measure(evidence.trials(substance="alcohol"))
+    frame = km.sensitivity.every_measure(evidence.trials(substance="alcohol"))
     assert len(frame) == 8
     relapse = frame[frame["measure"] == "risk ratio of relapse"].set_index("study")["estimate"]
     assert_allclose(relapse[["Krupitsky 1997", "Dakwar 2020"]], [0.4505, 0.5074], rtol=1e-3)
 
 
 def test_substances_without_a_controlled_result_are_listed(evidence: Evidence) -> None:
-    table = km.substances_table(evidence).set_index("substance")
+    table = km.review.substances_table(evidence).set_index("substance")
     for substance in ("cannabis", "tobacco", "methamphetamine"):
         assert table.loc[substance, "comparisons"] == 0
         assert table.loc[substance, "plan"] == "no controlled abstinence data"
@@ -176,7 +176,7 @@ def test_substances_without_a_controlled_result_are_listed(evidence: Evidence) -
 
 
 def test_table_of_what_the_evidence_says_has_counts_and_misleads_nobody(evidence: Evidence) -> None:
-    table = km.evidence_table(evidence).set_index(["Substance", "Question"])
+    table = km.review.evidence_table(evidence).set_index(["Substance", "Question"])
     counts, effect = table["Abstinent, ketamine v other arm"], table["Effect (95 % interval)"]
     end = ("cocaine", "ketamine v control, randomised, end of trial")
     assert (counts[end], effect[end]) == ("13/27 v 3/28", "RR 4.49 (1.60 to 13.69)")
@@ -196,5 +196,5 @@ def test_a_conclusion_from_effects_without_counts_says_that_the_people_are_not_k
     five = pd.DataFrame({"study": list("ABCDE"), "y": [0.2] * 5, "v": [0.1] * 5})
     assert (
         "how many people were counted is not known"
-        in km.conclusion(km.pool(km.generic(five))).may_not
+        in km.review.conclusion(km.pool(km.generic(five))).may_not
     )

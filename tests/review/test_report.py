@@ -186,7 +186,11 @@ def test_figures_speak_and_headings_are_in_order(
 ) -> None:
     text = (tree / "report" / "index.html").read_text(encoding="utf-8")
     figures = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
-    shown = [name for name in km.protocol.QUESTIONS if not tertiary(km.registered(evidence, name))]
+    shown = [
+        name
+        for name in km.review.protocol.QUESTIONS
+        if not tertiary(km.review.registered(evidence, name))
+    ]
     assert (
         len(figures) == len(shown) + 1
     )  # and the risk of bias; counts that are not confirmed are not drawn
@@ -205,10 +209,10 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
     assert text.count("Not medical advice.") == 2
     assert evidence.data_hash in text
     assert f"kapmeta {km.__version__}" in text
-    for name, asked in km.protocol.QUESTIONS.items():
+    for name, asked in km.review.protocol.QUESTIONS.items():
         assert name in page.ids
-        pooled = km.registered(evidence, name)
-        told = km.conclusion(pooled)
+        pooled = km.review.registered(evidence, name)
+        told = km.review.conclusion(pooled)
         assert told.may_not in text
         assert f"k = {pooled.k}" in text
         assert asked.substance.capitalize() in text
@@ -221,7 +225,9 @@ def test_page_says_what_it_must(page: Reader, evidence: km.review.evidence.Evide
 
 def test_what_is_withheld_is_not_in_the_findings(page: Reader) -> None:
     """Counts known only from a tertiary source give no effect, in the findings or in the sensitivity table."""
-    row = page.numbers["summary-of-findings"][1:][list(km.protocol.QUESTIONS).index("opioids-dose")]
+    row = page.numbers["summary-of-findings"][1:][
+        list(km.review.protocol.QUESTIONS).index("opioids-dose")
+    ]
     assert set(row) == {"k", "participants"}
     analyses = [row for row in page.numbers["report-sensitivity"][1:] if set(row) == {"k"}]
     assert len(analyses) == 1
@@ -370,7 +376,7 @@ def test_time_is_told_in_weeks_or_months() -> None:
 
 def test_every_code_has_its_words(evidence: km.review.evidence.Evidence) -> None:
     """A new question, level or role in the plan or the data needs words on the page."""
-    assert set(ASKED) == set(km.protocol.QUESTIONS)
+    assert set(ASKED) == set(km.review.protocol.QUESTIONS)
     package = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="utf-8"))
     words = {
         (table["name"], field["name"]): field.get("constraints", {}).get("enum", [])

@@ -27,7 +27,7 @@ TRIALS = pd.DataFrame(
 )
 
 
-def rows(sweep: km.Sweep) -> Any:
+def rows(sweep: km.results.Sweep) -> Any:
     return sweep.to_frame().set_index("assumption")
 
 

@@ -66,7 +66,7 @@ def analysed(row: Any) -> km.Pooled:
     names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
     trials = PLAIN[PLAIN["study"].isin(names)]
     measure = "RR" if row.measure == OPPOSITE else row.measure
-    told = km.complement(trials, "relapse") if row.measure == OPPOSITE else trials
+    told = km.effects.complement(trials, "relapse") if row.measure == OPPOSITE else trials
     if row.pooling == "mantel-haenszel":
         return km.mantel_haenszel(told, measure=measure)
     if row.pooling == "peto":
@@ -484,7 +484,8 @@ def test_the_result_tells_itself() -> None:
     assert shares["count"].sum() == len(found.table)
     assert 0 <= shares["excludes no effect"].min() <= 1
     frame = found.to_frame()
-    assert frame["statistic"].is_monotonic_increasing
+    statistic = frame["statistic"].to_numpy()
+    assert (np.diff(statistic) >= -1e-9 * np.abs(statistic[1:])).all()  # rounding orders nothing
     opposite = frame[frame["measure"] == OPPOSITE]
     assert (opposite["low"] <= opposite["high"]).all()
     assert (opposite.loc[opposite["y"] > 0, "estimate"] < 1).all()

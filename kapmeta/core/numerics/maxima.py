@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
-_MOST_STEPS, _MOST_HALVINGS = 60, 25
+_MOST_STEPS, _MOST_HALVINGS, _MOST_LAST_STEPS = 60, 25, 8
+_SAME = 1e-9  # log-likelihoods that differ by less are of the same maximum
 
 Derivatives = tuple[float, FloatArray, FloatArray]
 """Value, gradient and Hessian."""
@@ -26,45 +27,73 @@ class Maximum(NamedTuple):
     converged: bool
 
 
+def highest(found: Sequence[Maximum]) -> Maximum:
+    """Return the highest of several maxima, the first where they are the same up to rounding."""
+    values = np.array([one.log_likelihood for one in found])
+    values = np.where(np.isnan(values), -np.inf, values)
+    return found[int(np.argmax(values >= values.max() - _SAME * max(1.0, abs(values.max()))))]
+
+
 def maximise(
     f: Callable[[FloatArray], Derivatives],
     start: npt.ArrayLike,
     lower: npt.ArrayLike,
     upper: npt.ArrayLike,
 ) -> Maximum:
-    """Maximum of `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
+    """Maximise `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
 
     Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature,
     and steps are cut back until they climb. The search ends when a full step would gain less than
-    1e-13 in log-likelihood, which has no unit, after one more full step that squares the error.
+    1e-13 in log-likelihood, which has no unit. The value cannot lead any further, but the gradient
+    can: full steps follow while each promises less than the one before, down to rounding.
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
-    width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
-    value, gradient, hessian = f(theta)
-    settled = False
+    at, settled = f(theta), False
     for _ in range(_MOST_STEPS):
-        stuck = (
-            ((theta <= lower) & (gradient <= 0))
-            | ((theta >= upper) & (gradient >= 0))
-            | (lower == upper)
-        )
-        with np.errstate(invalid="ignore"):
-            flat = np.abs(gradient) * width <= 2e-13 * max(
-                1.0, abs(value)
-            )  # nothing to gain across the whole box
-        direction = _newton_direction(gradient, hessian, ~(stuck | flat))
-        gain = float(gradient @ direction)
-        new, ahead = _climb(f, theta, value, gradient, direction, lower, upper)
+        direction = _newton_direction(*at[1:], _free(theta, at, lower, upper))
+        gain = float(at[1] @ direction)
+        new, ahead = _climb(f, theta, at[0], at[1], direction, lower, upper)
         stays = new is theta
-        settled = gain <= (1e-9 if stays else 2e-13) * max(1.0, abs(value))
-        theta, (value, gradient, hessian) = new, ahead
+        settled = gain <= (1e-9 if stays else 2e-13) * max(1.0, abs(at[0]))
+        theta, at = new, ahead
         if settled or stays:
             break
+    if settled:
+        theta, at = _finish(f, theta, at, lower, upper)
     stuck = (theta <= lower) | (theta >= upper)
-    return Maximum(
-        theta, value, _covariance(hessian, ~stuck), stuck & (lower < upper), bool(settled)
-    )
+    return Maximum(theta, at[0], _covariance(at[2], ~stuck), stuck & (lower < upper), bool(settled))
+
+
+def _free(theta: FloatArray, at: Derivatives, lower: FloatArray, upper: FloatArray) -> BoolArray:
+    """Find the coordinates that may move: not held at a bound, and not flat across the box."""
+    value, gradient, _ = at
+    width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
+    stuck = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0))
+    with np.errstate(invalid="ignore"):
+        flat = np.abs(gradient) * width <= 2e-13 * max(1.0, abs(value))
+    return np.asarray(~(stuck | flat | (lower == upper)))
+
+
+def _finish(
+    f: Callable[[FloatArray], Derivatives],
+    theta: FloatArray,
+    at: Derivatives,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> tuple[FloatArray, Derivatives]:
+    """Take full Newton steps near a maximum while each promises less gain than the one before."""
+    direction = _newton_direction(*at[1:], _free(theta, at, lower, upper))
+    promised = float(at[1] @ direction)
+    for _ in range(_MOST_LAST_STEPS):
+        new = np.clip(theta + direction, lower, upper)
+        ahead = f(new)
+        direction = _newton_direction(*ahead[1:], _free(new, ahead, lower, upper))
+        gain = float(ahead[1] @ direction)
+        if not (np.isfinite(ahead[0]) and gain < promised):
+            break
+        theta, at, promised = new, ahead, gain
+    return theta, at
 
 
 def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:

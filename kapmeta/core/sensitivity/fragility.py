@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
+from kapmeta.core.numerics.ties import tied_ranks
 
 _TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's fisher.test
 
@@ -129,7 +130,7 @@ def pooled_fragility(
             return steps._replace(turned=False)
         found = limits(tried_a[valid], tried_c[valid])
         limit = found[1] if favours else found[2]
-        best = int(np.nanargmin(limit) if change < 0 else np.nanargmax(limit))  # the first of ties
+        best = int(np.argmin(tied_ranks(limit if change < 0 else -limit)))  # the first of ties
         position = int(np.flatnonzero(valid)[best])
         steps.study.append(position % k)
         steps.treated.append(position < k)

@@ -26,16 +26,13 @@ from scipy import special
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
-from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 
 LARGEST_RHO = 0.9999
 """Correlations are kept this far from +-1, where the likelihood is not defined."""
 
 _HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
-_COMPLEX_STEP = (
-    1e-30  # first derivatives are exact to the last digits; the step leaves no trace in the value
-)
-_REAL_STEP = 1e-5  # second derivatives are central differences of those
+_COMPLEX_STEP = 1e-30  # exact to the last digits; the step leaves no trace in the value
 _CERTAIN = 38.0  # publication is certain, to every digit, from this u on
 _RATIO_FAR_DOWN = -30.0  # below this u, lambda (u + lambda) is its asymptotic series
 
@@ -164,7 +161,7 @@ def _best(y: FloatArray, v: FloatArray, u: FloatArray, *, line: bool = False) ->
         maximise(lambda theta: _derivatives(theta, y, v, u), start, lower, upper)
         for start in starts
     ]
-    return max(fits, key=lambda one: one.log_likelihood)
+    return highest(fits)
 
 
 def log_likelihood(
@@ -200,17 +197,47 @@ def squeezed(u: FloatArray) -> FloatArray:
 def _derivatives(
     theta: FloatArray, y: FloatArray, v: FloatArray, u: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Value, gradient by complex steps, Hessian by central differences of it, all points in one evaluation."""
+    """Return value, gradient and Hessian, the last by complex steps of the gradient."""
     size = theta.size
-    scale = (
-        np.array([np.sqrt(v.min()), v.min(), 1e-1 * (1 - abs(theta[2])) + 1e-6, 1.0]) * _REAL_STEP
-    )
-    away = np.concatenate([np.zeros((1, size)), np.diag(scale), -np.diag(scale)])
-    points = (theta + away)[:, None, :] + 1j * _COMPLEX_STEP * np.eye(size)  # (1 + 2 p, p, p)
+    points = theta + 1j * _COMPLEX_STEP * np.eye(size)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        value = float(log_likelihood(theta[:, None].astype(np.float64), y, v, u)[0])
-        gradients = log_likelihood(np.moveaxis(points, -1, 0), y, v, u).imag / _COMPLEX_STEP
+        value = float(log_likelihood(theta[:, None], y, v, u)[0])
+        gradients = _gradient(points.T, y, v, u)
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
-    hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * scale[:, None])
-    return value, gradients[0], (hessian + hessian.T) / 2
+    hessian = gradients.imag / _COMPLEX_STEP
+    return value, gradients[:, 0].real, (hessian + hessian.T) / 2
+
+
+def _gradient(
+    theta: npt.NDArray[np.complexfloating], y: FloatArray, v: FloatArray, u: FloatArray
+) -> npt.NDArray[np.complexfloating]:
+    """Differentiate `log_likelihood` analytically; shape (4, ...), as `theta`.
+
+    Total variance, error and correlation each have their derivative by every parameter; the chain
+    rule carries the three through density and threshold.
+    """
+    mu, tau2, rho, slope = (part[..., None] for part in theta)
+    c2, s = squeezed(u), np.sqrt(v)
+    variance = v / (1 - rho * rho * c2)
+    total = variance + tau2
+    e = y - mu - slope * s
+    r = rho * np.sqrt(variance / total)
+    left = 1 - r * r
+    z = (u + r * e / np.sqrt(total)) / np.sqrt(left)
+    mills = np.exp(-z * z / 2 - _HALF_LOG_2PI - special.log_ndtr(z))
+    growth = 2 * rho * c2 * variance**2 / v  # of the variance, with rho
+    r_by_rho = np.sqrt(variance / total) + r / 2 * (growth / variance - growth / total)
+    by = [  # by mu, tau2, rho, slope: derivatives of the total variance, the error and r
+        (0.0, -1.0, 0.0),
+        (1.0, 0.0, -r / (2 * total)),
+        (growth, 0.0, r_by_rho),
+        (0.0, -s, 0.0),
+    ]
+    rows = []
+    for dt, de, dr in by:
+        density = -dt / (2 * total) - e * de / total + e * e * dt / (2 * total * total)
+        ratio = (dr * e + r * de - r * e * dt / (2 * total)) / np.sqrt(total)
+        threshold = ratio / np.sqrt(left) + z * r * dr / left
+        rows.append((density + mills * threshold).sum(-1))
+    return np.array(rows)

@@ -29,7 +29,7 @@ from scipy import special
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
-from kapmeta.core.numerics.maxima import Maximum, maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 from kapmeta.core.small_study.weight_functions import (
     FAMILIES,
     LARGEST,
@@ -323,15 +323,16 @@ def _best(
             (0.0, 2 * tau2 + typical, strong),
             (1.5 * mu, tau2, 2 * neutral + 0.5),
         ]
-        starts += [(0.0, tau2 / 2, np.full(neutral.size, LARGEST / 2))]
+        far = np.full(neutral.size, LARGEST / 2)
+        spread = float(y.std())
+        starts += [(0.0, tau2 / 2, far)]
+        starts += [(mu - n * spread, n * spread**2 / 4, far * n / 20) for n in (2, 4, 10)]
     f = lambda theta: log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
     ]
-    return max(
-        fits, key=lambda one: one.log_likelihood if np.isfinite(one.log_likelihood) else -np.inf
-    )
+    return highest(fits)
 
 
 def _selection(

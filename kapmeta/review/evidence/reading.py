@@ -207,7 +207,7 @@ class Evidence:
 
     def declared_arms(self) -> pd.DataFrame:
         """Arms of the trials that have several, with the level of every factor: what
-        `kapmeta.contrasts` takes.
+        `kapmeta.effects.contrasts` takes.
 
         An arm without a dose or without sessions has the levels ``"none"`` and 0.
         """

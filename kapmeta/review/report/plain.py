@@ -48,7 +48,7 @@ class Known:
     @property
     def favourable(self) -> bool:
         """Whether the interval shown lies wholly on the side of more abstinence."""
-        return self.effect.low > 0 if self.pooled.effects.event_is_good else self.effect.high < 0
+        return self.effect.side == (1 if self.pooled.effects.event_is_good else -1)
 
 
 def known_of(evidence: Evidence, question: str, certainty: str) -> Known:
@@ -219,7 +219,7 @@ def _reading(one: Known, agrees: bool) -> str:
             "Nothing shows that chance decided who got what, so the difference cannot be put down"
             " to ketamine."
         )
-    if one.effect.low <= 0 <= one.effect.high:
+    if one.effect.side == 0:
         return (
             "That leaves it open: fewer abstinent, no difference and more abstinent all fit the"
             " data."

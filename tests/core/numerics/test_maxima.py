@@ -6,7 +6,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.maxima import maximise
+from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 
 
 def test_maximise_finds_maxima_inside_and_on_the_bounds() -> None:
@@ -80,3 +80,23 @@ def test_a_step_that_the_box_bends_down_is_not_taken() -> None:
     assert fit.log_likelihood == 0
     assert fit.theta.tolist() == [-1e-4, 0.0]
     assert not fit.converged
+
+
+def test_the_end_is_reached_though_the_value_no_longer_shows_it() -> None:
+    """Beside a value of 1e6 a gain below 1e-10 is lost in rounding; the gradient still points."""
+
+    def far(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        e = x - np.array([1 / 3, 2 / 3])
+        return (1e6 - float((e**2 / 2 + e**4).sum()), -(e + 4 * e**3), np.diag(-(1 + 12 * e**2)))
+
+    found = maximise(far, [0.0, 0.0], [-np.inf, -np.inf], [np.inf, np.inf])
+    assert found.converged
+    assert_allclose(found.theta, [1 / 3, 2 / 3], rtol=1e-15)
+
+
+def test_of_equal_maxima_the_first_is_taken() -> None:
+    ends = [
+        Maximum(np.array([x]), value, np.eye(1), np.array([False]), True)
+        for x, value in ((0.0, -np.inf), (1.0, -3.0 - 1e-13), (2.0, -3.0), (3.0, np.nan))
+    ]
+    assert highest(ends).theta.tolist() == [1.0]

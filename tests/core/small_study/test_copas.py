@@ -148,8 +148,24 @@ def test_derivatives() -> None:
         step = np.eye(4)[i] * 1e-5
         up, down = (model._derivatives(theta + sign * step, y, v, u) for sign in (1, -1))
         assert gradient[i] == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-5, abs=1e-6)
-        assert_allclose(hessian[i], (up[1] - down[1]) / 2e-5, rtol=1e-4, atol=1e-4)
+        assert_allclose(hessian[i], (up[1] - down[1]) / 2e-5, rtol=1e-7, atol=1e-7)
     assert np.isfinite(value)
+    step = theta[:, None] + 1e-30j * np.eye(4)
+    exact = model.log_likelihood(step, y, v, u).imag / 1e-30
+    assert_allclose(gradient, exact, rtol=1e-13, atol=1e-13)
+
+
+def test_a_change_in_the_last_digit_of_the_data_leaves_ten_digits_of_the_fit() -> None:
+    """The gradient is 0 to rounding, so another processor prints the same numbers."""
+    rng = np.random.default_rng(5)
+    v = rng.uniform(0.02, 0.5, 9)
+    y = rng.normal(0.3, 0.5, 9)
+    gamma0, gamma1 = model.selection_line(v, [0.9, 0.6, 0.3])
+    fits = [model.copas(np.nextafter(y, y + side), v, gamma0, gamma1) for side in (-1.0, 0.0, 1.0)]
+    for name in ("mu", "se", "tau2", "rho", "log_likelihood"):
+        low, middle, high = (getattr(fit, name) for fit in fits)
+        assert_allclose(low, middle, rtol=2e-13, atol=1e-14, err_msg=name)
+        assert_allclose(high, middle, rtol=2e-13, atol=1e-14, err_msg=name)
 
 
 def test_outside_its_domain_the_likelihood_is_minus_infinity() -> None:

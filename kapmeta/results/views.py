@@ -1,0 +1,90 @@
+"""What every result offers its readers: sentences, a table, a notebook view, a text alternative."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kapmeta.wording import page
+
+if TYPE_CHECKING:
+    from kapmeta.measures import Measure
+    from kapmeta.results.effects import Effects
+
+__all__ = ["EffectsView", "IntervalView", "View"]
+
+
+class View(ABC):
+    """A result that summarises itself, names its methods and turns into a table.
+
+    A subclass writes `summary`, `methods_text` and `to_frame`. It overrides `_shown_text` and
+    `_shown_table` where a notebook is to show less than these.
+    """
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Keys of `kapmeta.references.PAPERS`, besides those of the words of its method."""
+        return ()
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Describe the result in words and numbers."""
+
+    @abstractmethod
+    def methods_text(self) -> str:
+        """Write the paragraph for a methods section."""
+
+    @abstractmethod
+    def to_frame(self) -> pd.DataFrame:
+        """Return the numbers of the result as a table."""
+
+    def alt_text(self) -> str:
+        """Describe the result to readers who cannot see the figure."""
+        return self.summary()
+
+    def _shown_text(self) -> str:
+        return self.summary()
+
+    def _shown_table(self) -> pd.DataFrame | None:
+        return self.to_frame()
+
+    def _repr_html_(self) -> str:
+        return page(self._shown_text(), self._shown_table())
+
+
+class EffectsView(View):
+    """A result that was made from a set of effects and is shown on their scale.
+
+    Attributes
+    ----------
+    effects : Effects
+        What was analysed.
+    """
+
+    effects: Effects
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+        return self.effects.scale
+
+
+class IntervalView(EffectsView):
+    """A result that is one estimate with its interval.
+
+    Attributes
+    ----------
+    low, high : float
+        Limits on the analysis scale.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def side(self) -> int | None:
+        """1 if the interval lies above no effect, -1 if below, 0 if it includes it, None without it."""
+        side = self.scale.side(self.low, self.high)
+        return None if side is None else int(side)
