@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -41,20 +41,19 @@ class Names(TypedDict, total=False):
 
 
 class CountMeasure(NamedTuple):
-    """A row of `COUNT_MEASURES`: its kernel, and what it offers."""
+    """A row of `COUNT_MEASURES`: what a measure of `counts.KERNELS` offers."""
 
-    kernel: Callable[..., counts.Estimates]
     zero: str | None = None  # default zero-cell rule; None where the measure needs no correction
     trial_interval: str = "wald"  # interval of a single trial that needs no correction
 
 
 COUNT_MEASURES: Mapping[str, CountMeasure] = MappingProxyType(
     {
-        "RR": CountMeasure(counts.risk_ratio, "half-if-any", "koopman"),
-        "OR": CountMeasure(counts.odds_ratio, "half-if-any", "mid-p"),
-        "RD": CountMeasure(counts.risk_difference, "half-if-any", "miettinen-nurminen-rd"),
-        "AS": CountMeasure(counts.arcsine_difference),
-        "PETO": CountMeasure(counts.peto_odds_ratio),
+        "RR": CountMeasure("half-if-any", "koopman"),
+        "OR": CountMeasure("half-if-any", "mid-p"),
+        "RD": CountMeasure("half-if-any", "miettinen-nurminen-rd"),
+        "AS": CountMeasure(),
+        "PETO": CountMeasure(),
     }
 )
 """Measures of counts by key."""
@@ -163,7 +162,7 @@ def from_counts(
     [13, 13, 13]
     """
     checking.chosen(measure, COUNT_MEASURES, "measure")
-    kernel, default_rule, _ = COUNT_MEASURES[measure]
+    default_rule = COUNT_MEASURES[measure].zero
     offered = ["wald", *(word for word, of in SINGLE_TRIAL_MEASURES.items() if of == measure)]
     checking.chosen(interval, offered, "interval of single trials")
     if default_rule is None and zero is not None:
@@ -172,7 +171,7 @@ def from_counts(
     options = {} if rule is None else {"zero": _rule(rule)}
     columns, outcome = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
-    found = kernel(*cells.values(), **options)
+    found = counts.KERNELS[measure](*cells.values(), **options)
     if np.isnan(found.v).any():
         raise ValueError(
             f'zero-cell rule "{rule}" cannot be applied here: it needs at least one table without'

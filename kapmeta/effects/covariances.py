@@ -30,9 +30,9 @@ def sampling_covariance(
 
     It follows from the counts. Within a trial, two arms compared with one control at one time have
     the covariance of that control; the same two arms at two times of a sustained outcome have that
-    of nested counts, unless `rho` is given. Whatever else shares patients has correlation `rho`, or is
-    refused without it. Effects of different trials, or of one trial without a common arm, are
-    independent.
+    of nested counts, unless `rho` is given. Other effects that share patients have correlation
+    `rho`, or are refused without it. Effects of different trials, or of one trial without a common
+    arm, are independent.
 
     Risk ratios of counts that fall over time are taken for a sustained outcome, which once lost
     does not return. Counts alone cannot show that: give `rho` for point prevalence whose counts

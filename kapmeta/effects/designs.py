@@ -51,10 +51,10 @@ def contrasts(
     Returns
     -------
     DataFrame
-        One row per contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in which
-        the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what is
-        the same in both arms; `shares_arms_with`, the other rows of this trial that use one of its
-        arms. Pool within one `question` only.
+        One row per contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in
+        which the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what
+        is the same in both arms; `shares_arms_with`, the other rows of this trial that use one of
+        its arms. Pool within one `question` only.
 
     Raises
     ------
@@ -234,8 +234,8 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row per trial and control, `treatment` naming the arms joined by ``+``; every other column
-        is that of the first row.
+        One row per trial and control, `treatment` naming the arms joined by ``+``; every other
+        column is that of the first row.
 
     Raises
     ------

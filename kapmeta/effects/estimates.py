@@ -34,8 +34,7 @@ def reported(
     treatment: str | None = None,
     control: str | None = None,
 ) -> Effects:
-    """Effects as a paper reports them: an estimate with its interval, its standard error or its
-    p-value.
+    """Read effects as papers print them: with interval, standard error or p-value.
 
     For trials whose counts were not printed. Where counts are known use them: a reported ratio may
     be adjusted and is rounded.

@@ -310,8 +310,7 @@ def _counts(studies: _Studies, *, function: Callable[..., Pooled], **options: An
 
 def _no_heterogeneity(studies: _Studies) -> _Analysis:
     """Choose the common-effect analysis: from the counts, where there are counts that allow it."""
-    counted = {"function": mantel_haenszel, "measure": studies.effects.measure}
-    found = _counts(studies, **counted)
+    found = _counts(studies, function=mantel_haenszel, measure=studies.effects.measure)
     if found is None:
         return _Analysis(_BESIDE, _COMMON, {"model": "common"}, _by_inverse_variance)
     return _Analysis(_BESIDE, _COMMON, {}, lambda _: found)
@@ -347,7 +346,7 @@ def _absolute(_: _Studies, *, alone: _Studies) -> Pooled | None:
     return pool(found, **alone.options)
 
 
-def _half_normal(role: str, scale: float, fit: Callable[..., Result | None]) -> _Analysis:
+def _half_normal(role: str, scale: float, fit: Callable[..., Any]) -> _Analysis:
     data = {_bayes: "Bayesian", _bayes_counts: "Bayesian from the counts"}[fit]
     return _Analysis(role, f"{data}, half-normal({scale:g})", {"tau_prior": scale}, fit)
 

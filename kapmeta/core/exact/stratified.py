@@ -169,7 +169,6 @@ COMPATIBILITY: dict[str | None, dict[str, tuple[str, str]]] = {
 }
 """By mode and measure: the zero-cell rule of `counts.TRIGGERS` for what is pooled, and the default variance."""
 
-_EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
 INFORMATIVE: dict[str, Callable[[Cells], BoolArray]] = {
     "RR": lambda cells: cells.used & (cells.a + cells.c > 0),
     "OR": lambda cells: cells.used & (cells.a + cells.c > 0) & (cells.b + cells.d > 0),
@@ -305,12 +304,12 @@ def mantel_haenszel(
 def _effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Effects of the raised cells for Q, as metafor takes them: a risk difference moves with its cells."""
     a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
-    return _where_estimable(_EFFECTS[measure](a, a + b, c, c + d, zero="none"), tables)
+    return _where_estimable(counts.KERNELS[measure](a, a + b, c, c + d, zero="none"), tables)
 
 
 def _own_effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
     """Effects of the trials for Q, as meta takes them: a risk difference stays that of the counts."""
-    return _where_estimable(_EFFECTS[measure](*tables.counts, zero=zero), tables)
+    return _where_estimable(counts.KERNELS[measure](*tables.counts, zero=zero), tables)
 
 
 def _where_estimable(effects: counts.Estimates, tables: Tables) -> tuple[FloatArray, FloatArray]:

@@ -19,7 +19,7 @@ from kapmeta.review.answering import substances_table
 from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
 from kapmeta.review.report.plain import Known, in_short, known_of, plain_result
@@ -163,7 +163,10 @@ def _risk_of_bias(evidence: Evidence) -> str:
 def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
     known = known_of(evidence, question, str(judged["certainty"]))
     pooled, effect, withheld = known.pooled, known.effect, known.withheld
-    told, found = conclusion(pooled), headline_of(pooled)
+    told, found = (
+        conclusion(pooled),
+        headline_of(pooled, opposite=OPPOSITES.get(pooled.effects.event)),
+    )
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
     return Answer(
         name=question,

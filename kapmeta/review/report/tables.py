@@ -20,7 +20,7 @@ from kapmeta.pooling.headlines import headline_of, randomised, tertiary
 from kapmeta.results.pooled import Pooled
 from kapmeta.review.answering import registered
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS
 
 __all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
 
@@ -95,7 +95,7 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
 
 def _analyses(pooled: Pooled) -> pd.DataFrame:
     """The analyses of a question. Nothing is a headline without random assignment, or with unconfirmed counts."""
-    frame = headline_of(pooled).to_frame()
+    frame = headline_of(pooled, opposite=OPPOSITES.get(pooled.effects.event)).to_frame()
     if tertiary(pooled):
         none = {
             "role": "withheld",
