@@ -50,7 +50,7 @@ def test_an_empty_cell_is_missing_and_establishes_nothing(gap: Any) -> None:
 
 @pytest.mark.parametrize("wrong", ["RCT", 2, -1, 0.5, "maybe", "2", [True], np.inf])
 def test_what_is_no_flag_is_refused_by_row_study_and_value(wrong: Any) -> None:
-    message = rf'randomised is not a flag in row 2 \("B"\): randomised = .* give True or False'
+    message = r'randomised is not a flag in row 2 \("B"\): randomised = .* give True or False'
     with pytest.raises(ValueError, match=message):
         checking.flags(table([True, wrong, False]), "randomised")
 

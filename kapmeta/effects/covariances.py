@@ -51,8 +51,9 @@ def sampling_covariance(
     Returns
     -------
     ndarray, shape (n, n)
-        For `kapmeta.multilevel`, `kapmeta.moderators.aggregate` and `kapmeta.moderators.multivariate`; infinite variances
-        of absent effects are kept on the diagonal.
+        For `kapmeta.multilevel`, `kapmeta.moderators.aggregate` and
+        `kapmeta.moderators.multivariate`; infinite variances of absent effects are kept on the
+        diagonal.
 
     Raises
     ------

@@ -88,19 +88,7 @@ def reported(
     optional = {"low": low, "high": high, "se": se, "p_value": p_value}
     rows = rows.rename(columns={user: name for name, user in optional.items() if user in rows})
     scale = measure_named(_one_measure(rows, measure))
-    given = {name: _optional(rows, name, labels) for name in optional}
-    value = checking.numbers(rows, "estimate", labels)
-    if scale.ratio:
-        for name, x in {"estimate": value, "low": given["low"], "high": given["high"]}.items():
-            _refuse_logs(x, name, labels)
-    _refuse_outside(value, given, labels)
-    best = _most_informative(value, given, level, scale.ratio)
-    checking.refuse_first(
-        best.absent,
-        labels,
-        "nothing gives the precision",
-        "give both limits, a positive standard error, or a p-value between 0 and 1",
-    )
+    best = _estimates_of(rows, labels, level, scale.ratio)
     outcome = {
         "event": event,
         "event_is_good": event_is_good,
@@ -111,6 +99,26 @@ def reported(
     return Effects(
         best.y, best.v, labels, scale.key, rows, interval="as reported", **outcome_of(rows, outcome)
     )
+
+
+def _estimates_of(
+    rows: pd.DataFrame, labels: tuple[str, ...], level: float, ratio: bool
+) -> reported_effects.Reported:
+    """Read effects and variances from checked columns of default names."""
+    given = {name: _optional(rows, name, labels) for name in ("low", "high", "se", "p_value")}
+    value = checking.numbers(rows, "estimate", labels)
+    if ratio:
+        for name, x in {"estimate": value, "low": given["low"], "high": given["high"]}.items():
+            _refuse_logs(x, name, labels)
+    _refuse_estimate_outside(value, given, labels)
+    best = _most_informative(value, given, level, ratio)
+    checking.refuse_first(
+        best.absent,
+        labels,
+        "nothing gives the precision",
+        "give both limits, a positive standard error, or a p-value between 0 and 1",
+    )
+    return best
 
 
 def _one_measure(rows: pd.DataFrame, measure: str | None) -> str:
@@ -144,7 +152,7 @@ def _refuse_logs(x: FloatArray, name: str, labels: tuple[str, ...]) -> None:
     )
 
 
-def _refuse_outside(
+def _refuse_estimate_outside(
     value: FloatArray, given: Mapping[str, FloatArray], labels: tuple[str, ...]
 ) -> None:
     low, high = given["low"], given["high"]

@@ -116,7 +116,7 @@ def pool_bayes(
         raise ValueError(no_contrast(measure))
     priors = _checked_priors(order.size, measure, tau_prior, mu_prior, WIDE)
     fit = _fit_counts([curves[i] for i in order], priors, (1 - level) / 2)
-    return _described(effects, order, fit, priors, level, aside)
+    return _as_posterior(effects, order, fit, priors, level, aside)
 
 
 def bayes_each(
@@ -142,7 +142,7 @@ def bayes_each(
     for tau_prior, mu_prior in priors:
         checked = _checked_priors(order.size, effects.measure, tau_prior, mu_prior, None)
         fit = _fit_effects(y, v, checked, (1 - level) / 2)
-        found.append(_described(effects, order, fit, checked, level, aside))
+        found.append(_as_posterior(effects, order, fit, checked, level, aside))
     return found
 
 
@@ -153,7 +153,7 @@ class _Priors(NamedTuple):
     mu: tuple[float, float] | None
 
 
-class _Fit(NamedTuple):
+class _PosteriorParts(NamedTuple):
     """What a `Posterior` needs from either likelihood; limits are low, median and high."""
 
     likelihood: str
@@ -163,9 +163,7 @@ class _Fit(NamedTuple):
     mean_sd: float
     tau_limits: tuple[float, ...]
     tau_moments: tuple[float, float]
-    log_marginal: float
-    no_effect: float  # Bayes factor
-    no_heterogeneity: float  # Bayes factor
+    evidence: tuple[float, float, float]  # log marginal; for no effect and no heterogeneity
     weights: FloatArray
     study_effects: Callable[[], Sequence[Distribution]]
     vary: Callable[..., Any]
@@ -250,10 +248,10 @@ _PRIOR_DECIDES = (
 )
 
 
-def _described(
+def _as_posterior(
     effects: Effects,
     order: npt.NDArray[np.int_],
-    fit: _Fit,
+    fit: _PosteriorParts,
     priors: _Priors,
     level: float,
     aside: tuple[str, ...],
@@ -270,8 +268,7 @@ def _described(
         effects,
         Method(model, "none", "central", "none", level),
         fit.likelihood,
-        priors.tau,
-        priors.mu,
+        *priors,
         median,
         float(fit.mean.expectation()),
         fit.mean_sd,
@@ -285,9 +282,7 @@ def _described(
         tau_high,
         new_low,
         new_high,
-        fit.log_marginal,
-        fit.no_effect,
-        fit.no_heterogeneity,
+        *fit.evidence,
         (*aside, *notes),
         fit.mean,
         fit.new,
@@ -296,18 +291,24 @@ def _described(
     )
 
 
-def _fit_effects(y: FloatArray, v: FloatArray, priors: _Priors, tail: float) -> _Fit:
+def _fit_effects(y: FloatArray, v: FloatArray, priors: _Priors, tail: float) -> _PosteriorParts:
     """Fit the model to normal effects."""
     fit = posterior.normal_normal(y, v, priors.tau, priors.mu)
     mean, proper = posterior.mean_effect(fit), priors.tau.proper
     tau_mean, tau_sd = posterior.tau_moments(fit)
     probabilities = [tail, 0.5, 1 - tail]
+    no_heterogeneity = posterior.bayes_factor_no_heterogeneity
+    evidence = (
+        float(fit.log_marginal) if priors.mu is not None and proper else math.nan,
+        float(posterior.bayes_factor_no_effect(fit, priors.mu)) if priors.mu else math.nan,
+        float(no_heterogeneity(fit, y, v, priors.mu)) if proper else math.nan,
+    )
 
     def study_effects() -> list[Distribution]:
         own = posterior.study_effects(fit, y, v)
         return [Mixture(*(part[place] for part in own)) for place in range(y.size)]
 
-    return _Fit(
+    return _PosteriorParts(
         "normal",
         mean,
         posterior.new_effect(fit),
@@ -315,18 +316,14 @@ def _fit_effects(y: FloatArray, v: FloatArray, priors: _Priors, tail: float) -> 
         float(posterior.mean_sd(fit)),
         _floats(posterior.tau_quantile(fit, probabilities)),
         (float(tau_mean), float(tau_sd)),
-        float(fit.log_marginal) if priors.mu is not None and proper else math.nan,
-        float(posterior.bayes_factor_no_effect(fit, priors.mu)) if priors.mu else math.nan,
-        float(posterior.bayes_factor_no_heterogeneity(fit, y, v, priors.mu))
-        if proper
-        else math.nan,
+        evidence,
         fit.weight @ (1 / (v + fit.nodes.tau[:, None] ** 2)),
         study_effects,
         _vary_effects(y, v, priors.mu, tail),
     )
 
 
-def _fit_counts(curves: list[Tabulated], priors: _Priors, tail: float) -> _Fit:
+def _fit_counts(curves: list[Tabulated], priors: _Priors, tail: float) -> _PosteriorParts:
     """Fit the model to the likelihood curves of tables."""
     fit = binomial_posterior.binomial_normal(curves, priors.tau, priors.mu)
     mean, proper = binomial_posterior.mean_effect(fit), priors.tau.proper
@@ -336,7 +333,7 @@ def _fit_counts(curves: list[Tabulated], priors: _Priors, tail: float) -> _Fit:
     at = np.array([mean_limits[1]]), np.array([tau_limits[1]])
     information = [max(-float(marginal([curve], *at).hessian[0, 0, 0]), 0.0) for curve in curves]
     no_heterogeneity = binomial_posterior.bayes_factor_no_heterogeneity
-    return _Fit(
+    return _PosteriorParts(
         "binomial",
         mean,
         binomial_posterior.new_effect(fit),
@@ -344,9 +341,11 @@ def _fit_counts(curves: list[Tabulated], priors: _Priors, tail: float) -> _Fit:
         mean.spread(),
         tau_limits,
         binomial_posterior.tau_moments(fit),
-        fit.log_marginal if priors.mu is not None and proper else math.nan,
-        _no_effect(mean, priors.mu),
-        no_heterogeneity(curves, fit, priors.mu) if proper else math.nan,
+        (
+            fit.log_marginal if priors.mu is not None and proper else math.nan,
+            _no_effect(mean, priors.mu),
+            no_heterogeneity(curves, fit, priors.mu) if proper else math.nan,
+        ),
         np.array(information) if sum(information) > 0 else np.ones(len(curves)),
         lambda: [
             binomial_posterior.study_effect(fit, curves, place) for place in range(len(curves))

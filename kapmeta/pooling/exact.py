@@ -187,7 +187,7 @@ def _pool_likelihoods(
         found.p_value,
         found.df,
         k,
-        shares_by_study(effects, np.flatnonzero(taking_part), _information(data, found)),
+        shares_by_study(effects, np.flatnonzero(taking_part), _information_of_tables(data, found)),
         tau2=found.tau2 if k > 1 else math.nan,
         tau2_low=found.tau2_low if k > 1 else math.nan,
         tau2_high=found.tau2_high if k > 1 else math.nan,
@@ -236,7 +236,7 @@ def _heterogeneity(curves: list[Tabulated]) -> float:
     return max(0.0, 2 * (sum(curve.top for curve in informative) - common.loglik))
 
 
-def _information(data: Data, found: Estimate) -> FloatArray:
+def _information_of_tables(data: Data, found: Estimate) -> FloatArray:
     """Return the information of each table at the estimate: minus the second derivatives there."""
     tau = math.sqrt(found.tau2) if found.tau2 > 0 else 0.0
     each = np.zeros(len(data.curves))

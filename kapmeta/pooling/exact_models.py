@@ -172,7 +172,7 @@ def _rare(data: Data) -> Estimate:
     return _on_curves(data._replace(curves=tabulated("OR-rare", t)), random=True)
 
 
-def _logistic(data: Data, *, random_studies: bool) -> Estimate:
+def _fit_logistic(data: Data, *, random_studies: bool) -> Estimate:
     falls_left, falls_right = likelihood_models.sides(data.curves)
     if not (falls_left and falls_right):
         raise ValueError(
@@ -193,11 +193,11 @@ def _logistic(data: Data, *, random_studies: bool) -> Estimate:
 
 
 def _fixed_studies(data: Data) -> Estimate:
-    return _logistic(data, random_studies=False)
+    return _fit_logistic(data, random_studies=False)
 
 
 def _random_studies(data: Data) -> Estimate:
-    found = _logistic(data, random_studies=True)
+    found = _fit_logistic(data, random_studies=True)
     return found._replace(notes=("risks are compared between trials too, not only within them",))
 
 

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, NamedTuple, Unpack
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Unpack
 
 import pandas as pd
 
 from kapmeta import checking, wording
-from kapmeta.core.bayes.priors import turner
-from kapmeta.effects.counts import CELLS, COUNT_MEASURES, Names, complement, from_counts
+from kapmeta.effects.counts import CELLS, Names, complement, from_counts
 from kapmeta.methods import PRIMARY
-from kapmeta.pooling.bayes import WIDE, bayes_each, pool_bayes
-from kapmeta.pooling.exact import pool_exact
-from kapmeta.pooling.inverse_variance import checked_method, one_question, pool, pool_each
-from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.pooling.headline_rules import (
+    BESIDE,
+    NOT_SHOWN,
+    SHOWN,
+    Entry,
+    FewStudies,
+    Rule,
+    fit_analyses,
+    headline_rule,
+)
+from kapmeta.pooling.inverse_variance import one_question, pool
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.posteriors import Posterior, Result
 from kapmeta.results.views import View
 
-__all__ = [
-    "HEADLINE",
-    "Headline",
-    "Rule",
-    "headline",
-    "headline_effect",
-    "headline_of",
-    "headline_rule",
-    "randomised",
-    "tertiary",
-]
-
-_SHOWN, _BESIDE, _NOT = "headline", "beside", "not to be headlined"
-_COMMON = "if no heterogeneity"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One analysis with its role, its name and its result."""
-
-    role: str
-    name: str
-    result: Result
+__all__ = ["Headline", "headline", "headline_effect", "headline_of", "randomised", "tertiary"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,7 +63,7 @@ class Headline(View):
     @property
     def results(self) -> tuple[Result, ...]:
         """What may be headlined: one result, or two that must be shown together."""
-        return tuple(entry.result for entry in self.entries if entry.role == _SHOWN)
+        return tuple(entry.result for entry in self.entries if entry.role == SHOWN)
 
     @property
     def agrees(self) -> bool:
@@ -96,12 +79,12 @@ class Headline(View):
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate role, name, effect on the scale shown and conclusion, one row per analysis."""
-        return pd.DataFrame([_row(entry) for entry in self.entries])
+        return pd.DataFrame([_analysis_row(entry) for entry in self.entries])
 
     def summary(self) -> str:
         """List the headline, what is shown beside it, what is refused, and disagreements."""
         frame = self.to_frame()
-        openings = {_SHOWN: "Headline", _BESIDE: "Beside it", _NOT: "Not to be headlined"}
+        openings = {SHOWN: "Headline", BESIDE: "Beside it", NOT_SHOWN: "Not to be headlined"}
         analyses = [
             line for role, opening in openings.items() for line in _sentences(frame, role, opening)
         ]
@@ -115,7 +98,7 @@ class Headline(View):
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
         shown = " ".join(result.methods_text() for result in self.results)
-        names = wording.joined(entry.name for entry in self.entries if entry.role == _BESIDE)
+        names = wording.joined(entry.name for entry in self.entries if entry.role == BESIDE)
         beside = f" Beside it we show: {names}." if names else ""
         return f"{shown}{beside} We do not show: {self.rule.refused} ({PAPERS['few studies']})."
 
@@ -124,7 +107,7 @@ class Headline(View):
         return f"Headline({shown}; {n} disagreement{'' if n == 1 else 's'})"
 
     def _shown_text(self) -> str:  # the table shows the other analyses
-        return "\n".join([*_sentences(self.to_frame(), _SHOWN, "Headline"), *self._caveats()])
+        return "\n".join([*_sentences(self.to_frame(), SHOWN, "Headline"), *self._caveats()])
 
 
 def headline(
@@ -200,13 +183,13 @@ def headline(
             f"no study has an estimate of the {effects.scale.name}, so there is nothing to headline"
             f" ({reasons})"
         )
-    studies = _Studies(effects, question, trials, level, mixed, names)
+    studies = FewStudies(effects, question, trials, level, mixed, names)
     rule = headline_rule(question.k)
-    entries = _fitted(studies, [*rule.analyses(studies)])
+    entries = fit_analyses(studies, [*rule.analyses(studies)])
     disagreements = [*_differing(entries), *_prior_that_decides(entries)]
     if trials is not None and effects.measure == "RR" and question.k > 1:
         disagreements += _directions(studies, entries, opposite)
-    refused = [rule.refused, *(_not_alone(e.name) for e in entries if e.role == _NOT)]
+    refused = [rule.refused, *(_not_alone(e.name) for e in entries if e.role == NOT_SHOWN)]
     if studies.units and question.k == 2:
         refused.append(
             "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with"
@@ -222,178 +205,7 @@ def _not_alone(name: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Studies:
-    """The studies given, those that take part, and the options."""
-
-    effects: Effects
-    question: Effects  # without what was set aside
-    trials: pd.DataFrame | None
-    level: float
-    mixed: bool
-    names: Names
-
-    @property
-    def units(self) -> bool:
-        """Whether the default prior of tau has no meaning because the effects have a unit."""
-        return not self.effects.scale.ratio and self.effects.measure != "SMD"
-
-    @property
-    def sparse(self) -> bool:
-        """Whether a table with a zero cell was corrected."""
-        return bool(self.effects.corrected.any())
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Level and mixing, which all analyses share."""
-        return {"level": self.level, "mixed": self.mixed}
-
-
-class _Analysis(NamedTuple):
-    """One analysis to be fitted, with its options for `fit`; by inverse variance without one."""
-
-    role: str
-    name: str
-    options: Mapping[str, Any]
-    fit: Callable[..., Any]
-
-
-def _fitted(studies: _Studies, analyses: list[_Analysis]) -> tuple[Entry, ...]:
-    """Fit every analysis, those that share the effects in one go each."""
-    together: dict[Any, Iterator[Result | None]] = {
-        fit: iter(fit(studies, [each.options for each in analyses if each.fit is fit]))
-        for fit in (_by_inverse_variance, _bayes)
-    }
-    results = [
-        next(together[each.fit]) if each.fit in together else each.fit(studies, **each.options)
-        for each in analyses
-    ]
-    return tuple(
-        Entry(analysis.role, analysis.name, result)
-        for analysis, result in zip(analyses, results, strict=True)
-        if result is not None
-    )
-
-
-def _by_inverse_variance(studies: _Studies, each: list[Mapping[str, Any]]) -> list[Pooled]:
-    """Pool the effects by each of several methods."""
-    words = {"model": "random", "tau2": None, "ci": None, "prediction": "auto"}
-    methods = [checked_method(**words | dict(own), level=studies.level) for own in each]
-    return pool_each(studies.effects, methods, mixed=studies.mixed) if methods else []
-
-
-def _bayes(studies: _Studies, each: list[Mapping[str, Any]]) -> list[Any]:
-    """Pool the effects under each of several priors; None where the default has no meaning."""
-    if studies.units or not each:
-        return [None] * len(each)
-    priors = [(own.get("tau_prior"), own.get("mu_prior")) for own in each]
-    return bayes_each(studies.effects, priors, **studies.options)
-
-
-def _bayes_counts(studies: _Studies, **options: Any) -> Posterior | None:
-    """Pool the counts, where there are any."""
-    if studies.trials is None:
-        return None
-    words = {"measure": studies.effects.measure, **studies.options, **studies.names}
-    return pool_bayes(studies.trials, **words, **options)
-
-
-def _counts(studies: _Studies, *, function: Callable[..., Pooled], **options: Any) -> Pooled | None:
-    """Pool the counts by `function`; None without counts, or where the model does not suit them."""
-    if studies.trials is None:
-        return None
-    try:
-        return function(studies.trials, **studies.options, **options, **studies.names)
-    except ValueError:  # asked for by name, the function says why
-        return None
-
-
-def _no_heterogeneity(studies: _Studies) -> _Analysis:
-    """Choose the common-effect analysis: from the counts, where there are counts that allow it."""
-    found = _counts(studies, function=mantel_haenszel, measure=studies.effects.measure)
-    if found is None:
-        return _Analysis(_BESIDE, _COMMON, {"model": "common"}, _by_inverse_variance)
-    return _Analysis(_BESIDE, _COMMON, {}, lambda _: found)
-
-
-def _one(studies: _Studies) -> Iterator[_Analysis]:
-    if studies.trials is not None:
-        alone = studies.trials[studies.question.present]
-        studies = replace(studies, trials=alone)
-    yield _Analysis(_SHOWN, "the trial's own estimate", {"alone": studies}, _own)
-    yield _Analysis(_BESIDE, "absolute effect", {"alone": studies}, _absolute)
-    conditional = {"function": pool_exact, "model": "conditional"}
-    yield _Analysis(_BESIDE, "exact odds ratio", conditional, _counts)
-    wide = {"mu_prior": WIDE}
-    yield _Analysis(_BESIDE, "Bayesian, under a wide prior", wide, _bayes)
-    yield _Analysis(_BESIDE, "Bayesian from the counts, under a wide prior", wide, _bayes_counts)
-
-
-def _own(_: _Studies, *, alone: _Studies) -> Pooled:
-    """Return the trial by itself, with a score or exact interval where it has counts."""
-    if alone.trials is None:
-        return pool(alone.effects, **alone.options)
-    interval = COUNT_MEASURES[alone.effects.measure].trial_interval
-    found = from_counts(alone.trials, alone.effects.measure, interval=interval, **alone.names)
-    return pool(found, **alone.options)
-
-
-def _absolute(_: _Studies, *, alone: _Studies) -> Pooled | None:
-    """Return the risk difference of the trial by itself, with Newcombe's interval."""
-    if alone.trials is None:
-        return None
-    found = from_counts(alone.trials, "RD", interval="newcombe", **alone.names)
-    return pool(found, **alone.options)
-
-
-def _half_normal(role: str, scale: float, fit: Callable[..., Any]) -> _Analysis:
-    data = {_bayes: "Bayesian", _bayes_counts: "Bayesian from the counts"}[fit]
-    return _Analysis(role, f"{data}, half-normal({scale:g})", {"tau_prior": scale}, fit)
-
-
-def _two(studies: _Studies) -> Iterator[_Analysis]:
-    effects, tables = (_half_normal(_BESIDE, 0.5, fit) for fit in (_bayes, _bayes_counts))
-    if studies.sparse:  # a corrected zero cell decides the effects, not the counts
-        effects = effects._replace(name="Bayesian from corrected effects, half-normal(0.5)")
-    main, other = (tables, effects) if studies.sparse else (effects, tables)
-    yield main._replace(role=_SHOWN)
-    yield _no_heterogeneity(studies)
-    yield _half_normal(_BESIDE, 0.25, _bayes)
-    yield _half_normal(_BESIDE, 1, _bayes)
-    if studies.effects.measure == "OR":
-        name, prior = "Bayesian, Turner's prior for subjective outcomes", turner("subjective")
-        yield _Analysis(_BESIDE, name, {"tau_prior": prior}, _bayes)
-    yield other
-    yield _Analysis(_NOT, "REML, Hartung-Knapp", {}, _by_inverse_variance)
-    yield _Analysis(_NOT, "REML, Wald", {"ci": "wald"}, _by_inverse_variance)
-
-
-def _several(studies: _Studies) -> Iterator[_Analysis]:
-    yield from _three_or_more(studies, _SHOWN)
-
-
-def _many(studies: _Studies) -> Iterator[_Analysis]:
-    yield from _three_or_more(studies, _BESIDE)
-
-
-def _three_or_more(studies: _Studies, bayesian: str) -> Iterator[_Analysis]:
-    yield _Analysis(_SHOWN, "REML, hybrid Hartung-Knapp", {}, _by_inverse_variance)
-    yield _half_normal(bayesian, 0.5, _bayes)
-    yield _no_heterogeneity(studies)
-    for word in ("PM", "DL", "SJ"):
-        name = f"{word}, hybrid Hartung-Knapp"
-        yield _Analysis(_BESIDE, name, {"tau2": word}, _by_inverse_variance)
-    yield _half_normal(_BESIDE, 1, _bayes)
-    if studies.sparse:
-        yield _half_normal(_BESIDE, 0.5, _bayes_counts)
-        for model in ("binomial-normal", "beta-binomial"):
-            exact = {"function": pool_exact, "model": model, "measure": studies.effects.measure}
-            yield _Analysis(_BESIDE, model, exact, _counts)
-    usual = {"tau2": "DL", "ci": "wald"}
-    yield _Analysis(_NOT, "DerSimonian-Laird, Wald", usual, _by_inverse_variance)
-
-
-def _row(entry: Entry) -> dict[str, Any]:
+def _analysis_row(entry: Entry) -> dict[str, Any]:
     r = entry.result
     shown = [float(r.scale.shown(x)) for x in (r.estimate, r.low, r.high)]
     return {
@@ -434,11 +246,11 @@ def _sentence(row: pd.Series[Any]) -> str:
 
 def _differing(entries: tuple[Entry, ...]) -> Iterator[str]:
     """Name the analyses that may be shown and conclude otherwise than the headline."""
-    main = next((entry for entry in entries if entry.role == _SHOWN), None)
+    main = next((entry for entry in entries if entry.role == SHOWN), None)
     if main is None:
         return
     verdict = _conclusion(main.result)
-    others = [(e.name, _conclusion(e.result)) for e in entries if e.role != _NOT]
+    others = [(e.name, _conclusion(e.result)) for e in entries if e.role != NOT_SHOWN]
     differing = [f"{name} ({other})" for name, other in others if other != verdict]
     if differing:
         others_text = wording.joined(differing)
@@ -458,7 +270,7 @@ def _prior_that_decides(entries: tuple[Entry, ...]) -> Iterator[str]:
 
 
 def _directions(
-    studies: _Studies, entries: tuple[Entry, ...], opposite: str | None
+    studies: FewStudies, entries: tuple[Entry, ...], opposite: str | None
 ) -> Iterator[str]:
     """Say whether heterogeneity is found in one direction of the event and not in the other."""
     turned = complement(studies.effects.table, opposite)  # default column names
@@ -556,68 +368,3 @@ def randomised(pooled: Pooled) -> bool:
 def tertiary(pooled: Result) -> bool:
     """Say whether a number comes from a summary of summaries only."""
     return bool(unconfirmed_labels(pooled.effects))
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What may be headlined with a number of studies, what is shown beside it and what is refused.
-
-    `analyses` lists them; `itself` says whether a pooled result may be headlined itself.
-    """
-
-    headline: str
-    beside: str
-    refused: str
-    analyses: Callable[[_Studies], Iterator[_Analysis]]
-    itself: bool
-
-
-HEADLINE: Mapping[str, Rule] = MappingProxyType(
-    {
-        "0": Rule(
-            "nothing",
-            "the trials that exist and what is missing",
-            "any number",
-            lambda _: iter(()),
-            itself=False,
-        ),
-        "1": Rule(
-            "the trial's own estimate with its score interval",
-            "its absolute effect",
-            "a pooled diamond, tau2, I2 and a prediction interval: one trial has no between-study"
-            " variance",
-            _one,
-            itself=False,
-        ),
-        "2": Rule(
-            "the Bayesian interval with a half-normal prior of scale 0.5 on tau, both trials side"
-            " by side",
-            'other prior scales, and the common-effect estimate, named "if no heterogeneity"',
-            "a random-effects interval as headline (from two trials it is either absurdly narrow or"
-            " more than 12 standard errors wide), I2 and a prediction interval",
-            _two,
-            itself=False,
-        ),
-        "3-4": Rule(
-            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
-            "the estimator line",
-            "a DerSimonian-Laird Wald interval as the only result, and any test of funnel"
-            " asymmetry",
-            _several,
-            itself=True,
-        ),
-        "5+": Rule(
-            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
-            "the prediction interval and the estimator line",
-            "tests of funnel asymmetry below ten studies",
-            _many,
-            itself=True,
-        ),
-    }
-)
-"""Headline policy by number of studies."""
-
-
-def headline_rule(k: int) -> Rule:
-    """Return the headline rule for `k` studies."""
-    return HEADLINE[str(k) if k < 3 else "3-4" if k < 5 else "5+"]

@@ -151,7 +151,7 @@ def pool_each(effects: Effects, methods: Sequence[Method], *, mixed: bool) -> li
     q = float(q_statistic(y, v))
     return [
         _pool_several(
-            _Studies(effects, order, y, v, q),
+            _PooledStudies(effects, order, y, v, q),
             method,
             between(method.model, method.tau2),
             tau2_limits(method.level) if method.model == "random" else None,
@@ -186,8 +186,8 @@ def checked_method(
     return Method("random", estimator, ci, prediction, level)
 
 
-_NOT_RANDOMISED = "not randomised, so not in one diamond with randomised trials"
-_NOT_ESTABLISHED = (
+_ASIDE_NOT_RANDOMISED = "not randomised, so not in one diamond with randomised trials"
+_ASIDE_NOT_ESTABLISHED = (
     "not established whether it was randomised, so not in one diamond with randomised trials"
 )
 
@@ -213,7 +213,7 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
         out = np.flatnonzero(~randomised & there)
         if out.size and (randomised & there).any():
             gap = flags.isna().to_numpy()
-            why = {int(i): _NOT_ESTABLISHED if gap[i] else _NOT_RANDOMISED for i in out}
+            why = {int(i): _ASIDE_NOT_ESTABLISHED if gap[i] else _ASIDE_NOT_RANDOMISED for i in out}
             effects = replace(effects, excluded={**effects.excluded, **why})
             there = effects.present
             aside = (f"set aside as not randomised: {', '.join(effects.labels[i] for i in out)}",)
@@ -264,7 +264,7 @@ class _Between(NamedTuple):
     gap: float = math.inf  # of the log-likelihood between the two best modes
 
 
-class _Studies(NamedTuple):
+class _PooledStudies(NamedTuple):
     """Effects with the positions, estimates, variances and Cochran's Q of those pooled."""
 
     effects: Effects
@@ -296,11 +296,11 @@ def _refuse_undefined(interval: MeanInterval, method: Method, tau2: float) -> No
 
 
 def _pool_several(
-    studies: _Studies, method: Method, between: _Between, limits: VarianceInterval | None
+    studies: _PooledStudies, method: Method, between: _Between, limits: VarianceInterval | None
 ) -> Pooled:
     """Pool two or more studies, given tau2 and, for random effects, its interval."""
     effects, order, y, v, q = studies
-    k, tau2 = order.size, between.value
+    k, tau2, there = order.size, between.value, effects.present
     interval = INTERVALS[method.ci](y, v, np.asarray(tau2), method.level)
     _refuse_undefined(interval, method, tau2)
     method = replace(method, prediction=_prediction_word(method, k))
@@ -331,13 +331,9 @@ def _pool_several(
         prediction_low=float(low),
         prediction_high=float(high),
         modes=between.modes,
-        notes=(
-            *_caveats(studies, method, between, interval.status, limits),
-            *_prediction_caveats(method, k, tau2, bool(np.isnan(low))),
-        ),
-        refit=partial(
-            _pool_subsets, effects.y[effects.present], effects.v[effects.present], method
-        ),
+        notes=_caveats(studies, method, between, interval.status, limits)
+        + _prediction_caveats(method, k, tau2, bool(np.isnan(low))),
+        refit=partial(_pool_subsets, effects.y[there], effects.v[there], method),
     )
 
 
@@ -375,7 +371,7 @@ def _prediction_word(method: Method, k: int) -> str:
 
 
 def _caveats(
-    studies: _Studies,
+    studies: _PooledStudies,
     method: Method,
     between: _Between,
     status: IntArray,

@@ -157,13 +157,12 @@ def _pool_tables(
             "use an exact model (pool_exact) or show the trials"
         )
     per_table = shares(*cells) if shares else np.nan_to_num(found.variance)
-    estimate, se = float(found.estimate), float(found.se)
+    estimate, se, df = float(found.estimate), float(found.se), float(found.q_df)
     half = float(normal_quantile((1 + method.level) / 2)) * se
-    statistic, df = estimate / se, float(found.q_df)
-    silent = int(found.k) - int(found.k_informative)
-    notes = [NO_HETEROGENEITY] if found.k > 1 else []
+    statistic, k, silent = estimate / se, int(found.k), int(found.k - found.k_informative)
+    notes = [NO_HETEROGENEITY] if k > 1 else []
     if silent:
-        notes.append(f"tables without information on the effect: {silent} of {int(found.k)}")
+        notes.append(f"tables without information on the effect: {silent} of {k}")
     return Pooled(
         effects,
         method,
@@ -174,7 +173,7 @@ def _pool_tables(
         statistic,
         float(t_two_sided(statistic, np.inf)),
         np.inf,
-        int(found.k),
+        k,
         shares_by_study(effects, np.flatnonzero(there), per_table),
         q=float(found.q),
         q_df=df if df > 0 else np.nan,

@@ -9,7 +9,8 @@ from kapmeta import wording
 from kapmeta.checking import chosen, established
 from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
-from kapmeta.pooling.headlines import headline_rule, randomised
+from kapmeta.pooling.headline_rules import headline_rule
+from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text

@@ -36,7 +36,7 @@ RATES = pd.DataFrame(
 
 
 def test_worked_values_of_means() -> None:
-    """Methods 1.13: MD 10.3, v 43.359402173913; g .450762080416, LS .0873064855484; RoM .126083998982."""
+    """Methods 1.13: MD 10.3, g .450762080416, RoM .126083998982, with their variances."""
     assert_allclose(
         [km.mean_difference(MEANS).y[0], km.mean_difference(MEANS).v[0]],
         [10.3, 43.359402173913],

@@ -1,4 +1,4 @@
-"""pool_exact: every model from a DataFrame, its refusals, and what is shown; combination of p-value functions."""
+"""pool_exact: every model from a DataFrame, its refusals, and what is shown."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_combination_of_one_trial_is_its_mid_p_interval():
 
 
 def test_exact_risk_difference_limits_have_the_tails_they_claim():
-    """At the lower limit the largest upper-tail probability over the control risk is 2.5 %, summed term by term."""
+    """The largest upper-tail probability at the lower limit is 2.5 %, summed term by term."""
     found = pool_exact(frame("cocaine1"), model="combination", measure="RD")
     a, n1, c, n2 = 12, 27, 0, 28
     lattice = exact_difference._lattices(tables("cocaine1"))[0]
