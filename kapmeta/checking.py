@@ -51,7 +51,7 @@ def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:
 
 
 def refuse_no_table(value: Any, name: str = "trials", row: str = "study") -> None:
-    """Refuse a `value` that is no DataFrame, in an error that says what a row of it is."""
+    """Refuse a `value` that is no DataFrame, in an error that explains what a row is."""
     instance(value, pd.DataFrame, name, f"be a pandas DataFrame with one row per {row}")
 
 

@@ -72,7 +72,7 @@ class ExactModel(NamedTuple):
 
 
 def no_contrast(measure: str) -> str:
-    """Word the error for tables in none of which the arms can be compared."""
+    """Write the error for tables in none of which the arms can be compared."""
     return (
         f"no table has information on the {measure}: nobody, or everybody, had the event in both"
         ' arms of each; the risk difference has an answer: pool_exact(trials, model="combination",'

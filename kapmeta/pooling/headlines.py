@@ -222,7 +222,7 @@ def _analysis_row(entry: Entry) -> dict[str, Any]:
 
 
 def _conclusion(result: Result) -> str:
-    """Which side of no effect the interval lies on."""
+    """Name the side of no effect on which the interval lies, if it does."""
     e = result.effects
     if not result.side:
         return "leaves it open"
@@ -230,7 +230,7 @@ def _conclusion(result: Result) -> str:
 
 
 def _sentences(frame: pd.DataFrame, role: str, opening: str) -> list[str]:
-    """Word each analysis of the role."""
+    """Describe each analysis of the role in a sentence."""
     return [f"{opening}: {_sentence(row)}" for _, row in frame[frame["role"] == role].iterrows()]
 
 
