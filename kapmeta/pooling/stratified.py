@@ -161,8 +161,7 @@ def _pool_tables(
     half = float(normal_quantile((1 + method.level) / 2)) * se
     statistic, k, silent = estimate / se, int(found.k), int(found.k - found.k_informative)
     notes = [NO_HETEROGENEITY] if k > 1 else []
-    if silent:
-        notes.append(f"tables without information on the effect: {silent} of {k}")
+    notes += [f"tables without information on the effect: {silent} of {k}"] * (silent > 0)
     return Pooled(
         effects,
         method,
