@@ -323,7 +323,7 @@ def event_free_time(
                 " lower it"
             )
         arms = [
-            survival.abstinent_time(
+            survival.event_free_time(
                 time,
                 part[f"events_{arm}"].to_numpy(dtype=np.float64),
                 float(part[f"n_{arm}"].iloc[0]),

@@ -1,4 +1,4 @@
-"""Moderators and dependence: subgroups, meta-regression, several effects of one trial, doses.
+"""Moderators and dependence: subgroups, meta-regression, several effects of one trial.
 
 Names are loaded when first used.
 """

@@ -102,7 +102,7 @@ def dose_trend(
     if random_slope:
         shared = (study[:, None] == study) * np.outer(x, x)
         terms = multivariate.levels([study])._replace(shared=shared[None] / np.mean(x**2))
-        found = multivariate.fit(y, v, x, terms)
+        found = multivariate.fit_components(y, v, x, terms)
         tau2, v = float(found.c[0] / np.mean(x**2)), found.total
     weight = np.linalg.solve(v, x)
     variance = 1 / float((x.T @ weight)[0, 0])

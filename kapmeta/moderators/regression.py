@@ -58,11 +58,11 @@ def meta_regression(
         Random effects for what the moderators leave, or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
-        `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances
-        and moderators; REML by default.
+        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or a function of effects,
+        variances and moderators; REML by default.
     ci : str
         Test and interval of the coefficients, a word of
-        `kapmeta.core.moderators.regression.INTERVALS`: ``wald``, ``t``, ``hksj``,
+        `kapmeta.core.moderators.regression.COEFFICIENT_TESTS`: ``wald``, ``t``, ``hksj``,
         ``hksj-variance``, ``hksj-hybrid``, ``kr``.
     level : float
         Confidence level, a proportion.
@@ -124,7 +124,7 @@ def _method(
     model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    checking.chosen(ci, regression.INTERVALS, "interval")
+    checking.chosen(ci, regression.COEFFICIENT_TESTS, "interval")
     if model == "common":
         if tau2 is not None:
             raise ValueError(
@@ -132,7 +132,7 @@ def _method(
                 ' model="random"'
             )
         return Method("common", "none", ci, "none", checking.proportion(level, "level"))
-    residual_variance.estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
+    residual_variance.residual_estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
     return Method(
         "random",
         PRIMARY.tau2 if tau2 is None else tau2,
@@ -183,9 +183,9 @@ def _regressed(
             f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
             f' use ci="{PRIMARY.ci}"'
         )
-    low, high = residual_variance.q_profile(y, v, z, level=method.level)
+    low, high = residual_variance.residual_q_profile(y, v, z, level=method.level)
     h2 = (
-        float(1 + found.tau2 / residual_variance.typical_variance(v, z))
+        float(1 + found.tau2 / residual_variance.typical_sampling_variance(v, z))
         if random
         else max(1.0, float(found.q / found.q_df))
     )
@@ -194,7 +194,9 @@ def _regressed(
         modes = tuple(
             map(
                 float,
-                residual_likelihood.local_maxima(y, v, z, restricted=method.tau2 == "REML")[0],
+                residual_likelihood.residual_local_maxima(
+                    y, v, z, restricted=method.tau2 == "REML"
+                )[0],
             )
         )
     full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
@@ -243,7 +245,8 @@ def _explained(
             found.q / found.q_df,
         )
     else:
-        total, left = residual_variance.estimator_named(method.tau2)(y, v, ones), found.tau2
+        estimator = residual_variance.residual_estimator_named(method.tau2)
+        total, left = estimator(y, v, ones), found.tau2
     return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile
-from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, told
+from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, counted_events
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, no_contrast
 
 __all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
@@ -93,7 +93,7 @@ def evaluate_exact(
         **numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object)
     )
     for j, each in enumerate(analyses):
-        rows = _rows(told(cells, each.measure), labels)
+        rows = _rows(counted_events(cells, each.measure), labels)
         measure = "RR" if each.measure == OPPOSITE else each.measure
         curves = _curves(measure, rows)
         known: dict[tuple[_Row, ...], _Answer] = {}

@@ -14,7 +14,7 @@ from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
-from kapmeta.core.small_study.trim_and_fill import COUNTS, SIDES, FillStatus
+from kapmeta.core.small_study.trim_and_fill import COUNT_ESTIMATORS, SIDES, FillStatus
 from kapmeta.core.small_study.trim_and_fill import trim_and_fill as fill_core
 from kapmeta.methods import CI_NAMES, PRIMARY
 from kapmeta.results.effects import Effects
@@ -102,7 +102,7 @@ def trim_and_fill(
     >>> km.trim_and_fill(smoke, tau2="DL", ci="wald")
     AdjustedEffect(trim and fill, OR 1.19 (1.08 to 1.31), k=37)
     """
-    checking.chosen(count_by, COUNTS, "estimator of the number missing")
+    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing")
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
@@ -254,7 +254,7 @@ def pet_peese(
     )
 
 
-def _one_sided(pet: asymmetry.Line, sign: float) -> float:
+def _one_sided(pet: asymmetry.WeightedLine, sign: float) -> float:
     """One-sided p-value of PET's intercept in the favoured direction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign

@@ -14,7 +14,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.small_study import copas as copas_model
 from kapmeta.core.small_study import selection
-from kapmeta.core.small_study.weight_functions import FAMILIES, LARGEST, Tail
+from kapmeta.core.small_study.weight_functions import LARGEST, WEIGHT_FAMILIES, Tail
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
@@ -103,7 +103,7 @@ def selection_model(
     >>> round(found.parameters["delta_2"], 3), round(found.parameters["lrt"], 3)
     (0.46, 4.001)
     """
-    checking.chosen(weight, ("step", *FAMILIES), "weight function")
+    checking.chosen(weight, ("step", *WEIGHT_FAMILIES), "weight function")
     checking.chosen(model, ("random", "common"), "model")
     if steps is not None and weight != "step":
         raise ValueError(
@@ -120,7 +120,7 @@ def selection_model(
     notes = (
         enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
     )
-    found = selection.fit(
+    found = selection.fit_selection(
         sign * data.y,
         data.v,
         family=weight,
@@ -226,7 +226,7 @@ def _check_selection(
                 ' weight="step"'
             ),
         )
-        expected = len(FAMILIES[weight].neutral)
+        expected = len(WEIGHT_FAMILIES[weight].neutral)
     else:
         expected = _check_steps(data, z, steps, two_sided, empty=delta is not None)
     if delta is None:
@@ -392,7 +392,9 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     )
 
 
-def _copas_table(data: Trials, curve: copas_model.Curve, sign: float, level: float) -> pd.DataFrame:
+def _copas_table(
+    data: Trials, curve: copas_model.CopasCurve, sign: float, level: float
+) -> pd.DataFrame:
     """One row a point of the curve, on the scale shown and on the analysis scale."""
     half = float(normal_quantile((1 + level) / 2)) * curve.se
     shown = data.effects.scale.shown

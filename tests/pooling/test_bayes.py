@@ -189,7 +189,7 @@ def test_refusals():
     ):
         pool_bayes(km.risk_ratio(frame("alcohol2")), tau_prior=flat())
     sided = pd.DataFrame([("A", 5, 10, 0, 12), ("B", 3, 20, 0, 20)], columns=COLUMNS)
-    with pytest.raises(ValueError, match="improper: every table's likelihood rises without end"):
+    with pytest.raises(ValueError, match="improper: the likelihood of every table rises"):
         pool_bayes(sided, mu_prior="flat")
     assert pool_bayes(sided).low > 0
     with pytest.raises(ValueError, match="no table has information on the RR"):
