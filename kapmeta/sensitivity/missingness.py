@@ -181,7 +181,7 @@ def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
 
 def available(seen: Observed, measure: str, names: Names, **options: Any) -> Pooled:
     """The analysis of those observed."""
-    story = {
+    story: dict[str, Any] = {
         key: value
         for key, value in names.items()
         if key in ("event", "event_is_good", "treatment", "control")
