@@ -361,7 +361,7 @@ def _floats(values: npt.ArrayLike) -> tuple[float, ...]:
 def heterogeneity_surprise(found: Posterior) -> float:
     """Compute the prior predictive probability of a Cochran's Q at least as large as observed.
 
-    A small value: the prior of tau and the data contradict each other. nan with one study,
+    A small value means that prior and data contradict each other. nan with one study,
     an improper prior, or counts.
     """
     there = found.effects.present
