@@ -85,7 +85,7 @@ def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     keep &= rows["role"].isin(asked.roles)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
-    return rows[keep]
+    return pd.DataFrame(rows[keep])
 
 
 def answer(evidence: Evidence, question: str) -> Pooled:
