@@ -192,7 +192,7 @@ def _all_of_one_design(frame: pd.DataFrame) -> Any:
 def _randomised(frame: pd.DataFrame) -> Any:
     if "randomised" not in frame:
         return _every(frame)
-    return frame["randomised"].fillna(False).to_numpy(dtype=bool)
+    return checking.established(frame, "randomised")
 
 
 def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:

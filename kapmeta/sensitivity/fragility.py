@@ -9,18 +9,19 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
+from kapmeta.core.effects import counts
 from kapmeta.core.exact import stratified
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity import fragility
-from kapmeta.effects.counts import Names
+from kapmeta.effects.counts import Names, from_counts
 from kapmeta.methods import PRIMARY, model_phrase
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Fragility
 from kapmeta.sensitivity.missing_counts import number_missing
-from kapmeta.sensitivity.missingness import MEASURES, TABLES, pooled_again
+from kapmeta.sensitivity.missingness import MEASURES, pooled_again
 
 __all__ = ["fragility_index"]
 
@@ -121,7 +122,12 @@ def _by_inverse_variance(
     names: Any,
 ) -> Pooled:
     return pool(
-        MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed
+        from_counts(trials, measure, **names),
+        model=model,
+        tau2=tau2,
+        ci=ci,
+        level=level,
+        mixed=mixed,
     )
 
 
@@ -161,7 +167,7 @@ def _limits(
                 found.estimate - half * found.se,
                 found.estimate + half * found.se,
             )
-        again = pooled_again(TABLES[measure](a, cells[1], c, cells[3]), base)
+        again = pooled_again(counts.KERNELS[measure](a, cells[1], c, cells[3]), base)
         return again.estimate, again.low, again.high
 
     return limits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -13,27 +13,15 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.printed_counts import candidate_counts
 from kapmeta.core.pooling.combining import combine
-from kapmeta.effects.counts import (
-    Names,
-    counts_of,
-    odds_ratio,
-    risk_difference,
-    risk_ratio,
-    split_names,
-)
+from kapmeta.effects.counts import Names, counts_of, from_counts, split_names
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.effects import Effects
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
 
 __all__ = ["rounded_counts"]
 
 _MOST_COUNTS = 20_000
-_KERNELS: Mapping[str, Callable[..., counts.Estimates]] = {
-    "RR": counts.risk_ratio,
-    "OR": counts.odds_ratio,
-    "RD": counts.risk_difference,
-}
+_MEASURES = ("RR", "OR", "RD")
 
 
 def rounded_counts(
@@ -90,10 +78,15 @@ def rounded_counts(
     >>> len(sweep.table), sweep.notes
     (1, ('no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken',))
     """
-    checking.chosen(measure, _KERNELS, "measure")
+    checking.chosen(measure, _MEASURES, "measure")
     columns, _ = split_names(names)
     base = pool(
-        _MEASURES[measure](trials, **names), model=model, tau2=tau2, ci=ci, level=level, mixed=mixed
+        from_counts(trials, measure, **names),
+        model=model,
+        tau2=tau2,
+        ci=ci,
+        level=level,
+        mixed=mixed,
     )
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
@@ -109,7 +102,7 @@ def rounded_counts(
             " analysed"
         )
     many = np.array(list(itertools.product(*options)), dtype=np.float64)
-    found = _KERNELS[measure](
+    found = counts.KERNELS[measure](
         many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
     )
     method = base.method
@@ -132,13 +125,6 @@ def rounded_counts(
         repeated(base, len(many), how),
         ("percentages",),
     )
-
-
-_MEASURES: Mapping[str, Callable[..., Effects]] = {
-    "RR": risk_ratio,
-    "OR": odds_ratio,
-    "RD": risk_difference,
-}
 
 
 def _fitting(
