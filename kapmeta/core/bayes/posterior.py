@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.bayes.priors import Nodes, TauPrior, nodes, tail_power
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import count, present
 
@@ -212,7 +212,7 @@ def normal_normal(
     log_weight = log_likelihood + points.log_weight
     log_marginal = special.logsumexp(log_weight, axis=-1)
     weight = np.exp(log_weight - log_marginal[..., None])
-    tail = np.asarray(PRIOR_FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
+    tail = np.asarray(tail_power(prior) + count(v) - 1.0 + (mu_prior is not None))
     proper = tail > 1
     weight = np.where(proper[..., None], weight, np.nan)
     log_marginal = np.where(proper, log_marginal, np.nan)
