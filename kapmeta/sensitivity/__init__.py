@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.multiverses import multiverse as multiverse
     from kapmeta.sensitivity.overview import sensitivity_table as sensitivity_table
     from kapmeta.sensitivity.percentages import rounded_counts as rounded_counts
+    from kapmeta.sensitivity.simulation_scenarios import scenarios as scenarios
+    from kapmeta.sensitivity.simulations import read_simulation as read_simulation
+    from kapmeta.sensitivity.simulations import simulate as simulate
     from kapmeta.sensitivity.subsets import all_subsets as all_subsets
     from kapmeta.sensitivity.tipping import tipping_point as tipping_point
     from kapmeta.sensitivity.unread_trials import unread_trial as unread_trial
@@ -39,6 +42,8 @@ _FILES = {
     "multiverses": ["multiverse"],
     "overview": ["sensitivity_table"],
     "percentages": ["rounded_counts"],
+    "simulation_scenarios": ["scenarios"],
+    "simulations": ["read_simulation", "simulate"],
     "subsets": ["all_subsets"],
     "tipping": ["tipping_point"],
     "unread_trials": ["unread_trial"],

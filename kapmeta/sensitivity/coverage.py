@@ -13,7 +13,7 @@ from kapmeta import checking
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.pooling.intervals import INTERVALS
-from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
+from kapmeta.core.sensitivity.calibration import performance, simulated
 from kapmeta.core.sensitivity.universes import COMMON, STRATIFIED, Analysis
 from kapmeta.effects.counts import Names, from_counts
 from kapmeta.measures import measure_named
@@ -34,6 +34,9 @@ CARD: tuple[tuple[str, str], ...] = (
     (STRATIFIED, "wald"),
 )
 """Of each interval of the card: estimator of tau2 (or the pooling without one), interval. The first is registered."""
+
+
+MEASURES = ("RR", "OR")
 
 
 def calibration(
@@ -107,7 +110,7 @@ def calibration(
     >>> card
     Calibration(8 intervals, 1 suppositions, 200 draws)
     """
-    checking.chosen(measure, RISKS, "measure")
+    checking.chosen(measure, MEASURES, "measure")
     level = checking.proportion(level, "level")
     if draws < 2:
         raise ValueError(f"draws must be at least 2: got {draws}")

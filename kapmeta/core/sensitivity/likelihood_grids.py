@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from kapmeta.core.bayes.priors import TauPrior, log_density
 from kapmeta.core.exact.likelihood_curves import Tables, tabulated
@@ -110,17 +109,26 @@ def likelihood_surfaces(tables: Tables, measure: str) -> tuple[FloatArray, Float
     return total.reshape(sets, _TAUS, _MEANS), informative[place].sum(-1)
 
 
+def relative_likelihoods(surfaces: FloatArray) -> FloatArray:
+    """Compute the likelihoods from their logarithms, relative to the highest of each set."""
+    with np.errstate(under="ignore"):
+        return np.exp(surfaces - surfaces.max(axis=(1, 2), keepdims=True))
+
+
 def posterior_limits(
-    surfaces: FloatArray, prior: TauPrior, mu_prior: tuple[float, float], level: float
+    likelihoods: FloatArray, prior: TauPrior, mu_prior: tuple[float, float], level: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Find the central limits of the mean under a prior of tau and a normal prior of the mean."""
+    """Find the central limits of the mean under a prior of tau and a normal prior of the mean.
+
+    `likelihoods` are those of `relative_likelihoods`.
+    """
     points, (m0, s0) = grid(), mu_prior
-    with np.errstate(divide="ignore"):
-        weight = log_density(prior, points.tau) + np.log(points.tau_weight)
-    log_mean = special.logsumexp(surfaces + weight[:, None], axis=1)
-    log_mean = log_mean - 0.5 * ((points.mean - m0) / s0) ** 2
+    weight = np.exp(log_density(prior, points.tau)) * points.tau_weight
+    height = np.einsum("t,stm->sm", weight, likelihoods)
+    log_mean = np.log(np.maximum(height, 1e-300)) - 0.5 * ((points.mean - m0) / s0) ** 2
     log_fine = (log_mean - log_mean.max(-1, keepdims=True)) @ points.interpolation
-    density = np.exp(np.minimum(log_fine, 1.0))
+    with np.errstate(under="ignore"):
+        density = np.exp(np.minimum(log_fine, 1.0))
     area = np.cumsum(0.5 * (density[:, 1:] + density[:, :-1]), axis=-1)
     area = np.concatenate([np.zeros((len(area), 1)), area], axis=1) / area[:, -1:]
     tail = (1 - level) / 2
