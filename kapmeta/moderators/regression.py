@@ -1,4 +1,4 @@
-"""Moderators: effects by subgroup and by meta-regression, with the caution that few trials call for."""
+"""Meta-regression: effects against characteristics of the trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kapmeta.results.regressions import Design, MetaRegression
 
 __all__ = ["likelihood_ratio", "meta_regression"]
 
-_STUDIES_PER_MODERATOR = 10
+STUDIES_PER_MODERATOR = 10
 
 
 def meta_regression(
@@ -42,18 +42,18 @@ def meta_regression(
     """Regress effects on characteristics of the trials.
 
     Not a way to prove a cause: trials were not randomised to their characteristics, and relations
-    between averages need not hold for patients. With fewer than ten studies a moderator it can only
-    suggest.
+    between averages need not hold for patients. With fewer than ten studies per moderator it can
+    only suggest.
 
     Parameters
     ----------
     effects : Effects
-        From `kapmeta.risk_ratio` or another effect function, one effect a trial; several dependent
-        effects of a trial belong into `kapmeta.multilevel`.
+        From `kapmeta.risk_ratio` or another effect function, one effect per trial; for several
+        dependent effects of a trial use `kapmeta.multilevel`.
     moderators : str, sequence of str, DataFrame or ndarray
         Names of columns of the trials (numbers as they are, words as indicators of all levels but
         the first); or a formula such as ``"~ months + substance"`` (needs the package formulaic);
-        or the design matrix, one row a study of `effects`.
+        or the design matrix, one row per study of `effects`.
     model : {"random", "common"}
         Random effects for what the moderators leave, or none.
     tau2 : str or callable, optional
@@ -83,7 +83,7 @@ def meta_regression(
     ------
     ValueError
         If a moderator is missing, constant or collinear, if a level rests on one study, or if there
-        are more coefficients than the studies carry; the message says which and what to do.
+        are too many coefficients for the studies; the message says which and what to do.
 
     References
     ----------
@@ -105,7 +105,7 @@ def meta_regression(
     array([ 0.4026, -0.035 ])
     """
     method = _method(model, tau2, ci, level)
-    effects, positions, aside = _entering(effects, moderators, mixed)
+    effects, positions, aside = effects_to_regress(effects, moderators, mixed)
     labels = tuple(effects.labels[i] for i in positions)
     table = effects.table.iloc[positions].reset_index(drop=True)
     if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(effects):
@@ -142,10 +142,10 @@ def _method(
     )
 
 
-def _entering(
+def effects_to_regress(
     effects: Effects, moderators: Any, mixed: bool
 ) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
-    """Effects that may be regressed together, the positions of those that enter, and what was set aside."""
+    """Select the effects that may be regressed together, and note what was set aside."""
     effects_given(effects)
     named = (
         moderators
@@ -161,7 +161,7 @@ def _entering(
     effects = replace(question, table=effects.table)
     positions = np.flatnonzero(effects.present)
     if not positions.size:
-        raise ValueError("no study carries an estimate, so there is nothing to regress")
+        raise ValueError("no study has an estimate, so there is nothing to regress")
     return effects, positions, aside
 
 
@@ -219,7 +219,7 @@ def _regressed(
 
 
 def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
-    """Test of all moderators together; Kenward-Roger offers it for one moderator only."""
+    """Test all moderators together; Kenward-Roger offers it for one moderator only."""
     p = len(design.names)
     rows = np.eye(p)[[j for j in range(p) if j != design.intercept]]
     if not len(rows) or (ci == "kr" and len(rows) > 1):
@@ -231,12 +231,10 @@ def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
 def _explained(
     y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method
 ) -> float:
-    """R2: share of the between-study variance without moderators that they explain, not below 0."""
+    """Compute R2, the share of the between-study variance the moderators explain, at least 0."""
     ones, x = np.ones((y.size, 1)), regression.orthonormal(design.matrix)[0]
     if x.shape[1] == 1 or not np.allclose(x @ (x.T @ ones), ones, rtol=1e-8, atol=0):
-        return (
-            math.nan
-        )  # without a common mean among the columns there is nothing that they explain more of
+        return math.nan  # without a common mean among the columns there is nothing to compare with
     if method.model == "common":
         total, left = (
             residual_likelihood.residual_q(y, v, ones) / (y.size - 1),
@@ -251,10 +249,10 @@ def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     k, p = design.matrix.shape
     moderators = p - (design.intercept is not None)
     notes = []
-    if k < _STUDIES_PER_MODERATOR * moderators:
+    if k < STUDIES_PER_MODERATOR * moderators:
         notes.append(
             f"{k} studies for {moderators} {'moderator' if moderators == 1 else 'moderators'}: too"
-            f" few for claims, which need {_STUDIES_PER_MODERATOR} studies for each; read the"
+            f" few for claims, which need {STUDIES_PER_MODERATOR} studies for each; read the"
             " result as a suggestion"
         )
     if len(modes) > 1:
@@ -267,8 +265,7 @@ def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
 
 
 def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
-    """Likelihood-ratio test of the moderators that `full` has and `reduced` has not; both by
-    ``tau2="ML"``.
+    """Test by likelihood ratio the moderators that `full` has and `reduced` has not.
 
     Restricted likelihoods of models with different moderators are not comparable and are refused.
     Anticonservative with few studies: prefer the Hartung-Knapp test of the same coefficients.

@@ -17,7 +17,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.pooling.intervals import classic
 from kapmeta.methods import PRIMARY
-from kapmeta.moderators.regression import _STUDIES_PER_MODERATOR, _entering
+from kapmeta.moderators.regression import STUDIES_PER_MODERATOR, effects_to_regress
 from kapmeta.pooling.inverse_variance import MODELS, pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
@@ -46,7 +46,7 @@ def subgroups(
     Parameters
     ----------
     effects : Effects
-        One effect a trial.
+        One effect per trial.
     by : str or sequence
         Column of the trials, or the subgroup of each.
     common_tau2 : bool
@@ -61,7 +61,7 @@ def subgroups(
     Returns
     -------
     Subgroups
-        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use
+        A `Pooled` per subgroup; a subgroup of one trial is that trial. Tests between subgroups use
         model-based standard errors: those scaled by Hartung and Knapp collapse where two trials
         agree.
 
@@ -81,15 +81,17 @@ def subgroups(
     >>> import kapmeta as km
     >>> trials = pd.DataFrame({"study": list("ABCDE"), "y": [1.01, 1.00, 0.81, 1.10, 3.25],
     ...                        "v": [0.036, 0.398, 0.168, 0.610, 2.010],
-    ...                        "substance": ["alcohol", "alcohol", "opioids", "opioids", "cocaine"]})
-    >>> found = subgroups(km.generic(trials, y="y", v="v"), "substance")
+    ...                        "setting": ["clinic", "clinic", "ward", "ward", "home"]})
+    >>> found = subgroups(km.generic(trials, y="y", v="v"), "setting")
     >>> found
-    Subgroups(substance: alcohol k=2, opioids k=2, cocaine k=1)
+    Subgroups(setting: clinic k=2, ward k=2, home k=1)
     >>> round(found.q_between, 2), round(found.p_between, 2)
     (2.64, 0.27)
     """
     checking.chosen(model, MODELS, "model")
-    effects, positions, aside = _entering(effects, by if isinstance(by, str) else "", mixed)
+    effects, positions, aside = effects_to_regress(
+        effects, by if isinstance(by, str) else "", mixed
+    )
     name, group = _groups(effects, by, positions)
     codes, words = pd.factorize(group)
     if len(words) < 2:
@@ -126,7 +128,7 @@ class _Shared:
 def _groups(
     effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]
 ) -> tuple[str, pd.Series]:
-    """Name and values of the grouping, of the studies that enter, none missing."""
+    """Return name and values of the grouping of the studies that enter, refusing gaps."""
     if isinstance(by, str):
         if by not in effects.table:
             raise ValueError(
@@ -138,7 +140,7 @@ def _groups(
         name, values = "subgroup", pd.Series(list(by))
         if len(values) != len(effects):
             raise ValueError(
-                f"by must have one value a study: got {len(values)} values for {len(effects)}"
+                f"by must have one value per study: got {len(values)} values for {len(effects)}"
                 " studies"
             )
     group = values.iloc[positions].reset_index(drop=True)
@@ -161,7 +163,7 @@ def _shared(
     tau2: str,
     level: float,
 ) -> _Shared:
-    """Residual variance of the regression on subgroup indicators."""
+    """Estimate the residual variance of the regression on subgroup indicators."""
     y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
     low, high = residual_variance.q_profile(y, v, x, level=level)
     value = float(residual_variance.estimator_named(tau2)(y, v, x))
@@ -195,7 +197,7 @@ def _compared(
     shared: _Shared | None,
     aside: tuple[str, ...],
 ) -> Subgroups:
-    """The subgroups with the tests between them."""
+    """Test between the subgroups, and collect the result."""
     y, v = effects.y[positions], effects.v[positions]
     own = [p.tau2 if p.k > 1 and p.method.model == "random" else 0.0 for p in pooled.values()]
     between = np.full(len(pooled), shared.value) if shared else np.array(own)
@@ -230,9 +232,9 @@ def _compared(
 
 
 def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
-    """What the test between subgroups cannot tell with so few studies."""
+    """Note what the test between subgroups cannot show with so few studies."""
     notes = []
-    if k < _STUDIES_PER_MODERATOR * (len(pooled) - 1):
+    if k < STUDIES_PER_MODERATOR * (len(pooled) - 1):
         notes.append(
             f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a"
             " large p-value means that the data cannot distinguish the subgroups, not that there"

@@ -1,4 +1,4 @@
-"""The same trials under other choices of analysis: estimator, interval, continuity rule, measure, design, time."""
+"""Other choices of analysis for the same trials: estimator, interval, zero cells, measure, time."""
 
 from __future__ import annotations
 
@@ -42,23 +42,22 @@ ESTIMATOR_LINE = (
     ("DL", "wald"),
     ("SJ", "hksj-hybrid"),
 )
-"""Estimator and interval pairs shown beside every random-effects result; the first is the registered one."""
+"""Estimator and interval pairs shown beside a random-effects result, the primary method first."""
 
 
 def estimator_table(
     effects: Effects, *, every: bool = False, level: float = PRIMARY.level, mixed: bool = False
 ) -> Sweep:
-    """The same effects under other estimators of tau2 and other intervals: how much hangs on that
-    choice.
+    """Pool the same effects with other estimators of tau2 and other intervals.
 
-    With few studies a great deal does, and a reader must see it.
+    With few studies much depends on that choice, and a reader must see it.
 
     Parameters
     ----------
     effects : Effects
         At least two studies.
     every : bool
-        Every estimator with every interval, instead of the registered line.
+        Every estimator with every interval, instead of `ESTIMATOR_LINE`.
     level : float
         Confidence level, a proportion.
     mixed : bool
@@ -67,20 +66,20 @@ def estimator_table(
     Returns
     -------
     Sweep
-        One row an estimator and interval, then the common-effect model; limits are nan, and
+        One row per estimator and interval, then the common-effect model; limits are nan, and
         `status` says why, where an interval does not exist.
 
     Raises
     ------
     ValueError
-        If fewer than two studies carry an estimate.
+        If fewer than two studies have an estimate.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
-    ...                        "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
+    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20],
+    ...                        "n_t": [40, 35, 61], "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
     >>> print(km.estimator_table(km.risk_ratio(trials)).summary())
     Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
     """
@@ -89,7 +88,7 @@ def estimator_table(
     present = np.flatnonzero(effects.present)
     if present.size < 2:
         raise ValueError(
-            f"the estimator table needs two studies or more: {present.size} carries an estimate"
+            f"the estimator table needs two studies or more: {present.size} has an estimate"
         )
     pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
     rows = []
@@ -116,7 +115,7 @@ def _estimators_methods(effects: Effects, pairs: list[tuple[str, str]]) -> str:
 def zero_rules(
     trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]
 ) -> Sweep:
-    """The same trials under every zero-cell rule: what the continuity correction decides.
+    """Compute the effects under every zero-cell rule: what the continuity correction decides.
 
     Where no table has a zero cell the rules agree (all but ``"half-all"``). Where one has, the
     estimate is an artefact of the rule and only the side of the interval that the data bound is
@@ -134,7 +133,7 @@ def zero_rules(
     Returns
     -------
     Sweep
-        One row a trial and rule.
+        One row per trial and rule.
 
     Examples
     --------
@@ -183,7 +182,7 @@ def _every(frame: pd.DataFrame) -> Any:
 
 
 def _all_of_one_design(frame: pd.DataFrame) -> Any:
-    """Everything; or the randomised alone, where both designs are there."""
+    """Select all studies, or the randomised alone where both designs are present."""
     randomised = _randomised(frame)
     return randomised if randomised.any() else _every(frame)
 
@@ -224,19 +223,19 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "low risk of bias": _words("risk_of_bias", ("low",)),
     "not high risk of bias": _words("risk_of_bias", ("low", "some concerns", "unclear")),
 }
-"""Which studies take part, by name: from the rows, one a study, to a boolean for each."""
+"""Which studies take part, by name: from the rows, one per study, to a boolean for each."""
 
 
 def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.DataFrame:
-    """One row a study, by one rule for all: a trial enters a pool once.
+    """Choose one time point per study by one rule for all: a trial enters a pool once.
 
     Parameters
     ----------
     trials : DataFrame
         Rows of which several may be of one study, with `months`.
     rule : str
-        ``"as given"`` (one row a study already), ``"longest"``, ``"earliest"``, or ``"nearest 6"``
-        for the time nearest to so many months; of two as near, the later.
+        ``"as given"`` (one row per study already), ``"longest"``, ``"earliest"``, or
+        ``"nearest 6"`` for the time nearest to so many months; of two as near, the later.
     study : str
         Column of the study.
 
@@ -312,8 +311,7 @@ def pooled_measures(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> pd.DataFrame:
-    """The pooled result on every scale: risk ratios of the event and of its opposite, odds ratio,
-    differences.
+    """Pool on every scale: risk ratios of the event and of its opposite, odds ratio, differences.
 
     The risk ratio of an event is not the reciprocal of that of its opposite: the weights differ,
     and with them the heterogeneity and sometimes the conclusion. `flag` says so where it happens.
@@ -330,7 +328,7 @@ def pooled_measures(
     Returns
     -------
     DataFrame
-        One row a measure: k, estimate and limits as shown, `favours` (treatment, control or
+        One row per measure: k, estimate and limits as shown, `favours` (treatment, control or
         neither), Q with its p-value, tau2, and the flag, the same in every row.
 
     References
@@ -349,8 +347,8 @@ def pooled_measures(
     """
     rows = []
     for _, function, turned in _DIRECTIONS:
-        told = complement(_default_names(trials, names), opposite) if turned else trials
-        effects = function(told, **(_story(names) if turned else names))
+        counted = complement(_default_names(trials, names), opposite) if turned else trials
+        effects = function(counted, **(arm_names(names) if turned else names))
         found = pool(effects, level=level, mixed=mixed)
         rows.append(_measure_row(found, turned))
     table = pd.DataFrame(rows)
@@ -362,9 +360,15 @@ def _default_names(trials: pd.DataFrame, names: Names) -> pd.DataFrame:
     return checking.columns_of(trials, columns)
 
 
-def _story(names: Names) -> Names:
-    """The words of the arms; the event and whether it is good are those of the complement."""
-    return {key: value for key, value in names.items() if key in ("treatment", "control")}  # type: ignore[return-value]
+def arm_names(names: Names, *more: str) -> Names:
+    """Keep the names of the arms, and those in `more`; names of columns are dropped."""
+    kept = ("treatment", "control", *more)
+    return {key: value for key, value in names.items() if key in kept}  # type: ignore[return-value]
+
+
+def event_names(names: Names) -> Names:
+    """Keep the names of the arms and what the event is; names of columns are dropped."""
+    return arm_names(names, "event", "event_is_good")
 
 
 def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
@@ -384,7 +388,7 @@ def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
 
 
 def _direction_flag(table: pd.DataFrame) -> str:
-    """What depends on the direction in which the result is told, in words; empty where nothing does."""
+    """Describe which conclusions depend on the direction of the event; empty if none does."""
     parts = []
     if table["more events under"].nunique() > 1:
         parts.append("the conclusion depends on the measure")
@@ -397,8 +401,7 @@ def _direction_flag(table: pd.DataFrame) -> str:
 
 
 def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.DataFrame:
-    """Each trial on every scale: risk ratio, odds ratio, risk difference, and the risk ratio of the
-    opposite event.
+    """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 
     Parameters
     ----------
@@ -410,7 +413,7 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     Returns
     -------
     DataFrame
-        One row a trial and measure, with Wald limits; score limits too for risk ratios of the
+        One row per trial and measure, with Wald limits; score limits too for risk ratios of the
         event.
 
     Examples

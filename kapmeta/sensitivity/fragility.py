@@ -37,17 +37,17 @@ def fragility_index(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Fragility:
-    """How many patients would have to have fared otherwise for the conclusion to change.
+    """Count how many outcomes would have to change for the conclusion to change.
 
     One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an
-    upper bound. The index hangs on the method as much as on the data, and grows with the trials;
-    set it against the number missing.
+    upper bound. The index depends on the method as much as on the data, and grows with the trials;
+    compare it with the number missing.
 
     Parameters
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the
-        index is set against those missing.
+        index is compared with those missing.
     method : {"inverse-variance", "mantel-haenszel"}
         How several trials are pooled.
     measure : {"RR", "OR", "RD"}
@@ -60,7 +60,7 @@ def fragility_index(
     Returns
     -------
     Fragility
-        The index, the steps that lead there, and what it is set against.
+        The index, the steps that lead there, and the number missing.
 
     Raises
     ------
@@ -150,7 +150,7 @@ _FRAGILE: Mapping[str, Callable[..., Pooled]] = {
 def _limits(
     cells: tuple[FloatArray, ...], method: str, measure: str, base: Pooled
 ) -> Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
-    """The pooled estimate and limits of candidate tables."""
+    """Return a function from candidate tables to the pooled estimate and limits."""
     half = float(normal_quantile((1 + base.method.level) / 2))
 
     def limits(a: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

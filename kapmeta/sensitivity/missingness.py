@@ -1,4 +1,4 @@
-"""Missing outcomes: what the result would be if the missing had fared otherwise, and when it would turn."""
+"""Missing outcomes: the result under other assumptions about those whose outcome is missing."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row, repeated
+from kapmeta.sensitivity.choices import event_names
 from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
@@ -69,10 +70,10 @@ def missing_outcomes(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Sweep:
-    """The same analysis under other assumptions about those whose outcome is missing.
+    """Repeat the analysis under other assumptions about those whose outcome is missing.
 
-    Counting the missing as relapsed is the custom of the field. It is cautious for a risk, not for
-    a comparison: where more drop out of the control arm it favours treatment.
+    Counting the missing as failures is customary. It is cautious for a risk, not for a comparison:
+    where more drop out of the control arm it favours treatment.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def missing_outcomes(
     Returns
     -------
     Sweep
-        One row an assumption (and split of the missing); `base` is the analysis of those observed.
+        One row per assumption (and split of the missing); `base` is the analysis of those observed.
 
     Raises
     ------
@@ -135,9 +136,10 @@ def missing_outcomes(
     >>> import kapmeta as km
     >>> from kapmeta.sensitivity.missingness import missing_outcomes
     >>> trials = km.load_evidence().trials(substance="opioids", contrast="sessions")
-    >>> sweep = missing_outcomes(trials, totals="observed", strategies=["no event", "worst"], imor=[])
-    >>> sweep.to_frame().groupby("assumption")["estimate"].agg(["min", "max"]).round(2).to_dict("index")
-    {'no event': {'min': 1.83, 'max': 2.75}, 'worst': {'min': 1.38, 'max': 1.83}}
+    >>> words = ["no event", "worst"]
+    >>> sweep = missing_outcomes(trials, totals="observed", strategies=words, imor=[])
+    >>> sweep.to_frame().groupby("assumption")["estimate"].max().round(2).to_dict()
+    {'no event': 2.75, 'worst': 1.83}
     """
     checking.chosen(measure, MEASURES, "measure")
     words = [
@@ -153,8 +155,8 @@ def missing_outcomes(
             word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words
         }
         for pair in pairs:
-            told = _imor_text(pair, imor_sd, correlation, shared)
-            analyses[told] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
+            name = _imor_text(pair, imor_sd, correlation, shared)
+            analyses[name] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
         if reasons:
             analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
         rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
@@ -186,19 +188,14 @@ def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
 
 
 def available(seen: Observed, measure: str, names: Names, **options: Any) -> Pooled:
-    """The analysis of those observed."""
-    story = {
-        key: value
-        for key, value in names.items()
-        if key in ("event", "event_is_good", "treatment", "control")
-    }
+    """Pool the outcomes observed, the missing left out."""
     frame = seen.frame.assign(n_t=seen.treatment.observed, n_c=seen.control.observed)
     mixed = options.pop("mixed")
-    return pool(MEASURES[measure](frame, **story), mixed=mixed, **options)
+    return pool(MEASURES[measure](frame, **event_names(names)), mixed=mixed, **options)
 
 
 def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]]:
-    """Every division of the missing between the arms, named, with the arms of the trials that take part."""
+    """List every division of the missing between the arms, with the arms of the trials pooled."""
     there = base.effects.present
     several = int(
         np.prod(
@@ -229,7 +226,7 @@ def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]
 
 
 def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
-    """The arm with so many missing; those not known to be missing before are no longer observed."""
+    """Set the number missing of an arm; those newly missing are no longer observed."""
     found = lost - arm.missing.sum(0)
     return arm._replace(
         observed=arm.observed - found if inside else arm.observed, missing=lost[None]
@@ -237,7 +234,7 @@ def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
 
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
-    """Effects under one of `STRATEGIES`."""
+    """Compute effects under one of `STRATEGIES`."""
     table = TABLES[measure]
 
     def counted(event_t: bool, event_c: bool) -> Estimates:
@@ -273,7 +270,7 @@ def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estima
 
 
 def pooled_again(found: Estimates, base: Pooled) -> Combined:
-    """The method of `base` on other effects of the same trials."""
+    """Pool other effects of the same trials by the method of `base`."""
     method = base.method
     plain = method.model in ("common", "single")
     ci = "wald" if method.model == "single" else method.ci
@@ -313,7 +310,7 @@ def _by_imor(
     correlation: float,
     shared: bool,
 ) -> Combined:
-    """Pooled effect at one IMOR a side: known, uncertain trial by trial, or uncertain and shared."""
+    """Pool at one IMOR per arm: fixed, uncertain trial by trial, or uncertain and shared."""
     if sd < 0 or not -1 <= correlation <= 1:
         raise ValueError(
             f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g},"
@@ -346,7 +343,7 @@ def _by_reason(
 
 
 def _differential(seen: Observed) -> tuple[str, ...]:
-    """A warning for each trial from one arm of which more than ten points more are missing."""
+    """Warn of each trial whose arms differ by more than ten points in the share missing."""
     out = []
     for i, label in enumerate(seen.labels):
         if len(seen.splits[i]) > 1:
@@ -374,9 +371,5 @@ def _about_splits(seen: Observed) -> tuple[str, ...]:
     if not open_ones:
         return ()
     inside = ", of those observed too, since the totals count the missing" if seen.inside else ""
-    return (
-        (
-            f"the arms of the missing are not known in {', '.join(open_ones)}: every division is"
-            f" shown{inside}"
-        ),
-    )
+    trials = ", ".join(open_ones)
+    return (f"the arms of the missing are not known in {trials}: every division is shown{inside}",)

@@ -25,8 +25,7 @@ _COMMON = ("binomial-common", "conditional", "firth", "combination")  # of these
 
 
 class ExactOutcomes(NamedTuple):
-    """As `universes.Outcomes` of the core, shape (variants, analyses, masks), and why where there
-    is no answer.
+    """Outcomes of exact models, as `universes.Outcomes`, with the reason if there is no answer.
 
     `statistic` is the normal deviate of the model's own p-value with the sign of the estimate: an
     infinite estimate has one too.
@@ -55,7 +54,7 @@ _Row = tuple[str, float, float, float, float]  # label of the trial, and its tab
 
 
 def offers(model: str, measure: str) -> bool:
-    """Whether a model has an effect on this measure of the multiverse."""
+    """Check whether a model has an effect on this measure of the multiverse."""
     return ("RR" if measure == OPPOSITE else measure) in MODELS[model].measures
 
 
@@ -67,7 +66,7 @@ def evaluate_exact(
     *,
     level: float,
 ) -> ExactOutcomes:
-    """Every exact analysis of every subset of every set of tables.
+    """Fit every exact model to every subset of every set of tables.
 
     Trials whose tables are the same in several variants have one curve, and the same trials are
     fitted once.
@@ -110,7 +109,7 @@ def evaluate_exact(
 
 
 def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
-    """The tables of each variant, trial by trial; None where a trial has none."""
+    """List the tables of each variant by trial; None where a trial has none."""
     a, n1, c, n2 = (x.tolist() for x in cells)
     return [
         [
@@ -126,7 +125,7 @@ def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
 
 
 def _curves(measure: str, rows: Sequence[Sequence[_Row | None]]) -> dict[_Row, Tabulated]:
-    """The likelihood curve of every table."""
+    """Tabulate the likelihood curve of every table."""
     there = list(dict.fromkeys(row for variant in rows for row in variant if row is not None))
     return dict(zip(there, tabulated(measure, _tables(there)), strict=True))
 
@@ -143,7 +142,7 @@ def _answer(
     curves: Mapping[_Row, Tabulated],
     level: float,
 ) -> _Answer:
-    """One fit, or why there is none."""
+    """Fit one model, or give the reason why it has no answer."""
     model = MODELS[each.pooling]
     if not any(curves[row].informative for row in rows):
         return _Answer(reason=nothing_said(measure) if rows else "no trial takes part")
@@ -167,7 +166,7 @@ def _answer(
 
 
 def _turned(found: _Answer, measure: str) -> _Answer:
-    """The answer told of the event, where the model was fed its opposite."""
+    """Turn the answer back to the event, where the model was given its opposite."""
     if measure != OPPOSITE:
         return found
     return found._replace(

@@ -1,4 +1,4 @@
-"""What a conclusion hangs on, in one table: every choice that could have been made otherwise."""
+"""One table of all sensitivity analyses: every choice that could have been made otherwise."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from kapmeta.sensitivity.choices import (
     INCLUSIONS,
     at_time,
     estimator_table,
+    event_names,
     pooled_measures,
 )
 from kapmeta.sensitivity.deletion import leave_one_out
@@ -61,7 +62,7 @@ def sensitivity_table(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> pd.DataFrame:
-    """The risk ratio under every other choice, one row each, and whether the conclusion holds.
+    """Compute the risk ratio under every other choice, and whether the conclusion holds.
 
     The conclusion is the side of no effect on which the whole interval lies, or that it lies on
     both. One trial is judged by its score interval.
@@ -69,7 +70,7 @@ def sensitivity_table(
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a
+        As in `kapmeta.risk_ratio`; further columns are used if present: several rows per
         study with `months`, `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and
         `missing_c` or their total `missing`, `percent_t` and `percent_c`.
     time : str
@@ -87,8 +88,7 @@ def sensitivity_table(
         Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high`, `holds` and `reason`.
         Holds: ``"yes"``, ``"no"``, ``"no interval"`` where the choice gives none, ``"no trial"``
         where it leaves none, with the reason then. The first row is the primary analysis. Where the
-        arms of the missing are not known, the lowest and the highest of all divisions stand for
-        them.
+        arms of the missing are not known, the lowest and the highest result are shown.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def sensitivity_table(
     >>> from kapmeta.sensitivity.overview import sensitivity_table
     >>> cocaine = km.load_evidence().trials(substance="cocaine")
     >>> table = sensitivity_table(cocaine, time="earliest")
-    >>> table.loc[table["group"].isin(["primary", "time"]), ["choice", "estimate", "low", "high", "holds"]].round(1)
+    >>> shown = table[table["group"].isin(["primary", "time"])]
+    >>> shown[["choice", "estimate", "low", "high", "holds"]].round(1)
                   choice  estimate  low  high holds
     0   primary analysis       4.5  1.6  13.7   yes
     8            longest       inf  3.6   inf   yes
@@ -151,7 +152,7 @@ def _values(
     high: float,
     reason: str = "",
 ) -> dict[str, Any]:
-    """A row of ratios as shown, with the side of no effect on which the interval lies."""
+    """Build a row of ratios as shown, with the side of no effect on which the interval lies."""
     side = int(side_of(low, high, 1.0))
     return {
         "group": group,
@@ -167,7 +168,7 @@ def _values(
 
 
 def _nothing(group: str, choice: str, k: int, reason: str) -> dict[str, Any]:
-    """A row without an answer."""
+    """Build a row without an answer."""
     return _values(group, choice, k, "RR", np.nan, np.nan, np.nan, reason)
 
 
@@ -184,7 +185,7 @@ def _of_sweep(
 def _tried(
     group: str, choice: str, k: int, analysis: Callable[[], Pooled]
 ) -> Iterator[dict[str, Any]]:
-    """One row; without an interval, and with the reason, where the method refuses these trials."""
+    """Yield one row; without an interval, and with the reason, if the method refuses the trials."""
     try:
         yield _row(group, choice, analysis())
     except ValueError as refusal:
@@ -250,7 +251,7 @@ def _deletion(asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
-    """The studies chosen by design, evidence level and risk of bias, where that changes who takes part."""
+    """Choose studies by design, evidence level and risk of bias, where that changes the set."""
     table = asked.base.effects.table
     before = asked.base.effects.present
     needs = {"primary sources": "evidence_level", "not tertiary": "evidence_level"}
@@ -286,7 +287,7 @@ def _times(asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
-    """Assumptions about the missing, where their numbers are known and some are missing."""
+    """Vary the assumption about the missing, where their number is given and not zero."""
     if not number_missing(asked.trials) > 0:
         return
     group = "missing outcomes"
@@ -309,17 +310,16 @@ def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One trial with its missing counted in, by the score interval of each table."""
-    effects = asked.base.effects
-    good, table = effects.event_is_good, effects.table[effects.present]
+    """Impute the missing of one trial, with the score interval of each table."""
+    primary = asked.base.effects
+    good, table = primary.event_is_good, primary.table[primary.present]
     ways = {
         "available": None,
         "no event": (False, False),
         "best": (good, not good),
         "worst": (not good, good),
     }
-    story = ("event", "event_is_good", "treatment", "control")
-    names: Names = {key: value for key, value in asked.names.items() if key in story}  # type: ignore[assignment]
+    names = event_names(asked.names)
     for split, arms in each_split(
         observed(asked.trials, asked.totals, None, asked.names), asked.base
     ):
@@ -328,15 +328,15 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
                 (arm.events, arm.observed) if events is None else imputed(arm, events[side])
                 for side, arm in enumerate(arms)
             )
-            told = risk_ratio(
+            effects = risk_ratio(
                 table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names
             )
             choice = f"{word}, {split}" if split else word
-            yield word, _row("missing outcomes", choice, pool(told, level=asked.level))
+            yield word, _row("missing outcomes", choice, pool(effects, level=asked.level))
 
 
 def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Of each assumption the lowest and the highest estimate, where the missing can be divided in several ways."""
+    """Keep the lowest and highest estimate of each assumption over the divisions of the missing."""
     for assumption in dict.fromkeys(word for word, _ in rows):
         same = [row for word, row in rows if word == assumption]
         ranks = tied_ranks([row["estimate"] for row in same])
@@ -347,7 +347,7 @@ def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
 
 
 def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
-    """The lowest and the highest result that the printed percentages allow."""
+    """Yield the lowest and the highest result that the printed percentages allow."""
     if not {"percent_t", "percent_c"} & set(asked.trials):
         return
     sweep = rounded_counts(asked.trials, level=asked.level, mixed=asked.mixed, **asked.names)

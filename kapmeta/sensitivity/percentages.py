@@ -1,4 +1,4 @@
-"""The same analysis with every count that the printed percentages allow."""
+"""Analyses with every count that the printed percentages allow."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rounded_counts(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Sweep:
-    """The same analysis with every count that the printed percentages allow.
+    """Repeat the analysis with every count that the printed percentages allow.
 
     A percentage of a large arm, or one without decimals, fits several counts; all of them are
     carried through.
@@ -68,8 +68,8 @@ def rounded_counts(
     Returns
     -------
     Sweep
-        One row a combination of counts. Where no count fits a percentage, counts within one unit of
-        its last place are taken, and a note says so.
+        One row per combination of counts. Where no count fits a percentage, counts within one unit
+        of its last place are taken, and a note says so.
 
     Raises
     ------
@@ -87,8 +87,8 @@ def rounded_counts(
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
     >>> sweep = rounded_counts(trials)
-    >>> len(sweep.table), sweep.notes
-    (1, ('no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken',))
+    >>> sweep.notes[0]
+    'no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken'
     """
     checking.chosen(measure, _KERNELS, "measure")
     columns, _ = split_names(names)
@@ -144,7 +144,7 @@ _MEASURES: Mapping[str, Callable[..., Effects]] = {
 def _fitting(
     frame: pd.DataFrame, labels: tuple[str, ...], i: int, side: str, cells: Mapping[str, Any]
 ) -> tuple[list[int], str]:
-    """The counts one percentage allows, and a note where none fits it."""
+    """List the counts that one percentage allows, with a note if none fits it."""
     given, n = int(cells[f"events_{side}"][i]), int(cells[f"n_{side}"][i])
     printed = frame[f"percent_{side}"].iloc[i] if f"percent_{side}" in frame else None
     if printed is None or pd.isna(printed):

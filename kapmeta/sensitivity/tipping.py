@@ -1,4 +1,4 @@
-"""When a conclusion turns: other outcomes of the missing, or other outcomes of the patients counted."""
+"""Tipping points: which outcomes of the missing would turn the conclusion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OWN_INTERVALS = {
     "OR": single_trial.exact_odds_ratio,
     "RD": single_trial.miettinen_nurminen_difference,
 }
-_REACH = float(np.log(1e4))
+_FARTHEST_LOG_IMOR = float(np.log(1e4))
 _GRID = 41
 
 
@@ -48,7 +48,7 @@ def tipping_point(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Tipping:
-    """How different the missing would have to be for the conclusion to turn.
+    """Find how different the missing would have to be for the conclusion to turn.
 
     One trial: every number of events among its missing, with the exact or score interval of each
     table. Several: the pooled result over a surface of IMORs, and the IMOR at which its interval
@@ -78,8 +78,8 @@ def tipping_point(
     --------
     >>> import pandas as pd
     >>> from kapmeta.sensitivity.tipping import tipping_point
-    >>> trial = pd.DataFrame({"study": ["A"], "events_t": [20], "n_t": [40], "events_c": [8], "n_c": [40],
-    ...                       "missing_t": [4], "missing_c": [9]})
+    >>> trial = pd.DataFrame({"study": ["A"], "events_t": [20], "n_t": [40], "events_c": [8],
+    ...                       "n_c": [40], "missing_t": [4], "missing_c": [9]})
     >>> tipping_point(trial).points
     {'events': 4.0, 'events_t': 0.0, 'events_c': 4.0}
     """
@@ -99,7 +99,7 @@ def tipping_point(
 
 
 def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
-    """Every imputed table of one trial."""
+    """Analyse every imputed table of one trial."""
     t, c = arms
     lost = [int(arm.missing.sum()) for arm in arms]
     x_t, x_c = (
@@ -141,11 +141,11 @@ _PATHS: Mapping[str, tuple[float, float]] = {
     "treatment only": (-1.0, 0.0),
     "control only": (0.0, 1.0),
 }
-"""Which way ln IMOR goes in the treated and the control arm as the missing speak against treatment."""
+"""Direction of ln IMOR, treatment and control, as the missing speak against treatment."""
 
 
 def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float | None) -> Tipping:
-    """The pooled result over IMORs of both arms, and where it turns along three paths."""
+    """Pool over IMORs of both arms, and find where the result turns along three paths."""
 
     def at(log_t: FloatArray, log_c: FloatArray) -> Combined:
         batch = [Arm(a.events[None], a.observed[None], a.missing[:, None]) for a in arms]
@@ -184,8 +184,7 @@ def _along(at: Callable[..., Combined], direction: tuple[float, float], s: Float
 
 
 def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> float:
-    """The factor exp(s) at which the watched limit (or the estimate) first meets its mark; inf
-    where it never does.
+    """Find the factor exp(s) at which the watched limit or estimate first meets its mark, or inf.
 
     A growing s speaks against treatment. A conclusion is pushed towards no effect, an open result
     to where it would conclude.
@@ -201,7 +200,7 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     def excess(s: FloatArray) -> FloatArray:
         return np.asarray(getattr(along(sign * np.ravel(s)), watched) - mark).reshape(np.shape(s))
 
-    grid = np.linspace(0.0, _REACH, _GRID)
+    grid = np.linspace(0.0, _FARTHEST_LOG_IMOR, _GRID)
     values = excess(grid)
     crossed = np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1]))
     if not crossed.size:

@@ -1,4 +1,4 @@
-"""Pooled effects adjusted for small-study effects: trim and fill, PET-PEESE, limit meta-analysis."""
+"""Effects adjusted for small-study effects: trim and fill, PET-PEESE, limit meta-analysis."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def trim_and_fill(
 
 
 def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
-    """Rows of the studies, then of the mirror images that were added."""
+    """Stack the rows of the studies and of the mirror images added."""
     mirrored, mirrored_v = y[data.k :], v[data.k :]
     added = np.flatnonzero(mirrored_v < np.inf)
     if not added.size:
@@ -170,8 +170,7 @@ def pet_peese(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """Effect at standard error 0, from a line through effect on standard error (PET) or on variance
-    (PEESE).
+    """Extrapolate to standard error 0 by a line on standard error (PET) or variance (PEESE).
 
     Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity,
     or where none is large.
@@ -255,7 +254,7 @@ def pet_peese(
 
 
 def _one_sided(pet: asymmetry.Line, sign: float) -> float:
-    """One-sided p-value of PET's intercept in the favoured direction."""
+    """Compute the one-sided p-value of PET's intercept in the favoured direction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign
     beyond = float(t_two_sided(t, pet.df)) / 2
@@ -271,7 +270,7 @@ def limit_meta_analysis(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """The effect that trials of ever greater precision would tend to, heterogeneity kept.
+    """Estimate the effect in trials of ever greater precision, heterogeneity kept.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ __all__ = ["TESTS", "asymmetry_test"]
 
 
 class _Test(NamedTuple):
-    """One asymmetry test: its name, what exactly it is, how it is computed, and how many trials say something to it."""
+    """One asymmetry test: its name, definition, computation and the trials that inform it."""
 
     name: str
     definition: str
@@ -47,7 +47,7 @@ def _egger(data: Trials) -> asymmetry.Points:
 
 
 def _cells(data: Trials) -> tuple[FloatArray, ...]:
-    assert data.counts is not None  # the table of tests says which need them
+    assert data.counts is not None  # checked by `_refuse_measure`
     return data.counts
 
 
@@ -57,7 +57,7 @@ def _sizes(data: Trials) -> tuple[FloatArray, FloatArray]:
 
 
 def _with_both(data: Trials) -> int:
-    """Trials with events and with people without one."""
+    """Count the trials with both events and non-events."""
     a, n1, c, n2 = _cells(data)
     return int(np.count_nonzero((a + c > 0) & (a + c < n1 + n2)))
 
@@ -183,7 +183,7 @@ def asymmetry_test(
     """Test whether small trials show other effects than large ones.
 
     Asymmetry is not publication bias: it also comes from heterogeneity, from poorer conduct of
-    small trials, from the measure and from chance. With fewer than ten trials no test is worked out
+    small trials, from the measure and from chance. With fewer than ten trials no test is computed
     unless it is forced, and a forced one says how little it could have found. For odds and risk
     ratios prefer ``"harbord"``, ``"peters"`` or an arcsine test: the standard error of a log ratio
     depends on the ratio, and Egger's test then finds asymmetry that is not there.
@@ -261,7 +261,7 @@ def asymmetry_test(
 
 def _power_text(power: float) -> str:
     if math.isnan(power):
-        return "its power cannot be worked out"
+        return "its power cannot be computed"
     return (
         "with these standard errors and no heterogeneity, a bias of one standard error in every"
         f" trial would be found in {100 * power:.0f} % of cases"
@@ -269,7 +269,7 @@ def _power_text(power: float) -> str:
 
 
 def _refuse_measure(test: _Test, data: Trials) -> None:
-    """Counts and measures that the test needs and the effects do not have."""
+    """Refuse effects that lack the counts or the measure that the test needs."""
     if test.counts and data.counts is None:
         raise ValueError(
             f"{test.name} needs the counts of both arms of every trial"
@@ -283,14 +283,14 @@ def _refuse_measure(test: _Test, data: Trials) -> None:
 
 
 def _informed(test: _Test, data: Trials) -> int:
-    """How many trials say something to this test: tables without events or non-events may not."""
+    """Count the trials that inform this test: tables without events or non-events may not."""
     if test.points is not None:
         return int(np.count_nonzero(test.points(data).w > 0))
     return data.k if test.informed is None else test.informed(data)
 
 
 def _regressed(test: _Test, data: Trials, k: int) -> dict[str, Any]:
-    """Fields of the result of a regression test, or an error that says why there is no line."""
+    """Fit a regression test, or refuse with the reason why there is no line."""
     assert test.points is not None
     points = test.points(data)
     if test.reference is None:
@@ -317,7 +317,7 @@ def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k:
 
 
 def _ranked(test: _Test, data: Trials) -> dict[str, Any]:
-    """Fields of the result of a rank test."""
+    """Compute a rank test."""
     assert test.rank is not None
     found = test.rank(data)
     if not np.isfinite(found.tau):

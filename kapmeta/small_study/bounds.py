@@ -1,4 +1,4 @@
-"""What publication bias or confounding would have to be like to change a result; for any number of trials."""
+"""Publication bias or confounding that would change a result, for any number of trials."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def publication_bias_sensitivity(
     level: float = PRIMARY.level,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """How much more likely significant favourable results would have to be published to take the
-    effect away.
+    """Find how strong the selection of significant favourable results must be to remove the effect.
 
     Valid for any number of trials, three included: nothing about the selection is estimated.
 
@@ -57,7 +56,7 @@ def publication_bias_sensitivity(
     Returns
     -------
     BiasSensitivity
-        One row a ratio and one for the worst case. ``result["s_value"]`` and
+        One row per ratio and one for the worst case. ``result["s_value"]`` and
         ``result["s_value_limit"]`` are the ratios at which the estimate and the confidence limit
         nearest the target reach it: ``inf`` if none does, ``nan`` where no trial, or every trial,
         is significant in the favoured direction; in the latter case there is no worst case.
@@ -134,7 +133,7 @@ def publication_bias_sensitivity(
 def _bias_table(
     data: Trials, sign: float, ratios: list[float], tau2: float | None, level: float
 ) -> pd.DataFrame:
-    """One row a selection ratio, the worst case (ratio infinite) last; nan where nothing is left to pool."""
+    """Tabulate the result by selection ratio, the worst case last; nan if nothing is left."""
     y, v = sign * data.y, data.v
     rows = np.broadcast_to(y, (len(ratios), y.size)), np.broadcast_to(v, (len(ratios), v.size))
     between = None if tau2 is None else np.full(len(ratios), tau2)
@@ -164,26 +163,17 @@ def _bias_table(
 def _bias_sentences(
     data: Trials, values: Mapping[str, float], target: float | None, level: float
 ) -> tuple[str, ...]:
-    """What the S-values and the worst case say."""
+    """Describe the S-values and the worst case."""
     k, yes = data.k, int(values["affirmative"])
     counted = f"{yes} of {k} {'trial' if k == 1 else 'trials'} {'is' if 1 in (yes, k) else 'are'}"
     head = f"{counted} significant in the favoured direction."
     if yes == 0:
-        return (
-            head,
-            (
-                "So there is nothing that such selection could have let through more readily: no"
-                " S-value."
-            ),
-        )
+        return head, "None could have been favoured by such selection, so there is no S-value."
     if yes == k:
-        return (
-            head,
-            "So the trials say nothing about those held back: no S-value and no worst case.",
-        )
+        return head, "No unfavoured trial was published, so there is no S-value and no worst case."
     goal = "no effect" if target is None else f"{data.effects.scale.short} {target:g}"
 
-    def told(what: str, s: float) -> str:
+    def sentence(what: str, s: float) -> str:
         if math.isinf(s):
             return f"No amount of such selection brings {what} to {goal}."
         if s <= 1:
@@ -198,8 +188,8 @@ def _bias_sentences(
     )
     return (
         head,
-        told("the estimate", values["s_value"]),
-        told(f"the {wording.percent(level)} limit", values["s_value_limit"]),
+        sentence("the estimate", values["s_value"]),
+        sentence(f"the {wording.percent(level)} limit", values["s_value_limit"]),
         f"Worst case: {data.effects.scale.short} {worst}.",
     )
 
@@ -220,8 +210,7 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
 
 
 def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensitivity:
-    """How strongly a confounder would have to be tied to treatment and outcome to explain the
-    effect away.
+    """Compute E-values: how strong a confounder must be to explain the effect away.
 
     For non-randomised trials, one or several; randomisation has taken care of confounders. The
     E-value of an event and of its opposite differ: state the event.
@@ -263,9 +252,9 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     level = wording.percent(pooled.method.level)
     explain, move = (wording.number(x) for x in values.values())
     sentence = (
-        f"A confounder tied to both treatment and outcome by a risk ratio of {explain} could"
-        f" explain the estimate away, one of {move} could move the {level} CI to no effect; weaker"
-        " ones could not."
+        f"A confounder associated with both treatment and outcome by a risk ratio of {explain}"
+        f" could explain the estimate away, one of {move} could move the {level} CI to no effect;"
+        " weaker ones could not."
     )
     table = pd.DataFrame(
         {
@@ -300,7 +289,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
 
 
 def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
-    """Refuse what is no risk ratio and cannot be turned into one."""
+    """Refuse a measure that cannot be turned into a risk ratio."""
     if pooled_given(pooled).measure not in _AS_RISK_RATIO:
         raise ValueError(
             f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}"
@@ -313,7 +302,7 @@ def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
-    """Estimate, and the confidence limit nearest no effect (1 beyond it), as approximate risk ratios."""
+    """Convert the estimate and the limit nearest no effect to approximate risk ratios."""
     to_rr = _AS_RISK_RATIO[pooled.measure][common_outcome]
     estimate, low, high = (
         to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high)

@@ -1,4 +1,4 @@
-"""Studies that may lie unpublished: how many null ones it would take, and whether too many are significant."""
+"""Unpublished studies: how many null ones would change the result, and excess significance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _null_studies(
 
 
 class _Count(NamedTuple):
-    """One way to count: its name, what exactly it is, how it is computed, and the options it reads."""
+    """One way to count: its name, definition, computation, and the options it reads."""
 
     name: str
     definition: str
@@ -107,7 +107,7 @@ def fail_safe_n(
     level: float | None = None,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """How many null studies would take the result away.
+    """Count how many null studies would take the result away.
 
     For any number of trials. A large number proves nothing: unpublished studies need not be null,
     nor of that size.
@@ -222,7 +222,7 @@ def _count_sentence(
 
 
 def _null_size(data: Trials, size: str | float) -> float:
-    """Sampling variance of a null study."""
+    """Return the sampling variance of a null study."""
     if isinstance(size, str):
         words = {
             "median": float(np.median(data.v)),
@@ -242,7 +242,7 @@ def _null_size(data: Trials, size: str | float) -> float:
 
 
 def _negligible(data: Trials, target: float | None) -> float:
-    """Orwin's target on the analysis scale, positive."""
+    """Return Orwin's target on the analysis scale, positive."""
     if target is None:
         half = abs(float(combine(data.y, data.v, tau2=0.0).estimate)) / 2
         if half == 0:
@@ -281,7 +281,7 @@ def excess_significance(
     Returns
     -------
     BiasSensitivity
-        One row a trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]``
+        One row per trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]``
         (exact) and ``["chi2_p_value"]`` (nan where every trial is sure to be significant).
 
     References
@@ -323,7 +323,7 @@ def excess_significance(
         f" expected: {wording.p_text(values['p_value'])}."
     )
     definition = (
-        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins"
+        "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution"
         " (metafor up to 20 trials; chi-squared above, given beside it)"
     )
     return BiasSensitivity(

@@ -1,4 +1,4 @@
-"""Effects under a model of which studies are published: selection by p-value, and Copas and Shi's model."""
+"""Effects under a model of which studies are published: weight functions, Copas and Shi's model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def selection_model(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """Effect before selection, where the chance of being published depends on the p-value.
+    """Estimate the effect before selection, where the p-value decides on the chance of publication.
 
     With few trials the selection cannot be estimated: fewer than ten are refused unless the weights
     are given (`delta`), which makes it a sensitivity analysis, or `force` is set.
@@ -60,8 +60,8 @@ def selection_model(
         For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured
         direction unless `two_sided`. 0.025 if left out.
     delta : sequence of float, optional
-        Given weights, one an interval with the first 1 for steps, else the parameters of the weight
-        function.
+        Given weights, one per interval with the first 1 for steps, else the parameters of the
+        weight function.
     two_sided : bool
         Whether selection goes by two-sided p-values.
     model : {"random", "common"}
@@ -82,8 +82,8 @@ def selection_model(
     ------
     ValueError
         If an interval between steps holds no study, a step is not a p-value, steps are given to
-        another function, weights do not fit the function, a p-value cannot be told from 0 or 1, or
-        the likelihood rises without end.
+        another function, weights do not fit the function, a p-value rounds to 0 or 1, or the
+        likelihood rises without end.
 
     References
     ----------
@@ -138,7 +138,7 @@ def selection_model(
     if math.isnan(found.se):
         notes += (
             (
-                "no standard error: the data do not tell the mean from the selection; give the"
+                "no standard error: the data cannot separate the mean from the selection; give the"
                 " weights (delta)"
             ),
         )
@@ -193,7 +193,7 @@ def _weight_papers(weight: str, given: bool) -> tuple[str, ...]:
 
 
 def _selection_parameters(found: selection.Selection) -> dict[str, float]:
-    """What was estimated beside the mean, and the test of no selection."""
+    """Collect what was estimated beside the mean, and the test of no selection."""
     weights = {f"delta_{i}": float(d) for i, d in enumerate(found.delta, start=1)}
     return {
         "tau2": found.tau2,
@@ -213,7 +213,7 @@ def _check_selection(
     delta: Sequence[float] | None,
     two_sided: bool,
 ) -> None:
-    """Steps, weights and p-values a selection model can work with."""
+    """Check the steps, weights and p-values of a selection model."""
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
         p = np.asarray(special.ndtr(-z))
@@ -222,8 +222,7 @@ def _check_selection(
             data.labels,
             lambda i: f"p-value is {p[i]:g}",
             lambda i: (
-                f"z = {z[i]:.4g} and p cannot be told from {p[i]:g}; check the variance, or use"
-                ' weight="step"'
+                f'z = {z[i]:.4g} and p rounds to {p[i]:g}; check the variance, or use weight="step"'
             ),
         )
         expected = len(FAMILIES[weight].neutral)
@@ -248,7 +247,7 @@ def _check_selection(
 def _check_steps(
     data: Trials, z: FloatArray, steps: Sequence[float], two_sided: bool, *, empty: bool
 ) -> int:
-    """Steps that are ascending p-values and, unless weights are given, leave no interval without a study."""
+    """Check that steps are ascending p-values and, without given weights, no interval is empty."""
     ends = np.asarray(steps, dtype=np.float64)
     if (
         ends.ndim != 1
@@ -281,7 +280,7 @@ def copas(
     force: bool = False,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """Copas and Shi's selection model over a range of selection that the data cannot choose from.
+    """Fit Copas and Shi's selection model over a range of selection the data cannot choose from.
 
     For fifteen trials or more. The likelihood is flat in rho: read the curve, not a point.
 
@@ -301,7 +300,7 @@ def copas(
     Returns
     -------
     BiasSensitivity
-        One row a probability, the first without selection; `values` has the estimate at the least
+        One row per probability, the first without selection; `values` has the estimate at the least
         selection that leaves no asymmetry unexplained (p > 0.1).
 
     References
@@ -359,7 +358,7 @@ def copas(
 
 
 def _least_precise(published: Sequence[float], top: float) -> list[float]:
-    """Probabilities that the least precise trial is published, the weakest selection first."""
+    """Check and sort the probabilities that the least precise trial is published."""
     given = sorted((checking.proportion(float(p), "published") for p in published), reverse=True)
     if not given:
         raise ValueError("published needs at least one probability, e.g. (0.9, 0.5)")
@@ -372,7 +371,7 @@ def _least_precise(published: Sequence[float], top: float) -> list[float]:
 
 
 def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float], str]:
-    """The row of the least selection that explains the asymmetry, as numbers and as a sentence."""
+    """Find the least selection that explains the asymmetry, as numbers and as a sentence."""
     quiet = np.flatnonzero(table["residual_p_value"] > 0.1)
     chosen = table.iloc[int(quiet[0])] if quiet.size else table.iloc[-1]
     names = ("published", "estimate", "low", "high", "unpublished", "residual_p_value")
@@ -393,7 +392,7 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
 
 
 def _copas_table(data: Trials, curve: copas_model.Curve, sign: float, level: float) -> pd.DataFrame:
-    """One row a point of the curve, on the scale shown and on the analysis scale."""
+    """Tabulate the points of the curve, on the scale shown and on the analysis scale."""
     half = float(normal_quantile((1 + level) / 2)) * curve.se
     shown = data.effects.scale.shown
     estimate = sign * curve.mu

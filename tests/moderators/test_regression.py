@@ -1,4 +1,4 @@
-"""Subgroups and meta-regression on the named front: against R and the specification, and what they refuse."""
+"""Meta-regression with labels: against R and its equations, and what it refuses."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_subgroups_refuse_what_cannot_be_compared() -> None:
         ValueError, match='subgroup is missing in row 2 \\("S2"\\): every study needs a subgroup'
     ):
         subgroups(effects, ["a", None, "b", "b", "b"])
-    with pytest.raises(ValueError, match="one value a study: got 2 values for 5 studies"):
+    with pytest.raises(ValueError, match="one value per study: got 2 values for 5 studies"):
         subgroups(effects, ["a", "b"])
     with pytest.raises(ValueError, match='unknown subgroup "tobacco"'):
         subgroups(effects, "substance")["tobacco"]
@@ -477,7 +477,7 @@ def test_other_refusals() -> None:
         pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}),
         zero="drop",
     )
-    with pytest.raises(ValueError, match="no study carries an estimate"):
+    with pytest.raises(ValueError, match="no study has an estimate"):
         meta_regression(nothing, ["m"])
 
 

@@ -1,4 +1,4 @@
-"""Choices of analysis: measures and their direction, counts from percentages, and the table of everything."""
+"""Choices of analysis: measures and their direction, counts from percentages, the overview."""
 
 from __future__ import annotations
 

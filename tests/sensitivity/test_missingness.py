@@ -157,7 +157,7 @@ def test_unknown_arms_are_gone_through() -> None:
 
 @pytest.mark.parametrize("totals", ["randomised", "observed"])
 def test_a_division_of_the_missing_is_as_if_it_had_been_known(totals: str) -> None:
-    """Totals that count the missing lose them when they are divided; those without a known arm stayed observed."""
+    """Totals that count the missing lose them when they are divided between the arms."""
     unknown = TRIALS.assign(
         missing_t=[4, 0, np.nan], missing_c=[9, 3, np.nan], missing=[13, np.nan, 4]
     )
@@ -198,8 +198,8 @@ def test_differential_drop_out_is_told() -> None:
                 " totals"
             ),
         ),
-        ({"missing_c": [9, -1, 2]}, r'missing_c is no count in row 2 \("B"\): missing_c = -1'),
-        ({"missing_t": [4, 0.5, 2]}, r'missing_t is no count in row 2 \("B"\): missing_t = 0.5'),
+        ({"missing_c": [9, -1, 2]}, r'missing_c is not a count in row 2 \("B"\): missing_c = -1'),
+        ({"missing_t": [4, 0.5, 2]}, r'missing_t is not a count in row 2 \("B"\): missing_t = 0.5'),
         (
             {"missing": [12, 3, 4]},
             "missing does not add up in row 1 .*missing_t = 4 and missing_c = 9, but missing = 12",

@@ -1,4 +1,4 @@
-"""The multiverse: every analysis is the one pool would give, choices are what they say, the null holds its level."""
+"""The multiverse: each analysis is that of `pool`, choices mean what they say, the null holds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def cells(frame: pd.DataFrame) -> Cells:
 
 
 def analysed(row: Any) -> km.Pooled:
-    """The analysis of a row of the table, by the functions a user would call."""
+    """Repeat the analysis of a row of the table by the functions a user would call."""
     names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
     trials = PLAIN[PLAIN["study"].isin(names)]
     measure = "RR" if row.measure == OPPOSITE else row.measure
