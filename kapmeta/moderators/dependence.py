@@ -127,7 +127,9 @@ def multilevel(
     design = entering_design(moderators, entering, intercept)
     described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
     terms = components.levels(codes)
-    return _fitted(entering, design, sampling, terms, described, codes, _method(method, ci, level))
+    return _multilevel_fit(
+        entering, design, sampling, terms, described, codes, _likelihood_method(method, ci, level)
+    )
 
 
 def multivariate(
@@ -194,7 +196,7 @@ def multivariate(
     checking.chosen(ci, INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
     (cluster,) = group_codes([study], entering)
-    checked = _column(outcome, entering)
+    checked = _full_column(outcome, entering)
     which, words = pd.factorize(checked, sort=True)
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
     checking.refuse_first(
@@ -209,12 +211,11 @@ def multivariate(
     names = [str(word) for word in words]
     described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
-    return _fitted(
-        entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False
-    )
+    how = _likelihood_method(method, ci, level)
+    return _multilevel_fit(entering, design, sampling, terms, described, [cluster], how, False)
 
 
-def _method(method: str, ci: str, level: float) -> Method:
+def _likelihood_method(method: str, ci: str, level: float) -> Method:
     checking.chosen(method, METHODS, "method")
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
@@ -235,7 +236,7 @@ def entering_effects(effects: Effects, mixed: bool) -> Entering:
     )
 
 
-def _column(name: str, entering: Entering) -> pd.Series:
+def _full_column(name: str, entering: Entering) -> pd.Series:
     """Return a column of the effects, refusing gaps."""
     if name not in entering.table:
         columns = ", ".join(map(str, entering.table.columns))
@@ -259,7 +260,7 @@ def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
     code: IntArray = np.zeros(n, dtype=int)
     codes: list[IntArray] = []
     for name in names:
-        inner = np.arange(n) if name == "effect" else pd.factorize(_column(name, entering))[0]
+        inner = np.arange(n) if name == "effect" else pd.factorize(_full_column(name, entering))[0]
         _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
@@ -364,7 +365,7 @@ def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Des
     return design
 
 
-def _fitted(
+def _multilevel_fit(
     entering: Entering,
     design: Design,
     sampling: FloatArray,
@@ -393,7 +394,7 @@ def _fitted(
         q,
         q_df,
         float(chi2_upper(q, q_df)),
-        (*entering.aside, *_notes(found, codes, described, x)),
+        (*entering.aside, *_component_notes(found, codes, described, x)),
     )
 
 
@@ -425,7 +426,7 @@ def _joint(found: components.Components, design: Design, df: FloatArray) -> Join
     return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
 
 
-def _notes(
+def _component_notes(
     found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray
 ) -> list[str]:
     notes = []
@@ -496,7 +497,7 @@ def aggregate(
     """
     entering = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
-    groups = _column(by, entering)
+    groups = _full_column(by, entering)
     code, words = pd.factorize(groups)
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(

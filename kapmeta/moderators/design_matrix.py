@@ -15,7 +15,7 @@ from kapmeta.results.regressions import Design
 __all__ = ["check_design", "design_of"]
 
 # share of a column left by the others, relative to its length, below which it depends on them
-_DEPENDENT = 1e-10
+_DEPENDENT_SHARE = 1e-10
 
 
 def design_of(
@@ -270,8 +270,10 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
     for place, j in enumerate(order):
         before = unit[:, :place]
         share = np.linalg.lstsq(before, unit[:, place], rcond=None)[0] if place else np.zeros(0)
-        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT:
-            others = [f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT)]
+        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT_SHARE:
+            others = [
+                f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT_SHARE)
+            ]
             raise ValueError(
                 f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these'
                 f" {len(x)} studies; leave one of them out"
@@ -283,7 +285,7 @@ def _refuse_lone_study(
 ) -> None:
     """Refuse a study of leverage 1, without which a coefficient would not exist."""
     basis = np.linalg.qr(_centred(x, intercept))[0]
-    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT)
+    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT_SHARE)
     if lone.size:
         i = int(lone[0])
         rest = np.delete(x, i, axis=0)

@@ -17,7 +17,7 @@ from kapmeta.core.moderators.regression import Joint, Regression
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
-from kapmeta.methods import PRIMARY, Method
+from kapmeta.methods import PRIMARY, Method, method_words
 from kapmeta.moderators.design_matrix import check_design, design_of
 from kapmeta.pooling.inverse_variance import MODELS, check_variances, one_question
 from kapmeta.results.effects import Effects, effects_given
@@ -32,10 +32,11 @@ def meta_regression(
     effects: Effects,
     moderators: str | Sequence[str] | pd.DataFrame | FloatArray,
     *,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | residual_variance.ResidualEstimator | None = None,
-    ci: str = PRIMARY.ci,
-    level: float = PRIMARY.level,
+    ci: str | None = None,
+    level: float | None = None,
     intercept: bool = True,
     mixed: bool = False,
 ) -> MetaRegression:
@@ -54,18 +55,20 @@ def meta_regression(
         Names of columns of the trials (numbers as they are, words as indicators of all levels but
         the first); or a formula such as ``"~ months + substance"`` (needs the package formulaic);
         or the design matrix, one row per study of `effects`.
-    model : {"random", "common"}
-        Random effects for what the moderators leave, or none.
+    method : Method, optional
+        Model, tau2, interval and level at once, instead of one by one.
+    model : {"random", "common"}, optional
+        Random effects for what the moderators leave (the default), or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
         `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances
         and moderators; REML by default.
-    ci : str
+    ci : str, optional
         Test and interval of the coefficients, a word of
         `kapmeta.core.moderators.regression.INTERVALS`: ``wald``, ``t``, ``hksj``,
-        ``hksj-variance``, ``hksj-hybrid``, ``kr``.
-    level : float
-        Confidence level, a proportion.
+        ``hksj-variance``, ``hksj-hybrid`` (the default), ``kr``.
+    level : float, optional
+        Confidence level, a proportion; 0.95 by default.
     intercept : bool
         Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +``
         to leave it out.
@@ -104,7 +107,8 @@ def meta_regression(
     >>> found.estimate.round(4)
     array([ 0.4026, -0.035 ])
     """
-    method = _method(model, tau2, ci, level)
+    words = method_words(method, model=model, tau2=tau2, ci=ci, level=level)
+    method = _regression_method(**words)
     effects, positions, aside = effects_to_regress(effects, moderators, mixed)
     labels = tuple(effects.labels[i] for i in positions)
     table = effects.table.iloc[positions].reset_index(drop=True)
@@ -117,29 +121,25 @@ def meta_regression(
     design = design_of(moderators, table, labels, intercept=intercept)
     check_design(design, labels)
     check_variances(effects.v[positions])
-    return _regressed(effects, positions, design, method, aside)
+    return _regression_fit(effects, positions, design, method, aside)
 
 
-def _method(
-    model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float
+def _regression_method(
+    model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str | None, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    checking.chosen(ci, regression.INTERVALS, "interval")
+    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.INTERVALS, "interval")
+    level = checking.proportion(level, "level")
     if model == "common":
         if tau2 is not None:
             raise ValueError(
                 "the common-effect model has no between-study variance; leave tau2 out or use"
                 ' model="random"'
             )
-        return Method("common", "none", ci, "none", checking.proportion(level, "level"))
-    residual_variance.estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
-    return Method(
-        "random",
-        PRIMARY.tau2 if tau2 is None else tau2,
-        ci,
-        "none",
-        checking.proportion(level, "level"),
-    )
+        return Method("common", "none", ci, "none", level)
+    tau2 = PRIMARY.tau2 if tau2 is None else tau2
+    residual_variance.estimator_named(tau2)
+    return Method("random", tau2, ci, "none", level)
 
 
 def effects_to_regress(
@@ -165,7 +165,7 @@ def effects_to_regress(
     return effects, positions, aside
 
 
-def _regressed(
+def _regression_fit(
     effects: Effects,
     positions: npt.NDArray[np.int_],
     design: Design,
@@ -175,29 +175,16 @@ def _regressed(
     y, v, x = effects.y[positions], effects.v[positions], design.matrix
     z, _ = regression.orthonormal(x)
     random = method.model == "random"
-    found = regression.fit(
-        y, v, x, tau2=method.tau2 if random else 0.0, ci=method.ci, level=method.level
-    )
-    if found.status == Status.REFUSED:
-        raise ValueError(
-            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
-            f' use ci="{PRIMARY.ci}"'
-        )
-    low, high = residual_variance.q_profile(y, v, z, level=method.level)
-    h2 = (
-        float(1 + found.tau2 / residual_variance.typical_variance(v, z))
-        if random
-        else max(1.0, float(found.q / found.q_df))
-    )
-    modes: tuple[float, ...] = ()
-    if method.tau2 in ("REML", "ML"):
-        modes = tuple(
-            map(
-                float,
-                residual_likelihood.local_maxima(y, v, z, restricted=method.tau2 == "REML")[0],
-            )
-        )
-    full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
+    tau2 = method.tau2 if random else 0.0
+    found = regression.fit(y, v, x, tau2=tau2, ci=method.ci, level=method.level)
+    _refuse_no_interval(found, method)
+    low, high = math.nan, math.nan
+    h2 = max(1.0, float(found.q / found.q_df))
+    if random:
+        low, high = map(float, residual_variance.q_profile(y, v, z, level=method.level))
+        h2 = float(1 + found.tau2 / residual_variance.typical_variance(v, z))
+    modes = _modes(y, v, z, method)
+    full, restricted = map(float, residual_variance.log_likelihoods(y, v, z, found.tau2))
     return MetaRegression(
         effects,
         method,
@@ -205,17 +192,34 @@ def _regressed(
         positions,
         found,
         _omnibus(found, design, method.ci),
-        float(low) if random else math.nan,
-        float(high) if random else math.nan,
+        low,
+        high,
         float(chi2_upper(found.q, found.q_df)),
         1 - 1 / h2,
         h2,
-        _explained(y, v, design, found, method),
-        float(full),
-        float(restricted),
+        _r2(y, v, design, found, method),
+        full,
+        restricted,
         modes,
-        (*aside, *_notes(design, modes)),
+        (*aside, *_regression_notes(design, modes)),
     )
+
+
+def _refuse_no_interval(found: Regression, method: Method) -> None:
+    if found.status == Status.REFUSED:
+        raise ValueError(
+            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
+            f' use ci="{PRIMARY.ci}"'
+        )
+
+
+def _modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> tuple[float, ...]:
+    """List the local maxima of the likelihood in tau2, the global one first; none by moments."""
+    if method.tau2 not in ("REML", "ML"):
+        return ()
+    restricted = method.tau2 == "REML"
+    found = residual_likelihood.local_maxima(y, v, z, restricted=restricted)[0]
+    return tuple(float(tau2) for tau2 in found)
 
 
 def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
@@ -228,9 +232,7 @@ def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
     return regression.joint_test(found.beta, found.covariance, rows, np.asarray(df))
 
 
-def _explained(
-    y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method
-) -> float:
+def _r2(y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method) -> float:
     """Compute R2, the share of the between-study variance the moderators explain, at least 0."""
     ones, x = np.ones((y.size, 1)), regression.orthonormal(design.matrix)[0]
     if x.shape[1] == 1 or not np.allclose(x @ (x.T @ ones), ones, rtol=1e-8, atol=0):
@@ -245,7 +247,7 @@ def _explained(
     return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
 
 
-def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
+def _regression_notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     k, p = design.matrix.shape
     moderators = p - (design.intercept is not None)
     notes = []

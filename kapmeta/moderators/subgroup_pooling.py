@@ -16,7 +16,7 @@ from kapmeta.core.moderators import regression, residual_variance
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.pooling.intervals import classic
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method, method_words
 from kapmeta.moderators.regression import STUDIES_PER_MODERATOR, effects_to_regress
 from kapmeta.pooling.inverse_variance import MODELS, pool
 from kapmeta.results.effects import Effects
@@ -31,11 +31,12 @@ def subgroups(
     by: str | Sequence[Any],
     *,
     common_tau2: bool = True,
-    model: str = "random",
-    tau2: str = "REML",
+    method: Method | None = None,
+    model: str | None = None,
+    tau2: str | None = None,
     ci: str | None = None,
-    prediction: str = "auto",
-    level: float = PRIMARY.level,
+    prediction: str | None = None,
+    level: float | None = None,
     mixed: bool = False,
 ) -> Subgroups:
     """Pool each subgroup of the trials and test whether the subgroups differ.
@@ -52,9 +53,9 @@ def subgroups(
     common_tau2 : bool
         One between-study variance for all subgroups, estimated from what is left within them (the
         default: a subgroup of few trials cannot estimate its own); False gives each its own.
-    model, ci, prediction, level, mixed
+    method, model, ci, prediction, level, mixed
         As for `kapmeta.pool`.
-    tau2 : str
+    tau2 : str, optional
         Estimator of the between-study variance, a word of
         `kapmeta.core.heterogeneity.tau2.ESTIMATORS`.
 
@@ -88,31 +89,29 @@ def subgroups(
     >>> round(found.q_between, 2), round(found.p_between, 2)
     (2.64, 0.27)
     """
+    options = method_words(
+        method, model=model, tau2=tau2, ci=ci, prediction=prediction, level=level
+    )
+    model, tau2 = options["model"], options.pop("tau2") or "REML"
     checking.chosen(model, MODELS, "model")
     effects, positions, aside = effects_to_regress(
         effects, by if isinstance(by, str) else "", mixed
     )
-    name, group = _groups(effects, by, positions)
-    codes, words = pd.factorize(group)
-    if len(words) < 2:
+    name, group = _grouping(effects, by, positions)
+    codes, groups = pd.factorize(group)
+    if len(groups) < 2:
         raise ValueError(
-            f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare'
+            f'{name} has one level, "{groups[0]}", in all studies: there is nothing to compare'
         )
-    options: dict[str, Any] = {
-        "model": model,
-        "ci": ci,
-        "prediction": prediction,
-        "level": level,
-        "mixed": True,
-    }
+    options["mixed"] = True
     if model == "random":
         residual_variance.estimator_named(tau2)
-    sharing = common_tau2 and model == "random" and positions.size > len(words)
-    shared = _shared(effects, positions, codes, tau2, level) if sharing else None
-    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(words)}
+    sharing = common_tau2 and model == "random" and positions.size > len(groups)
+    shared = _shared(effects, positions, codes, tau2, options["level"]) if sharing else None
+    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(groups)}
     pooled = {word: _pool_group(part, shared, tau2, options) for word, part in members.items()}
     overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
-    return _compared(effects, name, positions, codes, pooled, overall, shared, aside)
+    return _between_tests(effects, name, positions, codes, pooled, overall, shared, aside)
 
 
 class _Shared:
@@ -125,7 +124,7 @@ class _Shared:
         return np.full(v.shape[:-1], self.value)
 
 
-def _groups(
+def _grouping(
     effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]
 ) -> tuple[str, pd.Series]:
     """Return name and values of the grouping of the studies that enter, refusing gaps."""
@@ -187,7 +186,7 @@ def _pool_group(
     )
 
 
-def _compared(
+def _between_tests(
     effects: Effects,
     name: str,
     positions: npt.NDArray[np.int_],
@@ -206,13 +205,6 @@ def _compared(
     weight = 1 / se**2
     df = len(pooled) - 1
     q = float((weight * (estimate - (weight * estimate).sum() / weight.sum()) ** 2).sum())
-    f, f_df, f_p = math.nan, math.nan, math.nan
-    if shared is not None:
-        x = np.eye(len(pooled))[codes]
-        fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
-        rows = np.eye(len(pooled))[1:] - np.eye(len(pooled))[:1]
-        joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
-        f, f_df, f_p = float(joint.statistic), float(joint.df2), float(joint.p_value)
     return Subgroups(
         effects,
         name,
@@ -224,11 +216,21 @@ def _compared(
         q,
         float(df),
         float(chi2_upper(q, df)),
-        f,
-        f_df,
-        f_p,
+        *_scaled_test(y, v, np.eye(len(pooled))[codes], shared),
         (*aside, *_limits_of_test(pooled, codes.size)),
     )
+
+
+def _scaled_test(
+    y: FloatArray, v: FloatArray, x: FloatArray, shared: _Shared | None
+) -> tuple[float, float, float]:
+    """Test between subgroups with Hartung and Knapp's scale: F, its df and p; nan without it."""
+    if shared is None:
+        return math.nan, math.nan, math.nan
+    fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
+    rows = np.eye(x.shape[1])[1:] - np.eye(x.shape[1])[:1]
+    joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
+    return float(joint.statistic), float(joint.df2), float(joint.p_value)
 
 
 def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:

@@ -177,23 +177,23 @@ def zero_rules(
     return Sweep("zero-cell rules", table, effects, methods=methods, papers=("zero cells",))
 
 
-def _every(frame: pd.DataFrame) -> Any:
+def _all_studies(frame: pd.DataFrame) -> Any:
     return np.ones(len(frame), dtype=bool)
 
 
 def _all_of_one_design(frame: pd.DataFrame) -> Any:
     """Select all studies, or the randomised alone where both designs are present."""
     randomised = _randomised(frame)
-    return randomised if randomised.any() else _every(frame)
+    return randomised if randomised.any() else _all_studies(frame)
 
 
 def _randomised(frame: pd.DataFrame) -> Any:
     if "randomised" not in frame:
-        return _every(frame)
+        return _all_studies(frame)
     return frame["randomised"].fillna(False).to_numpy(dtype=bool)
 
 
-def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:
+def _with_words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:
     def chosen(frame: pd.DataFrame) -> Any:
         if column not in frame:
             raise ValueError(f'trials has no column "{column}", by which studies are to be chosen')
@@ -205,11 +205,11 @@ def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]
 INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "all": _all_of_one_design,
     "randomised": _randomised,
-    "with non-randomised": _every,
-    "primary sources": _words(
+    "with non-randomised": _all_studies,
+    "primary sources": _with_words(
         "evidence_level", ("primary_full_text", "primary_abstract", "registry")
     ),
-    "not tertiary": _words(
+    "not tertiary": _with_words(
         "evidence_level",
         (
             "primary_full_text",
@@ -220,8 +220,8 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
             "press_conflict",
         ),
     ),
-    "low risk of bias": _words("risk_of_bias", ("low",)),
-    "not high risk of bias": _words("risk_of_bias", ("low", "some concerns", "unclear")),
+    "low risk of bias": _with_words("risk_of_bias", ("low",)),
+    "not high risk of bias": _with_words("risk_of_bias", ("low", "some concerns", "unclear")),
 }
 """Which studies take part, by name: from the rows, one per study, to a boolean for each."""
 

@@ -107,8 +107,6 @@ def calibration(
     """
     checking.chosen(measure, RISKS, "measure")
     level = checking.proportion(level, "level")
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2: got {draws}")
     effects, _ = one_question({"RR": risk_ratio, "OR": odds_ratio}[measure](trials, **names), mixed)
     table = effects.table[effects.present]
     if len(table) < 2:
@@ -118,8 +116,8 @@ def calibration(
         )
     n_t, c, n_c = (table[name].to_numpy(dtype=np.float64) for name in ("n_t", "events_c", "n_c"))
     risks = _risks(c, n_c, control_risks)
-    analyses = [_analysis(measure, pooling, ci) for pooling, ci in intervals]
-    _refuse_outside(true_effects, tau)
+    analyses = [_card_analysis(measure, pooling, ci) for pooling, ci in intervals]
+    _refuse_scenarios(true_effects, tau, draws)
     rng = np.random.default_rng(0) if rng is None else rng
     rows = []
     for effect, deviation in itertools.product(true_effects, tau):
@@ -134,7 +132,9 @@ def calibration(
     return Calibration(table, measure_named(measure), draws, level, tuple(map(float, risks)))
 
 
-def _refuse_outside(true_effects: Sequence[float], tau: Sequence[float]) -> None:
+def _refuse_scenarios(true_effects: Sequence[float], tau: Sequence[float], draws: int) -> None:
+    if draws < 2:
+        raise ValueError(f"draws must be at least 2: got {draws}")
     for effect in true_effects:
         if not effect > 0:
             raise ValueError(f"true_effects are ratios and lie above 0: got {effect}")
@@ -155,6 +155,6 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
     return risks
 
 
-def _analysis(measure: str, pooling: str, ci: str) -> Analysis:
+def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
     checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
     return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))

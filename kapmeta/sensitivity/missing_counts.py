@@ -42,7 +42,7 @@ def observed(
         many = (
             _by_reasons(frame, labels, side, reasons)
             if reasons
-            else _missing(frame, labels, side)[None]
+            else _missing_of_arm(frame, labels, side)[None]
         )
         some = np.where(np.isnan(many), 0.0, many)
         n, lost = cells[f"n_{side}"], some.sum(0)
@@ -64,7 +64,7 @@ def number_missing(trials: pd.DataFrame) -> float:
     return float(np.where(np.isnan(by_arm), total, by_arm).sum())
 
 
-def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:
+def _missing_of_arm(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:
     column = f"missing_{side}"
     if column not in frame:
         if "missing" in frame:
@@ -74,11 +74,11 @@ def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatAr
             " missing_c), or in each trial (missing) where the arms are not known"
         )
     values = checking.numbers(frame, column, labels, missing=True)
-    _whole(values, column, labels)
+    _refuse_fractions(values, column, labels)
     return values
 
 
-def _whole(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
+def _refuse_fractions(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
     with np.errstate(invalid="ignore"):
         bad = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
     checking.refuse_first(
@@ -93,13 +93,13 @@ def _splits(
     frame: pd.DataFrame, labels: tuple[str, ...], cells: Mapping[str, FloatArray], totals: str
 ) -> list[tuple[tuple[float, float], ...]]:
     """List the possible divisions of each trial's missing between its arms; one where known."""
-    arms = [_missing(frame, labels, side) for side in ("t", "c")]
+    arms = [_missing_of_arm(frame, labels, side) for side in ("t", "c")]
     whole = (
         checking.numbers(frame, "missing", labels, missing=True)
         if "missing" in frame
         else np.full(len(labels), np.nan)
     )
-    _whole(whole, "missing", labels)
+    _refuse_fractions(whole, "missing", labels)
     known = ~np.isnan(arms[0]) & ~np.isnan(arms[1])
     with np.errstate(invalid="ignore"):
         clash = known & ~np.isnan(whole) & (arms[0] + arms[1] != whole)
@@ -163,7 +163,7 @@ def _by_reasons(
         )
     many = np.stack([checking.numbers(frame, name, labels) for name in names])
     for name, values in zip(names, many, strict=True):
-        _whole(values, name, labels)
+        _refuse_fractions(values, name, labels)
     if f"missing_{side}" in frame:
         total = checking.numbers(frame, f"missing_{side}", labels, missing=True)
         checking.refuse_first(

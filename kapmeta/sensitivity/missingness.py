@@ -17,7 +17,7 @@ from kapmeta.core.pooling.combining import Combined, combine
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names, odds_ratio, risk_difference, risk_ratio
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
@@ -63,10 +63,11 @@ def missing_outcomes(
     shared: bool = False,
     reasons: Mapping[str, float | tuple[float, float]] | None = None,
     totals: str = "randomised",
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Sweep:
@@ -103,7 +104,7 @@ def missing_outcomes(
         `missing_c` where those are given.
     totals : {"randomised", "observed"}
         Whether `n_t` and `n_c` count everybody, or only those observed.
-    model, tau2, ci, level, mixed
+    method, model, tau2, ci, level, mixed
         As in `kapmeta.pool`.
     **names
         As in `kapmeta.risk_ratio`.
@@ -147,19 +148,17 @@ def missing_outcomes(
         for word in (STRATEGIES if strategies is None else strategies)
     ]
     seen = observed(trials, totals, reasons, names)
-    base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
+    base = available(seen, measure, names, method=method, **options)
     pairs = _pairs(imor, base.effects.event_is_good)
-    rows = []
-    for split, arms in each_split(seen, base):
-        analyses = {
-            word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words
-        }
-        for pair in pairs:
-            name = _imor_text(pair, imor_sd, correlation, shared)
-            analyses[name] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
-        if reasons:
-            analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
-        rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
+    uncertainty = (imor_sd, correlation, shared)
+    rows = [
+        _assumption_row(assumption, split, found)
+        for split, arms in each_split(seen, base)
+        for assumption, found in _analyses(
+            arms, words, pairs, uncertainty, reasons, measure, base
+        ).items()
+    ]
     notes = (*_differential(seen), *_about_splits(seen))
     table = pd.concat(rows, ignore_index=True)
     methods, papers = _missing_methods(base, table)
@@ -182,7 +181,25 @@ def _missing_methods(base: Pooled, table: pd.DataFrame) -> tuple[str, tuple[str,
     return text, ("imor", *papers)
 
 
-def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
+def _analyses(
+    arms: tuple[Arm, Arm],
+    words: Sequence[str],
+    pairs: Sequence[tuple[float, float]],
+    uncertainty: tuple[float, float, bool],
+    reasons: Mapping[str, Any] | None,
+    measure: str,
+    base: Pooled,
+) -> dict[str, Combined]:
+    """Pool under each assumption: named strategies, IMORs, and IMORs by reason."""
+    found = {word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words}
+    for pair in pairs:
+        found[_imor_text(pair, *uncertainty)] = _by_imor(arms, pair, measure, base, *uncertainty)
+    if reasons:
+        found["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
+    return found
+
+
+def _assumption_row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
     name = f"{assumption}, {split}" if split else assumption
     return analyses_table([name], one_row(found), assumption=assumption, split=split)
 

@@ -21,7 +21,12 @@ MODELS: Mapping[str, ExactModel] = {
 """Models of `kapmeta.pool_exact` by name, but the one that is not of the counts themselves."""
 
 ONE_TRIAL = "one trial: nothing to pool"
-_COMMON = ("binomial-common", "conditional", "firth", "combination")  # of these one trial is a case
+_FOR_ONE_TRIAL = (
+    "binomial-common",
+    "conditional",
+    "firth",
+    "combination",
+)  # of these one trial is a case
 
 
 class ExactOutcomes(NamedTuple):
@@ -92,7 +97,7 @@ def evaluate_exact(
         **numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object)
     )
     for j, each in enumerate(analyses):
-        rows = _rows(told(cells, each.measure), labels)
+        rows = _labelled_tables(told(cells, each.measure), labels)
         measure = "RR" if each.measure == OPPOSITE else each.measure
         curves = _curves(measure, rows)
         known: dict[tuple[_Row, ...], _Answer] = {}
@@ -102,13 +107,15 @@ def evaluate_exact(
                     row for row, yes in zip(variant, mask, strict=True) if yes and row is not None
                 )
                 if some not in known:
-                    known[some] = _turned(_answer(each, measure, some, curves, level), each.measure)
+                    known[some] = _turned(
+                        _exact_answer(each, measure, some, curves, level), each.measure
+                    )
                 for whole, part in zip(out, known[some], strict=True):
                     whole[i, j, m] = part
     return out
 
 
-def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
+def _labelled_tables(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
     """List the tables of each variant by trial; None where a trial has none."""
     a, n1, c, n2 = (x.tolist() for x in cells)
     return [
@@ -135,7 +142,7 @@ def _tables(rows: Sequence[_Row]) -> Tables:
     return Tables(*counts.T)
 
 
-def _answer(
+def _exact_answer(
     each: Analysis,
     measure: str,
     rows: tuple[_Row, ...],
@@ -147,7 +154,7 @@ def _answer(
     if not any(curves[row].informative for row in rows):
         return _Answer(reason=nothing_said(measure) if rows else "no trial takes part")
     rows = tuple(row for row in rows if curves[row].informative or measure in model.silent)
-    if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _COMMON):
+    if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _FOR_ONE_TRIAL):
         return _Answer(k=len(rows), reason=ONE_TRIAL)
     data = Data(
         _tables(rows),

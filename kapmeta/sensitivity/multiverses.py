@@ -38,7 +38,7 @@ _MOST_EXACT = 5_000  # fits of some 30 ms each
 _DRAWS_AT_ONCE = 100
 
 
-class Trials(NamedTuple):
+class AlignedTrials(NamedTuple):
     """The trials with one set of tables for each choice of time and missing, aligned by study."""
 
     cells: Cells  # (variants, k)
@@ -129,14 +129,14 @@ def multiverse(
     """
     asked = choices_asked(choices)
     level = checking.proportion(level, "level")
-    ready = _trials(trials, asked, totals, names)
+    ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
+    variants, several = len(ready.variants), len(quick) + len(exact)
     sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
-    _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
-    named = _studies(ready, asked["studies"], subsets, smallest)
-    _refuse_too_many(
-        len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,"
-    )
+    _refuse_too_many(variants, several, sets, _MOST, "analyses")
+    named = _study_sets(ready, asked["studies"], subsets, smallest)
+    single = "exact models, fitted one by one,"
+    _refuse_too_many(variants, len(exact), len(named), _MOST_EXACT, single)
     if permutations and not quick:
         raise ValueError(
             "permutations leave exact models out, and there is nothing else here; name another"
@@ -150,13 +150,9 @@ def multiverse(
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
-    unshuffled = fitted_singly if permutations else ()
-    notes = (
-        *_notes(ready),
-        *_same_studies(ready, asked["studies"]),
-        *about_poolings(asked, unshuffled),
-    )
-    shares = {axis: _explained(table, axis) for axis in asked}
+    notes = (*_trial_notes(ready), *_same_studies(ready, asked["studies"]))
+    notes += about_poolings(asked, fitted_singly if permutations else ())
+    shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
 
 
@@ -168,9 +164,9 @@ def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: s
         )
 
 
-def _trials(
+def _aligned_trials(
     trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names
-) -> Trials:
+) -> AlignedTrials:
     """Assemble the tables for each time and each treatment of the missing, one column per study."""
     columns, _ = split_names(names)
     rowed = _distinguished(trials, columns["study"])
@@ -205,8 +201,8 @@ def _trials(
             rows[t, labels.index(study)] = used.index(i)
     variants = list(itertools.product(asked["time"], asked["missing"]))
     good = risk_ratio(first, **event_names(names)).event_is_good
-    cells = _cells(patients, rows, asked["missing"], good)
-    return Trials(cells, labels, first, patients, rows, variants, good)
+    cells = _variant_cells(patients, rows, asked["missing"], good)
+    return AlignedTrials(cells, labels, first, patients, rows, variants, good)
 
 
 def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -242,7 +238,7 @@ def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
     return earlier
 
 
-def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
+def _variant_cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
     """Return tables of every variant, (..., variants, k), from patients of shape (..., rows)."""
     out = []
     for time in rows:
@@ -251,11 +247,11 @@ def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool)
             np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan)
             for x in patients[:6]
         ]
-        out += [_counted(at, word, good) for word in words]
+        out += [_counted_missing(at, word, good) for word in words]
     return Cells(*(np.stack(pieces, axis=-2) for pieces in zip(*out, strict=True)))
 
 
-def _counted(
+def _counted_missing(
     at: Sequence[FloatArray], word: str, good: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Count events and totals with the missing treated as named."""
@@ -268,8 +264,8 @@ def _counted(
     return a + counted[0] * lost_t, n1, c + counted[1] * lost_c, n2
 
 
-def _studies(
-    ready: Trials, words: Sequence[str], subsets: bool, smallest: int
+def _study_sets(
+    ready: AlignedTrials, words: Sequence[str], subsets: bool, smallest: int
 ) -> list[tuple[str, BoolArray]]:
     """List the sets of studies by name, no set twice."""
     k = len(ready.labels)
@@ -292,7 +288,7 @@ def _studies(
 
 
 def _analysed(
-    ready: Trials,
+    ready: AlignedTrials,
     quick: Sequence[Analysis],
     exact: Sequence[Analysis],
     named: Sequence[tuple[str, BoolArray]],
@@ -311,7 +307,7 @@ def _analysed(
     return pd.concat(tables, ignore_index=True), answered
 
 
-def _same_studies(ready: Trials, words: Sequence[str]) -> tuple[str, ...]:
+def _same_studies(ready: AlignedTrials, words: Sequence[str]) -> tuple[str, ...]:
     """Note the choices of studies that give the same set as an earlier one."""
     notes = []
     first: dict[bytes, str] = {}
@@ -341,7 +337,7 @@ def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> Ex
 
 
 def _table(
-    ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes
+    ready: AlignedTrials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes
 ) -> pd.DataFrame:
     """Lay the outcomes out as one row per analysis, in the order variants x analyses x subsets."""
     index = pd.MultiIndex.from_product(
@@ -364,7 +360,7 @@ def _table(
     )
 
 
-def _explained(table: pd.DataFrame, axis: str) -> float:
+def _explained_share(table: pd.DataFrame, axis: str) -> float:
     """Compute the share of the variance between analyses that one choice explains on its own."""
     levels, _ = pd.factorize(table[axis])
     values = table["y"] if table["measure"].nunique() == 1 else table["statistic"]
@@ -372,7 +368,7 @@ def _explained(table: pd.DataFrame, axis: str) -> float:
 
 
 def _null(
-    ready: Trials,
+    ready: AlignedTrials,
     analyses: Sequence[Analysis],
     which: BoolArray,
     kept: BoolArray,
@@ -386,7 +382,9 @@ def _null(
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         draws = min(_DRAWS_AT_ONCE, permutations - start)
         dealt = universes.shuffled(ready.patients, draws, rng)
-        found = universes.evaluate(_cells(dealt, ready.rows, words, ready.good), analyses, which)
+        found = universes.evaluate(
+            _variant_cells(dealt, ready.rows, words, ready.good), analyses, which
+        )
         medians.append(np.nanmedian(found.statistic.reshape(draws, -1)[:, kept], axis=-1))
         report((start + draws) / permutations)
     return np.concatenate(medians)
@@ -408,7 +406,7 @@ def _bar(progress: bool | None) -> Callable[[float], None]:
     return report
 
 
-def _notes(ready: Trials) -> tuple[str, ...]:
+def _trial_notes(ready: AlignedTrials) -> tuple[str, ...]:
     """List what a reader must know before quoting the shares."""
     notes = []
     several = [

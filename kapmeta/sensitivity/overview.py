@@ -115,7 +115,7 @@ def sensitivity_table(
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
     asked = Asked(trials, chosen, base, time, opposite, totals, level, mixed, names)
-    primary = _row("primary", "primary analysis", base)
+    primary = _result_row("primary", "primary analysis", base)
     rows = [primary]
     for group in (
         _estimators,
@@ -125,7 +125,7 @@ def sensitivity_table(
         _deletion,
         _inclusions,
         _times,
-        _missing,
+        _missing_rows,
         _rounding,
     ):
         rows.extend(group(asked))
@@ -136,7 +136,7 @@ def sensitivity_table(
     return table.assign(holds=np.where(table["k"] == 0, "no trial", holds), reason=reason)
 
 
-def _row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
+def _result_row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
     shown = found.scale.shown
     estimate, low, high = (float(shown(x)) for x in (found.estimate, found.low, found.high))
     return _values(group, choice, found.k, found.scale.short, estimate, low, high)
@@ -187,7 +187,7 @@ def _tried(
 ) -> Iterator[dict[str, Any]]:
     """Yield one row; without an interval, and with the reason, if the method refuses the trials."""
     try:
-        yield _row(group, choice, analysis())
+        yield _result_row(group, choice, analysis())
     except ValueError as refusal:
         yield _nothing(group, choice, k, str(refusal))
 
@@ -272,7 +272,7 @@ def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
         kept = asked.trials[keep]
         mixed = wider or asked.mixed
         effects = risk_ratio(kept, interval="koopman", **asked.names)
-        yield _row("studies", word, pool(effects, level=asked.level, mixed=mixed))
+        yield _result_row("studies", word, pool(effects, level=asked.level, mixed=mixed))
 
 
 def _times(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -283,17 +283,17 @@ def _times(asked: Asked) -> Iterator[dict[str, Any]]:
         if rule != asked.time:
             chosen = at_time(asked.every, rule, study=columns["study"])
             effects = risk_ratio(chosen, interval="koopman", **asked.names)
-            yield _row("time", rule, pool(effects, level=asked.level, mixed=asked.mixed))
+            yield _result_row("time", rule, pool(effects, level=asked.level, mixed=asked.mixed))
 
 
-def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
+def _missing_rows(asked: Asked) -> Iterator[dict[str, Any]]:
     """Vary the assumption about the missing, where their number is given and not zero."""
     if not number_missing(asked.trials) > 0:
         return
     group = "missing outcomes"
     try:
         if asked.base.k == 1:
-            yield from _ends(list(_imputed(asked)))
+            yield from _lowest_and_highest(list(_imputed(asked)))
             return
         words = ["available", "no event", "best", "worst", "gamble-hollis"]
         options: dict[str, Any] = {
@@ -306,7 +306,9 @@ def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
     except ValueError as refusal:
         yield _nothing(group, "any assumption", asked.base.k, str(refusal))
         return
-    yield from _ends(list(zip(sweep.table["assumption"], _of_sweep(group, sweep), strict=True)))
+    yield from _lowest_and_highest(
+        list(zip(sweep.table["assumption"], _of_sweep(group, sweep), strict=True))
+    )
 
 
 def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -332,10 +334,10 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
                 table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names
             )
             choice = f"{word}, {split}" if split else word
-            yield word, _row("missing outcomes", choice, pool(effects, level=asked.level))
+            yield word, _result_row("missing outcomes", choice, pool(effects, level=asked.level))
 
 
-def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _lowest_and_highest(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """Keep the lowest and highest estimate of each assumption over the divisions of the missing."""
     for assumption in dict.fromkeys(word for word, _ in rows):
         same = [row for word, row in rows if word == assumption]
@@ -354,5 +356,5 @@ def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
     frame = sweep.to_frame()
     if len(frame) > 1:
         ranks = tied_ranks(frame["estimate"])
-        ends = frame.iloc[[ranks.argmin(), ranks.argmax()]]
+        ends = frame.iloc[[int(ranks.argmin()), int(ranks.argmax())]]
         yield from _of_sweep("counts from percentages", sweep, ends)

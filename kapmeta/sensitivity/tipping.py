@@ -18,7 +18,7 @@ from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names
 from kapmeta.measures import side_of
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Tipping
 from kapmeta.sensitivity.missing_counts import observed
@@ -32,7 +32,7 @@ _OWN_INTERVALS = {
     "RD": single_trial.miettinen_nurminen_difference,
 }
 _FARTHEST_LOG_IMOR = float(np.log(1e4))
-_GRID = 41
+_IMORS_TRIED = 41
 
 
 def tipping_point(
@@ -41,10 +41,11 @@ def tipping_point(
     measure: str = "RR",
     totals: str = "randomised",
     target: float | None = None,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Tipping:
@@ -58,7 +59,7 @@ def tipping_point(
     ----------
     trials : DataFrame
         As in `missing_outcomes`; numbers missing by arm must be known.
-    measure, totals, model, tau2, ci, level, mixed, **names
+    measure, totals, method, model, tau2, ci, level, mixed, **names
         As in `missing_outcomes`.
     target : float, optional
         An effect that would still matter, on the scale shown: the IMOR at which the estimate falls
@@ -89,7 +90,8 @@ def tipping_point(
         raise ValueError(
             "tipping points need the numbers missing of each arm: fill in missing_t and missing_c"
         )
-    base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
+    base = available(seen, measure, names, method=method, **options)
     (_, arms), *_ = each_split(seen, base)
     if not sum(arm.missing.sum() for arm in arms):
         raise ValueError("nothing is missing, so nothing can tip")
@@ -152,7 +154,7 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
         deltas = [np.exp(np.asarray(x))[None, :, None] for x in (log_t, log_c)]
         return pooled_again(missing.informative(*batch, *deltas, measure=measure), base)
 
-    axis = np.linspace(-np.log(8), np.log(8), _GRID)
+    axis = np.linspace(-np.log(8), np.log(8), _IMORS_TRIED)
     log_t, log_c = (x.ravel() for x in np.meshgrid(axis, axis, indexing="ij"))
     found = at(log_t, log_c)
     frame = pd.DataFrame(
@@ -167,19 +169,21 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
     )
     points = {}
     for path, direction in _PATHS.items():
-        points[path] = _turning(partial(_along, at, direction), None)
+        points[path] = _turning(partial(_along_path, at, direction), None)
         if target is not None:
             if base.scale.ratio and not target > 0:
                 raise ValueError(f"target is a {base.scale.name} and lies above 0: got {target:g}")
             wanted = float(np.log(target)) if base.scale.ratio else target
             points[f"{path}, estimate {target:g}"] = _turning(
-                partial(_along, at, direction), wanted
+                partial(_along_path, at, direction), wanted
             )
     lost = [int(arm.missing.sum()) for arm in arms]
     return Tipping("imor", frame, points, base, (lost[0], lost[1]))
 
 
-def _along(at: Callable[..., Combined], direction: tuple[float, float], s: FloatArray) -> Combined:
+def _along_path(
+    at: Callable[..., Combined], direction: tuple[float, float], s: FloatArray
+) -> Combined:
     return at(direction[0] * s, direction[1] * s)
 
 
@@ -189,7 +193,7 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     A growing s speaks against treatment. A conclusion is pushed towards no effect, an open result
     to where it would conclude.
     """
-    low, high, estimate = _start(along)
+    low, high, estimate = _at_start(along)
     if wanted is not None:
         watched, sign, mark = "estimate", 1.0 if estimate > wanted else -1.0, wanted
     else:
@@ -200,7 +204,7 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     def excess(s: FloatArray) -> FloatArray:
         return np.asarray(getattr(along(sign * np.ravel(s)), watched) - mark).reshape(np.shape(s))
 
-    grid = np.linspace(0.0, _FARTHEST_LOG_IMOR, _GRID)
+    grid = np.linspace(0.0, _FARTHEST_LOG_IMOR, _IMORS_TRIED)
     values = excess(grid)
     crossed = np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1]))
     if not crossed.size:
@@ -209,6 +213,6 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     return float(np.exp(sign * root[0]))
 
 
-def _start(along: Callable[[FloatArray], Combined]) -> tuple[float, float, float]:
+def _at_start(along: Callable[[FloatArray], Combined]) -> tuple[float, float, float]:
     found = along(np.zeros(1))
     return float(found.low[0]), float(found.high[0]), float(found.estimate[0])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study.asymmetry import Line, Points
 from kapmeta.effects.counts import odds_ratio
@@ -109,6 +110,12 @@ def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, f
         "unadjusted_high": found.high,
     }
     return {name: float(value) for name, value in names.items()}
+
+
+def wald(estimate: float, se: float, level: float) -> dict[str, float]:
+    """Return an estimate with its standard error and Wald limits, as fields of a result."""
+    half = float(normal_quantile((1 + level) / 2)) * se
+    return {"estimate": estimate, "se": se, "low": estimate - half, "high": estimate + half}
 
 
 def study_rows(data: Trials, **columns: Any) -> pd.DataFrame:

@@ -46,35 +46,35 @@ def _egger(data: Trials) -> asymmetry.Points:
     return asymmetry.egger_points(data.y, data.v)
 
 
-def _cells(data: Trials) -> tuple[FloatArray, ...]:
+def _counts(data: Trials) -> tuple[FloatArray, ...]:
     assert data.counts is not None  # checked by `_refuse_measure`
     return data.counts
 
 
 def _sizes(data: Trials) -> tuple[FloatArray, FloatArray]:
-    _, n1, _, n2 = _cells(data)
+    _, n1, _, n2 = _counts(data)
     return n1, n2
 
 
 def _with_both(data: Trials) -> int:
     """Count the trials with both events and non-events."""
-    a, n1, c, n2 = _cells(data)
+    a, n1, c, n2 = _counts(data)
     return int(np.count_nonzero((a + c > 0) & (a + c < n1 + n2)))
 
 
 def _arcsine(data: Trials) -> tuple[FloatArray, FloatArray]:
-    found = counts.arcsine_difference(*_cells(data))
+    found = counts.arcsine_difference(*_counts(data))
     return found.y, found.v
 
 
-_LINE = "weighted regression with multiplicative dispersion, t with k - 2 degrees of freedom"
+_WLS = "weighted regression with multiplicative dispersion, t with k - 2 degrees of freedom"
 _MIXED = "meta-regression on the standard error, additive heterogeneity by REML"
 
 TESTS: Mapping[str, _Test] = MappingProxyType(
     {
         "egger": _Test(
             "Egger's test",
-            f"effect on standard error, weights 1/v; {_LINE} (meta's Egger, metafor's regtest with"
+            f"effect on standard error, weights 1/v; {_WLS} (meta's Egger, metafor's regtest with"
             " model = lm)",
             points=_egger,
         ),
@@ -106,37 +106,37 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "harbord": _Test(
             "Harbord's test",
-            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_LINE}. For"
+            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_WLS}. For"
             " the risk ratio V = n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is"
             " that for equal arms only",
-            points=lambda d: asymmetry.harbord_points(*_cells(d), measure=d.effects.measure),
+            points=lambda d: asymmetry.harbord_points(*_counts(d), measure=d.effects.measure),
             counts=True,
             measures=("OR", "RR"),
         ),
         "peters": _Test(
             "Peters's test",
-            f"effect on 1/N, weights m (N - m) / N; {_LINE} (meta's Peters)",
-            points=lambda d: asymmetry.peters_points(d.y, d.v, *_cells(d)),
+            f"effect on 1/N, weights m (N - m) / N; {_WLS} (meta's Peters)",
+            points=lambda d: asymmetry.peters_points(d.y, d.v, *_counts(d)),
             counts=True,
             measures=("OR", "RR", "RD", "AS", "PETO"),
         ),
         "macaskill": _Test(
             "Macaskill's test",
-            f"effect on N, weights 1/v; {_LINE} (meta's Macaskill; other authors weight as Peters"
+            f"effect on N, weights 1/v; {_WLS} (meta's Macaskill; other authors weight as Peters"
             " does)",
             points=lambda d: asymmetry.macaskill_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
         "deeks": _Test(
             "Deeks's test",
-            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for"
+            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_WLS} (meta's Deeks); made for"
             " diagnostic odds ratios",
             points=lambda d: asymmetry.deeks_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
         "pustejovsky": _Test(
             "Pustejovsky and Rodgers's test",
-            f"effect on sqrt(1/n1 + 1/n2), weights 1/v; {_LINE} (meta's Pustejovsky)",
+            f"effect on sqrt(1/n1 + 1/n2), weights 1/v; {_WLS} (meta's Pustejovsky)",
             points=lambda d: asymmetry.pustejovsky_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
@@ -145,13 +145,13 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
             "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the"
             " Mantel-Haenszel odds ratio without correction (meta adds 0.5 to tables with a zero"
             " cell for that odds ratio), normal reference",
-            rank=lambda d: asymmetry.schwarzer(*_cells(d)),
+            rank=lambda d: asymmetry.schwarzer(*_counts(d)),
             counts=True,
             informed=_with_both,
         ),
         "arcsine-egger": _Test(
             "Rücker's arcsine test, Egger",
-            f"arcsine difference on its standard error, weights 1/v; {_LINE}",
+            f"arcsine difference on its standard error, weights 1/v; {_WLS}",
             points=lambda d: asymmetry.egger_points(*_arcsine(d)),
             counts=True,
         ),
@@ -238,7 +238,7 @@ def asymmetry_test(
         "; a rank test finds less than this, which is Egger's" if test.rank else ""
     )
     notes = (*(enough_trials(k, test.name, force, detail) or (detail,)), *data.notes)
-    found = _ranked(test, data) if test.rank else _regressed(test, data, k)
+    found = _rank_test(test, data) if test.rank else _regression_test(test, data, k)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
         notes += (
             (
@@ -289,7 +289,7 @@ def _informed(test: _Test, data: Trials) -> int:
     return data.k if test.informed is None else test.informed(data)
 
 
-def _regressed(test: _Test, data: Trials, k: int) -> dict[str, Any]:
+def _regression_test(test: _Test, data: Trials, k: int) -> dict[str, Any]:
     """Fit a regression test, or refuse with the reason why there is no line."""
     assert test.points is not None
     points = test.points(data)
@@ -316,7 +316,7 @@ def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k:
         refuse_exact_line(points, line, test.name)
 
 
-def _ranked(test: _Test, data: Trials) -> dict[str, Any]:
+def _rank_test(test: _Test, data: Trials) -> dict[str, Any]:
     """Compute a rank test."""
     assert test.rank is not None
     found = test.rank(data)

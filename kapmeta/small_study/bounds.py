@@ -75,51 +75,22 @@ def publication_bias_sensitivity(
     """
     checking.chosen(model, ("common", "robust"), "model")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
-    if any(not ratio >= 1 for ratio in ratios):
-        raise ValueError(
-            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
-            " for the direction"
-        )
     sign = favoured_sign(data.effects, favoured)
     goal = 0.0 if target is None else sign * on_analysis_scale(data.effects, target, "target")
-    tau2 = (
-        float(combine(data.y, data.v, tau2="REML").tau2)
-        if model == "robust" and data.k > 1
-        else None
-    )
-    y, v = sign * data.y, data.v
-    yes = float(bias_bounds.affirmative(y, v, level=level).sum())
-    limit = bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level)
-    s = float(
-        bias_bounds.s_value(
-            y, v, target=goal, tau2=None if tau2 is None else np.asarray(tau2), level=level
-        )
-    )
-    table = _bias_table(data, sign, [float(r) for r in ratios], tau2, level)
-    values = {
-        "s_value": s,
-        "s_value_limit": limit,
-        "affirmative": yes,
-        "not_affirmative": data.k - yes,
+    several = model == "robust" and data.k > 1
+    tau2 = float(combine(data.y, data.v, tau2="REML").tau2) if several else None
+    table = _bias_table(data, sign, _ratios(ratios), tau2, level)
+    values = _bias_values(data, sign, goal, tau2, level) | {
+        f"worst_case{end and '_' + end}": float(table[end or "estimate"].iloc[-1])
+        for end in ("", "low", "high")
     }
-    for name, column in (
-        ("worst_case", "estimate"),
-        ("worst_case_low", "low"),
-        ("worst_case_high", "high"),
-    ):
-        values[name] = float(table[column].iloc[-1])
-    definition = (
-        f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; "
-        + (
-            "common-effect weights, normal limits"
-            if tau2 is None
-            else f"weights 1/(v + {tau2:.4g}), CR2 robust limits"
-        )
-        + "; worst case: the trials that are not affirmative, alone"
-    )
+    weights = "common-effect weights, normal limits"
+    if tau2 is not None:
+        weights = f"weights 1/(v + {tau2:.4g}), CR2 robust limits"
     return BiasSensitivity(
         "Publication bias sensitivity",
-        definition,
+        f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; {weights}; worst"
+        " case: the trials that are not affirmative, alone",
         values,
         table,
         _bias_sentences(data, values, target, level),
@@ -128,6 +99,30 @@ def publication_bias_sensitivity(
         data.notes,
         ("S-value",),
     )
+
+
+def _ratios(ratios: Sequence[float]) -> list[float]:
+    if any(not ratio >= 1 for ratio in ratios):
+        raise ValueError(
+            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
+            " for the direction"
+        )
+    return [float(ratio) for ratio in ratios]
+
+
+def _bias_values(
+    data: Trials, sign: float, goal: float, tau2: float | None, level: float
+) -> dict[str, float]:
+    """Compute the S-values of estimate and limit, and count the affirmative trials."""
+    y, v = sign * data.y, data.v
+    between = None if tau2 is None else np.asarray(tau2)
+    yes = float(bias_bounds.affirmative(y, v, level=level).sum())
+    return {
+        "s_value": float(bias_bounds.s_value(y, v, target=goal, tau2=between, level=level)),
+        "s_value_limit": bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level),
+        "affirmative": yes,
+        "not_affirmative": data.k - yes,
+    }
 
 
 def _bias_table(
@@ -249,11 +244,11 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         "estimate": float(bias_bounds.e_value(estimate)),
         "limit": float(bias_bounds.e_value(limit)),
     }
-    level = wording.percent(pooled.method.level)
     explain, move = (wording.number(x) for x in values.values())
     sentence = (
         f"A confounder associated with both treatment and outcome by a risk ratio of {explain}"
-        f" could explain the estimate away, one of {move} could move the {level} CI to no effect;"
+        f" could explain the estimate away, one of {move} could move the"
+        f" {wording.percent(pooled.method.level)} CI to no effect;"
         " weaker ones could not."
     )
     table = pd.DataFrame(
@@ -267,14 +262,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     if pooled.measure in ("OR", "PETO", "HR"):
         how = "turned into an approximate risk ratio" if common_outcome else "taken as a risk ratio"
         definition += f"; the {pooled.scale.name} {how}"
-    notes: tuple[str, ...] = ()
-    if _any_randomised(pooled.effects):
-        notes = (
-            (
-                "randomised trials are among these: for them confounding is a matter of chance, not"
-                " of bias"
-            ),
-        )
+    notes = (_RANDOMISED,) if _any_randomised(pooled.effects) else ()
     return BiasSensitivity(
         "E-value",
         definition,
@@ -286,6 +274,11 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         notes,
         ("E-value",),
     )
+
+
+_RANDOMISED = (
+    "randomised trials are among these: for them confounding is a matter of chance, not of bias"
+)
 
 
 def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:

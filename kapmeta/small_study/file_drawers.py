@@ -161,12 +161,8 @@ def fail_safe_n(
     data = trials_of(effects, mixed=mixed)
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
-    found = how.compute(
-        data,
-        null_v,
-        negligible,
-        {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level},
-    )
+    words = {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level}
+    found = how.compute(data, null_v, negligible, words)
     n, p = float(found.n), float(found.p_value)
     values = (
         {"n": n}
@@ -259,6 +255,16 @@ def _negligible(data: Trials, target: float | None) -> float:
     return value
 
 
+_EXCESS = {
+    "observed": "observed",
+    "expected": "expected",
+    "p_value": "exact_p_value",
+    "chi2": "statistic",
+    "chi2_p_value": "p_value",
+}
+"""Numbers of the test of excess significance, and where the core has them."""
+
+
 def excess_significance(
     effects: Effects,
     *,
@@ -303,13 +309,7 @@ def excess_significance(
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level
     )
-    values = {
-        "observed": float(found.observed),
-        "expected": float(found.expected),
-        "p_value": float(found.exact_p_value),
-        "chi2": float(found.statistic),
-        "chi2_p_value": float(found.p_value),
-    }
+    values = {name: float(getattr(found, field)) for name, field in _EXCESS.items()}
     edge = float(normal_quantile((1 + level) / 2))
     table = pd.DataFrame(
         {
@@ -322,13 +322,10 @@ def excess_significance(
         f"{values['observed']:.0f} of {data.k} trials are significant, {values['expected']:.1f} are"
         f" expected: {wording.p_text(values['p_value'])}."
     )
-    definition = (
-        "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution"
-        " (metafor up to 20 trials; chi-squared above, given beside it)"
-    )
     return BiasSensitivity(
         "Test of excess significance",
-        definition,
+        "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution (metafor"
+        " up to 20 trials; chi-squared above, given beside it)",
         values,
         table,
         (sentence,),

@@ -26,6 +26,7 @@ from kapmeta.small_study.admissions import (
     study_rows,
     trials_of,
     unadjusted,
+    wald,
 )
 
 __all__ = ["copas", "selection_model"]
@@ -105,68 +106,65 @@ def selection_model(
     """
     checking.chosen(weight, ("step", *FAMILIES), "weight function")
     checking.chosen(model, ("random", "common"), "model")
+    steps = _steps_given(steps, weight)
+    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    model = model if data.k > 1 else "common"  # one trial has no between-study variance
+    sign = favoured_sign(data.effects, favoured)
+    _check_selection(data, sign, weight, steps, delta, two_sided)
+    given, common = delta is not None, model == "common"
+    require_trials(data.k, 1 if given else 2, "a selection model")
+    least, instead = 1 if given else LEAST, "give the weights (delta) instead"
+    notes = enough_trials(data.k, "an estimated selection model", force, instead, least)
+    y, kind = sign * data.y, {"family": weight, "steps": steps, "two_sided": two_sided}
+    found = selection.fit(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
+    _refuse_unsettled(found, sign, weight)
+    return AdjustedEffect(
+        f"{weight} selection model",
+        _selection_definition(weight, steps, two_sided, given, model),
+        **wald(sign * found.mu, found.se, level),
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        studies=study_rows(data, p_value=Tail(y / np.sqrt(data.v), two_sided).p),
+        notes=notes + data.notes + _selection_notes(found),
+        parameters=_selection_parameters(found),
+        papers=_weight_papers(weight, given),
+        **unadjusted(data, tau2=0.0 if common else "ML", ci="wald", level=level),
+    )
+
+
+def _steps_given(steps: Sequence[float] | None, weight: str) -> tuple[float, ...]:
     if steps is not None and weight != "step":
         raise ValueError(
             f'steps would change nothing for weight="{weight}"; leave them out, or use'
             ' weight="step"'
         )
-    steps = tuple(steps) if steps is not None else (0.025,)
-    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
-    model = model if data.k > 1 else "common"  # one trial has no between-study variance
-    sign = favoured_sign(data.effects, favoured)
-    _check_selection(data, sign, weight, steps, delta, two_sided)
-    require_trials(data.k, 1 if delta is not None else 2, "a selection model")
-    least, instead = LEAST if delta is None else 1, "give the weights (delta) instead"
-    notes = (
-        enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
-    )
-    found = selection.fit(
-        sign * data.y,
-        data.v,
-        family=weight,
-        steps=steps,
-        delta=delta,
-        two_sided=two_sided,
-        common=model == "common",
-    )
+    return (0.025,) if steps is None else tuple(steps)
+
+
+def _refuse_unsettled(found: selection.Selection, sign: float, weight: str) -> None:
     if not found.converged:
         raise ValueError(
             f"the {weight} selection model did not converge: its likelihood was still rising, at a"
             f" mean of {sign * found.mu:.3g}, so these data do not fix its weights; give them"
             " (delta), or take another weight function"
         )
+
+
+def _selection_notes(found: selection.Selection) -> tuple[str, ...]:
+    """Note a missing standard error and a weight parameter at the end of its range."""
+    notes = []
     if math.isnan(found.se):
-        notes += (
-            (
-                "no standard error: the data cannot separate the mean from the selection; give the"
-                " weights (delta)"
-            ),
+        notes.append(
+            "no standard error: the data cannot separate the mean from the selection; give the"
+            " weights (delta)"
         )
     if found.on_bound:
-        notes += (
-            (
-                f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do"
-                " not fix it"
-            ),
+        notes.append(
+            f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do not"
+            " fix it"
         )
-    half = float(normal_quantile((1 + level) / 2)) * found.se
-    estimate = sign * found.mu
-    return AdjustedEffect(
-        f"{weight} selection model",
-        _selection_definition(weight, steps, two_sided, delta is not None, model),
-        estimate,
-        found.se,
-        estimate - half,
-        estimate + half,
-        k=data.k,
-        level=level,
-        effects=data.effects,
-        studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p),
-        notes=notes,
-        parameters=_selection_parameters(found),
-        papers=_weight_papers(weight, delta is not None),
-        **unadjusted(data, tau2=0.0 if model == "common" else "ML", ci="wald", level=level),
-    )
+    return tuple(notes)
 
 
 def _selection_definition(
@@ -326,11 +324,7 @@ def copas(
     notes = (
         enough_trials(data.k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
     )
-    if np.ptp(data.v) <= 1e-12 * data.v.max():
-        raise ValueError(
-            f"the Copas model needs trials of different size: all {data.k} have the standard error "
-            f"{math.sqrt(data.v[0]):.6g}"
-        )
+    _refuse_equal_sizes(data)
     sign = favoured_sign(data.effects, favoured)
     gamma0, gamma1 = copas_model.selection_line(data.v, least_precise, published_smallest_se=top)
     curve = copas_model.copas(sign * data.y, data.v, np.r_[np.inf, gamma0], np.r_[0.0, gamma1])
@@ -338,15 +332,9 @@ def copas(
         notes += ("rho ran to its bound in some rows: their standard error holds it there",)
     table = _copas_table(data, curve, sign, level)
     values, sentence = _least_selection(data, table)
-    definition = (
-        "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most"
-        f" precise trial published with probability {top:g}; residual p-value against a"
-        " meta-regression on the standard error (metasens's definition; its grid of gamma0 and"
-        " gamma1 is another)"
-    )
     return BiasSensitivity(
         "Copas selection model",
-        definition,
+        _COPAS.format(top=top),
         values,
         table,
         (sentence,),
@@ -355,6 +343,21 @@ def copas(
         notes,
         ("copas",),
     )
+
+
+_COPAS = (
+    "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most precise"
+    " trial published with probability {top:g}; residual p-value against a meta-regression on the"
+    " standard error (metasens's definition; its grid of gamma0 and gamma1 is another)"
+)
+
+
+def _refuse_equal_sizes(data: Trials) -> None:
+    if np.ptp(data.v) <= 1e-12 * data.v.max():
+        raise ValueError(
+            f"the Copas model needs trials of different size: all {data.k} have the standard error "
+            f"{math.sqrt(data.v[0]):.6g}"
+        )
 
 
 def _least_precise(published: Sequence[float], top: float) -> list[float]:

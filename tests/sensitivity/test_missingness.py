@@ -194,7 +194,7 @@ def test_differential_drop_out_is_told() -> None:
         (
             {"missing_t": [21, 0, 2]},
             (
-                "events and missing exceed total in row 1 .*if n counts only those observed, say"
+                "events and missing exceed total in row 1 .*if n counts only those observed, use"
                 " totals"
             ),
         ),
@@ -364,7 +364,7 @@ def test_fragility_of_one_trial_against_those_missing() -> None:
     assert reverse.index == 3
     assert "not known" in reverse.summary()
     assert "<table" in reverse._repr_html_()
-    with pytest.raises(ValueError, match="has neither tau2 nor ci"):
+    with pytest.raises(ValueError, match="has no model, tau2 or ci"):
         fragility_index(KAP5, method="mantel-haenszel", tau2="DL")
     with pytest.raises(
         ValueError, match='unknown method "exact"; use one of: inverse-variance, mantel-haenszel'

@@ -206,7 +206,7 @@ def _derivatives(
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
     hessian = gradients.imag / _COMPLEX_STEP
-    return value, gradients[:, 0].real, (hessian + hessian.T) / 2
+    return value, np.asarray(gradients[:, 0].real, dtype=np.float64), (hessian + hessian.T) / 2
 
 
 def _gradient(
