@@ -306,7 +306,7 @@ _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
 def pooled_measures(
     trials: pd.DataFrame,
     *,
-    opposite: str = "relapse",
+    opposite: str = "the opposite",
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -340,7 +340,7 @@ def pooled_measures(
     --------
     >>> import kapmeta as km
     >>> alcohol = km.load_evidence().trials(substance="alcohol")
-    >>> pooled_measures(alcohol, mixed=True)[["measure", "q"]].head(2).round(2)
+    >>> pooled_measures(alcohol, mixed=True, opposite="relapse")[["measure", "q"]].head(2).round(2)
                       measure     q
     0  risk ratio of abstinence  8.32
     1     risk ratio of relapse  0.04
@@ -400,7 +400,7 @@ def _direction_flag(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.DataFrame:
+def every_measure(trials: pd.DataFrame, *, opposite: str = "the opposite") -> pd.DataFrame:
     """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 
     Parameters
@@ -420,7 +420,7 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.sensitivity.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.every_measure(trials, opposite="relapse").iloc[:, 1:5].round(2)
                              measure  estimate   low   high
     0       risk ratio of abstinence      4.49  1.44  14.03
     1       odds ratio of abstinence      7.74  1.88  31.87

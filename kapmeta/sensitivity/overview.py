@@ -56,7 +56,7 @@ def sensitivity_table(
     trials: pd.DataFrame,
     *,
     time: str = "as given",
-    opposite: str = "relapse",
+    opposite: str = "the opposite",
     totals: str = "randomised",
     level: float = PRIMARY.level,
     mixed: bool = False,

@@ -31,7 +31,7 @@ KAP5 = pd.DataFrame(
 
 def test_direction_dependence_is_flagged() -> None:
     """Methods 1.9: Q is 2.75 for the risk ratio of abstinence and 18.1 for that of relapse."""
-    table = pooled_measures(KAP5)
+    table = pooled_measures(KAP5, opposite="relapse")
     assert table["measure"].tolist() == [
         "risk ratio of abstinence",
         "risk ratio of relapse",
@@ -51,7 +51,7 @@ def test_direction_dependence_is_flagged() -> None:
     alike = pooled_measures(KAP5.iloc[[2, 2]].assign(study=["A", "B"]))
     assert alike["flag"].unique().tolist() == [""]
     renamed = KAP5.rename(columns={"events_t": "x"})
-    pd.testing.assert_frame_equal(pooled_measures(renamed, events_t="x"), table)
+    pd.testing.assert_frame_equal(pooled_measures(renamed, opposite="relapse", events_t="x"), table)
 
 
 def test_the_conclusion_that_depends_on_the_measure_is_flagged() -> None:
