@@ -25,7 +25,7 @@ from kapmeta.results.regressions import Design
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
-INTERVALS = ("wald", "t", "contain")
+MULTILEVEL_INTERVALS = ("wald", "t", "contain")
 METHODS = ("REML", "ML")
 _FEW_FOR_TWO_LEVELS = 5
 
@@ -118,7 +118,7 @@ def multilevel(
     >>> found.estimate.round(6), found.components.round(6).tolist()
     (array([0.587643]), [0.136162, 0.026727])
     """
-    checking.chosen(ci, INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
@@ -193,7 +193,7 @@ def multivariate(
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """
-    checking.chosen(ci, INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
     (cluster,) = group_codes([study], entering)
     checked = _full_column(outcome, entering)

@@ -183,7 +183,7 @@ def _regression_fit(
     if random:
         low, high = map(float, residual_variance.q_profile(y, v, z, level=method.level))
         h2 = float(1 + found.tau2 / residual_variance.typical_variance(v, z))
-    modes = _modes(y, v, z, method)
+    modes = _tau2_modes(y, v, z, method)
     full, restricted = map(float, residual_variance.log_likelihoods(y, v, z, found.tau2))
     return MetaRegression(
         effects,
@@ -213,7 +213,7 @@ def _refuse_no_interval(found: Regression, method: Method) -> None:
         )
 
 
-def _modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> tuple[float, ...]:
+def _tau2_modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> tuple[float, ...]:
     """List the local maxima of the likelihood in tau2, the global one first; none by moments."""
     if method.tau2 not in ("REML", "ML"):
         return ()

@@ -20,7 +20,7 @@ from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Fragility
 from kapmeta.sensitivity.missing_counts import number_missing
-from kapmeta.sensitivity.missingness import MEASURES, TABLES, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, TABLE_KERNELS, pooled_again
 
 __all__ = ["fragility_index"]
 
@@ -86,7 +86,7 @@ def fragility_index(
     """
     given, pooling = (method, "inverse-variance") if isinstance(method, Method) else (None, method)
     checking.chosen(pooling, _FRAGILE, "method")
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     words = {"model": model, "tau2": tau2, "ci": ci, "level": level}
     base = _FRAGILE[pooling](trials, measure, {**words, "method": given}, mixed, names)
     there = base.effects.present
@@ -115,7 +115,7 @@ def fragility_index(
 def _by_inverse_variance(
     trials: pd.DataFrame, measure: str, words: Mapping[str, Any], mixed: bool, names: Any
 ) -> Pooled:
-    return pool(MEASURES[measure](trials, **names), mixed=mixed, **words)
+    return pool(COUNT_MEASURES[measure](trials, **names), mixed=mixed, **words)
 
 
 def _by_mantel_haenszel(
@@ -148,7 +148,7 @@ def _limits_function(
                 found.estimate - half * found.se,
                 found.estimate + half * found.se,
             )
-        again = pooled_again(TABLES[measure](a, cells[1], c, cells[3]), base)
+        again = pooled_again(TABLE_KERNELS[measure](a, cells[1], c, cells[3]), base)
         return again.estimate, again.low, again.high
 
     return limits

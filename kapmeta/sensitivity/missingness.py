@@ -27,12 +27,12 @@ from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
 
-MEASURES: Mapping[str, Callable[..., Effects]] = {
+COUNT_MEASURES: Mapping[str, Callable[..., Effects]] = {
     "RR": risk_ratio,
     "OR": odds_ratio,
     "RD": risk_difference,
 }
-TABLES = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
+TABLE_KERNELS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
 
 STRATEGIES: Mapping[str, str] = {
     "available": "those observed, the missing left out",
@@ -142,7 +142,7 @@ def missing_outcomes(
     >>> sweep.to_frame().groupby("assumption")["estimate"].max().round(2).to_dict()
     {'no event': 2.75, 'worst': 1.83}
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     words = [
         checking.chosen(word, STRATEGIES, "assumption")
         for word in (STRATEGIES if strategies is None else strategies)
@@ -155,7 +155,7 @@ def missing_outcomes(
     rows = [
         _assumption_row(assumption, split, found)
         for split, arms in each_split(seen, base)
-        for assumption, found in _analyses(
+        for assumption, found in _by_assumption(
             arms, words, pairs, uncertainty, reasons, measure, base
         ).items()
     ]
@@ -181,7 +181,7 @@ def _missing_methods(base: Pooled, table: pd.DataFrame) -> tuple[str, tuple[str,
     return text, ("imor", *papers)
 
 
-def _analyses(
+def _by_assumption(
     arms: tuple[Arm, Arm],
     words: Sequence[str],
     pairs: Sequence[tuple[float, float]],
@@ -208,7 +208,7 @@ def available(seen: Observed, measure: str, names: Names, **options: Any) -> Poo
     """Pool the outcomes observed, the missing left out."""
     frame = seen.frame.assign(n_t=seen.treatment.observed, n_c=seen.control.observed)
     mixed = options.pop("mixed")
-    return pool(MEASURES[measure](frame, **event_names(names)), mixed=mixed, **options)
+    return pool(COUNT_MEASURES[measure](frame, **event_names(names)), mixed=mixed, **options)
 
 
 def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]]:
@@ -252,7 +252,7 @@ def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
     """Compute effects under one of `STRATEGIES`."""
-    table = TABLES[measure]
+    table = TABLE_KERNELS[measure]
 
     def counted(event_t: bool, event_c: bool) -> Estimates:
         return table(*missing.imputed(t, event_t), *missing.imputed(c, event_c))

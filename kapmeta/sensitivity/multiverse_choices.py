@@ -15,7 +15,7 @@ from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.sensitivity import universes
 from kapmeta.core.sensitivity.universes import COMMON, PETO, STRATIFIED, Analysis
 from kapmeta.sensitivity.choices import INCLUSIONS
-from kapmeta.sensitivity.multiverse_exact import MODELS, offers
+from kapmeta.sensitivity.multiverse_exact import COUNT_MODELS, offers
 
 __all__ = [
     "CHOICES",
@@ -80,7 +80,7 @@ OWN_INTERVAL: Mapping[str, str] = {
     COMMON: "wald",
     STRATIFIED: "wald",
     PETO: "wald",
-    **{word: model.intervals[0] for word, model in MODELS.items()},
+    **{word: model.intervals[0] for word, model in COUNT_MODELS.items()},
 }
 """The interval of each pooling that has one of its own, whatever `ci` offers."""
 
@@ -95,7 +95,7 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
         "missing": tuple(MISSING),
         "measure": tuple(universes.MEASURES),
         "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
-        "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *MODELS),
+        "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *COUNT_MODELS),
         "ci": tuple(word for word in INTERVALS if word != "permutation"),
         "studies": tuple(INCLUSIONS),
     }
@@ -120,7 +120,9 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
 
 def exists(pooling: str, measure: str) -> bool:
     """Check whether a way of pooling gives this measure."""
-    return offers(pooling, measure) if pooling in MODELS else pooling != PETO or measure == "OR"
+    return (
+        offers(pooling, measure) if pooling in COUNT_MODELS else pooling != PETO or measure == "OR"
+    )
 
 
 def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], list[Analysis]]:
@@ -135,13 +137,13 @@ def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], l
     ):
         if not exists(pooling, measure):
             continue
-        if pooling in universes.TABLES or pooling in MODELS:
+        if pooling in universes.TABLES or pooling in COUNT_MODELS:
             zero = "none"
         if pooling in OWN_INTERVAL:
             ci = OWN_INTERVAL[pooling]
         found[Analysis(measure, zero, pooling, ci)] = None
-    exact = [each for each in found if each.pooling in MODELS]
-    return [each for each in found if each.pooling not in MODELS], exact
+    exact = [each for each in found if each.pooling in COUNT_MODELS]
+    return [each for each in found if each.pooling not in COUNT_MODELS], exact
 
 
 def standings(table: pd.DataFrame) -> list[str]:
@@ -169,6 +171,6 @@ def about_poolings(
     if unshuffled:
         notes.append(
             f"exact models ({', '.join(unshuffled)}) take no part in the null distribution, nor in"
-            " the median that is set against it"
+            " the median compared with it"
         )
     return tuple(notes)

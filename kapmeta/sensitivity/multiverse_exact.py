@@ -13,9 +13,9 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, told
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
 
-__all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
+__all__ = ["COUNT_MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 
-MODELS: Mapping[str, ExactModel] = {
+COUNT_MODELS: Mapping[str, ExactModel] = {
     word: row for word, row in EXACT_MODELS.items() if word != "arcsine"
 }
 """Models of `kapmeta.pool_exact` by name, but the one that is not of the counts themselves."""
@@ -60,7 +60,7 @@ _Row = tuple[str, float, float, float, float]  # label of the trial, and its tab
 
 def offers(model: str, measure: str) -> bool:
     """Check whether a model has an effect on this measure of the multiverse."""
-    return ("RR" if measure == OPPOSITE else measure) in MODELS[model].measures
+    return ("RR" if measure == OPPOSITE else measure) in COUNT_MODELS[model].measures
 
 
 def evaluate_exact(
@@ -81,7 +81,7 @@ def evaluate_exact(
     cells : Cells
         Tables, shape (variants, k); nan where a trial has none.
     analyses : sequence of Analysis
-        Their `pooling` is a word of `MODELS`, their `ci` an interval that the model offers.
+        Their `pooling` is a word of `COUNT_MODELS`, their `ci` an interval that the model offers.
     masks : ndarray of bool, shape (masks, k)
         Which trials take part.
     labels : sequence of str
@@ -150,7 +150,7 @@ def _exact_answer(
     level: float,
 ) -> _Answer:
     """Fit one model, or give the reason why it has no answer."""
-    model = MODELS[each.pooling]
+    model = COUNT_MODELS[each.pooling]
     if not any(curves[row].informative for row in rows):
         return _Answer(reason=nothing_said(measure) if rows else "no trial takes part")
     rows = tuple(row for row in rows if curves[row].informative or measure in model.silent)

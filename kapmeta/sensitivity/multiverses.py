@@ -29,7 +29,12 @@ from kapmeta.sensitivity.multiverse_choices import (
     choices_asked,
     standings,
 )
-from kapmeta.sensitivity.multiverse_exact import MODELS, ONE_TRIAL, ExactOutcomes, evaluate_exact
+from kapmeta.sensitivity.multiverse_exact import (
+    COUNT_MODELS,
+    ONE_TRIAL,
+    ExactOutcomes,
+    evaluate_exact,
+)
 
 __all__ = ["CHOICES", "multiverse"]
 
@@ -149,7 +154,7 @@ def multiverse(
         which = np.array([mask for _, mask in named])
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
-    fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
+    fitted_singly = tuple(word for word in asked["pooling"] if word in COUNT_MODELS)
     notes = (*_trial_notes(ready), *_same_studies(ready, asked["studies"]))
     notes += about_poolings(asked, fitted_singly if permutations else ())
     shares = {axis: _explained_share(table, axis) for axis in asked}

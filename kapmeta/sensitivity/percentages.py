@@ -15,7 +15,7 @@ from kapmeta.effects.counts import Names, counts_of, split_names
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
-from kapmeta.sensitivity.missingness import MEASURES, TABLES, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, TABLE_KERNELS, pooled_again
 
 __all__ = ["rounded_counts"]
 
@@ -36,8 +36,8 @@ def rounded_counts(
 ) -> Sweep:
     """Repeat the analysis with every count that the printed percentages allow.
 
-    A percentage of a large arm, or one without decimals, fits several counts; all of them are
-    carried through.
+    A percentage of a large arm, or one without decimals, fits several counts: all of
+    them are analysed.
 
     Parameters
     ----------
@@ -77,10 +77,10 @@ def rounded_counts(
     >>> sweep.notes[0]
     'no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken'
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     columns, _ = split_names(names)
     words = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
-    base = pool(MEASURES[measure](trials, **names), method=method, **words)  # type: ignore[arg-type]
+    base = pool(COUNT_MEASURES[measure](trials, **names), method=method, **words)  # type: ignore[arg-type]
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
     options, notes = [], []
@@ -90,9 +90,11 @@ def rounded_counts(
         notes += [note] if note else []
     _refuse_too_many_counts(options)
     many = np.array(list(itertools.product(*options)), dtype=np.float64)
-    found = TABLES[measure](many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there])
+    found = TABLE_KERNELS[measure](
+        many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
+    )
     table = analyses_table(
-        [_counts_text(row, cells, there) for row in many], pooled_again(found, base)
+        [_combination_text(row, cells, there) for row in many], pooled_again(found, base)
     )
     how = "with every combination of counts that the printed percentages allow"
     return Sweep(
@@ -138,6 +140,6 @@ def _fitting_counts(
     return list(fitting) or [given], none
 
 
-def _counts_text(row: Any, cells: Mapping[str, Any], there: Any) -> str:
+def _combination_text(row: Any, cells: Mapping[str, Any], there: Any) -> str:
     pairs = zip(row[0::2], cells["n_t"][there], row[1::2], cells["n_c"][there], strict=True)
     return "; ".join(f"{a:g}/{n1:g} v {c:g}/{n2:g}" for a, n1, c, n2 in pairs)

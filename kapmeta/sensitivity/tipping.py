@@ -22,7 +22,7 @@ from kapmeta.methods import Method
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Tipping
 from kapmeta.sensitivity.missing_counts import observed
-from kapmeta.sensitivity.missingness import MEASURES, available, each_split, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, available, each_split, pooled_again
 
 __all__ = ["tipping_point"]
 
@@ -84,7 +84,7 @@ def tipping_point(
     >>> tipping_point(trial).points
     {'events': 4.0, 'events_t': 0.0, 'events_c': 4.0}
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     seen = observed(trials, totals, None, names)
     if any(len(ways) > 1 for ways in seen.splits):
         raise ValueError(

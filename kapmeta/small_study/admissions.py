@@ -48,7 +48,7 @@ def trials_of(effects: Effects | pd.DataFrame, *, mixed: bool) -> Trials:
     effects, aside = one_question(effects_given(effects), mixed)
     there = effects.select(effects.present)
     if there.k == 0:
-        raise ValueError("no study takes part: every one is excluded or carries no estimate")
+        raise ValueError("no study takes part: every one is excluded or has no estimate")
     return Trials(effects, there.y, there.v, there.labels, *_counts_of(there), aside)
 
 
@@ -69,17 +69,17 @@ def enough_trials(
     """Refuse fewer than `least` trials or, if forced, return a note."""
     if k >= least:
         return ()
-    said = (
+    reason = (
         f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from"
         " differences between trials"
     )
-    said += f"; {detail}" if detail else ""
+    reason += f"; {detail}" if detail else ""
     if not force:
         raise ValueError(
-            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and"
+            f"{what} is not computed: {reason}. publication_bias_sensitivity, e_value and"
             " fail_safe_n say what it would take; force=True computes it all the same"
         )
-    return (f"forced: {said}",)
+    return (f"forced: {reason}",)
 
 
 def require_trials(k: int, least: int, what: str) -> None:

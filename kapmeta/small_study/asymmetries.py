@@ -46,24 +46,24 @@ def _egger(data: Trials) -> asymmetry.Points:
     return asymmetry.egger_points(data.y, data.v)
 
 
-def _counts(data: Trials) -> tuple[FloatArray, ...]:
+def _all_counts(data: Trials) -> tuple[FloatArray, ...]:
     assert data.counts is not None  # checked by `_refuse_measure`
     return data.counts
 
 
 def _sizes(data: Trials) -> tuple[FloatArray, FloatArray]:
-    _, n1, _, n2 = _counts(data)
+    _, n1, _, n2 = _all_counts(data)
     return n1, n2
 
 
 def _with_both(data: Trials) -> int:
     """Count the trials with both events and non-events."""
-    a, n1, c, n2 = _counts(data)
+    a, n1, c, n2 = _all_counts(data)
     return int(np.count_nonzero((a + c > 0) & (a + c < n1 + n2)))
 
 
 def _arcsine(data: Trials) -> tuple[FloatArray, FloatArray]:
-    found = counts.arcsine_difference(*_counts(data))
+    found = counts.arcsine_difference(*_all_counts(data))
     return found.y, found.v
 
 
@@ -109,14 +109,14 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
             f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_WLS}. For"
             " the risk ratio V = n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is"
             " that for equal arms only",
-            points=lambda d: asymmetry.harbord_points(*_counts(d), measure=d.effects.measure),
+            points=lambda d: asymmetry.harbord_points(*_all_counts(d), measure=d.effects.measure),
             counts=True,
             measures=("OR", "RR"),
         ),
         "peters": _Test(
             "Peters's test",
             f"effect on 1/N, weights m (N - m) / N; {_WLS} (meta's Peters)",
-            points=lambda d: asymmetry.peters_points(d.y, d.v, *_counts(d)),
+            points=lambda d: asymmetry.peters_points(d.y, d.v, *_all_counts(d)),
             counts=True,
             measures=("OR", "RR", "RD", "AS", "PETO"),
         ),
@@ -145,7 +145,7 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
             "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the"
             " Mantel-Haenszel odds ratio without correction (meta adds 0.5 to tables with a zero"
             " cell for that odds ratio), normal reference",
-            rank=lambda d: asymmetry.schwarzer(*_counts(d)),
+            rank=lambda d: asymmetry.schwarzer(*_all_counts(d)),
             counts=True,
             informed=_with_both,
         ),

@@ -379,7 +379,7 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     chosen = table.iloc[int(quiet[0])] if quiet.size else table.iloc[-1]
     names = ("published", "estimate", "low", "high", "unpublished", "residual_p_value")
     values = {name: float(chosen[name]) for name in names}
-    said = (
+    strength = (
         "the least selection that leaves no asymmetry unexplained"
         if quiet.size
         else "the strongest selection tried"
@@ -387,7 +387,7 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     return (
         values,
         (
-            f"With {said} ({100 * values['published']:.0f} % of trials like the least precise"
+            f"With {strength} ({100 * values['published']:.0f} % of trials like the least precise"
             f" published): {data.effects.scale.short}"
             f" {wording.interval_text(values['estimate'], values['low'], values['high'])}."
         ),

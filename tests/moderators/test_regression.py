@@ -441,7 +441,7 @@ def with_column(**columns: list[Any]) -> km.Effects:
             ["months"],
             'no column "months" among the moderators of the studies; there are: ',
         ),
-        ({}, np.ones((5, 2)), "one row a study: got 5 rows for 6 studies"),
+        ({}, np.ones((5, 2)), "one row per study: got 5 rows for 6 studies"),
         ({}, np.array([1, 2, np.nan, 3, 4, 5]), 'moderator x1 is missing in row 3 \\("C"\\)'),
     ],
 )

@@ -25,7 +25,7 @@ from kapmeta.pooling.exact_models import Data
 from kapmeta.sensitivity import multiverse_exact as exact_universes
 from kapmeta.sensitivity.choices import at_time
 from kapmeta.sensitivity.multiverse_choices import CHOICES, OWN_INTERVAL
-from kapmeta.sensitivity.multiverse_exact import MODELS
+from kapmeta.sensitivity.multiverse_exact import COUNT_MODELS
 from kapmeta.sensitivity.multiverses import multiverse
 
 KAP5 = pd.DataFrame(
@@ -71,7 +71,7 @@ def analysed(row: Any) -> km.Pooled:
         return km.mantel_haenszel(told, measure=measure)
     if row.pooling == "peto":
         return km.peto(told)
-    if row.pooling in MODELS:
+    if row.pooling in COUNT_MODELS:
         return km.pool_exact(told, model=row.pooling, measure=measure, ci=row.ci)
     options = {"model": "common"} if row.pooling == "common" else {"tau2": row.pooling}
     return km.pool(MEASURES[measure](told, zero=row.zero), ci=row.ci, **options)
@@ -190,14 +190,14 @@ def test_an_analysis_without_an_answer_keeps_its_row_and_says_why() -> None:
 
 def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
-    model = exact_universes.MODELS["binomial-common"]
+    model = exact_universes.COUNT_MODELS["binomial-common"]
 
     def counting(data: Data) -> Any:
         fits.append(data.labels)
         return model.fit(data)
 
     monkeypatch.setattr(
-        exact_universes, "MODELS", {"binomial-common": model._replace(fit=counting)}
+        exact_universes, "COUNT_MODELS", {"binomial-common": model._replace(fit=counting)}
     )
     one = cells(PLAIN)
     many = Cells(*(np.stack([x, x, np.where(np.arange(5) == 4, np.nan, x)]) for x in one))
