@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Remake, check or test this repository. Needs Python 3.11 or newer, and nothing else installed.
 
-    python3 run.py          run every notebook; rewrite results/, figures/ and the numbers in
-    README.md python3 run.py check    remake everything in a scratch copy and compare it with what
-    is checked in python3 run.py test     style, types, imports and tests; anything more goes to
-    pytest, which runs alone python3 run.py lab      the notebooks in JupyterLab, which is installed
-    on first use
+    python3 run.py          run every notebook; rewrite results/, figures/, report/ and README.md
+    python3 run.py check    remake everything in a scratch copy and compare it with what is kept
+    python3 run.py test     style, types, imports and tests; given arguments, pytest alone with them
+    python3 run.py lab      the notebooks in JupyterLab, which is installed on first use
 
 The first run makes .venv with exactly the packages that requirements.lock pins.
 The environment variable KAPMETA_VENV names another folder for it.
@@ -49,7 +48,7 @@ CHECKS = {
 
 
 class Stop(Exception):
-    """What is missing, in one line, with the last words of the program that said so if one did."""
+    """What is missing, in one line, with the last words of the program that failed if one did."""
 
 
 class Installer(NamedTuple):
@@ -79,9 +78,8 @@ def installers(
     find: Callable[[str], str | None] = shutil.which,
     wheels: Callable[[str], list[str]] = glob.glob,
 ) -> list[Installer]:
-    """Every way this machine offers, best first; Debian packs venv, ensurepip and pip apart."""
-    # An environment cannot be remade by its own Python, so inside one the Python it came from is
-    # used.
+    """List every way this machine offers, best first; Debian splits venv, ensurepip and pip."""
+    # An environment cannot be remade by its own Python: inside one, use the Python it came from.
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = str(interpreter(venv))
     own_pip = [python, "-m", "pip", "install"]
@@ -108,13 +106,12 @@ def installers(
 
 
 def child_environment(venv: Path) -> dict[str, str]:
-    """The caller's environment without what would let other packages in."""
+    """Copy the caller's environment without what would let other packages in."""
     foreign = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PIP_TARGET", "PIP_PREFIX")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return {
-        "MPLCONFIGDIR": str(
-            venv / "var" / "matplotlib"
-        ),  # a font cache that lasts, and needs no home folder
+        # A font cache that lasts, and needs no home folder.
+        "MPLCONFIGDIR": str(venv / "var" / "matplotlib"),
         **kept,
         "VIRTUAL_ENV": str(venv),
         "PATH": str(interpreter(venv).parent) + os.pathsep + kept.get("PATH", ""),
@@ -133,7 +130,7 @@ def run(venv: Path, arguments: list[str]) -> int:
 
 
 def run_quietly(command: list[str], venv: Path) -> tuple[bool, str]:
-    """Whether it succeeded, and what it said."""
+    """Run a command; return whether it succeeded, and its output."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -153,7 +150,7 @@ def say(text: str, end: str = "\n") -> None:
 
 @contextmanager
 def progress(text: str) -> Iterator[None]:
-    """One line: what is being done, then how long it took."""
+    """Print one line: what is being done, then how long it took."""
     say(text, end=" ... ")
     start = time.monotonic()
     try:
@@ -173,7 +170,7 @@ def last_words(output: str) -> str:
 
 
 def fingerprint(*files: Path) -> str:
-    """What an environment was made from; the place counts because an editable install remembers it."""
+    """Hash what an environment is made from; also its place, which an editable install holds."""
     digest = hashlib.sha256(f"{sys.version_info[0]}.{sys.version_info[1]} {ROOT}".encode())
     for file in files:
         digest.update(file.read_bytes())
@@ -186,7 +183,7 @@ def stamped(venv: Path) -> list[str]:
 
 
 def clear(venv: Path) -> None:
-    """An empty, stamped folder. What run.py did not make, it does not delete."""
+    """Make an empty, stamped folder; refuse to delete what run.py did not make."""
     if venv.exists() and any(venv.iterdir()):
         if not (venv / STAMP).is_file():
             raise Stop(
@@ -199,16 +196,16 @@ def clear(venv: Path) -> None:
 
 
 def make_environment(venv: Path, ways: list[Installer]) -> Installer:
-    """A new environment, by the first way that works."""
-    said = ""
+    """Make a new environment by the first way that works."""
+    failures = ""
     for installer in ways:
         clear(venv)
         succeeded, output = run_quietly(installer.make, venv)
         if succeeded and interpreter(venv).exists():
             return installer
-        said += last_words(f"{installer.name}: {output}")
+        failures += last_words(f"{installer.name}: {output}")
     shutil.rmtree(venv, ignore_errors=True)
-    raise Stop(nothing_installs() + said)
+    raise Stop(nothing_installs() + failures)
 
 
 def nothing_installs() -> str:
@@ -229,7 +226,7 @@ def install(installer: Installer, venv: Path, arguments: list[str]) -> None:
 
 
 def set_up(venv: Path) -> None:
-    """The environment of requirements.lock with kapmeta installed in place; nothing to do if it stands."""
+    """Make the environment of requirements.lock, kapmeta installed in place, unless it exists."""
     made_from = fingerprint(LOCK, ROOT / "pyproject.toml")
     if made_from in stamped(venv):
         return
@@ -269,12 +266,9 @@ def check(venv: Path, rest: list[str]) -> int:
 
 
 def test(venv: Path, rest: list[str]) -> int:
-    """Every check, the tests last so that their summary is the last thing read; all run even if one fails."""
-    failed = (
-        []
-        if rest
-        else [name for name, arguments in CHECKS.items() if not passes(venv, name, arguments)]
-    )
+    """Run every check even if one fails; the tests last, so that their summary is read last."""
+    checks = {} if rest else CHECKS
+    failed = [name for name, arguments in checks.items() if not passes(venv, name, arguments)]
     everything = [] if rest else ["-n", "auto"]  # on every core; a chosen few are quicker on one
     code = run(venv, ["-m", "pytest", *everything, *rest])
     if failed:

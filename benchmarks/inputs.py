@@ -1,4 +1,4 @@
-"""The inputs every package is timed on: one published data set, and simulated ones from a fixed seed."""
+"""Inputs that every package is timed on: a published data set, and simulated ones by fixed seed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Studies(NamedTuple):
 
 
 def bcg() -> Studies:
-    """Log risk ratios of the 13 BCG trials."""
+    """Compute the log risk ratios and variances of the 13 BCG trials."""
     a, n1, c, n2 = (
         np.array(BCG[name], dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
     )
@@ -35,14 +35,14 @@ def bcg() -> Studies:
 
 
 def simulated(*shape: int, seed: int = 2026) -> Studies:
-    """Effects about 0.4 with between-study variance 0.09 and unequal sampling variances."""
+    """Simulate effects about 0.4, between-study variance 0.09, unequal sampling variances."""
     rng = np.random.default_rng(seed)
     v = rng.uniform(0.02, 0.5, shape)
     return Studies(rng.normal(0.4, 0.3, shape) + rng.normal(size=shape) * np.sqrt(v), v)
 
 
 def counted(k: int, seed: int = 2026) -> pd.DataFrame:
-    """Two-by-two tables of k trials of 30 to 200 people an arm."""
+    """Simulate 2 x 2 tables of k trials with 30 to 200 people per arm."""
     rng = np.random.default_rng(seed)
     n = rng.integers(30, 200, k)
     return pd.DataFrame(

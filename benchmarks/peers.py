@@ -1,4 +1,7 @@
-"""The other packages, each as a function that fits one random-effects model; those not installed are left out."""
+"""The other packages, each as a function that fits one random-effects model.
+
+Packages that are not installed are left out.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ Fit = Callable[[FloatArray, FloatArray], float]  # effects and variances to tau2
 
 
 class Peer(NamedTuple):
-    """A package: its name for pip, what to import, its estimator, and how it fits; `fit` returns tau2."""
+    """A package: its name for pip, its module, its estimator, and a `fit` that returns tau2."""
 
     distribution: str
     module: str
@@ -62,7 +65,7 @@ PEERS: Mapping[str, Peer] = {
 
 
 def installed() -> dict[str, tuple[str, Fit]]:
-    """Version and fit of every peer that can be imported."""
+    """Return the version and the fit of every peer that can be imported."""
     found = {}
     for name, peer in PEERS.items():
         try:
@@ -75,14 +78,17 @@ def installed() -> dict[str, tuple[str, Fit]]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Without the warnings of other packages, which are not what is timed."""
+    """Silence the warnings of other packages, which are not what is timed."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
 def loop_of_fits(fit: Fit, data: Studies, rows: Callable[[int], Any], number: int) -> Taken:
-    """`number` fits of the studies `rows(i)` picks, in a loop; a fit that fails costs its time and is passed over."""
+    """Time `number` fits of the studies `rows(i)` picks, one after the other.
+
+    A fit that fails costs its time and is passed over.
+    """
 
     def one(i: int) -> None:
         try:
@@ -95,7 +101,10 @@ def loop_of_fits(fit: Fit, data: Studies, rows: Callable[[int], Any], number: in
 
 
 def pymare_batch(data: Studies) -> Callable[[], object]:
-    """All analyses (analyses, k) in one call of PyMARE, which takes data sets as columns; a local mode of each."""
+    """Fit all analyses (analyses, k) in one call of PyMARE, each at a local mode.
+
+    PyMARE takes data sets as columns.
+    """
     module = importlib.import_module(PEERS["PyMARE"].module)
     y, v = (np.ascontiguousarray(part.T) for part in data)
     ones = np.ones((len(y), 1))
@@ -108,7 +117,7 @@ def pymare_batch(data: Studies) -> Callable[[], object]:
 
 
 def metafor(data: Mapping[str, Studies]) -> dict[str, Any] | None:
-    """What `metafor.R` measures on the same inputs, or None where R or metafor is not installed."""
+    """Read what `metafor.R` measures on the same inputs; None without R or metafor."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         return None

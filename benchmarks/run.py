@@ -38,7 +38,7 @@ EXACT_TAU2 = 0.31324325813648085  # BCG, REML: metafor 5.1-12 with threshold 1e-
 
 
 class Task(NamedTuple):
-    """One row of the table: what is done, the target in seconds of processor time, and what each package took."""
+    """One row of the table: the task, its target in processor seconds, what each package took."""
 
     title: str
     target: float
@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
 
 def pooled(data: Studies) -> Callable[[], object]:
-    """`km.pool` with every default interval: of the mean, of tau2, prediction, heterogeneity."""
+    """Call `km.pool` with its default intervals: of the mean, tau2, prediction, heterogeneity."""
     frame = pd.DataFrame(
         {"study": [f"study {i}" for i in range(data.y.size)], "y": data.y, "v": data.v}
     )
@@ -57,7 +57,7 @@ def pooled(data: Studies) -> Callable[[], object]:
 
 
 def data_sets() -> dict[str, Studies]:
-    """Every input by its name."""
+    """Return every input by its name."""
     return {
         "bcg": bcg(),
         "large": simulated(1000),
@@ -67,7 +67,7 @@ def data_sets() -> dict[str, Studies]:
 
 
 def single_fits(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[Task]:
-    """One analysis at a time."""
+    """Time one analysis at a time."""
     tasks = []
     for k, name, target in ((13, "bcg", 1e-3), (1000, "large", 5e-3)):
         with peers.silent():
@@ -86,7 +86,7 @@ FIT_ALONE = (
 
 
 def batches(data: dict[str, Studies], found: dict[str, peers.Fit]) -> list[Task]:
-    """Many analyses at a time."""
+    """Time many analyses at a time."""
     everything = simulated(100_000, 10)
     thirteen, twenty, large = data["bcg"], data["twenty"], data["large"]
     small, many, one_out = masks.all_subsets(13), masks.all_subsets(20), masks.leave_one_out(1000)
@@ -151,7 +151,7 @@ km.pool(km.risk_ratio(pd.DataFrame({BCG!r}).assign(study=[str(i) for i in range(
 
 
 def processes(found: dict[str, peers.Fit]) -> list[Task]:
-    """Whole processes: an import, and a first result."""
+    """Time whole processes: an import, and a first result."""
     imports = {
         name: fresh_process(f"import {peers.PEERS[name].module}", runs=5)[0] for name in found
     }
@@ -176,7 +176,7 @@ def processes(found: dict[str, peers.Fit]) -> list[Task]:
 
 
 def figures() -> list[Task]:
-    """A forest plot drawn and written as PNG at 300 dots an inch."""
+    """Time a forest plot drawn and written as PNG at 300 dots per inch."""
     tasks = []
     for frame, target in ((pd.DataFrame(BCG), 0.15), (counted(100), 0.6)):
         main = km.pool(
@@ -224,7 +224,7 @@ def add_metafor(tasks: list[Task], measured: dict[str, Any]) -> None:
 
 
 def shown(seconds: float) -> str:
-    """Two significant digits in s or ms."""
+    """Write seconds with two significant digits, in s or ms."""
     return (
         f"{seconds * 1e3:.2g} ms"
         if seconds < 0.1
@@ -235,12 +235,12 @@ def shown(seconds: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Two significant digits below ten, none behind the point above."""
+    """Write a ratio with two significant digits below ten and no decimals above."""
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
 def row(task: Task, names: list[str]) -> str:
-    """A line of the table: ours, target, met or by how much not, then time and ratio of every peer."""
+    """Write a row of the table: ours, target, met or not, then time and ratio of each peer."""
     met = (
         "met"
         if task.ours.cpu <= task.target
@@ -262,7 +262,7 @@ def row(task: Task, names: list[str]) -> str:
 
 
 def accuracy(found: dict[str, peers.Fit], data: Studies, measured: dict[str, Any] | None) -> str:
-    """How far each package's tau2 of the BCG trials, by its defaults, is from the exact value."""
+    """Measure how far each package's default tau2 of the BCG trials is from the exact value."""
     here = {"kapmeta": float(combine(*data).tau2)}
     with peers.silent():
         here |= {
@@ -278,7 +278,7 @@ def accuracy(found: dict[str, peers.Fit], data: Studies, measured: dict[str, Any
 
 
 def report() -> str:
-    """The whole of results.md."""
+    """Compose the whole of results.md."""
     installed = peers.installed()
     found = {name: fit for name, (_, fit) in installed.items()}
     data = data_sets()

@@ -1,4 +1,4 @@
-"""How time is taken: processor time and wall time, the least of several runs, since the machine may be shared."""
+"""How time is taken: processor and wall time, the least of several runs on a shared machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Taken(NamedTuple):
-    """Seconds: least processor time, least wall time; `scaled` if fewer fits were made and the time multiplied."""
+    """Least processor and wall time in seconds; `scaled` up if fewer fits were made."""
 
     cpu: float
     wall: float
@@ -24,7 +24,7 @@ class Taken(NamedTuple):
 
 
 def timed(call: Callable[[], object], *, seconds: float = 2.0, most: int = 300) -> Taken:
-    """The least of as many runs as fit into `seconds`, at least two after one to warm up."""
+    """Take the least of as many runs as fit into `seconds`, at least two after one to warm up."""
     call()
     cpu, wall, runs, end = float("inf"), float("inf"), 0, time.perf_counter() + seconds
     while runs < 2 or (runs < most and time.perf_counter() < end):
@@ -37,7 +37,7 @@ def timed(call: Callable[[], object], *, seconds: float = 2.0, most: int = 300) 
 
 
 def looped(fit: Callable[[int], object], number: int, *, seconds: float = 3.0) -> Taken:
-    """`number` fits one after the other; stopped after `seconds` and scaled up to `number`."""
+    """Time `number` fits one after the other; stop after `seconds` and scale up to `number`."""
     fit(0)
     before, done = (time.process_time(), time.perf_counter()), 0
     while done < number and time.perf_counter() - before[1] < seconds:
@@ -52,7 +52,7 @@ def looped(fit: Callable[[int], object], number: int, *, seconds: float = 3.0) -
 
 
 def fresh_process(code: str, *, runs: int = 9) -> tuple[Taken, float]:
-    """Time of whole processes that run `code`: the least, and the median of their processor times."""
+    """Time whole processes that run `code`: the least, and the median of their processor times."""
     cpu, wall = [], []
     for _ in range(runs):
         before, start = _children(), time.perf_counter()
@@ -70,7 +70,7 @@ def _children() -> float:
 
 
 def peak_memory(call: Callable[[], object]) -> float:
-    """Most megabytes held at any moment of `call`, beyond what was held before it."""
+    """Measure the most megabytes held during `call`, beyond what was held before it."""
     tracemalloc.start()
     call()
     _, peak = tracemalloc.get_traced_memory()

@@ -44,7 +44,7 @@ def cite(result: Any = None, *, style: str = "text") -> str:
     --------
     >>> from kapmeta.citing import cite
     >>> print(cite())
-    The kapmeta developers. kapmeta: honest meta-analysis for few, sparse trials. Version ... Python package.
+    The kapmeta developers. kapmeta: honest meta-analysis for few, sparse trials. ...
     """
     chosen(style, ("text", "bibtex"), "style")
     if style == "bibtex":
@@ -57,10 +57,10 @@ def cite(result: Any = None, *, style: str = "text") -> str:
         lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
         return f"@software{{kapmeta,\n{lines}\n}}"
     software = f"{_AUTHORS}. {_TITLE}. Version {__version__}. Python package."
-    return "\n".join([software, *_methods(result)])
+    return "\n".join([software, *_papers_behind(result)])
 
 
-def _methods(result: Any) -> list[str]:
+def _papers_behind(result: Any) -> list[str]:
     """List the papers of the methods a result names, each once."""
     if result is None:
         return []
@@ -68,10 +68,10 @@ def _methods(result: Any) -> list[str]:
         raise TypeError(
             f"a {type(result).__name__} names no method to cite; give a result of kapmeta"
         )
-    return papers_of(_words(result))
+    return papers_of(_method_words(result))
 
 
-def _words(result: Any) -> set[str]:
+def _method_words(result: Any) -> set[str]:
     """Collect the words of the methods of a result and of the results it was made from."""
     words = set(getattr(result, "papers", ()))
     method = getattr(result, "method", None)
@@ -83,7 +83,7 @@ def _words(result: Any) -> set[str]:
             words.add("q-profile")
     parts = [getattr(result, name, None) for name in ("pooled", "base")]
     parts += [*getattr(result, "results", ()), *getattr(result, "groups", {}).values()]
-    return words.union(*(_words(part) for part in parts if part is not None))
+    return words.union(*(_method_words(part) for part in parts if part is not None))
 
 
 def _with_family(word: str, mark: str) -> tuple[str, str]:

@@ -1,9 +1,10 @@
-"""Effect measures by name: which scale they are analysed on, which they are shown on, how they are called."""
+"""Effect measures: their names, their scales, and the side of no effect of an interval."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ def _identity(x: FloatArray) -> FloatArray:
     return x
 
 
-def _logistic(x: FloatArray) -> FloatArray:
+def _inverse_logit(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
@@ -23,10 +24,17 @@ def _squared_sine(x: FloatArray) -> FloatArray:
     return np.asarray(np.sin(np.clip(x, 0, np.pi / 2)) ** 2)
 
 
+class Interval(NamedTuple):
+    """An estimate with its limits."""
+
+    estimate: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Measure:
-    """One effect measure: its key, its names, and the way from the analysis scale to the scale
-    shown.
+    """One effect measure: its key, its names, and the way to the scale shown.
 
     Attributes
     ----------
@@ -48,9 +56,13 @@ class Measure:
     _shown: Callable[[FloatArray], FloatArray] = _identity
 
     def shown(self, x: npt.ArrayLike) -> FloatArray:
-        """`x` taken from the analysis scale to the scale that readers see."""
+        """Take `x` from the analysis scale to the scale that readers see."""
         with np.errstate(over="ignore"):
             return self._shown(np.asarray(x, dtype=np.float64))
+
+    def shown_interval(self, estimate: float, low: float, high: float) -> Interval:
+        """Take an estimate with its limits to the scale that readers see."""
+        return Interval(*(float(self.shown(x)) for x in (estimate, low, high)))
 
     def side(
         self, low: npt.ArrayLike, high: npt.ArrayLike, *, shown: bool = False
@@ -62,8 +74,8 @@ class Measure:
         return None if self.null is None else side_of(low, high, self.null if shown else 0.0)
 
 
-def _ratio(key: str, name: str) -> Measure:
-    return Measure(key, name, key, ratio=True, null=1.0, _shown=np.exp)
+def _ratio_measure(key: str, name: str, short: str = "") -> Measure:
+    return Measure(key, name, short or key, ratio=True, null=1.0, _shown=np.exp)
 
 
 def side_of(low: npt.ArrayLike, high: npt.ArrayLike, null: float = 0.0) -> IntArray:
@@ -82,29 +94,29 @@ def exclusion_sentence(side: IntArray | None, null: float | None, what: str = ""
 MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
-        _ratio("RR", "risk ratio"),
-        _ratio("OR", "odds ratio"),
-        Measure("PETO", "Peto odds ratio", "Peto OR", ratio=True, null=1.0, _shown=np.exp),
-        _ratio("HR", "hazard ratio"),
-        _ratio("IRR", "rate ratio"),
-        Measure("ROM", "ratio of means", "RoM", ratio=True, null=1.0, _shown=np.exp),
+        _ratio_measure("RR", "risk ratio"),
+        _ratio_measure("OR", "odds ratio"),
+        _ratio_measure("PETO", "Peto odds ratio", "Peto OR"),
+        _ratio_measure("HR", "hazard ratio"),
+        _ratio_measure("IRR", "rate ratio"),
+        _ratio_measure("ROM", "ratio of means", "RoM"),
         Measure("RD", "risk difference", "RD"),
         Measure("AS", "arcsine difference", "AS"),
         Measure("MD", "mean difference", "MD"),
         Measure("SMD", "standardised mean difference", "SMD"),
         Measure("PR", "proportion", "proportion", null=None),
         Measure("PLN", "proportion (log)", "proportion", ratio=True, null=None, _shown=np.exp),
-        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_logistic),
+        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_inverse_logit),
         Measure("PAS", "proportion (arcsine)", "proportion", null=None, _shown=_squared_sine),
         Measure("ZCOR", "correlation (Fisher z)", "r", _shown=np.tanh),
         Measure("GEN", "effect", "effect"),
     )
 }
-"""Every measure the package knows, by key. A new measure is one row."""
+"""Every effect measure, by key. A new measure is one row."""
 
 
 def measure_named(key: str) -> Measure:
-    """The measure called `key`; an unknown word is refused with the list of those known."""
+    """Look up the measure called `key`; an unknown word is refused with the list of words."""
     try:
         return MEASURES[key]
     except KeyError:

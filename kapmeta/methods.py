@@ -34,7 +34,7 @@ class Method:
         Words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`,
         `kapmeta.core.pooling.intervals.INTERVALS` and
         `kapmeta.core.pooling.prediction.PREDICTIONS`; `tau2` may be a function.
-        ``prediction="auto"`` follows the plan: none below five studies, from five on the t interval
+        ``prediction="auto"`` gives none below five studies, and from five on the t interval
         with the standard error of the confidence interval.
     level : float
         Confidence level, a proportion.
@@ -100,7 +100,7 @@ def _default(name: str) -> Any:
 
 
 PRIMARY = Method()
-"""The primary method: REML at its global maximum, Hartung-Knapp interval no narrower than the Wald interval."""
+"""The primary method: REML, Hartung-Knapp interval no narrower than the Wald interval."""
 
 TAU2_NAMES = {
     "REML": "restricted maximum likelihood (REML)",
@@ -154,26 +154,26 @@ ZERO_NAMES = {
 
 
 def model_name(method: Method) -> str:
-    """The model as row label of tables and figures."""
+    """Name the model, for row labels of tables and figures."""
     return MODEL_NAMES.get(method.model, method.model)
 
 
 def model_phrase(method: Method) -> str:
-    """The model within a sentence: surnames keep their capital."""
+    """Name the model within a sentence: surnames keep their capital."""
     return (
         model_name(method) if method.model not in MODEL_NAMES else MODEL_NAMES[method.model].lower()
     )
 
 
 def tau2_name(method: Method) -> str:
-    """The estimator of the between-study variance in words."""
+    """Name the estimator of the between-study variance."""
     if callable(method.tau2):
         return f"a function of the user's ({getattr(method.tau2, '__name__', 'unnamed')})"
     return TAU2_NAMES.get(method.tau2, method.tau2)
 
 
 def method_text(method: Method) -> str:
-    """Estimator and interval, as a line under a result."""
+    """Name model, estimator and interval, as a line under a result."""
     interval = CI_NAMES.get(method.ci, method.ci)
     if method.model != "random":
         return f"{model_name(method)}; {interval}"

@@ -1,4 +1,4 @@
-"""The bibliography: the paper behind each method, by a key that results and sentences carry."""
+"""The bibliography: the paper behind each method, by the key that results refer to it with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in words: every sentence, label and table the results print is made here from their numbers."""
+"""Numbers, counts and tables in words, for the sentences of the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def number(x: Any, digits: int = 2) -> str:
-    """`x` with `digits` decimals between 0.1 and 1000, as many significant figures outside; infinity as its sign."""
+    """Write `x` with `digits` decimals from 0.1 to 1000, as many significant figures outside."""
     if math.isnan(x):
         return "not estimable"
     if math.isinf(x):
@@ -25,62 +25,67 @@ def number(x: Any, digits: int = 2) -> str:
 
 
 def p_text(p: Any) -> str:
-    """A p-value as papers print it."""
+    """Write a p-value as papers print it."""
     if math.isnan(p):
         return "p not available"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def percent(level: float) -> str:
-    """A confidence level as a percentage without idle decimals."""
+    """Write a confidence level as a percentage without idle decimals."""
     return f"{100 * level:.4g} %"
 
 
 def interval_text(estimate: Any, low: Any, high: Any) -> str:
-    """``2.74 (1.89 to 3.98)``."""
+    """Write ``2.74 (1.89 to 3.98)``."""
     return f"{number(estimate)} ({number(low)} to {number(high)})"
 
 
+def estimate_with_interval(short: str, estimate: Any, low: Any, high: Any, kind: str) -> str:
+    """Write an estimate with the kind of its interval: ``RR 2.74 (95 % CI 1.89 to 3.98)``."""
+    return f"{short} {number(estimate)} ({kind} {number(low)} to {number(high)})"
+
+
 def effect_text(short: str, estimate: Any, low: Any, high: Any, unit: str = "") -> str:
-    """``RR 2.74 (1.89 to 3.98)``; a ratio without an upper limit is told by its lower one."""
+    """Write ``RR 2.74 (1.89 to 3.98)``; the lower limit alone where there is no upper one."""
     if math.isinf(estimate) and math.isfinite(low):
         return f"{short} above {number(low)}, without an upper limit (no event in the control arm)"
     return f"{short} {interval_text(estimate, low, high)}{' ' * bool(unit)}{unit}"
 
 
 def joined(items: Iterable[str]) -> str:
-    """``a, b and c``."""
+    """Write ``a, b and c``."""
     words = list(items)
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def capital(text: str) -> str:
-    """`text` with its first letter as a capital."""
+    """Begin `text` with a capital."""
     return text[:1].upper() + text[1:]
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, each by column, for sentences made from them."""
+    """Turn the rows of a table into dictionaries by column."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def studies(k: int) -> str:
-    """``1 study``, ``3 studies``."""
+    """Write ``1 study`` or ``3 studies``."""
     return f"{k} {'study' if k == 1 else 'studies'}"
 
 
 def plural(name: str) -> str:
-    """The name of a measure for more than one: ``risk ratios``, ``ratios of means``, ``proportions (log)``."""
+    """Form a measure's plural: ``risk ratios``, ``ratios of means``, ``proportions (log)``."""
     return re.sub(r"(?= of | \(|$)", "s", name, count=1)
 
 
 def analyses(n: int) -> str:
-    """``1 analysis``, ``3 analyses``."""
+    """Write ``1 analysis`` or ``3 analyses``."""
     return f"{n:,} {'analysis' if n == 1 else 'analyses'}"
 
 
 def html_table(frame: pd.DataFrame) -> str:
-    """A small HTML table with numbers as the texts print them."""
+    """Build a small HTML table with numbers as the texts print them."""
     shown = frame.copy()
     for column in shown.columns:
         if pd.api.types.is_float_dtype(shown[column]):
@@ -88,7 +93,7 @@ def html_table(frame: pd.DataFrame) -> str:
     return str(shown.to_html(index=False, border=0, na_rep=""))
 
 
-def page(text: str, frame: pd.DataFrame | None) -> str:
+def html_page(text: str, frame: pd.DataFrame | None) -> str:
     """Write what a notebook shows of a result: a paragraph per sentence, and a table if given."""
     lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
     return lines if frame is None else lines + html_table(frame)

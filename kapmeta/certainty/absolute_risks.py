@@ -16,13 +16,11 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
-from kapmeta.results.pooled import Pooled
-from kapmeta.results.posteriors import Posterior
+from kapmeta.results.posteriors import Result
 from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
-Result = Pooled | Posterior
 Baseline = float | Mapping[str, float] | None
 _CELLS = ("events_t", "n_t", "events_c", "n_c")
 
@@ -165,7 +163,7 @@ def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
 
 
 def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict[str, Any]:
-    relative = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
+    relative = pooled.shown_interval
     risks, capped = absolute_risk(relative, control, pooled.measure)
     if capped[0] and given:
         raise ValueError(

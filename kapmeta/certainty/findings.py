@@ -230,13 +230,12 @@ def _rows(pooled: Pooled, certainty: Mapping[str, Any], baseline: Baseline) -> l
     """One row a baseline risk; one without risks where the measure has none."""
     effect = headline_effect(pooled)
     there = pooled.effects.present
-    shown = [float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)]
     head = {
         "trials": wording.joined(np.array(pooled.effects.labels)[there]),
         "k": pooled.k,
         "participants": _participants(pooled),
         "measure": effect.scale.short,
-        **dict(zip(("estimate", "low", "high"), shown, strict=True)),
+        **effect.shown_interval._asdict(),
         "unit": unit_of(pooled),
         "interval": _interval_name(effect),
     }

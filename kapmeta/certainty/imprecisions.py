@@ -24,8 +24,7 @@ from kapmeta.certainty.absolute_risks import (
 from kapmeta.certainty.information_sizes import InformationSize, information_size
 from kapmeta.checking import proportion
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.pooled import Pooled
-from kapmeta.results.posteriors import Posterior
+from kapmeta.results.posteriors import Posterior, Result
 
 __all__ = [
     "AbsoluteEffects",
@@ -37,8 +36,6 @@ __all__ = [
     "number_needed_to_treat",
     "probability_beyond",
 ]
-
-Result = Pooled | Posterior
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""The arithmetic: arrays in, arrays out, the last axis holds studies, infinite variance marks an
-absent one.
+"""The arithmetic: arrays in, arrays out; the last axis holds studies, `inf` marks absent ones.
 
-NumPy and SciPy only. Modules and the batch engine are loaded when first used: ``km.core.combine(y,
-v)``.
+It uses NumPy and SciPy only. Modules and the batch engine are loaded when first used:
+``km.core.combine(y, v)``, ``km.core.tau2.paule_mandel(y, v)``.
 """
 
 from __future__ import annotations
@@ -16,77 +15,41 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = ("combine", "Combined")
 
-_ROOMS = {
-    "absolute_risks": "certainty",
-    "arrays": "numerics",
-    "asymmetry": "small_study",
-    "beta_binomial": "exact",
-    "bias_bounds": "small_study",
-    "binomial_posterior": "bayes",
-    "calibration": "sensitivity",
-    "clustered": "moderators",
-    "combining": "pooling",
-    "conversions": "effects",
-    "copas": "small_study",
-    "counts": "effects",
-    "dependence": "effects",
-    "distributions": "numerics",
-    "exact_difference": "exact",
-    "fail_safe": "small_study",
-    "firth": "exact",
-    "fragility": "sensitivity",
-    "henmi_copas": "pooling",
-    "hypergeometric": "effects",
-    "influence": "sensitivity",
-    "information": "certainty",
-    "intervals": "pooling",
-    "likelihood_curves": "exact",
-    "likelihood_intervals": "pooling",
-    "likelihood_models": "exact",
-    "likelihood_search": "numerics",
-    "limit_meta_analysis": "small_study",
-    "logistic_models": "exact",
-    "marginal_likelihood": "exact",
-    "masks": "numerics",
-    "maxima": "numerics",
-    "means": "effects",
-    "missing": "sensitivity",
-    "moderator_permutation": "moderators",
-    "multivariate": "moderators",
-    "permutation": "pooling",
-    "posterior": "bayes",
-    "prediction": "pooling",
-    "printed_counts": "effects",
-    "priors": "bayes",
-    "proportions": "effects",
-    "quadratic_forms": "numerics",
-    "regression": "moderators",
-    "regression_diagnostics": "moderators",
-    "reported_effects": "effects",
-    "residual_likelihood": "moderators",
-    "residual_variance": "moderators",
-    "risk_of_bias": "certainty",
-    "roots": "numerics",
-    "score_statistics": "effects",
-    "selection": "small_study",
-    "single_trial": "effects",
-    "status": "numerics",
-    "strata": "exact",
-    "stratified": "exact",
-    "stratified_tests": "exact",
-    "subsets": "sensitivity",
-    "survival": "effects",
-    "tau2": "heterogeneity",
-    "tau2_intervals": "heterogeneity",
-    "trim_and_fill": "small_study",
-    "universes": "sensitivity",
-    "variance_likelihood": "heterogeneity",
-    "weight_functions": "small_study",
-    "weighting": "numerics",
+_MODULES = {
+    "bayes": "binomial_posterior posterior priors",
+    "certainty": "absolute_risks information risk_of_bias",
+    "effects": (
+        "conversions counts dependence hypergeometric means printed_counts proportions "
+        "reported_effects score_statistics single_trial survival"
+    ),
+    "exact": (
+        "beta_binomial exact_difference firth likelihood_curves likelihood_models logistic_models "
+        "marginal_likelihood strata stratified stratified_tests"
+    ),
+    "heterogeneity": "tau2 tau2_intervals variance_likelihood",
+    "moderators": (
+        "clustered moderator_permutation multivariate regression regression_diagnostics "
+        "residual_likelihood residual_variance"
+    ),
+    "numerics": (
+        "arrays distributions likelihood_search masks maxima quadratic_forms roots status ties "
+        "weighting"
+    ),
+    "pooling": "combining henmi_copas intervals likelihood_intervals permutation prediction",
+    "sensitivity": "calibration fragility influence missing subsets universes",
+    "small_study": (
+        "asymmetry bias_bounds copas fail_safe limit_meta_analysis selection trim_and_fill "
+        "weight_functions"
+    ),
 }
-"""Module -> the room it stands in: ``km.core.tau2`` is `kapmeta.core.heterogeneity.tau2`."""
+_ROOMS = {module: room for room, names in _MODULES.items() for module in names.split()}
+"""Module -> its room: ``km.core.tau2`` is `kapmeta.core.heterogeneity.tau2`."""
 
 __all__ = ["Combined", "combine"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES, *_ROOMS})
 
 
 def __getattr__(name: str) -> Any:
@@ -104,7 +67,3 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(f'kapmeta.core has no "{name}"') from None
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])

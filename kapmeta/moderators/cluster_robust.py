@@ -48,8 +48,8 @@ def robust(
     cluster : str
         Column that says which effects belong together.
     kind : str
-        Type of covariance, a word of `kapmeta.core.moderators.clustered.TYPES`; CR2 is the one for
-        few clusters.
+        Type of covariance, a word of `kapmeta.core.moderators.clustered.ROBUST_TYPES`; CR2 is the
+        one for few clusters.
     moderators, intercept, mixed
         With effects, as for `kapmeta.meta_regression`.
     rho : float
@@ -91,7 +91,7 @@ def robust(
     >>> found.se.round(6), found.df.round(4)
     (array([0.26582]), array([2.7584]))
     """
-    checking.chosen(kind, clustered.TYPES, "cluster-robust type")
+    checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type")
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
         entering = entering_effects(fitted, mixed)
@@ -109,7 +109,8 @@ def robust(
     (code,) = group_codes([cluster], entering)
     _enough_clusters(int(code.max()) + 1, design)
     model, words, tau2 = _working(fitted, entering, design, code, rho)
-    tests = clustered.robust(entering.effects.y[entering.positions], model, kind=kind, level=level)
+    y = entering.effects.y[entering.positions]
+    tests = clustered.cluster_robust_tests(y, model, kind=kind, level=level)
     notes = (*entering.aside, *_unreadable(tests, design))
     return RobustTests(entering.effects, design, words, cluster, kind, level, tests, tau2, notes)
 

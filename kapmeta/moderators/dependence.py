@@ -376,10 +376,10 @@ def _multilevel_fit(
     own_levels: bool = True,
 ) -> Multilevel:
     y, x = entering.effects.y[entering.positions], design.matrix
-    found = components.fit(y, sampling, x, terms, restricted=method.tau2 == "REML")
+    found = components.fit_components(y, sampling, x, terms, restricted=method.tau2 == "REML")
     # every trial has a random effect per outcome: a mean has the degrees of freedom of the trials
     df = _degrees(x if own_levels else np.ones(x.shape), codes, method.ci)
-    q, q_df = components.residual_q(y, sampling, x), float(y.size - x.shape[1])
+    q, q_df = components.cochran_residual_q(y, sampling, x), float(y.size - x.shape[1])
     return Multilevel(
         entering.effects,
         method,

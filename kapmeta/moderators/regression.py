@@ -61,11 +61,11 @@ def meta_regression(
         Random effects for what the moderators leave (the default), or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
-        `kapmeta.core.moderators.residual_variance.ESTIMATORS` or a function of effects, variances
+        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or a function of effects, variances
         and moderators; REML by default.
     ci : str, optional
         Test and interval of the coefficients, a word of
-        `kapmeta.core.moderators.regression.INTERVALS`: ``wald``, ``t``, ``hksj``,
+        `kapmeta.core.moderators.regression.COEFFICIENT_TESTS`: ``wald``, ``t``, ``hksj``,
         ``hksj-variance``, ``hksj-hybrid`` (the default), ``kr``.
     level : float, optional
         Confidence level, a proportion; 0.95 by default.
@@ -128,7 +128,7 @@ def _regression_method(
     model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str | None, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.INTERVALS, "interval")
+    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval")
     level = checking.proportion(level, "level")
     if model == "common":
         if tau2 is not None:
@@ -138,7 +138,7 @@ def _regression_method(
             )
         return Method("common", "none", ci, "none", level)
     tau2 = PRIMARY.tau2 if tau2 is None else tau2
-    residual_variance.estimator_named(tau2)
+    residual_variance.residual_estimator_named(tau2)
     return Method("random", tau2, ci, "none", level)
 
 
@@ -181,8 +181,8 @@ def _regression_fit(
     low, high = math.nan, math.nan
     h2 = max(1.0, float(found.q / found.q_df))
     if random:
-        low, high = map(float, residual_variance.q_profile(y, v, z, level=method.level))
-        h2 = float(1 + found.tau2 / residual_variance.typical_variance(v, z))
+        low, high = map(float, residual_variance.residual_q_profile(y, v, z, level=method.level))
+        h2 = float(1 + found.tau2 / residual_variance.typical_sampling_variance(v, z))
     modes = _tau2_modes(y, v, z, method)
     full, restricted = map(float, residual_variance.log_likelihoods(y, v, z, found.tau2))
     return MetaRegression(
@@ -218,7 +218,7 @@ def _tau2_modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> 
     if method.tau2 not in ("REML", "ML"):
         return ()
     restricted = method.tau2 == "REML"
-    found = residual_likelihood.local_maxima(y, v, z, restricted=restricted)[0]
+    found = residual_likelihood.residual_local_maxima(y, v, z, restricted=restricted)[0]
     return tuple(float(tau2) for tau2 in found)
 
 
@@ -243,7 +243,8 @@ def _r2(y: FloatArray, v: FloatArray, design: Design, found: Regression, method:
             found.q / found.q_df,
         )
     else:
-        total, left = residual_variance.estimator_named(method.tau2)(y, v, ones), found.tau2
+        estimator = residual_variance.residual_estimator_named(method.tau2)
+        total, left = estimator(y, v, ones), found.tau2
     return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
 
 

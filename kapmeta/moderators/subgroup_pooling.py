@@ -21,7 +21,7 @@ from kapmeta.moderators.regression import STUDIES_PER_MODERATOR, effects_to_regr
 from kapmeta.pooling.inverse_variance import MODELS, pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = ["subgroups"]
 
@@ -105,7 +105,7 @@ def subgroups(
         )
     options["mixed"] = True
     if model == "random":
-        residual_variance.estimator_named(tau2)
+        residual_variance.residual_estimator_named(tau2)
     sharing = common_tau2 and model == "random" and positions.size > len(groups)
     shared = _shared(effects, positions, codes, tau2, options["level"]) if sharing else None
     members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(groups)}
@@ -164,8 +164,8 @@ def _shared(
 ) -> _Shared:
     """Estimate the residual variance of the regression on subgroup indicators."""
     y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
-    low, high = residual_variance.q_profile(y, v, x, level=level)
-    value = float(residual_variance.estimator_named(tau2)(y, v, x))
+    low, high = residual_variance.residual_q_profile(y, v, x, level=level)
+    value = float(residual_variance.residual_estimator_named(tau2)(y, v, x))
     return _Shared(value, float(low), float(high), tau2)
 
 

@@ -1,5 +1,4 @@
-"""Figures: a result goes in, a Matplotlib Axes comes out; nothing is fitted, shown or saved by a
-plot.
+"""Figures: a result goes in, a Matplotlib Axes comes out; nothing is fitted, shown or saved.
 
 Names are loaded when first used, so that importing this package costs nothing and imports no
 Matplotlib.

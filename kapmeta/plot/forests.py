@@ -1,27 +1,32 @@
-"""Forest plots: one trial or sixty, one model or several, subgroups, and analyses in place of trials."""
+"""Forest plots: one trial or sixty, one model or several, subgroups, and sweeps of analyses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from kapmeta.plot.forest_page.columns import Column
-from kapmeta.plot.forest_page.contents import Contents, forest_contents, sweep_contents
+from kapmeta.plot.forest_page.contents import (
+    ForestContents,
+    Options,
+    forest_contents,
+    sweep_contents,
+)
 from kapmeta.plot.forest_page.drawing import draw, vertical_lines
 from kapmeta.plot.forest_page.grouping import Forest, Overall
-from kapmeta.plot.forest_page.pages import Page, Request, page
-from kapmeta.plot.saving import describe, root_of
-from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme, theme_named
+from kapmeta.plot.forest_page.pages import Page, Request, fit_page
+from kapmeta.plot.panel.rooms import inches_of, room_of, type_scales
+from kapmeta.plot.saving import describe
+from kapmeta.plot.style import LEAST_POINTS, Theme, theme_named
 from kapmeta.results.sweeps import Sweep
 
 __all__ = ["drawn_page", "forest", "page_width", "size", "sweep"]
 
-MARGIN = 5.0  # points of white around a figure of its own
+PAGE_MARGIN = 5.0  # points of white around a figure of its own
 MOST_STRETCH = 1.5
 
 
@@ -43,24 +48,23 @@ def forest(
     xlim: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
 ) -> Axes:
-    """Forest plot of a result: trials with their counts, effects, weights and evidence, and what
-    was pooled.
+    """Draw a forest plot: trials with counts, effects, weights and evidence, and what was pooled.
 
-    Every number stands in the result's ``to_frame()``. One trial gets no diamond. Trials without an
+    Every number is in the result's ``to_frame()``. One trial gets no diamond. Trials without an
     estimate are listed in grey with the reason. Intervals that leave the axis end in an arrow, as
     do infinite limits. Which side favours which arm comes from the effects. Not for more than some
     sixty trials on one page.
 
     Parameters
     ----------
-    result : Effects, Pooled, Posterior, Subgroups, sequence of Pooled or Subgroups, or mapping of str to Pooled
+    result : Effects, Pooled, Posterior, Subgroups, sequence of these, or mapping of str to Pooled
         Effects alone are shown trial by trial. Several pooled results of the same effects give a
         diamond each under one set of trials. `Subgroups`, or a mapping, give subgroups, each with
         its trials, diamond and heterogeneity; several `Subgroups`, or a mapping to lists of Pooled,
         give each subgroup a diamond a model.
     ax : Axes, optional
         Where to draw, also in subplots and subfigures. The columns take their room from it, and
-        type shrinks, to 5 points at the least, if it is too small; `size` tells what would fit.
+        type shrinks, to 5 points at the least, if it is too small; `size` gives what would fit.
         Without it a figure is made.
     overall : Pooled or sequence of Pooled, optional
         The result over all subgroups, below them, for each model; weights are then shares in it.
@@ -78,7 +82,7 @@ def forest(
         How the effect in a new study is drawn: its interval as a bar, or its density.
     shrunken : DataFrame, optional
         Estimates of the studies drawn towards the mean, as ``Posterior.shrunken()``: columns study,
-        estimate, low and high, one row a study pooled.
+        estimate, low and high, one row per study pooled.
     title : str
         Above the plot; wrapped.
     notes : iterable of str
@@ -111,25 +115,14 @@ def forest(
     >>> from kapmeta.plot.forests import forest
     >>> from kapmeta.results.effects import Effects
     >>> trials = pd.DataFrame({"events_t": [13], "n_t": [26], "events_c": [6], "n_c": [27]})
-    >>> effects = Effects([0.81093], [0.16809], ("Krupitsky 2007",), "RR", trials, event="abstinence")
+    >>> effects = Effects([0.81093], [0.16809], ("Krupitsky 2007",), "RR", trials)
     >>> ax = forest(effects)
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['0.5', '1', '2', '5']
     """
     look = theme_named(theme)
-    contents = forest_contents(
-        result,
-        overall,
-        look,
-        left=left,
-        right=right,
-        drop=drop,
-        studies=studies,
-        title=title,
-        notes=notes,
-        prediction=prediction,
-        shrunken=shrunken,
-    )
+    options = Options(left, right, drop, studies, title, notes, prediction, shrunken)
+    contents = forest_contents(result, overall, look, options)
     return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
 
 
@@ -147,7 +140,7 @@ def sweep(
     xlim: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
 ) -> Axes:
-    """Forest plot of analyses instead of trials: leave-one-out, cumulative, or any other sweep.
+    """Draw a forest plot of analyses instead of trials: leave-one-out or any other sweep.
 
     The dotted line is the analysis with nothing changed, shown as a diamond below the others. Not
     for sweeps of thousands of analyses: those are clouds, not rows.
@@ -175,10 +168,11 @@ def sweep(
     >>> from kapmeta.plot.forests import sweep
     >>> from kapmeta.results.effects import Effects
     >>> from kapmeta.results.sweeps import Sweep
-    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
-    >>> names = ["analysis", "k", "y", "se", "y_low", "y_high", "p_value"]
-    >>> rows = [("without A", 1, 1.0, 0.2, 0.6, 1.4, 0.001), ("without B", 1, 0.8, 0.4, 0.0, 1.6, 0.05)]
-    >>> table = pd.DataFrame(rows, columns=names)
+    >>> trials = pd.DataFrame({"study": ["A", "B"]})
+    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", trials)
+    >>> table = pd.DataFrame({"analysis": ["without A", "without B"], "k": 1, "y": [1.0, 0.8],
+    ...                       "se": [0.2, 0.4], "y_low": [0.6, 0.0], "y_high": [1.4, 1.6],
+    ...                       "p_value": [0.001, 0.05]})
     >>> ax = sweep(Sweep("leave-one-out", table, effects))
     >>> ax.get_xscale()
     'log'
@@ -188,9 +182,8 @@ def sweep(
             f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
         )
     look = theme_named(theme)
-    contents = sweep_contents(
-        result, look, left=left, right=right, drop=drop, title=title, notes=notes
-    )
+    options = Options(left, right, drop, title=title, notes=notes)
+    contents = sweep_contents(result, look, options)
     return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
 
 
@@ -207,8 +200,7 @@ def size(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> tuple[float, float]:
-    """Width and height in inches of the figure that holds the plot of `result` at its full type
-    size.
+    """Find the size in inches of the figure that holds the plot at its full type size.
 
     Parameters
     ----------
@@ -225,137 +217,115 @@ def size(
     >>> import pandas as pd
     >>> from kapmeta.plot.forests import size
     >>> from kapmeta.results.effects import Effects
-    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", pd.DataFrame({"study": ["A", "B"]}))
+    >>> trials = pd.DataFrame({"study": ["A", "B"]})
+    >>> effects = Effects([0.8, 1.0], [0.17, 0.04], ("A", "B"), "RR", trials)
     >>> wide, high = size(effects)
     >>> 3 < wide < 7 and 1 < high < 3
     True
     """
     look = theme_named(theme)
-    if isinstance(result, Sweep):
-        contents = sweep_contents(
-            result, look, left=left, right=right, drop=drop, title=title, notes=notes
-        )
-    else:
-        contents = forest_contents(
-            result,
-            overall,
-            look,
-            left=left,
-            right=right,
-            drop=drop,
-            studies=studies,
-            title=title,
-            notes=notes,
-        )
-    fitted = page(contents, look, Request(width=_points(width), margin=MARGIN))
-    return _inches(fitted)
+    options = Options(left, right, drop, studies, title, notes)
+    contents = (
+        sweep_contents(result, look, options)
+        if isinstance(result, Sweep)
+        else forest_contents(result, overall, look, options)
+    )
+    return _page_inches(
+        fit_page(contents, look, Request(width=page_width(width), margin=PAGE_MARGIN))
+    )
 
 
 def page_width(width: float | str | None) -> float:
-    """A width in points, nan for as wide as needed."""
-    return _points(width)
+    """Convert a width in inches or a word to points; nan for a page as wide as it needs."""
+    inches = inches_of(width)
+    return math.nan if inches is None else 72.0 * inches
 
 
-def drawn_page(contents: Contents, theme: Theme, request: Request) -> Axes:
-    """One page in a figure of its own."""
-    fitted = page(contents, theme, request._replace(margin=MARGIN))
-    return _drawn(fitted, contents, theme, _own_axes(fitted, theme), 1.0)
-
-
-def _points(width: float | str | None) -> float:
-    if isinstance(width, str):
-        if width not in WIDTHS:
-            raise ValueError(
-                f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
-            )
-        width = WIDTHS[width]
-    return math.nan if width is None else 72.0 * width
+def drawn_page(contents: ForestContents, theme: Theme, request: Request) -> Axes:
+    """Draw one page in a figure of its own."""
+    return _plotted(contents, theme, None, None, request)
 
 
 def _plotted(
-    contents: Contents, theme: Theme, ax: Axes | None, width: float | str | None, request: Request
+    contents: ForestContents,
+    theme: Theme,
+    ax: Axes | None,
+    width: float | str | None,
+    request: Request,
 ) -> Axes:
+    """Set and draw a page in a figure of its own, or in the room of `ax`."""
+    scale = 1.0
     if ax is None:
-        fitted = page(contents, theme, request._replace(width=_points(width), margin=MARGIN))
-        ax, scale = _own_axes(fitted, theme), 1.0
+        asked = request._replace(margin=PAGE_MARGIN)
+        fitted = fit_page(
+            contents, theme, asked if width is None else asked._replace(width=page_width(width))
+        )
+        ax = _axes_of_new_figure(fitted, theme)
     elif width is not None:
         raise ValueError(
             "width= is for figures that forest makes; on a given ax the width is that of the ax"
         )
     else:
-        fitted, scale = _in_slot(contents, theme, ax, request)
-    return _drawn(fitted, contents, theme, ax, scale)
-
-
-def _drawn(fitted: Page, contents: Contents, theme: Theme, ax: Axes, scale: float) -> Axes:
+        fitted, scale = _fitted_to_axes(contents, theme, ax, request)
     draw(fitted, ax, theme, scale)
     vertical_lines(fitted, contents.scale.null, contents.references, ax, theme, scale)
     describe(ax, contents.title or contents.name, contents.alt)
     return ax
 
 
-def _own_axes(fitted: Page, theme: Theme) -> Axes:
-    """Axes over the panel in a new figure of the page's size; made by pyplot so that notebooks show it."""
+def _axes_of_new_figure(fitted: Page, theme: Theme) -> Axes:
+    """Make a figure of the page's size, by pyplot so that notebooks show it; add the panel."""
     from matplotlib import pyplot
 
-    width, height = _inches(fitted)
+    width, height = _page_inches(fitted)
     figure = pyplot.figure(figsize=(width, height), layout="none", facecolor=theme.paper)
-    return figure.add_axes(_panel(fitted, Bbox.unit(), 72 * width, 72 * height))
+    return figure.add_axes(_panel_box(fitted, Bbox.unit(), 72 * width, 72 * height))
 
 
-def _inches(fitted: Page) -> tuple[float, float]:
-    """Width and height of the page, rounded up to hundredths."""
+def _page_inches(fitted: Page) -> tuple[float, float]:
+    """Return the width and height of the page, rounded up to hundredths."""
     return math.ceil(fitted.width / 0.72 - 1e-9) / 100, math.ceil(fitted.height / 0.72 - 1e-9) / 100
 
 
-def _panel(
+def _panel_box(
     fitted: Page, slot: Bbox, width: float, height: float
 ) -> tuple[float, float, float, float]:
-    """The panel of a page as left, bottom, width, height in the coordinates in which `slot` is given."""
+    """Find the left, bottom, width and height of the panel in the coordinates of `slot`."""
     x, y = slot.width / width, slot.height / height
-    bottom = slot.y1 - (fitted.top + fitted.panel_height) * y
-    return (
-        slot.x0 + fitted.sheet.panel_x * x,
-        bottom,
-        fitted.sheet.panel * x,
-        fitted.panel_height * y,
-    )
+    tall = fitted.panel_height
+    left, bottom = slot.x0 + fitted.sheet.panel_x * x, slot.y1 - (fitted.top + tall) * y
+    return left, bottom, fitted.sheet.panel * x, tall * y
 
 
-def _in_slot(contents: Contents, theme: Theme, ax: Axes, request: Request) -> tuple[Page, float]:
-    """Set the page into the room that `ax` has, at the largest type that fits; move `ax` onto the panel."""
-    figure = root_of(ax)
-    engine = figure.get_layout_engine()
-    if engine is not None:  # the room that the figure's layout gives is known only after it has run
-        engine.execute(figure)
-    slot = ax.get_position()
-    width, height = (72 * length / figure.dpi for length in (ax.bbox.width, ax.bbox.height))
+def _fitted_to_axes(
+    contents: ForestContents, theme: Theme, ax: Axes, request: Request
+) -> tuple[Page, float]:
+    """Set the page into the room of `ax`, at the largest type that fits; move `ax` on the panel."""
+    slot, width, height = room_of(ax)
     why = ""
-    for scale in np.linspace(1.0, min(1.0, LEAST_POINTS / theme.points), 41):
+    for scale in type_scales(theme.points):
         asked = request._replace(width=width / scale)
         try:
-            fitted = page(contents, theme, asked)
+            fitted = fit_page(contents, theme, asked)
         except ValueError as error:
             why = str(error)
             continue
         if fitted.height <= height / scale * (1 + 1e-9):
             fitted = _stretched(contents, theme, asked, fitted, height / scale)
-            ax.set_position(_panel(fitted, slot, width / scale, height / scale))
+            ax.set_position(_panel_box(fitted, slot, width / scale, height / scale))
             return fitted, float(scale)
-        why = (
-            f"its rows need {fitted.height * scale / 72:.1f} in of height at {LEAST_POINTS:g}"
-            " points"
-        )
+        need = fitted.height * scale / 72
+        why = f"its rows need {need:.1f} in of height at {LEAST_POINTS:g} points"
     raise ValueError(
         f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}; "
-        "kapmeta.plot.size(result) tells the figure size that fits"
+        "kapmeta.plot.size(result) gives the figure size that fits"
     )
 
 
 def _stretched(
-    contents: Contents, theme: Theme, request: Request, fitted: Page, height: float
+    contents: ForestContents, theme: Theme, request: Request, fitted: Page, height: float
 ) -> Page:
-    """The page with its rows farther apart where there is height to spare."""
+    """Set the rows farther apart where there is height to spare."""
     spare = (height - fitted.height) / max(sum(tall for _, _, tall in fitted.rows), 1.0)
     stretch = min(MOST_STRETCH, 1 + 0.98 * spare)
-    return page(contents, theme, request._replace(stretch=stretch)) if stretch > 1 else fitted
+    return fit_page(contents, theme, request._replace(stretch=stretch)) if stretch > 1 else fitted

@@ -1,4 +1,4 @@
-"""What each study does to the result: the deletion diagnostics side by side, one panel each."""
+"""Influence panels: the deletion diagnostics of every study side by side, one panel each."""
 
 from __future__ import annotations
 
@@ -16,28 +16,25 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
 from kapmeta.plot.forest_page.notes import sentences
-from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series
-from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, fixed_axis, texts_of
+from kapmeta.plot.panel.axis import EffectAxis, Fits, label_of, linear_series, ten_digits
+from kapmeta.plot.panel.frames import AxisMaker, Frame, Key, fixed_axis
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import DOT, GREYS, columns_of, ten
+from kapmeta.plot.panel.marks import DOT, GREYS, frame_of
 from kapmeta.plot.panel.plans import PAD, PITCH, TICK
 from kapmeta.plot.panel.typesetting import text_width, wrapped
 from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["influence"]
 
-ROW, HEAD, MARGIN = (
-    1.6,
-    3.2,
-    0.12,
-)  # ems of a row and of the heads; share of a panel free on either side
+PANEL_ROW, HEADS_HEIGHT = 1.6, 3.2  # ems
+PANEL_MARGIN = 0.12  # share of a panel free on either side
 SIGNED = ("rstudent", "dffits", "dfbetas")
 NEEDED = ("rstudent", "dffits", "cook", "covariance_ratio", "hat", "dfbetas")
-FEWEST = 3
+FEWEST_STUDIES = 3
 
 
 class Diagnostic(NamedTuple):
-    """One panel: its head, and the value at which a study changes nothing (None: that with all studies)."""
+    """One panel: its head, and the value without influence (None: that with all studies)."""
 
     head: str
     idle: float | None
@@ -65,9 +62,9 @@ def influence(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Influence panel: every deletion diagnostic of every study [1]_.
+    """Draw the influence panels: every deletion diagnostic of every study [1]_.
 
-    Each panel is one diagnostic on a scale of its own, each row a study. Solid lines stand where a
+    Each panel is one diagnostic on a scale of its own, each row a study. Solid lines are where a
     study changes nothing: at 0, at a covariance ratio of 1, and at tau2 and Q with all studies.
     Dashed lines are cut-offs; studies beyond one are diamonds. The cut-offs are those of the R
     package metafor, whose documentation calls them somewhat arbitrary: they say which trial to read
@@ -107,62 +104,69 @@ def influence(
     >>> [float(end) for end in ax.get_xlim()]
     [0.0, 8.0]
     """
-    look, frame = theme_named(theme), columns_of(result, NEEDED, "influence")
-    frame = columns_of(frame.rename(columns={"left_out": "study"}), ("study",), "influence")
-    if len(frame) < FEWEST:
+    look, frame = theme_named(theme), frame_of(result, NEEDED, "influence")
+    frame = frame_of(frame.rename(columns={"left_out": "study"}), ("study",), "influence")
+    if len(frame) < FEWEST_STUDIES:
         raise ValueError(f"influence diagnostics need three studies or more: {len(frame)} to draw")
     base = getattr(result, "base", None)
     shown = [name for name in DIAGNOSTICS if _exists(frame, name, base)]
     flagged = {name: beyond(name, frame[name].to_numpy(dtype=float)) for name in shown}
     labels = [str(label) for label in frame["study"]]
+    frame_around = _influence_frame(frame, labels, flagged, look, getattr(result, "notes", ()))
     panel = framed(
-        Frame(
-            x=_across([DIAGNOSTICS[name].head for name in shown]),
-            y=fixed_axis(-0.5 - HEAD / ROW, len(labels) - 0.5),
-            x_label="",
-            y_label="",
-            name="Influence of each study",
-            alt=_alt(frame, labels, flagged),
-            title=title,
-            notes=(
-                *_about_cut_offs(shown, len(labels)),
-                *_about_gaps(frame, shown),
-                *sentences(getattr(result, "notes", ())),
-                *texts_of(notes),
-            ),
-            keys=tuple(_keys(look, flagged, len(labels))),
-            height=ROW * len(labels) + HEAD,
-            row_height=ROW,
-            rows=tuple((float(i), label) for i, label in enumerate(labels)),
-            below=TICK + PAD + 1.0,
-            down=True,
-            x_axis=False,
-        ),
+        frame_around.with_text(title, notes),
         look,
         ax,
         "page" if ax is None and width is None else width,
     )
-    _guides(panel, len(labels), len(shown))
+    _draw_guides(panel, len(labels), len(shown))
     for j, name in enumerate(shown):
-        _drawn(panel, j, name, frame[name].to_numpy(dtype=float), flagged[name], _idle(name, base))
+        values = frame[name].to_numpy(dtype=float)
+        _draw_diagnostic(panel, j, name, values, flagged[name], _idle(name, base))
     return panel.ax
 
 
+def _influence_frame(
+    frame: pd.DataFrame,
+    labels: Sequence[str],
+    flagged: Mapping[str, BoolArray],
+    look: Theme,
+    notes: Iterable[str],
+) -> Frame:
+    k, shown = len(labels), list(flagged)
+    return Frame(
+        x=_across([DIAGNOSTICS[name].head for name in shown]),
+        y=fixed_axis(-0.5 - HEADS_HEIGHT / PANEL_ROW, k - 0.5),
+        x_label="",
+        y_label="",
+        name="Influence of each study",
+        alt=_influence_alt(frame, labels, flagged),
+        notes=(*_about_cut_offs(shown, k), *_about_gaps(frame, shown), *sentences(notes)),
+        keys=tuple(_influence_keys(look, flagged, k)),
+        height=PANEL_ROW * k + HEADS_HEIGHT,
+        row_height=PANEL_ROW,
+        rows=tuple((float(i), label) for i, label in enumerate(labels)),
+        below=TICK + PAD + 1.0,
+        down=True,
+        x_axis=False,
+    )
+
+
 def _exists(frame: pd.DataFrame, name: str, base: Any) -> bool:
-    """Whether the method has this diagnostic; the common-effect model has no between-study variance."""
+    """Check whether the method has this diagnostic; tau2 does not exist in the common model."""
     if name not in frame or (name == "tau2" and base is not None and base.method.model == "common"):
         return False
     return bool(np.isfinite(frame[name].to_numpy(dtype=float)).any())
 
 
 def _idle(name: str, base: Any) -> float:
-    """Where a study changes nothing; nan where that is not known."""
+    """Return the value at which a study changes nothing; nan where that is not known."""
     idle = DIAGNOSTICS[name].idle
     return idle if idle is not None else math.nan if base is None else float(getattr(base, name))
 
 
 def _across(heads: Sequence[str]) -> AxisMaker:
-    """The panels side by side, refused where the words of their heads would run into each other."""
+    """Put panels side by side; refuse where words of their heads would run into each other."""
     longest = [max(head.split(), key=len) for head in heads]
 
     def make(fits: Fits) -> EffectAxis:
@@ -173,7 +177,9 @@ def _across(heads: Sequence[str]) -> AxisMaker:
     return make
 
 
-def _alt(frame: pd.DataFrame, labels: Sequence[str], flagged: Mapping[str, BoolArray]) -> str:
+def _influence_alt(
+    frame: pd.DataFrame, labels: Sequence[str], flagged: Mapping[str, BoolArray]
+) -> str:
     head = (
         f"Influence of {wording.studies(len(labels))} on the pooled result, each left out in turn."
     )
@@ -191,7 +197,7 @@ def _alt(frame: pd.DataFrame, labels: Sequence[str], flagged: Mapping[str, BoolA
 
 
 def _about_cut_offs(shown: Sequence[str], k: int) -> Iterable[str]:
-    """Where the dashed lines stand, and where they come from."""
+    """Write where the dashed lines are, and where they come from."""
     if k < FEWEST_FLAGGED:
         return
     each = [
@@ -205,7 +211,7 @@ def _about_cut_offs(shown: Sequence[str], k: int) -> Iterable[str]:
 
 
 def _about_gaps(frame: pd.DataFrame, shown: Sequence[str]) -> Iterable[str]:
-    """Diagnostics that have no panel, and studies that have no mark."""
+    """Write which diagnostics have no panel, and which lack a mark for a study."""
     lacking = [DIAGNOSTICS[name].head for name in DIAGNOSTICS if name not in shown]
     if lacking:
         yield f"Not defined for this method: {wording.joined(lacking)}."
@@ -218,7 +224,7 @@ def _about_gaps(frame: pd.DataFrame, shown: Sequence[str]) -> Iterable[str]:
         yield f"No mark where a diagnostic does not exist for a study: {wording.joined(gaps)}."
 
 
-def _keys(theme: Theme, flagged: Mapping[str, BoolArray], k: int) -> Iterable[Key]:
+def _influence_keys(theme: Theme, flagged: Mapping[str, BoolArray], k: int) -> Iterable[Key]:
     yield Key("-", theme.text, "No influence, or the value with all studies")
     if k < FEWEST_FLAGGED:
         return
@@ -228,10 +234,10 @@ def _keys(theme: Theme, flagged: Mapping[str, BoolArray], k: int) -> Iterable[Ke
         yield Key("D", theme.prediction, "Beyond it", edge=theme.text)
 
 
-def _guides(panel: Panel, rows: int, panels: int) -> None:
-    """A faint line along each row, so that a study is followed across the panels."""
+def _draw_guides(panel: Panel, rows: int, panels: int) -> None:
+    """Draw a faint line along each row, so that the eye follows a study across the panels."""
     along = [
-        [(j + MARGIN / 2, float(i)), (j + 1 - MARGIN / 2, float(i))]
+        [(j + PANEL_MARGIN / 2, float(i)), (j + 1 - PANEL_MARGIN / 2, float(i))]
         for i in range(rows)
         for j in range(panels)
     ]
@@ -241,43 +247,38 @@ def _guides(panel: Panel, rows: int, panels: int) -> None:
     )
 
 
-def _drawn(
+def _draw_diagnostic(
     panel: Panel, j: int, name: str, values: FloatArray, far: BoolArray, idle: float
 ) -> None:
-    """One panel: head, lines, stems, marks and axis."""
+    """Draw one panel: head, axis, lines, stems and marks."""
     theme, rows = panel.theme, values.size
     cut = CUT_OFFS[name].at(rows) if name in CUT_OFFS and rows >= FEWEST_FLAGGED else math.nan
     cuts = [x for x in ((-cut, cut) if name in SIGNED else (cut,)) if math.isfinite(x)]
-    inside, place = _scale(np.array([*values, idle, *cuts]))
-    _head(panel, j, DIAGNOSTICS[name].head)
-    _axis(panel, j, inside, place)
-    for x, colour, dashes in (
-        (idle, theme.text, "-"),
-        *((cut, theme.quiet, (0, (4, 2.5))) for cut in cuts),
-    ):
+    ends, place = _panel_scale(np.array([*values, idle, *cuts]))
+    _write_head(panel, j, DIAGNOSTICS[name].head)
+    _draw_panel_axis(panel, j, ends, place)
+    upright: list[tuple[float, str, Any]] = [(x, theme.quiet, (0, (4, 2.5))) for x in cuts]
+    for x, colour, dashes in ((idle, theme.text, "-"), *upright):
         if math.isfinite(x):
-            at = j + place(x)
-            panel.ax.plot(
-                ten([at, at]),
-                [-0.5, rows - 0.5],
-                color=colour,
-                ls=dashes,
-                lw=0.8 * panel.scale,
-                zorder=1,
-            )
+            at, height = ten_digits([j + place(x)] * 2), [-0.5, rows - 0.5]
+            style: dict[str, Any] = {"color": colour, "ls": dashes, "lw": 0.8 * panel.scale}
+            panel.ax.plot(at, height, zorder=1, **style)
     known = np.isfinite(values)
-    across, row = ten(j + place(values[known])), np.flatnonzero(known).astype(float)
+    across, row = ten_digits(j + place(values[known])), np.flatnonzero(known).astype(float)
     if math.isfinite(idle):
-        stems = [
-            [(float(ten(j + place(idle))[0]), y), (x, y)] for x, y in zip(across, row, strict=True)
-        ]
-        panel.ax.add_collection(
-            LineCollection(stems, colors=theme.interval, linewidths=0.9 * panel.scale, zorder=2),
-            autolim=False,
-        )
+        from_idle = float(ten_digits(j + place(idle))[0])
+        stems = [[(from_idle, y), (x, y)] for x, y in zip(across, row, strict=True)]
+        lines = LineCollection(stems, colors=theme.interval, linewidths=0.9 * panel.scale, zorder=2)
+        panel.ax.add_collection(lines, autolim=False)
+    _draw_marks(panel, across, row, far[known])
+
+
+def _draw_marks(panel: Panel, across: FloatArray, row: FloatArray, far: BoolArray) -> None:
+    """Draw discs within the cut-off and diamonds beyond it."""
+    theme = panel.theme
     for which, mark, side, fill, edge in (
-        (~far[known], "o", DOT, theme.square, theme.interval),
-        (far[known], "D", 0.9 * DOT, theme.prediction, theme.text),
+        (~far, "o", DOT, theme.square, theme.interval),
+        (far, "D", 0.9 * DOT, theme.prediction, theme.text),
     ):
         if which.any():
             panel.ax.scatter(
@@ -292,8 +293,8 @@ def _drawn(
             )
 
 
-def _scale(values: FloatArray) -> tuple[tuple[float, float], Callable[[Any], FloatArray]]:
-    """Ends of one panel's scale, and the place of a value between 0 and 1."""
+def _panel_scale(values: FloatArray) -> tuple[tuple[float, float], Callable[[Any], FloatArray]]:
+    """Find the ends of one panel's scale, and the place of a value between 0 and 1."""
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(known.max())
     if low == high:
@@ -301,13 +302,14 @@ def _scale(values: FloatArray) -> tuple[tuple[float, float], Callable[[Any], Flo
 
     def place(x: Any) -> FloatArray:
         return np.asarray(
-            MARGIN + (1 - 2 * MARGIN) * (np.asarray(x, dtype=float) - low) / (high - low)
+            PANEL_MARGIN
+            + (1 - 2 * PANEL_MARGIN) * (np.asarray(x, dtype=float) - low) / (high - low)
         )
 
     return (low, high), place
 
 
-def _head(panel: Panel, j: int, head: str) -> None:
+def _write_head(panel: Panel, j: int, head: str) -> None:
     em, step = panel.font.points, panel.width / panel.x.high
     lines = wrapped(head, step - 0.4 * em, panel.font)
     first = float(panel.places(0.0, -0.5)[1]) + 0.6 * em
@@ -315,10 +317,10 @@ def _head(panel: Panel, j: int, head: str) -> None:
         panel.write((j + 0.5) * step, first + n * PITCH * em, text, "center")
 
 
-def _axis(
+def _draw_panel_axis(
     panel: Panel, j: int, ends: tuple[float, float], place: Callable[[Any], FloatArray]
 ) -> None:
-    """A line under the panel with two or three labelled values."""
+    """Draw a line under the panel with two or three labelled values."""
     em, step = panel.font.points, panel.width / panel.x.high
     ticks, labels = _ticks(ends, place, panel)
     across = panel.ax.get_xaxis_transform()
@@ -329,17 +331,17 @@ def _axis(
         "clip_on": False,
         "zorder": 1.5,
     }
-    panel.ax.plot([j + MARGIN / 2, j + 1 - MARGIN / 2], [0, 0], **style)
+    panel.ax.plot([j + PANEL_MARGIN / 2, j + 1 - PANEL_MARGIN / 2], [0, 0], **style)
     for tick, label in zip(ticks, labels, strict=True):
-        at = float(ten(j + place(tick))[0])
-        panel.ax.plot([at, at], [0, float(ten(-TICK * em / panel.height)[0])], **style)
+        at = float(ten_digits(j + place(tick))[0])
+        panel.ax.plot([at, at], [0, float(ten_digits(-TICK * em / panel.height)[0])], **style)
         panel.write(at * step, -(TICK + PAD + 0.75) * em, label, "center")
 
 
 def _ticks(
     ends: tuple[float, float], place: Callable[[Any], FloatArray], panel: Panel
 ) -> tuple[list[float], list[str]]:
-    """Two to four round values that lie between the ends and have room side by side; the finest that do."""
+    """Choose two to four round values between the ends, the finest that have room."""
     step, gap = panel.width / panel.x.high, 0.4 * panel.font.points
     for series in linear_series(*ends):
         for values in (series, series[::2]):

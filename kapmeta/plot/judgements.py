@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
+from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.plot.forest_page.columns import risk_judgement
-from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis, texts_of
+from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis
 from kapmeta.plot.panel.framing import Panel, framed
-from kapmeta.plot.panel.marks import columns_of
+from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.panel.typesetting import text_width
 from kapmeta.plot.style import RISK, Theme, theme_named
 
@@ -27,7 +29,7 @@ DOMAINS: Mapping[str, str] = {
     "D5": "D5 selection of the reported result",
     "overall": "Overall",
 }
-"""Domains of RoB 2 by their short names; others stand for themselves."""
+"""Domains of RoB 2 by their short names; other domains keep their own."""
 HATCHES = {"low": "", "some concerns": "///", "high": "xxx", "unclear": "..."}
 
 
@@ -41,14 +43,14 @@ def risk_of_bias(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Traffic light of risk of bias: a disc with a sign for every study and domain [1]_.
+    """Draw the traffic light of risk of bias: a disc with a sign by study and domain [1]_.
 
     Not a score: discs are not to be added up.
 
     Parameters
     ----------
     result : DataFrame
-        Columns study or study_id, domain, judgement, one row a judgement; as
+        Columns study or study_id, domain, judgement, one row per judgement; as
         ``evidence.risk_of_bias``. Where a study and domain have several rows the worst is drawn.
     ax : Axes, optional
         Where to draw.
@@ -83,56 +85,53 @@ def risk_of_bias(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.judgements import risk_of_bias
-    >>> frame = pd.DataFrame({"study": ["A", "A"], "domain": ["D1", "overall"], "judgement": ["low", "high"]})
+    >>> frame = pd.DataFrame({"study": "A", "domain": ["D1", "overall"],
+    ...                       "judgement": ["low", "high"]})
     >>> [text.get_text() for text in risk_of_bias(frame).texts if text.get_text() in "+!×?"][:2]
     ['+', '×']
     """
     look, table = theme_named(theme), _judged(result, "risk_of_bias")
-    studies, domains = list(table.index), list(table.columns)
-    shown = {name: (labels or {}).get(name, name) for name in studies}
-    used = [word for word in RISK if (table == word).any(axis=None)]
-    legend = [
-        f"{DOMAINS[name]}" for name in domains if name in DOMAINS and DOMAINS[name] != _head(name)
-    ]
-    panel = framed(
-        Frame(
-            x=fixed_axis(-0.5, len(domains) - 0.5),
-            y=fixed_axis(-0.5, len(studies) - 0.5),
-            x_label="",
-            y_label="Study",
-            name="Risk of bias",
-            alt=_alt(table, shown),
-            title=title,
-            notes=(*((f"{'; '.join(legend)}.",) if legend else ()), *texts_of(notes)),
-            keys=tuple(
-                Key("o", RISK[w][1], w.capitalize(), edge=look.quiet, sign=RISK[w][0]) for w in used
-            ),
-            height=2.0 * len(studies),
-            rows=tuple((i + 0.0, shown[name]) for i, name in enumerate(studies)),
-            rows_headed=True,
-            down=True,
-            x_axis=False,
-            ratio=1.0,
-        ),
-        look,
-        ax,
-        width,
-    )
-    _heads(panel, [_head(name) for name in domains])
-    for word in used:
-        at = [
-            (j, i)
-            for i in range(len(studies))
-            for j in range(len(domains))
-            if table.iat[i, j] == word
-        ]
-        _discs(panel, at, word)
+    shown = {str(name): (labels or {}).get(name, name) for name in table.index}
+    panel = framed(_traffic_frame(table, shown, look).with_text(title, notes), look, ax, width)
+    _write_heads(panel, [_domain_head(name) for name in table.columns])
+    for word in _judgements_in(table):
+        _draw_judgements(panel, [(j, i) for i, j in np.argwhere((table == word).to_numpy())], word)
     return panel.ax
 
 
+def _judgements_in(table: pd.DataFrame) -> list[str]:
+    return [word for word in RISK if (table == word).any(axis=None)]
+
+
+def _traffic_frame(table: pd.DataFrame, shown: Mapping[str, str], look: Theme) -> Frame:
+    studies, domains = list(table.index), list(table.columns)
+    named = [name for name in domains if name in DOMAINS and name.lower() != "overall"]
+    legend = "; ".join(DOMAINS[name] for name in named)
+    keys = [
+        Key("o", RISK[word][1], word.capitalize(), edge=look.quiet, sign=RISK[word][0])
+        for word in _judgements_in(table)
+    ]
+    return Frame(
+        x=fixed_axis(-0.5, len(domains) - 0.5),
+        y=fixed_axis(-0.5, len(studies) - 0.5),
+        x_label="",
+        y_label="Study",
+        name="Risk of bias",
+        alt=_judgements_alt(table, shown),
+        notes=(f"{legend}.",) if legend else (),
+        keys=tuple(keys),
+        height=2.0 * len(studies),
+        rows=tuple((float(i), shown[name]) for i, name in enumerate(studies)),
+        rows_headed=True,
+        down=True,
+        x_axis=False,
+        ratio=1.0,
+    )
+
+
 def _judged(result: Any, name: str) -> pd.DataFrame:
-    """Judgements with studies down and domains across, the worst where there are several."""
-    frame = columns_of(result, ("domain", "judgement"), name)
+    """Arrange judgements with studies down and domains across, the worst of several."""
+    frame = frame_of(result, ("domain", "judgement"), name)
     key = next((column for column in ("study", "study_id") if column in frame), None)
     if key is None:
         raise ValueError(
@@ -153,12 +152,12 @@ def _judged(result: Any, name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=studies, columns=domains)
 
 
-def _head(domain: str) -> str:
+def _domain_head(domain: str) -> str:
     return "Overall" if domain.lower() == "overall" else domain
 
 
-def _heads(panel: Panel, heads: Sequence[str]) -> None:
-    """Heads of the columns in the panel, broken where they are too long."""
+def _write_heads(panel: Panel, heads: Sequence[str]) -> None:
+    """Write the heads of the columns, cut where they are too long."""
     em, step = panel.font.points, panel.width / len(heads)
     widths = [text_width(head, panel.font, True) for head in heads]
     for j, head in enumerate(heads):
@@ -174,11 +173,12 @@ def _heads(panel: Panel, heads: Sequence[str]) -> None:
         panel.write((j + 0.5) * step, panel.height + 0.25 * em, short, "center", bold=True)
 
 
-def _discs(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
-    sign, colour = RISK[word]
+def _draw_judgements(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
+    _, colour = RISK[word]
+    x, y = [x for x, _ in at], [y for _, y in at]
     panel.ax.plot(
-        [x for x, _ in at],
-        [y for _, y in at],
+        x,
+        y,
         ls="none",
         marker="o",
         ms=1.5 * panel.em,
@@ -188,20 +188,21 @@ def _discs(panel: Panel, at: Sequence[tuple[float, float]], word: str) -> None:
         zorder=4,
         clip_on=False,
     )
-    for x, y in panel.places([x for x, _ in at], [y for _, y in at]):
-        panel.write(
-            float(x),
-            float(y) - 0.36 * panel.font.points,
-            sign,
-            "center",
-            colour="#ffffff" if word == "high" else "",
-        )
+    for across, up in panel.places(x, y):
+        _write_sign(panel, float(across), float(up), word)
 
 
-def _alt(table: pd.DataFrame, shown: Mapping[str, str]) -> str:
+def _write_sign(panel: Panel, x: float, y: float, word: str, backing: str = "") -> None:
+    """Write the sign of a judgement in the middle of its disc or bar."""
+    shade = "#ffffff" if word == "high" else ""
+    low = y - 0.36 * panel.font.points
+    panel.write(x, low, RISK[word][0], "center", colour=shade, backing=backing)
+
+
+def _judgements_alt(table: pd.DataFrame, shown: Mapping[str, str]) -> str:
     each = []
     for name, row in table.iterrows():
-        judged = [f"{_head(str(domain))} {word}" for domain, word in row.items() if word]
+        judged = [f"{_domain_head(str(domain))} {word}" for domain, word in row.items() if word]
         each.append(f"{shown[str(name)]}: {', '.join(judged)}")
     return f"Risk of bias of {len(table)} studies. {'; '.join(each)}."
 
@@ -216,7 +217,7 @@ def risk_of_bias_summary(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Share of each judgement in each domain, weighted as the studies are in the pooled result.
+    """Draw the share of each judgement in each domain, weighted as in the pooled result.
 
     Parameters
     ----------
@@ -242,93 +243,83 @@ def risk_of_bias_summary(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.judgements import risk_of_bias_summary
-    >>> frame = pd.DataFrame({"study": ["A", "B"], "domain": ["D1", "D1"], "judgement": ["low", "high"]})
+    >>> frame = pd.DataFrame({"study": ["A", "B"], "domain": "D1", "judgement": ["low", "high"]})
     >>> ax = risk_of_bias_summary(frame, weights={"A": 3.0, "B": 1.0})
     >>> [float(end) for end in ax.get_xlim()]
     [0.0, 100.0]
     """
     look, table = theme_named(theme), _judged(result, "risk_of_bias_summary")
-    share = np.array(
-        [1.0 if weights is None else float(weights.get(str(name), 0.0)) for name in table.index]
-    )
-    if not share.sum() > 0:
-        raise ValueError(f"weights name none of the studies: {', '.join(map(str, table.index))}")
-    used = [word for word in RISK if (table == word).any(axis=None)]
-    heights = {word: (table == word).to_numpy().T @ share for word in used}
-    total = np.sum(list(heights.values()), axis=0)
-    shares = {
-        word: 100 * np.divide(h, total, out=np.zeros_like(h), where=total > 0)
-        for word, h in heights.items()
-    }
-    domains = [DOMAINS.get(str(name), _head(str(name))) for name in table.columns]
-    texts = [
-        f"{d}: " + ", ".join(f"{w} {shares[w][j]:.0f} %" for w in used)
-        for j, d in enumerate(domains)
-    ]
-    panel = framed(
-        Frame(
-            x=axis_of([0.0, 100.0], ends=(0.0, 100.0)),
-            y=fixed_axis(-0.5, len(domains) - 0.5),
-            x_label="Studies (%)" if weights is None else "Weight in the pooled result (%)",
-            y_label="Risk of bias",
-            name="Risk of bias, summary",
-            alt=f"Risk of bias by domain. {'; '.join(texts)}.",
-            title=title,
-            notes=texts_of(notes),
-            keys=tuple(
-                Key(
-                    "patch",
-                    RISK[w][1],
-                    f"{RISK[w][0]} {w.capitalize()}",
-                    edge=look.text,
-                    hatch=HATCHES[w],
-                )
-                for w in used
-            ),
-            height=2.1 * len(domains),
-            row_height=2.1,
-            rows=tuple((float(j), name) for j, name in enumerate(domains)),
-            down=True,
-        ),
-        look,
-        ax,
-        width,
-    )
-    left = np.zeros(len(domains))
-    for word in used:
-        _bars(panel, left, shares[word], word)
-        left = left + shares[word]
+    shares = _judgement_shares(table, weights)
+    frame = _summary_frame(table, shares, look)
+    if weights is not None:
+        frame = replace(frame, x_label="Weight in the pooled result (%)")
+    panel = framed(frame.with_text(title, notes), look, ax, width)
+    left = np.zeros(table.shape[1])
+    for word, share in shares.items():
+        _draw_bars(panel, left, share, word)
+        left = left + share
     return panel.ax
 
 
-def _bars(panel: Panel, left: Any, share: Any, word: str) -> None:
-    """Parts of the bars of one judgement, hatched, with the sign where there is room."""
-    sign, colour = RISK[word]
+def _judgement_shares(
+    table: pd.DataFrame, weights: Mapping[str, float] | None
+) -> dict[str, FloatArray]:
+    """Compute the percentage of each judgement in each domain."""
+    names = list(map(str, table.index))
+    weight = np.array([1.0 if weights is None else float(weights.get(n, 0.0)) for n in names])
+    if not weight.sum() > 0:
+        raise ValueError(f"weights name none of the studies: {', '.join(names)}")
+    heights = {word: (table == word).to_numpy().T @ weight for word in _judgements_in(table)}
+    total = np.sum(list(heights.values()), axis=0)
+    return {
+        word: 100 * np.divide(height, total, out=np.zeros_like(height), where=total > 0)
+        for word, height in heights.items()
+    }
+
+
+def _summary_frame(table: pd.DataFrame, shares: Mapping[str, FloatArray], look: Theme) -> Frame:
+    domains = [DOMAINS.get(str(name), _domain_head(str(name))) for name in table.columns]
+    texts = [
+        f"{domain}: " + ", ".join(f"{word} {share[j]:.0f} %" for word, share in shares.items())
+        for j, domain in enumerate(domains)
+    ]
+    keys = [
+        Key("patch", RISK[w][1], f"{RISK[w][0]} {w.capitalize()}", look.text, hatch=HATCHES[w])
+        for w in shares
+    ]
+    return Frame(
+        x=axis_of([0.0, 100.0], ends=(0.0, 100.0)),
+        y=fixed_axis(-0.5, len(domains) - 0.5),
+        x_label="Studies (%)",
+        y_label="Risk of bias",
+        name="Risk of bias, summary",
+        alt=f"Risk of bias by domain. {'; '.join(texts)}.",
+        keys=tuple(keys),
+        height=2.1 * len(domains),
+        row_height=2.1,
+        rows=tuple((float(j), name) for j, name in enumerate(domains)),
+        down=True,
+    )
+
+
+def _draw_bars(panel: Panel, left: FloatArray, share: FloatArray, word: str) -> None:
+    """Draw one judgement's parts of the bars, hatched, with the sign where there is room."""
+    colour = RISK[word][1]
     boxes = [
         [(a, j - 0.36), (a + b, j - 0.36), (a + b, j + 0.36), (a, j + 0.36)]
         for j, (a, b) in enumerate(zip(left, share, strict=True))
         if b > 0
     ]
-    panel.ax.add_collection(
-        PolyCollection(
-            boxes,
-            facecolors=colour,
-            edgecolors="#ffffff" if word == "high" else panel.theme.text,
-            hatch=HATCHES[word] or None,
-            linewidths=0.6 * panel.scale,
-            zorder=2,
-        ),
-        False,
+    bars = PolyCollection(
+        boxes,
+        facecolors=colour,
+        edgecolors="#ffffff" if word == "high" else panel.theme.text,
+        hatch=HATCHES[word] or None,
+        linewidths=0.6 * panel.scale,
+        zorder=2,
     )
+    panel.ax.add_collection(bars, False)
     for j, (a, b) in enumerate(zip(left, share, strict=True)):
-        x, y = panel.places(a + b / 2, j)
         if b / 100 * panel.width > 1.8 * panel.font.points:
-            shade = "#ffffff" if word == "high" else ""
-            panel.write(
-                float(x),
-                float(y) - 0.36 * panel.font.points,
-                sign,
-                "center",
-                colour=shade,
-                backing=colour,
-            )
+            x, y = panel.places(a + b / 2, j)
+            _write_sign(panel, float(x), float(y), word, colour)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from kapmeta.plot.forest_page.columns import Column, Row
-from kapmeta.plot.forest_page.contents import forest_contents
+from kapmeta.plot.forest_page.contents import Options, forest_contents
 from kapmeta.plot.forest_page.grouping import Forest, Overall
 from kapmeta.plot.forest_page.pages import Request
 from kapmeta.plot.forests import drawn_page, page_width
@@ -33,10 +33,10 @@ def forest_pages(
     xlim: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
 ) -> tuple[Axes, ...]:
-    """Forest plot over several pages, for results of more than some sixty trials.
+    """Draw a forest plot over several pages, for results of more than some sixty trials.
 
     Columns, axis and squares are the same on every page, so that pages can be laid side by side.
-    Notes stand on the last. With few enough rows it is the one figure that `forest` draws.
+    Notes are on the last page. With few enough rows it is the one figure that `forest` draws.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def forest_pages(
     Returns
     -------
     tuple of Axes
-        One a page, each in a figure of its own.
+        One per page, each in a figure of its own.
 
     Raises
     ------
@@ -69,31 +69,23 @@ def forest_pages(
         raise ValueError(f"rows = {rows} leaves too little on a page; use 5 or more")
     look = theme_named(theme)
     contents = forest_contents(
-        result,
-        overall,
-        look,
-        left=left,
-        right=right,
-        drop=drop,
-        studies=True,
-        title=title,
-        notes=notes,
+        result, overall, look, Options(left, right, drop, title=title, notes=notes)
     )
-    parts = _parts(contents.rows, rows)
+    parts = _page_ranges(contents.rows, rows)
     found = []
     for number, (first, last) in enumerate(parts, start=1):
-        heading = (
-            f"{contents.title or contents.name} ({number} of {len(parts)})"
-            if len(parts) > 1
-            else title
-        )
+        heading = f"{contents.title or contents.name} ({number} of {len(parts)})"
         request = Request(width=page_width(width), ends=xlim, ticks=ticks, rows=(first, last))
-        found.append(drawn_page(replace(contents, title=heading), look, request))
+        titled = replace(contents, title=heading if len(parts) > 1 else title)
+        found.append(drawn_page(titled, look, request))
     return tuple(found)
 
 
-def _parts(rows: Sequence[Row], most: int) -> list[tuple[int, int]]:
-    """First and last row but one of each page: of even length, none starting with a gap or ending with a heading."""
+def _page_ranges(rows: Sequence[Row], most: int) -> list[tuple[int, int]]:
+    """Divide rows into pages of even length; return the first row and the one after the last.
+
+    No page begins with a gap or ends with a heading.
+    """
     count = math.ceil(len(rows) / most)
     even = math.ceil(len(rows) / count)
     parts = []
@@ -110,8 +102,5 @@ def _parts(rows: Sequence[Row], most: int) -> list[tuple[int, int]]:
 
 
 def _may_break(above: Row, below: Row) -> bool:
-    return above.kind not in ("heading", "gap") and below.kind not in (
-        "pooled",
-        "prediction",
-        "remark",
-    )
+    inseparable = ("pooled", "prediction", "remark")
+    return above.kind not in ("heading", "gap") and below.kind not in inseparable

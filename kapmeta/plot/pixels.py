@@ -1,4 +1,4 @@
-"""Pixels to a PNG file: a page that is mostly paper is packed faster, and smaller, without row filters."""
+"""Pixels to a PNG file: a page of mostly paper is packed faster, and smaller, unfiltered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEVEL = 3  # beyond it zlib takes twice the time for a tenth of the bytes
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8], dpi: float, texts: Mapping[str, str]) -> bytes:
-    """A PNG file of `pixels`, shape (height, width, 4), with its resolution and `texts` by keyword.
+    """Pack `pixels`, shape (height, width, 4), into a PNG file with resolution and `texts`.
 
     The alpha channel is left out where every pixel is opaque.
 
@@ -43,7 +43,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8], dpi: float, texts: Mapping[str, str
     parts = [
         _part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)),
         _part(b"pHYs", struct.pack(">IIB", dots, dots, 1)),
-        *_texts(texts),
+        *_text_chunks(texts),
         _part(b"IDAT", data),
         _part(b"IEND", b""),
     ]
@@ -54,6 +54,6 @@ def _part(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _texts(texts: Mapping[str, str]) -> Iterator[bytes]:
+def _text_chunks(texts: Mapping[str, str]) -> Iterator[bytes]:
     for keyword, text in texts.items():
         yield _part(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode("utf-8"))

@@ -1,4 +1,4 @@
-"""Saving a figure: the same numbers give the same bytes, and a title and a description go into the file."""
+"""Saving a figure: the same numbers give the same bytes, with a title and a description."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def describe(ax: Axes, title: str, alt: str) -> None:
 
 
 def alt_text(figure: Figure | SubFigure | Axes) -> str:
-    """What a reader who cannot see the figure is told; one paragraph a described plot."""
+    """Return the text for readers who cannot see the figure, one paragraph per described plot."""
     return "\n".join(alt for _, alt in _described(figure))
 
 
@@ -55,7 +55,7 @@ def _described(figure: Figure | SubFigure | Axes) -> list[tuple[str, str]]:
 
 
 def root_of(figure: Figure | SubFigure | Axes) -> Figure:
-    """The figure that holds it all."""
+    """Find the figure that holds it all."""
     found = figure.figure
     while found is not None and not isinstance(found, Figure):
         found = found.figure
@@ -72,11 +72,10 @@ def save(
     title: str | None = None,
     formats: Iterable[str] = ("svg", "png"),
 ) -> tuple[Path, ...]:
-    """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes every
-    time.
+    """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes.
 
     The whole figure is written, also when one of its axes is given. Text in SVG is drawn as
-    outlines and the file carries ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an
+    outlines and the file has ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an
     inch; PDF embeds its fonts. No date, no software name and no random identifier is written. Not
     for interactive or cropped output: use Matplotlib's own ``savefig`` for that.
 
@@ -111,7 +110,8 @@ def save(
     >>> from matplotlib.figure import Figure
     >>> from kapmeta.plot.saving import save
     >>> folder = Path(tempfile.mkdtemp())
-    >>> [path.name for path in save(Figure(), folder / "empty", alt="Nothing is drawn.", title="Empty")]
+    >>> paths = save(Figure(), folder / "empty", alt="Nothing is drawn.", title="Empty")
+    >>> [path.name for path in paths]
     ['empty.svg', 'empty.png']
     """
     root, stem, words = root_of(figure), Path(stem), tuple(formats)
@@ -177,12 +177,11 @@ FORMATS: dict[str, Callable[[Figure, str, str, str], bytes]] = {
     "png": _png,
     "pdf": _pdf,
 }
-"""File formats by name: each takes the figure, its name, title and text alternative, and gives the bytes."""
+"""File formats by name: from the figure, its name, title and text alternative to bytes."""
 
 
 def _renumbered(svg: str, name: str) -> str:
-    """Identifiers hashed from coordinates become running numbers, prefixed so that files can share
-    one page.
+    """Replace identifiers hashed from coordinates by numbers that no other file has.
 
     A hash of coordinates changes with the last bit of a float, which differs between machines.
     """
@@ -197,7 +196,7 @@ def _renumbered(svg: str, name: str) -> str:
 
 
 def _spoken(svg: str, name: str, title: str, alt: str) -> str:
-    """`svg` with its title and description as the first children, announced as an image."""
+    """Add the title and description as first children of `svg`, announced as an image."""
     names = [re.sub(r"[^A-Za-z0-9_-]", "-", name) + ending for ending in ("-title", "-desc")]
     head = f' role="img" aria-labelledby={quoteattr(" ".join(names))}>'
     texts = "".join(

@@ -1,4 +1,4 @@
-"""Plots of studies as points: events in the two arms, influence, and effects against a moderator."""
+"""Plots of studies as points: events in two arms, influence, effects against a moderator."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from matplotlib.axes import Axes
 from kapmeta import wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.ties import tied_ranks
-from kapmeta.plot.forest_page.notes import sentences, tied
-from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.forest_page.notes import nonbreaking, sentences
+from kapmeta.plot.panel.frames import Frame, Key, axis_of
 from kapmeta.plot.panel.framing import framed
-from kapmeta.plot.panel.labelling import Line, Names
+from kapmeta.plot.panel.labelling import LinePoints, PointNames
 from kapmeta.plot.panel.marks import (
     DOT,
     GREYS,
     band,
-    columns_of,
     dots,
-    effects_of,
+    drawable_effects,
+    frame_of,
     line,
     measure_words,
 )
@@ -33,8 +33,8 @@ from kapmeta.results.regressions import MetaRegression
 
 __all__ = ["baujat", "bubble", "labbe"]
 
-LEAST, MOST = 0.5, 2.2  # diameters of the smallest and largest disc, ems
-COUNTS = ("events_t", "n_t", "events_c", "n_c")
+SMALLEST_DISC, LARGEST_DISC = 0.5, 2.2  # diameters in ems
+LABBE_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
 def labbe(
@@ -47,9 +47,9 @@ def labbe(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """L'Abbé plot: each trial's risk under treatment against its risk under control [1]_.
+    """Draw the L'Abbé plot: each trial's risk under treatment against that under control [1]_.
 
-    Shows at which control risks the effect was seen, which no forest plot tells. Discs have areas
+    Shows at which control risks the effect was seen, which no forest plot shows. Discs have areas
     as the numbers of participants; the dashed line is the pooled effect at every control risk.
     Trials without an estimate are hollow. Not for effects that were reported without counts.
 
@@ -96,71 +96,81 @@ def labbe(
     >>> ax.get_xlim() == ax.get_ylim()
     True
     """
-    look, effects = theme_named(theme), effects_of(result, "labbe")
-    if not set(COUNTS) <= set(effects.table.columns):
+    look, effects = theme_named(theme), drawable_effects(result, "labbe")
+    if not set(LABBE_COUNTS) <= set(effects.table.columns):
         raise ValueError(
             "labbe needs the counts events_t, n_t, events_c and n_c; these effects have none"
         )
-    events_t, n_t, events_c, n_c = (effects.table[name].to_numpy(dtype=float) for name in COUNTS)
+    pooled = result if isinstance(result, Pooled) and result.k > 1 else None
+    x, y, sizes = _labbe_risks(effects)
+    top = _labbe_top(x, y)
+    sides, curve = _diameters(sizes), _pooled_curve(pooled, top) if pooled else None
+    frame = _labbe_frame(effects, x, y, pooled, curve is not None, look)
+    if names:
+        lines: list[LinePoints] = [([0, top], [0, top]), *([curve] if curve else [])]
+        frame = replace(frame, names=PointNames(x, y, sides, effects.labels, lines))
+    panel = framed(frame.with_text(title, notes), look, ax, width)
+    line(panel, [0, top], [0, top], look.quiet, order=1)
+    if curve:
+        line(panel, *curve, look.diamond, (0, (4, 2.5)))
+    counted = np.isfinite(sizes)
+    for which, fill, edge in (
+        (counted & effects.present, look.square, look.interval),
+        (counted & ~effects.present, "none", look.quiet),
+    ):
+        dots(panel, x[which], y[which], sides[which], fill, edge)
+    return panel.ax
+
+
+def _labbe_risks(effects: Effects) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute percent with the event under control and treatment, and sizes; nan without counts."""
+    counts = (effects.table[name].to_numpy(dtype=float) for name in LABBE_COUNTS)
+    events_t, n_t, events_c, n_c = counts
     counted = np.isfinite(events_t + n_t + events_c + n_c)
     if not counted.any():
         raise ValueError("labbe needs trials with counts; there is none")
     with np.errstate(invalid="ignore", divide="ignore"):
-        x, y = 100 * events_c / n_c, 100 * events_t / n_t
-    top = min(
-        100.0,
-        10 * np.ceil(max(np.nanmax(x), np.nanmax(y)) / 10)
-        + (2.5 if max(x.max(), y.max()) < 97 else 0),
-    )
+        return 100 * events_c / n_c, 100 * events_t / n_t, np.where(counted, n_t + n_c, np.nan)
+
+
+def _labbe_top(x: FloatArray, y: FloatArray) -> float:
+    """Find the end of both axes: the next ten percent, with room for a disc there."""
+    most = 10 * np.ceil(max(np.nanmax(x), np.nanmax(y)) / 10)
+    return min(100.0, float(most + (2.5 if max(x.max(), y.max()) < 97 else 0)))
+
+
+def _labbe_frame(
+    effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | None, curve: bool, look: Theme
+) -> Frame:
+    top = _labbe_top(x, y)
     ends = (-0.03 * top, 1.03 * top)
-    sides = _diameters(np.where(counted, n_t + n_c, np.nan))
-    pooled = result if isinstance(result, Pooled) and result.k > 1 else None
-    curve = _pooled_curve(pooled, top) if pooled else None
-    lines: list[Line] = [([0, top], [0, top]), *([curve] if curve else [])]
-    frame = Frame(
+    keys = [Key("-", look.quiet, "Equal risks")]
+    if pooled and curve:
+        keys.append(Key("--", look.diamond, f"Pooled {nonbreaking(estimate_text(pooled))}"))
+    if (np.isfinite(x + y) & ~effects.present).any():
+        keys.append(Key("o", look.paper, "Not pooled", edge=look.quiet))
+    event = effects.event.capitalize()
+    return Frame(
         x=axis_of([0, top], ends=ends),
         y=axis_of([0, top], ends=ends),
-        x_label=f"{effects.event.capitalize()} with {effects.control} (%)",
-        y_label=f"{effects.event.capitalize()} with {effects.treatment} (%)",
+        x_label=f"{event} with {effects.control} (%)",
+        y_label=f"{event} with {effects.treatment} (%)",
         name=f"L'Abbé plot: {effects.event}",
         alt=_labbe_alt(effects, x, y, pooled),
-        title=title,
-        notes=texts_of(notes),
-        keys=tuple(
-            _labbe_keys(
-                look, effects, pooled, curve is not None, bool((counted & ~effects.present).any())
-            )
-        ),
+        keys=tuple(keys),
         ratio=1.0,
-        names=Names(x, y, sides, effects.labels, lines) if names else None,
     )
-    panel = framed(frame, look, ax, width)
-    line(panel, [0, top], [0, top], look.quiet, order=1)
-    if curve:
-        line(panel, *curve, look.diamond, (0, (4, 2.5)))
-    for which, fill in (
-        (counted & effects.present, look.square),
-        (counted & ~effects.present, "none"),
-    ):
-        dots(
-            panel,
-            x[which],
-            y[which],
-            sides[which],
-            fill,
-            look.interval if fill != "none" else look.quiet,
-        )
-    return panel.ax
 
 
 def _diameters(sizes: FloatArray) -> FloatArray:
-    """Diameters in ems with areas as `sizes`."""
+    """Find diameters in ems with areas as `sizes`."""
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(np.maximum(MOST * np.sqrt(sizes / np.nanmax(sizes)), LEAST), nan=LEAST)
+        sides = np.maximum(LARGEST_DISC * np.sqrt(sizes / np.nanmax(sizes)), SMALLEST_DISC)
+    return np.nan_to_num(sides, nan=SMALLEST_DISC)
 
 
 def _pooled_curve(pooled: Pooled, top: float) -> tuple[FloatArray, FloatArray] | None:
-    """The risk under treatment at each control risk; none for measures that do not tell it."""
+    """Compute the risk under treatment at each control risk; None where the measure gives none."""
     risk = np.linspace(0, 1, 101)
     if pooled.measure == "RR":
         treated = risk * np.exp(pooled.estimate)
@@ -173,16 +183,6 @@ def _pooled_curve(pooled: Pooled, top: float) -> tuple[FloatArray, FloatArray] |
         return None
     inside = (100 * risk <= top) & (100 * treated <= 1.0001 * top) & (treated >= 0)
     return 100 * risk[inside], 100 * treated[inside]
-
-
-def _labbe_keys(
-    theme: Theme, effects: Effects, pooled: Pooled | None, curve: bool, hollow: bool
-) -> Iterable[Key]:
-    yield Key("-", theme.quiet, "Equal risks")
-    if pooled and curve:
-        yield Key("--", theme.diamond, f"Pooled {tied(estimate_text(pooled))}")
-    if hollow:
-        yield Key("o", theme.paper, "Not pooled", edge=theme.quiet)
 
 
 def _labbe_alt(effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | None) -> str:
@@ -208,11 +208,10 @@ def baujat(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Baujat plot: each study's share in heterogeneity against its pull on the pooled estimate
-    [1]_.
+    """Draw a Baujat plot: each study's share in heterogeneity against its influence [1]_.
 
     Studies at the upper right make both the heterogeneity and the result. Not to decide which study
-    to leave out: it says where to look.
+    to leave out: it shows where to look.
 
     Parameters
     ----------
@@ -241,12 +240,13 @@ def baujat(
     --------
     >>> import pandas as pd
     >>> from kapmeta.plot.scatters import baujat
-    >>> frame = pd.DataFrame({"study": ["A", "B"], "contribution": [0.65, 3.1], "influence": [0.003, 0.4]})
+    >>> frame = pd.DataFrame({"study": ["A", "B"], "contribution": [0.65, 3.1],
+    ...                       "influence": [0.003, 0.4]})
     >>> baujat(frame).get_xlabel()
     ''
     """
-    look, frame = theme_named(theme), columns_of(result, ("contribution", "influence"), "baujat")
-    frame = columns_of(frame.rename(columns={"left_out": "study"}), ("study",), "baujat")
+    look, frame = theme_named(theme), frame_of(result, ("contribution", "influence"), "baujat")
+    frame = frame_of(frame.rename(columns={"left_out": "study"}), ("study",), "baujat")
     x, y = (frame[name].to_numpy(dtype=float) for name in ("contribution", "influence"))
     labels = [str(label) for label in frame["study"]]
     known = np.isfinite(x + y)
@@ -254,31 +254,24 @@ def baujat(
         raise ValueError("baujat needs a study with a contribution and an influence; there is none")
     away = np.where(known, x / max(np.nanmax(x), 1e-300) + y / max(np.nanmax(y), 1e-300), -1)
     first = np.argsort(tied_ranks(-away), kind="stable")
-    most = [labels[i] for i in first[: min(3, int(known.sum()))]]
-    panel = framed(
-        Frame(
-            x=axis_of(x[known], null=0.0),
-            y=axis_of(y[known], null=0.0),
-            x_label="Contribution to heterogeneity",
-            y_label="Influence on the pooled estimate",
-            name="Baujat plot",
-            alt=(
-                f"Baujat plot of {wording.studies(int(known.sum()))}. Most to heterogeneity and to"
-                f" the result: {wording.joined(most)}."
-            ),
-            title=title,
-            notes=texts_of(notes),
-            names=(
-                Names(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first])
-                if names
-                else None
-            ),
+    k = int(known.sum())
+    most = [labels[i] for i in first[: min(3, k)]]
+    surroundings = Frame(
+        x=axis_of(x[known], null=0.0),
+        y=axis_of(y[known], null=0.0),
+        x_label="Contribution to heterogeneity",
+        y_label="Influence on the pooled estimate",
+        name="Baujat plot",
+        alt=(
+            f"Baujat plot of {wording.studies(k)}. Most to heterogeneity and to the result:"
+            f" {wording.joined(most)}."
         ),
-        look,
-        ax,
-        width,
     )
-    dots(panel, x[known], y[known], np.full(int(known.sum()), DOT), look.square, look.interval)
+    if names:
+        ordered = PointNames(x[first], y[first], np.full(x.size, DOT), [labels[i] for i in first])
+        surroundings = replace(surroundings, names=ordered)
+    panel = framed(surroundings.with_text(title, notes), look, ax, width)
+    dots(panel, x[known], y[known], np.full(k, DOT), look.square, look.interval)
     return panel.ax
 
 
@@ -295,7 +288,7 @@ def bubble(
     notes: Iterable[str] = (),
     width: float | str | None = None,
 ) -> Axes:
-    """Bubble plot of a meta-regression: effects against a moderator, with the fitted line.
+    """Draw the bubble plot of a meta-regression: effects against a moderator, with the line.
 
     Discs have areas as the weights. The darker band is the confidence interval of the mean effect,
     the lighter one the prediction interval for a new study. Not for moderators that are words:
@@ -331,9 +324,9 @@ def bubble(
     >>> import pandas as pd
     >>> import kapmeta as km
     >>> from kapmeta.plot.scatters import bubble
-    >>> trials = pd.DataFrame({"study": list("ABCDE"), "events_t": [12, 9, 20, 8, 15], "n_t": [40, 35, 61, 30, 44],
-    ...                        "events_c": [5, 6, 11, 7, 6], "n_c": [41, 33, 60, 31, 45],
-    ...                        "months": [1, 3, 6, 12, 24]})
+    >>> trials = pd.DataFrame({"study": list("ABCDE"), "months": [1, 3, 6, 12, 24],
+    ...                        "events_t": [12, 9, 20, 8, 15], "n_t": [40, 35, 61, 30, 44],
+    ...                        "events_c": [5, 6, 11, 7, 6], "n_c": [41, 33, 60, 31, 45]})
     >>> ax = bubble(km.meta_regression(km.risk_ratio(trials), "months"))
     >>> ax.get_yscale()
     'log'
@@ -344,13 +337,12 @@ def bubble(
     name, others = _moderator(result, moderator, at or {})
     x = effects.table[name].to_numpy(dtype=float)[result.positions]
     shown, sides = effects.scale.shown(result.y), _diameters(1 / (result.v + result.tau2))
-    fit = _fit(result, name, others, x, prediction)
-    frame = _bubble_frame(result, name, others, x, fit, look, title, notes)
+    fit = _fitted_line(result, name, others, x, prediction)
+    frame = _bubble_frame(result, name, others, x, fit, look)
     if names:
-        frame = replace(
-            frame, names=Names(x, shown, sides, result.labels, fit.lines(effects.scale.null))
-        )
-    panel = framed(frame, look, ax, width)
+        lines = fit.lines(effects.scale.null)
+        frame = replace(frame, names=PointNames(x, shown, sides, result.labels, lines))
+    panel = framed(frame.with_text(title, notes), look, ax, width)
     if fit.predicts:
         band(panel, fit.x, fit.far, fit.near, GREYS[1], 0.1)
     band(panel, fit.x, fit.low, fit.high, GREYS[3], 0.2)
@@ -361,7 +353,7 @@ def bubble(
     return panel.ax
 
 
-class _Fit(NamedTuple):
+class _FittedLine(NamedTuple):
     """The fitted line over the moderator, its confidence interval and the prediction interval."""
 
     x: FloatArray
@@ -375,23 +367,21 @@ class _Fit(NamedTuple):
     def predicts(self) -> bool:
         return bool(np.isfinite(self.far).any())
 
-    def lines(self, null: float | None) -> list[Line]:
-        """The lines that names keep off."""
-        return [
-            (self.x, self.estimate),
-            *([] if null is None else [(self.x[[0, -1]], [null, null])]),
-        ]
+    def lines(self, null: float | None) -> list[LinePoints]:
+        """List the lines that names keep off."""
+        no_effect: list[LinePoints] = [] if null is None else [(self.x[[0, -1]], [null, null])]
+        return [(self.x, self.estimate), *no_effect]
 
 
-def _fit(
+def _fitted_line(
     result: MetaRegression, name: str, others: Mapping[str, Any], x: FloatArray, prediction: str
-) -> _Fit:
+) -> _FittedLine:
     pad = 0.04 * (x.max() - x.min()) or 0.5
     grid = np.linspace(x.min() - pad, x.max() + pad, 81)
     settings = {name: grid, **{key: [value] * grid.size for key, value in others.items()}}
     fitted = result.predict(settings, prediction=prediction)
     columns = ("estimate", "low", "high", "prediction_low", "prediction_high")
-    return _Fit(grid, *(fitted[column].to_numpy() for column in columns))
+    return _FittedLine(grid, *(fitted[column].to_numpy() for column in columns))
 
 
 def _bubble_frame(
@@ -399,49 +389,34 @@ def _bubble_frame(
     name: str,
     others: Mapping[str, Any],
     x: FloatArray,
-    fit: _Fit,
+    fit: _FittedLine,
     look: Theme,
-    title: str,
-    notes: Iterable[str],
 ) -> Frame:
     effects, level = result.effects, wording.percent(result.method.level)
-    shown = effects.scale.shown(result.y)
-    held = (
-        [tied(f"Line at {', '.join(f'{key} = {value}' for key, value in others.items())}.")]
-        if others
-        else []
-    )
+    scale = effects.scale
+    values = [*scale.shown(result.y), *fit.estimate]
+    held = ", ".join(f"{key} = {value}" for key, value in others.items())
+    keys = [
+        Key("-", look.diamond, "Meta-regression"),
+        Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
+        Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),
+    ]
     return Frame(
         x=axis_of(x, ends=(float(fit.x[0]), float(fit.x[-1]))),
-        y=axis_of(
-            [*shown, *fit.estimate],
-            low=fit.low,
-            high=fit.high,
-            log=effects.scale.ratio,
-            null=effects.scale.null,
-        ),
+        y=axis_of(values, low=fit.low, high=fit.high, log=scale.ratio, null=scale.null),
         x_label=name.replace("_", " ").capitalize(),
         y_label=measure_words(effects),
-        name=f"Bubble plot: {effects.scale.name} of {effects.event} by {name}",
+        name=f"Bubble plot: {scale.name} of {effects.event} by {name}",
         alt=f"Bubble plot. {result.alt_text()}",
-        title=title,
-        notes=(*held, *sentences(result.notes), *texts_of(notes)),
-        keys=(
-            Key("-", look.diamond, "Meta-regression"),
-            Key("patch", GREYS[3], f"{level} CI of the mean", edge=look.quiet),
-            *(
-                (Key("patch", GREYS[1], f"{level} prediction interval", edge=look.quiet),)
-                if fit.predicts
-                else ()
-            ),
-        ),
+        notes=(*([nonbreaking(f"Line at {held}.")] if held else []), *sentences(result.notes)),
+        keys=tuple(keys if fit.predicts else keys[:2]),
     )
 
 
 def _moderator(
     result: MetaRegression, name: str | None, at: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """The variable along the axis, and the values of the others."""
+    """Choose the variable along the axis, and the values of the others."""
     variables = [v for v in result.design.variables if v in result.effects.table]
     if name is None:
         free = [v for v in variables if v not in at]

@@ -45,7 +45,7 @@ WIDTHS: Mapping[str, float] = MappingProxyType({"single": 3.5, "double": 7.2, "p
 """Figure widths in inches: one journal column, two columns, a landscape page."""
 
 LEAST_POINTS = 5.0
-"""Smallest type to which a plot shrinks on an `ax` that is too small for it; own figures keep 9 or more."""
+"""Smallest type to which a plot shrinks on a small `ax`; figures of its own keep 9 or more."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Theme:
     study : str
         Head of the first column.
     limits : str
-        How an interval is written; a tab stands between parts that are aligned row by row.
+        How an interval is written; a tab separates parts that are aligned row by row.
     favours_on_top : bool
         Whether the two sides are named above the plot instead of below it.
     american : bool
@@ -150,7 +150,7 @@ THEMES: Mapping[str, Theme] = MappingProxyType(
 
 
 def theme_named(theme: str | Theme) -> Theme:
-    """The theme called `theme`, with what it leaves open filled from the rcParams in force.
+    """Look up the theme called `theme`; fill what it leaves open from the rcParams in force.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def theme_named(theme: str | Theme) -> Theme:
 
 
 def light(colour: str) -> str:
-    """`colour` with two thirds of white.
+    """Mix `colour` with two thirds of white.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def light(colour: str) -> str:
 
 
 def _users_families() -> tuple[str, ...]:
-    """The user's font families; generic names such as ``sans-serif`` become those that are installed."""
+    """List the user's font families; generic names such as ``sans-serif`` become installed ones."""
     from matplotlib.font_manager import fontManager
 
     rc: Mapping[Any, Any] = matplotlib.rcParams

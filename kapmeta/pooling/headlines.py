@@ -417,15 +417,12 @@ _ANALYSES: dict[str, Callable[[_Study], list[Entry | None]]] = {
 
 def _row(entry: Entry) -> dict[str, Any]:
     r = entry.result
-    shown = [float(r.scale.shown(x)) for x in (r.estimate, r.low, r.high)]
     return {
         "role": entry.role,
         "analysis": entry.name,
         "measure": r.scale.short,
         "k": r.k,
-        "estimate": shown[0],
-        "low": shown[1],
-        "high": shown[2],
+        **r.shown_interval._asdict(),
         "probability_above_null": r.probability_above() if isinstance(r, Posterior) else math.nan,
         "conclusion": _conclusion(r),
     }

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kapmeta.results.posteriors import Posterior as Posterior
     from kapmeta.results.regressions import Design as Design
     from kapmeta.results.regressions import MetaRegression as MetaRegression
-    from kapmeta.results.regressions import Subgroups as Subgroups
     from kapmeta.results.sensitivity import Calibration as Calibration
     from kapmeta.results.small_study import AdjustedEffect as AdjustedEffect
     from kapmeta.results.small_study import AsymmetryTest as AsymmetryTest
     from kapmeta.results.small_study import BiasSensitivity as BiasSensitivity
+    from kapmeta.results.subgroups import Subgroups as Subgroups
     from kapmeta.results.subsets import Subsets as Subsets
     from kapmeta.results.sweeps import Sweep as Sweep
     from kapmeta.results.tipping import Fragility as Fragility
@@ -36,9 +36,10 @@ _FILES = {
     "multiverses": ["Multiverse"],
     "pooled": ["Pooled"],
     "posteriors": ["Distribution", "Posterior"],
-    "regressions": ["Design", "MetaRegression", "Subgroups"],
+    "regressions": ["Design", "MetaRegression"],
     "sensitivity": ["Calibration"],
     "small_study": ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"],
+    "subgroups": ["Subgroups"],
     "subsets": ["Subsets"],
     "sweeps": ["Sweep"],
     "tipping": ["Fragility", "Tipping"],

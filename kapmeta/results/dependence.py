@@ -1,9 +1,11 @@
-"""What analyses of dependent effects return: multilevel and multivariate fits, and cluster-robust tests."""
+"""Multilevel, fits with several random effects, and RobustTests, with their sentences."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,35 +22,31 @@ from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.measures import Measure
 from kapmeta.methods import TAU2_NAMES, Method
 from kapmeta.results.effects import Effects
-from kapmeta.results.regressions import Design, lock, shown_coefficients, terms_text
+from kapmeta.results.regressions import (
+    Design,
+    coefficient_columns,
+    coefficient_frame,
+    lock,
+    shown_coefficients,
+    terms_text,
+)
 from kapmeta.results.views import EffectsView
 
 __all__ = ["Multilevel", "RobustTests"]
 
 
-def _coefficient_frame(
-    design: Design, scale: Measure, numbers: dict[str, FloatArray]
-) -> pd.DataFrame:
-    """One row a coefficient: limits on the scale shown, then the numbers on the analysis scale."""
-    shown = {name: _shown(design, scale, numbers[column]) for name, column in _COLUMNS.items()}
-    return pd.DataFrame({"term": design.names, **shown, **numbers})
-
-
-_COLUMNS = {"estimate": "y", "low": "y_low", "high": "y_high"}
-
-
-def _shown(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
-    """A mean alone goes to the scale shown; coefficients become ratios of ratios or differences."""
-    return scale.shown(x) if design.names == ("intercept",) else shown_coefficients(scale, x)
+def _shown_as(design: Design, scale: Measure) -> Callable[[FloatArray], FloatArray]:
+    """Choose the scale shown: the measure's own for a mean alone, else that of coefficients."""
+    alone = design.names == ("intercept",)
+    return scale.shown if alone else partial(shown_coefficients, scale)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Multilevel(EffectsView):
-    """Dependent effects pooled or regressed with random effects at several levels, or of several
-    outcomes.
+    """Dependent effects pooled or regressed with random effects at several levels or outcomes.
 
-    Returned by `kapmeta.multilevel` and `kapmeta.moderators.multivariate`. Coefficients are on the analysis
-    scale.
+    Returned by `kapmeta.multilevel` and `kapmeta.moderators.multivariate`. Coefficients are on the
+    analysis scale.
 
     Attributes
     ----------
@@ -131,7 +129,7 @@ class Multilevel(EffectsView):
 
     @property
     def components(self) -> pd.Series:
-        """Variances of the random effects, outermost level first; of several outcomes, their covariance."""
+        """Variances of the random effects, outermost first; covariances of several outcomes."""
         return pd.Series(self.fit.c, index=list(self.names_of_components))
 
     @property
@@ -150,13 +148,13 @@ class Multilevel(EffectsView):
         return self.effects.y[self.positions]
 
     def working(self, cluster: IntArray) -> Working:
-        """The fit as a working model for cluster-robust tests."""
+        """Return the fit as a working model for cluster-robust tests."""
         total = self.fit.total
         inverse = np.asarray(np.linalg.inv(total), dtype=np.float64)
         return Working(self.design.matrix, inverse, total, cluster)
 
     def component_intervals(self) -> pd.DataFrame:
-        """Profile-likelihood intervals of the variances; not for entries of a covariance of outcomes."""
+        """Compute profile-likelihood intervals of the variances; not of outcomes' covariances."""
         if len(self.terms.squares) != len(
             np.flatnonzero(np.einsum("jaa->j", self.terms.squares) == 1)
         ):
@@ -188,7 +186,7 @@ class Multilevel(EffectsView):
         return frame.assign(sd=np.sqrt(self.fit.c))
 
     def predict(self, data: Any = None) -> pd.DataFrame:
-        """Mean effect at given moderator values, with confidence and prediction limits.
+        """Predict the mean effect at moderator values, with confidence and prediction limits.
 
         Without moderators `data` is left out. The prediction limits add the variances of all
         levels.
@@ -203,7 +201,7 @@ class Multilevel(EffectsView):
         mean = rows @ self.fit.beta
         se = np.sqrt(np.einsum("mi,ij,mj->m", rows, self.fit.covariance, rows))
         quantile = float(t_quantile((1 + self.method.level) / 2, self.df.min()))
-        reach = quantile * np.sqrt(se**2 + self.fit.c.sum())
+        half_width = quantile * np.sqrt(se**2 + self.fit.c.sum())
         shown = self.effects.scale.shown
         for name, x in (
             ("estimate", mean),
@@ -211,17 +209,21 @@ class Multilevel(EffectsView):
             ("high", mean + quantile * se),
         ):
             frame[name] = shown(x)
-        frame["prediction_low"], frame["prediction_high"] = shown(mean - reach), shown(mean + reach)
+        frame["prediction_low"], frame["prediction_high"] = (
+            shown(mean - half_width),
+            shown(mean + half_width),
+        )
         return frame.assign(y=mean, se=se)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a coefficient: `estimate` and limits on the scale shown; `y`, `se` on the analysis scale."""
+        """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
         numbers = {"y": self.estimate, "se": self.se, "y_low": self.low, "y_high": self.high}
         tests = {"statistic": self.estimate / self.se, "df": self.df, "p_value": self.p_value}
-        return _coefficient_frame(self.design, self.effects.scale, {**numbers, **tests})
+        shown = _shown_as(self.design, self.scale)
+        return coefficient_frame(self.design, shown, {**numbers, **tests})
 
     def summary(self) -> str:
-        """The result in words and numbers, with its limits."""
+        """Describe the result in words and numbers, with its limits."""
         head = (
             f"{self.effects.scale.name.capitalize()} of {self.effects.event} from {self.k}"
             " dependent effects"
@@ -242,7 +244,7 @@ class Multilevel(EffectsView):
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
     def methods_text(self) -> str:
-        """The sentence for a methods section."""
+        """Write the sentence for a methods section."""
         return (
             f"{self.k} dependent effects were analysed with random effects for "
             f"{wording.joined(self.names_of_components)}, variances by "
@@ -274,7 +276,7 @@ class RobustTests(EffectsView):
     cluster : str
         What the clusters are.
     kind : str
-        Type of the covariance, a word of `kapmeta.core.moderators.clustered.TYPES`.
+        Type of the covariance, a word of `kapmeta.core.moderators.clustered.ROBUST_TYPES`.
     level : float
         Confidence level, a proportion.
     tests : kapmeta.core.moderators.clustered.Robust
@@ -336,26 +338,17 @@ class RobustTests(EffectsView):
 
     @property
     def interpretable(self) -> npt.NDArray[np.bool_]:
-        """Which coefficients have four degrees of freedom or more; below that p-values are not to be read."""
+        """Which coefficients have four degrees of freedom or more, enough to read a p-value."""
         return np.asarray(self.tests.df >= FEWEST_DF)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a coefficient: `estimate` and limits on the scale shown; `y`, `se` on the analysis scale."""
-        t = self.tests
-        numbers = {
-            "y": t.beta,
-            "se": t.se,
-            "y_low": t.low,
-            "y_high": t.high,
-            "statistic": t.statistic,
-        }
-        frame = _coefficient_frame(
-            self.design, self.effects.scale, {**numbers, "df": t.df, "p_value": t.p_value}
-        )
+        """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
+        shown = _shown_as(self.design, self.scale)
+        frame = coefficient_frame(self.design, shown, coefficient_columns(self.tests))
         return frame.assign(interpretable=self.interpretable)
 
     def summary(self) -> str:
-        """The result in words and numbers, with its limits."""
+        """Describe the result in words and numbers, with its limits."""
         head = (
             f"{self.kind} cluster-robust tests, {self.clusters} clusters by {self.cluster};"
             f" {self.model}."
@@ -365,7 +358,7 @@ class RobustTests(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """The sentence for a methods section."""
+        """Write the sentence for a methods section."""
         return (
             f"Standard errors are cluster-robust ({self.kind}, clusters: {self.cluster}) with"
             f" Satterthwaite degrees of freedom; {self.model}."
@@ -376,4 +369,4 @@ class RobustTests(EffectsView):
 
 
 FEWEST_DF = 4.0
-"""Satterthwaite degrees of freedom below which a robust p-value is not interpretable (Tipton 2015)."""
+"""Satterthwaite degrees of freedom that a robust p-value needs (Tipton 2015)."""

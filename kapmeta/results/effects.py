@@ -23,8 +23,6 @@ from kapmeta.wording import interval_text, joined, plural, studies
 __all__ = [
     "NOT_CONFIRMED",
     "Effects",
-    "effects_methods",
-    "effects_summary",
     "effects_table",
     "excluded_sentences",
     "listed_excluded",
@@ -36,20 +34,24 @@ __all__ = [
 
 
 def read_only(values: Any, dtype: type = np.float64) -> Any:
-    """A copy of `values` as an array that cannot be written to."""
+    """Copy `values` into an array that cannot be written to."""
     array: Any = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
 
 # of a variance and its reciprocal: sums of their cubes stay within the floating-point numbers
-_LARGEST = 1e50
+_LARGEST_VARIANCE = 1e50
 
 
 def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None:
-    """An error for effects in a unit so large or small that arithmetic with them overflows."""
+    """Refuse effects in a unit so large or small that arithmetic with them overflows."""
     beyond = (
-        ((v < 1 / _LARGEST) | (v > _LARGEST) | np.isfinite(y) & (np.abs(y) > _LARGEST))
+        (
+            (v < 1 / _LARGEST_VARIANCE)
+            | (v > _LARGEST_VARIANCE)
+            | np.isfinite(y) & (np.abs(y) > _LARGEST_VARIANCE)
+        )
         & (v > 0)
         & (v < np.inf)
     )
@@ -63,7 +65,7 @@ def _refuse_units(y: FloatArray, v: FloatArray, labels: tuple[str, ...]) -> None
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Effects(View):
-    """One effect estimate a study, on the analysis scale, with all that is needed to read it.
+    """One effect estimate per study, on the analysis scale, with all that is needed to read it.
 
     Returned by `risk_ratio`, `odds_ratio`, `reported` and the other effect functions; given to
     `pool` and the plots. Two `Effects` of the same measure concatenate with ``+``.
@@ -78,7 +80,7 @@ class Effects(View):
     measure : str
         Key in `kapmeta.measures.MEASURES`.
     table : DataFrame
-        The rows the effects were computed from, one a study.
+        The rows the effects were computed from, one per study.
     zero : str or None
         The continuity rule that was asked for; None where the measure needs none.
     corrected : ndarray of bool, shape (studies,)
@@ -142,12 +144,12 @@ class Effects(View):
 
     @property
     def favours(self) -> tuple[str, str]:
-        """The two sides of the null line, low and high: which arm each favours."""
+        """Which arm the sides of no effect favour, below and above."""
         sides = (f"Favours {self.control}", f"Favours {self.treatment}")
         return sides if self.event_is_good else (sides[1], sides[0])
 
     def to_frame(self, *, level: float = 0.95) -> pd.DataFrame:
-        """One row a study: counts as given, and the estimate with its interval on the scale shown."""
+        """Return one row per study: counts as given, estimate and interval on the scale shown."""
         frame = self.table.drop(
             columns="row", errors="ignore"
         )  # ours; whatever the user's meant stays in `table`
@@ -160,7 +162,7 @@ class Effects(View):
         return frame.reset_index(drop=True)
 
     def limits(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Estimate and limits of each row on the analysis scale; nan where there are none."""
+        """Compute estimate and limits of each row on the analysis scale; nan where none."""
         half = float(normal_quantile((1 + level) / 2)) * self.se
         with np.errstate(invalid="ignore"):
             wald = [
@@ -172,7 +174,7 @@ class Effects(View):
         return first, second, third
 
     def _own_limits(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """What the rows show instead of Wald limits: score or exact limits, or limits as printed; nan where neither."""
+        """Compute score or exact limits, or take printed ones, to show instead of Wald limits."""
         if self.interval in SINGLE_TRIAL_INTERVALS:
             cells = (
                 self.table[name].to_numpy(dtype=np.float64)
@@ -194,7 +196,7 @@ class Effects(View):
         return self.y, low, high
 
     def select(self, keep: Any) -> Effects:
-        """The studies for which `keep` (a boolean array over studies, positions or a slice) holds, in that order."""
+        """Select studies by a boolean array, by positions or by a slice, in that order."""
         positions = np.arange(self.y.size)[keep if isinstance(keep, slice) else np.asarray(keep)]
         place = {int(old): new for new, old in enumerate(positions)}
         return replace(
@@ -208,7 +210,7 @@ class Effects(View):
         )
 
     def reversed(self, event: str) -> Effects:
-        """The same studies told of the opposite `event`: signs change, nothing else.
+        """Express the same studies as the opposite `event`: signs change, nothing else.
 
         For measures that are symmetric in the event: odds ratios (also Peto's), risk differences
         and arcsine differences. A risk ratio is not the reciprocal of the risk ratio of the
@@ -227,7 +229,7 @@ class Effects(View):
         )
 
     def __add__(self, other: Effects) -> Effects:
-        """The studies of both, in order; for counts of some trials and reported effects of others."""
+        """Join the studies of both, in order: counts of some trials, reported effects of others."""
         if self.measure != other.measure:
             raise ValueError(
                 f"effects of different measures cannot be put together: {self.measure} and"
@@ -256,12 +258,26 @@ class Effects(View):
         return f"Effects({self.measure}, k={self.k}{listed_excluded(self)})"
 
     def summary(self) -> str:
-        """The effects in words: measure, number, continuity rule, and whatever was corrected or excluded."""
-        return effects_summary(self)
+        """Describe the effects: measure, number, continuity rule, corrections, exclusions."""
+        head = (
+            f"{self.scale.name.capitalize()} of {self.event}, {self.treatment} v {self.control}: "
+        )
+        lines = [head + f"{studies(self.k)}.", zero_sentence(self), *excluded_sentences(self)]
+        frame = self.to_frame()
+        for label, row in zip(self.labels, frame.itertuples(), strict=True):
+            if row.row == "study":
+                text = interval_text(row.estimate, row.low, row.high)
+                lines.append(f"  {label}: {self.scale.short} {text}")
+        return "\n".join(filter(None, lines))
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes how these effects came to be."""
-        return effects_methods(self)
+        """Write the paragraph for a methods section on how the effects were computed."""
+        shown = (
+            f"One estimate from each of {studies(self.k)} is given with its"
+            f" {CI_NAMES[self.interval]}."
+        )
+        sentences = [measure_sentence(self), shown, zero_sentence(self), *excluded_sentences(self)]
+        return " ".join(filter(None, sentences))
 
     def _shown_text(self) -> str:
         lines = self.summary().splitlines()
@@ -272,7 +288,7 @@ class Effects(View):
 
 
 def effects_given(value: Any, name: str = "effects") -> Effects:
-    """`value` if it is `Effects`; otherwise an error that says where they come from."""
+    """Return `value` if it is `Effects`; otherwise say where they come from."""
     return checking.instance(
         value,
         Effects,
@@ -282,12 +298,12 @@ def effects_given(value: Any, name: str = "effects") -> Effects:
 
 
 def listed_excluded(effects: Effects) -> str:
-    """``, 2 excluded`` or nothing."""
+    """Write ``, 2 excluded``, or nothing."""
     return f", {len(effects.excluded)} excluded" if effects.excluded else ""
 
 
 def zero_sentence(effects: Effects) -> str:
-    """What the continuity rule did, study by study; empty for measures without counts."""
+    """Say what the continuity rule changed; empty for measures without counts."""
     if effects.zero is None:
         return ""
     touched = [label for label, yes in zip(effects.labels, effects.corrected, strict=True) if yes]
@@ -296,28 +312,28 @@ def zero_sentence(effects: Effects) -> str:
 
 
 def excluded_sentences(effects: Effects) -> list[str]:
-    """One sentence for each study that takes no part."""
-    told = []
+    """Write one sentence for each study that takes no part."""
+    sentences = []
     for i, why in sorted(effects.excluded.items()):
-        verb = "is set aside" if effects.v[i] < math.inf else "carries no estimate"
-        told.append(f"{effects.labels[i]} {verb}: {why}.")
-    return told
+        verb = "is set aside" if effects.v[i] < math.inf else "gives no estimate"
+        sentences.append(f"{effects.labels[i]} {verb}: {why}.")
+    return sentences
 
 
 def unconfirmed(level: object) -> bool:
-    """Whether an evidence level says that the numbers were seen in a summary of summaries only."""
+    """Decide whether numbers of an evidence level were seen in a summary of summaries only."""
     return isinstance(level, str) and level.startswith("tertiary")
 
 
 def unconfirmed_labels(effects: Effects) -> list[str]:
-    """The studies that take part with numbers that are not confirmed."""
+    """List the studies that take part with numbers that are not confirmed."""
     levels = effects.table.get("evidence_level", [None] * len(effects.labels))
     each = zip(effects.labels, effects.present, levels, strict=True)
     return [label for label, present, level in each if present and unconfirmed(level)]
 
 
 def unconfirmed_sentences(effects: Effects) -> list[str]:
-    """What must be said of the numbers that are not confirmed."""
+    """Warn of the numbers that are not confirmed."""
     labels = unconfirmed_labels(effects)
     return [f"Not confirmed: {joined(labels)}. {NOT_CONFIRMED}."] if labels else []
 
@@ -326,41 +342,16 @@ NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has b
 """What follows from counts known from a summary of summaries only."""
 
 
-def effects_summary(effects: Effects) -> str:
-    """Headline, rule and exclusions of a set of effects, then the table."""
-    head = (
-        f"{effects.scale.name.capitalize()} of {effects.event}, {effects.treatment} v"
-        f" {effects.control}: "
-    )
-    lines = [head + f"{studies(effects.k)}.", zero_sentence(effects), *excluded_sentences(effects)]
-    frame = effects.to_frame()
-    for label, row in zip(effects.labels, frame.itertuples(), strict=True):
-        if row.row == "study":
-            lines.append(
-                f"  {label}: {effects.scale.short} {interval_text(row.estimate, row.low, row.high)}"
-            )
-    return "\n".join(filter(None, lines))
-
-
-def _expressed(effects: Effects) -> str:
+def measure_sentence(effects: Effects) -> str:
+    """Name the measure, the event and the arms in the sentence that opens a methods section."""
     return (
         f"We expressed effects as {plural(effects.scale.name)} of {effects.event}"
         f" ({effects.treatment} against {effects.control})."
     )
 
 
-def effects_methods(effects: Effects) -> str:
-    """The paragraph for a methods section: measure, number, intervals of the rows, rule and exclusions."""
-    shown = (
-        f"One estimate from each of {studies(effects.k)} is given with its"
-        f" {CI_NAMES[effects.interval]}."
-    )
-    sentences = [_expressed(effects), shown, zero_sentence(effects), *excluded_sentences(effects)]
-    return " ".join(filter(None, sentences))
-
-
 def effects_table(effects: Effects) -> pd.DataFrame:
-    """The columns of a set of effects a reader needs, labels first."""
+    """Select the columns of a set of effects that a reader needs, labels first."""
     frame = effects.to_frame()
     counts = [c for c in ("events_t", "n_t", "events_c", "n_c") if c in frame]
     levels = [c for c in ("evidence_level",) if c in frame]

@@ -17,17 +17,17 @@ from kapmeta.references import cited
 from kapmeta.results.effects import Effects
 from kapmeta.results.views import View
 
-__all__ = ["Multiverse", "multiverse_methods"]
+__all__ = ["Multiverse"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Multiverse(View):
-    """Every analysis of a set of declared choices: returned by `kapmeta.multiverse`.
+    """Every analysis of a set of declared choices, returned by `kapmeta.multiverse`.
 
     Attributes
     ----------
     table : DataFrame
-        One row an analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or
+        One row per analysis: its choices, its `standing` (``"defensible"``, ``"arguable"`` or
         ``"reference only"``), `k`, `y`, `se`, `y_low`, `y_high`, `statistic` (estimate over
         standard error; of an exact model the normal deviate of its p-value) and `reason`, empty
         where there is an answer. Everything is oriented: positive says more events under treatment.
@@ -57,7 +57,7 @@ class Multiverse(View):
 
     @property
     def scale(self) -> Measure | None:
-        """The measure of the estimates shown, where all analyses have one and the same; else None."""
+        """The measure of the estimates, where all analyses share one; else None."""
         first = str(self.table["measure"].iloc[0])
         return (
             measure_named("RR" if first == OPPOSITE else first)
@@ -67,7 +67,7 @@ class Multiverse(View):
 
     @property
     def papers(self) -> tuple[str, ...]:
-        """Keys of the papers behind the specification curve and, where labels were shuffled, its test."""
+        """Keys of the papers behind the curve and, where labels were shuffled, behind its test."""
         return ("multiverse", "specification curve") if self.null.size else ("multiverse",)
 
     @property
@@ -77,21 +77,22 @@ class Multiverse(View):
 
     @property
     def median_statistic(self) -> float:
-        """Median of estimate over standard error, of the analyses that the null distribution is made of."""
+        """Median of estimate over standard error, exact models left out."""
         shuffled = ~self.answered["pooling"].isin(self.exact)
         return float(self.answered.loc[shuffled, "statistic"].median())
 
     @property
     def p_value(self) -> float:
-        """How often shuffled labels give a median at least as far from 0; nan without permutations."""
+        """Share of shuffles with a median at least as far from 0; nan without permutations."""
         if not self.null.size:
             return float("nan")
         as_far = np.count_nonzero(np.abs(self.null) >= abs(self.median_statistic) * (1 - 1e-10))
         return (1 + as_far) / (1 + self.null.size)
 
     def shares(self, by: str | None = None) -> pd.DataFrame:
-        """Share of analyses that favour treatment, and whose interval excludes no effect; for each
-        word of a choice.
+        """Count the analyses with more events under treatment, and those that exclude no effect.
+
+        One row for each word of the choice `by`, or one for all.
 
         Shares are of those with an answer; `no answer` counts the others.
         """
@@ -113,14 +114,14 @@ class Multiverse(View):
         return pd.DataFrame(found)
 
     def vibration(self) -> float:
-        """Ratio of the 99th to the 1st percentile of the risk ratios (of the first measure where there are several)."""
+        """Divide the 99th by the 1st percentile of the ratios of the first measure."""
         first = self.table["measure"].iloc[0]
         estimates = self.answered.loc[self.answered["measure"] == first, "y"]
         low, high = np.quantile(estimates[np.isfinite(estimates)], [0.01, 0.99])
         return float(np.exp(high - low))
 
     def to_frame(self) -> pd.DataFrame:
-        """The specification curve: analyses by rising statistic; `estimate`, `low`, `high` each on its own scale."""
+        """Return the specification curve: analyses by rising statistic, each on its own scale."""
         frame = self.table.sort_values(
             "statistic", kind="stable", ignore_index=True, key=tied_ranks
         )
@@ -139,7 +140,7 @@ class Multiverse(View):
         return frame
 
     def summary(self) -> str:
-        """How many analyses, which way they point, what moves them, and how surprising the whole is."""
+        """Say how many analyses point which way, what moves them, and how surprising that is."""
         share = self.shares().iloc[0]
         known = {axis: value for axis, value in self.explained.items() if value > 0}
         most = sorted(known, key=lambda axis: -known[axis])[:3]
@@ -152,8 +153,8 @@ class Multiverse(View):
             f" effect in {100 * share['excludes no effect']:.0f} %."
         ]
         if most:
-            told = ", ".join(f"{axis} {100 * known[axis]:.0f} %" for axis in most)
-            parts.append(f"Variance between analyses explained by: {told}.")
+            shares = ", ".join(f"{axis} {100 * known[axis]:.0f} %" for axis in most)
+            parts.append(f"Variance between analyses explained by: {shares}.")
         if self.null.size:
             parts.append(
                 f"With arm labels shuffled within trials {self.null.size} times the median"
@@ -163,8 +164,30 @@ class Multiverse(View):
         return " ".join([*parts, *(f"Note: {note}." for note in self.notes)])
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return multiverse_methods(self)
+        """Write the paragraph for a methods section, with its references."""
+        table = self.table
+        axes = {
+            axis: list(dict.fromkeys(table[axis])) for axis in self.explained if axis != "studies"
+        }
+        varied = "; ".join(
+            f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1
+        )
+        unanswered, sets = len(table) - len(self.answered), table["studies"].nunique()
+        text = (
+            f"All {len(table):,} combinations of the declared choices ({varied or 'one of each'};"
+            f" {sets} {'set' if sets == 1 else 'sets'} of the"
+            f" {wording.studies(len(self.effects.labels))}) were analysed, intervals at"
+            f" {wording.percent(self.level)}."
+        )
+        text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
+        if not self.null.size:
+            return cited(text, *self.papers)
+        but = f", exact models ({', '.join(self.exact)}) apart" if self.exact else ""
+        text += (
+            f" For a null distribution arm labels were shuffled within trials {self.null.size:,}"
+            f" times and the analyses done again{but}; the p-value is that of the median statistic."
+        )
+        return cited(text, *self.papers)
 
     def __repr__(self) -> str:
         return (
@@ -173,30 +196,3 @@ class Multiverse(View):
 
     def _shown_table(self) -> pd.DataFrame | None:
         return self.shares("standing")
-
-
-def multiverse_methods(multiverse: Multiverse) -> str:
-    """The choices and their words, what was permuted, and what was left without an answer."""
-    table = multiverse.table
-    axes = {
-        axis: list(dict.fromkeys(table[axis])) for axis in multiverse.explained if axis != "studies"
-    }
-    told = "; ".join(
-        f"{axis}: {', '.join(words)}" for axis, words in axes.items() if len(words) > 1
-    )
-    unanswered, sets = len(table) - len(multiverse.answered), table["studies"].nunique()
-    text = (
-        f"All {len(table):,} combinations of the declared choices ({told or 'one of each'}; {sets}"
-        f" {'set' if sets == 1 else 'sets'} of the"
-        f" {wording.studies(len(multiverse.effects.labels))}) were analysed, intervals at"
-        f" {wording.percent(multiverse.level)}."
-    )
-    text += f" {unanswered} have no answer and are kept with the reason." if unanswered else ""
-    if not multiverse.null.size:
-        return cited(text, *multiverse.papers)
-    but = f", exact models ({', '.join(multiverse.exact)}) apart" if multiverse.exact else ""
-    text += (
-        f" For a null distribution arm labels were shuffled within trials {multiverse.null.size:,}"
-        f" times and the analyses done again{but}; the p-value is that of the median statistic."
-    )
-    return cited(text, *multiverse.papers)

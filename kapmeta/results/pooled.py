@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.heterogeneity.tau2 import quadratic_moment
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import weights
@@ -25,9 +25,9 @@ from kapmeta.methods import (
 )
 from kapmeta.results.effects import (
     Effects,
-    _expressed,
     effects_table,
     excluded_sentences,
+    measure_sentence,
     read_only,
     unconfirmed_sentences,
     zero_sentence,
@@ -39,11 +39,7 @@ __all__ = [
     "Pooled",
     "estimate_text",
     "heterogeneity_text",
-    "pooled_alt",
-    "pooled_methods",
     "pooled_sentence",
-    "pooled_summary",
-    "pooled_table",
     "prediction_text",
     "rule_sentence",
 ]
@@ -51,8 +47,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pooled(IntervalView):
-    """A pooled effect with everything that may not be left off: k, method, heterogeneity, and what
-    was set aside.
+    """A pooled effect with k, method, heterogeneity and whatever was set aside.
 
     Attributes
     ----------
@@ -66,7 +61,7 @@ class Pooled(IntervalView):
     statistic, p_value, df : float
         Test of no effect in the way of the interval; `df` is infinite for a normal reference.
     k : int
-        Number of studies that carry an estimate.
+        Number of studies that take part.
     tau2, tau2_low, tau2_high : float
         Between-study variance with its Q-profile interval; nan where it does not exist.
     q, q_df, q_p_value : float
@@ -123,18 +118,18 @@ class Pooled(IntervalView):
 
     @property
     def tau2_truncated(self) -> bool:
-        """Whether `tau2` stands at its bound of 0: the studies differ no more than their own errors let expect."""
+        """Whether `tau2` is 0: the studies differ no more than their own errors let expect."""
         return self.tau2 == 0
 
     @property
     def tau2_moment(self) -> float:
-        """DerSimonian and Laird's estimate before it is truncated at 0, to tell how far below; nan for one study."""
+        """DerSimonian and Laird's estimate before truncation at 0; nan for one study."""
         there = self.effects.present
         y, v = self.effects.y[there], self.effects.v[there]
         return float(quadratic_moment(y, v, weights(v))) if self.k > 1 else math.nan
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a study, then the pooled row and, where there is one, the prediction row.
+        """Return one row per study, then the pooled row and any prediction row.
 
         The column `row` says which (``study``, ``excluded``, ``pooled``, ``prediction``).
         `estimate`, `low` and `high` are on the scale shown (exponentiated for ratios), `y` and `v`
@@ -157,7 +152,6 @@ class Pooled(IntervalView):
         return pd.DataFrame(stacked)
 
     def _pooled_row(self) -> dict[str, Any]:
-        shown = self.scale.shown
         names = ["k", "p_value"]
         if self.k > 1:
             names += ["df", "tau2", "tau2_low", "tau2_high", "q", "q_df", "q_p_value", "i2", "h2"]
@@ -165,9 +159,7 @@ class Pooled(IntervalView):
             "row": "pooled",
             "study": model_name(self.method),
             **self._totals(),
-            "estimate": float(shown(self.estimate)),
-            "low": float(shown(self.low)),
-            "high": float(shown(self.high)),
+            **self.shown_interval._asdict(),
             "y": self.estimate,
             "v": self.se**2,
             "weight": 1.0,
@@ -175,7 +167,7 @@ class Pooled(IntervalView):
         }
 
     def _totals(self) -> dict[str, Any]:
-        """Events and participants of the studies pooled, where all are counted."""
+        """Add up events and participants of the studies pooled, where all are counted."""
         names = ("events_t", "n_t", "events_c", "n_c")
         if self.k < 2 or not set(names) <= set(self.effects.table.columns):
             return {}
@@ -196,41 +188,94 @@ class Pooled(IntervalView):
         }
 
     def summary(self) -> str:
-        """The result in words and numbers, with its method, its heterogeneity and its notes."""
-        return pooled_summary(self)
+        """Describe the result in words and numbers: method, heterogeneity and notes."""
+        lines = [
+            pooled_sentence(self),
+            method_text(self.method) + ".",
+            heterogeneity_text(self) + ".",
+            prediction_text(self) and prediction_text(self) + ".",
+            rule_sentence(self),
+            *excluded_sentences(self.effects),
+            *(f"Note: {note}." for note in self.notes),
+        ]
+        return "\n".join(filter(None, lines))
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here."""
-        return pooled_methods(self)
+        """Write the paragraph for a methods section."""
+        e, method = self.effects, self.method
+        interval, level = CI_NAMES.get(method.ci, method.ci), percent(method.level)
+        sentences = [measure_sentence(e)]
+        if self.k < 2:
+            sentences.append(
+                f"One study was available; nothing was pooled ({level} interval: {interval})."
+            )
+        elif method.model == "random":
+            sentences.append(
+                f"{studies(self.k).capitalize()} were pooled with a random-effects model; the"
+                f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
+                f" Q-profile method, and the {level} confidence interval of the mean is"
+                f" the {interval}."
+            )
+        else:
+            sentences.append(
+                f"{studies(self.k).capitalize()} were pooled ({model_phrase(method)}),"
+                f" {level} {interval}."
+            )
+        if not math.isnan(self.prediction_low):
+            sentences.append(f"A {level} prediction interval ({method.prediction}) is given.")
+        sentences += [rule_sentence(self), *excluded_sentences(e)]
+        return " ".join(filter(None, sentences))
 
     def alt_text(self) -> str:
-        """The result as a reader who cannot see the figure would want it told."""
-        return pooled_alt(self)
+        """Describe the result to readers who cannot see the figure."""
+        e = self.effects
+        frame = e.to_frame(level=self.method.level)
+        each = [
+            f"{label} {interval_text(row.estimate, row.low, row.high)}"
+            for label, row in zip(e.labels, frame.itertuples(), strict=True)
+            if row.row == "study"
+        ]
+        opening = (
+            f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
+            f" {studies(e.k)}: "
+        )
+        finding = pooled_sentence(self) if self.k > 1 else "One study; nothing is pooled."
+        rest = [heterogeneity_text(self) + "." if self.k > 1 else "", prediction_text(self)]
+        rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
+        return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
 
     def __repr__(self) -> str:
         return f"Pooled({estimate_text(self)}, k={self.k}, {model_phrase(self.method)})"
 
     def _shown_table(self) -> pd.DataFrame | None:
-        return pooled_table(self)
+        table = effects_table(self.effects)
+        table["weight"] = [f"{100 * w:.1f} %" for w in self.weights]
+        if self.k > 1:
+            names = (self.scale.short, "low", "high")
+            row = dict(zip(names, self.shown_interval, strict=True))
+            table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {
+                "study": model_name(self.method)
+            }
+            for column in row:
+                table[column] = [
+                    x if isinstance(x, str) else number(float(x)) for x in table[column]
+                ]
+        return table
 
 
 def pooled_given(value: Any, name: str = "pooled") -> Pooled:
-    """`value` if it is a `Pooled`; otherwise an error that says where one comes from."""
+    """Return `value` if it is a `Pooled`; otherwise say where one comes from."""
     return checking.instance(value, Pooled, name, "be a result of pool or another pooling function")
 
 
 def estimate_text(pooled: Pooled) -> str:
-    """``RR 2.74 (95 % CI 1.89 to 3.98)``."""
-    scale = pooled.scale
-    shown = [float(scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
-    return (
-        f"{scale.short} {number(shown[0])} ({percent(pooled.method.level)} CI {number(shown[1])} to"
-        f" {number(shown[2])})"
-    )
+    """Write ``RR 2.74 (95 % CI 1.89 to 3.98)``."""
+    level = f"{percent(pooled.method.level)} CI"
+    return wording.estimate_with_interval(pooled.scale.short, *pooled.shown_interval, level)
 
 
 def heterogeneity_text(pooled: Pooled) -> str:
-    """Between-study variance, Q and I2 in one line; says so where they do not exist."""
+    """Write between-study variance, I2 and Q in one line, or that they do not exist."""
     if pooled.k < 2:
         return "Heterogeneity: one study has none to estimate"
     parts = []
@@ -248,12 +293,12 @@ def heterogeneity_text(pooled: Pooled) -> str:
     if not math.isnan(pooled.q):
         parts.append(f"Q = {number(pooled.q)}, df = {pooled.q_df:g}, {p_text(pooled.q_p_value)}")
     return "Heterogeneity: " + (
-        "; ".join(parts) or "not estimable, too few of the studies tell of the effect"
+        "; ".join(parts) or "not estimable, too few of the studies are informative"
     )
 
 
 def prediction_text(pooled: Pooled) -> str:
-    """The prediction interval on the scale shown, or an empty text."""
+    """Write the prediction interval on the scale shown; empty without one."""
     if math.isnan(pooled.prediction_low):
         return ""
     low, high = (
@@ -263,7 +308,7 @@ def prediction_text(pooled: Pooled) -> str:
 
 
 def rule_sentence(pooled: Pooled) -> str:
-    """The zero-cell rule, and that it stops at the single trials where the pooling itself needs none."""
+    """State the zero-cell rule, and where it concerns the single trials only."""
     if pooled.method.model == "single" and pooled.method.ci != "wald":
         return ""  # the limits shown need no correction
     sentence = zero_sentence(pooled.effects)
@@ -275,86 +320,8 @@ def rule_sentence(pooled: Pooled) -> str:
 
 
 def pooled_sentence(pooled: Pooled) -> str:
-    """The result in one sentence."""
+    """Write the result in one sentence."""
     e = pooled.effects
     verb = "Pooled" if pooled.k > 1 else "Not pooled:"
     what = f"{verb} {e.scale.name} of {e.event} from {studies(pooled.k)}"
     return f"{what}: {estimate_text(pooled)}, {p_text(pooled.p_value)}."
-
-
-def pooled_summary(pooled: Pooled) -> str:
-    """The result in words and numbers, with its method, its heterogeneity and its notes."""
-    lines = [
-        pooled_sentence(pooled),
-        method_text(pooled.method) + ".",
-        heterogeneity_text(pooled) + ".",
-        prediction_text(pooled) and prediction_text(pooled) + ".",
-        rule_sentence(pooled),
-        *excluded_sentences(pooled.effects),
-        *(f"Note: {note}." for note in pooled.notes),
-    ]
-    return "\n".join(filter(None, lines))
-
-
-def pooled_methods(pooled: Pooled) -> str:
-    """The paragraph for a methods section."""
-    e, method = pooled.effects, pooled.method
-    sentences = [_expressed(e)]
-    if pooled.k < 2:
-        interval = CI_NAMES.get(method.ci, method.ci)
-        sentences.append(
-            f"One study was available; nothing was pooled ({percent(method.level)} interval:"
-            f" {interval})."
-        )
-    elif method.model == "random":
-        sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled with a random-effects model; the"
-            f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
-            f" Q-profile method, and the {percent(method.level)} confidence interval of the mean is"
-            f" the {CI_NAMES.get(method.ci, method.ci)}."
-        )
-    else:
-        sentences.append(
-            f"{studies(pooled.k).capitalize()} were pooled ({model_phrase(method)}),"
-            f" {percent(method.level)} {CI_NAMES.get(method.ci, method.ci)}."
-        )
-    if not math.isnan(pooled.prediction_low):
-        sentences.append(
-            f"A {percent(method.level)} prediction interval ({method.prediction}) is given."
-        )
-    sentences += [rule_sentence(pooled), *excluded_sentences(e)]
-    return " ".join(filter(None, sentences))
-
-
-def pooled_alt(pooled: Pooled) -> str:
-    """What is shown, the finding, the numbers: for readers who cannot see the figure."""
-    e = pooled.effects
-    frame = e.to_frame(level=pooled.method.level)
-    each = [
-        f"{label} {interval_text(row.estimate, row.low, row.high)}"
-        for label, row in zip(e.labels, frame.itertuples(), strict=True)
-        if row.row == "study"
-    ]
-    opening = (
-        f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
-        f" {studies(e.k)}: "
-    )
-    finding = pooled_sentence(pooled) if pooled.k > 1 else "One study; nothing is pooled."
-    rest = [heterogeneity_text(pooled) + "." if pooled.k > 1 else "", prediction_text(pooled)]
-    rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
-    return " ".join(filter(None, [opening + "; ".join(each) + ".", finding, *rest]))
-
-
-def pooled_table(pooled: Pooled) -> pd.DataFrame:
-    """Return the columns a reader needs, one row per study and one for the mean."""
-    table = effects_table(pooled.effects)
-    table["weight"] = [f"{100 * w:.1f} %" for w in pooled.weights]
-    if pooled.k > 1:
-        shown = [float(pooled.scale.shown(x)) for x in (pooled.estimate, pooled.low, pooled.high)]
-        row = dict(zip((pooled.scale.short, "low", "high"), shown, strict=True))
-        table.loc[len(table)] = {c: row.get(c, "") for c in table.columns} | {
-            "study": model_name(pooled.method)
-        }
-        for column in row:
-            table[column] = [x if isinstance(x, str) else number(float(x)) for x in table[column]]
-    return table

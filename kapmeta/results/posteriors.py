@@ -1,4 +1,4 @@
-"""What Bayesian analyses return: a posterior that shows, describes and tabulates itself, and answers questions."""
+"""Posterior, a pooled effect as a probability distribution, with its sentences and tables."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ class Distribution(Protocol):
     """A posterior distribution of one quantity on the analysis scale."""
 
     def expectation(self) -> Any:
-        """Mean."""
+        """Return the mean."""
 
     def cdf(self, x: npt.ArrayLike) -> Any:
-        """Lower-tail area."""
+        """Return the lower-tail area."""
 
     def density(self, x: npt.ArrayLike) -> Any:
-        """Density."""
+        """Return the density."""
 
     def quantile(self, p: npt.ArrayLike) -> Any:
-        """Quantiles."""
+        """Return quantiles."""
 
 
 Vary = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray, FloatArray]]
-"""Median, limits and probability above the null for half-normal priors of tau of the given scales."""
+"""Median, limits and probability above no effect, by scale of the half-normal prior of tau."""
 
 
 def density_of(distribution: Distribution, values: npt.ArrayLike) -> FloatArray:
-    """Density of a distribution at many values, some at a time."""
+    """Compute the density of a distribution at many values, some at a time."""
     x = np.asarray(values, dtype=np.float64)
     pieces = np.array_split(x.ravel(), 1 + x.size // _AT_ONCE)
     return np.concatenate([np.atleast_1d(distribution.density(piece)) for piece in pieces]).reshape(
@@ -154,7 +154,7 @@ class Posterior(IntervalView):
         return self.tau_high**2
 
     def _analysis(self, value: float | None) -> float:
-        """A value on the scale shown, taken to the analysis scale; no effect by default."""
+        """Take a value from the scale shown to the analysis scale; no effect by default."""
         if value is None:
             return self.null
         if self.scale.ratio and not value > 0:
@@ -162,8 +162,9 @@ class Posterior(IntervalView):
         return math.log(value) if self.scale.ratio else float(value)
 
     def probability_above(self, value: float | None = None, *, new_study: bool = False) -> float:
-        """Probability that the mean effect, or that of a new study, lies above `value` on the scale
-        shown.
+        """Compute the probability that the mean effect lies above `value`, on the scale shown.
+
+        With ``new_study=True`` it is that of the effect in a new study.
 
         Examples
         --------
@@ -181,12 +182,12 @@ class Posterior(IntervalView):
         return float(1 - distribution.cdf(np.asarray(x)))
 
     def density(self, values: npt.ArrayLike, *, new_study: bool = False) -> FloatArray:
-        """Posterior density at values on the analysis scale."""
+        """Compute the posterior density at values on the analysis scale."""
         distribution = self.new_effect if new_study else self.mean_effect
         return density_of(distribution, values)
 
     def shrunken(self) -> pd.DataFrame:
-        """Effects of the studies drawn towards the mean: one row a study, on the scale shown."""
+        """Return the effects of the studies drawn towards the mean, one row per study as shown."""
         tail = (1 - self.method.level) / 2
         rows = []
         for i, distribution in sorted(self._study_effects().items()):
@@ -204,8 +205,9 @@ class Posterior(IntervalView):
         return pd.DataFrame(rows)
 
     def prior_scale_curve(self, scales: npt.ArrayLike = _SCALES) -> pd.DataFrame:
-        """The result for half-normal priors of tau of growing scale: the display that belongs to
-        every pool of few studies.
+        """Compute the result for half-normal priors of tau of growing scale.
+
+        The display that belongs to every pool of few studies.
 
         Returns
         -------
@@ -228,7 +230,7 @@ class Posterior(IntervalView):
         )
 
     def tipping_scale(self) -> float:
-        """Half-normal scale at which the interval first includes no effect.
+        """Find the half-normal scale at which the interval first includes no effect.
 
         0 if it does without heterogeneity; infinite if it does not up to a scale of 64.
         """
@@ -246,14 +248,14 @@ class Posterior(IntervalView):
         return math.inf
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a study, then the posterior of the mean and of a new study's effect, on the scale shown."""
+        """Return one row per study, then the mean and a new study's effect, on the scale shown."""
         frame = self.effects.to_frame(level=self.method.level)
         frame["weight"] = self.weights
         shown = self.scale.shown
         pooled = {
             "row": "pooled",
             "study": self.method.model,
-            **{n: float(shown(getattr(self, n))) for n in ("estimate", "low", "high")},
+            **self.shown_interval._asdict(),
             "y": self.estimate,
             "v": self.se**2,
             "weight": 1.0,
@@ -271,11 +273,9 @@ class Posterior(IntervalView):
         return pd.DataFrame({n: [row.get(n) for row in rows] for n in columns})
 
     def _text(self) -> str:
-        shown = [float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high)]
         level = wording.percent(self.method.level)
-        return (
-            f"{self.scale.short} {wording.number(shown[0])} ({level} CrI {wording.number(shown[1])}"
-            f" to {wording.number(shown[2])})"
+        return wording.estimate_with_interval(
+            self.scale.short, *self.shown_interval, f"{level} CrI"
         )
 
     def _sentence(self) -> str:
@@ -297,7 +297,7 @@ class Posterior(IntervalView):
         return f"tau {self.tau_prior.name}; mean effect {mean} (analysis scale)"
 
     def summary(self) -> str:
-        """The result in words and numbers, with its priors and notes."""
+        """Describe the result in words and numbers, with its priors and notes."""
         shown = self.scale.shown
         new = [wording.number(float(shown(x))) for x in (self.prediction_low, self.prediction_high)]
         tau = [wording.number(x) for x in (self.tau_median, self.tau_low, self.tau_high)]
@@ -314,7 +314,7 @@ class Posterior(IntervalView):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here."""
+        """Write the paragraph for a methods section."""
         e = self.effects
         data = (
             "the likelihood of each trial's counts, without continuity correction"
@@ -330,7 +330,7 @@ class Posterior(IntervalView):
         )
 
     def alt_text(self) -> str:
-        """The result as a reader who cannot see the figure would want it told."""
+        """Describe the result to readers who cannot see the figure."""
         return f"{self._sentence()} Priors: {self._priors()}."
 
     def __repr__(self) -> str:

@@ -1,11 +1,11 @@
-"""What analyses of moderators return: a meta-regression, and results by subgroup."""
+"""MetaRegression, effects regressed on moderators, and Design, the moderators as numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,13 @@ from kapmeta.core.moderators import moderator_permutation, regression, regressio
 from kapmeta.core.moderators.moderator_permutation import Permuted
 from kapmeta.core.moderators.regression import Joint, Regression
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.measures import Measure
-from kapmeta.methods import CI_NAMES, Method, method_text, tau2_name
+from kapmeta.methods import CI_NAMES, Method, tau2_name
 from kapmeta.results.effects import Effects
-from kapmeta.results.pooled import Pooled, pooled_sentence
 from kapmeta.results.views import EffectsView
 
-__all__ = ["Design", "MetaRegression", "Subgroups"]
+__all__ = ["Design", "MetaRegression"]
 
 
 def lock(values: Iterable[Any]) -> None:
@@ -35,14 +34,36 @@ def lock(values: Iterable[Any]) -> None:
 
 
 def shown_coefficients(scale: Measure, x: npt.ArrayLike) -> FloatArray:
-    """Coefficients as readers see them: ratios of ratios for ratio measures, differences otherwise."""
+    """Turn coefficients into ratios of ratios for ratio measures; leave differences as they are."""
     x = np.asarray(x, dtype=np.float64)
     with np.errstate(over="ignore"):
         return np.exp(x) if scale.ratio else x
 
 
+_FIELDS = {
+    "y": "beta",
+    "se": "se",
+    "y_low": "low",
+    "y_high": "high",
+    **{name: name for name in ("statistic", "df", "p_value")},
+}
+
+
+def coefficient_columns(found: Any, *names: str) -> dict[str, FloatArray]:
+    """Collect the columns of a fit by the names tables give them, all unless named."""
+    return {name: getattr(found, _FIELDS[name]) for name in names or _FIELDS}
+
+
+def coefficient_frame(
+    design: Design, shown: Callable[[FloatArray], FloatArray], numbers: Mapping[str, FloatArray]
+) -> pd.DataFrame:
+    """Build one row per coefficient: limits as shown, then numbers on the analysis scale."""
+    ends = limits_named(*(shown(numbers[name]) for name in ("y", "y_low", "y_high")))
+    return pd.DataFrame({"term": design.names, **dict(ends), **numbers})
+
+
 def terms_text(frame: pd.DataFrame) -> list[str]:
-    """One sentence a coefficient."""
+    """Write one sentence per coefficient."""
     rows = zip(
         *(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True
     )
@@ -52,9 +73,48 @@ def terms_text(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Moderators as numbers.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (k, p)
+        One row per study, the column of ones included where there is one.
+    names : tuple of str
+        What the columns are called.
+    intercept : int or None
+        Position of the column of ones.
+    described : str
+        The moderators as a formula, for sentences.
+    variables : tuple of str
+        Columns of the studies' table the moderators were made from.
+    encode : callable
+        Takes a DataFrame with these columns to rows of the matrix.
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    intercept: int | None
+    described: str
+    variables: tuple[str, ...]
+    encode: Callable[[pd.DataFrame], FloatArray]
+
+    def rows(self, data: Any) -> FloatArray:
+        """Build rows of the design matrix for the moderator values in `data`."""
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+        absent = [name for name in self.variables if name not in frame]
+        if absent:
+            raise ValueError(
+                f'data has no column "{absent[0]}"; the moderators are made from'
+                f" {', '.join(self.variables)}"
+            )
+        return self.encode(frame)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class MetaRegression(EffectsView):
-    """Effects regressed on moderators, with all that must stand beside it.
+    """Effects regressed on moderators, with all that must be read beside it.
 
     Returned by `kapmeta.meta_regression`. Coefficients are on the analysis scale (log for ratios).
 
@@ -65,7 +125,7 @@ class MetaRegression(EffectsView):
     method : Method
         Between-study variance estimator, test and interval, level.
     design : Design
-        Moderators as numbers, one row a study that entered, and their names.
+        Moderators as numbers, one row per study that entered, and their names.
     fit : kapmeta.core.moderators.regression.Regression
         The numbers behind the properties.
     omnibus : Joint or None
@@ -180,54 +240,32 @@ class MetaRegression(EffectsView):
         return tuple(self.effects.labels[i] for i in self.positions)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a coefficient: `estimate` and limits as ratios of ratios (or differences), `y` on the log scale."""
-        found, scale = self.fit, self.effects.scale
-        columns = {
-            name: shown_coefficients(scale, x)
-            for name, x in _limits(found.beta, found.low, found.high)
-        }
-        return pd.DataFrame(
-            {
-                "term": self.names,
-                **columns,
-                "y": found.beta,
-                "se": found.se,
-                "y_low": found.low,
-                "y_high": found.high,
-                "statistic": found.statistic,
-                "df": found.df,
-                "p_value": found.p_value,
-            }
-        )
+        """Return one row per coefficient, limits as ratios of ratios or differences.
+
+        `y` and `se` are on the analysis scale.
+        """
+        shown = partial(shown_coefficients, self.scale)
+        return coefficient_frame(self.design, shown, coefficient_columns(self.fit))
 
     def studies(self) -> pd.DataFrame:
-        """One row a study: effect, fitted value, residual (analysis scale), weight, and what its absence changes."""
-        moved = regression_diagnostics.influence(
+        """Return one row per study: fitted value, residual, weight, what its absence changes."""
+        moved = regression_diagnostics.coefficient_influence(
             self.y, self.v, self.design.matrix, tau2=self._estimator
         )
         fitted = self.design.matrix @ self.fit.beta
         frame = pd.DataFrame(
             {"study": self.labels, "y": self.y, "fitted": fitted, "residual": self.y - fitted}
         )
-        names = (
-            "weight",
-            "leverage",
-            "studentised",
-            "dffits",
-            "cook",
-            "covariance_ratio",
-            "tau2",
-            "q",
-        )
-        for name in names:
-            frame[name if name not in ("tau2", "q") else f"{name}_without"] = getattr(moved, name)
+        for name in ["weight", "leverage", "studentised", "dffits", "cook", "covariance_ratio"]:
+            frame[name] = getattr(moved, name)
+        frame["tau2_without"], frame["q_without"] = moved.tau2, moved.q
         for j, term in enumerate(self.names):
             frame[f"dfbetas {term}"] = moved.dfbetas[:, j]
         return frame
 
     def leave_one_out(self) -> pd.DataFrame:
-        """The coefficients without each study in turn, one row a study and coefficient; analysis scale."""
-        found = regression_diagnostics.leave_one_out(
+        """Fit without each study in turn: one row per study and coefficient, analysis scale."""
+        found = regression_diagnostics.fit_without_each(
             self.y,
             self.v,
             self.design.matrix,
@@ -236,13 +274,7 @@ class MetaRegression(EffectsView):
             level=self.method.level,
         )
         p = len(self.names)
-        columns = {
-            "y": found.beta,
-            "se": found.se,
-            "y_low": found.low,
-            "y_high": found.high,
-            "p_value": found.p_value,
-        }
+        columns = coefficient_columns(found, "y", "se", "y_low", "y_high", "p_value")
         return pd.DataFrame(
             {
                 "left_out": np.repeat(self.labels, p),
@@ -253,7 +285,7 @@ class MetaRegression(EffectsView):
         )
 
     def predict(self, data: Any, *, prediction: str = "t") -> pd.DataFrame:
-        """Mean effect at given moderator values, with confidence and prediction limits.
+        """Predict the mean effect at moderator values, with confidence and prediction limits.
 
         Parameters
         ----------
@@ -269,14 +301,16 @@ class MetaRegression(EffectsView):
             The values given; `estimate` with its limits on the scale shown; `y`, `se` on the
             analysis scale.
         """
-        checking.chosen(prediction, regression_diagnostics.PREDICTIONS, "prediction interval")
+        checking.chosen(
+            prediction, regression_diagnostics.REGRESSION_PREDICTIONS, "prediction interval"
+        )
         rows = self.design.rows(data)
         found = regression_diagnostics.predict(
             self.fit, rows, df=self._df(rows), prediction=prediction, level=self.method.level
         )
         shown = self.effects.scale.shown
         frame = pd.DataFrame(data).reset_index(drop=True)
-        for name, x in _limits(found.mean, found.low, found.high):
+        for name, x in limits_named(found.mean, found.low, found.high):
             frame[name] = shown(x)
         frame["prediction_low"], frame["prediction_high"] = (
             shown(found.prediction_low),
@@ -285,7 +319,7 @@ class MetaRegression(EffectsView):
         return frame.assign(y=found.mean, se=found.se)
 
     def contrast(self, combination: Mapping[str, float]) -> pd.Series:
-        """A combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``, with its test."""
+        """Test a combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``."""
         row = np.zeros((1, len(self.names)))
         for name, factor in combination.items():
             row[0, self.names.index(checking.chosen(name, self.names, "coefficient"))] = factor
@@ -293,7 +327,7 @@ class MetaRegression(EffectsView):
         se = float(np.sqrt(row @ self.fit.covariance @ row.T)[0, 0])
         half = float(t_quantile((1 + self.method.level) / 2, df)) * se
         shown = dict(
-            _limits(
+            limits_named(
                 *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
             )
         )
@@ -302,14 +336,14 @@ class MetaRegression(EffectsView):
         )
 
     def variance_inflation(self) -> pd.Series:
-        """Variance inflation factor of each moderator."""
+        """Compute the variance inflation factor of each moderator."""
         factors = regression_diagnostics.variance_inflation(
             self.fit.model_covariance, self.design.intercept
         )
         return pd.Series(factors, index=list(self.names)).dropna()
 
     def permutation(self, *, draws: int = 10_000, rng: np.random.Generator | int = 0) -> Permuted:
-        """Permutation p-values: exact where all arrangements can be listed, else from `draws` random ones."""
+        """Compute permutation p-values, from all arrangements or from `draws` random ones."""
         return moderator_permutation.permutation_test(
             self.y,
             self.v,
@@ -329,7 +363,7 @@ class MetaRegression(EffectsView):
         return regression.combination_df(self.fit, self.v, self.design.matrix, rows, self.method.ci)
 
     def summary(self) -> str:
-        """The result in words and numbers, with its limits."""
+        """Describe the result in words and numbers, with its limits."""
         terms = terms_text(self.to_frame())
         what = "ratio" if self.effects.scale.ratio else "difference"
         head = (
@@ -372,7 +406,7 @@ class MetaRegression(EffectsView):
         return f"Residual τ² = {wording.number(self.tau2)} ({limits}); {q}{r2}."
 
     def methods_text(self) -> str:
-        """The sentence for a methods section."""
+        """Write the sentence for a methods section."""
         between = (
             ""
             if self.method.model == "common"
@@ -388,180 +422,5 @@ class MetaRegression(EffectsView):
         return f"MetaRegression({self.effects.measure} {self.design.described}, k={self.k})"
 
 
-def _limits(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
+def limits_named(estimate: Any, low: Any, high: Any) -> list[tuple[str, Any]]:
     return [("estimate", estimate), ("low", low), ("high", high)]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Subgroups(EffectsView):
-    """Pooled results of subgroups, and the test between them.
-
-    Returned by `kapmeta.subgroups`.
-
-    Attributes
-    ----------
-    effects : Effects
-        All effects, excluded ones included.
-    by : str
-        What the subgroups are formed by.
-    groups : mapping of str to Pooled
-        The result of each subgroup, in order.
-    overall : Pooled
-        All subgroups as one.
-    common_tau2 : bool
-        Whether one between-study variance was estimated for all subgroups.
-    tau2 : float
-        That variance; nan where each subgroup has its own.
-    standard_errors : ndarray, shape (subgroups,)
-        Model-based standard errors, not scaled by Hartung and Knapp: those of the Wald test and of
-        `pairs`.
-    q_between, df_between, p_between : float
-        Wald test between subgroups: chi-squared.
-    f_between, f_df, f_p_value : float
-        Hartung-Knapp test between subgroups: F with `df_between` and `f_df` degrees of freedom;
-        only with a common tau2.
-    notes : tuple of str
-        What a reader must know before quoting the tests.
-    """
-
-    effects: Effects
-    by: str
-    groups: Mapping[str, Pooled]
-    overall: Pooled
-    common_tau2: bool
-    tau2: float
-    standard_errors: FloatArray
-    q_between: float
-    df_between: float
-    p_between: float
-    f_between: float = math.nan
-    f_df: float = math.nan
-    f_p_value: float = math.nan
-    notes: tuple[str, ...] = ()
-    papers = ("subgroups",)
-
-    def __post_init__(self) -> None:
-        lock((self.standard_errors,))
-
-    def __getitem__(self, name: str) -> Pooled:
-        return self.groups[checking.chosen(name, self.groups, "subgroup")]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a subgroup and one for all: estimates on the scale shown, `y`, `se` on the analysis scale."""
-        rows = []
-        for name, pooled in [*self.groups.items(), ("overall", self.overall)]:
-            shown = {
-                c: float(pooled.scale.shown(getattr(pooled, c)))
-                for c in ("estimate", "low", "high")
-            }
-            numbers = {c: getattr(pooled, c) for c in ("se", "p_value", "tau2", "q", "i2")}
-            rows.append({self.by: name, "k": pooled.k, **shown, "y": pooled.estimate, **numbers})
-        return pd.DataFrame(rows)
-
-    def pairs(self) -> pd.DataFrame:
-        """Each pair of subgroups compared: ratio of ratios (or difference) with its Wald interval."""
-        names, level = list(self.groups), self.overall.method.level
-        rows = []
-        for i, j in combinations(range(len(names)), 2):
-            y = self.groups[names[i]].estimate - self.groups[names[j]].estimate
-            se = math.hypot(self.standard_errors[i], self.standard_errors[j])
-            half = float(normal_quantile((1 + level) / 2)) * se
-            shown = _limits(
-                *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
-            )
-            rows.append(
-                {
-                    "first": names[i],
-                    "second": names[j],
-                    **dict(shown),
-                    "y": y,
-                    "se": se,
-                    "p_value": float(t_two_sided(y / se, np.inf)),
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def summary(self) -> str:
-        """The subgroups in words, the tests by name, and what they can and cannot tell."""
-        each = [f"{name}: {pooled_sentence(pooled)}" for name, pooled in self.groups.items()]
-        variance = (
-            f"One between-study variance for all subgroups, τ² = {wording.number(self.tau2)}."
-            if self.common_tau2
-            else "Each subgroup has its own between-study variance."
-        )
-        wald = (
-            f"Between subgroups, Wald: Q = {wording.number(self.q_between)} on {self.df_between:g}"
-            f" df, {wording.p_text(self.p_between)}."
-        )
-        scaled = (
-            f"Between subgroups, Hartung-Knapp: F = {wording.number(self.f_between)} on"
-            f" {self.df_between:g} and {self.f_df:g} df, {wording.p_text(self.f_p_value)}."
-        )
-        tests = [wald] if math.isnan(self.f_between) else [wald, scaled]
-        return "\n".join(
-            [
-                f"Subgroups by {self.by}.",
-                *each,
-                variance,
-                *tests,
-                *(f"Note: {note}." for note in self.notes),
-            ]
-        )
-
-    def methods_text(self) -> str:
-        """The sentence for a methods section."""
-        variance = (
-            "one between-study variance common to all"
-            if self.common_tau2
-            else "a between-study variance of their own"
-        )
-        return (
-            f"Subgroups by {self.by} were pooled with {variance} "
-            f"({method_text(self.overall.method)}) and compared with model-based standard errors."
-        )
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} k={pooled.k}" for name, pooled in self.groups.items())
-        return f"Subgroups({self.by}: {sizes})"
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Moderators as numbers.
-
-    Attributes
-    ----------
-    matrix : ndarray, shape (k, p)
-        One row a study, the column of ones included where there is one.
-    names : tuple of str
-        What the columns are called.
-    intercept : int or None
-        Position of the column of ones.
-    described : str
-        The moderators as a formula, for sentences.
-    variables : tuple of str
-        Columns of the studies' table the moderators were made from.
-    encode : callable
-        Takes a DataFrame with these columns to rows of the matrix.
-    """
-
-    matrix: FloatArray
-    names: tuple[str, ...]
-    intercept: int | None
-    described: str
-    variables: tuple[str, ...]
-    encode: Callable[[pd.DataFrame], FloatArray]
-
-    def rows(self, data: Any) -> FloatArray:
-        """Rows of the design matrix for the moderator values in `data`, each value known to the fit."""
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
-        absent = [name for name in self.variables if name not in frame]
-        if absent:
-            raise ValueError(
-                f'data has no column "{absent[0]}"; the moderators are made from'
-                f" {', '.join(self.variables)}"
-            )
-        return self.encode(frame)

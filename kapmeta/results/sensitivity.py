@@ -1,4 +1,4 @@
-"""What sensitivity analyses return besides a `Sweep`, and the table that every one of them is made of."""
+"""Calibration, the performance of intervals in simulated trials, with its sentences."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kapmeta.measures import Measure
 from kapmeta.references import cited
 from kapmeta.results.views import View
 
-__all__ = ["Calibration", "calibration_methods"]
+__all__ = ["Calibration"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(View):
-    """How each interval performs in trials like these: returned by `kapmeta.sensitivity.calibration`.
+    """How intervals perform in trials like these, returned by `kapmeta.sensitivity.calibration`.
 
     Attributes
     ----------
     table : DataFrame
-        One row a supposition (`effect`, `tau`) and interval (`pooling`, `ci`), with the fields of
+        One row per supposition (`effect`, `tau`) and interval (`pooling`, `ci`), with the fields of
         `kapmeta.core.sensitivity.calibration.Performance`.
     scale : Measure
         The measure of the effects.
@@ -43,11 +43,14 @@ class Calibration(View):
     papers = ("simulation",)
 
     def to_frame(self) -> pd.DataFrame:
-        """The table; widths are of the log effects."""
+        """Return the table; widths are of the log effects."""
         return self.table.copy()
 
     def kept(self) -> list[str]:
-        """Intervals whose coverage stays above the level, less two Monte-Carlo errors, in every supposition."""
+        """List the intervals whose coverage reaches the level in every supposition.
+
+        Two Monte-Carlo standard errors are allowed for.
+        """
         enough = self.table["coverage"] >= self.level - 2 * self.table["coverage_se"].clip(
             lower=1 / self.draws
         )
@@ -55,7 +58,7 @@ class Calibration(View):
         return [str(name) for name in dict.fromkeys(names) if enough[names == name].all()]
 
     def summary(self) -> str:
-        """Which intervals keep their promise, and what the narrowest of them has in power."""
+        """Say which intervals keep their level, and which of these is the narrowest."""
         kept = self.kept()
         opening = (
             f"Coverage in {self.draws} simulated sets of {len(self.control_risks)} trials of these"
@@ -76,8 +79,22 @@ class Calibration(View):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return calibration_methods(self)
+        """Write the paragraph for a methods section, with its references."""
+        supposed = self.table[["effect", "tau"]].drop_duplicates()
+        listed = {
+            name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
+        }
+        risks = ", ".join(wording.number(risk) for risk in self.control_risks)
+        worst = float(np.nanmax(self.table["coverage_se"]))
+        return cited(
+            f"We simulated {self.draws:,} meta-analyses of {len(self.control_risks)}"
+            f" trials of the sizes at hand for each combination of a mean {self.scale.name}"
+            f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
+            f" scale), with normal effects, binomial outcomes and control risks {risks}; all"
+            f" intervals ({wording.percent(self.level)}) saw the same draws. Monte-Carlo standard"
+            f" errors of coverage are at most {wording.number(worst)}.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         suppositions = len(self.table[["effect", "tau"]].drop_duplicates())
@@ -85,22 +102,3 @@ class Calibration(View):
             f"Calibration({len(self.table) // suppositions} intervals, {suppositions} suppositions,"
             f" {self.draws} draws)"
         )
-
-
-def calibration_methods(calibration: Calibration) -> str:
-    """The simulation: sizes, suppositions, draws, and its error."""
-    supposed = calibration.table[["effect", "tau"]].drop_duplicates()
-    listed = {
-        name: ", ".join(f"{x:g}" for x in supposed[name].unique()) for name in ("effect", "tau")
-    }
-    risks = ", ".join(wording.number(risk) for risk in calibration.control_risks)
-    worst = float(np.nanmax(calibration.table["coverage_se"]))
-    return cited(
-        f"We simulated {calibration.draws:,} meta-analyses of {len(calibration.control_risks)}"
-        f" trials of the sizes at hand for each combination of a mean {calibration.scale.name}"
-        f" ({listed['effect']}) and a between-study standard deviation ({listed['tau']}, log"
-        f" scale), with normal effects, binomial outcomes and control risks {risks}; all intervals"
-        f" ({wording.percent(calibration.level)}) saw the same draws. Monte-Carlo standard errors"
-        f" of coverage are at most {wording.number(worst)}.",
-        *calibration.papers,
-    )

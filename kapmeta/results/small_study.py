@@ -1,27 +1,28 @@
-"""What the functions of `kapmeta.small_study` return: frozen values that show, describe and tabulate themselves."""
+"""Results of tests, adjustments and bounds for small-study effects, with their sentences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from kapmeta import wording
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
-from kapmeta.results.views import EffectsView
+from kapmeta.results.views import EffectsView, IntervalView
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 
 
 LEAST = 10
-"""Fewest trials for which a test or an adjustment is worked out unasked [Sterne et al. 2011, the Cochrane Handbook]."""
+"""Fewest trials for which a test or an adjustment is computed unless forced (Sterne 2011)."""
 
 
 def _subject(effects: Effects, k: int) -> str:
-    """``the risk ratio of abstinence (ketamine against control) in 12 studies``."""
+    """Write ``the odds ratio of death (drug against placebo) in 12 studies``."""
     what = (
         f"{effects.scale.name} of {effects.event} ({effects.treatment} against {effects.control})"
     )
@@ -63,8 +64,8 @@ class AsymmetryTest(EffectsView):
     effects : Effects
         What was tested.
     notes, papers : tuple of str
-        What a reader must know before quoting it, and the keys of its papers in
-        `kapmeta.references.PAPERS`.
+        What a reader must know before quoting it, and the keys of its papers
+        in `kapmeta.references.PAPERS`.
     """
 
     name: str
@@ -86,29 +87,13 @@ class AsymmetryTest(EffectsView):
     papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row; numbers on the analysis scale."""
-        names = (
-            "statistic",
-            "df",
-            "p_value",
-            "slope",
-            "slope_se",
-            "intercept",
-            "intercept_se",
-            "tau",
-            "tau2",
-            "power",
-            "k",
-        )
-        row = {
-            "test": self.name,
-            **{name: getattr(self, name) for name in names},
-            "definition": self.definition,
-        }
-        return pd.DataFrame([row])
+        """Return one row; numbers on the analysis scale."""
+        numbers = "statistic df p_value slope slope_se intercept intercept_se tau tau2 power k"
+        row = {"test": self.name, **{name: getattr(self, name) for name in numbers.split()}}
+        return pd.DataFrame([{**row, "definition": self.definition}])
 
     def _found(self) -> str:
-        """Size, statistic and p-value."""
+        """Write size, statistic and p-value."""
         kind = "Kendall's tau" if math.isfinite(self.tau) else "slope"
         size = self.tau if math.isfinite(self.tau) else self.slope
         reference = f", t with {self.df:g} df" if math.isfinite(self.df) else ""
@@ -118,7 +103,7 @@ class AsymmetryTest(EffectsView):
         return f"{kind} {wording.number(size)}{found}, {wording.p_text(self.p_value)}"
 
     def summary(self) -> str:
-        """The test, its power, its definition and its notes, in words."""
+        """Describe the test, its power, its definition and its notes."""
         head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         return "\n".join(
             [
@@ -129,7 +114,7 @@ class AsymmetryTest(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a paper: test and definition, result, power, what asymmetry may mean, references."""
+        """Write the paragraph for a paper: test, definition, result, power and references."""
         sentences = (
             (
                 f"We tested the funnel plot of {_subject(self.effects, self.k)} for asymmetry by"
@@ -156,7 +141,7 @@ class AsymmetryTest(EffectsView):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdjustedEffect(EffectsView):
+class AdjustedEffect(IntervalView):
     """A pooled effect after an adjustment for small-study effects, beside the effect before it.
 
     Attributes
@@ -170,15 +155,15 @@ class AdjustedEffect(EffectsView):
     parameters : mapping of str to float
         What else was estimated: number of studies filled, tau2, selection weights, likelihoods ...
     studies : DataFrame
-        One row a study (and one for each study that was filled in), with `y`, `v`, `row` and what
+        One row per study (and one for each study that was filled in), with `y`, `v`, `row` and what
         the method made of it.
     k, level : int, float
         Number of studies observed; confidence level.
     effects : Effects
         What was adjusted.
     notes, papers : tuple of str
-        What a reader must know before quoting it, and the keys of its papers in
-        `kapmeta.references.PAPERS`.
+        What a reader must know before quoting it, and the keys of its papers
+        in `kapmeta.references.PAPERS`.
     """
 
     name: str
@@ -199,48 +184,32 @@ class AdjustedEffect(EffectsView):
     papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """Two rows, before and after; `estimate`, `low`, `high` on the scale shown, `y`, `se` on the analysis scale."""
-        rows = [
-            (
-                "unadjusted",
-                self.unadjusted,
-                math.nan,
-                self.unadjusted_low,
-                self.unadjusted_high,
-                {},
-            ),
-            (self.name, self.estimate, self.se, self.low, self.high, self.parameters),
-        ]
-        shown = self.scale.shown
+        """Return two rows, before and after, as shown; `y` and `se` on the analysis scale."""
+        before = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
+        after = (self.estimate, self.low, self.high)
+        rows: list[tuple[Any, ...]] = [("unadjusted", before, math.nan, {})]
+        rows.append((self.name, after, self.se, self.parameters))
         return pd.DataFrame(
-            [
-                {
-                    "analysis": name,
-                    "k": self.k,
-                    "estimate": float(shown(y)),
-                    "low": float(shown(low)),
-                    "high": float(shown(high)),
-                    "y": y,
-                    "se": se,
-                    **more,
-                }
-                for name, y, se, low, high, more in rows
-            ]
+            {
+                "analysis": name,
+                "k": self.k,
+                **self.scale.shown_interval(*ends)._asdict(),
+                "y": ends[0],
+                "se": se,
+                **more,
+            }
+            for name, ends, se, more in rows
         )
 
     def _found(self) -> str:
-        """The effect after and before, with limits."""
-        before, after = (
-            wording.interval_text(*(float(self.scale.shown(x)) for x in numbers))
-            for numbers in (
-                (self.unadjusted, self.unadjusted_low, self.unadjusted_high),
-                (self.estimate, self.low, self.high),
-            )
-        )
+        """Write the effect after and before, with limits."""
+        ends = (self.unadjusted, self.unadjusted_low, self.unadjusted_high)
+        before = wording.interval_text(*self.scale.shown_interval(*ends))
+        after = wording.interval_text(*self.shown_interval)
         return f"{self.scale.short} {after}, {wording.percent(self.level)} CI; unadjusted {before}"
 
     def summary(self) -> str:
-        """Before and after, what else was estimated, the definition and the notes, in words."""
+        """Describe the effect after and before, the definition and the notes."""
         head = f"{self.name}, {wording.studies(self.k)}: {self._found()}."
         known = [(name, value) for name, value in self.parameters.items() if not math.isnan(value)]
         more = ", ".join(f"{name} {wording.number(value)}" for name, value in known)
@@ -250,7 +219,7 @@ class AdjustedEffect(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a paper: adjustment and definition, effect after and before, caveats, references."""
+        """Write the paragraph for a paper: adjustment, definition, effects, caveats, references."""
         sentences = (
             f"We adjusted {_subject(self.effects, self.k)} for small-study effects by {self.name}",
             f"Definition followed: {self.definition}",
@@ -264,16 +233,13 @@ class AdjustedEffect(EffectsView):
         return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
-        text = wording.interval_text(
-            *(float(self.scale.shown(x)) for x in (self.estimate, self.low, self.high))
-        )
+        text = wording.interval_text(*self.shown_interval)
         return f"AdjustedEffect({self.name}, {self.scale.short} {text}, k={self.k})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BiasSensitivity(EffectsView):
-    """What bias would have to be like to change a result: a table over what is not known, and the
-    numbers to quote.
+    """What bias it would take to change a result: a table over the unknown, and key numbers.
 
     Attributes
     ----------
@@ -282,10 +248,10 @@ class BiasSensitivity(EffectsView):
     values : mapping of str to float
         The numbers to quote, also as ``result["name"]``.
     table : DataFrame
-        One row a scenario.
+        One row per scenario.
     sentences, notes, papers : tuple of str
-        The finding in words, what a reader must know before quoting it, and the keys of its papers in
-        `kapmeta.references.PAPERS`.
+        The finding in words, what a reader must know before quoting it, and the keys of its papers
+        in `kapmeta.references.PAPERS`.
     k : int
         Number of studies.
     effects : Effects
@@ -308,11 +274,11 @@ class BiasSensitivity(EffectsView):
         return self.values[name]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a scenario; columns named `estimate`, `low` and `high` are on the scale shown."""
+        """Return one row per scenario; `estimate`, `low` and `high` are on the scale shown."""
         return self.table.copy()
 
     def summary(self) -> str:
-        """The finding, the notes and the definition, in words."""
+        """Describe the finding, the notes and the definition."""
         notes = [f"{wording.capital(note)}." for note in self.notes]
         return "\n".join(
             [
@@ -324,7 +290,7 @@ class BiasSensitivity(EffectsView):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a paper: analysis and definition, finding, caveats, references."""
+        """Write the paragraph for a paper: analysis, definition, finding, caveats, references."""
         forced = any(note.startswith("forced") for note in self.notes)
         few = (
             f"With {wording.studies(self.k)} this says what bias it would take, not whether there"
@@ -343,5 +309,5 @@ class BiasSensitivity(EffectsView):
         return _paragraph(sentences, self.papers)
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())
-        return f"BiasSensitivity({self.name}, {told}, k={self.k})"
+        values = ", ".join(f"{name}={value:.4g}" for name, value in self.values.items())
+        return f"BiasSensitivity({self.name}, {values}, k={self.k})"

@@ -18,9 +18,9 @@ from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
-__all__ = ["Subsets", "subsets_methods"]
+__all__ = ["Subsets"]
 
-_ROWS_AT_ONCE = 1 << 16
+_SUBSETS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +60,10 @@ class Subsets(View):
         return membership(self.codes, len(self.labels))
 
     def i2(self) -> FloatArray:
-        """I2 of each subset as a proportion: from tau2 for random effects, from Q for common-effect methods."""
+        """Compute I2 of each subset as a proportion.
+
+        From tau2 for random effects, from Q for common-effect methods.
+        """
         several = self.found.k > 1
         if self.base.method.model != "random":
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -77,7 +80,10 @@ class Subsets(View):
             return np.where(several, np.maximum(0.0, 1 - 1 / h2), 0.0)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a subset: k, estimate and limits on the scale shown, tau2, Q, I2, and a column a study."""
+        """Return one row per subset, with a column per study that says whether it takes part.
+
+        Columns k, estimate and limits on the scale shown, tau2, Q and I2 come first.
+        """
         shown, found = self.scale.shown, self.found
         columns: dict[str, Any] = {
             "k": found.k,
@@ -94,7 +100,7 @@ class Subsets(View):
         return pd.DataFrame({**columns, **members})
 
     def summary(self) -> str:
-        """How far the estimate moves over the subsets, and how often the interval excludes no effect."""
+        """Say how far the estimate moves, and how often the interval excludes no effect."""
         known = self.found.estimate[~np.isnan(self.found.estimate)]
         ends = (
             known.min(),
@@ -109,8 +115,15 @@ class Subsets(View):
         return f"{text} {exclusion_sentence(side, self.scale.null)}".rstrip()
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return subsets_methods(self)
+        """Write the paragraph for a methods section, with its references."""
+        n = f"{self.codes.size:,}"
+        which = f"in a random sample of {n} subsets" if self.sampled else f"in {n} subsets"
+        smallest = int(self.found.k.min())
+        all_of = "" if self.sampled else f", all with {smallest} or more"
+        return cited(
+            f"We repeated {analysis_phrase(self.base)} {which} of the studies{all_of}.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         return f"Subsets({self.codes.size} of {len(self.labels)} studies, {self.scale.short})"
@@ -120,29 +133,18 @@ class Subsets(View):
 
 
 def membership(codes: IntArray, k: int) -> BoolArray:
-    """The binary digits of `codes`, lowest first; shape (codes, k)."""
+    """Read the binary digits of `codes`, lowest first; shape (codes, k)."""
     return (codes[:, None] >> np.arange(k) & 1).astype(bool)
 
 
 def blocks(rows: int) -> list[slice]:
-    """Slices of rows few enough to be held as masks."""
+    """Divide rows into slices few enough to be held as masks."""
     return [
-        slice(start, min(start + _ROWS_AT_ONCE, rows)) for start in range(0, rows, _ROWS_AT_ONCE)
+        slice(start, min(start + _SUBSETS_AT_ONCE, rows))
+        for start in range(0, rows, _SUBSETS_AT_ONCE)
     ]
 
 
 def _h2(v: FloatArray, tau2: FloatArray, codes: IntArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(h2_from_tau2(tau2, np.where(membership(codes, v.size), v, np.inf)))
-
-
-def subsets_methods(subsets: Subsets) -> str:
-    """How many subsets of how many studies."""
-    n = f"{subsets.codes.size:,}"
-    which = f"in a random sample of {n} subsets" if subsets.sampled else f"in {n} subsets"
-    smallest = int(subsets.found.k.min())
-    all_of = "" if subsets.sampled else f", all with {smallest} or more"
-    return cited(
-        f"We repeated {analysis_phrase(subsets.base)} {which} of the studies{all_of}.",
-        *subsets.papers,
-    )

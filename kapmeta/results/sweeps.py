@@ -20,7 +20,7 @@ from kapmeta.results.pooled import Pooled
 from kapmeta.results.views import EffectsView
 from kapmeta.wording import analyses, number
 
-__all__ = ["Sweep", "analyses_table", "analysis_phrase", "one_row", "repeated", "sweep_summary"]
+__all__ = ["Sweep", "analyses_table", "analysis_phrase", "one_row", "repeated"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +32,7 @@ class Sweep(EffectsView):
     kind : str
         What was varied, e.g. ``"leave-one-out"``.
     table : DataFrame
-        One row an analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis
+        One row per analysis: `analysis` names it; `k`, `y`, `se`, `y_low`, `y_high` (analysis
         scale), `p_value`, `tau2`, `q`.
     effects : Effects
         What the analyses started from.
@@ -55,7 +55,7 @@ class Sweep(EffectsView):
     papers: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an analysis; `estimate`, `low` and `high` on the scale shown."""
+        """Return one row per analysis; `estimate`, `low` and `high` on the scale shown."""
         frame = self.table.copy()
         first = list(frame.columns).index("y")
         for position, (name, column) in enumerate(
@@ -67,11 +67,21 @@ class Sweep(EffectsView):
         return frame
 
     def summary(self) -> str:
-        """How far the estimate moves and whether the conclusion holds throughout."""
-        return sweep_summary(self)
+        """Say how far the estimate moves and whether the conclusion holds throughout."""
+        frame = self.to_frame().dropna(subset=["estimate"])
+        if frame.empty:
+            return " ".join([f"{self.kind.capitalize()}: no analysis is possible.", *self.notes])
+        ends = (
+            f"{self.scale.short} {number(frame['estimate'].min())} to"
+            f" {number(frame['estimate'].max())}"
+        )
+        text = f"{self.kind.capitalize()}, {analyses(len(frame))}: {ends}."
+        side = self.scale.side(frame["low"], frame["high"], shown=True)
+        excluded = exclusion_sentence(side, self.scale.null)
+        return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in self.notes)]))
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
+        """Write the paragraph for a methods section, with its references."""
         other = f"under other choices: {self.kind}"
         return cited(self.methods or repeated(self.base, len(self.table), other), *self.papers)
 
@@ -86,13 +96,13 @@ class Sweep(EffectsView):
 
 
 def one_row(found: Combined) -> Combined:
-    """A single analysis as a batch of one."""
+    """Turn a single analysis into a batch of one."""
     fields: list[Any] = [np.atleast_1d(part) for part in found]
     return Combined(*fields)
 
 
 def analyses_table(names: list[str], found: Combined, **columns: Any) -> pd.DataFrame:
-    """One row an analysis, on the analysis scale."""
+    """Tabulate analyses, one per row, on the analysis scale."""
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = found.estimate / found.se
     return pd.DataFrame(
@@ -128,18 +138,3 @@ def repeated(base: Pooled | None, count: int, how: str) -> str:
         else ""
     )
     return f"We repeated {analysis_phrase(base)} {how} ({analyses(count)}){anew}."
-
-
-def sweep_summary(sweep: Sweep) -> str:
-    """How far the estimate moves and whether the conclusion holds throughout."""
-    frame = sweep.to_frame().dropna(subset=["estimate"])
-    if frame.empty:
-        return " ".join([f"{sweep.kind.capitalize()}: no analysis is possible.", *sweep.notes])
-    ends = (
-        f"{sweep.scale.short} {number(frame['estimate'].min())} to"
-        f" {number(frame['estimate'].max())}"
-    )
-    text = f"{sweep.kind.capitalize()}, {analyses(len(frame))}: {ends}."
-    side = sweep.scale.side(frame["low"], frame["high"], shown=True)
-    excluded = exclusion_sentence(side, sweep.scale.null)
-    return " ".join(filter(None, [text, excluded, *(f"Note: {note}." for note in sweep.notes)]))

@@ -17,12 +17,12 @@ from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.sweeps import analysis_phrase
 from kapmeta.results.views import View
 
-__all__ = ["Fragility", "Tipping", "fragility_methods", "tipping_methods"]
+__all__ = ["Fragility", "Tipping"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tipping(View):
-    """When missing outcomes would turn a conclusion: returned by `kapmeta.tipping_point`.
+    """When missing outcomes would turn a conclusion, returned by `kapmeta.tipping_point`.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Tipping(View):
         ``"counts"``: every number of events among the missing of one trial; ``"imor"``: a surface
         of informative missingness odds ratios of the pooled result.
     surface : DataFrame
-        One row a point: `events_t` and `events_c`, or `imor_t` and `imor_c`; `y`, `y_low`, `y_high`
-        on the analysis scale; `verdict` is 1 or -1 where the interval lies above or below no
-        effect, else 0.
+        One row per point: `events_t` and `events_c`, or `imor_t` and `imor_c`; `y`, `y_low` and
+        `y_high` on the analysis scale; `verdict` is 1 or -1 where the interval lies above or below
+        no effect, else 0.
     points : mapping of str to float
         ``"counts"``: the fewest `events` among the missing that turn the conclusion of "none had
         the event", and their arms; empty where it never turns. ``"imor"``: for each path the factor
@@ -62,14 +62,14 @@ class Tipping(View):
         return ("imor",) if self.kind == "imor" else ()
 
     def to_frame(self) -> pd.DataFrame:
-        """The surface with estimate and limits on the scale shown."""
+        """Return the surface with estimate and limits on the scale shown."""
         frame = self.surface.copy()
         for name, column in (("estimate", "y"), ("low", "y_low"), ("high", "y_high")):
             frame[name] = self.scale.shown(frame[column].to_numpy(dtype=float))
         return frame
 
     def summary(self) -> str:
-        """What it would take, in words."""
+        """Say what it would take to turn the conclusion."""
         return self._about_counts() if self.kind == "counts" else self._about_imor()
 
     def _about_counts(self) -> str:
@@ -107,8 +107,28 @@ class Tipping(View):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return tipping_methods(self)
+        """Write the paragraph for a methods section, with its references."""
+        e, (lost_t, lost_c) = self.base.effects, self.missing
+        if self.kind == "counts":
+            interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
+            return (
+                f"For every number of events among the {lost_t} missing under {e.treatment} and the"
+                f" {lost_c} missing under {e.control} ({len(self.surface)} tables) we computed the"
+                f" {e.scale.name} of {e.event} with the {wording.percent(self.base.method.level)}"
+                f" {interval}; the tipping point is the fewest events that turn the conclusion of"
+                " none."
+            )
+        ends = [
+            wording.number(x) for x in (self.surface["imor_t"].min(), self.surface["imor_t"].max())
+        ]
+        return cited(
+            f"We repeated {analysis_phrase(self.base)} at {len(self.surface)} pairs of informative"
+            " missingness odds ratios (odds of the event among the missing over the odds among"
+            f" those observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes"
+            f" missing), and searched {wording.joined(self.points)} for the factor at which the"
+            " result turns.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         return f"Tipping({self.kind}, {len(self.surface)} points, {self.scale.short})"
@@ -119,7 +139,7 @@ class Tipping(View):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fragility(View):
-    """How few outcomes carry a conclusion: returned by `kapmeta.fragility_index`.
+    """How few changed outcomes would turn a conclusion, returned by `kapmeta.fragility_index`.
 
     Attributes
     ----------
@@ -149,7 +169,7 @@ class Fragility(View):
 
     @property
     def reverse(self) -> bool:
-        """Whether there was no conclusion to begin with, so that the index counts the changes that would make one."""
+        """Whether there was no conclusion, so that the index counts the changes that make one."""
         first = self.steps.watched[0]
         if self.base.k == 1:
             return first >= 1 - self.base.method.level
@@ -162,11 +182,11 @@ class Fragility(View):
 
     @property
     def beyond_missing(self) -> float:
-        """The index less the number missing: not above 0 where those missing alone could have turned the conclusion."""
+        """The index less the number missing; 0 or less if those alone could turn the conclusion."""
         return self.index - self.missing
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a step, the starting point first."""
+        """Return one row per step, the starting point first."""
         arms = ["treatment" if treated else "control" for treated in self.steps.treated]
         return pd.DataFrame(
             {
@@ -179,7 +199,7 @@ class Fragility(View):
         )
 
     def summary(self) -> str:
-        """The index with its method, and what it is set against."""
+        """State the index with its method, and the numbers it is compared with."""
         kind = "Reverse fragility index" if self.reverse else "Fragility index"
         if not self.steps.turned:
             return f"{kind} by {self.method}: no change of outcomes turns the result."
@@ -189,8 +209,24 @@ class Fragility(View):
         return f"{text} The outcomes of {self.missing:.0f} are missing."
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section that describes exactly what was done here, with its references."""
-        return fragility_methods(self)
+        """Write the paragraph for a methods section, with its references."""
+        kind = "reverse fragility index" if self.reverse else "fragility index"
+        if self.base.k == 1:
+            return cited(
+                f"The {kind} is the number of participants of one arm of one trial"
+                f" ({self.participants:.0f} in all) whose outcome was changed one by one until"
+                f" {self.method} changed sides at the"
+                f" {wording.number(1 - self.base.method.level)} level.",
+                *self.papers,
+            )
+        return cited(
+            f"The {kind} counts changed outcomes among the {self.participants:.0f} participants of"
+            f" {wording.studies(self.base.k)}. At each step the one change that brought the limit"
+            f" of the {wording.percent(self.base.method.level)} interval"
+            f" ({method_phrase(self.base.method)}) nearest to turning the conclusion was kept; so"
+            " found, the index is an upper bound.",
+            *self.papers,
+        )
 
     def __repr__(self) -> str:
         index = f"{self.index:g} of {self.participants:g}" if self.steps.turned else "never turned"
@@ -198,48 +234,3 @@ class Fragility(View):
 
 
 _TRIAL_INTERVAL = {"RR": "koopman", "OR": "exact", "RD": "miettinen-nurminen-rd"}
-
-
-def tipping_methods(tipping: Tipping) -> str:
-    """The surface of assumptions, and how the tipping points were found."""
-    e, (lost_t, lost_c) = tipping.base.effects, tipping.missing
-    if tipping.kind == "counts":
-        interval = CI_NAMES[_TRIAL_INTERVAL[e.measure]]
-        return (
-            f"For every number of events among the {lost_t} missing under {e.treatment} and the"
-            f" {lost_c} missing under {e.control} ({len(tipping.surface)} tables) we computed the"
-            f" {e.scale.name} of {e.event} with the {wording.percent(tipping.base.method.level)}"
-            f" {interval}; the tipping point is the fewest events that turn the conclusion of none."
-        )
-    ends = [
-        wording.number(x)
-        for x in (tipping.surface["imor_t"].min(), tipping.surface["imor_t"].max())
-    ]
-    return cited(
-        f"We repeated {analysis_phrase(tipping.base)} at {len(tipping.surface)} pairs of informative"
-        " missingness odds ratios (odds of the event among the missing over the odds among those"
-        f" observed; {ends[0]} to {ends[1]} in either arm; {lost_t + lost_c} outcomes missing), and"
-        f" searched {wording.joined(tipping.points)} for the factor at which the result turns.",
-        *tipping.papers,
-    )
-
-
-def fragility_methods(fragility: Fragility) -> str:
-    """What was changed until the conclusion turned, and by which method it was judged."""
-    kind = "reverse fragility index" if fragility.reverse else "fragility index"
-    if fragility.base.k == 1:
-        return cited(
-            f"The {kind} is the number of participants of one arm of one trial"
-            f" ({fragility.participants:.0f} in all) whose outcome was changed one by one until"
-            f" {fragility.method} changed sides at the"
-            f" {wording.number(1 - fragility.base.method.level)} level.",
-            *fragility.papers,
-        )
-    return cited(
-        f"The {kind} counts changed outcomes among the {fragility.participants:.0f} participants of"
-        f" {wording.studies(fragility.base.k)}. At each step the one change that brought the limit"
-        f" of the {wording.percent(fragility.base.method.level)} interval"
-        f" ({method_phrase(fragility.base.method)}) nearest to turning the conclusion was kept; so found,"
-        " the index is an upper bound.",
-        *fragility.papers,
-    )

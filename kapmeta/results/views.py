@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kapmeta.wording import page
+from kapmeta.wording import html_page
 
 if TYPE_CHECKING:
-    from kapmeta.measures import Measure
+    from kapmeta.measures import Interval, Measure
     from kapmeta.results.effects import Effects
 
 __all__ = ["EffectsView", "IntervalView", "View"]
@@ -51,7 +51,7 @@ class View(ABC):
         return self.to_frame()
 
     def _repr_html_(self) -> str:
-        return page(self._shown_text(), self._shown_table())
+        return html_page(self._shown_text(), self._shown_table())
 
 
 class EffectsView(View):
@@ -76,15 +76,21 @@ class IntervalView(EffectsView):
 
     Attributes
     ----------
-    low, high : float
-        Limits on the analysis scale.
+    estimate, low, high : float
+        On the analysis scale.
     """
 
+    estimate: float
     low: float
     high: float
 
     @property
     def side(self) -> int | None:
-        """1 if the interval lies above no effect, -1 if below, 0 if it includes it, None without it."""
+        """1 or -1 if the interval lies above or below no effect, 0 if it includes it, else None."""
         side = self.scale.side(self.low, self.high)
         return None if side is None else int(side)
+
+    @property
+    def shown_interval(self) -> Interval:
+        """Estimate and limits on the scale shown."""
+        return self.scale.shown_interval(self.estimate, self.low, self.high)

@@ -372,14 +372,11 @@ def event_names(names: Names) -> Names:
 
 
 def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
-    shown = found.scale.shown
     side = -found.side if turned and found.side else found.side or 0
     return {
         "measure": f"{found.scale.name} of {found.effects.event}",
         "k": found.k,
-        "estimate": float(shown(found.estimate)),
-        "low": float(shown(found.low)),
-        "high": float(shown(found.high)),
+        **found.shown_interval._asdict(),
         "more events under": {1: "treatment", -1: "control", 0: "neither"}[side],
         "q": found.q,
         "q_p_value": found.q_p_value,

@@ -241,8 +241,8 @@ def influence(pooled: Pooled) -> Sweep:
     -------
     Sweep
         `leave_one_out` with the columns ``rstudent, dffits, cook, covariance_ratio, hat, dfbetas``
-        of `kapmeta.core.sensitivity.influence.Influence`; `tau2` and `q` are those without the
-        study; `beyond` names the diagnostics that lie beyond their cut-off, see
+        of `kapmeta.core.sensitivity.influence.DeletionDiagnostics`; `tau2` and `q` are those
+        without the study; `beyond` names the diagnostics that lie beyond their cut-off, see
         `kapmeta.core.sensitivity.influence.CUT_OFFS`.
 
     Raises
@@ -267,7 +267,7 @@ def influence(pooled: Pooled) -> Sweep:
     sweep, y, v, whole, without = _deleted(pooled, 3, "influence diagnostics")
     shares = pooled.weights[pooled.effects.present]
     weighted = pooled.method.model in ("random", "common")
-    found = diagnostics.influence(y, v, whole, without, shares, weighted=weighted)
+    found = diagnostics.deletion_diagnostics(y, v, whole, without, shares, weighted=weighted)
     far = {name: diagnostics.beyond(name, values) for name, values in found._asdict().items()}
     named = [", ".join(name for name, flags in far.items() if flags[i]) for i in range(y.size)]
     table = sweep.table.assign(**found._asdict(), beyond=named)
@@ -331,7 +331,7 @@ def baujat(pooled: Pooled) -> Sweep:
     0  Aronson 1948        0.6472     0.0033
     """
     sweep, y, v, whole, without = _deleted(pooled, 2, "Baujat's plot")
-    contribution, moved = diagnostics.baujat(y, v, whole, without)
+    contribution, moved = diagnostics.baujat_coordinates(y, v, whole, without)
     table = sweep.table.assign(contribution=contribution, influence=moved)
     methods = (
         f"{repeated(pooled, len(table), _EACH_LEFT_OUT)} Each study's contribution to Q was set"

@@ -342,7 +342,7 @@ def _by_imor(
     if not shared:
         return pooled_again(missing.uncertain(*arms, centre, (sd, sd), **options), base)
     at = pooled_again(missing.at_nodes(*arms, centre, (sd, sd), **options), base)
-    weight = missing.nodes(correlation)[2]
+    weight = missing.normal_pairs(correlation)[2]
     low, high, _ = missing.mixture_limits(at.estimate, at.se, at.df, weight, base.method.level)
     mean, variance = missing.averaged(at.estimate, at.se**2, weight)
     tau2, q = ((weight * x).sum(0) for x in (at.tau2, at.q))

@@ -93,7 +93,7 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
     offered: dict[str, Sequence[str] | None] = {
         "time": None,
         "missing": tuple(MISSING),
-        "measure": tuple(universes.MEASURES),
+        "measure": tuple(universes.ORIENTED_MEASURES),
         "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
         "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *COUNT_MODELS),
         "ci": tuple(word for word in INTERVALS if word != "permutation"),
@@ -110,7 +110,9 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
     asked = {axis: tuple(dict.fromkeys(given.get(axis, words))) for axis, words in CHOICES.items()}
     for pooling in asked["pooling"]:
         if not any(exists(pooling, measure) for measure in asked["measure"]):
-            given_by = [measure for measure in universes.MEASURES if exists(pooling, measure)]
+            given_by = [
+                measure for measure in universes.ORIENTED_MEASURES if exists(pooling, measure)
+            ]
             raise ValueError(
                 f'pooling "{pooling}" gives none of the measures asked for'
                 f" ({', '.join(asked['measure'])}); it gives: {', '.join(given_by)}"
@@ -137,7 +139,7 @@ def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], l
     ):
         if not exists(pooling, measure):
             continue
-        if pooling in universes.TABLES or pooling in COUNT_MODELS:
+        if pooling in universes.TABLE_POOLINGS or pooling in COUNT_MODELS:
             zero = "none"
         if pooling in OWN_INTERVAL:
             ci = OWN_INTERVAL[pooling]

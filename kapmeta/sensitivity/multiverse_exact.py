@@ -10,7 +10,7 @@ import numpy as np
 from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile
-from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, told
+from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, counted_events
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
 
 __all__ = ["COUNT_MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
@@ -97,7 +97,7 @@ def evaluate_exact(
         **numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object)
     )
     for j, each in enumerate(analyses):
-        rows = _labelled_tables(told(cells, each.measure), labels)
+        rows = _labelled_tables(counted_events(cells, each.measure), labels)
         measure = "RR" if each.measure == OPPOSITE else each.measure
         curves = _curves(measure, rows)
         known: dict[tuple[_Row, ...], _Answer] = {}

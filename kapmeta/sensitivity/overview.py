@@ -137,9 +137,7 @@ def sensitivity_table(
 
 
 def _result_row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
-    shown = found.scale.shown
-    estimate, low, high = (float(shown(x)) for x in (found.estimate, found.low, found.high))
-    return _values(group, choice, found.k, found.scale.short, estimate, low, high)
+    return _values(group, choice, found.k, found.scale.short, *found.shown_interval)
 
 
 def _values(

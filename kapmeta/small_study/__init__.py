@@ -1,5 +1,4 @@
-"""Small-study effects and publication bias: tests and adjustments for many trials, bounds for any
-number.
+"""Small-study effects and publication bias: tests, adjustments and bounds.
 
 The tests and adjustments need ten trials or more and say so; `publication_bias_sensitivity`,
 `e_value` and `fail_safe_n` ask what it would take, and answer for three trials too.

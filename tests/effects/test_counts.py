@@ -127,7 +127,7 @@ def test_nothing_is_dropped_in_silence() -> None:
     assert none.k == 2
     assert len(none) == 3
     assert none.excluded == {2: 'a zero cell (12 of 27 v 0 of 28) and zero-cell rule "none"'}
-    assert "Dakwar 2019 carries no estimate: a zero cell" in none.summary()
+    assert "Dakwar 2019 gives no estimate: a zero cell" in none.summary()
     assert none.to_frame()["row"].tolist() == ["study", "study", "excluded"]
     empty = TRIALS.assign(events_t=[0, 13, 12], events_c=[0, 6, 0])
     assert km.risk_ratio(empty, zero="drop").excluded == {0: "no event in either arm"}

@@ -54,7 +54,7 @@ def test_worked_values_of_means() -> None:
 def test_a_mean_without_a_logarithm_is_listed() -> None:
     effects = km.ratio_of_means(MEANS.assign(mean_c=[75.9, -1.0]))
     assert effects.k == 1
-    assert "B carries no estimate: the numbers give no variance" in effects.summary()
+    assert "B gives no estimate: the numbers give no variance" in effects.summary()
 
 
 @pytest.mark.parametrize(

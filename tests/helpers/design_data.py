@@ -15,7 +15,7 @@ def close(found: Any, reference: Any, rtol: float = 1e-9, atol: float = 0.0) -> 
 
 
 def shared_rows() -> pd.DataFrame:
-    """Methods 6.4."""
+    """Return two comparisons that share a control arm."""
     counts = {"events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]}
     names = {
         "study": ["A", "A"],
@@ -27,7 +27,7 @@ def shared_rows() -> pd.DataFrame:
 
 
 def times(**columns: Any) -> pd.DataFrame:
-    """Methods 6.2."""
+    """Return one comparison at two times."""
     frame = pd.DataFrame(
         {
             "study": ["A"] * 3,

@@ -1,4 +1,4 @@
-"""The R values in tests/reference: how the tests of intervals, prediction and heterogeneity read them."""
+"""The R values in tests/reference, as tests of intervals and heterogeneity read them."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from tests.helpers.places import REFERENCE
 
 @cache
 def records(name: str) -> list[dict[str, Any]]:
-    """Records of ``tests/reference/NAME.json.gz``; its header has packages, versions and control settings."""
+    """Read ``tests/reference/NAME.json.gz``; its header has packages, versions and settings."""
     with gzip.open(REFERENCE / f"{name}.json.gz", "rt", encoding="utf-8") as file:
         return list(json.load(file)["records"])
 
 
 @cache
 def method_values() -> dict[str, Any]:
-    """Worked values of the method specification."""
+    """Read the worked values of the method specification."""
     return dict(json.loads((REFERENCE / "methods_values.json").read_text(encoding="utf-8")))
 
 
 def data_set(name: str) -> tuple[FloatArray, FloatArray]:
-    """Log risk ratios and variances of kap5, alcohol2, opioid2, k3 or bcg."""
+    """Return log risk ratios and variances of kap5, alcohol2, opioid2, k3 or bcg."""
     pool = method_values()["pool"][name]
     return np.array(pool["yi"]), np.array(pool["vi"])
 
 
 def given_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
-    """Effects of a record of 02_rma_uni, which carries them."""
+    """Return the effects that a record of 02_rma_uni holds."""
     inputs = record["inputs"]
     return np.array(inputs["yi"], dtype=float), np.array(inputs["vi"], dtype=float)
 
 
 def counted_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
-    """Effects of a record of 04_meta_ci_pi, by the rules of meta::metabin's defaults.
+    """Compute the effects of a record of 04_meta_ci_pi by the defaults of meta::metabin.
 
     Tables in which no comparison is possible are dropped, 0.5 goes to every cell of the other
     tables with a zero, and the risk ratio divides by n + 0.5, not n + 1.
@@ -61,5 +61,5 @@ def counted_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
 
 
 def number(value: Any) -> float:
-    """A value as R wrote it: null is nan, infinities are text."""
+    """Read a value as R wrote it: null is nan, infinities are text."""
     return np.nan if value is None else float(value)

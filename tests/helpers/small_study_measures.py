@@ -32,7 +32,7 @@ Measure = Callable[[], Iterator[float]]
 
 
 def of(name: str, function: str, **wanted: Any) -> Iterator[Record]:
-    """Records of one R function that has a result, with settings as wanted."""
+    """Find records of one R function that has a result, with settings as wanted."""
     for record in records(name):
         how = record["settings"]
         if how["fun"] == function and all(how.get(key) == value for key, value in wanted.items()):
@@ -40,7 +40,7 @@ def of(name: str, function: str, **wanted: Any) -> Iterator[Record]:
 
 
 def metafor(function: str, **wanted: Any) -> Iterator[tuple[Record, FloatArray, FloatArray]]:
-    """Records of 09_small_study in which R gives an answer, with their effects."""
+    """Find records of 09_small_study in which R gives an answer, with their effects."""
     for record in of("09_small_study", f"metafor::{function}", **wanted):
         if "error" not in record["results"]:
             yield record, *given_effects(record)
@@ -65,7 +65,7 @@ def too_few_trials() -> Iterator[float]:
 
 
 def counted_by_metafor(predictor: str) -> Iterator[tuple[Record, Record]]:
-    """A regression on sizes in metafor, and the record of meta that has the counts of the same trials."""
+    """Pair a regression on sizes in metafor with meta's record that has the same trials' counts."""
     counted = {
         (r["dataset"], r["measure"]): r for r in records("11_meta_bias") if "ai" in r["inputs"]
     }
@@ -91,7 +91,7 @@ def pustejovskys_test() -> Iterator[float]:
 
 
 def filled(record: Record) -> Filled:
-    """Ours, as a record of metafor's trimfill asks for."""
+    """Fit ours as a record of metafor's trimfill asks for."""
     how = record["settings"]
     tau2 = 0.0 if how["method"] == "EE" else how["method"]
     return trim_and_fill(
@@ -140,7 +140,7 @@ def henmi_copas() -> Iterator[float]:
 
 
 def selection_models() -> Iterator[tuple[Record, selection.Selection, float]]:
-    """Fits of metafor's records, with our log-likelihood at R's estimates."""
+    """Fit the models of metafor's records, with our log-likelihood at R's estimates."""
     for record in of("12_selmodel", "metafor::selmodel"):
         y, v, arguments = arguments_of(record)
         yield record, selection.fit(y, v, **arguments), at_theirs(record, y, v, arguments)
@@ -178,7 +178,7 @@ def beggs_test() -> Iterator[float]:
 
 
 def statistic(method: str, ours: Callable[..., Any], measure: str | None = None) -> Measure:
-    """Statistics of tests that work on counts."""
+    """Compute statistics of tests that work on counts."""
 
     def gaps() -> Iterator[float]:
         for record in of("11_meta_bias", "meta::metabias", **{"method.bias": method}):
@@ -211,7 +211,7 @@ def limit_standard_error() -> Iterator[float]:
 
 
 def copas_points() -> Iterator[tuple[copas.Curve, int, Record, float]]:
-    """Our curve at metasens's own selection, point by point, with our log-likelihood at metasens's estimates."""
+    """Fit our curve at metasens's own selection, with our log-likelihood at its estimates."""
     for record in of("11_meta_bias", "metasens::copas"):
         y, v = meta_effects(record)
         r = record["results"]

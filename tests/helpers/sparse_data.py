@@ -1,4 +1,4 @@
-"""The data sets of the tests of sparse-data models, as tables, frames and effects, and their expected values."""
+"""Data sets of the tests of sparse-data models, as tables, frames and effects."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ STRESS = pd.DataFrame([("A", 73, 111, 24, 100), ("B", 14, 17, 15, 23)], columns=
 
 @cache
 def expected() -> dict[str, Any]:
-    """``tests/reference/sparse_values.json``; its header has packages and versions."""
+    """Read ``tests/reference/sparse_values.json``; its header has packages and versions."""
     path = REFERENCE / "sparse_values.json"
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def frame(name: str) -> pd.DataFrame:
-    """Rows of a data set."""
+    """Return the rows of a data set."""
     return pd.DataFrame([(study, *ROWS[study]) for study in SETS[name]], columns=COLUMNS)
 
 
 def tables_of(rows: Any) -> Tables:
-    """Tables of rows (events, total, events, total)."""
+    """Stack rows (events, total, events, total) as 2 x 2 tables."""
     a, n1, c, n2 = np.array(rows, dtype=float).T
     return Tables(a, n1 - a, c, n2 - c)
 
 
 def tables(name: str) -> Tables:
-    """Tables of a data set."""
+    """Return the tables of a data set."""
     return tables_of([ROWS[study] for study in SETS[name]])
 
 
 def r_tables(record: dict[str, Any], *, informative: bool = True) -> Tables:
-    """Tables of a record from R, by default without those that metafor drops because they have no odds ratio."""
+    """Return the tables of a record from R, by default those that have an odds ratio."""
     a, n1, c, n2 = (
         np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i")
     )
@@ -66,7 +66,7 @@ def r_tables(record: dict[str, Any], *, informative: bool = True) -> Tables:
 
 
 def log_risk_ratios(name: str) -> tuple[FloatArray, FloatArray]:
-    """Log risk ratios and variances, 0.5 added to the cells of a table with a zero."""
+    """Compute log risk ratios and variances, 0.5 added to the cells of a table with a zero."""
     t = tables(name)
     half = 0.5 * ((t.a == 0) | (t.b == 0) | (t.c == 0) | (t.d == 0))
     a, c, n1, n2 = t.a + half, t.c + half, t.n1 + 2 * half, t.n2 + 2 * half

@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.helpers.places import ROOT
 from tests.mutation.examining import NOBODY, Examination
 from tests.mutation.mutants import Mutant, mutants
 
-ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
     "tau2": ("tests/core/heterogeneity/test_tau2.py",),
     "tau2_intervals": ("tests/core/heterogeneity/test_tau2.py",),
@@ -56,7 +56,7 @@ QUICK = settings(
 
 
 def examined(module: str, sample: int | None, processes: int, log: Path) -> None:
-    """Examine the mutants of one module that the log does not know yet, and count all that it knows."""
+    """Examine the mutants of one module that the log lacks, and count all that it has."""
     everything = list(
         mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8"))
     )

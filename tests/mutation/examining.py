@@ -1,4 +1,4 @@
-"""Run collected tests against mutants, each in a fork of one process that has everything imported."""
+"""Run collected tests against mutants, each in a fork of a process with everything imported."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.mutation.mutants import Mutant
 PATIENCE = (
     2.0,
     10.0,
-)  # seconds of processor time for one test, and times what it takes: a mutant that hangs is noticed
+)  # seconds of processor time for one test, and times what it takes: a mutant that never ends is noticed
 BYTES = 8 << 30  # of address space: so is one that asks for everything
 HANGS, NOBODY = "out of time or memory", ""
 
 
 class Examination:
-    """A pytest plugin: the tests run not once but against every mutant, until one fails; quick and keen ones first."""
+    """A pytest plugin that runs the tests against every mutant until one fails."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Examination:
         self.running[pid] = mutant, out
 
     def _killer(self, mutant: Mutant, items: list[pytest.Item]) -> str:
-        """The first test that fails, in a process of its own."""
+        """Return the first test that fails, in a process of its own."""
         try:
             put_in_place(self.module, mutant.source)
         except Exception as error:
@@ -101,7 +101,7 @@ def _passes(item: pytest.Item, after: pytest.Item | None) -> bool:
 
 
 def _seconds(items: list[pytest.Item]) -> dict[str, float]:
-    """How long each test takes; this run fills the caches of what is read from disk, too."""
+    """Time each test; this run fills the caches of what is read from disk, too."""
     taken = {}
     for item, after in zip_longest(items, items[1:]):
         start = time.process_time()

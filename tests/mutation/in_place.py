@@ -1,4 +1,4 @@
-"""Put the code of a mutant into a module that is already imported: every test that holds its functions sees it."""
+"""Put the code of a mutant into a module that is already imported, for every test that holds it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def put_in_place(module: ModuleType, source: str) -> None:
 
 
 def _replace(old: object, new: object) -> None:
-    """Code and defaults of `old`, whatever refers to it, become those of `new`; so do its methods and what it wraps."""
+    """Give `old`, whatever refers to it, the code and defaults of `new`; methods likewise."""
     if isinstance(old, FunctionType) and isinstance(new, FunctionType):
         old.__code__, old.__defaults__, old.__kwdefaults__ = (
             new.__code__,

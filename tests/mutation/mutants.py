@@ -1,4 +1,4 @@
-"""Mutants of a module: its source with one operator, comparison, number or name changed, or one step left out."""
+"""Mutants of a module: one operator, comparison, number or name changed, or one step left out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of `source`; texts and types are left alone."""
+    """Make every mutant of `source`; texts and types are left alone."""
     tree = ast.parse(source)
     skipped = _annotations(tree)
     for i, node in enumerate(ast.walk(tree)):
@@ -63,7 +63,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _annotations(tree: ast.AST) -> set[ast.AST]:
-    """Every node of an annotation: none is ever evaluated."""
+    """Find every node of an annotation: none is ever evaluated."""
     roots = (getattr(n, name, None) for n in ast.walk(tree) for name in ("annotation", "returns"))
     return {part for root in roots if isinstance(root, ast.AST) for part in ast.walk(root)}
 
@@ -73,7 +73,7 @@ def _line(node: ast.AST) -> str:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
-    """Every change of one node: which of its fields becomes what."""
+    """List every change of one node: which of its fields becomes what."""
     if (
         isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp)
         and type(node.op) in OPERATORS
@@ -97,7 +97,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
 
 
 def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
-    """The statements of a block that change something in place and can be left out: which, of what field of `node`."""
+    """Find statements of `node` that change something in place and can be left out, by field."""
     for field in ("body", "orelse"):
         block = getattr(node, field, None)
         for place, step in enumerate(block if isinstance(block, list) else ()):
@@ -110,7 +110,7 @@ def _steps(node: ast.AST) -> Iterator[tuple[str, int, ast.stmt]]:
 
 
 def _text(node: ast.BinOp | ast.AugAssign | ast.BoolOp) -> bool:
-    """Whether the operator joins texts, which are no numbers."""
+    """Check whether the operator joins texts, which are no numbers."""
     texts = (
         isinstance(n, ast.JoinedStr)
         or (isinstance(n, ast.Constant) and (n.value is None or isinstance(n.value, str)))

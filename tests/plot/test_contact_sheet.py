@@ -210,7 +210,10 @@ PLOTS: dict[str, tuple[Callable[[Effects], Axes], Callable[[Effects], bool]]] = 
     ),
     "gosh": (lambda e: subset_clouds.gosh(cloud(e), by="S0"), lambda e: e.k > 2),
     "drapery": (lambda e: curves.drapery(pooled(e)), lambda e: True),
-    "follow_up": (lambda e: curves.follow_up(course(e)), lambda e: counted(e) and len(e) < 20),
+    "follow_up": (
+        lambda e: curves.follow_up(course(e), event="Abstinent"),
+        lambda e: counted(e) and len(e) < 20,
+    ),
     "multiverse": (
         lambda e: specifications.multiverse(specified(e), null=1.0, log=True),
         lambda e: True,

@@ -45,7 +45,7 @@ from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 from kapmeta.small_study import asymmetry_test
 
 matplotlib.use("Agg")
@@ -446,7 +446,7 @@ def test_posterior_stands_beside_other_models_and_lends_its_shrunken_effects() -
     marks = next(line for line in ax.lines if line.get_marker() == "D")
     np.testing.assert_allclose(marks.get_xdata(), shrunken["estimate"], rtol=1e-8)
     assert any(text.startswith("Open diamonds") for text in texts(ax))
-    with pytest.raises(ValueError, match="one row for each study"):
+    with pytest.raises(ValueError, match="one row per study"):
         forest(found, shrunken=shrunken.iloc[:2])
 
 
@@ -718,7 +718,7 @@ def test_models_that_do_not_match_are_refused(by_allocation: list[Subgroups]) ->
     other = subgroups(risk_ratio(BCG.assign(era=BCG["year"] > 1960)), by="era")
     with pytest.raises(ValueError, match="must have the same subgroups"):
         forest([by_allocation[0], other])
-    with pytest.raises(ValueError, match='overall has 2 models, "random" has another number'):
+    with pytest.raises(ValueError, match='overall has 2 models but "random" has 1'):
         forest(by_allocation[0].groups, overall=[item.overall for item in by_allocation])
 
 

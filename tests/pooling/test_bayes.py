@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.core.bayes.posterior import Mixture, updated
+from kapmeta.core.bayes.posterior import Mixture
 from kapmeta.core.bayes.priors import flat, half_cauchy, half_normal, rhodes, turner, uniform
 from kapmeta.pooling.bayes import borrow, heterogeneity_surprise, pool_bayes
 from tests.helpers.sparse_data import COLUMNS, STRESS, expected, frame
@@ -190,7 +190,7 @@ def test_refusals():
     ):
         pool_bayes(km.risk_ratio(frame("alcohol2")), tau_prior=flat())
     sided = pd.DataFrame([("A", 5, 10, 0, 12), ("B", 3, 20, 0, 20)], columns=COLUMNS)
-    with pytest.raises(ValueError, match="improper: every table's likelihood rises without end"):
+    with pytest.raises(ValueError, match="improper: the likelihood of every table rises"):
         pool_bayes(sided, mu_prior="flat")
     assert pool_bayes(sided).low > 0
     with pytest.raises(ValueError, match="no table says anything about the RR"):
@@ -268,9 +268,6 @@ def test_borrowing_is_shrinkage_within_the_pool():
         rtol=1e-5,
     )
     assert isinstance(rest.new_effect, Mixture)
-    assert updated(rest.new_effect, effects.y[4], effects.v[4]).expectation() == pytest.approx(
-        whole["y"], rel=1e-8
-    )
 
 
 def test_borrowing_refuses_what_would_count_twice():

@@ -1,4 +1,4 @@
-"""The notebooks as sources: they call the library and show; their prose carries no number that data could move."""
+"""Notebook sources: cells call the library and show; prose holds no number of the data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_RESULTS = re.compile(
 
 
 def prose(source: str) -> str:
-    """The text of the Markdown cells, as one line each cell."""
+    """Return the text of the Markdown cells, one line per cell."""
     cells = re.split(r"^# %%", source, flags=re.MULTILINE)
     return "\n".join(
         " ".join(cell.replace("\n#", " ").split())
@@ -48,7 +48,7 @@ def prose(source: str) -> str:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_prose_carries_no_number_that_is_not_computed(path: Path) -> None:
-    """A trial added to data/, or another threshold in a cell, would make it wrong, and nothing would notice."""
+    """Numbers in prose would be wrong after a new trial, and nobody would notice."""
     left = NO_RESULTS.sub("", prose(path.read_text(encoding="utf-8")))
     assert re.findall(r".{0,30}\d.{0,30}", left) == []
 

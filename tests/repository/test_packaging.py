@@ -1,4 +1,4 @@
-"""The wheel stands alone with its evidence, the locks pin everything, and imports cost what they promise."""
+"""The wheel is complete with its evidence, the locks pin everything, imports are cheap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOCKS = ["requirements.lock", "requirements-lab.lock"]
 
 
 def python(code: str, cwd: Path, path: Path) -> str:
-    """What `code` prints in a fresh interpreter that finds `path` first."""
+    """Run `code` in a fresh interpreter that finds `path` first; return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
@@ -43,7 +43,7 @@ def build(target: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree, unpacked: all that installing a pure wheel does."""
+    """Unpack the wheel of this tree: all that installing a pure wheel does."""
     wheel = build("wheel", tmp_path_factory.mktemp("wheel"))
     assert wheel.name == f"kapmeta-{kapmeta.__version__}-py3-none-any.whl"
     folder = tmp_path_factory.mktemp("site")
@@ -84,6 +84,7 @@ def test_the_wheel_is_the_package_with_its_types_and_licences_and_nothing_else(i
     tops = {path.name for path in installed.iterdir()}
     assert tops == {"kapmeta", f"kapmeta-{kapmeta.__version__}.dist-info"}
     assert (installed / "kapmeta" / "py.typed").is_file()
+    assert (installed / "kapmeta" / "moved.csv").is_file()
     about = installed / f"kapmeta-{kapmeta.__version__}.dist-info"
     assert {path.name for path in (about / "licenses").iterdir()} == {"LICENSE", "LICENSE-DATA"}
     needs = [Requirement(line.split(": ")[1]) for line in metadata_lines(about, "Requires-Dist: ")]
@@ -161,12 +162,13 @@ def test_jupyterlab_comes_on_top_of_the_same_versions():
 COSTS = """
 import sys
 import kapmeta
-light = [name for name in ("pandas", "matplotlib", "scipy.stats", "scipy.optimize") if name in sys.modules]
+heavy = ("pandas", "matplotlib", "scipy.stats", "scipy.optimize")
+light = [name for name in heavy if name in sys.modules]
 import importlib, pkgutil
 import kapmeta.core
 for module in pkgutil.walk_packages(kapmeta.core.__path__, "kapmeta.core."):
     importlib.import_module(module.name)
-heavy = ("pandas", "matplotlib", "scipy.stats", "scipy.optimize", "scipy.integrate", "scipy.interpolate")
+heavy = (*heavy, "scipy.integrate", "scipy.interpolate")
 print(light, [name for name in heavy if name in sys.modules])
 """
 

@@ -43,7 +43,7 @@ def sources() -> list[Path]:
 
 
 def trimmed(doi: str) -> str:
-    """The DOI without the marks of the sentence it ends."""
+    """Return the DOI without the marks of the sentence it ends."""
     doi = re.split(r"[\"'`\]]", doi, maxsplit=1)[0].rstrip(".,;")
     while doi.endswith(")") and doi.count(")") > doi.count("("):
         doi = doi[:-1].rstrip(".,;")
@@ -51,7 +51,7 @@ def trimmed(doi: str) -> str:
 
 
 def unlinked(text: str) -> list[str]:
-    """DOIs that do not stand as a link, and links to doi.org that hold no DOI."""
+    """Find DOIs that are not a link, and links to doi.org that hold no DOI."""
     bare = [m[0] for m in DOI.finditer(text) if not text[: m.start()].endswith(LINK)]
     empty = [
         m[0]
@@ -62,7 +62,7 @@ def unlinked(text: str) -> list[str]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """What the file prints or documents, each text on one line."""
+    """Yield what the file prints or documents, each text on one line."""
     content = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         yield " ".join(content.split())
@@ -73,7 +73,7 @@ def texts(path: Path) -> Iterator[str]:
 
 
 def citations(text: str, where: str) -> Iterator[Citation]:
-    """One for each linked DOI: the paper named between the mark that opens the reference and the DOI."""
+    """Yield the paper named between the mark that opens the reference and each linked DOI."""
     start = 0
     for m in re.finditer(re.escape(LINK) + f"({DOI.pattern})", text):
         doi = trimmed(m[1])
@@ -87,7 +87,7 @@ def citations(text: str, where: str) -> Iterator[Citation]:
 
 
 def disagreements(cited: list[Citation]) -> list[str]:
-    """DOIs that name two papers, or are spelled in two ways."""
+    """Find DOIs that name two papers, or are spelled in two ways."""
     table: dict[str, Citation] = {}
     first = [table.setdefault(c.doi.lower(), c) for c in cited]
     return [f"{a} / {b}" for a, b in zip(first, cited, strict=True) if a[:-1] != b[:-1]]

@@ -1,4 +1,4 @@
-"""run.py decides how to install, says in one line what is missing, and never deletes what it did not make."""
+"""run.py picks a way to install, says in one line what is missing, deletes only what it made."""
 
 from __future__ import annotations
 
@@ -173,9 +173,9 @@ def test_an_old_python_gets_as_far_as_that_line():
 
 def test_help_names_every_command():
     command = [sys.executable, ROOT / "run.py", "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
     for command in ("run.py ", "run.py check", "run.py test", "run.py lab"):
-        assert command in said.stdout
+        assert command in shown.stdout
 
 
 def test_arguments_after_test_go_to_pytest_alone(tmp_path, monkeypatch):

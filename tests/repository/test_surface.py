@@ -135,6 +135,17 @@ def test_the_changelog_tells_what_has_moved() -> None:
     assert sorted(rows) == MOVED
 
 
+def test_the_readme_names_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `km\.(\w+)` \|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
+    assert {home for home, _, _ in rows} == set(ROOMS.split())
+    flat = [name for _, names, _ in rows for name in re.findall(r"`(\w+)`", names)]
+    assert set(FLAT.split()) - set(flat) == {"load_example", "Method", "PRIMARY", "cite"}
+    for home, *names in rows:
+        for name in re.findall(r"`(\w+)`", " ".join(names)):
+            assert name in room(home).__all__, f"README has km.{home}.{name}"
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_public_docstrings_are_whole(name: str) -> None:
     function = PUBLIC[name]
@@ -202,11 +213,11 @@ def first_parameter(name: str) -> inspect.Parameter:
     "name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS]
 )
 def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -> None:
-    """A newcomer passes the table where the effects belong: the error says what to pass, not which attribute lacks."""
+    """A newcomer passes the table where the effects belong: the error says what to pass instead."""
     function, first = PUBLIC[name], first_parameter(name)
     _, *rest = inspect.signature(function).parameters.values()
     others = {p.name: "x" for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
     for wrong in (object(), "x", None):
-        told = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
-        with pytest.raises(TypeError, match=told):
+        message = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
+        with pytest.raises(TypeError, match=message):
             function(wrong, **others)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,21 +46,6 @@ def test_diagnostics_name_their_cut_offs_and_papers(main: km.Pooled) -> None:
     assert "With so few studies no cut-off was applied" in few
     assert "1.96" not in few
     assert "10.1002/sim.1221" in km.baujat(main).methods_text()
-
-
-def test_subsets_say_how_many_and_which(main: km.Pooled) -> None:
-    assert (
-        "in 31 subsets of the studies, all with 1 or more (Olkin"
-        in km.all_subsets(main).methods_text()
-    )
-    assert (
-        "in 16 subsets of the studies, all with 3 or more"
-        in km.all_subsets(main, smallest=3).methods_text()
-    )
-    assert (
-        "in a random sample of 40 subsets of the studies (Olkin"
-        in km.all_subsets(main, sample=40).methods_text()
-    )
 
 
 def test_choices_list_their_words() -> None:
@@ -110,71 +93,7 @@ def test_missing_outcomes_list_their_assumptions() -> None:
     )
 
 
-def test_tipping_points_tell_their_surface() -> None:
-    pooled = km.tipping_point(MISSING, **DL).methods_text()
-    assert "at 1681 pairs" in pooled
-    assert "0.13 to 8.00 in either arm; 36 outcomes missing" in pooled
-    assert "both arms, treatment only and control only" in pooled
-    one = {
-        measure: km.tipping_point(MISSING.head(1), measure=measure).methods_text()
-        for measure in ("RR", "OR", "RD")
-    }
-    assert "5 missing under treatment and the 9 missing under control (60 tables)" in one["RR"]
-    assert "the odds ratio of event with the 95 % exact interval" in one["OR"]
-    assert "Koopman's score interval" in one["RR"]
-    assert "Miettinen and Nurminen's score interval" in one["RD"]
-
-
-def test_fragility_names_who_judged() -> None:
-    trial = km.fragility_index(PLAIN.head(1)).methods_text()
-    assert "one trial (211 in all)" in trial
-    assert "Fisher's exact test changed sides at the 0.05 level" in trial
-    assert "10.1016/j.jclinepi.2013.10.019" in trial
-    pooled = km.fragility_index(PLAIN, method="mantel-haenszel", level=0.9).methods_text()
-    assert "429 participants of 5 studies" in pooled
-    assert "90 % interval (Mantel-Haenszel, no correction; Wald interval)" in pooled
-    assert "an upper bound (Atal" in pooled
-    reverse = km.fragility_index(PLAIN.iloc[[1]]).methods_text()
-    assert reverse.startswith("The reverse fragility index")
-
-
-def test_the_multiverse_tells_its_choices_and_what_was_permuted() -> None:
-    choices: dict[str, Any] = {"measure": ["OR"], "pooling": ["DL", "conditional"], "ci": ["wald"]}
-    found = km.multiverse(PLAIN, choices=choices, permutations=20)
-    text = found.methods_text()
-    assert (
-        f"All {len(found.table)} combinations of the declared choices (zero: half-if-any,"
-        " treatment-arm, " in text
-    )
-    assert "pooling: DL, conditional; ci: wald, exact; 26 sets of the 5 studies)" in text
-    assert (
-        "shuffled within trials 20 times and the analyses done again, exact models (conditional)"
-        " apart" in text
-    )
-    assert "Simonsohn" in text
-    plain = km.multiverse(PLAIN, choices=choices, subsets=False, level=0.9).methods_text()
-    assert "shuffled" not in plain
-    assert "intervals at 90 %" in plain
-    single = km.multiverse(
-        PLAIN, choices={"measure": ["OR"], "ci": ["wald"], "pooling": ["DL"]}, smallest=1
-    )
-    unanswered = len(single.table) - len(single.answered)
-    assert (
-        unanswered == 10
-    )  # one trial has no between-study variance: five trials, two zero-cell rules
-    assert f" {unanswered} have no answer and are kept with the reason" in single.methods_text()
-
-
-def test_the_card_tells_its_simulation() -> None:
-    card = km.sensitivity.calibration(PLAIN, draws=100, tau=[0.5], true_effects=[1.0, 2.0])
-    text = card.methods_text()
-    assert "simulated 100 meta-analyses of 5 trials" in text
-    assert "mean risk ratio (1, 2) and a between-study standard deviation (0.5, log scale)" in text
-    assert "control risks 0.24, 0.13, 0.22, 0.057, 0.017" in text
-    assert "Morris TP" in text
-
-
-def test_a_sweep_of_another_kind_is_told_by_its_name(main: km.Pooled) -> None:
+def test_a_sweep_of_another_kind_is_described_by_its_name(main: km.Pooled) -> None:
     table = km.leave_one_out(main).table.head(1)
     text = km.results.Sweep("bias adjustment", table, main.effects, main).methods_text()
     assert "under other choices: bias adjustment (1 analysis)" in text

@@ -22,7 +22,7 @@ from kapmeta.core.sensitivity.universes import (
     shuffled,
 )
 from kapmeta.pooling.exact_models import Data
-from kapmeta.sensitivity import multiverse_exact as exact_universes
+from kapmeta.sensitivity import multiverse_exact
 from kapmeta.sensitivity.choices import at_time
 from kapmeta.sensitivity.multiverse_choices import CHOICES, OWN_INTERVAL
 from kapmeta.sensitivity.multiverse_exact import COUNT_MODELS
@@ -190,14 +190,14 @@ def test_an_analysis_without_an_answer_keeps_its_row_and_says_why() -> None:
 
 def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
-    model = exact_universes.COUNT_MODELS["binomial-common"]
+    model = multiverse_exact.COUNT_MODELS["binomial-common"]
 
     def counting(data: Data) -> Any:
         fits.append(data.labels)
         return model.fit(data)
 
     monkeypatch.setattr(
-        exact_universes, "COUNT_MODELS", {"binomial-common": model._replace(fit=counting)}
+        multiverse_exact, "COUNT_MODELS", {"binomial-common": model._replace(fit=counting)}
     )
     one = cells(PLAIN)
     many = Cells(*(np.stack([x, x, np.where(np.arange(5) == 4, np.nan, x)]) for x in one))
@@ -205,7 +205,7 @@ def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
         [[True] * 5, [True, True, True, True, False], [False, True, False, True, True]]
     )
     analyses = [Analysis("RR", "none", "binomial-common", "profile")]
-    found = exact_universes.evaluate_exact(many, analyses, masks, list(PLAIN["study"]), level=0.95)
+    found = multiverse_exact.evaluate_exact(many, analyses, masks, list(PLAIN["study"]), level=0.95)
     assert sorted(map(len, fits)) == [
         2,
         3,
@@ -507,7 +507,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     masks = np.array([[True] * 5, [True, False, True, False, True]])
     whole = evaluate(many, analyses, masks)
-    monkeypatch.setattr(universes, "_ELEMENTS_AT_ONCE", 10)
+    monkeypatch.setattr(universes, "_BLOCK_SIZE", 10)
     for one, other in zip(whole, evaluate(many, analyses, masks), strict=True):
         np.testing.assert_array_equal(one, other)
 

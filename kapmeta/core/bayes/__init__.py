@@ -1,1 +1,1 @@
-"""Priors and posteriors."""
+"""Priors of the between-study variance, and posteriors of the random-effects models."""

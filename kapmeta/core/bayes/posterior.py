@@ -1,10 +1,9 @@
-"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, for whole
-batches at once.
+"""Posterior of the normal-normal random-effects model by one-dimensional quadrature, in batches.
 
-Given tau everything is normal, so the mean, a new study's effect and the effects of the studies
+Given tau everything is normal. So the mean, a new study's effect and the effects of the studies
 have posteriors that are mixtures of normal distributions over tau [1]_. The points in tau come from
-the prior (`kapmeta.core.bayes.priors`), and the sums over them converge exponentially: no grid of
-bins, no sampling.
+the prior (`kapmeta.core.bayes.priors`), and the sums over them converge exponentially. There is no
+grid of bins and no sampling.
 
 References
 ----------
@@ -24,12 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.bayes.priors import FAMILIES, Nodes, TauPrior, nodes
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import count, present
 
-_EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 100
+_MOST_ROUNDS = 100
 
 
 class Mixture(NamedTuple):
@@ -40,26 +38,26 @@ class Mixture(NamedTuple):
     sd: FloatArray
 
     def expectation(self) -> FloatArray:
-        """Mean of each mixture."""
+        """Compute the mean of each mixture."""
         return np.asarray((self.weight * self.mean).sum(-1))
 
     def spread(self) -> FloatArray:
-        """Standard deviation of each mixture."""
+        """Compute the standard deviation of each mixture."""
         deviation = self.mean - self.expectation()[..., None]
         return np.asarray(np.sqrt((self.weight * (self.sd**2 + deviation**2)).sum(-1)))
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
-        """Lower-tail area at `x` of shape (...)."""
+        """Compute the lower-tail area at `x` of shape (...)."""
         z = (np.asarray(x, dtype=np.float64)[..., None] - self.mean) / self.sd
         return np.asarray((self.weight * special.ndtr(z)).sum(-1))
 
     def upper(self, x: npt.ArrayLike) -> FloatArray:
-        """Upper-tail area at `x`, without the cancellation of ``1 - cdf``."""
+        """Compute the upper-tail area at `x`, without the cancellation of ``1 - cdf``."""
         z = (self.mean - np.asarray(x, dtype=np.float64)[..., None]) / self.sd
         return np.asarray((self.weight * special.ndtr(z)).sum(-1))
 
     def density(self, x: npt.ArrayLike) -> FloatArray:
-        """Density at `x` of shape (...)."""
+        """Compute the density at `x` of shape (...)."""
         z = (np.asarray(x, dtype=np.float64)[..., None] - self.mean) / self.sd
         with np.errstate(under="ignore"):
             return np.asarray(
@@ -67,7 +65,7 @@ class Mixture(NamedTuple):
             )
 
     def quantile(self, p: npt.ArrayLike) -> FloatArray:
-        """Quantiles at the probabilities `p`, shape (..., len(p)), by Newton steps kept inside a shrinking bracket."""
+        """Find the quantiles at the probabilities `p`, shape (..., len(p))."""
         p = np.atleast_1d(np.asarray(p, dtype=np.float64))
         shape, n = (*self.weight.shape[:-1], p.size), self.weight.shape[-1]
         rows = [np.broadcast_to(part[..., None, :], (*shape, n)).reshape(-1, n) for part in self]
@@ -76,11 +74,11 @@ class Mixture(NamedTuple):
 
 
 def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
-    """One probability a row."""
-    x, low, high = _bracket(mixture, p)
+    """Find one quantile per row, by Newton steps kept inside a shrinking bracket."""
+    x, low, high = _quantile_bracket(mixture, p)
     active = np.arange(p.size)
     part, target = mixture, p
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ROUNDS):
         here = x[active]
         excess = part.cdf(here) - target
         below = excess < 0
@@ -91,12 +89,11 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
             after = here - excess / density
         inside = (after > low[active]) & (after < high[active])
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
-        # the area cannot be told from its target any more, or the step is below what changes it
-        at_root = np.abs(excess) <= 4 * _EPSILON * target
+        # done where the area equals its target to rounding, or the step no longer changes it
+        at_root = np.abs(excess) <= 4 * EPSILON * target
         x[active] = np.where(at_root, here, after)
-        small = np.abs(after - here) <= 8 * _EPSILON * (
-            np.abs(after) + target / np.maximum(density, 1e-300)
-        )
+        unit = np.abs(after) + target / np.maximum(density, 1e-300)
+        small = np.abs(after - here) <= 8 * EPSILON * unit
         moved = ~at_root & ~small
         if not moved.any():
             break
@@ -106,20 +103,20 @@ def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
     return x
 
 
-def _bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A first guess and two abscissae with the quantile between them, found by doubling from the centre."""
+def _quantile_bracket(mixture: Mixture, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Find a first guess and a bracket of each quantile, by doubling from the centre."""
     centre = mixture.expectation()
     scale = 1 / (mixture.weight / mixture.sd).sum(-1)
     z = special.ndtri(p)
     guess = centre + z * scale
     side = np.where(mixture.cdf(guess) < p, 1.0, -1.0)
-    near, reach = guess.copy(), scale.copy()
-    far = guess + side * reach
+    near, width = guess.copy(), scale.copy()
+    far = guess + side * width
     open_ = side * (mixture.cdf(far) - p) < 0
     while open_.any():
         near = np.where(open_, far, near)
-        reach = np.where(open_, 2 * reach, reach)
-        far = np.where(open_, far + side * reach, far)
+        width = np.where(open_, 2 * width, width)
+        far = np.where(open_, far + side * width, far)
         open_ = open_ & (side * (mixture.cdf(far) - p) < 0)
     return near.copy(), np.minimum(near, far), np.maximum(near, far)
 
@@ -143,7 +140,7 @@ def _given_tau(
     tau: FloatArray,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean and sd of mu given tau, and log p(y | tau), at tau of shape (..., n)."""
+    """Compute mean and sd of mu given tau, and log p(y | tau), at tau of shape (..., n)."""
     there = v < np.inf
     total = np.where(there, v, 1.0)[..., None, :] + (tau * tau)[..., None]
     w = np.where(there[..., None, :], 1 / total, 0.0)
@@ -174,15 +171,15 @@ def normal_normal(
     prior: TauPrior,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> NormalNormal:
-    """Posterior of the random-effects model ``y_i ~ N(theta_i, v_i)``, ``theta_i ~ N(mu, tau^2)``.
+    """Compute the posterior of ``y_i ~ N(theta_i, v_i)`` with ``theta_i ~ N(mu, tau^2)``.
 
     Parameters
     ----------
     y, v : array_like, shape (..., k)
         Estimates and sampling variances; ``v = inf`` marks an absent study.
     prior : TauPrior
-        Prior of tau; its parameters broadcast with the leading shape, so a batch may be one of
-        priors.
+        Prior of tau. Its parameters broadcast with the leading shape, so that a batch may vary the
+        prior.
     mu_prior : (mean, sd), optional
         Normal prior of mu; flat by default. Arrays broadcast with the leading shape.
 
@@ -215,7 +212,7 @@ def normal_normal(
     log_weight = log_likelihood + points.log_weight
     log_marginal = special.logsumexp(log_weight, axis=-1)
     weight = np.exp(log_weight - log_marginal[..., None])
-    tail = np.asarray(FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
+    tail = np.asarray(PRIOR_FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
     proper = tail > 1
     weight = np.where(proper[..., None], weight, np.nan)
     log_marginal = np.where(proper, log_marginal, np.nan)
@@ -225,40 +222,41 @@ def normal_normal(
 
 
 def mean_effect(fit: NormalNormal) -> Mixture:
-    """Posterior of mu."""
+    """Return the posterior of mu."""
     return Mixture(fit.weight, fit.mean, fit.sd)
 
 
 def new_effect(fit: NormalNormal) -> Mixture:
-    """Posterior of the effect in a new study."""
+    """Return the posterior of the effect in a new study."""
     return Mixture(fit.weight, fit.mean, np.hypot(fit.sd, fit.nodes.tau))
 
 
 def study_effects(fit: NormalNormal, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
-    """Posteriors of the effects of the studies, shape (..., k, points); an absent study has that of a new one."""
+    """Return the posteriors of the effects of the studies, shape (..., k, points).
+
+    An absent study has the posterior of a new one.
+    """
     y, v = present(y, v)
     tau2 = (fit.nodes.tau**2)[..., None, :]
     mean, sd = fit.mean[..., None, :], fit.sd[..., None, :]
     there = (v < np.inf)[..., None]
     finite = np.where(there, v[..., None], 1.0)
-    share = np.where(
-        there, tau2 / (tau2 + finite), 1.0
-    )  # of the study's own estimate; no division by tau
+    # share of the study's own estimate; no division by tau
+    share = np.where(there, tau2 / (tau2 + finite), 1.0)
     own = np.where(there, share * y[..., None], mean)
     mean = np.where(there, own + (1 - share) * mean, mean)
-    spread = np.where(
-        there, np.sqrt(share * finite + ((1 - share) * sd) ** 2), np.sqrt(sd**2 + tau2)
-    )
+    shrunken = np.sqrt(share * finite + ((1 - share) * sd) ** 2)
+    spread = np.where(there, shrunken, np.sqrt(sd**2 + tau2))
     return Mixture(np.broadcast_to(fit.weight[..., None, :], mean.shape), mean, spread)
 
 
-def moment_exists(fit: NormalNormal, order: int) -> npt.NDArray[np.bool_]:
-    """Whether tau has a posterior moment of this order: heavy tails leave few studies without."""
+def moment_exists(fit: NormalNormal, order: int) -> BoolArray:
+    """Test whether tau has a posterior moment of this order; few studies may leave none."""
     return np.asarray(fit.tail - order > 1)
 
 
 def tau_moments(fit: NormalNormal) -> tuple[FloatArray, FloatArray]:
-    """Posterior mean and standard deviation of tau; infinite where the moment does not exist."""
+    """Compute the posterior mean and standard deviation of tau; infinite where undefined."""
     tau = fit.nodes.tau
     with np.errstate(over="ignore"):
         mean = (fit.weight * tau).sum(-1)
@@ -268,83 +266,41 @@ def tau_moments(fit: NormalNormal) -> tuple[FloatArray, FloatArray]:
 
 
 def mean_sd(fit: NormalNormal) -> FloatArray:
-    """Posterior standard deviation of mu; infinite where a flat prior of mu and a heavy tail of tau leave none."""
+    """Compute the posterior standard deviation of mu.
+
+    Infinite where the prior of mu is flat and tau has no second moment.
+    """
     sd = mean_effect(fit).spread()
     return np.where(moment_exists(fit, 2), sd, np.inf) if fit.flat_mean else sd
 
 
-def new_sd(fit: NormalNormal) -> FloatArray:
-    """Posterior standard deviation of the effect in a new study; infinite where tau has no second moment."""
-    with np.errstate(over="ignore"):
-        return np.where(moment_exists(fit, 2), new_effect(fit).spread(), np.inf)
-
-
-def updated(belief: Mixture, y: npt.ArrayLike, v: npt.ArrayLike) -> Mixture:
-    """Posterior of an effect that was believed to follow `belief` before its estimate `y` with
-    variance `v` was seen.
-
-    With the effect in a new study as belief this is the meta-analytic-predictive borrowing of [1]_;
-    mix a wide normal into the belief (`robust`) so that data in conflict with it are not drawn to
-    it.
-
-    References
-    ----------
-    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
-       Robust meta-analytic-predictive priors in clinical trials with historical control
-       information. Biometrics 2014;70:1023-1032.
-    """
-    y, v = (np.asarray(part, dtype=np.float64)[..., None] for part in (y, v))
-    total = belief.sd**2 + v
-    with np.errstate(divide="ignore"):
-        log_weight = np.log(belief.weight) - 0.5 * (np.log(total) + (y - belief.mean) ** 2 / total)
-    weight = np.exp(log_weight - special.logsumexp(log_weight, axis=-1, keepdims=True))
-    share = belief.sd**2 / total
-    return Mixture(weight, share * y + (1 - share) * belief.mean, np.sqrt(share * v))
-
-
-def robust(belief: Mixture, *, weight: float, mean: float, sd: float) -> Mixture:
-    """`belief` with a normal of this mean and sd mixed in with this weight [1]_.
-
-    References
-    ----------
-    .. [1] Schmidli H et al. Biometrics 2014;70:1023-1032.
-    """
-    added = np.ones((*belief.weight.shape[:-1], 1))
-    return Mixture(
-        np.concatenate([(1 - weight) * belief.weight, weight * added], axis=-1),
-        np.concatenate([belief.mean, mean * added], axis=-1),
-        np.concatenate([belief.sd, sd * added], axis=-1),
-    )
-
-
 def sinc_step(x: FloatArray) -> FloatArray:
-    """Integral of the sinc function from 0 to x, the step from which sinc interpolants are integrated [2]_."""
+    """Integrate the sinc function from 0 to x, the step of integrated sinc interpolants [2]_."""
     return np.asarray(special.sici(math.pi * x)[0] / math.pi)
 
 
 @lru_cache(maxsize=32)
-def _cumulative(points: int) -> FloatArray:
-    """Matrix that takes weights to the distribution function at the points."""
+def _cumulative_matrix(points: int) -> FloatArray:
+    """Build the matrix from weights to the distribution function at the points."""
     i = np.arange(points, dtype=np.float64)
     return 0.5 + sinc_step(np.subtract.outer(i, i).T)
 
 
 def tau_cdf(fit: NormalNormal, w: FloatArray) -> FloatArray:
-    """Posterior probability that tau lies below its value at the coordinates `w`, shape (..., m)."""
+    """Compute the posterior chance that tau is below its value at the coordinates `w`, (..., m)."""
     x = (w[..., None] - fit.nodes.w[..., None, :]) / fit.nodes.step[..., None, None]
     return np.asarray(((sinc_step(x) + 0.5) * fit.weight[..., None, :]).sum(-1))
 
 
 def tau_quantile(fit: NormalNormal, p: npt.ArrayLike) -> FloatArray:
-    """Posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
+    """Find the posterior quantiles of tau at the probabilities `p`, shape (..., len(p)).
 
-    The distribution function is the integral of the sinc interpolant of the density in w [2]_: it
-    is known at the points by one matrix product, and the crossing found there is refined by Newton
-    steps.
+    The distribution function is the integral of the sinc interpolant of the density in w [2]_. One
+    matrix product gives it at the points, and the crossing found there is refined by Newton steps.
     """
     p = np.atleast_1d(np.asarray(p, dtype=np.float64))
     n = fit.weight.shape[-1]
-    at_points = fit.weight @ _cumulative(n)
+    at_points = fit.weight @ _cumulative_matrix(n)
     cell = np.clip((at_points[..., None, :] < p[:, None]).sum(-1), 1, n - 1)
     left, right = (np.take_along_axis(at_points, cell - shift, axis=-1) for shift in (1, 0))
     first, step = fit.nodes.first[..., None], fit.nodes.step[..., None]
@@ -364,7 +320,10 @@ def bayes_factor_no_heterogeneity(
     v: npt.ArrayLike,
     mu_prior: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> FloatArray:
-    """Bayes factor of ``tau = 0`` against the prior of tau; above 1 speaks for no heterogeneity."""
+    """Compute the Bayes factor of ``tau = 0`` against the prior of tau.
+
+    Above 1 it speaks for no heterogeneity.
+    """
     y, v = present(y, v)
     _, _, at_zero = _given_tau(y, v, np.zeros((*fit.log_marginal.shape, 1)), mu_prior)
     return np.exp(at_zero[..., 0] - fit.log_marginal)
@@ -373,8 +332,9 @@ def bayes_factor_no_heterogeneity(
 def bayes_factor_no_effect(
     fit: NormalNormal, mu_prior: tuple[npt.ArrayLike, npt.ArrayLike], null: npt.ArrayLike = 0.0
 ) -> FloatArray:
-    """Bayes factor of ``mu = null`` against its normal prior: the ratio of posterior to prior
-    density there [1]_.
+    """Compute the Bayes factor of ``mu = null`` against its normal prior.
+
+    The ratio of posterior to prior density at the null [1]_.
 
     References
     ----------

@@ -1,9 +1,8 @@
-"""Prior distributions of the between-study standard deviation, with the points at which to
-integrate over them.
+"""Priors of the between-study standard deviation, with the points for integrals over them.
 
-Each prior brings a coordinate w in which the integrals over tau that a random-effects model needs
-are sums over equally spaced points. The integrands are analytic in w and vanish at both ends, so
-the error of the plain sum falls exponentially with the number of points [4]_.
+Each prior has a coordinate w in which the integrals over tau that a random-effects model needs are
+sums over equally spaced points. The integrands are analytic in w and vanish at both ends, so the
+error of the plain sum falls exponentially with the number of points [4]_.
 
 References
 ----------
@@ -33,16 +32,16 @@ from scipy import special
 
 from kapmeta.core.numerics.arrays import FloatArray
 
-_POINTS = 64  # a prior, multiplied by what its family and the number of studies need
-_FARTHEST = 38.0  # prior standard deviations covered: room for data that contradict the prior
-_LONGEST = 1e16  # of heavy tails, in units of the scale
+_BASE_POINTS = 64  # multiplied by factors for the family and the number of studies
+_NORMAL_RANGE = 38.0  # prior standard deviations covered: room for data that contradict the prior
+_HEAVY_RANGE = 1e16  # of heavy tails, in units of the scale
 _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 
 
 class TauPrior(NamedTuple):
-    """A prior of tau: a family of `FAMILIES` and its parameters, which may be arrays over a batch.
+    """A prior of tau: a family of `PRIOR_FAMILIES` and its parameters, arrays over a batch.
 
-    Made by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or
+    Built by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or
     `rhodes`.
     """
 
@@ -52,18 +51,21 @@ class TauPrior(NamedTuple):
 
     @property
     def proper(self) -> bool:
-        """Whether it integrates to 1."""
+        """Whether the prior integrates to 1."""
         return self.family != "flat"
 
     @property
     def name(self) -> str:
-        """``half-normal(0.5)``; parameters that are arrays are not spelt out."""
-        told = ", ".join(f"{float(p):.4g}" if np.ndim(p) == 0 else "..." for p in self.parameters)
-        return f"{self.family}({told})" + (f", {self.origin}" if self.origin else "")
+        """Family and parameters, as in ``half-normal(0.5)``; arrays are abbreviated."""
+        values = ", ".join(f"{float(p):.4g}" if np.ndim(p) == 0 else "..." for p in self.parameters)
+        return f"{self.family}({values})" + (f", {self.origin}" if self.origin else "")
 
 
 class Nodes(NamedTuple):
-    """Equally spaced points in w: tau and the logarithm of (prior density x dtau/dw x step), shape (..., points)."""
+    """Equally spaced points in w, shape (..., points).
+
+    `log_weight` is the logarithm of prior density x dtau/dw x step.
+    """
 
     tau: FloatArray
     log_weight: FloatArray
@@ -73,26 +75,24 @@ class Nodes(NamedTuple):
 
     @property
     def w(self) -> FloatArray:
-        """The coordinate of the points, shape (..., points)."""
-        return np.asarray(
-            self.first[..., None] + self.step[..., None] * np.arange(self.tau.shape[-1])
-        )
+        """Coordinates of the points, shape (..., points)."""
+        steps = np.arange(self.tau.shape[-1])
+        return np.asarray(self.first[..., None] + self.step[..., None] * steps)
 
 
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
-        raise ValueError(
-            f"{name} must be {'a positive' if positive else 'a'} number: got {value!r}"
-        )
+        kind = "a number of at least 0" if positive else "a number"
+        raise ValueError(f"{name} must be {kind}: got {value!r}")
     return array
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
-    """Normal with mean 0 and standard deviation `scale`, cut at 0; scale 0 is the common-effect
-    model.
+    """Build the prior that is normal with mean 0 and standard deviation `scale`, cut at 0.
 
-    The default for ratios: 0.5 leaves large heterogeneity possible and implausible.
+    With scale 0 it is the common-effect model. The default for ratios: 0.5 leaves large
+    heterogeneity possible and implausible.
 
     Parameters
     ----------
@@ -113,8 +113,9 @@ def half_normal(scale: npt.ArrayLike) -> TauPrior:
 
 
 def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
-    """Cauchy with median `scale`, cut at 0: a tail so heavy that few studies leave moments
-    infinite.
+    """Build the prior that is Cauchy with median `scale`, cut at 0.
+
+    Its tail is so heavy that few studies leave moments infinite.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def half_cauchy(scale: npt.ArrayLike) -> TauPrior:
 
 
 def uniform(upper: npt.ArrayLike) -> TauPrior:
-    """Uniform between 0 and `upper`.
+    """Build the prior that is uniform between 0 and `upper`.
 
     Not for few studies: the upper end decides the result.
 
@@ -158,12 +159,15 @@ def uniform(upper: npt.ArrayLike) -> TauPrior:
 
 
 def flat() -> TauPrior:
-    """Improper uniform on all tau >= 0; the posterior exists from three studies on."""
+    """Build the improper prior that is uniform on all tau >= 0.
+
+    The posterior exists from three studies on.
+    """
     return TauPrior("flat")
 
 
 def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> TauPrior:
-    """Log-normal for tau squared: ``ln(tau^2)`` is normal with this mean and standard deviation.
+    """Build the prior with ``ln(tau^2)`` normal, of this mean and standard deviation.
 
     The form of the published empirical priors, see `turner`.
 
@@ -184,18 +188,14 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
     >>> log_normal(-2.13, 1.58).name
     'log-normal(-2.13, 1.58)'
     """
-    return TauPrior(
-        "log-normal", (_parameter(mean, "mean", positive=False), _parameter(sd, "sd")), origin
-    )
+    parameters = _parameter(mean, "mean", positive=False), _parameter(sd, "sd")
+    return TauPrior("log-normal", parameters, origin)
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
-    """``ln(tau^2) = location + scale t`` with t on 5 degrees of freedom."""
-    return TauPrior(
-        "log-t5",
-        (_parameter(location, "location", positive=False), _parameter(scale, "scale")),
-        origin,
-    )
+    """Build the prior with ``ln(tau^2) = location + scale t``, t on 5 degrees of freedom."""
+    parameters = _parameter(location, "location", positive=False), _parameter(scale, "scale")
+    return TauPrior("log-t5", parameters, origin)
 
 
 TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
@@ -212,7 +212,7 @@ TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
         ("general", "any"): (-2.56, 1.74),
     }
 )
-"""Mean and standard deviation of ``ln(tau^2)`` of log odds ratios [1]_ by outcome and comparison."""
+"""Mean and sd of ``ln(tau^2)`` of log odds ratios [1]_, by outcome and comparison."""
 
 TURNER_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
@@ -224,7 +224,7 @@ TURNER_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
         ("mental health", "non-pharmacological"): (-2.34, 1.72),
     }
 )
-"""The same by finer outcome types [2]_, those that abstinence could be counted with."""
+"""The same by finer outcome types [2]_."""
 
 RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
@@ -233,26 +233,26 @@ RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
         ("general", "any"): (-3.44, 2.59),
     }
 )
-"""Location and scale of ``ln(tau^2)``, t on 5 degrees of freedom, of standardised mean differences [3]_."""
+"""Location and scale of ``ln(tau^2)``, t on 5 df, of standardised mean differences [3]_."""
 
 
-def _row(
+def _empirical(
     table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
 ) -> tuple[float, float]:
-    try:
-        return table[outcome, comparison]
-    except KeyError:
-        known = "; ".join(f"{o}, {c}" for o, c in table)
+    if (outcome, comparison) not in table:
+        rows = "; ".join(f'"{o}", "{c}"' for o, c in table)
         raise ValueError(
-            f'no empirical prior for "{outcome}", "{comparison}"; the table has: {known}'
-        ) from None
+            f'no empirical prior for outcome "{outcome}" and comparison "{comparison}";'
+            f" use one of: {rows}"
+        )
+    return table[outcome, comparison]
 
 
 def turner(outcome: str = "subjective", comparison: str = "pharmacological v placebo") -> TauPrior:
-    """Empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
+    """Look up an empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
 
-    For log odds ratios; for log risk ratios of common events it is cautious, and no table of this
-    quality exists.
+    For log odds ratios. For log risk ratios of common events it is cautious, and no table of this
+    quality exists for them.
 
     Parameters
     ----------
@@ -276,15 +276,14 @@ def turner(outcome: str = "subjective", comparison: str = "pharmacological v pla
     >>> turner("subjective", "pharmacological v placebo").name
     'log-normal(-2.13, 1.58), Turner, subjective, pharmacological v placebo'
     """
-    mean, sd = _row({**TURNER_2012, **TURNER_2015}, outcome, comparison)
+    mean, sd = _empirical({**TURNER_2012, **TURNER_2015}, outcome, comparison)
     return log_normal(mean, sd, origin=f"Turner, {outcome}, {comparison}")
 
 
 def rhodes(
     outcome: str = "mental health", comparison: str = "pharmacological v placebo"
 ) -> TauPrior:
-    """Empirical prior of the heterogeneity of standardised mean differences [1]_; a row of
-    `RHODES_2015`.
+    """Look up an empirical prior of the heterogeneity of standardised mean differences [1]_.
 
     Not for ratios; see `turner`.
 
@@ -313,12 +312,12 @@ def rhodes(
     >>> rhodes().origin
     'Rhodes, mental health, pharmacological v placebo'
     """
-    location, scale = _row(RHODES_2015, outcome, comparison)
+    location, scale = _empirical(RHODES_2015, outcome, comparison)
     return log_t(location, scale, origin=f"Rhodes, {outcome}, {comparison}")
 
 
-class Family(NamedTuple):
-    """A family of priors: log density at tau (..., n), nodes, and the power at which its tail falls."""
+class PriorFamily(NamedTuple):
+    """A family of priors: log density at tau (..., n), nodes, and the power of its tail."""
 
     log_density: Callable[..., FloatArray]
     nodes: Callable[..., Nodes]
@@ -329,28 +328,28 @@ def _last(parameter: FloatArray) -> FloatArray:
     return np.asarray(parameter)[..., None]
 
 
-def _spaced(
+def _evenly_spaced(
     first: npt.ArrayLike, last: npt.ArrayLike, points: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """First point, step and all points between `first` and `last`, shapes (...), (...) and (..., points)."""
-    first, last = np.broadcast_arrays(
-        np.asarray(first, dtype=np.float64), np.asarray(last, dtype=np.float64)
-    )
+    """Space points evenly from `first` to `last`: first (...), step (...), all (..., points)."""
+    first, last = np.broadcast_arrays(np.asarray(first, dtype=np.float64), last)
     step = (last - first) / (points - 1)
     return first, step, first[..., None] + step[..., None] * np.arange(points)
 
 
 def _onset(w: FloatArray) -> FloatArray:
-    """``exp(w - exp(-w))``: grows like exp(w), and falls to 0 doubly exponentially on the other side."""
+    """Compute ``exp(w - exp(-w))``.
+
+    It grows like exp(w), and falls to 0 doubly exponentially on the other side.
+    """
     with np.errstate(under="ignore"):
         return np.exp(w - np.exp(-w))
 
 
-def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
-    """First point, step, ``z = unit onset(w)`` up to `reach`, and log(dz/dw x step)."""
-    first, step, w = _spaced(
-        np.full(unit.shape, _START), np.log(np.asarray(reach) / unit) + 0.1, points
-    )
+def _exponential(unit: FloatArray, longest: npt.ArrayLike, points: int) -> tuple[FloatArray, ...]:
+    """Return first point, step, ``z = unit onset(w)`` up to `longest`, and log(dz/dw x step)."""
+    last = np.log(np.asarray(longest) / unit) + 0.1
+    first, step, w = _evenly_spaced(np.full(unit.shape, _START), last, points)
     log_weight = np.log(_last(unit) * _last(step)) + w - np.exp(-w) + np.log1p(np.exp(-w))
     return first, step, _last(unit) * _onset(w), log_weight
 
@@ -358,40 +357,42 @@ def _exponential(unit: FloatArray, reach: npt.ArrayLike, points: int) -> tuple[F
 def _scaled_nodes(
     scale: FloatArray,
     finest: FloatArray,
-    reach: float,
+    longest: float,
     log_density: Callable[[FloatArray], FloatArray],
     points: int,
 ) -> Nodes:
-    """Nodes of a density of ``tau / scale``; the points near 0 lie as close as the most precise study asks for."""
+    """Compute nodes of a density of ``tau / scale``.
+
+    The points near 0 are as dense as the most precise study needs.
+    """
     with np.errstate(divide="ignore"):
         unit = np.minimum(finest / scale, 1.0)
-    first, step, z, log_weight = _exponential(unit, reach, points)
+    first, step, z, log_weight = _exponential(unit, longest, points)
     scale = np.broadcast_to(scale, unit.shape)
-    return Nodes(
-        _last(scale) * z,
-        log_density(z) + log_weight,
-        step,
-        first,
-        lambda w: _last(scale * unit) * _onset(w),
-    )
+
+    def tau_of(w: FloatArray) -> FloatArray:
+        return _last(scale * unit) * _onset(w)
+
+    return Nodes(_last(scale) * z, log_density(z) + log_weight, step, first, tau_of)
 
 
 def _half_normal_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
     def log_density(z: FloatArray) -> FloatArray:
         return np.asarray(0.5 * math.log(2 / math.pi) - z * z / 2)
 
-    return _scaled_nodes(scale, finest, _FARTHEST, log_density, _points(1.5, k))
+    return _scaled_nodes(scale, finest, _NORMAL_RANGE, log_density, _point_number(1.5, k))
 
 
 def _half_cauchy_nodes(scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
     def log_density(z: FloatArray) -> FloatArray:
         return math.log(2 / math.pi) - np.log1p(z * z)
 
-    return _scaled_nodes(scale, finest, _LONGEST, log_density, _points(5, k))
+    return _scaled_nodes(scale, finest, _HEAVY_RANGE, log_density, _point_number(5, k))
 
 
 def _flat_nodes(finest: FloatArray, k: int) -> Nodes:
-    first, step, tau, log_weight = _exponential(finest, _LONGEST * finest, _points(5, k))
+    points = _point_number(5, k)
+    first, step, tau, log_weight = _exponential(finest, _HEAVY_RANGE * finest, points)
     return Nodes(tau, log_weight, step, first, lambda w: _last(finest) * _onset(w))
 
 
@@ -401,11 +402,10 @@ def _uniform_nodes(upper: FloatArray, finest: FloatArray, k: int) -> Nodes:
     def tau_of(w: FloatArray) -> FloatArray:
         return np.asarray(_last(upper) * special.expit(math.pi * np.sinh(w)))  # tanh-sinh rule
 
-    first, step, w = _spaced(np.full(upper.shape, -3.2), 3.2, _points(2, k))
+    first, step, w = _evenly_spaced(np.full(upper.shape, -3.2), 3.2, _point_number(2, k))
     s = math.pi * np.sinh(w)
-    log_weight = (
-        np.log(math.pi * np.cosh(w) * _last(step)) + special.log_expit(s) + special.log_expit(-s)
-    )
+    log_step = np.log(math.pi * np.cosh(w) * _last(step))
+    log_weight = log_step + special.log_expit(s) + special.log_expit(-s)
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
@@ -416,14 +416,12 @@ def _log_normal_nodes(mean: FloatArray, sd: FloatArray, finest: FloatArray, k: i
     def tau_of(w: FloatArray) -> FloatArray:
         return np.exp((_last(mean) + _last(sd) * w) / 2)
 
-    first, step, w = _spaced(np.full(shape, -15.0), 15.0, _points(3, k))
+    first, step, w = _evenly_spaced(np.full(shape, -15.0), 15.0, _point_number(3, k))
     log_weight = -w * w / 2 - 0.5 * math.log(2 * math.pi) + np.log(_last(step))
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
-_T5 = math.log(
-    8 / (3 * math.pi * math.sqrt(5))
-)  # log of the constant of the t density on 5 degrees of freedom
+_LOG_T5 = math.log(8 / (3 * math.pi * math.sqrt(5)))  # constant of the t density on 5 df
 
 
 def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
@@ -431,29 +429,27 @@ def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k:
     location, scale = np.broadcast_to(location, shape), np.broadcast_to(scale, shape)
 
     def tau_of(w: FloatArray) -> FloatArray:
-        # beyond 1e150 the square overflows, and no study has a say there
+        # beyond 1e150 the square overflows, and no study is informative there
         return np.exp(np.clip((_last(location) + _last(scale) * np.sinh(w)) / 2, -340, 340))
 
-    first, step, w = _spaced(np.full(shape, -7.5), 7.5, _points(3, k))
-    log_weight = _T5 - 3 * np.log1p(np.sinh(w) ** 2 / 5) + np.log(np.cosh(w) * _last(step))
+    first, step, w = _evenly_spaced(np.full(shape, -7.5), 7.5, _point_number(3, k))
+    log_weight = _LOG_T5 - 3 * np.log1p(np.sinh(w) ** 2 / 5) + np.log(np.cosh(w) * _last(step))
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
-def _points(factor: float, k: int) -> int:
-    """Number of points: the more studies, the narrower the posterior that must be resolved."""
-    return int(factor * _POINTS * max(1.0, math.sqrt(k / 10)))
+def _point_number(factor: float, k: int) -> int:
+    """Choose the number of points: more studies have a narrower posterior to resolve."""
+    return int(factor * _BASE_POINTS * max(1.0, math.sqrt(k / 10)))
 
 
 def _half_normal_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
-    return np.asarray(
-        0.5 * math.log(2 / math.pi) - np.log(_last(scale)) - (tau / _last(scale)) ** 2 / 2
-    )
+    scale = _last(scale)
+    return np.asarray(0.5 * math.log(2 / math.pi) - np.log(scale) - (tau / scale) ** 2 / 2)
 
 
 def _half_cauchy_density(tau: FloatArray, scale: FloatArray) -> FloatArray:
-    return np.asarray(
-        math.log(2 / math.pi) - np.log(_last(scale)) - np.log1p((tau / _last(scale)) ** 2)
-    )
+    scale = _last(scale)
+    return np.asarray(math.log(2 / math.pi) - np.log(scale) - np.log1p((tau / scale) ** 2))
 
 
 def _uniform_density(tau: FloatArray, upper: FloatArray) -> FloatArray:
@@ -463,52 +459,51 @@ def _uniform_density(tau: FloatArray, upper: FloatArray) -> FloatArray:
 def _log_normal_density(tau: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         z = (2 * np.log(tau) - _last(mean)) / _last(sd)
-        density = (
-            math.log(2) - np.log(tau) - np.log(_last(sd)) - 0.5 * math.log(2 * math.pi) - z * z / 2
-        )
+        jacobian = math.log(2) - np.log(tau) - np.log(_last(sd))
+        density = jacobian - 0.5 * math.log(2 * math.pi) - z * z / 2
     return np.where(tau > 0, density, -np.inf)
 
 
 def _log_t_density(tau: FloatArray, location: FloatArray, scale: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         z = (2 * np.log(tau) - _last(location)) / _last(scale)
-        return np.asarray(
-            math.log(2) - np.log(tau) - np.log(_last(scale)) + _T5 - 3 * np.log1p(z * z / 5)
-        )
+        jacobian = math.log(2) - np.log(tau) - np.log(_last(scale))
+        return np.asarray(jacobian + _LOG_T5 - 3 * np.log1p(z * z / 5))
 
 
-FAMILIES: Mapping[str, Family] = MappingProxyType(
+PRIOR_FAMILIES: Mapping[str, PriorFamily] = MappingProxyType(
     {
-        "half-normal": Family(_half_normal_density, _half_normal_nodes, math.inf),
-        "half-cauchy": Family(_half_cauchy_density, _half_cauchy_nodes, 2.0),
-        "uniform": Family(_uniform_density, _uniform_nodes, math.inf),
-        "log-normal": Family(_log_normal_density, _log_normal_nodes, math.inf),
-        "log-t5": Family(
-            _log_t_density, _log_t_nodes, 1.0 + 1e-9
-        ),  # 1/tau, times a power of its logarithm
-        "flat": Family(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
+        "half-normal": PriorFamily(_half_normal_density, _half_normal_nodes, math.inf),
+        "half-cauchy": PriorFamily(_half_cauchy_density, _half_cauchy_nodes, 2.0),
+        "uniform": PriorFamily(_uniform_density, _uniform_nodes, math.inf),
+        "log-normal": PriorFamily(_log_normal_density, _log_normal_nodes, math.inf),
+        # the tail of log-t5 is 1/tau times a power of its logarithm
+        "log-t5": PriorFamily(_log_t_density, _log_t_nodes, 1.0 + 1e-9),
+        "flat": PriorFamily(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
     }
 )
 """Families of priors by name."""
 
 
 def log_density(prior: TauPrior, tau: npt.ArrayLike) -> FloatArray:
-    """Logarithm of the prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
+    """Compute the log prior density at `tau`, shape (..., n); 0 for the improper flat prior."""
     tau = np.asarray(tau, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return FAMILIES[prior.family].log_density(tau, *prior.parameters)
+        return PRIOR_FAMILIES[prior.family].log_density(tau, *prior.parameters)
 
 
 def nodes(prior: TauPrior, finest: npt.ArrayLike, k: int) -> Nodes:
-    """Points and weights for integrals over tau.
+    """Compute points and weights for integrals over tau.
 
     Parameters
     ----------
     prior : TauPrior
         The prior; its parameters broadcast with `finest`.
     finest : array_like, shape (...)
-        Smallest standard error of the studies: how closely small values of tau must be told apart.
+        Smallest standard error of the studies: the resolution needed for small values of tau.
     k : int
         Number of studies.
     """
-    return FAMILIES[prior.family].nodes(*prior.parameters, np.asarray(finest, dtype=np.float64), k)
+    return PRIOR_FAMILIES[prior.family].nodes(
+        *prior.parameters, np.asarray(finest, dtype=np.float64), k
+    )

@@ -1,7 +1,6 @@
 """Between-study variance: estimators, intervals and the measures made from it.
 
-The names of its file `heterogeneity` are handed on, so that ``km.core.heterogeneity`` goes on
-holding them.
+The names of `kapmeta.core.heterogeneity.heterogeneity` are reachable from here too.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Heterogeneity statistics: Cochran's Q, H2 and I2 by both definitions, R_b, and their intervals.
+"""Heterogeneity statistics: Cochran's Q, H2 and I2 by both definitions, and R_b.
 
 I2 and H2 have two definitions that agree only when tau2 is DerSimonian and Laird's and positive:
 
-- from tau2, ``I2 = tau2 / (tau2 + s2)`` and ``H2 = 1 + tau2 / s2`` with s2 the typical sampling
-variance
-  [1]_;
+- from tau2, ``I2 = tau2 / (tau2 + s2)`` and ``H2 = 1 + tau2 / s2``, with s2 the typical sampling
+  variance [1]_;
 - from Q, ``I2 = max(0, (Q - df) / Q)`` and ``H2 = max(1, Q / df)`` [1]_.
 
-Both are named in every field. I2 is a proportion of the variance seen, never an amount of
-heterogeneity, and with two studies it says nothing: do not print it there.
+Every field names its definition. I2 is a proportion of the observed variance, never an amount of
+heterogeneity. With two studies it is uninformative: do not print it there.
 
 References
 ----------
@@ -26,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile
+from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.weighting import count, present, q_statistic, trace_p, weights
 
 
@@ -38,15 +37,8 @@ class CochranQ(NamedTuple):
     p_value: FloatArray
 
 
-class Range(NamedTuple):
-    """Lower and upper limit."""
-
-    low: FloatArray
-    high: FloatArray
-
-
 class Heterogeneity(NamedTuple):
-    """Every statistic of a batch, each of the leading shape; nan below two studies."""
+    """Heterogeneity statistics of a batch, each of the leading shape; nan below two studies."""
 
     q: FloatArray
     df: FloatArray
@@ -60,10 +52,10 @@ class Heterogeneity(NamedTuple):
 
 
 def cochran_q(y: npt.ArrayLike, v: npt.ArrayLike) -> CochranQ:
-    """Cochran's Q about the common-effect mean, with its test.
+    """Compute Cochran's Q about the common-effect mean, with its test.
 
     Not a decision rule: with few trials the test misses most heterogeneity, and the choice of model
-    is not to hang on it.
+    should not depend on it.
 
     Parameters
     ----------
@@ -85,8 +77,9 @@ def cochran_q(y: npt.ArrayLike, v: npt.ArrayLike) -> CochranQ:
 
 
 def typical_variance(v: npt.ArrayLike) -> FloatArray:
-    """Typical sampling variance ``(k - 1) S1 / (S1^2 - S2)`` of the studies [1]_, without
-    cancellation.
+    """Compute the typical sampling variance ``(k - 1) S1 / (S1^2 - S2)`` of the studies [1]_.
+
+    Written without cancellation.
 
     Examples
     --------
@@ -101,13 +94,17 @@ def typical_variance(v: npt.ArrayLike) -> FloatArray:
 
 
 def h2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
-    """``H2 = 1 + tau2 / s2``. Increasing in tau2: the limits of tau2 give the limits of H2."""
+    """Compute ``H2 = 1 + tau2 / s2``.
+
+    Increasing in tau2: the limits of tau2 give the limits of H2.
+    """
     return np.asarray(1 + np.asarray(tau2, dtype=np.float64) / typical_variance(v))
 
 
 def i2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
-    """``I2 = tau2 / (tau2 + s2)``, a proportion. Increasing in tau2: the limits of tau2 give its
-    limits.
+    """Compute ``I2 = tau2 / (tau2 + s2)``, a proportion.
+
+    Increasing in tau2: the limits of tau2 give the limits of I2.
 
     Examples
     --------
@@ -117,47 +114,22 @@ def i2_from_tau2(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
     tau2 = np.asarray(tau2, dtype=np.float64)
     s2 = typical_variance(v)
     finite = np.where(tau2 < np.inf, tau2, 0.0)
-    return np.where(
-        tau2 == np.inf, 1 + 0 * s2, np.where(np.isnan(tau2), np.nan, finite / (finite + s2))
-    )
+    share = np.where(np.isnan(tau2), np.nan, finite / (finite + s2))
+    return np.where(tau2 == np.inf, 1 + 0 * s2, share)
 
 
 def h2_from_q(q: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
-    """``H2 = Q / df``, at least 1."""
+    """Compute ``H2 = Q / df``, at least 1."""
     return np.maximum(np.asarray(q, dtype=np.float64) / np.asarray(df, dtype=np.float64), 1.0)
 
 
 def i2_from_q(q: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
-    """``I2 = (Q - df) / Q``, at least 0; a proportion."""
+    """Compute ``I2 = (Q - df) / Q``, at least 0; a proportion."""
     return np.asarray(1 - 1 / h2_from_q(q, df))
 
 
-def h2_test_based(q: npt.ArrayLike, df: npt.ArrayLike, level: float = 0.95) -> Range:
-    """Test-based interval of the Q-based H2 [1]_; nan for two studies: no standard error exists.
-
-    Examples
-    --------
-    >>> limits = h2_test_based(152.233008082, 12)
-    >>> print(i2_from_h2(limits.low).round(7), i2_from_h2(limits.high).round(7))
-    0.8831638 0.9468177
-    """
-    q, df = np.asarray(q, dtype=np.float64), np.asarray(df, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        far = 0.5 * (np.log(q) - np.log(df)) / (np.sqrt(2 * q) - np.sqrt(2 * df - 1))
-        near = np.sqrt((1 - 1 / (3 * (df - 1) ** 2)) / (2 * (df - 1)))
-    se = np.where(df > 1, np.where(q > df + 1, far, near), np.nan)
-    log_h = 0.5 * np.log(h2_from_q(q, df))
-    half = normal_quantile((1 + level) / 2) * se
-    return Range(np.exp(2 * np.maximum(log_h - half, 0.0)), np.exp(2 * (log_h + half)))
-
-
-def i2_from_h2(h2: npt.ArrayLike) -> FloatArray:
-    """``I2 = 1 - 1 / H2``, for limits of H2."""
-    return np.asarray(1 - 1 / np.asarray(h2, dtype=np.float64))
-
-
 def between_share(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
-    """R_b: the mean over studies of ``tau2 / (v + tau2)`` [2]_.
+    """Compute R_b: the mean over studies of ``tau2 / (v + tau2)`` [2]_.
 
     The share of the pooled mean's variance that lies between studies; unlike I2 it needs no typical
     variance. Increasing in tau2: the limits of tau2 give its limits.
@@ -171,7 +143,7 @@ def between_share(tau2: npt.ArrayLike, v: npt.ArrayLike) -> FloatArray:
 
 
 def heterogeneity(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike) -> Heterogeneity:
-    """All heterogeneity statistics of a batch.
+    """Compute all heterogeneity statistics of a batch.
 
     Parameters
     ----------
@@ -183,19 +155,11 @@ def heterogeneity(y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike) -> He
     Returns
     -------
     Heterogeneity
-        Intervals: give the limits of tau2 to `i2_from_tau2`, `h2_from_tau2` and `between_share`, or
-        use `h2_test_based` for the Q-based ones.
+        For intervals, give the limits of tau2 to `i2_from_tau2`, `h2_from_tau2` and
+        `between_share`.
     """
     y, v = present(y, v)
-    q, df, p_value = cochran_q(y, v)
-    return Heterogeneity(
-        q,
-        df,
-        p_value,
-        typical_variance(v),
-        h2_from_tau2(tau2, v),
-        i2_from_tau2(tau2, v),
-        h2_from_q(q, df),
-        i2_from_q(q, df),
-        between_share(tau2, v),
-    )
+    tested = cochran_q(y, v)
+    by_tau2 = typical_variance(v), h2_from_tau2(tau2, v), i2_from_tau2(tau2, v)
+    by_q = h2_from_q(tested.q, tested.df), i2_from_q(tested.q, tested.df)
+    return Heterogeneity(*tested, *by_tau2, *by_q, between_share(tau2, v))

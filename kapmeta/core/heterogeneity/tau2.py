@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.variance_likelihood import global_maximum
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import (
     count,
@@ -44,21 +44,19 @@ from kapmeta.core.numerics.weighting import (
 
 Estimator: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
-_EPSILON = np.finfo(np.float64).eps
-
 
 def reml(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Restricted maximum likelihood, at the global maximum."""
+    """Estimate by restricted maximum likelihood, at the global maximum."""
     return global_maximum(y, v, restricted=True)
 
 
 def ml(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Maximum likelihood, at the global maximum; biased downward with few studies."""
+    """Estimate by maximum likelihood, at the global maximum; biased downward with few studies."""
     return global_maximum(y, v, restricted=False)
 
 
 def quadratic_moment(y: FloatArray, v: FloatArray, a: FloatArray) -> FloatArray:
-    """Moment estimate from the generalised Q with fixed weights `a`, not truncated [2]_ eq. (6)."""
+    """Estimate from the generalised Q with fixed weights `a`, not truncated [2]_ eq. (6)."""
     _, e = mean_and_residuals(y, a)
     total = a.sum(-1)
     variance = np.where(a > 0, v, 0.0)
@@ -77,22 +75,22 @@ def _equal_weights(v: FloatArray) -> FloatArray:
 
 
 def dersimonian_laird(y: FloatArray, v: FloatArray) -> FloatArray:
-    """DerSimonian and Laird's moment estimate [1]_: generalised Q with weights 1/v."""
+    """Estimate by DerSimonian and Laird's moments [1]_: generalised Q with weights 1/v."""
     return _truncated(quadratic_moment(y, v, weights(v)), v)
 
 
 def hedges(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Hedges' (Cochran ANOVA) moment estimate: generalised Q with equal weights."""
+    """Estimate by Hedges' (Cochran ANOVA) moments: generalised Q with equal weights."""
     return _truncated(quadratic_moment(y, v, _equal_weights(v)), v)
 
 
 def dersimonian_laird_two_step(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Two-step DerSimonian-Laird [2]_: generalised Q with weights 1/(v + DL)."""
+    """Estimate by two-step DerSimonian-Laird [2]_: generalised Q with weights 1/(v + DL)."""
     return _two_step(y, v, dersimonian_laird(y, v))
 
 
 def cochran_two_step(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Two-step Cochran ANOVA [2]_: generalised Q with weights 1/(v + HE)."""
+    """Estimate by two-step Cochran ANOVA [2]_: generalised Q with weights 1/(v + HE)."""
     return _two_step(y, v, hedges(y, v))
 
 
@@ -101,22 +99,23 @@ def _two_step(y: FloatArray, v: FloatArray, first: FloatArray) -> FloatArray:
 
 
 def hunter_schmidt(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate, ``(Q - k) / sum(w)``; negatively biased [5]_."""
-    w = weights(v)
+    """Estimate by Hunter and Schmidt's ``(Q - k) / sum(w)``; negatively biased [5]_."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _truncated((q_statistic(y, v) - count(v)) / w.sum(-1), v)
+        return _truncated((q_statistic(y, v) - count(v)) / weights(v).sum(-1), v)
 
 
 def hunter_schmidt_corrected(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate with Q multiplied by k / (k - 1)."""
+    """Estimate by Hunter and Schmidt's formula with Q multiplied by k / (k - 1)."""
     k = count(v)
-    w = weights(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _truncated((q_statistic(y, v) * (k / (k - 1)) - k) / w.sum(-1), v)
+        return _truncated((q_statistic(y, v) * (k / (k - 1)) - k) / weights(v).sum(-1), v)
 
 
 def sidik_jonkman(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Sidik and Jonkman's two-step estimate; positive unless all effects are equal, large when tau2 is small."""
+    """Estimate by Sidik and Jonkman's two steps.
+
+    Positive unless all effects are equal; too large when tau2 is small.
+    """
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
         first = np.nan_to_num(spread(y, v)[1] / k)
@@ -124,13 +123,13 @@ def sidik_jonkman(y: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
-    """The tau2 at which the generalised Q equals `target` (shape (...)); 0 where Q is below it from
-    the start.
+    """Find the tau2 at which the generalised Q equals `target`, of shape (...).
 
-    ``1 / Q`` rises and is concave in tau2, by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``, so Newton's steps on
-    it from a point left of the root rise to it and never overshoot. They are longer than those on
-    Q, which is convex; with equal variances the first is exact. They stop when a step no longer
-    moves the last digit, or goes back.
+    The root is 0 where Q is below the target already at 0. ``1 / Q`` rises and is concave in tau2,
+    by ``(y'PPy)^2 <= (y'Py)(y'PPPy)``. So Newton's steps on it from a point left of the root rise
+    to the root and never overshoot. They are longer than those on Q, which is convex; with equal
+    variances the first is exact. They stop when a step no longer changes the last digit, or goes
+    back.
     """
     shape, k = v.shape[:-1], v.shape[-1]
     rows = math.prod(shape)
@@ -146,24 +145,30 @@ def solve_q(y: FloatArray, v: FloatArray, target: npt.ArrayLike) -> FloatArray:
             q, goal = np.vecdot(we, e), target[active]
             step = (q - goal) * (q / goal) / np.vecdot(we, we)
             t[active] = after = np.fmax(t[active] + step, 0.0)
-            active = active[step > 2 * _EPSILON * after]
+            active = active[step > 2 * EPSILON * after]
     return np.where((count(v) > 1) & np.isfinite(y.sum(-1)), t, np.nan).reshape(shape)
 
 
 def _left_of_root(y: FloatArray, v: FloatArray, target: FloatArray) -> FloatArray:
-    """``max(0, S / target - max v)``: since every weight is at least 1/(max v + tau2), Q is not below target here."""
+    """Return ``max(0, S / target - max v)``, at which Q is not below the target.
+
+    Every weight is at least 1/(max v + tau2).
+    """
     largest = np.where(v < np.inf, v, 0.0).max(-1, initial=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.fmax(spread(y, v)[1] / target - largest, 0.0))
 
 
 def paule_mandel(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Paule and Mandel's estimate [3]_, also the empirical Bayes one: Q equals its degrees of freedom at this tau2."""
+    """Estimate by Paule and Mandel's rule [3]_: Q equals its degrees of freedom.
+
+    Also the empirical Bayes estimate.
+    """
     return solve_q(y, v, np.maximum(count(v) - 1, 1))
 
 
 def paule_mandel_median(y: FloatArray, v: FloatArray) -> FloatArray:
-    """Median-unbiased Paule-Mandel estimate: the generalised Q equals the median of its chi-squared distribution."""
+    """Estimate by the median-unbiased Paule-Mandel rule: Q equals its chi-squared median."""
     return solve_q(y, v, chi2_quantile(0.5, np.maximum(count(v) - 1, 1)))
 
 
@@ -187,8 +192,9 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
 
 
 def generalised_q(weight: Callable[[FloatArray], FloatArray]) -> Estimator:
-    """Moment estimator from the generalised Q with weights ``weight(v)``, e.g. ``lambda v: 1 /
-    np.sqrt(v)``.
+    """Build the moment estimator from the generalised Q with weights ``weight(v)``.
+
+    For example ``lambda v: 1 / np.sqrt(v)``.
 
     Examples
     --------
@@ -202,7 +208,7 @@ def generalised_q(weight: Callable[[FloatArray], FloatArray]) -> Estimator:
 
 
 def estimator_named(method: str | Estimator) -> Estimator:
-    """The estimator called `method`; a callable is returned as it is, an unknown word is refused."""
+    """Look up the estimator called `method`; return a callable unchanged."""
     if callable(method):
         return method
     try:
@@ -214,7 +220,7 @@ def estimator_named(method: str | Estimator) -> Estimator:
 
 
 def estimate(y: npt.ArrayLike, v: npt.ArrayLike, method: str | Estimator = "REML") -> FloatArray:
-    """Between-study variance by the estimator called `method`.
+    """Estimate the between-study variance by `method`.
 
     Parameters
     ----------
@@ -240,7 +246,7 @@ def estimate(y: npt.ArrayLike, v: npt.ArrayLike, method: str | Estimator = "REML
 def standard_error(
     y: npt.ArrayLike, v: npt.ArrayLike, tau2: npt.ArrayLike, method: str
 ) -> FloatArray:
-    """Asymptotic standard error of an estimate of tau2, to describe its precision.
+    """Compute the asymptotic standard error of an estimate of tau2, to describe its precision.
 
     Not for intervals: the estimate is far from normal with few studies. Use
     `kapmeta.core.heterogeneity.tau2_intervals.q_profile`.
@@ -278,16 +284,15 @@ def standard_error(
 
 
 def _trace_form(a: FloatArray, total: FloatArray) -> FloatArray:
-    """``tr(P D P D)`` for the projection P with weights `a` and the diagonal matrix D of `total`."""
+    """Compute ``tr(P D P D)``: P projects with weights `a`, D is the diagonal matrix of `total`."""
     s = a.sum(-1)
     ad = a * total
-    return np.asarray(
-        (ad * ad).sum(-1) - 2 * (a * ad * ad).sum(-1) / s + ((a * ad).sum(-1) / s) ** 2
-    )
+    trace = (ad * ad).sum(-1) - 2 * (a * ad * ad).sum(-1) / s + ((a * ad).sum(-1) / s) ** 2
+    return np.asarray(trace)
 
 
 def _quadratic_form(y: FloatArray, v: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
-    """Weights of the quadratic form behind a moment estimator, and what it is divided by."""
+    """Return the weights of the quadratic form behind a moment estimator, and its divisor."""
     w, k = weights(v), count(v)
     if method == "HS":
         return w, w.sum(-1)
@@ -295,8 +300,7 @@ def _quadratic_form(y: FloatArray, v: FloatArray, method: str) -> tuple[FloatArr
         return w, w.sum(-1) * ((k - 1) / k)
     if method == "SJ":
         first = spread(y, v)[1] / k
-        # tau2 is first * Q(first) / (k - 1); with all effects equal it is 0 and so is its standard
-        # error
+        # tau2 is first * Q(first) / (k - 1); with equal effects it is 0, as is its standard error
         return weights(v, first), (k - 1) / np.where(first > 0, first, np.nan)
     if method in ("DL2", "CA2"):
         w = weights(v, dersimonian_laird(y, v) if method == "DL2" else hedges(y, v))

@@ -30,11 +30,14 @@ from kapmeta.core.numerics.quadratic_forms import q_eigenvalues, quadratic_form_
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, q_statistic
 
-_NODES = 129  # where the profile likelihood is looked at between 0 and the search limit
+_PROFILE_NODES = 129  # of the profile likelihood, between 0 and the search limit
 
 
 class VarianceInterval(NamedTuple):
-    """Limits of tau2, shape (...); where `empty` holds no value is compatible with the data and both limits are 0."""
+    """Limits of tau2, shape (...).
+
+    Where `empty` holds, no value is compatible with the data and both limits are 0.
+    """
 
     low: FloatArray
     high: FloatArray
@@ -42,12 +45,12 @@ class VarianceInterval(NamedTuple):
 
 
 def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> VarianceInterval:
-    """Q-profile interval of tau2: the values at which the generalised Q is not in a tail of its
-    distribution.
+    """Compute the Q-profile interval of tau2.
 
-    Exact under the normal random-effects model with known variances [1]_. With few studies it is
-    very wide, and rightly so. Estimates more alike than chance allows give an empty set; it is
-    returned as [0, 0] and flagged.
+    It holds the values at which the generalised Q is not in a tail of its distribution. Exact under
+    the normal random-effects model with known variances [1]_. With few studies it is very wide, and
+    rightly so. Estimates more alike than chance allows give an empty set, which is returned as [0,
+    0] and flagged.
 
     Parameters
     ----------
@@ -77,9 +80,8 @@ def q_profile(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> Var
     df = np.maximum(count(v) - 1, 1)
     tail = (1 - level) / 2
     targets = chi2_quantile(np.reshape([1 - tail, tail], (2, *(1,) * df.ndim)), df)
-    low, high = solve_q(
-        np.broadcast_to(y, (2, *y.shape)), np.broadcast_to(v, (2, *v.shape)), targets
-    )
+    y2, v2 = (np.broadcast_to(x, (2, *x.shape)) for x in (y, v))
+    low, high = solve_q(y2, v2, targets)
     with np.errstate(invalid="ignore"):
         empty = (count(v) > 1) & (q_statistic(y, v) < targets[1])
     return VarianceInterval(low, high, empty)
@@ -92,12 +94,11 @@ def generalised_q_interval(
     level: float = 0.95,
     weight: Callable[[FloatArray], FloatArray] | None = None,
 ) -> VarianceInterval:
-    """Interval of tau2 from a generalised Q with fixed weights, by inverting its exact distribution
-    [1]_.
+    """Compute the interval of tau2 from a generalised Q with fixed weights [1]_.
 
-    For one data set. ``weight=lambda v: 1 / v`` (the default) is Biggerstaff and Jackson's
-    interval, the natural companion of DerSimonian-Laird; ``lambda v: 1 / np.sqrt(v)`` is Jackson's
-    compromise, shorter when tau2 is moderate.
+    For one data set, by inverting the exact distribution of the statistic. The default, ``1 / v``,
+    is Biggerstaff and Jackson's interval, the natural companion of DerSimonian-Laird. The weights
+    ``1 / np.sqrt(v)`` are Jackson's compromise, shorter when tau2 is moderate.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def generalised_q_interval(
     observed = float((a * e * e).sum())
 
     def below(tau2: float) -> float:
-        """Probability of a generalised Q no larger than the one observed; falls as tau2 grows."""
+        """Return the chance of a generalised Q no larger than observed; falls as tau2 grows."""
         return float(quadratic_form_cdf(observed, q_eigenvalues(v, tau2, a)))
 
     tail = (1 - level) / 2
@@ -144,7 +145,7 @@ def generalised_q_interval(
 
 
 def _variance_at(below: Callable[[float], float], target: float, v: FloatArray) -> float:
-    """The tau2 at which the falling function `below` meets `target`; 0 where it starts under it."""
+    """Find the tau2 at which the falling function `below` meets `target`; 0 if it starts lower."""
     if below(0.0) <= target:
         return 0.0
     high = float(v.min())
@@ -152,12 +153,8 @@ def _variance_at(below: Callable[[float], float], target: float, v: FloatArray) 
         high *= 4
 
     def excess(log_tau2: FloatArray) -> FloatArray:
-        return (
-            np.array([below(float(x)) for x in np.atleast_1d(np.exp(log_tau2))]).reshape(
-                log_tau2.shape
-            )
-            - target
-        )
+        areas = [below(float(x)) for x in np.atleast_1d(np.exp(log_tau2))]
+        return np.reshape(areas, log_tau2.shape) - target
 
     # on the log scale, so that the root has the same relative precision in every unit
     return float(np.exp(bracketed_root(excess, np.log(high) - 80, np.log(high))))
@@ -166,10 +163,11 @@ def _variance_at(below: Callable[[float], float], target: float, v: FloatArray) 
 def profile_likelihood(
     y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95, restricted: bool = True
 ) -> VarianceInterval:
-    """Profile-likelihood interval of tau2: where twice the log-likelihood is within a chi-squared
-    quantile of its top.
+    """Compute the profile-likelihood interval of tau2.
 
-    Where the likelihood has two modes the set can have a gap; the outermost limits are returned.
+    It holds the values at which twice the log-likelihood is within a chi-squared quantile of its
+    maximum. Where the likelihood has two modes the set can have a gap; the outermost limits are
+    returned.
 
     Parameters
     ----------
@@ -205,27 +203,20 @@ def profile_likelihood(
 def _likelihood_limits(
     y: FloatArray, v: FloatArray, level: float, restricted: bool
 ) -> tuple[float, float]:
-    """Outermost values of tau2 inside the likelihood-ratio set, for one data set."""
-    top = log_likelihood(y, v, global_maximum(y, v, restricted=restricted), restricted=restricted)
-    cut = top - chi2_quantile(level, 1) / 2
-    smallest = v.min()
-    end = float(search_limit(y, v, restricted=restricted)) + smallest
-    while log_likelihood(y, v, np.asarray(end), restricted=restricted) > cut:
-        end *= 4
-    nodes = smallest * np.expm1(np.linspace(0, np.log1p(end / smallest), _NODES))
-    best = float(global_maximum(y, v, restricted=restricted))
-    nodes = np.unique(np.append(nodes, best))
+    """Find the outermost values of tau2 inside the likelihood-ratio set, for one data set."""
+    best = global_maximum(y, v, restricted=restricted)
+    cut = log_likelihood(y, v, best, restricted=restricted) - chi2_quantile(level, 1) / 2
 
     def excess(tau2: FloatArray) -> FloatArray:
-        return (
-            log_likelihood(
-                np.broadcast_to(y, (*tau2.shape, y.size)),
-                v + 0 * tau2[..., None],
-                tau2,
-                restricted=restricted,
-            )
-            - cut
-        )
+        effects, variances = np.broadcast_to(y, (*tau2.shape, y.size)), v + 0 * tau2[..., None]
+        return log_likelihood(effects, variances, tau2, restricted=restricted) - cut
+
+    smallest = v.min()
+    end = float(search_limit(y, v, restricted=restricted)) + smallest
+    while excess(np.asarray(end)) > 0:
+        end *= 4
+    nodes = smallest * np.expm1(np.linspace(0, np.log1p(end / smallest), _PROFILE_NODES))
+    nodes = np.unique(np.append(nodes, best))
 
     inside = np.flatnonzero(excess(nodes) >= 0)
     first, last = inside[0], inside[-1]

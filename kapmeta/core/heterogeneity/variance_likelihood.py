@@ -4,9 +4,9 @@ With ``w = 1/(v + tau2)`` twice the score is ``A(tau2) - B(tau2)``, where [1]_
 
 - ``A = y'PPy`` (both likelihoods), with slope ``-2 y'PPPy``,
 - ``B = tr P`` (restricted), with slope ``-tr PP``, or ``B = sum(w)`` (full), with slope
-``-sum(w^2)``.
+  ``-sum(w^2)``.
 
-All of these are monotone in tau2: on that rests the search for the global maximum,
+All of these are monotone in tau2, which makes the search for the global maximum possible:
 `kapmeta.core.numerics.likelihood_search`.
 
 References
@@ -37,7 +37,10 @@ from kapmeta.core.numerics.weighting import count, mean_and_residuals, spread, t
 def log_likelihood(
     y: FloatArray, v: FloatArray, tau2: FloatArray, *, restricted: bool
 ) -> FloatArray:
-    """Log-likelihood of `tau2` at its best mean, without the constants in 2 pi and k; shape (...)."""
+    """Compute the log-likelihood of `tau2` at its best mean; shape (...).
+
+    The constants in 2 pi and k are left out.
+    """
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
     there = v < np.inf
@@ -49,12 +52,12 @@ def log_likelihood(
 
 
 def search_limit(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:
-    """A value of tau2 beyond which the likelihood only falls; 0 where it falls from the start."""
-    return likelihood_search.search_limit(v, spread(y, v)[1], count(v) - restricted)
+    """Return a value of tau2 beyond which the likelihood only falls; 0 if it always falls."""
+    return likelihood_search.mode_limit(v, spread(y, v)[1], count(v) - restricted)
 
 
-def _curve(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Curve:
-    """The curve at `t` (rows, nodes) for rows of `y`, `v` (rows, k)."""
+def _evaluated(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Curve:
+    """Evaluate likelihood and score at `t` (rows, nodes), for rows of `y`, `v` (rows, k)."""
     y, v = y[:, None, :], v[:, None, :]
     total = v + t[:, :, None]
     w = 1.0 / total
@@ -77,7 +80,7 @@ def _curve(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Cur
 
 
 def _slopes(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Slopes:
-    """The parts of the score at one tau2 a row, to the last digit."""
+    """Evaluate the parts of the score at one tau2 per row, to the last digit."""
     w = weights(v, t)
     _, e = mean_and_residuals(y, w)
     we = w * e
@@ -90,10 +93,10 @@ def _slopes(y: FloatArray, v: FloatArray, t: FloatArray, restricted: bool) -> Sl
 
 
 def _likelihood(y: FloatArray, v: FloatArray, restricted: bool) -> Likelihood:
-    """The likelihoods of rows of `y`, `v` (rows, k) as the search asks for them."""
+    """Prepare the likelihoods of rows of `y`, `v` (rows, k) for the search."""
 
     def curve(row: IntArray, t: FloatArray) -> Curve:
-        return _curve(y[row], v[row], t, restricted)
+        return _evaluated(y[row], v[row], t, restricted)
 
     def slopes(row: IntArray, t: FloatArray) -> Slopes:
         return _slopes(y[row], v[row], t, restricted)
@@ -102,8 +105,9 @@ def _likelihood(y: FloatArray, v: FloatArray, restricted: bool) -> Likelihood:
 
 
 def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatArray:
-    """Value of tau2 at the global maximum of the (restricted) likelihood, row by row; nan below two
-    studies.
+    """Find the tau2 at the global maximum of the (restricted) likelihood, row by row.
+
+    nan below two studies.
 
     Parameters
     ----------
@@ -127,5 +131,5 @@ def global_maximum(y: FloatArray, v: FloatArray, *, restricted: bool) -> FloatAr
 def local_maxima(
     y: FloatArray, v: FloatArray, *, restricted: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Every local maximum of one data set: tau2 and log-likelihood, the global one first."""
+    """Find every local maximum of one data set: tau2 and log-likelihood, the global one first."""
     return every_maximum(_likelihood(y[None], v[None], restricted))

@@ -1,1 +1,1 @@
-"""Meta-regression, several effects a study, robust variances."""
+"""Meta-regression, several effects per study, robust variances."""

@@ -1,9 +1,9 @@
 """Cluster-robust tests for dependent effects: CR0 to CR3 and Satterthwaite degrees of freedom.
 
 Effects y have working covariance Phi and were fitted with weights W (the inverse of Phi or not).
-With ``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j the covariance of the
-coefficients is ``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_; the adjustment matrices A_j
-name the types.
+With ``M = (X'WX)^-1``, ``H = X M X'W`` and residuals e_j of cluster j, the covariance of the
+coefficients is ``M [sum_j X_j'W_j A_j e_j e_j' A_j' W_j X_j] M`` [1]_. The types differ in the
+adjustment matrices A_j.
 
 References
 ----------
@@ -28,7 +28,7 @@ from kapmeta.core.moderators.regression import orthonormal
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 
-_NEGLIGIBLE = 1e-12  # eigenvalues below this share of the largest count as 0
+_NEGLIGIBLE_EIGENVALUE = 1e-12  # below this share of the largest an eigenvalue counts as 0
 
 
 class Working(NamedTuple):
@@ -53,14 +53,14 @@ class Working(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """``M`` and ``I - H``, and the rows of each cluster."""
+    """``M``, ``I - H``, and the rows of each cluster."""
 
     m: FloatArray
     residual_maker: FloatArray
     members: list[IntArray]
 
 
-def _parts(model: Working) -> _Parts:
+def _model_parts(model: Working) -> _Parts:
     m: FloatArray = np.asarray(np.linalg.inv(model.x.T @ model.w @ model.x), dtype=np.float64)
     hat = model.x @ m @ model.x.T @ model.w
     members = [np.flatnonzero(model.cluster == j) for j in range(int(model.cluster.max()) + 1)]
@@ -75,53 +75,52 @@ def _scaled(parts: _Parts, factor: float) -> list[FloatArray]:
 
 
 def cr0(model: Working, parts: _Parts) -> list[FloatArray]:
-    """No adjustment: too small with few clusters."""
+    """Adjust nothing: too small with few clusters."""
     return _scaled(parts, 1.0)
 
 
 def cr1(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J / (J - 1)`` with J clusters."""
+    """Adjust by the factor ``J / (J - 1)`` with J clusters."""
     return _scaled(parts, len(parts.members) / (len(parts.members) - 1))
 
 
 def cr1p(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J / (J - p)``."""
+    """Adjust by the factor ``J / (J - p)``."""
     return _scaled(parts, len(parts.members) / (len(parts.members) - model.x.shape[1]))
 
 
 def cr1s(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Factor ``J (n - 1) / ((J - 1) (n - p))``."""
+    """Adjust by the factor ``J (n - 1) / ((J - 1) (n - p))``."""
     j, (n, p) = len(parts.members), model.x.shape
     return _scaled(parts, j * (n - 1) / ((j - 1) * (n - p)))
 
 
 def cr2(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Bias-reduced linearisation: unbiased where the working covariance holds [1]_ [2]_."""
+    """Adjust by bias-reduced linearisation: unbiased if the working covariance holds [1]_ [2]_."""
     adjusted = []
     for rows in parts.members:
         d = np.linalg.cholesky(model.phi[np.ix_(rows, rows)]).T
         maker = parts.residual_maker[rows]
-        adjusted.append(
-            d.T @ _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T) @ d
-        )  # [2] eq. (4)
+        root = _inverse_root(d @ (maker @ model.phi @ maker.T) @ d.T)
+        adjusted.append(d.T @ root @ d)  # [2] eq. (4)
     return adjusted
 
 
 def _inverse_root(b: FloatArray) -> FloatArray:
-    """Symmetric root of the pseudo-inverse."""
+    """Compute the symmetric root of the pseudo-inverse."""
     values, vectors = np.linalg.eigh(0.5 * (b + b.T))
-    kept = values > _NEGLIGIBLE * values.max()
+    kept = values > _NEGLIGIBLE_EIGENVALUE * values.max()
     root = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
     return np.asarray((vectors * root) @ vectors.T)
 
 
 def cr3(model: Working, parts: _Parts) -> list[FloatArray]:
-    """Close to the jackknife over clusters, ``(I - H_jj)^-1``: errs on the large side."""
+    """Adjust by ``(I - H_jj)^-1``, close to the jackknife over clusters: errs on the large side."""
     blocks = (parts.residual_maker[np.ix_(rows, rows)] for rows in parts.members)
     return [np.asarray(np.linalg.pinv(block), dtype=np.float64) for block in blocks]
 
 
-TYPES: Mapping[str, Adjustment] = MappingProxyType(
+ROBUST_TYPES: Mapping[str, Adjustment] = MappingProxyType(
     {"CR0": cr0, "CR1": cr1, "CR1p": cr1p, "CR1S": cr1s, "CR2": cr2, "CR3": cr3}
 )
 """Types of cluster-robust covariance by name. A new one is one function and one row."""
@@ -152,8 +151,10 @@ class Robust(NamedTuple):
     clusters: int
 
 
-def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0.95) -> Robust:
-    """Coefficients with cluster-robust standard errors.
+def cluster_robust_tests(
+    y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0.95
+) -> Robust:
+    """Test the coefficients with cluster-robust standard errors.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     model : Working
         Design, weights, working covariance and clusters.
     kind : str
-        A word of `TYPES`.
+        A word of `ROBUST_TYPES`.
     level : float
         Confidence level, a proportion.
 
@@ -171,53 +172,39 @@ def robust(y: FloatArray, model: Working, *, kind: str = "CR2", level: float = 0
     .. [1] Pustejovsky JE, Tipton E. J Bus Econ Stat 2018;36:672-683.
        https://doi.org/10.1080/07350015.2016.1247004
     """
-    if kind not in TYPES:
-        raise ValueError(f'unknown cluster-robust type "{kind}"; use one of {", ".join(TYPES)}')
-    z, triangle = orthonormal(model.x)  # loses nothing to moderators on large or shifted scales
+    if kind not in ROBUST_TYPES:
+        raise ValueError(
+            f'unknown cluster-robust type "{kind}"; use one of {", ".join(ROBUST_TYPES)}'
+        )
+    z, triangle = orthonormal(model.x)  # keeps all digits of moderators on large or shifted scales
     model, back = model._replace(x=z), np.linalg.inv(triangle)
-    parts = _parts(model)
+    parts = _model_parts(model)
     gamma = parts.m @ (z.T @ (model.w @ y))
     beta, residual = back @ gamma, y - z @ gamma
-    adjusted = TYPES[kind](model, parts)
-    # each cluster's X_j'W_j A_j; with weights that reach across clusters W_j would not be a block
-    loads = [
-        z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in zip(parts.members, adjusted, strict=True)
-    ]
-    scores = np.stack(
-        [load @ residual[rows] for load, rows in zip(loads, parts.members, strict=True)]
-    )
+    clusters = list(zip(parts.members, ROBUST_TYPES[kind](model, parts), strict=True))
+    # X_j'W_j A_j of each cluster; weights across clusters would make W_j no block
+    loads = [z[j].T @ model.w[np.ix_(j, j)] @ a for j, a in clusters]
+    scores = np.stack([b @ residual[j] for b, j in zip(loads, parts.members, strict=True)])
     covariance = back @ parts.m @ (scores.T @ scores) @ parts.m @ back.T
     df = np.array([satterthwaite(model.phi, parts, loads, c) for c in back])
     se = np.sqrt(np.diagonal(covariance))
     half = t_quantile((1 + level) / 2, df) * se
     with np.errstate(invalid="ignore"):  # effects of 0 throughout leave 0 / 0: no test
         statistic = beta / se
-    return Robust(
-        beta,
-        se,
-        beta - half,
-        beta + half,
-        statistic,
-        t_two_sided(statistic, df),
-        df,
-        covariance,
-        len(parts.members),
-    )
+    p = t_two_sided(statistic, df)
+    limits = beta - half, beta + half
+    return Robust(beta, se, *limits, statistic, p, df, covariance, len(parts.members))
 
 
 def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: FloatArray) -> float:
-    """Degrees of freedom of the contrast `c`: a scaled chi-squared with the moments of its variance
-    [1]_.
+    """Compute Satterthwaite's degrees of freedom of the contrast `c` [1]_.
 
-    With ``p_j = (I - H)_j' A_j' W_j X_j M c`` they are ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi
-    p_j)^2``.
+    They are those of the scaled chi-squared distribution with the moments of the contrast's
+    variance: ``(sum_j p_j'Phi p_j)^2 / sum_ij (p_i'Phi p_j)^2`` with ``p_j = (I - H)_j' A_j' W_j
+    X_j M c``.
     """
-    p = np.stack(
-        [
-            parts.residual_maker[rows].T @ (load.T @ (parts.m @ c))
-            for load, rows in zip(loads, parts.members, strict=True)
-        ]
-    )
+    clusters = zip(loads, parts.members, strict=True)
+    p = np.stack([parts.residual_maker[j].T @ (load.T @ (parts.m @ c)) for load, j in clusters])
     moments = p @ phi @ p.T
     return float(np.trace(moments) ** 2 / (moments**2).sum())
 
@@ -225,7 +212,7 @@ def satterthwaite(phi: FloatArray, parts: _Parts, loads: list[FloatArray], c: Fl
 def correlated_weights(
     y: FloatArray, v: FloatArray, x: FloatArray, cluster: IntArray, rho: float
 ) -> tuple[FloatArray, float]:
-    """Weights of the correlated-effects working model, and its moment estimate of tau2 [3]_.
+    """Compute the weights of the correlated-effects model, and its moment estimate of tau2 [3]_.
 
     Every effect of a cluster weighs ``1 / (n_j (mean v_j + tau2))``, so that a cluster's total
     weight does not grow with the number of its effects. tau2 is the moment estimate from the fit
@@ -236,9 +223,7 @@ def correlated_weights(
     together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
     w = 1 / (size * mean_v)
     p = np.diag(w) - (w[:, None] * x) @ np.linalg.inv(x.T @ (w[:, None] * x)) @ (w[:, None] * x).T
-    sampling = mean_v * (
-        rho * together + (1 - rho) * np.eye(len(y))
-    )  # mean_v is one number within a cluster
+    sampling = mean_v * (rho * together + (1 - rho) * np.eye(len(y)))  # equal within a cluster
     excess = float(y @ p @ y - (p * sampling).sum())
     tau2 = max(0.0, excess / float((p * together).sum()))
     return 1 / (size * (mean_v + tau2)), tau2

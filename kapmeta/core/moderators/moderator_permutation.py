@@ -1,5 +1,4 @@
-"""Permutation tests of moderators: exact where the permutations can be listed, otherwise from
-random ones.
+"""Permutation tests of moderators: exact where the permutations can be listed, else random.
 
 References
 ----------
@@ -20,11 +19,10 @@ import numpy as np
 from kapmeta.core.moderators.regression import Regression, fit, joint_test
 from kapmeta.core.moderators.residual_variance import ResidualEstimator
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.ties import TIE
 
 MOST_LISTED = 50_000
-"""Up to this many distinct arrangements are listed and the test is exact."""
-
-_TIE = 1e-10  # statistics this close, relative to the observed one, are ties
+"""Up to this many distinct arrangements are listed, and the test is exact."""
 
 
 class Permuted(NamedTuple):
@@ -37,9 +35,9 @@ class Permuted(NamedTuple):
     joint_p_value : float
         p-value of the moderators together.
     arrangements : int
-        Arrangements looked at, the observed one included.
+        Number of arrangements used, the observed one included.
     exact : bool
-        Whether these are all distinct arrangements.
+        Whether these are all the distinct arrangements.
     """
 
     p_values: FloatArray
@@ -49,13 +47,13 @@ class Permuted(NamedTuple):
 
 
 def distinct_arrangements(x: FloatArray) -> int:
-    """Number of different orders of the rows of `x`, rows that are equal not told apart."""
+    """Count the different orders of the rows of `x`; equal rows are interchangeable."""
     _, counts = np.unique(x, axis=0, return_counts=True)
     return factorial(len(x)) // prod(factorial(int(n)) for n in counts)
 
 
 def all_arrangements(codes: IntArray) -> IntArray:
-    """Every distinct order of `codes` (0, 1, ...), one a row.
+    """List every distinct order of `codes` (0, 1, ...), one per row.
 
     Examples
     --------
@@ -68,12 +66,11 @@ def all_arrangements(codes: IntArray) -> IntArray:
     k = len(codes)
     rows = np.full((1, k), 0)
     free = np.arange(k)[None]
-    for code, n in enumerate(np.bincount(codes)):
-        chosen = np.array(list(combinations(range(free.shape[1]), int(n))), dtype=int).reshape(
-            -1, int(n)
-        )
-        left = np.array([np.setdiff1d(np.arange(free.shape[1]), c) for c in chosen], dtype=int)
-        places = free[:, chosen].reshape(-1, int(n))
+    for code, n in enumerate(np.bincount(codes).tolist()):
+        open_ = free.shape[1]
+        chosen = np.array(list(combinations(range(open_), n)), dtype=int).reshape(-1, n)
+        left = np.array([np.setdiff1d(np.arange(open_), c) for c in chosen], dtype=int)
+        places = free[:, chosen].reshape(-1, n)
         rows = np.repeat(rows, len(chosen), axis=0)
         np.put_along_axis(rows, places, code, axis=1)
         free = free[:, left].reshape(len(rows), -1)
@@ -91,7 +88,7 @@ def permutation_test(
     draws: int = 10_000,
     rng: np.random.Generator,
 ) -> Permuted:
-    """Permutation test of the coefficients, tau2 estimated anew in every arrangement.
+    """Test the coefficients by permutation, with tau2 estimated anew in every arrangement.
 
     The rows of `x` are permuted against the studies [1]_; where `x` is an intercept alone, the
     signs of the effects are flipped instead [2]_. One data set without absent studies.
@@ -107,8 +104,8 @@ def permutation_test(
     intercept : int or None
         Column of ones, not part of the joint test.
     draws : int
-        Random arrangements where there are more than `MOST_LISTED`; then the observed arrangement
-        is one of ``draws + 1`` and the p-value cannot fall below its share.
+        Random arrangements if more than `MOST_LISTED` exist. The observed arrangement is then one
+        of ``draws + 1``, and the p-value cannot fall below its share.
     rng : numpy.random.Generator
         Source of the random arrangements; not used by the exact test.
     """
@@ -126,24 +123,21 @@ def permutation_test(
 
 
 def _signs(k: int, exact: bool, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Sign patterns, the observed one first."""
+    """List or draw sign patterns, the observed one first."""
     if exact:
-        return np.asarray(
-            1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), dtype=np.float64
-        )
+        return np.asarray(1.0 - 2.0 * (np.arange(2**k)[:, None] >> np.arange(k) & 1))
     return np.concatenate([np.ones((1, k)), rng.choice(np.array([-1.0, 1.0]), size=(draws, k))])
 
 
 def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) -> IntArray:
-    """Orders of the studies against the rows of `x`, the observed one first."""
+    """List or draw orders of the studies against the rows of `x`, the observed one first."""
     k = len(x)
     if not exact:
-        return np.concatenate(
-            [np.arange(k)[None], rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)]
-        )
+        drawn = rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)
+        return np.concatenate([np.arange(k)[None], drawn])
     codes = np.unique(x, axis=0, return_inverse=True)[1].reshape(-1)
     arrangements = all_arrangements(codes)
-    # study i takes the place of a row of its code; studies with one code keep their order
+    # study i takes the place of a row of its code; studies with the same code keep their order
     place = np.empty(k, dtype=int)
     place[np.argsort(codes, kind="stable")] = np.arange(k)
     orders = np.argsort(arrangements, axis=1, kind="stable")[:, place]
@@ -152,7 +146,7 @@ def _orders(x: FloatArray, exact: bool, draws: int, rng: np.random.Generator) ->
 
 
 def _statistics(found: Regression, intercept: int | None) -> tuple[FloatArray, FloatArray]:
-    """Absolute test statistics of the coefficients (n, p), and of the moderators together (n,)."""
+    """Return absolute statistics of the coefficients (n, p), and the joint statistic (n,)."""
     p = found.beta.shape[-1]
     rows = np.eye(p)[[j for j in range(p) if j != intercept]]
     joint = joint_test(found.beta, found.covariance, rows, np.full(found.beta.shape[0], np.inf))
@@ -160,6 +154,9 @@ def _statistics(found: Regression, intercept: int | None) -> tuple[FloatArray, F
 
 
 def _share(statistics: FloatArray) -> FloatArray:
-    """Share of arrangements as extreme as the first; those that cannot be computed count as extreme."""
+    """Compute the share of arrangements as extreme as the first.
+
+    Those that cannot be computed count as extreme.
+    """
     observed = statistics[0]
-    return np.asarray((~(statistics < observed * (1 - _TIE))).mean(axis=0))
+    return np.asarray((~(statistics < observed * (1 - TIE))).mean(axis=0))

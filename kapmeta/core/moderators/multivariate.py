@@ -1,16 +1,18 @@
-"""Dependent effects: random effects at several levels or of several outcomes, with any sampling
-covariance.
+"""Dependent effects: random effects at several levels or of several outcomes.
 
-The effects have covariance ``Phi = V + sum_j c_j G_j``: V is known, the G_j say which effects share
-a random effect and the c_j are variances (or covariances of outcomes). They are written as squares,
-``c_j = phi' A_j phi`` with free phi, so that a variance of 0 is an ordinary stationary point and a
-matrix of outcomes stays positive semi-definite. The (restricted) likelihood is searched from a grid
-of starts by Newton's method with its exact first and second derivatives [1]_, and the best of the
-maxima found is returned with the others named.
+Any sampling covariance is allowed.
 
-Effects that share nothing are independent: the covariance is block diagonal, and all algebra is
-done on the stack of blocks, padded to one size by effects of unit variance, no moderators and value
-0, which change nothing.
+The effects have covariance ``Phi = V + sum_j c_j G_j``. V is known, the G_j say which effects share
+a random effect, and the c_j are variances (or covariances of outcomes). They are written as
+squares, ``c_j = phi' A_j phi`` with free phi, so that a variance of 0 is an ordinary stationary
+point and a matrix of outcomes stays positive semi-definite. The fit takes four steps:
+
+1. Effects that share nothing are independent, so the covariance is block diagonal. The data become
+   a stack of blocks, padded to one size by effects of unit variance, no moderators and value 0,
+   which change nothing.
+2. The (restricted) likelihood is computed on a grid of starts, and the best few are kept.
+3. From each of these Newton's method climbs, with exact first and second derivatives [1]_.
+4. Negligible variances are set to 0. The best of the maxima is returned, and the others with it.
 
 References
 ----------
@@ -30,28 +32,21 @@ from typing import NamedTuple
 import numpy as np
 
 from kapmeta.core.moderators.regression import orthonormal
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
-_EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 200
-_STARTS = 4  # of the grid, the best ones, that are climbed from
-_SHARE_OF_GAIN = 0.05  # of the rise that the slope promises, what a step must bring
-_NEGLIGIBLE = 1e-10  # a variance this small beside the spread of the effects is tried at exactly 0
-_LEVELS = (
-    1e-3,
-    1e-2,
-    0.1,
-    0.5,
-    2.0,
-)  # of each variance on the grid, in units of the spread of the effects
-_CORRELATIONS = (-0.5, 0.0, 0.5, 0.9)
+_MOST_CLIMBS = 200
+_BEST_STARTS = 4  # of the grid, from which the search climbs
+_SHARE_OF_GAIN = 0.05  # of the rise that the slope promises, the least that a step must bring
+_NEGLIGIBLE_VARIANCE = 1e-10  # relative to the spread of the effects; tried at exactly 0
+_GRID = 1e-3, 1e-2, 0.1, 0.5, 2.0  # of each variance, in units of the spread of the effects
+_COARSE_GRID = 1e-2, 0.3  # with more than three variances
+_CORRELATIONS = -0.5, 0.0, 0.5, 0.9
 
 
 class Terms(NamedTuple):
-    """Random effects: which effects share them, and how their variances are made from free
-    parameters.
+    """Random effects: which effects share them, and their variances in terms of free parameters.
 
     Attributes
     ----------
@@ -69,23 +64,22 @@ class Terms(NamedTuple):
 
 
 def levels(codes: Sequence[IntArray]) -> Terms:
-    """One variance a grouping of the effects: effects of one group share a random effect.
+    """Give each grouping of the effects one variance: effects of a group share a random effect.
 
     Parameters
     ----------
     codes : sequence of ndarray, each shape (n,)
-        Group of each effect, outermost level first; innermost often one group an effect.
+        Group of each effect, outermost level first; the innermost often has one group per effect.
     """
     count = len(codes)
     shared = np.stack([code[:, None] == code[None, :] for code in codes]).astype(np.float64)
-    values = np.sqrt(_LEVELS if count <= 3 else (1e-2, 0.3))
+    values = np.sqrt(_GRID if count <= 3 else _COARSE_GRID)
     starts = np.stack(np.meshgrid(*[values] * count, indexing="ij"), axis=-1).reshape(-1, count)
     return Terms(shared, np.einsum("ja,jb->jab", np.eye(count), np.eye(count)), starts)
 
 
 def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
-    """Correlated random effects of several outcomes within clusters, covariance matrix
-    unstructured.
+    """Give the outcomes of a cluster correlated random effects, covariance matrix unstructured.
 
     The coefficients are the entries of that matrix in the order (0, 0), (1, 0), (1, 1), (2, 0) ...
 
@@ -100,26 +94,21 @@ def outcomes(outcome: IntArray, cluster: IntArray) -> Terms:
     row, column = np.tril_indices(q)
     together = (cluster[:, None] == cluster[None, :]).astype(np.float64)
     belongs = np.eye(q)[outcome]
-    shared = np.stack(
-        [together * _pairing(belongs, int(a), int(b)) for a, b in zip(row, column, strict=True)]
-    )
+    entries = list(zip(row.tolist(), column.tolist(), strict=True))
+    shared = np.stack([together * _pairing(belongs, a, b) for a, b in entries])
     squares = np.zeros((row.size, row.size, row.size))
-    for j, (a, b) in enumerate(zip(row, column, strict=True)):  # T_ab = sum_c L_ac L_bc
+    for j, (a, b) in enumerate(entries):  # T_ab = sum_c L_ac L_bc
         for c in range(b + 1):
-            first, second = _place(int(a), c), _place(int(b), c)
+            first, second = entries.index((a, c)), entries.index((b, c))
             squares[j, first, second] += 0.5
             squares[j, second, first] += 0.5
     starts = [
-        np.linalg.cholesky(level * ((1 - rho) * np.eye(q) + rho))[row, column]
-        for level in _LEVELS
+        np.linalg.cholesky(variance * ((1 - rho) * np.eye(q) + rho))[row, column]
+        for variance in _GRID
         for rho in _CORRELATIONS
         if rho > -1 / max(q - 1, 1)
     ]
     return Terms(shared, squares, np.array(starts))
-
-
-def _place(a: int, b: int) -> int:
-    return a * (a + 1) // 2 + b
 
 
 def _pairing(belongs: FloatArray, a: int, b: int) -> FloatArray:
@@ -128,18 +117,20 @@ def _pairing(belongs: FloatArray, a: int, b: int) -> FloatArray:
 
 
 class _Stack(NamedTuple):
-    """Data in blocks: y (B, m), x (B, m, p), v (B, m, m), g (J, B, m, m); `place` says where each effect went."""
+    """Data of n effects in blocks: y (B, m), x (B, m, p), v (B, m, m), g (J, B, m, m)."""
 
     y: FloatArray
     x: FloatArray
     v: FloatArray
     g: FloatArray
-    place: tuple[IntArray, IntArray]
     n: int
 
 
 def blocks_of(pattern: BoolArray) -> IntArray:
-    """Block of each effect, 0, 1, ...: effects joined by a chain of non-zero entries of `pattern` share one."""
+    """Label the blocks of effects, 0, 1, ...
+
+    Effects joined by a chain of non-zero entries of `pattern` share a block.
+    """
     label = np.arange(len(pattern))
     while True:
         lowest = np.where(pattern, label[None, :], len(label)).min(axis=1)
@@ -150,24 +141,22 @@ def blocks_of(pattern: BoolArray) -> IntArray:
 
 
 def _stacked(y: FloatArray, v: FloatArray, x: FloatArray, shared: FloatArray) -> _Stack:
+    # `index` holds, for each block and position in it, the effect that is there; -1 for padding
     block = blocks_of((v != 0) | (shared != 0).any(axis=0) | np.eye(len(y), dtype=bool))
-    order = np.argsort(block, kind="stable")
     size = np.bincount(block)
     within = np.empty(len(y), dtype=int)
-    within[order] = np.concatenate([np.arange(s) for s in size])
-    shape, place = (size.size, int(size.max())), (block, within)
-    index = np.full(shape, -1)
-    index[place] = np.arange(len(y))
+    within[np.argsort(block, kind="stable")] = np.concatenate([np.arange(s) for s in size])
+    index = np.full((size.size, int(size.max())), -1)
+    index[block, within] = np.arange(len(y))
     here = index >= 0
     pair = here[:, :, None] & here[:, None, :]
     row, column = np.where(pair, index[:, :, None], 0), np.where(pair, index[:, None, :], 0)
-    fill = np.eye(shape[1]) * ~here[:, :, None]
+    fill = np.eye(index.shape[1]) * ~here[:, :, None]
     return _Stack(
         np.where(here, y[index], 0.0),
         np.where(here[..., None], x[index], 0.0),
         np.where(pair, v[row, column], fill),
         np.where(pair, shared[:, row, column], 0.0),
-        place,
         len(y),
     )
 
@@ -181,7 +170,7 @@ class _Derivatives(NamedTuple):
 
 
 class _Solved(NamedTuple):
-    """Generalised least squares: inverse covariance W (B, m, m), beta, its covariance, ``W (y - x beta)``."""
+    """Generalised least squares: W = Phi^-1 (B, m, m), beta, its covariance, ``W (y - x beta)``."""
 
     w: FloatArray
     beta: FloatArray
@@ -191,7 +180,7 @@ class _Solved(NamedTuple):
 
 
 def _loglik(data: _Stack, c: FloatArray, restricted: bool) -> FloatArray:
-    """Log-likelihoods, without constants, at coefficients `c` of shape (..., J)."""
+    """Compute log-likelihoods, without constants, at coefficients `c` of shape (..., J)."""
     phi = data.v + np.einsum("...j,jbmn->...bmn", c, data.g)
     lower = np.linalg.cholesky(phi)
     both = np.concatenate([data.x, data.y[..., None]], axis=-1)
@@ -207,7 +196,7 @@ def _loglik(data: _Stack, c: FloatArray, restricted: bool) -> FloatArray:
 
 
 def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
-    """Generalised least squares at the coefficients `c`, one set."""
+    """Solve generalised least squares at the coefficients `c`, one set."""
     phi = data.v + np.einsum("j,jbmn->bmn", c, data.g)
     inverse = np.linalg.inv(np.linalg.cholesky(phi))
     w = np.swapaxes(inverse, -1, -2) @ inverse
@@ -222,8 +211,12 @@ def _solve(data: _Stack, c: FloatArray, restricted: bool) -> _Solved:
     return _Solved(w, beta, covariance, wr, -0.5 * float(value))
 
 
-def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
-    """Value and derivatives at `c`: with r = Py, dl/dc_j = (r'G_j r - tr(P G_j)) / 2 and so on [1]_."""
+def _likelihood_derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
+    """Compute value and derivatives at `c` [1]_."""
+    # With r = Py and u_j = G_j r:
+    #   dl/dc_j       = (r'u_j - tr(P G_j)) / 2,
+    #   d2l/dc_i dc_j = tr(P G_i P G_j) / 2 - u_i'P u_j.
+    # P = W - W X (X'WX)^-1 X'W in the restricted likelihood; in the full one its traces have W.
     s = _solve(data, c, restricted)
     wg = s.w @ data.g
     u = np.einsum("jbmn,bn->jbm", data.g, s.wr)
@@ -238,11 +231,8 @@ def _derivatives(data: _Stack, c: FloatArray, restricted: bool) -> _Derivatives:
         k = s.covariance @ np.einsum("bmi,jbml->jil", wx, gwx)
         third = np.einsum("ibma,bmn,jbnc->ijac", gwx, s.w, gwx, optimize=True)
         trace = trace - np.einsum("jaa->j", k)
-        square = (
-            square
-            - 2 * np.einsum("ac,ijca->ij", s.covariance, third)
-            + np.einsum("iac,jca->ij", k, k)
-        )
+        square = square - 2 * np.einsum("ac,ijca->ij", s.covariance, third)
+        square = square + np.einsum("iac,jca->ij", k, k)
     quadratic = np.einsum("jbm,bm->j", u, s.wr)
     return _Derivatives(s.loglik, 0.5 * (quadratic - trace), 0.5 * square - curvature)
 
@@ -259,23 +249,22 @@ class _Peak(NamedTuple):
     value: float
 
 
-def _climb(
+def _newton_climb(
     data: _Stack, squares: FloatArray, phi: FloatArray, restricted: bool, free: BoolArray
 ) -> _Peak:
-    """Newton's method in the `free` parameters, always uphill: directions that curve upward are turned round."""
+    """Climb by Newton's method in the `free` parameters, always uphill."""
     phi = phi.copy()
-    here = _derivatives(data, _coefficients(squares, phi), restricted)
-    for _ in range(_MOST_STEPS):
+    here = _likelihood_derivatives(data, _coefficients(squares, phi), restricted)
+    for _ in range(_MOST_CLIMBS):
         jacobian = 2 * np.einsum("jab,b->ja", squares, phi)
         gradient = (here.first @ jacobian)[free]
-        hessian = jacobian.T @ here.second @ jacobian + 2 * np.einsum(
-            "j,jab->ab", here.first, squares
-        )
+        bend = 2 * np.einsum("j,jab->ab", here.first, squares)
+        hessian = jacobian.T @ here.second @ jacobian + bend
         step = np.zeros(phi.size)
         step[free] = _uphill(hessian[np.ix_(free, free)], gradient)
         gain = float(gradient @ step[free])
-        phi, here, taken = _moved(data, squares, phi, step, here, gain, restricted)
-        if taken <= 4 * _EPSILON * np.abs(phi).max():
+        phi, here, taken = _line_search(data, squares, phi, step, here, gain, restricted)
+        if taken <= 4 * EPSILON * np.abs(phi).max():
             break
     return _Peak(phi, _coefficients(squares, phi), here.value)
 
@@ -289,7 +278,7 @@ def _uphill(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
     return np.asarray(vectors @ ((vectors.T @ gradient) / np.maximum(size, 1e-12 * largest)))
 
 
-def _moved(
+def _line_search(
     data: _Stack,
     squares: FloatArray,
     phi: FloatArray,
@@ -298,14 +287,16 @@ def _moved(
     gain: float,
     restricted: bool,
 ) -> tuple[FloatArray, _Derivatives, float]:
-    """The step, halved until the likelihood rises as the slope promises, and its length; 0 where it cannot rise."""
-    noise = 64 * _EPSILON * (abs(here.value) + data.n)
-    scale = min(
-        1.0, max(np.abs(phi).max(), 0.1) / max(np.abs(step).max(), np.finfo(np.float64).tiny)
-    )
+    """Halve the step until the likelihood rises as the slope promises.
+
+    Also returns the length taken; 0 where the likelihood cannot rise.
+    """
+    noise = 64 * EPSILON * (abs(here.value) + data.n)
+    longest = max(float(np.abs(step).max()), np.finfo(np.float64).tiny)
+    scale = min(1.0, max(np.abs(phi).max(), 0.1) / longest)
     while True:
         after = phi + scale * step
-        there = _derivatives(data, _coefficients(squares, after), restricted)
+        there = _likelihood_derivatives(data, _coefficients(squares, after), restricted)
         rise = there.value - here.value
         if rise > _SHARE_OF_GAIN * scale * gain or scale * gain <= noise:
             break
@@ -331,7 +322,7 @@ class Components(NamedTuple):
     total : ndarray, shape (n, n)
         The covariance Phi of the effects.
     modes : tuple of ndarray
-        Coefficients c at every maximum met, the best first.
+        Coefficients c at every maximum found, the best first.
     """
 
     beta: FloatArray
@@ -345,7 +336,7 @@ class Components(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Data brought to unit spread, orthonormal moderators, in blocks."""
+    """Data scaled to unit spread, with orthonormal moderators, in blocks."""
 
     data: _Stack
     terms: Terms
@@ -357,18 +348,17 @@ class Problem(NamedTuple):
 def problem(
     y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool
 ) -> Problem:
-    """A fit set up: effects `y` (n,), sampling covariance `v` (n, n), moderators `x` (n, p), random effects."""
+    """Set up a fit of effects `y` (n,) with covariance `v` (n, n) and moderators `x` (n, p)."""
     z, triangle = orthonormal(x)
     residual = y - z @ (z.T @ y)
     n, p = x.shape
     spread = float(residual @ residual) / max(n - p, 1) + float(np.diagonal(v).min())
     unit = float(np.sqrt(spread))
-    return Problem(
-        _stacked(y / unit, v / spread, z, terms.shared), terms, triangle, unit, restricted
-    )
+    data = _stacked(y / unit, v / spread, z, terms.shared)
+    return Problem(data, terms, triangle, unit, restricted)
 
 
-def fit(
+def fit_components(
     y: FloatArray, v: FloatArray, x: FloatArray, terms: Terms, *, restricted: bool = True
 ) -> Components:
     """Fit by restricted or full maximum likelihood.
@@ -412,13 +402,13 @@ def _with_constants(setting: Problem, c: FloatArray, restricted: bool) -> float:
 
 
 def maxima(setting: Problem) -> list[_Peak]:
-    """Maxima of the likelihood reached from the best starts, best first, equal ones once."""
+    """Find the maxima of the likelihood reached from the best starts, best first, each once."""
     terms = setting.terms
     values = _loglik(setting.data, _coefficients(terms.squares, terms.starts), setting.restricted)
     free = np.ones(terms.starts.shape[1], dtype=bool)
     peaks: list[_Peak] = []
-    for start in terms.starts[np.argsort(-values, kind="stable")[:_STARTS]]:
-        peak = _climb(setting.data, terms.squares, start, setting.restricted, free)
+    for start in terms.starts[np.argsort(-values, kind="stable")[:_BEST_STARTS]]:
+        peak = _newton_climb(setting.data, terms.squares, start, setting.restricted, free)
         peaks.append(_at_boundary(setting, peak, free))
     peaks.sort(key=lambda peak: -peak.value)
     distinct: list[_Peak] = []
@@ -433,21 +423,16 @@ def maxima(setting: Problem) -> list[_Peak]:
 
 
 def _at_boundary(setting: Problem, peak: _Peak, free: BoolArray) -> _Peak:
-    """Variances that are negligible are set to exactly 0 where that is no worse."""
-    own = (
-        np.einsum("jaa->ja", setting.terms.squares).sum(0) == 1
-    )  # parameters that are a standard deviation alone
-    small = own & free & (peak.phi**2 <= _NEGLIGIBLE * max(1.0, peak.c.max(initial=0.0)))
+    """Set negligible variances to exactly 0 where that is no worse."""
+    data, squares = setting.data, setting.terms.squares
+    own = np.einsum("jaa->ja", squares).sum(0) == 1  # parameters that are a standard deviation
+    negligible = _NEGLIGIBLE_VARIANCE * max(1.0, peak.c.max(initial=0.0))
+    small = own & free & (peak.phi**2 <= negligible)
     if not small.any():
         return peak
-    tried = _climb(
-        setting.data,
-        setting.terms.squares,
-        np.where(small, 0.0, peak.phi),
-        setting.restricted,
-        free & ~small,
-    )
-    noise = 256 * _EPSILON * (abs(peak.value) + setting.data.n)
+    start = np.where(small, 0.0, peak.phi)
+    tried = _newton_climb(data, squares, start, setting.restricted, free & ~small)
+    noise = 256 * EPSILON * (abs(peak.value) + data.n)
     return tried if tried.value >= peak.value - noise else peak
 
 
@@ -461,10 +446,10 @@ def profile_interval(
     restricted: bool = True,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Profile-likelihood limits of variance `which` of a model of `levels`, the others at their
-    best.
+    """Find the profile-likelihood limits of variance `which` of a model of `levels`.
 
-    The lower limit is 0 where the likelihood does not exclude it.
+    The other variances are maximised out. The lower limit is 0 where the likelihood does not
+    exclude it.
     """
     setting = problem(y, v, x, terms, restricted=restricted)
     best = maxima(setting)[0]
@@ -478,31 +463,31 @@ def profile_interval(
     estimate = float(best.c[which])
     low = 0.0
     if excess(np.zeros(1))[0] < 0:
-        low = float(bracketed_root(excess, np.zeros(1), np.array([estimate]))[0])
+        low = float(bracketed_root(excess, [0.0], [estimate])[0])
     high = 2 * estimate + 0.1
     while excess(np.array([high]))[0] > 0:
         high *= 2
-    return (
-        low * setting.unit**2,
-        float(bracketed_root(excess, np.array([estimate]), np.array([high]))[0]) * setting.unit**2,
-    )
+    high = float(bracketed_root(excess, [estimate], [high])[0])
+    return low * setting.unit**2, high * setting.unit**2
 
 
 def _profiled(
     setting: Problem, phi: FloatArray, which: int, value: float, free: BoolArray
 ) -> float:
-    """Best log-likelihood with variance `which` held at `value`; climbed to from the estimates and from below."""
-    peaks = []
-    for scale in (1.0, 0.1):
-        start = np.where(free, np.maximum(np.abs(phi), 1e-2) * scale, np.sqrt(value))
-        peaks.append(
-            _climb(setting.data, setting.terms.squares, start, setting.restricted, free).value
-        )
-    return max(peaks)
+    """Find the best log-likelihood with variance `which` held at `value`.
+
+    Climbed to from the estimates and from below them.
+    """
+    data, squares = setting.data, setting.terms.squares
+    others = np.maximum(np.abs(phi), 1e-2)
+    starts = (np.where(free, others * scale, np.sqrt(value)) for scale in (1.0, 0.1))
+    return max(
+        _newton_climb(data, squares, start, setting.restricted, free).value for start in starts
+    )
 
 
-def residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
-    """Cochran's residual Q with the sampling covariance `v`: ``y'Py`` without random effects."""
+def cochran_residual_q(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
+    """Compute Cochran's residual Q with the sampling covariance `v`, without random effects."""
     z, _ = orthonormal(x)
     lower = np.linalg.cholesky(v)
     half = np.linalg.solve(lower, np.column_stack([z, y]))

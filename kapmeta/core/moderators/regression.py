@@ -24,13 +24,13 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.moderators.residual_likelihood import dot, project, residual_q, traces
-from kapmeta.core.moderators.residual_variance import ResidualEstimator, estimator_named
-from kapmeta.core.numerics.arrays import FloatArray, IntArray
-from kapmeta.core.numerics.distributions import chi2_upper, t_quantile, t_two_sided
+from kapmeta.core.moderators.residual_variance import ResidualEstimator, residual_estimator_named
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import chi2_upper, refuse_level, t_quantile, t_two_sided
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, present
 
-_DEPENDENT = 1e-12  # share of a column left by those before it, at which it counts as given by them
+_DEPENDENT_COLUMN = 1e-12  # a column depends on those before it if they leave no larger share of it
 
 
 class Regression(NamedTuple):
@@ -39,7 +39,7 @@ class Regression(NamedTuple):
     Attributes
     ----------
     beta, se, low, high, statistic, p_value, df : ndarray, shape (..., p)
-        Coefficients with the interval and test asked for; `df` is infinite for the normal.
+        Coefficients with the requested interval and test; `df` is infinite for the normal.
     covariance : ndarray, shape (..., p, p)
         Covariance of the coefficients that `se` belongs to.
     model_covariance : ndarray, shape (..., p, p)
@@ -72,7 +72,7 @@ class Regression(NamedTuple):
 
 
 class Least(NamedTuple):
-    """Weighted least squares at a given tau2: what the tests of the coefficients are made from."""
+    """Weighted least squares at a given tau2: the ingredients of the tests of the coefficients."""
 
     beta: FloatArray
     covariance: FloatArray  # (X'WX)^-1
@@ -84,7 +84,10 @@ class Least(NamedTuple):
 
 
 def orthonormal(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Moderators as ``x = z t`` with orthonormal columns z; columns are brought to one length first."""
+    """Factorise moderators as ``x = z t`` with orthonormal columns z.
+
+    Columns are scaled to one length first.
+    """
     length = np.sqrt(np.einsum("...kp,...kp->...p", x, x))
     length = np.where(length > 0, length, 1.0)
     z, t = np.linalg.qr(x / length[..., None, :])
@@ -92,15 +95,14 @@ def orthonormal(x: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray) -> Least:
-    """Coefficients and their model-based covariance at `tau2`; nan where columns depend on each other."""
+    """Compute coefficients and their model-based covariance at `tau2`; nan if columns depend."""
     w = 1 / (v + tau2[..., None])
     found = project(y, w, x)
     p = x.shape[-1]
     whole = np.isfinite(found.triangle).all((-2, -1)) & np.isfinite(found.coordinates).all(-1)
     inverse = np.full(found.triangle.shape, np.nan)
-    inverse[whole] = np.linalg.solve(
-        found.triangle[whole], np.broadcast_to(np.eye(p), found.triangle[whole].shape)
-    )
+    regular = found.triangle[whole]
+    inverse[whole] = np.linalg.solve(regular, np.broadcast_to(np.eye(p), regular.shape))
     beta = np.einsum("...ij,...j->...i", inverse, found.coordinates)
     df = np.asarray(count(v) - p, dtype=np.float64)
     q = _above_rounding(dot(found.residual, found.residual), y, w)
@@ -109,66 +111,69 @@ def least_squares(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray)
 
 
 def _above_rounding(q: FloatArray, y: FloatArray, w: FloatArray) -> FloatArray:
-    """`q`, but 0 where the fit is exact to the last digits of the estimates."""
-    rounding = w.sum(-1) * (4 * np.finfo(np.float64).eps * np.abs(y).max(-1)) ** 2
+    """Return `q`, but 0 where the fit is exact to the last digits of the estimates."""
+    rounding = w.sum(-1) * (4 * EPSILON * np.abs(y).max(-1)) ** 2
     return np.where(q > rounding, q, 0.0 * q)
 
 
 class Inference(NamedTuple):
-    """Covariance of the coefficients and the df of each; `refused` where the method gives no interval."""
+    """Covariance and df of the coefficients; `refused` marks rows without an interval."""
 
     covariance: FloatArray
     df: FloatArray
-    refused: npt.NDArray[np.bool_]
+    refused: BoolArray
 
 
 def _each(df: FloatArray, beta: FloatArray) -> FloatArray:
     return np.broadcast_to(df[..., None], beta.shape).copy()
 
 
-def _refused(least: Least, where: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def _refused(least: Least, where: npt.ArrayLike) -> BoolArray:
     return np.broadcast_to(np.asarray(where), least.df.shape).copy()
 
 
-def wald(least: Least) -> Inference:
-    """Model-based covariance, normal quantile."""
+def wald_test(least: Least) -> Inference:
+    """Use the model-based covariance and the normal quantile."""
     return Inference(least.covariance, np.full(least.beta.shape, np.inf), _refused(least, False))
 
 
-def t(least: Least) -> Inference:
-    """Model-based covariance, t with k - p degrees of freedom."""
+def t_test(least: Least) -> Inference:
+    """Use the model-based covariance and t with k - p degrees of freedom."""
     return Inference(least.covariance, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
-def hksj(least: Least) -> Inference:
-    """Hartung-Knapp: covariance times ``y'Py / (k - p)``, t with k - p df [2]_; refused for an exact fit."""
+def hksj_test(least: Least) -> Inference:
+    """Use Hartung-Knapp: covariance times ``y'Py / (k - p)``, t with k - p df [2]_.
+
+    Refused for an exact fit.
+    """
     scaled = least.factor[..., None, None] * least.covariance
     return Inference(scaled, _each(least.df, least.beta), ~(least.factor > 0))
 
 
-def hksj_variance(least: Least) -> Inference:
-    """Hartung-Knapp with the factor not below 1 [2]_."""
+def hksj_variance_test(least: Least) -> Inference:
+    """Use Hartung-Knapp with the factor not below 1 [2]_."""
     scaled = np.maximum(least.factor, 1.0)[..., None, None] * least.covariance
     return Inference(scaled, _each(least.df, least.beta), _refused(least, least.df <= 0))
 
 
-def hksj_hybrid(least: Least, level: float = 0.95) -> Inference:
-    """Hartung-Knapp with t, or Wald with the normal quantile where that interval is wider.
+def hksj_hybrid_test(least: Least, level: float = 0.95) -> Inference:
+    """Use Hartung-Knapp with t, or Wald with the normal quantile where that is wider.
 
     The factor is one number for all coefficients, so the choice is the same for all of them.
     """
     quantile = (1 + level) / 2
     wider = np.sqrt(least.factor) * t_quantile(quantile, least.df) > t_quantile(quantile, np.inf)
     covariance = np.where(wider, least.factor, 1.0)[..., None, None] * least.covariance
-    return Inference(
-        covariance,
-        _each(np.where(wider, least.df, np.inf), least.beta),
-        _refused(least, least.df <= 0),
-    )
+    df = _each(np.where(wider, least.df, np.inf), least.beta)
+    return Inference(covariance, df, _refused(least, least.df <= 0))
 
 
-def kr(least: Least) -> Inference:
-    """Kenward-Roger with the expected information [3]_ [4]_; refused where tau2 is 0 or a df is below 1."""
+def kr_test(least: Least) -> Inference:
+    """Use Kenward-Roger with the expected information [3]_ [4]_.
+
+    Refused where tau2 is 0 or a df is below 1.
+    """
     covariance, sandwich, information = _kenward_roger_parts(least)
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     middle = np.einsum("...ij,...jl,...li->...i", covariance, sandwich, covariance)
@@ -178,7 +183,7 @@ def kr(least: Least) -> Inference:
 
 
 def _kenward_roger_parts(least: Least) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Adjusted covariance, ``X'W^2X`` and the expected information on tau2."""
+    """Compute the adjusted covariance, ``X'W^2X`` and the expected information on tau2."""
     w, x, phi = least.w, least.x, least.covariance
     second = np.einsum("...k,...ki,...kj->...ij", w * w, x, x)
     third = np.einsum("...k,...ki,...kj->...ij", w * w * w, x, x)
@@ -188,32 +193,32 @@ def _kenward_roger_parts(least: Least) -> tuple[FloatArray, FloatArray, FloatArr
     return phi + 2 * lambda_, second, information
 
 
-INTERVALS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
+COEFFICIENT_TESTS: Mapping[str, Callable[..., Inference]] = MappingProxyType(
     {
-        "wald": wald,
-        "t": t,
-        "hksj": hksj,
-        "hksj-variance": hksj_variance,
-        "hksj-hybrid": hksj_hybrid,
-        "kr": kr,
+        "wald": wald_test,
+        "t": t_test,
+        "hksj": hksj_test,
+        "hksj-variance": hksj_variance_test,
+        "hksj-hybrid": hksj_hybrid_test,
+        "kr": kr_test,
     }
 )
-"""Tests of the coefficients by name: the words of `kapmeta.core.pooling.intervals.INTERVALS` that carry over."""
+"""Tests of the coefficients, named as in `kapmeta.core.pooling.intervals.INTERVALS`."""
 
 
-def interval_named(ci: str) -> Callable[..., Inference]:
-    """The test called `ci`; an unknown word is refused with the table."""
+def coefficient_test_named(ci: str) -> Callable[..., Inference]:
+    """Look up the test of the coefficients called `ci`."""
     try:
-        return INTERVALS[ci]
+        return COEFFICIENT_TESTS[ci]
     except KeyError:
         raise ValueError(
-            f'unknown interval "{ci}" for moderators; use one of {", ".join(INTERVALS)}'
+            f'unknown interval "{ci}" for moderators; use one of {", ".join(COEFFICIENT_TESTS)}'
         ) from None
 
 
 def inference(least: Least, ci: str, level: float) -> Inference:
-    """Covariance and degrees of freedom in the way of `ci`."""
-    method = interval_named(ci)
+    """Compute covariance and degrees of freedom by the method `ci`."""
+    method = coefficient_test_named(ci)
     return method(least, level) if ci == "hksj-hybrid" else method(least)
 
 
@@ -226,12 +231,11 @@ def fit(
     ci: str = "wald",
     level: float = 0.95,
 ) -> Regression:
-    """Regress effects on moderators, along the last axis of studies, any number of data sets at
-    once.
+    """Regress effects on moderators along the last axis of studies, for any number of data sets.
 
     For simulation, permutation and leave-one-out. For one's own trials use
     `kapmeta.meta_regression`, which checks its input, names the coefficients and says what they can
-    and cannot carry.
+    and cannot show.
 
     Parameters
     ----------
@@ -242,10 +246,10 @@ def fit(
         Design matrix, the column of ones included where an intercept is wanted.
     tau2 : str, callable or float
         Residual between-study variance: a word of
-        `kapmeta.core.moderators.residual_variance.ESTIMATORS`, a function of `y`, `v` and `x`, or
-        the value itself.
+        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS`, a function of `y`, `v` and
+        `x`, or the value itself.
     ci : str
-        Test and interval of the coefficients, a word of `INTERVALS`.
+        Test and interval of the coefficients, a word of `COEFFICIENT_TESTS`.
     level : float
         Confidence level, a proportion.
 
@@ -269,13 +273,10 @@ def fit(
     >>> found.beta.round(4), found.se.round(4)
     (array([ 0.4026, -0.035 ]), array([0.3834, 0.0114]))
     """
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
+    refuse_level(level)
     y, v, x = _prepared(y, v, np.asarray(x, dtype=np.float64))
     z, triangle = orthonormal(x)
-    between = _between(y, v, z, tau2)
+    between = _residual_tau2(y, v, z, tau2)
     least = _original(least_squares(y, v, z, between), triangle, x)
     found = inference(least, ci, level)
     return _regression(least, found, residual_q(y, v, z), v, level)
@@ -284,7 +285,7 @@ def fit(
 def _prepared(
     y: npt.ArrayLike, v: npt.ArrayLike, x: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Arrays of one leading shape; invalid rows are emptied, moderators of absent studies set to 0."""
+    """Broadcast to one leading shape; empty invalid rows, zero moderators of absent studies."""
     y, v = present(y, v)
     invalid = (~(v > 0) | ~np.isfinite(y)).any(-1, keepdims=True)
     y, v = np.where(invalid, 0.0, y), np.where(invalid, np.inf, v)
@@ -295,19 +296,19 @@ def _prepared(
     return y, v, x
 
 
-def _between(
+def _residual_tau2(
     y: FloatArray, v: FloatArray, z: FloatArray, tau2: str | ResidualEstimator | float
 ) -> FloatArray:
     if isinstance(tau2, float | int):
         return np.where(count(v) > z.shape[-1], float(tau2), np.nan)
-    return np.asarray(estimator_named(tau2)(y, v, z), dtype=np.float64)
+    return np.asarray(residual_estimator_named(tau2)(y, v, z), dtype=np.float64)
 
 
 def _original(least: Least, triangle: FloatArray, x: FloatArray) -> Least:
-    """The fit on orthonormal columns taken back to the moderators as given."""
+    """Transform the fit on orthonormal columns back to the moderators as given."""
     size = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
     length = np.sqrt(np.einsum("...ij,...ij->...j", triangle, triangle))
-    regular = (size > _DEPENDENT * length).all(-1)
+    regular = (size > _DEPENDENT_COLUMN * length).all(-1)
     inverse = np.full(triangle.shape, np.nan)
     inverse[regular] = np.linalg.inv(triangle[regular])
     beta = np.einsum("...ij,...j->...i", inverse, least.beta)
@@ -327,27 +328,13 @@ def _regression(
     half = t_quantile((1 + level) / 2, df) * se
     known = np.isfinite(least.beta).all(-1)
     status = np.where(known, np.where(kept, Status.OK, Status.REFUSED), Status.INVALID_INPUT)
-    return Regression(
-        least.beta,
-        se,
-        least.beta - half,
-        least.beta + half,
-        statistic,
-        t_two_sided(statistic, df),
-        df,
-        covariance,
-        least.covariance,
-        least.tau2,
-        q,
-        least.df,
-        least.factor,
-        count(v),
-        status,
-    )
+    tests = se, least.beta - half, least.beta + half, statistic, t_two_sided(statistic, df), df
+    residual = least.tau2, q, least.df, least.factor
+    return Regression(least.beta, *tests, covariance, least.covariance, *residual, count(v), status)
 
 
 class Joint(NamedTuple):
-    """Test that several combinations of coefficients are 0: chi-squared where `df2` is infinite, else F."""
+    """Test that combinations of coefficients are 0: F, or chi-squared if `df2` is infinite."""
 
     statistic: FloatArray
     df1: int
@@ -358,12 +345,12 @@ class Joint(NamedTuple):
 def joint_test(
     beta: FloatArray, covariance: FloatArray, combinations: FloatArray, df: FloatArray
 ) -> Joint:
-    """Wald test that ``combinations @ beta`` is 0.
+    """Test by Wald's statistic that ``combinations @ beta`` is 0.
 
     Parameters
     ----------
     beta, covariance : ndarray, shape (..., p) and (..., p, p)
-        Coefficients and the covariance to judge them by.
+        Coefficients and their covariance.
     combinations : ndarray, shape (m, p)
         Linearly independent rows.
     df : ndarray, shape (...)
@@ -379,16 +366,14 @@ def joint_test(
     with np.errstate(invalid="ignore"):
         normal = df == np.inf
         statistic = np.where(normal, quadratic, quadratic / m)
-        p = np.where(
-            normal, chi2_upper(quadratic, m), special.fdtrc(m, np.where(normal, 1.0, df), statistic)
-        )
-    return Joint(statistic, m, df, np.asarray(p))
+        by_f = special.fdtrc(m, np.where(normal, 1.0, df), statistic)
+    return Joint(statistic, m, df, np.where(normal, chi2_upper(quadratic, m), by_f))
 
 
 def combination_df(
     found: Regression, v: FloatArray, x: FloatArray, rows: FloatArray, ci: str
 ) -> FloatArray:
-    """Degrees of freedom of each combination ``rows @ beta`` of one fit, in the way of `ci`."""
+    """Compute the df of each combination ``rows @ beta`` of one fit by the method `ci`."""
     if ci != "kr":
         return np.full(len(rows), found.df[0])
     w = 1 / (v + found.tau2)

@@ -1,5 +1,4 @@
-"""What a meta-regression rests on: predictions, variance inflation, leave-one-out, influence of
-each study.
+"""Diagnostics of a meta-regression: prediction, variance inflation, leave-one-out, influence.
 
 References
 ----------
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from kapmeta.core.numerics.distributions import t_quantile
 
 
 class Prediction(NamedTuple):
-    """Mean effect at given moderator values, its confidence limits, and limits for the effect of a new study."""
+    """Mean effect at given moderator values, with limits for it and for a new study's effect."""
 
     mean: FloatArray
     se: FloatArray
@@ -36,48 +35,38 @@ class Prediction(NamedTuple):
     prediction_high: FloatArray
 
 
-class _Spread(NamedTuple):
-    """Standard error and degrees of freedom of a prediction interval."""
-
-    se: FloatArray
-    df: FloatArray
-
-
 def _quadratic(rows: FloatArray, covariance: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.einsum("mi,ij,mj->m", rows, covariance, rows)))
 
 
-def _model(found: Regression, rows: FloatArray) -> FloatArray:
+def _model_se(found: Regression, rows: FloatArray) -> FloatArray:
     return _quadratic(rows, found.model_covariance)
 
 
-def _hartung_knapp(found: Regression, rows: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(found.factor) * _model(found, rows))
+def _hartung_knapp_se(found: Regression, rows: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt(found.factor) * _model_se(found, rows))
 
 
-def _fixed(df: float, rows: FloatArray) -> FloatArray:
-    return np.full(len(rows), df if df > 0 else np.nan)
+def _nothing(found: Regression, rows: FloatArray) -> FloatArray:
+    return np.full(len(rows), np.nan)
 
 
-PREDICTIONS: Mapping[str, Callable[[Regression, FloatArray], _Spread]] = MappingProxyType(
+_StandardError: TypeAlias = Callable[[Regression, FloatArray], FloatArray]
+
+REGRESSION_PREDICTIONS: Mapping[str, tuple[_StandardError, float]] = MappingProxyType(
     {
-        "t": lambda found, rows: _Spread(_model(found, rows), _fixed(float(found.q_df), rows)),
-        "hts": lambda found, rows: _Spread(
-            _model(found, rows), _fixed(float(found.q_df) - 1, rows)
-        ),
-        "hk": lambda found, rows: _Spread(
-            _hartung_knapp(found, rows), _fixed(float(found.q_df), rows)
-        ),
-        "hk-pr": lambda found, rows: _Spread(
-            _hartung_knapp(found, rows), _fixed(float(found.q_df) - 1, rows)
-        ),
-        "normal": lambda found, rows: _Spread(_model(found, rows), np.full(len(rows), np.inf)),
-        "none": lambda found, rows: _Spread(np.full(len(rows), np.nan), np.full(len(rows), np.nan)),
+        "t": (_model_se, 0.0),
+        "hts": (_model_se, 1.0),
+        "hk": (_hartung_knapp_se, 0.0),
+        "hk-pr": (_hartung_knapp_se, 1.0),
+        "normal": (_model_se, -np.inf),
+        "none": (_nothing, 0.0),
     }
 )
-"""Prediction intervals by name; `t` and `hts` with k - p and k - p - 1 degrees of freedom, `hk`
-with the Hartung-Knapp standard error, `normal` with the normal quantile (too short with few
-studies).
+"""Prediction intervals by name: standard error, and what is taken off k - p for the df of t.
+
+`hk` has the Hartung-Knapp standard error. `normal` has the normal quantile, which is too short with
+few studies.
 """
 
 
@@ -89,7 +78,7 @@ def predict(
     prediction: str = "t",
     level: float = 0.95,
 ) -> Prediction:
-    """Mean effects and limits at the moderator values of `rows` (m, p), for one data set.
+    """Compute mean effects and limits at the moderator values of `rows` (m, p), one data set.
 
     Parameters
     ----------
@@ -100,20 +89,21 @@ def predict(
     df : ndarray, shape (m,)
         Degrees of freedom of the confidence limits.
     prediction : str
-        A word of `PREDICTIONS`.
+        A word of `REGRESSION_PREDICTIONS`.
     level : float
         Confidence level, a proportion.
     """
     mean = np.asarray(rows @ found.beta)
     se = _quadratic(rows, found.covariance)
     half = t_quantile((1 + level) / 2, df) * se
-    spread = PREDICTIONS[prediction](found, rows)
-    reach = t_quantile((1 + level) / 2, spread.df) * np.sqrt(spread.se**2 + found.tau2)
-    return Prediction(mean, se, mean - half, mean + half, mean - reach, mean + reach)
+    standard_error, fewer = REGRESSION_PREDICTIONS[prediction]
+    spread = np.sqrt(standard_error(found, rows) ** 2 + found.tau2)
+    wide = t_quantile((1 + level) / 2, found.q_df - fewer) * spread
+    return Prediction(mean, se, mean - half, mean + half, mean - wide, mean + wide)
 
 
 def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatArray:
-    """Variance inflation factors of the coefficients; nan for the intercept.
+    """Compute variance inflation factors of the coefficients; nan for the intercept.
 
     Diagonal of the inverse of their correlation matrix, the intercept left out: how many times the
     variance of a coefficient exceeds what it would be if the moderators were not correlated.
@@ -128,9 +118,8 @@ def variance_inflation(covariance: FloatArray, intercept: int | None) -> FloatAr
     return factors
 
 
-class Influence(NamedTuple):
-    """How much each study moves the fit, arrays of shape (k,) or, for the coefficients, (k, p)
-    [1]_.
+class CoefficientInfluence(NamedTuple):
+    """Influence of each study on the fit, arrays of shape (k,) or, per coefficient, (k, p) [1]_.
 
     Attributes
     ----------
@@ -162,7 +151,7 @@ class Influence(NamedTuple):
     q: FloatArray
 
 
-def leave_one_out(
+def fit_without_each(
     y: FloatArray,
     v: FloatArray,
     x: FloatArray,
@@ -171,27 +160,29 @@ def leave_one_out(
     ci: str = "wald",
     level: float = 0.95,
 ) -> Regression:
-    """The fit without each study in turn, one data set; row i leaves study i out."""
+    """Fit without each study in turn, one data set; row i leaves study i out."""
     without = np.where(masks.leave_one_out(v.size), v, np.inf)
     return fit(y, without, x, tau2=tau2, ci=ci, level=level)
 
 
-def influence(
+def coefficient_influence(
     y: FloatArray, v: FloatArray, x: FloatArray, *, tau2: str | ResidualEstimator | float = "REML"
-) -> Influence:
-    """Influence of each study on the coefficients, one data set, model-based covariances [1]_."""
-    whole, without = fit(y, v, x, tau2=tau2), leave_one_out(y, v, x, tau2=tau2)
+) -> CoefficientInfluence:
+    """Compute each study's influence on the coefficients, with model-based covariances [1]_.
+
+    For one data set.
+    """
+    whole, without = fit(y, v, x, tau2=tau2), fit_without_each(y, v, x, tau2=tau2)
     leverage = project(y, 1 / (v + whole.tau2), x / np.linalg.norm(x, axis=0)).leverage
     total = np.where(v < np.inf, v + without.tau2, np.nan)
     fitted = np.einsum("kp,kp->k", x, without.beta)
     spread = np.sqrt(total + np.einsum("ki,kij,kj->k", x, without.model_covariance, x))
     change = whole.beta - without.beta
-    # all studies, weighted with the tau2 found without the one
-    scale = fit(
-        y, np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None], x, tau2=0.0
-    ).model_covariance
+    # all studies, weighted with the tau2 of the fit without the one
+    variances = np.broadcast_to(v, (v.size, v.size)) + without.tau2[:, None]
+    scale = fit(y, variances, x, tau2=0.0).model_covariance
     w = 1 / (v + whole.tau2)
-    return Influence(
+    return CoefficientInfluence(
         leverage,
         w / w.sum(),
         (y - fitted) / spread,

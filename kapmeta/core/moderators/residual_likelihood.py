@@ -1,13 +1,12 @@
-"""Residual heterogeneity beside moderators: projections, and the global (restricted) likelihood
-maximum.
+"""Residual heterogeneity with moderators: projections, and the global likelihood maximum.
 
 With weights ``w = 1/(v + tau2)``, moderators X and ``P = W - W X (X'WX)^-1 X'W``, twice the score
 in tau2 is ``A - B`` with ``A = y'PPy`` and ``B = tr P`` (restricted) or ``B = sum(w)`` (full) [1]_.
 Both fall as tau2 grows, with slopes ``-2 y'PPPy`` and ``-tr PP`` (``-sum(w^2)``) that shrink, as
-`kapmeta.core.numerics.likelihood_search` asks of a likelihood.
+`kapmeta.core.numerics.likelihood_search` requires of a likelihood.
 
 Every quantity is computed from an orthonormal basis of ``sqrt(w) X``, column by column for all rows
-at once: the inner products lose nothing to moderators on large or shifted scales.
+at once, so that moderators on large or shifted scales cost no digits.
 
 References
 ----------
@@ -35,13 +34,11 @@ from kapmeta.core.numerics.likelihood_search import (
 )
 from kapmeta.core.numerics.weighting import count
 
-_DEPENDENT = (
-    1e-10  # a column of which less than this share is left by the columns before it depends on them
-)
+_DEPENDENT_SHARE = 1e-10  # a column depends on those before it if they leave less of it than this
 
 
 class Projection(NamedTuple):
-    """What weighted least squares leaves of the estimates, for weights of shape (..., k).
+    """A weighted least-squares fit in orthonormal coordinates, for weights of shape (..., k).
 
     Attributes
     ----------
@@ -67,12 +64,12 @@ class Projection(NamedTuple):
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Inner product over studies."""
+    """Compute the inner product over studies."""
     return np.asarray(np.einsum("...k,...k->...", a, b))
 
 
 def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
-    """Weighted least squares of `y` (..., k) on `x` (..., k, p) by Gram-Schmidt; nan where columns depend."""
+    """Regress `y` (..., k) on `x` (..., k, p) by weighted Gram-Schmidt; nan if columns depend."""
     root = np.sqrt(w)
     shape, p = np.broadcast_shapes(y.shape, w.shape, x.shape[:-1]), x.shape[-1]
     triangle, coordinates = np.zeros((*shape[:-1], p, p)), np.zeros((*shape[:-1], p))
@@ -87,7 +84,7 @@ def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
                 u -= triangle[..., i, j, None] * b
             after = np.sqrt(dot(u, u))
             triangle[..., j, j] = after
-            u /= np.where(after > _DEPENDENT * np.sqrt(before), after, np.nan)[..., None]
+            u /= np.where(after > _DEPENDENT_SHARE * np.sqrt(before), after, np.nan)[..., None]
             basis.append(u)
     for _ in range(2):  # the second pass removes what rounding left along the basis
         for j, b in enumerate(basis):
@@ -100,20 +97,23 @@ def project(y: FloatArray, w: FloatArray, x: FloatArray) -> Projection:
 def residual_q(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike = 0.0
 ) -> FloatArray:
-    """Generalised residual Q, ``y'Py``; Cochran's residual heterogeneity statistic at ``tau2 = 0``."""
+    """Compute the generalised residual Q, ``y'Py``.
+
+    Cochran's residual heterogeneity statistic at ``tau2 = 0``.
+    """
     residual = project(y, 1.0 / (v + np.asarray(tau2, dtype=np.float64)[..., None]), x).residual
     return dot(residual, residual)
 
 
 def traces(w: FloatArray, basis: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """``tr P`` and ``tr PP``."""
+    """Compute ``tr P`` and ``tr PP``."""
     leverage = np.asarray(sum(b * b for b in basis))
     within = sum(dot(w * a, b) ** 2 for a in basis for b in basis)
     return dot(w, 1 - leverage), np.asarray(dot(w * w, 1 - 2 * leverage) + within)
 
 
 def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted: bool) -> Curve:
-    """The curve at `t` (...), for `y`, `v` of shape (..., k) and moderators of shape (..., k, p).
+    """Evaluate likelihood and score at `t` (...), for `y`, `v` (..., k) and `x` (..., k, p).
 
     The log-likelihood leaves out the constants in 2 pi and, restricted, the determinant of X'X.
     """
@@ -122,9 +122,8 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
     wr = w * found.residual
     a = dot(wr, found.residual)
     da = np.maximum(dot(wr, wr) - sum(dot(b, wr) ** 2 for b in found.basis), 0.0)
-    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1) + dot(
-        found.residual, found.residual
-    )
+    value = np.log(np.where(w > 0, v + t[..., None], 1.0)).sum(-1)
+    value = value + dot(found.residual, found.residual)
     if not restricted:
         return Curve(t, -0.5 * value, a, w.sum(-1), da, dot(w, w))
     diagonal = np.diagonal(found.triangle, axis1=-2, axis2=-1)
@@ -134,12 +133,17 @@ def curve(y: FloatArray, v: FloatArray, x: FloatArray, t: FloatArray, restricted
     return Curve(t, -0.5 * value, a, trace, da, square)
 
 
-def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -> Likelihood:
-    """The likelihoods of rows of `y`, `v` (n, k) with moderators (n, k, p), or shared (1, k, p), as the search asks."""
+def _residual_likelihoods(
+    y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool
+) -> Likelihood:
+    """Prepare the likelihoods of rows of `y`, `v` (n, k) for the search.
+
+    The moderators have shape (n, k, p) or, if shared, (1, k, p).
+    """
 
     def grid(row: IntArray, t: FloatArray) -> Curve:
-        of_row = x if len(x) == 1 else x[row]
-        return curve(y[row][:, None], v[row][:, None], of_row[:, None], t, restricted)
+        design = x if len(x) == 1 else x[row]
+        return curve(y[row][:, None], v[row][:, None], design[:, None], t, restricted)
 
     def slopes(row: IntArray, t: FloatArray) -> Slopes:
         return Slopes(*(part[:, 0] for part in grid(row, t[:, None])[2:]))
@@ -147,13 +151,14 @@ def _likelihood(y: FloatArray, v: FloatArray, x: FloatArray, restricted: bool) -
     there = (v < np.inf).astype(np.float64)
     residual = project(y, there, x).residual
     df = count(v) - (x.shape[-1] if restricted else 0)
-    return Likelihood(
-        v, likelihood_search.search_limit(v, dot(residual, residual), df), grid, slopes
-    )
+    limit = likelihood_search.mode_limit(v, dot(residual, residual), df)
+    return Likelihood(v, limit, grid, slopes)
 
 
-def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool) -> FloatArray:
-    """tau2 at the global maximum of the (restricted) likelihood, row by row.
+def residual_global_maximum(
+    y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
+) -> FloatArray:
+    """Find the tau2 at the global maximum of the (restricted) likelihood, row by row.
 
     Parameters
     ----------
@@ -179,14 +184,13 @@ def global_maximum(y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: b
     size = max(1, ELEMENTS_AT_ONCE // max(k * p, 1))
     for start in range(0, usable.size, size):
         part = usable[start : start + size]
-        tau2[part] = highest_maxima(
-            _likelihood(y[part], v[part], x if len(x) == 1 else x[part], restricted)
-        )
+        design = x if len(x) == 1 else x[part]
+        tau2[part] = highest_maxima(_residual_likelihoods(y[part], v[part], design, restricted))
     return tau2.reshape(shape)
 
 
-def local_maxima(
+def residual_local_maxima(
     y: FloatArray, v: FloatArray, x: FloatArray, *, restricted: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Every local maximum of one data set: tau2 and log-likelihood, the global one first."""
-    return every_maximum(_likelihood(y[None], v[None], x[None], restricted))
+    """Find every local maximum of one data set: tau2 and log-likelihood, the global one first."""
+    return every_maximum(_residual_likelihoods(y[None], v[None], x[None], restricted))

@@ -1,9 +1,9 @@
-"""Between-study variance that moderators leave: the estimators of `tau2` with a design matrix.
+"""Residual between-study variance: the estimators of `tau2` with a design matrix.
 
 Every estimator takes ``y`` and ``v`` of shape (..., k), ``v = inf`` for an absent study, and
 moderators of shape (..., k, p) or (k, p), and returns the estimate of shape (...), truncated at 0;
-nan without residual degrees of freedom. With a column of ones as only moderator each is its
-namesake without moderators.
+nan without residual degrees of freedom. With a column of ones as the only moderator, each equals
+the estimator of the same name without moderators.
 
 References
 ----------
@@ -29,42 +29,44 @@ import numpy.typing as npt
 from kapmeta.core.moderators.residual_likelihood import (
     curve,
     dot,
-    global_maximum,
     project,
+    residual_global_maximum,
     residual_q,
     traces,
 )
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.weighting import count, spread
 
 ResidualEstimator: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
-_EPSILON = np.finfo(np.float64).eps
-_MOST_STEPS = 100
+_MOST_NEWTON_STEPS = 100
 
 
-def reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Restricted maximum likelihood, at the global maximum."""
-    return global_maximum(y, v, x, restricted=True)
+def residual_reml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by restricted maximum likelihood, at the global maximum."""
+    return residual_global_maximum(y, v, x, restricted=True)
 
 
-def ml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Maximum likelihood, at the global maximum; biased downward, more so with more moderators."""
-    return global_maximum(y, v, x, restricted=False)
+def residual_ml(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by maximum likelihood, at the global maximum.
+
+    Biased downward, more so with more moderators.
+    """
+    return residual_global_maximum(y, v, x, restricted=False)
 
 
 def residual_df(v: FloatArray, x: FloatArray) -> FloatArray:
-    """Studies present less coefficients."""
+    """Return the number of studies present minus that of coefficients."""
     return np.asarray(count(v) - x.shape[-1], dtype=np.float64)
 
 
-def _truncated(moment: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+def _truncated_residual(moment: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
     return np.where(residual_df(v, x) > 0, np.maximum(moment, 0.0), np.nan)
 
 
-def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray) -> FloatArray:
-    """Moment estimate from the residual quadratic form with fixed weights `a`, not truncated [1]_."""
+def residual_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray) -> FloatArray:
+    """Estimate from the residual quadratic form with fixed weights `a`, not truncated [1]_."""
     found = project(y, a, x)
     left = a * (1 - found.leverage)  # the diagonal of P
     expected = dot(left, np.where(a > 0, v, 0.0))
@@ -72,56 +74,60 @@ def quadratic_moment(y: FloatArray, v: FloatArray, x: FloatArray, a: FloatArray)
         return np.asarray((dot(found.residual, found.residual) - expected) / left.sum(-1))
 
 
-def dersimonian_laird(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """DerSimonian and Laird's moment estimate, residual Q with weights 1/v [1]_."""
-    return _truncated(quadratic_moment(y, v, x, 1 / v), v, x)
+def residual_dersimonian_laird(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by DerSimonian and Laird's moments, residual Q with weights 1/v [1]_."""
+    return _truncated_residual(residual_moment(y, v, x, 1 / v), v, x)
 
 
-def hedges(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hedges' moment estimate from ordinary least squares [1]_."""
-    return _truncated(quadratic_moment(y, v, x, (v < np.inf).astype(np.float64)), v, x)
+def residual_hedges(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by Hedges' moments from ordinary least squares [1]_."""
+    return _truncated_residual(residual_moment(y, v, x, (v < np.inf).astype(np.float64)), v, x)
 
 
-def dersimonian_laird_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Two-step DerSimonian-Laird: weights 1/(v + DL)."""
-    return _two_step(y, v, x, dersimonian_laird(y, v, x))
+def residual_dersimonian_laird_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by two-step DerSimonian-Laird: weights 1/(v + DL)."""
+    return _residual_two_step(y, v, x, residual_dersimonian_laird(y, v, x))
 
 
-def cochran_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Two-step Cochran ANOVA: weights 1/(v + HE)."""
-    return _two_step(y, v, x, hedges(y, v, x))
+def residual_cochran_two_step(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by two-step Cochran ANOVA: weights 1/(v + HE)."""
+    return _residual_two_step(y, v, x, residual_hedges(y, v, x))
 
 
-def _two_step(y: FloatArray, v: FloatArray, x: FloatArray, first: FloatArray) -> FloatArray:
-    return _truncated(quadratic_moment(y, v, x, 1 / (v + np.nan_to_num(first)[..., None])), v, x)
+def _residual_two_step(
+    y: FloatArray, v: FloatArray, x: FloatArray, first: FloatArray
+) -> FloatArray:
+    return _truncated_residual(
+        residual_moment(y, v, x, 1 / (v + np.nan_to_num(first)[..., None])), v, x
+    )
 
 
-def hunter_schmidt(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate, ``(Q - k) / sum(w)``; negatively biased."""
-    return _truncated((residual_q(y, v, x) - count(v)) / (1 / v).sum(-1), v, x)
+def residual_hunter_schmidt(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by Hunter and Schmidt's ``(Q - k) / sum(w)``; negatively biased."""
+    return _truncated_residual((residual_q(y, v, x) - count(v)) / (1 / v).sum(-1), v, x)
 
 
-def hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Hunter and Schmidt's estimate with Q multiplied by k / (k - p)."""
+def residual_hunter_schmidt_corrected(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by Hunter and Schmidt's formula with Q multiplied by k / (k - p)."""
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _truncated(
-            (residual_q(y, v, x) * (k / residual_df(v, x)) - k) / (1 / v).sum(-1), v, x
-        )
+        scaled = residual_q(y, v, x) * (k / residual_df(v, x))
+        return _truncated_residual((scaled - k) / (1 / v).sum(-1), v, x)
 
 
-def sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Sidik and Jonkman's two-step estimate [3]_; positive unless all effects are equal."""
+def residual_sidik_jonkman(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by Sidik and Jonkman's two steps [3]_; positive unless all effects are equal."""
     first = spread(y, v)[1] / np.maximum(count(v), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        q = residual_q(
-            y, v / np.where(first > 0, first, 1.0)[..., None], x, 1.0
-        )  # unit free: v over the first guess
-        return _truncated(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
+        relative = v / np.where(first > 0, first, 1.0)[..., None]  # to the first guess: unit free
+        q = residual_q(y, relative, x, 1.0)
+        return _truncated_residual(np.where(first > 0, q / residual_df(v, x), 0.0), v, x)
 
 
-def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) -> FloatArray:
-    """tau2 at which the residual Q equals `target`; 0 where it is below it already at 0.
+def solve_residual_q(
+    y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike
+) -> FloatArray:
+    """Find the tau2 at which the residual Q equals `target`; 0 where it is below already at 0.
 
     Q falls and is convex in tau2, so Newton's steps from a point left of the root rise to it and
     never overshoot.
@@ -133,67 +139,70 @@ def solve_q(y: FloatArray, v: FloatArray, x: FloatArray, target: npt.ArrayLike) 
         t = np.nan_to_num(np.maximum(dot(ordinary, ordinary) / target - largest, 0.0))
         active = residual_q(y, v, x) > target
         t = np.where(active, t, 0.0)
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MOST_NEWTON_STEPS):
             if not active.any():
                 break
             w = 1 / (v + t[..., None])
             r = project(y, w, x).residual
             after = np.maximum(t + (dot(r, r) - target) / dot(w * r, r), 0.0)
-            moving = active & (np.abs(after - t) > 2 * _EPSILON * after)
+            moving = active & (np.abs(after - t) > 2 * EPSILON * after)
             t, active = np.where(active, after, t), moving
     valid = (residual_df(v, x) > 0) & np.isfinite(residual_q(y, v, x))
     return np.where(valid, t, np.nan)
 
 
-def paule_mandel(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Paule and Mandel's (also the empirical Bayes) estimate: the residual Q equals its degrees of freedom."""
-    return solve_q(y, v, x, np.maximum(residual_df(v, x), 1))
+def residual_paule_mandel(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by Paule and Mandel's rule: the residual Q equals its degrees of freedom.
+
+    Also the empirical Bayes estimate.
+    """
+    return solve_residual_q(y, v, x, np.maximum(residual_df(v, x), 1))
 
 
-def paule_mandel_median(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
-    """Median-unbiased Paule-Mandel estimate: the residual Q equals the median of its distribution."""
-    return solve_q(y, v, x, chi2_quantile(0.5, np.maximum(residual_df(v, x), 1)))
+def residual_paule_mandel_median(y: FloatArray, v: FloatArray, x: FloatArray) -> FloatArray:
+    """Estimate by the median-unbiased Paule-Mandel rule: the residual Q equals its median."""
+    return solve_residual_q(y, v, x, chi2_quantile(0.5, np.maximum(residual_df(v, x), 1)))
 
 
-ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
+RESIDUAL_ESTIMATORS: Mapping[str, ResidualEstimator] = MappingProxyType(
     {
-        "REML": reml,
-        "ML": ml,
-        "DL": dersimonian_laird,
-        "PM": paule_mandel,
-        "PMM": paule_mandel_median,
-        "EB": paule_mandel,
-        "HE": hedges,
-        "HS": hunter_schmidt,
-        "HSk": hunter_schmidt_corrected,
-        "SJ": sidik_jonkman,
-        "DL2": dersimonian_laird_two_step,
-        "CA2": cochran_two_step,
+        "REML": residual_reml,
+        "ML": residual_ml,
+        "DL": residual_dersimonian_laird,
+        "PM": residual_paule_mandel,
+        "PMM": residual_paule_mandel_median,
+        "EB": residual_paule_mandel,
+        "HE": residual_hedges,
+        "HS": residual_hunter_schmidt,
+        "HSk": residual_hunter_schmidt_corrected,
+        "SJ": residual_sidik_jonkman,
+        "DL2": residual_dersimonian_laird_two_step,
+        "CA2": residual_cochran_two_step,
     }
 )
-"""Estimators of the residual between-study variance, by the words of `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
+"""Estimators of the residual variance, named as in `kapmeta.core.heterogeneity.tau2.ESTIMATORS`."""
 
 
-def estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
-    """The estimator called `method`; a callable is returned as it is, an unknown word is refused."""
+def residual_estimator_named(method: str | ResidualEstimator) -> ResidualEstimator:
+    """Look up the estimator called `method`; return a callable unchanged."""
     if callable(method):
         return method
     try:
-        return ESTIMATORS[method]
+        return RESIDUAL_ESTIMATORS[method]
     except KeyError:
         raise ValueError(
-            f'unknown tau2 estimator "{method}"; use one of {", ".join(ESTIMATORS)}, or a callable'
+            f'unknown tau2 estimator "{method}"; use one of {", ".join(RESIDUAL_ESTIMATORS)},'
+            " or a callable"
         ) from None
 
 
 def standard_error(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike, method: str
 ) -> FloatArray:
-    """Asymptotic standard error of an estimate of tau2, to describe its precision; not for
-    intervals.
+    """Compute the asymptotic standard error of an estimate of tau2, to describe its precision.
 
-    Inverse expected information for the likelihood estimators, the normal-theory variance of the
-    quadratic form for the moment estimators.
+    Not for intervals. Inverse expected information for the likelihood estimators, the normal-theory
+    variance of the quadratic form for the moment estimators.
     """
     tau2 = np.asarray(tau2, dtype=np.float64)
     w = 1 / (v + tau2[..., None])
@@ -205,22 +214,22 @@ def standard_error(
             return np.asarray(np.sqrt(2 / traces(w, project(y, w, x).basis)[1]))
         if method in ("PM", "PMM", "EB"):
             return np.asarray(np.sqrt(2 * k * k / df) / w.sum(-1))
-        a, divisor = _quadratic_form(y, v, x, method)
-        return np.asarray(
-            np.sqrt(2 * _trace_form(y, a, x, np.where(v < np.inf, v + tau2[..., None], 0.0)))
-            / divisor
-        )
+        a, divisor = _residual_quadratic_form(y, v, x, method)
+        total = np.where(v < np.inf, v + tau2[..., None], 0.0)
+        return np.asarray(np.sqrt(2 * _residual_trace_form(y, a, x, total)) / divisor)
 
 
-def _trace_form(y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray) -> FloatArray:
-    """``tr(P D P D)`` for the projection P with weights `a` and the diagonal matrix D of `total`."""
+def _residual_trace_form(
+    y: FloatArray, a: FloatArray, x: FloatArray, total: FloatArray
+) -> FloatArray:
+    """Compute ``tr(P D P D)``: P projects with weights `a`, D is the diagonal matrix of `total`."""
     return traces(a * total, project(y, a, x).basis)[1]
 
 
-def _quadratic_form(
+def _residual_quadratic_form(
     y: FloatArray, v: FloatArray, x: FloatArray, method: str
 ) -> tuple[FloatArray, FloatArray]:
-    """Weights of the quadratic form behind a moment estimator, and what it is divided by."""
+    """Return the weights of the quadratic form behind a moment estimator, and its divisor."""
     w = 1 / v
     if method in ("HS", "HSk"):
         k = count(v)
@@ -229,28 +238,29 @@ def _quadratic_form(
         first = spread(y, v)[1] / count(v)
         return 1 / (v + first[..., None]), residual_df(v, x) / np.where(first > 0, first, np.nan)
     if method in ("DL2", "CA2"):
-        first = dersimonian_laird(y, v, x) if method == "DL2" else hedges(y, v, x)
+        first = residual_dersimonian_laird(y, v, x) if method == "DL2" else residual_hedges(y, v, x)
         w = 1 / (v + first[..., None])
     if method == "HE":
         w = (v < np.inf).astype(np.float64)
     return w, traces(w, project(y, w, x).basis)[0]
 
 
-def q_profile(
+def residual_q_profile(
     y: FloatArray, v: FloatArray, x: FloatArray, *, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """Q-profile limits of the residual tau2: where the residual Q is in no tail of its
-    distribution.
+    """Compute the Q-profile limits of the residual tau2.
 
-    Exact under the normal model with known variances; both limits are 0 where no value is
-    compatible with the data.
+    Between them the residual Q is in no tail of its distribution. Exact under the normal model with
+    known variances. Both limits are 0 where no value is compatible with the data.
     """
     df, tail = np.maximum(residual_df(v, x), 1), (1 - level) / 2
-    return solve_q(y, v, x, chi2_quantile(1 - tail, df)), solve_q(y, v, x, chi2_quantile(tail, df))
+    return solve_residual_q(y, v, x, chi2_quantile(1 - tail, df)), solve_residual_q(
+        y, v, x, chi2_quantile(tail, df)
+    )
 
 
-def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
-    """Typical sampling variance beside moderators, ``(k - p) / tr P`` at tau2 = 0."""
+def typical_sampling_variance(v: FloatArray, x: FloatArray) -> FloatArray:
+    """Compute the typical sampling variance with moderators, ``(k - p) / tr P`` at tau2 = 0."""
     w = 1 / v
     return np.asarray(residual_df(v, x) / traces(w, project(np.zeros(w.shape), w, x).basis)[0])
 
@@ -258,10 +268,10 @@ def typical_variance(v: FloatArray, x: FloatArray) -> FloatArray:
 def log_likelihoods(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Full and restricted log-likelihood at `tau2` with all constants.
+    """Compute the full and restricted log-likelihood at `tau2` with all constants.
 
-    The restricted one is that of the orthonormal contrasts of the effects, so the scale of the
-    moderators has no part in it: restricted likelihoods of fits with different moderators are still
+    The restricted one is that of the orthonormal contrasts of the effects, so it does not depend on
+    the scale of the moderators. Restricted likelihoods of fits with different moderators are still
     not comparable.
     """
     z = np.linalg.qr(x)[0]

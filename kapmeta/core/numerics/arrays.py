@@ -1,4 +1,4 @@
-"""Array conventions of the core: the last axis holds studies, infinite variance marks an absent study."""
+"""Array types of the core: the last axis holds studies; infinite variance marks an absent one."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int_]
+
+EPSILON = np.finfo(np.float64).eps

@@ -1,4 +1,4 @@
-"""Which studies take part, as boolean arrays: leave-one-out, cumulative and all-subsets analyses are masks."""
+"""Boolean masks of the studies taking part, for leave-one-out, cumulative and subset analyses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import BoolArray
 
-_LARGEST = 25  # 2^25 rows of 25 booleans are 800 MB
+_MOST_LISTED_STUDIES = 25  # 2^25 rows of 25 booleans are 800 MB
 
 
 def leave_one_out(k: int) -> BoolArray:
-    """Row i leaves study i out; shape (k, k).
+    """Return masks of which row i leaves study i out; shape (k, k).
 
     Examples
     --------
@@ -26,7 +26,7 @@ def leave_one_out(k: int) -> BoolArray:
 
 
 def leave_two_out(k: int) -> BoolArray:
-    """One row for each pair left out, pairs in lexicographic order; shape (k (k - 1) / 2, k)."""
+    """Return one mask per pair left out, in lexicographic order; shape (k (k - 1) / 2, k)."""
     first, second = np.triu_indices(k, 1)
     masks = np.ones((first.size, k), dtype=bool)
     rows = np.arange(first.size)
@@ -35,7 +35,9 @@ def leave_two_out(k: int) -> BoolArray:
 
 
 def cumulative(order: Sequence[int] | npt.NDArray[np.int_]) -> BoolArray:
-    """Row i holds the first i + 1 studies of `order`, positions of studies; shape (k, k).
+    """Return masks of which row i keeps the first i + 1 studies of `order`; shape (k, k).
+
+    `order` holds the positions of the studies.
 
     Examples
     --------
@@ -49,7 +51,7 @@ def cumulative(order: Sequence[int] | npt.NDArray[np.int_]) -> BoolArray:
 
 
 def all_subsets(k: int, *, smallest: int = 1) -> BoolArray:
-    """Every subset of at least `smallest` of `k` studies, in binary order; shape (2^k - ..., k).
+    """List every subset of at least `smallest` of `k` studies, in binary order; shape (..., k).
 
     Raises
     ------
@@ -64,11 +66,11 @@ def all_subsets(k: int, *, smallest: int = 1) -> BoolArray:
            [0, 1, 1],
            [1, 1, 1]])
     """
-    if k > _LARGEST:
+    if k > _MOST_LISTED_STUDIES:
         size = f"2^{k} subsets of {k} studies need {k * 2.0**k / 1e9:,.0f} GB"
         raise ValueError(
-            f"too many subsets: {size}; draw a random sample of rows, or use at most {_LARGEST}"
-            " studies"
+            f"too many subsets: {size}; draw a random sample of rows, or use at most"
+            f" {_MOST_LISTED_STUDIES} studies"
         )
     codes = np.arange(2**k, dtype="<u4").view(np.uint8).reshape(-1, 4)
     masks = np.unpackbits(codes, axis=1, count=k, bitorder="little").view(bool)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
-_MOST_STEPS, _MOST_HALVINGS, _MOST_LAST_STEPS = 60, 25, 8
+_MOST_NEWTON, _MOST_HALVINGS, _MOST_LAST_STEPS = 60, 25, 8
 _SAME = 1e-9  # log-likelihoods that differ by less are of the same maximum
 
 Derivatives = tuple[float, FloatArray, FloatArray]
@@ -18,12 +18,12 @@ Derivatives = tuple[float, FloatArray, FloatArray]
 
 
 class Maximum(NamedTuple):
-    """A maximum of a likelihood: parameters, value, covariance (nan where not identified), and which lie on a bound."""
+    """A maximum of a likelihood; the covariance is nan where it is not identified."""
 
     theta: FloatArray
     log_likelihood: float
     covariance: FloatArray
-    on_bound: BoolArray
+    on_bound: BoolArray  # which parameters lie on a bound
     converged: bool
 
 
@@ -40,20 +40,20 @@ def maximise(
     lower: npt.ArrayLike,
     upper: npt.ArrayLike,
 ) -> Maximum:
-    """Maximise `f` in a box by damped Newton steps, `f` giving value, gradient and Hessian.
+    """Maximise `f`, which returns value, gradient and Hessian, in a box by damped Newton steps.
 
-    Curvature of the wrong sign is turned round, each coordinate is measured in its own curvature,
-    and steps are cut back until they climb. The search ends when a full step would gain less than
+    Curvature of the wrong sign is reversed, each coordinate is measured in its own curvature, and
+    steps are shortened until they climb. The search ends when a full step would gain less than
     1e-13 in log-likelihood, which has no unit. The value cannot lead any further, but the gradient
     can: full steps follow while each promises less than the one before, down to rounding.
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     theta = np.clip(np.asarray(start, dtype=np.float64), lower, upper)
     at, settled = f(theta), False
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_NEWTON):
         direction = _newton_direction(*at[1:], _free(theta, at, lower, upper))
         gain = float(at[1] @ direction)
-        new, ahead = _climb(f, theta, at[0], at[1], direction, lower, upper)
+        new, ahead = _climbing_step(f, theta, at[0], at[1], direction, lower, upper)
         stays = new is theta
         settled = gain <= (1e-9 if stays else 2e-13) * max(1.0, abs(at[0]))
         theta, at = new, ahead
@@ -62,7 +62,9 @@ def maximise(
     if settled:
         theta, at = _finish(f, theta, at, lower, upper)
     stuck = (theta <= lower) | (theta >= upper)
-    return Maximum(theta, at[0], _covariance(at[2], ~stuck), stuck & (lower < upper), bool(settled))
+    return Maximum(
+        theta, at[0], _inverse_information(at[2], ~stuck), stuck & (lower < upper), bool(settled)
+    )
 
 
 def _free(theta: FloatArray, at: Derivatives, lower: FloatArray, upper: FloatArray) -> BoolArray:
@@ -97,7 +99,7 @@ def _finish(
 
 
 def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Ascent direction over the free coordinates, from the Hessian with its eigenvalues made negative."""
+    """Compute the ascent direction in the free coordinates, with all curvature made negative."""
     direction = np.zeros_like(gradient)
     if not free.any():
         return direction
@@ -109,7 +111,7 @@ def _newton_direction(gradient: FloatArray, hessian: FloatArray, free: BoolArray
     return direction
 
 
-def _climb(
+def _climbing_step(
     f: Callable[[FloatArray], Derivatives],
     theta: FloatArray,
     value: float,
@@ -118,10 +120,10 @@ def _climb(
     lower: FloatArray,
     upper: FloatArray,
 ) -> tuple[FloatArray, Derivatives]:
-    """The first of ever shorter steps that climbs enough; `theta` itself if none does.
+    """Take the first of ever shorter steps that climbs enough; `theta` itself if none does.
 
-    Bent along the box, a step may point down though its direction points up: it must not lead down
-    all the same.
+    A step is bent along the box and may then point down although its direction points up, so the
+    value itself is compared.
     """
     length = 1.0
     ahead = f(np.clip(theta + direction, lower, upper))
@@ -134,8 +136,8 @@ def _climb(
     return theta, f(theta)
 
 
-def _covariance(hessian: FloatArray, free: BoolArray) -> FloatArray:
-    """Inverse of the observed information over the free coordinates; nan elsewhere and where it is not positive."""
+def _inverse_information(hessian: FloatArray, free: BoolArray) -> FloatArray:
+    """Invert the information over the free coordinates; nan elsewhere, or if not positive."""
     covariance = np.full(hessian.shape, np.nan)
     if free.any():
         information = -hessian[np.ix_(free, free)]

@@ -1,5 +1,4 @@
-"""Distribution of Cochran's Q under heterogeneity: a weighted sum of independent chi-squared
-variables.
+"""Distribution of Cochran's Q under heterogeneity: a weighted sum of chi-squared variables.
 
 Under the random-effects model ``y ~ N(mu, diag(v + tau2))`` the statistic ``Q_a = sum(a (y -
 mean_a)^2)`` is ``sum(lambda_j chi2_1)``, with lambda the eigenvalues of ``S P_a S``, ``S =
@@ -23,18 +22,18 @@ from kapmeta.core.numerics.weighting import sums_of_others
 
 # The contour of `quadratic_form_cdf`: 64 steps of 5/64 with this opening give 14 digits for 1 to
 # 1000 terms.
-_STEPS, _REACH, _OPENING = 64, 5.0, 0.6
+_CONTOUR_STEPS, _CONTOUR_END, _OPENING = 64, 5.0, 0.6
 
 
 def q_eigenvalues(v: npt.ArrayLike, tau2: npt.ArrayLike, a: npt.ArrayLike) -> FloatArray:
-    """Coefficients lambda of the chi-squared variables that the statistic Q_a is made of.
+    """Compute the coefficients lambda of the chi-squared variables that make up Q_a.
 
     Parameters
     ----------
     v : array_like, shape (..., k)
         Sampling variances; infinite where a study is absent.
     tau2 : array_like, shape (...)
-        Between-study variance under which Q_a is seen.
+        Between-study variance under which Q_a is considered.
     a : array_like, shape (..., k)
         Weights of the statistic; ``1 / v`` for Cochran's Q. 0 where a study is absent.
 
@@ -69,12 +68,11 @@ def q_eigenvalues(v: npt.ArrayLike, tau2: npt.ArrayLike, a: npt.ArrayLike) -> Fl
 
 
 def cochran_q_slopes(v: FloatArray) -> FloatArray:
-    """The k - 1 slopes s_j of the coefficients of Cochran's Q, which are ``1 + tau2 s_j``;
-    ascending.
+    """Compute the slopes s_j of the k - 1 coefficients of Cochran's Q, ``1 + tau2 s_j``.
 
-    For one data set (k,) without absent studies. With weights 1/v the matrix ``P^(1/2) V P^(1/2)``
-    projects onto the range of P and so commutes with it: the slopes are the eigenvalues of P, and
-    one decomposition serves every tau2.
+    For one data set (k,) without absent studies; in ascending order. With weights 1/v the matrix
+    ``P^(1/2) V P^(1/2)`` projects onto the range of P and so commutes with it: the slopes are the
+    eigenvalues of P, and one decomposition serves every tau2.
     """
     root = 1 / np.sqrt(v)
     matrix = -np.outer(root**2, root**2) / (root**2).sum()
@@ -83,7 +81,7 @@ def cochran_q_slopes(v: FloatArray) -> FloatArray:
 
 
 def quadratic_form_cdf(q: npt.ArrayLike, coefficients: npt.ArrayLike) -> FloatArray:
-    """Lower-tail area of ``sum(lambda_j chi2_1)`` at `q`.
+    """Compute the lower-tail area of ``sum(lambda_j chi2_1)`` at `q`.
 
     Parameters
     ----------
@@ -126,20 +124,19 @@ def quadratic_form_cdf(q: npt.ArrayLike, coefficients: npt.ArrayLike) -> FloatAr
     interior = np.broadcast_to((q > 0) & (q < np.inf), shape)
     x = np.where(interior, q, 1.0)
     saddle, width = _saddle(x, lam)
-    u = np.linspace(0.0, _REACH, _STEPS + 1)
+    u = np.linspace(0.0, _CONTOUR_END, _CONTOUR_STEPS + 1)
     z = saddle[..., None] + width[..., None] * (_OPENING * (1 - np.cosh(u)) + 1j * np.sinh(u))
     dz = width[..., None] * (1j * np.cosh(u) - _OPENING * np.sinh(u))
     log_transform = -0.5 * np.log1p(2 * lam[..., None, :] * z[..., None]).sum(-1)
     values = np.imag(np.exp(z * x[..., None] + log_transform) / z * dz)
     # the lower half of the contour is the mirror image
-    area = (values.sum(-1) - values[..., 0] / 2) * _REACH / _STEPS / np.pi
-    return np.asarray(
-        np.where(interior, np.clip(area, 0.0, 1.0), np.where(np.isnan(q), np.nan, q > 0))
-    )
+    area = (values.sum(-1) - values[..., 0] / 2) * _CONTOUR_END / _CONTOUR_STEPS / np.pi
+    outside = np.where(np.isnan(q), np.nan, q > 0)
+    return np.asarray(np.where(interior, np.clip(area, 0.0, 1.0), outside))
 
 
 def _saddle(q: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Saddle point of the integrand on the positive axis, and the width of the integrand there."""
+    """Find the saddle point of the integrand on the positive axis, and its width there."""
 
     def slope(z: FloatArray) -> FloatArray:
         return np.asarray(q - (lam / (1 + 2 * lam * z[..., None])).sum(-1) - 1 / z)

@@ -14,19 +14,16 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import EPSILON, FloatArray
 
-_EPSILON = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).tiny
-_MOST_STEPS = (
-    200  # plain bisection of any float64 bracket of one sign needs about 60; a bracket round 0 more
-)
+_MOST_ROOT_STEPS = 200  # bisection of a float64 bracket of one sign takes about 60; across 0, more
 
 
 def bracketed_root(
     f: Callable[[FloatArray], FloatArray], low: npt.ArrayLike, high: npt.ArrayLike
 ) -> FloatArray:
-    """Root of `f` between `low` and `high`, element by element.
+    """Find the root of `f` between `low` and `high`, element by element.
 
     Parameters
     ----------
@@ -60,19 +57,19 @@ def bracketed_root(
     >>> bracketed_root(lambda x: x * x - np.array([2.0, 9.0]), [0.0, 0.0], [2.0, 5.0])
     array([1.41421356, 3.        ])
     """
-    b, a = np.broadcast_arrays(
-        np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    )
-    a, b = a.copy(), b.copy()
-    fa, fb = np.asarray(f(a), dtype=np.float64).copy(), np.asarray(f(b), dtype=np.float64).copy()
+    # The root lies between a and b, a being the latest point; c is the point before. Each round
+    # evaluates f at the fraction t from a to b, moves to it the end of the same sign, and chooses
+    # the next t. Elements that are done keep their ends.
+    b, a = (end.astype(np.float64) for end in np.broadcast_arrays(low, high))
+    fa, fb = (np.asarray(f(end), dtype=np.float64).copy() for end in (a, b))
     unbracketed = ~(np.sign(fa) * np.sign(fb) <= 0)
     c, fc = a.copy(), fa.copy()
     t = np.full_like(a, 0.5)
     done = unbracketed.copy()
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_ROOT_STEPS):
         best = np.where(np.abs(fa) < np.abs(fb), a, b)
         width = np.abs(b - a)
-        done |= (fa == 0) | (fb == 0) | (width <= 2 * _EPSILON * np.abs(best) + _TINY)
+        done |= (fa == 0) | (fb == 0) | (width <= 2 * EPSILON * np.abs(best) + _TINY)
         if done.all():
             break
         x = a + t * (b - a)
@@ -91,13 +88,13 @@ def bracketed_root(
 def _next_fraction(
     a: FloatArray, fa: FloatArray, b: FloatArray, fb: FloatArray, c: FloatArray, fc: FloatArray
 ) -> FloatArray:
-    """Where in the bracket to look next: interpolated where [1] eq. (2) allows it, the middle elsewhere."""
+    """Choose the next point of the bracket: interpolated where [1] eq. (2) allows it, else 0.5."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         xi = (a - b) / (c - b)
         phi = (fa - fb) / (fc - fb)
         usable = (phi * phi < xi) & ((1 - phi) ** 2 < 1 - xi)
         t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
-        closest = 2 * _EPSILON * np.abs(a) / np.abs(b - a)
+        closest = 2 * EPSILON * np.abs(a) / np.abs(b - a)
     t = np.where(usable & np.isfinite(t), t, 0.5)
     closest = np.where(np.isfinite(closest), np.minimum(closest, 0.5), 0.5)
     return np.clip(t, closest, 1 - closest)

@@ -1,4 +1,4 @@
-"""What became of each row of a batch, as a number beside the numbers."""
+"""Status codes that say how each row of a batch was computed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """Why a row of results is as it is; 0 says that nothing needs to be said.
+    """How a row of results came about; 0 where it was computed as requested.
 
     A batch never raises for one impossible row: its limits are nan and its status says why.
 
@@ -25,7 +25,7 @@ class Status(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for a reader."""
+        """One sentence for a reader."""
         return _MEANINGS[self]
 
 
@@ -33,9 +33,7 @@ _MEANINGS = {
     Status.OK: "computed as named",
     Status.NO_STUDIES: "no study is present",
     Status.ONE_STUDY: "one study: its own interval is shown, nothing is pooled",
-    Status.INVALID_INPUT: (
-        "an estimate is not finite, a variance is not positive, or tau2 is missing"
-    ),
+    Status.INVALID_INPUT: "an estimate is not finite, a variance not positive, or tau2 missing",
     Status.REFUSED: "the method gives no interval for these data",
     Status.FALLBACK: "the method is undefined here: the interval it refines is shown instead",
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.numerics.arrays import FloatArray, IntArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 
 RELATIVE = 1e-9
 """Neighbours that differ by no more than this share of the larger are tied."""
 
-_OF_LARGEST = 1e-13  # so are values next to 0 among values that are not
+TIE = 1e-10
+"""Permutation statistics are tied if no further below the observed one, relative to it."""
+
+_OF_LARGEST = 1e-13  # of the largest value: values this close are tied near 0
 
 
 def tied_ranks(values: npt.ArrayLike) -> IntArray:
@@ -40,8 +43,8 @@ def tied_ranks(values: npt.ArrayLike) -> IntArray:
     return ranks
 
 
-def _equal(ascending: FloatArray) -> npt.NDArray[np.bool_]:
-    """Whether each value but the first equals the one before it up to rounding."""
+def _equal(ascending: FloatArray) -> BoolArray:
+    """Test whether each value but the first equals the one before it up to rounding."""
     before, after = ascending[:-1], ascending[1:]
     finite = np.abs(ascending[np.isfinite(ascending)])
     smallest = _OF_LARGEST * finite.max() if finite.size else 0.0

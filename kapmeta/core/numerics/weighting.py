@@ -23,7 +23,7 @@ from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def present(y: npt.ArrayLike, v: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """`y` and `v` broadcast as float arrays, `y` set to 0 where the study is absent (`v` infinite)."""
+    """Return `y` and `v` as float arrays of one shape; `y` is 0 where `v` is infinite."""
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
     if y.shape != v.shape:
         y, v = np.broadcast_arrays(y, v)
@@ -31,19 +31,19 @@ def present(y: npt.ArrayLike, v: npt.ArrayLike) -> tuple[FloatArray, FloatArray]
 
 
 def count(v: FloatArray) -> IntArray:
-    """Number of studies present along the last axis."""
+    """Count the studies present along the last axis."""
     return np.asarray((v < np.inf).sum(-1))
 
 
 def weights(v: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:
-    """Inverse-variance weights ``1 / (v + tau2)``; `tau2` has the leading shape of `v`."""
+    """Compute inverse-variance weights ``1 / (v + tau2)``; `tau2` has the leading shape of `v`."""
     return 1.0 / (v + np.asarray(tau2, dtype=np.float64)[..., None])
 
 
 def mean_and_residuals(y: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Weighted mean (...) and residuals (..., k) about it; residuals of absent studies are 0.
+    """Compute the weighted mean (...) and the residuals (..., k); 0 for absent studies.
 
-    In two passes: the second takes out what the first lost to a large common shift or to one
+    In two passes: the second recovers what the first lost to a large common shift or to one
     dominating weight.
     """
     total = w.sum(-1, keepdims=True)
@@ -55,14 +55,20 @@ def mean_and_residuals(y: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def q_statistic(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike = 0.0) -> FloatArray:
-    """Generalised Cochran Q, ``sum((y - mean)^2 / (v + tau2))``; Cochran's Q at ``tau2 = 0``."""
+    """Compute the generalised Cochran Q, ``sum((y - mean)^2 / (v + tau2))``.
+
+    Cochran's Q at ``tau2 = 0``.
+    """
     w = weights(v, tau2)
     _, e = mean_and_residuals(y, w)
     return np.asarray(np.vecdot(w * e, e))
 
 
 def sums_of_others(w: FloatArray) -> FloatArray:
-    """For each study the sum over the other studies, without subtracting: exact where one weight dominates."""
+    """Sum over the other studies, for each study.
+
+    Without subtraction, so exact where one weight dominates.
+    """
     before, after = np.zeros_like(w), np.zeros_like(w)
     np.cumsum(w[..., :-1], axis=-1, out=before[..., 1:])
     np.cumsum(w[..., :0:-1], axis=-1, out=after[..., -2::-1])
@@ -70,31 +76,33 @@ def sums_of_others(w: FloatArray) -> FloatArray:
 
 
 def _sum_of_products(w: FloatArray) -> FloatArray:
-    """``sum_(i != j) w_i w_j``: every weight times those before it, twice."""
+    """Compute ``sum_(i != j) w_i w_j``: every weight times those before it, twice."""
     return np.asarray(2 * np.vecdot(w[..., 1:], np.add.accumulate(w[..., :-1], axis=-1)))
 
 
 def trace_p(w: FloatArray) -> FloatArray:
-    """``tr P = S1 - S2 / S1 = sum_(i != j) w_i w_j / S1``, without the cancellation a dominating weight brings."""
+    """Compute ``tr P = S1 - S2 / S1`` as ``sum_(i != j) w_i w_j / S1``.
+
+    The second form avoids the cancellation that a dominating weight brings.
+    """
     with np.errstate(invalid="ignore"):  # no study at all: nan
         return np.asarray(_sum_of_products(w) / w.sum(-1))
 
 
 def trace_pp(w: FloatArray) -> FloatArray:
-    """``tr PP = S2 - 2 S3 / S1 + (S2 / S1)^2``, as a sum of positive terms."""
+    """Compute ``tr PP = S2 - 2 S3 / S1 + (S2 / S1)^2`` as a sum of positive terms."""
     diagonal = w * sums_of_others(w)
     return np.asarray((np.vecdot(diagonal, diagonal) + _sum_of_products(w * w)) / w.sum(-1) ** 2)
 
 
 def spread(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Unweighted mean (...) and sum of squared deviations (...) of the studies present."""
+    """Compute the plain mean (...) and sum of squared deviations (...) of the studies present."""
     there = v < np.inf
     k = count(v)
     with np.errstate(invalid="ignore", divide="ignore"):
         origin = np.where(there, y, 0.0).sum(-1) / k
         deviation = np.where(there, y - origin[..., None], 0.0)
-        shift = (
-            deviation.sum(-1) / k
-        )  # second pass: the first mean may have lost digits to a large common shift
+        # second pass: the first mean may have lost digits to a large common shift
+        shift = deviation.sum(-1) / k
         deviation = np.where(there, deviation - shift[..., None], 0.0)
     return origin + shift, np.asarray((deviation * deviation).sum(-1))

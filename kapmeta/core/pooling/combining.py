@@ -1,31 +1,33 @@
-"""The one inverse-variance engine: any number of meta-analyses in one call."""
+"""The inverse-variance engine: any number of meta-analyses in one call."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
-from kapmeta.core.numerics.distributions import normal_quantile
+from kapmeta.core.numerics.distributions import normal_quantile, refuse_level
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, q_statistic
 from kapmeta.core.pooling.intervals import INTERVALS
 
-_ELEMENTS_AT_ONCE = 1 << 17  # stays in cache, and one matrix product in one thread
+_BLOCK_SIZE = 1 << 17  # rows x studies: stays in cache, and one matrix product in one thread
+
+Tau2: TypeAlias = str | Estimator | float
+"""An estimator by name, the function itself, or the value of tau2."""
 
 
 class Combined(NamedTuple):
     """Results of a batch of meta-analyses, each field of the leading shape (...) of the input.
 
-    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for; `tau2` and Cochran's
-    `q` are nan where fewer than two
-    studies are present; `k` counts the studies present; `status` is 0 where all is well and
-    otherwise a code of `kapmeta.core.numerics.status.Status`.
+    `estimate`, `se`, `low`, `high` and `df` belong to the interval asked for. `tau2` and Cochran's
+    `q` are nan where fewer than two studies are present. `k` counts the studies present. `status`
+    is 0 where all is well and otherwise a code of `kapmeta.core.numerics.status.Status`.
     """
 
     estimate: FloatArray
@@ -40,7 +42,7 @@ class Combined(NamedTuple):
 
 
 def interval_named(ci: str) -> Callable[[FloatArray, FloatArray, FloatArray, float], NamedTuple]:
-    """The interval of the mean called `ci`; an unknown word is refused with the table."""
+    """Look up the interval of the mean called `ci`."""
     try:
         return INTERVALS[ci]
     except KeyError:
@@ -59,7 +61,7 @@ def combine(
     """Pool effects by inverse variance, along the last axis, any number of analyses at once.
 
     For simulation, resampling, leave-one-out and all-subsets analyses. For one analysis of one's
-    own trials use `kapmeta.pool`, which checks its input, counts nothing silently out and returns a
+    own trials use `kapmeta.pool`, which checks its input, drops nothing silently and returns a
     result that describes itself.
 
     Parameters
@@ -75,9 +77,9 @@ def combine(
     level : float
         Confidence level, a proportion.
     mask : array_like of bool, shape (..., k), optional
-        Which studies take part in each analysis, for `y` and `v` of shape (k,): the same as setting
-        ``v = inf``, but never held in memory all at once, and by matrix products where the sums are
-        linear in the mask.
+        Which studies take part in each analysis, for `y` and `v` of shape (k,). The same as setting
+        ``v = inf``, but the variances are never held in memory all at once, and sums that are
+        linear in the mask are matrix products.
 
     Returns
     -------
@@ -105,20 +107,19 @@ def combine(
     >>> combine(y, v, tau2="DL", mask=masks.leave_one_out(3)).estimate.round(4)
     array([1.6555, 1.6917, 0.973 ])
 
-    Resampling hands over its samples as one batch, here the bias-corrected and accelerated
-    bootstrap of SciPy over studies, of which it wants more than these:
+    SciPy's bias-corrected and accelerated bootstrap over studies hands over its samples as one
+    batch. It needs more than three studies:
 
     >>> from scipy.stats import bootstrap
     >>> y, v = np.linspace(-0.4, 1.1, 16), np.linspace(0.05, 0.2, 16)
-    >>> found = bootstrap((y, v), lambda y, v, axis: combine(y, v, tau2="DL").estimate, paired=True, vectorized=True,
-    ...                   method="BCa", n_resamples=2000, random_state=np.random.default_rng(1))
+    >>> def pooled(y, v, axis):
+    ...     return combine(y, v, tau2="DL").estimate
+    >>> found = bootstrap((y, v), pooled, paired=True, vectorized=True, method="BCa",
+    ...                   n_resamples=2000, random_state=np.random.default_rng(1))
     >>> np.round([found.confidence_interval.low, found.confidence_interval.high], 1)
     array([0. , 0.5])
     """
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
+    refuse_level(level)
     interval_named(ci)
     if isinstance(tau2, str):
         estimator_named(tau2)
@@ -126,62 +127,53 @@ def combine(
     if mask is not None:
         return _combine_subsets(y, v, np.asarray(mask, dtype=bool), tau2, ci, level)
     y, v = np.broadcast_arrays(y, v)
-    effects, variances = _in_fixed_order(np.where(v == np.inf, 0.0, y), v)
-    *shape, k = variances.shape
-    effects, flat = effects.reshape(math.prod(shape), k), variances.reshape(math.prod(shape), k)
-    return _in_blocks(
-        tuple(shape), k, lambda rows: _combine(effects[rows], flat[rows], tau2, ci, level)
-    )
+    *shape, k = v.shape
+    flat = math.prod(shape), k
+    y, v = (part.reshape(flat) for part in _in_fixed_order(np.where(v == np.inf, 0.0, y), v))
+    return _by_blocks(tuple(shape), k, lambda rows: _combine(y[rows], v[rows], tau2, ci, level))
 
 
 def _combine_subsets(
-    y: FloatArray,
-    v: FloatArray,
-    mask: BoolArray,
-    tau2: str | Estimator | float,
-    ci: str,
-    level: float,
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: Tau2, ci: str, level: float
 ) -> Combined:
-    """Subsets of one set of studies, given as a mask."""
+    """Pool subsets of one set of studies, given as a mask."""
     if y.ndim != 1 or v.ndim != 1 or mask.shape[-1] != y.size:
         raise ValueError(
-            f"mask needs y and v of shape (k,) and its own last axis of k: got {y.shape}, {v.shape}"
-            f" and {mask.shape}"
+            f"mask needs y and v of shape (k,) and a last axis of length k: got {y.shape},"
+            f" {v.shape} and {mask.shape}"
         )
     shape = mask.shape[:-1]
     order = np.lexsort((v, y))
     y, v, mask = y[order], v[order], mask[..., order].reshape(-1, y.size)
     whole = bool((np.isfinite(y) & (v > 0) & (v < np.inf)).all())
-    linear = (
-        whole and ci == "wald" and (tau2 == "DL" or (isinstance(tau2, float | int) and tau2 == 0))
-    )
+    common = isinstance(tau2, float | int) and tau2 == 0
+    linear = whole and ci == "wald" and (common or tau2 == "DL")
     block = _combine_linear if linear else _combine_masked
-    return _in_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
+    return _by_blocks(shape, y.size, lambda rows: block(y, v, mask[rows], tau2, ci, level))
 
 
 def _in_fixed_order(y: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Studies of each row sorted by effect, then variance: numpy orders complex numbers in just this way."""
+    """Sort the studies of each row by effect, then variance.
+
+    NumPy orders complex numbers in just this way.
+    """
     both = np.empty(v.shape, dtype=np.complex128)
     both.real, both.imag = y, v
     both.sort(axis=-1)
     return both.real.copy(), both.imag.copy()
 
 
-def _in_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
-    """`block` over slices of rows small enough to hold, put together in the leading `shape`."""
+def _by_blocks(shape: tuple[int, ...], k: int, block: Callable[[slice], Combined]) -> Combined:
+    """Apply `block` to slices of rows that fit in memory; join them in the leading `shape`."""
     rows = math.prod(shape)
-    size = max(1, _ELEMENTS_AT_ONCE // max(k, 1))
+    size = max(1, _BLOCK_SIZE // max(k, 1))
     parts = [block(slice(start, start + size)) for start in range(0, max(rows, 1), size)]
-    fields: list[Any] = [
-        np.concatenate(pieces).reshape(shape) for pieces in zip(*parts, strict=True)
-    ]
+    fields: Any = (np.concatenate(field).reshape(shape) for field in zip(*parts, strict=True))
     return Combined(*fields)
 
 
-def _combine(
-    y: FloatArray, v: FloatArray, tau2: str | Estimator | float, ci: str, level: float
-) -> Combined:
-    """Plain batch: `y`, `v` of shape (rows, k)."""
+def _combine(y: FloatArray, v: FloatArray, tau2: Tau2, ci: str, level: float) -> Combined:
+    """Pool a plain batch: `y`, `v` of shape (rows, k)."""
     invalid = np.asarray((~(v > 0) | ~np.isfinite(y)).any(-1))
     y, v = np.where(invalid[:, None], 0.0, y), np.where(invalid[:, None], np.inf, v)
     k = count(v)
@@ -193,32 +185,23 @@ def _combine(
     with np.errstate(invalid="ignore", divide="ignore"):
         q = np.where(k > 1, q_statistic(y, v), np.nan)
     status = np.where(invalid, Status.INVALID_INPUT, found.status)
-    return Combined(
-        found.estimate, found.se, found.low, found.high, found.df, between, q, k, status
-    )
+    return Combined(*found[:-1], between, q, k, status)
 
 
 def _combine_masked(
-    y: FloatArray,
-    v: FloatArray,
-    mask: BoolArray,
-    tau2: str | Estimator | float,
-    ci: str,
-    level: float,
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: Tau2, ci: str, level: float
 ) -> Combined:
     variances = np.where(mask, v, np.inf)
     return _combine(np.where(variances == np.inf, 0.0, y), variances, tau2, ci, level)
 
 
 def _combine_linear(
-    y: FloatArray,
-    v: FloatArray,
-    mask: BoolArray,
-    tau2: str | Estimator | float,
-    ci: str,
-    level: float,
+    y: FloatArray, v: FloatArray, mask: BoolArray, tau2: Tau2, ci: str, level: float
 ) -> Combined:
-    """Common effect or DerSimonian-Laird with Wald limits: all sums are products of the mask with a few columns."""
+    """Pool by common effect or DerSimonian-Laird with Wald limits.
+
+    All sums are products of the mask with a few columns.
+    """
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the products lose no digits
     c = mask.astype(np.float64)

@@ -18,13 +18,10 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, weights
 
-# Gauss-Legendre panels and nodes from x to x + 10, where the normal tail is spent
-_PANELS, _NODES, _BEYOND = 20, 16, 10.0
+# Gauss-Legendre panels and nodes from x to x + 10, beyond which the normal tail is negligible
+_PANELS, _PANEL_NODES, _BEYOND = 20, 16, 10.0
 _ROWS_AT_ONCE = 1000  # bounds the memory of the quadrature
-_SMALLEST, _LARGEST = (
-    1e-6,
-    38.0,
-)  # between these lies the critical value of every level a float64 can hold
+_CRITICAL = 1e-6, 38.0  # holds the critical value of every level a float64 can hold
 
 
 class HenmiCopas(NamedTuple):
@@ -37,7 +34,7 @@ class HenmiCopas(NamedTuple):
 
 
 def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas:
-    """Interval of rows with at least two valid studies, shape (n, k).
+    """Compute the interval for rows with at least two valid studies, shape (n, k).
 
     The pivot is ``(estimate - mean) / se`` with se from DerSimonian and Laird's tau2. Its null
     distribution is found by integrating, over the standardised estimate, the chance that Q is small
@@ -47,14 +44,12 @@ def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas
     mean, _ = mean_and_residuals(y, w)
     w1 = w.sum(-1)
     w2, w3, w4 = ((w / w1[:, None] * w ** (j - 1)).sum(-1) for j in (2, 3, 4))
-    moments = _Moments(
-        w1, w2, w3, w4, dersimonian_laird(y, v), np.asarray(count(v) - 1, dtype=np.float64)
-    )
-    blocks = (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(y), _ROWS_AT_ONCE))
-    x = [
-        _critical_value(_Moments(*(part[rows] for part in moments)), (1 - level) / 2)
-        for rows in blocks
-    ]
+    df = np.asarray(count(v) - 1, dtype=np.float64)
+    moments = _Moments(w1, w2, w3, w4, dersimonian_laird(y, v), df)
+    x = []
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        block = _Moments(*(part[start : start + _ROWS_AT_ONCE] for part in moments))
+        x.append(_critical_value(block, (1 - level) / 2))
     ratio = moments.variance_ratio
     se = np.sqrt(ratio / w1)
     half = np.sqrt(ratio) * np.concatenate(x) * se
@@ -62,7 +57,7 @@ def henmi_copas_limits(y: FloatArray, v: FloatArray, level: float) -> HenmiCopas
 
 
 class _Moments(NamedTuple):
-    """Sums of common-effect weights, W1 = sum(w) and Wj = sum(w^j) / W1 [1]_, with tau2 and k - 1."""
+    """``W1 = sum(w)``, ``Wj = sum(w^j) / W1`` of common-effect weights [1]_, tau2 and k - 1."""
 
     w1: FloatArray
     w2: FloatArray
@@ -73,11 +68,11 @@ class _Moments(NamedTuple):
 
     @property
     def variance_ratio(self) -> FloatArray:
-        """Variance of the estimate under tau2 in units of the common-effect variance."""
+        """Variance of the estimate under tau2, in units of the common-effect variance."""
         return 1 + self.tau2 * self.w2
 
-    def of_q(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of Q, given that the standardised estimate is `r` (n, nodes)."""
+    def q_moments(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Compute mean and variance of Q, given the standardised estimate `r` (n, nodes)."""
         w1, w2, w3, w4, t, df = (part[:, None] for part in self)
         vr = 1 + t * w2
         spread3 = w3 - w2 * w2
@@ -95,8 +90,11 @@ class _Moments(NamedTuple):
 
 
 def _critical_value(moments: _Moments, tail: float) -> FloatArray:
-    """The x with ``integral_x^inf P(Q < finv(r / x) | r) phi(r) dr = tail``, by composite Gauss-Legendre."""
-    nodes, node_weights = special.roots_legendre(_NODES)
+    """Find the x with ``integral_x^inf P(Q < finv(r / x) | r) phi(r) dr = tail``.
+
+    By composite Gauss-Legendre quadrature.
+    """
+    nodes, node_weights = special.roots_legendre(_PANEL_NODES)
     width = _BEYOND / _PANELS
     offset = (width * (np.arange(_PANELS)[:, None] + (nodes + 1) / 2)).ravel()
     offset_weight = np.tile(width / 2 * node_weights, _PANELS)
@@ -104,7 +102,7 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
 
     def excess(x: FloatArray) -> FloatArray:
         r = x[:, None] + offset
-        mean, variance = moments.of_q(r)
+        mean, variance = moments.q_moments(r)
         q = slope * ((r / x[:, None]) ** 2 - 1) + moments.df[:, None]
         # a conditional variance that is not positive (one dominating study, far r) means Q is known
         spread = np.maximum(variance, 1e-12 * mean * mean)
@@ -112,6 +110,4 @@ def _critical_value(moments: _Moments, tail: float) -> FloatArray:
         density = np.exp(-r * r / 2) / np.sqrt(2 * np.pi)
         return np.asarray((below * density * offset_weight).sum(-1) - tail)
 
-    return bracketed_root(
-        excess, np.full(len(moments.w1), _SMALLEST), np.full(len(moments.w1), _LARGEST)
-    )
+    return bracketed_root(excess, *(np.full(len(moments.w1), end) for end in _CRITICAL))

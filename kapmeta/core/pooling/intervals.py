@@ -1,9 +1,9 @@
 """Confidence intervals of the mean effect: the table of methods.
 
 Every method takes `y` and `v` of shape (..., k) (``v = inf``: absent), `tau2` of shape (...) and a
-level, and returns a `MeanInterval`. One study is never pooled: its own Wald interval comes with
-`Status.ONE_STUDY`. No studies, impossible rows and rows a method refuses have nan limits and a
-status that says so.
+level, and returns a `MeanInterval`. One study is never pooled: its own Wald interval is returned
+with `Status.ONE_STUDY`. Rows without studies, impossible rows and rows that a method refuses have
+nan limits and a status that says so.
 
 References
 ----------
@@ -32,27 +32,25 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import dersimonian_laird
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile, t_quantile
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, trace_pp, weights
 from kapmeta.core.pooling.henmi_copas import henmi_copas_limits
 from kapmeta.core.pooling.likelihood_intervals import (
+    LikelihoodMaximum,
     Limits,
-    Maximum,
     bartlett_limits,
     profile_limits,
     skovgaard_limits,
 )
 from kapmeta.core.pooling.permutation import MOST_STUDIES, permutation_limits
-
-_EPSILON = np.finfo(np.float64).eps
 
 
 class MeanInterval(NamedTuple):
@@ -85,7 +83,7 @@ _Kernel: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray, float], MeanI
 
 
 def _on_rows(kernel: _Kernel) -> IntervalMethod:
-    """Let a kernel for rows of two or more valid studies, shape (n, k), serve arrays of any content."""
+    """Let a kernel for rows of two or more valid studies, (n, k), serve arrays of any content."""
 
     @wraps(kernel)
     def method(
@@ -103,20 +101,12 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
         else:
             result = _unpooled(y, v, valid, studies, level)
             if pooled.any():
-                for whole, part in zip(
-                    result, kernel(y[pooled], v[pooled], t[pooled], level), strict=True
-                ):
+                some = kernel(y[pooled], v[pooled], t[pooled], level)
+                for whole, part in zip(result, some, strict=True):
                     whole[pooled] = part
         result.status[pooled & np.isnan(result.estimate)] = Status.INVALID_INPUT
-        estimate, se, low, high, df, status = result
-        return MeanInterval(
-            estimate.reshape(shape),
-            se.reshape(shape),
-            low.reshape(shape),
-            high.reshape(shape),
-            df.reshape(shape),
-            status.reshape(shape),
-        )
+        shaped: Any = (part.reshape(shape) for part in result)
+        return MeanInterval(*shaped)
 
     return method
 
@@ -124,20 +114,16 @@ def _on_rows(kernel: _Kernel) -> IntervalMethod:
 def _unpooled(
     y: FloatArray, v: FloatArray, valid: BoolArray, studies: IntArray, level: float
 ) -> MeanInterval:
-    """Rows of fewer than two studies: nothing, or the one study with its own Wald interval."""
+    """Fill rows of fewer than two studies: nan, or the one study with its own Wald interval."""
     one = valid & (studies == 1)
     study = (one[:, None] & (v < np.inf)).nonzero()
     estimate, se = np.full(len(y), np.nan), np.full(len(y), np.nan)
     estimate[one], se[one] = y[study], np.sqrt(v[study])
     half = normal_quantile((1 + level) / 2) * se
-    status = np.select(
-        [~valid, studies == 0, one],
-        [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY],
-        Status.OK,
-    )
-    return MeanInterval(
-        estimate, se, estimate - half, estimate + half, np.where(one, np.inf, np.nan), status
-    )
+    codes = [Status.INVALID_INPUT, Status.NO_STUDIES, Status.ONE_STUDY]
+    status = np.select([~valid, studies == 0, one], codes, Status.OK)
+    df = np.where(one, np.inf, np.nan)
+    return MeanInterval(estimate, se, estimate - half, estimate + half, df, status)
 
 
 def _symmetric(estimate: FloatArray, se: FloatArray, df: FloatArray, level: float) -> MeanInterval:
@@ -147,51 +133,55 @@ def _symmetric(estimate: FloatArray, se: FloatArray, df: FloatArray, level: floa
 
 
 def classic(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Inverse-variance mean and its model-based standard error, ``1 / sqrt(sum(w))``."""
+    """Compute the inverse-variance mean and its model-based standard error 1 / sqrt(sum(w))."""
     w = weights(v, tau2)
     return mean_and_residuals(y, w)[0], 1 / np.sqrt(w.sum(-1))
 
 
 def degrees(v: FloatArray) -> FloatArray:
-    """``k - 1``."""
+    """Return ``k - 1``."""
     return np.asarray(count(v) - 1, dtype=np.float64)
 
 
 def hartung_knapp_factor(y: FloatArray, v: FloatArray, tau2: npt.ArrayLike) -> FloatArray:
-    """``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_; 0 where all estimates are equal."""
+    """Compute ``Q(tau2) / (k - 1)``, the factor on the variance [1]_ [2]_.
+
+    0 where all estimates are equal.
+    """
     return _hartung_knapp(y, v, tau2)[2]
 
 
 def _hartung_knapp(
     y: FloatArray, v: FloatArray, tau2: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, its model-based standard error and the Hartung-Knapp factor on the variance."""
+    """Compute the mean, its model-based standard error and the Hartung-Knapp factor."""
     w = weights(v, tau2)
     mean, e = mean_and_residuals(y, w)
     total, q = w.sum(-1), np.vecdot(w * e, e)
-    rounding = total * (4 * _EPSILON * np.abs(y).max(-1)) ** 2
+    rounding = total * (4 * EPSILON * np.abs(y).max(-1)) ** 2
     return mean, 1 / np.sqrt(total), np.where(q > rounding, q, 0.0) / degrees(v)
 
 
 def kenward_roger(v: FloatArray, tau2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Kenward-Roger standard error and df with the expected information [7]_, without any refusal."""
+    """Compute the Kenward-Roger standard error and df with the expected information [7]_.
+
+    Nothing is refused here.
+    """
     w = weights(v, tau2)
     s1, s2 = w.sum(-1), (w * w).sum(-1)
     share = w / s1[..., None]
     information = trace_pp(w) / 2
-    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(
-        -1
-    )  # S3 / S1 - (S2 / S1)^2, without cancellation
+    # S3 / S1 - (S2 / S1)^2, without cancellation
+    spread = (share * (w - (s2 / s1)[..., None]) ** 2).sum(-1)
     variance = (1 + 2 * spread / information) / s1
     return np.sqrt(variance), 2 * information / (variance * s2) ** 2
 
 
 @_on_rows
 def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Normal quantile and model-based standard error.
+    """Use the normal quantile and the model-based standard error.
 
-    Too narrow with few studies, since tau2 is taken as known: the classic of the trade, for
-    comparison.
+    Too narrow with few studies, since tau2 is taken as known; for comparison with older analyses.
     """
     estimate, se = classic(y, v, tau2)
     return _symmetric(estimate, se, np.full_like(se, np.inf), level)
@@ -199,22 +189,22 @@ def wald(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
 
 @_on_rows
 def t(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Quantile of t with k - 1 degrees of freedom and model-based standard error."""
+    """Use the quantile of t with k - 1 degrees of freedom and the model-based standard error."""
     estimate, se = classic(y, v, tau2)
     return _symmetric(estimate, se, degrees(v), level)
 
 
 @_on_rows
 def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp-Sidik-Jonkman: variance scaled by Q(tau2) / (k - 1), t with k - 1 df [1]_ [2]_.
+    """Scale the variance by Q(tau2) / (k - 1) and use t with k - 1 df [1]_ [2]_.
 
-    Refused where all estimates are equal: an interval of no width would claim what no trial can.
-    Where they agree by chance it is still absurdly narrow (see the example); `hksj-hybrid` repairs
-    that.
+    The Hartung-Knapp-Sidik-Jonkman method. Refused where all estimates are equal: an interval of no
+    width would claim what no trial can. Where they agree by chance it is still absurdly narrow (see
+    the example); `hksj-hybrid` avoids that.
 
     Examples
     --------
-    Two alcohol trials, log risk ratios, one of them with 17 against 23 patients:
+    Two trials with similar log risk ratios, the second of 17 against 23 patients:
 
     >>> import numpy as np
     >>> interval = hksj([1.0080456, 0.9954281], [0.0363563, 0.3976982], 0.0, 0.95)
@@ -229,9 +219,9 @@ def hksj(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanIn
 
 @_on_rows
 def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp with the factor on the variance not below 1 [3]_ [4]_: never shorter than `t`.
+    """Use Hartung-Knapp with the factor on the variance not below 1 [3]_ [4]_.
 
-    Conservative, heavily so with three to five studies.
+    Never shorter than `t`. Conservative, heavily so with three to five studies.
     """
     estimate, se, factor = _hartung_knapp(y, v, tau2)
     return _symmetric(estimate, np.sqrt(np.maximum(factor, 1.0)) * se, degrees(v), level)
@@ -239,10 +229,10 @@ def hksj_variance(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) 
 
 @_on_rows
 def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """The wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_; the default.
+    """Take the wider of Hartung-Knapp with t and Wald with the normal quantile [5]_ [6]_.
 
-    Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree. `se` and `df`
-    are those of the interval taken; `df` is infinite where that is Wald's.
+    The default. Keeps the coverage of Hartung-Knapp without its collapse when few estimates agree.
+    `se` and `df` are those of the interval taken; `df` is infinite where that is Wald's.
 
     Examples
     --------
@@ -259,10 +249,11 @@ def hksj_hybrid(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def hksj_iqwig(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Hartung-Knapp, or `t` where that is shorter than Wald's interval with DerSimonian and Laird's
-    tau2.
+    """Use Hartung-Knapp, or `t` where Hartung-Knapp is too short.
 
-    The rule of the German Institute for Quality and Efficiency in Health Care (General Methods 6).
+    It is too short where it is shorter than Wald's interval with DerSimonian and Laird's tau2. This
+    is the rule of the German Institute for Quality and Efficiency in Health Care (General Methods
+    6).
     """
     estimate, se, factor = _hartung_knapp(y, v, tau2)
     df = degrees(v)
@@ -278,52 +269,53 @@ def _chosen(first: BoolArray, one: MeanInterval, other: MeanInterval) -> MeanInt
 
 @_on_rows
 def kr(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Kenward-Roger adjustment of standard error and degrees of freedom, expected information [7]_.
+    """Use the Kenward-Roger adjustment of standard error and df, expected information [7]_.
 
     Refused where tau2 is 0 or the degrees of freedom fall below 1: the formula then gives limits
     such as 1e70.
     """
     estimate, _ = classic(y, v, tau2)
     se, df = kenward_roger(v, tau2)
-    refused = (tau2 == 0) | (
-        df < 1 - 8 * _EPSILON
-    )  # two trials of equal variance have df = 1 but for rounding
-    interval = _symmetric(
-        estimate, np.where(refused, np.nan, se), np.where(refused, np.nan, df), level
-    )
+    # two trials of equal variance have df = 1 but for rounding
+    refused = (tau2 == 0) | (df < 1 - 8 * EPSILON)
+    se, df = (np.where(refused, np.nan, part) for part in (se, df))
+    interval = _symmetric(estimate, se, df, level)
     return interval._replace(status=np.where(refused, Status.REFUSED, Status.OK))
 
 
-def _from_likelihood(best: Maximum, limits: Limits) -> MeanInterval:
-    status = np.full(best.mean.shape, int(Status.OK))
-    return MeanInterval(
-        best.mean, best.se, limits.low, limits.high, np.full_like(best.se, np.inf), status
-    )
+def _from_likelihood(best: LikelihoodMaximum, limits: Limits) -> MeanInterval:
+    df, status = np.full_like(best.se, np.inf), np.full(best.se.shape, int(Status.OK))
+    return MeanInterval(best.mean, best.se, limits.low, limits.high, df, status)
 
 
 @_on_rows
 def profile(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Profile likelihood of the mean (Hardy and Thompson). Its own ML tau2 is used, `tau2` is not.
+    """Use the profile likelihood of the mean (Hardy and Thompson).
 
-    Shorter than nominal coverage asks for with few studies; `bartlett` corrects that. Where the
-    profile has several modes the outermost limits are given.
+    It estimates tau2 by maximum likelihood; `tau2` is not used. Too short for its nominal coverage
+    with few studies; `bartlett` corrects that. Where the profile has several modes the outermost
+    limits are given.
     """
     return _from_likelihood(*profile_limits(y, v, level))
 
 
 @_on_rows
 def bartlett(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Bartlett-corrected profile likelihood of the mean (Noma). Its own ML tau2 is used, `tau2` is not."""
+    """Use the Bartlett-corrected profile likelihood of the mean (Noma).
+
+    It estimates tau2 by maximum likelihood; `tau2` is not used.
+    """
     return _from_likelihood(*bartlett_limits(y, v, level))
 
 
 @_on_rows
 def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Skovgaard's second-order likelihood interval (Guolo). Its own ML tau2 is used, `tau2` is not.
+    """Use Skovgaard's second-order likelihood interval (Guolo).
 
-    Undefined where the likelihood puts tau2 at 0, freely or at a mean under test: `bartlett` is
-    returned there, with `Status.FALLBACK`. At levels near 50 % a limit can be the estimate itself,
-    where the statistic, which is not 0 there, rejects all that lies beyond.
+    It estimates tau2 by maximum likelihood; `tau2` is not used. Undefined where the likelihood puts
+    tau2 at 0, freely or at a mean under test: `bartlett` is returned there, with `Status.FALLBACK`.
+    At levels near 50 % a limit can be the estimate itself, where the statistic, which is not 0
+    there, rejects all that lies beyond.
     """
     best, limits = skovgaard_limits(y, v, level)
     interval = _from_likelihood(best, limits)
@@ -337,11 +329,11 @@ def skovgaard(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> M
 
 @_on_rows
 def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Henmi and Copas: common-effect estimate, random-effects interval. Uses its own DL tau2, not
-    `tau2`.
+    """Use Henmi and Copas's interval about the common-effect estimate.
 
-    For a check against small-study bias with five studies or more; with fewer and no heterogeneity
-    it is narrower than Wald's. `df` is nan: the critical value is no quantile of t.
+    It estimates tau2 by DerSimonian and Laird; `tau2` is not used. For a check against small-study
+    bias with five studies or more; with fewer and no heterogeneity it is narrower than Wald's. `df`
+    is nan: the critical value is no quantile of t.
     """
     found = henmi_copas_limits(y, v, level)
     nothing = np.full_like(found.se, np.nan)
@@ -350,11 +342,11 @@ def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 
 @_on_rows
 def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
-    """Means that the exact sign-flip test keeps. DL tau2 is estimated for every pattern, `tau2` is
-    not used.
+    """Keep the means that the exact sign-flip test does not reject.
 
-    Refused where it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % asks for six
-    studies. Refused above 16 studies, where the patterns are too many to list. `df` is nan.
+    DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used. Refused where
+    it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % needs six studies. Refused
+    above 16 studies, where the patterns are too many to list. `df` is nan.
     """
     estimate, se = classic(y, v, dersimonian_laird(y, v))
     k = count(v)
@@ -362,9 +354,8 @@ def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
     low, high = np.full_like(se, np.nan), np.full_like(se, np.nan)
     for row in np.flatnonzero(exists):
         there = v[row] < np.inf
-        low[row], high[row] = permutation_limits(
-            y[row, there], v[row, there], float(estimate[row]), level
-        )
+        start = float(estimate[row])
+        low[row], high[row] = permutation_limits(y[row, there], v[row, there], start, level)
     status = np.where(exists, Status.OK, Status.REFUSED)
     return MeanInterval(estimate, se, low, high, np.full_like(se, np.nan), status)
 

@@ -11,16 +11,18 @@ from __future__ import annotations
 import numpy as np
 
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.ties import TIE
 from kapmeta.core.numerics.weighting import trace_p
 
 MOST_STUDIES = 16
-"""Beyond this many studies the 2^(k-1) sign patterns are not listed; the other intervals are then as good."""
-
-_TIE = 1e-10  # statistics this close, relative to the observed one, are ties
+"""With more studies the 2^(k-1) sign patterns are not listed; other intervals are then as good."""
 
 
 def sign_patterns(k: int) -> FloatArray:
-    """All sign patterns of `k` studies that keep the first sign, (2^(k-1), k); the others mirror them."""
+    """List the sign patterns of `k` studies that keep the first sign, (2^(k-1), k).
+
+    The others mirror them.
+    """
     bits = np.arange(2 ** (k - 1))[:, None] >> np.arange(k - 1)[::-1] & 1
     return np.concatenate([np.ones((len(bits), 1)), 1.0 - 2.0 * bits], axis=-1)
 
@@ -28,7 +30,7 @@ def sign_patterns(k: int) -> FloatArray:
 def permutation_p_value(
     y: FloatArray, v: FloatArray, mean: float, patterns: FloatArray | None = None
 ) -> float:
-    """Exact two-sided p-value for `mean`, one data set without absent studies.
+    """Compute the exact two-sided p-value for `mean`, one data set without absent studies.
 
     Under symmetry every sign pattern of ``y - mean`` is as likely as the observed one. The
     statistic is ``|estimate| / se`` with DerSimonian and Laird's tau2 estimated anew for every
@@ -50,17 +52,17 @@ def permutation_p_value(
     tau2 = np.maximum(q - (y.size - 1), 0.0) / trace_p(w)
     wr = 1 / (v + tau2[:, None])
     statistic = np.abs((wr * flipped).sum(-1)) / np.sqrt(wr.sum(-1))
-    return float(np.mean(statistic >= statistic[0] * (1 - _TIE)))
+    return float(np.mean(statistic >= statistic[0] * (1 - TIE)))
 
 
 def permutation_limits(
     y: FloatArray, v: FloatArray, start: float, level: float
 ) -> tuple[float, float]:
-    """Ends of the means not rejected at ``1 - level``, by bisection from `start`, which is not
-    rejected.
+    """Find the ends of the means not rejected at ``1 - level``, by bisection.
 
-    The p-value is a step function of the mean; the ends are the last float64 on its inner side. For
-    one data set without absent studies, at least as many as ``2^(1-k) <= 1 - level`` asks for.
+    The search starts at `start`, which must not be rejected. The p-value is a step function of the
+    mean; the ends are the last float64 on its inner side. For one data set without absent studies,
+    of enough studies for ``2^(1-k) <= 1 - level``.
     """
     patterns = sign_patterns(y.size)
     reach = np.ptp(y) + np.sqrt(v.min())

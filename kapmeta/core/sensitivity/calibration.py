@@ -1,4 +1,4 @@
-"""How intervals perform in trials of one's own sizes and risks: simulation in batch.
+"""Performance of intervals in trials of given sizes and risks, by simulation in batch.
 
 References
 ----------
@@ -16,17 +16,16 @@ import numpy as np
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.sensitivity.universes import Analysis, Cells, evaluate
 
-_HIGHEST = 0.95  # no risk under treatment above this
+_HIGHEST_RISK = 0.95  # under treatment
 
 
 class Performance(NamedTuple):
-    """Of each analysis, shape (analyses,): shares of the draws, with Monte-Carlo standard errors
-    where a name ends in _se.
+    """Shares of the draws per analysis, shape (analyses,); names in _se are Monte-Carlo errors.
 
-    `coverage` is among the draws that gave an interval; `too_high` and `too_low` say where the
-    interval lay when it missed; `excludes` is the share of intervals that exclude no effect: the
-    error of the first kind if there is none, else the power; `failures` is the share of draws
-    without an interval.
+    `coverage` is among the draws with an interval. `too_high` and `too_low` are the shares of
+    intervals that lie above and below the truth. `excludes` is the share of intervals that exclude
+    no effect: the type I error if there is no effect, else the power. `failures` is the share of
+    draws without an interval.
     """
 
     coverage: FloatArray
@@ -39,9 +38,9 @@ class Performance(NamedTuple):
     failures: FloatArray
 
 
-def _risk_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Risks with ratio exp(theta); the control risk gives way where the treated risk would come too near 1."""
-    lowered = np.minimum(control, _HIGHEST * np.exp(-theta))
+def _risks_by_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return risks with ratio exp(theta); the control risk is lowered if the other nears 1."""
+    lowered = np.minimum(control, _HIGHEST_RISK * np.exp(-theta))
     return lowered, lowered * np.exp(theta)
 
 
@@ -51,7 +50,7 @@ def _odds_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, Flo
 
 
 RISKS: dict[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]] = {
-    "RR": _risk_ratio,
+    "RR": _risks_by_ratio,
     "OR": _odds_ratio,
 }
 """Risks of both arms from the control risk and the trial's log effect, by measure."""
@@ -68,7 +67,7 @@ def simulated(
     *,
     measure: str = "RR",
 ) -> Cells:
-    """Tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
+    """Simulate tables of `draws` meta-analyses of trials of these sizes, shape (draws, k).
 
     Trial effects are normal about `mean` with standard deviation `tau` on the log scale of
     `measure`.
@@ -83,7 +82,7 @@ def simulated(
 def performance(
     cells: Cells, analyses: Sequence[Analysis], truth: float, *, level: float = 0.95
 ) -> Performance:
-    """How each analysis of the simulated tables fares against the `truth` [1]_."""
+    """Measure how each analysis of the simulated tables performs against the `truth` [1]_."""
     found = evaluate(cells, analyses, np.ones((1, cells.n_t.shape[-1]), dtype=bool), level=level)
     low, high = found.low[..., 0], found.high[..., 0]
     given = np.isfinite(low) & np.isfinite(high)
@@ -95,14 +94,9 @@ def performance(
     with np.errstate(invalid="ignore"):
         too_high, too_low = share(low > truth), share(high < truth)
         excludes = share((low > 0) | (high < 0))
-        width = np.array(
-            [
-                np.median((high - low)[given[:, j], j]) if given[:, j].any() else np.nan
-                for j in range(len(analyses))
-            ]
-        )
+        columns = zip((high - low).T, given.T, strict=True)
+        width = np.array([np.median(w[kept]) if kept.any() else np.nan for w, kept in columns])
     coverage = 1 - too_high - too_low
-    errors = [np.sqrt(x * (1 - x) / count) for x in (coverage, excludes)]
-    return Performance(
-        coverage, errors[0], too_high, too_low, excludes, errors[1], width, 1 - given.mean(0)
-    )
+    coverage_se, excludes_se = (np.sqrt(x * (1 - x) / count) for x in (coverage, excludes))
+    failures, missed = 1 - given.mean(0), (too_high, too_low)
+    return Performance(coverage, coverage_se, *missed, excludes, excludes_se, width, failures)

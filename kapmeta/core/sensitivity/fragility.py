@@ -1,4 +1,4 @@
-"""How many patients would have to have fared otherwise for a conclusion to change.
+"""The fewest patients with another outcome that would change a conclusion.
 
 References
 ----------
@@ -22,16 +22,16 @@ from scipy import special
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.ties import tied_ranks
 
-_TIE = 1e-7  # tables as likely as the one seen, to rounding; the margin of R's fisher.test
+_FISHER_TIE = 1e-7  # tables as likely as the observed one, to rounding; R's fisher.test has it too
 
 
 class Steps(NamedTuple):
-    """Changes one at a time until the conclusion changes.
+    """Changes of single outcomes until the conclusion changes.
 
-    `study` and `treated` say whose outcome was changed, `change` is 1 for an event gained and -1
-    for one lost, `limits` holds what is watched (p-value, or the limit nearest the null) after each
-    step, the starting value first. `turned` is False where no change of outcomes turns the
-    conclusion.
+    `study` and `treated` say in which trial and arm an outcome was changed. `change` is 1 for an
+    event gained and -1 for one lost. `watched` holds the p-value, or the limit nearest the null,
+    after each step, the starting value first. `turned` is False where no change of outcomes changes
+    the conclusion.
     """
 
     study: list[int]
@@ -44,7 +44,9 @@ class Steps(NamedTuple):
 def fisher_p_value(
     a: npt.ArrayLike, n1: npt.ArrayLike, c: npt.ArrayLike, n2: npt.ArrayLike
 ) -> FloatArray:
-    """Two-sided p-value of Fisher's exact test: the tables no likelier than the one seen.
+    """Compute the two-sided p-value of Fisher's exact test.
+
+    It sums the tables no likelier than the one observed.
 
     Examples
     --------
@@ -57,26 +59,24 @@ def fisher_p_value(
     x = np.arange(int(np.max(n1, initial=0)) + 1, dtype=np.float64)
     possible = (x <= np.minimum(n1, total)) & (x >= total - n2)
     with np.errstate(invalid="ignore"):
-        log = -special.gammaln(x + 1) - special.gammaln(n1 - x + 1)
-        log = log - special.gammaln(total - x + 1) - special.gammaln(n2 - total + x + 1)
-        log = np.where(possible, log, -np.inf)
-    seen = (
-        -special.gammaln(a + 1)
-        - special.gammaln(n1 - a + 1)
-        - special.gammaln(c + 1)
-        - special.gammaln(n2 - c + 1)
-    )
+        log = np.where(possible, _log_mass(x, n1, total - x, n2), -np.inf)
     mass = np.exp(log - log.max(-1, keepdims=True))
-    as_rare = log <= seen + _TIE
+    as_rare = log <= _log_mass(a, n1, c, n2) + _FISHER_TIE
     return np.asarray(np.minimum(1.0, (mass * as_rare).sum(-1) / mass.sum(-1)))
 
 
-def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) -> Steps:
-    """Fragility of one trial [1]_: events added to the arm with the lower proportion until Fisher's
-    p reaches alpha.
+def _log_mass(a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray) -> FloatArray:
+    """Compute the log probability of tables given their margins, without the constants."""
+    first = -special.gammaln(a + 1) - special.gammaln(n1 - a + 1)
+    return np.asarray(first - special.gammaln(c + 1) - special.gammaln(n2 - c + 1))
 
-    Where the test does not reject to begin with, events are added to the other arm until it does
-    (reverse fragility). With equal proportions the arm with fewer events counts as the lower.
+
+def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) -> Steps:
+    """Add events to one arm of a trial until Fisher's p crosses alpha [1]_.
+
+    Where the test rejects, events are added to the arm with the lower proportion until it does not.
+    Where it does not reject to begin with, events are added to the other arm until it does (reverse
+    fragility). With equal proportions the arm with fewer events counts as the lower.
     """
     lower = a / n1 < c / n2 or (a / n1 == c / n2 and a <= c)  # the treated arm is the lower
     significant = float(fisher_p_value(a, n1, c, n2)) < alpha
@@ -86,23 +86,17 @@ def trial_fragility(a: int, n1: int, c: int, n2: int, *, alpha: float = 0.05) ->
     p = fisher_p_value(a + steps, n1, c, n2) if treated else fisher_p_value(a, n1, c + steps, n2)
     crossed = np.flatnonzero((p >= alpha) if significant else (p < alpha))
     last = int(crossed[0]) if crossed.size else room
-    return Steps(
-        [0] * last,
-        [treated] * last,
-        [1] * last,
-        [float(x) for x in p[: last + 1]],
-        bool(crossed.size),
-    )
+    watched = [float(x) for x in p[: last + 1]]
+    return Steps([0] * last, [treated] * last, [1] * last, watched, bool(crossed.size))
 
 
 def pooled_fragility(
     cells: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     limits: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]],
 ) -> Steps:
-    """Fragility of a pooled result [2]_: at each step the one changed outcome that moves the limit
-    most.
+    """Change, step by step, the one outcome that moves the limit of a pooled result most [2]_.
 
-    Greedy, so an upper bound on the smallest number of changes.
+    The search is greedy, so the number of changes is an upper bound on the smallest.
 
     Parameters
     ----------
@@ -114,17 +108,19 @@ def pooled_fragility(
     """
     a, n1, c, n2 = (np.asarray(x, dtype=np.float64) for x in cells)
     estimate, low, high = (float(x[0]) for x in limits(a[None], c[None]))
+    # In a significant result the favoured arm loses events, in any other it gains them, or the
+    # other arm does the reverse. Each step tries every trial and arm and keeps the change that
+    # moves the watched limit most, until the limit crosses the null.
     significant = low > 0 or high < 0
     favours = low > 0 if significant else estimate >= 0
-    # towards the null the favoured arm loses events; away from it, it gains them
     change = -1 if favours == significant else 1
     watched = [low if favours else high]
     steps = Steps([], [], [], watched, True)
+    k, own = a.size, np.arange(a.size)
     while (watched[-1] > 0 if favours else watched[-1] < 0) == significant:
-        k = a.size
         tried_a, tried_c = np.repeat(a[None], 2 * k, 0), np.repeat(c[None], 2 * k, 0)
-        tried_a[np.arange(k), np.arange(k)] += change
-        tried_c[np.arange(k, 2 * k), np.arange(k)] -= change
+        tried_a[own, own] += change
+        tried_c[k + own, own] -= change
         valid = _valid(tried_a, n1) & _valid(tried_c, n2)
         if not valid.any():
             return steps._replace(turned=False)

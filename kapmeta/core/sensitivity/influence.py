@@ -1,4 +1,4 @@
-"""What a single study does to a pooled result: deletion diagnostics and Baujat's coordinates.
+"""Influence of single studies on a pooled result: deletion diagnostics, Baujat's coordinates.
 
 References
 ----------
@@ -25,25 +25,24 @@ from kapmeta.core.numerics.weighting import weights
 from kapmeta.core.pooling.combining import Combined
 
 
-class Influence(NamedTuple):
-    """Deletion diagnostics, each of shape (k,); nan where the analysis without the study does not
-    exist.
+class DeletionDiagnostics(NamedTuple):
+    """Deletion diagnostics, each (k,); nan where no analysis without the study exists.
 
     Attributes
     ----------
     rstudent : ndarray
         Externally standardised residual: the study against the pooled effect of the others.
     dffits : ndarray
-        By how many standard errors its own fitted value moves when it is left out.
+        Change of its own fitted value in standard errors when it is left out.
     cook : ndarray
-        Squared move of the pooled effect in units of its variance.
+        Squared change of the pooled effect in units of its variance.
     covariance_ratio : ndarray
         Variance of the pooled effect without the study over that with it; below 1 the study costs
         precision.
     hat : ndarray
         Share of the pooled effect.
     dfbetas : ndarray
-        Move of the pooled effect in standard errors at the between-study variance of the others.
+        Change of the pooled effect in standard errors at the between-study variance of the others.
     """
 
     rstudent: FloatArray
@@ -55,7 +54,7 @@ class Influence(NamedTuple):
 
 
 class CutOff(NamedTuple):
-    """The size of a diagnostic of one of k studies beyond which it is marked, and its rule in words if it has one."""
+    """The size of a diagnostic beyond which a study is marked, given k, and the rule in words."""
 
     at: Callable[[int], float]
     rule: str
@@ -64,22 +63,21 @@ class CutOff(NamedTuple):
 FEWEST_FLAGGED = 5
 """With fewer studies no cut-off applies."""
 
+_RULE = "two-sided 5 % of a normal residual"
 CUT_OFFS: Mapping[str, CutOff] = MappingProxyType(
     {
-        "rstudent": CutOff(
-            lambda k: float(normal_quantile(0.975)), "two-sided 5 % of a normal residual"
-        ),
+        "rstudent": CutOff(lambda k: float(normal_quantile(0.975)), _RULE),
         "dffits": CutOff(lambda k: 3 * math.sqrt(1 / (k - 1)), "3√(1/(k−1))"),
         "cook": CutOff(lambda k: float(chi2_quantile(0.5, 1)), "median of χ² on 1 df"),
         "hat": CutOff(lambda k: 3 / k, "3/k"),
         "dfbetas": CutOff(lambda k: 1.0, ""),
     }
 )
-"""Customary cut-offs [1]_, as in the R package metafor; those of the covariance ratio, tau2 and Q do not exist."""
+"""Customary cut-offs [1]_, as in the R package metafor; covariance ratio, tau2 and Q have none."""
 
 
 def beyond(name: str, values: FloatArray) -> BoolArray:
-    """Which of the k values of one diagnostic lie beyond its cut-off; none where no cut-off applies."""
+    """Mark the values of one diagnostic beyond its cut-off; none where no cut-off applies."""
     k = values.size
     if k < FEWEST_FLAGGED or name not in CUT_OFFS:
         return np.zeros(k, dtype=bool)
@@ -87,7 +85,7 @@ def beyond(name: str, values: FloatArray) -> BoolArray:
         return np.asarray(np.abs(values) > CUT_OFFS[name].at(k))
 
 
-def influence(
+def deletion_diagnostics(
     y: FloatArray,
     v: FloatArray,
     whole: Combined,
@@ -95,8 +93,8 @@ def influence(
     shares: FloatArray,
     *,
     weighted: bool = True,
-) -> Influence:
-    """Deletion diagnostics of one analysis [1]_.
+) -> DeletionDiagnostics:
+    """Compute the deletion diagnostics of one analysis [1]_.
 
     Parameters
     ----------
@@ -109,7 +107,7 @@ def influence(
         Shares of the studies in the pooled effect.
     weighted : bool
         Whether the pooled effect is a mean with weights ``1 / (v + tau2)``, so that its variance
-        tells the factor on the model-based one. Not so for Mantel-Haenszel, Peto and likelihood
+        gives the factor on the model-based one. False for Mantel-Haenszel, Peto and likelihood
         models.
 
     Notes
@@ -118,15 +116,14 @@ def influence(
     it, as in metafor.
     """
     tau2 = np.where(np.isnan(without.tau2), 0.0, without.tau2)
-    scale = _scale(v, tau2, without) if weighted else np.ones(v.size)
-    y = np.where(
-        np.isfinite(y) & np.isfinite(v), y, np.nan
-    )  # a table without an effect of its own has no residual
+    scale = _variance_factor(v, tau2, without) if weighted else np.ones(v.size)
+    # a table without an effect of its own has no residual
+    y = np.where(np.isfinite(y) & np.isfinite(v), y, np.nan)
     move = whole.estimate - without.estimate
     own = v + tau2
     total = weights(np.broadcast_to(v, (v.size, v.size)), tau2).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Influence(
+        return DeletionDiagnostics(
             (y - without.estimate) / np.sqrt(scale * own + without.se**2),
             move / np.sqrt(scale * shares * own),
             (move / whole.se) ** 2,
@@ -136,8 +133,8 @@ def influence(
         )
 
 
-def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
-    """Factor on the model-based variance of each deleted analysis; 1 where one study is left."""
+def _variance_factor(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
+    """Compute the factor on the model-based variance of each deletion; 1 if one study is left."""
     w = weights(np.broadcast_to(v, (v.size, v.size)), tau2)
     model_based = (w * leave_one_out(v.size)).sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -145,12 +142,11 @@ def _scale(v: FloatArray, tau2: FloatArray, without: Combined) -> FloatArray:
     return np.where(without.k > 1, factor, 1.0)
 
 
-def baujat(
+def baujat_coordinates(
     y: FloatArray, v: FloatArray, whole: Combined, without: Combined
 ) -> tuple[FloatArray, FloatArray]:
-    """Contribution of each study to Q, and its squared influence on the pooled effect [2]_."""
+    """Compute each study's share of Q, and its squared influence on the pooled effect [2]_."""
     tau2 = 0.0 if np.isnan(whole.tau2) else whole.tau2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (y - whole.estimate) ** 2 / (v + tau2), (
-            (whole.estimate - without.estimate) / without.se
-        ) ** 2
+        change = (whole.estimate - without.estimate) / without.se
+        return (y - whole.estimate) ** 2 / (v + tau2), change**2

@@ -1,10 +1,9 @@
-"""Effects when some outcomes are missing: what the missing would have to look like, and what that
-costs in precision.
+"""Effects when some outcomes are missing, and the precision lost by not knowing them.
 
-In an arm with `events` among `observed`, p is the risk seen and delta the informative missingness
-odds ratio (IMOR): odds of the event among the missing over odds among the observed. The risk of the
-arm is then ``(1 - pi) p + pi q`` with pi the share missing and ``q = p delta / (p delta + 1 - p)``
-[1]_. ``delta = 0``: none of the missing had the event; ``inf``: all.
+In an arm with `events` among `observed`, p is the observed risk and delta the informative
+missingness odds ratio (IMOR): odds of the event among the missing over odds among the observed. The
+risk of the arm is then ``(1 - pi) p + pi q``, with pi the share missing and ``q = p delta / (p
+delta + 1 - p)`` [1]_. With ``delta = 0`` none of the missing had the event, with ``inf`` all had.
 
 References
 ----------
@@ -33,13 +32,13 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
 ADDED_TO_TOTAL: dict[str, float] = {"kapmeta": 1.0, "metamiss": 0.5}
-"""What the size of an arm grows by when 0.5 is added to its events: both cells are raised, or (metasens) one."""
+"""Added to the size of an arm with 0.5 more events: both cells are raised, or (metasens) one."""
 
-_NODES = 20
+_HERMITE_NODES = 20
 
 
 class Arm(NamedTuple):
-    """One arm of each trial: `events` among `observed`, shape (..., k); `missing` of shape (reasons, ..., k)."""
+    """One arm of each trial: `events` of `observed` (..., k), `missing` (reasons, ..., k)."""
 
     events: FloatArray
     observed: FloatArray
@@ -56,8 +55,9 @@ class Risk(NamedTuple):
 def completed_risk(
     p: FloatArray, observed: FloatArray, missing: FloatArray, imor: FloatArray
 ) -> Risk:
-    """Risk among all, and its variance when the IMORs are known ([2]_, extended to several reasons
-    for being missing).
+    """Compute the risk among all patients, and its variance when the IMORs are known [2]_.
+
+    Extended to several reasons for being missing.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ def _log_odds_ratio(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
     return odds, t.variance / pt**2 + c.variance / pc**2
 
 
-def _difference(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
+def _risks_difference(t: Risk, c: Risk) -> tuple[FloatArray, FloatArray]:
     return t.value - c.value, t.variance + c.variance
 
 
 CONTRASTS: dict[str, Callable[[Risk, Risk], tuple[FloatArray, FloatArray]]] = {
     "RR": _log_ratio,
     "OR": _log_odds_ratio,
-    "RD": _difference,
+    "RD": _risks_difference,
 }
 """Effect and variance from the risks of two arms, by measure."""
 
@@ -110,7 +110,7 @@ def informative(
     measure: str = "RR",
     correction: str = "kapmeta",
 ) -> Estimates:
-    """Effects at known informative missingness odds ratios [1]_ [2]_.
+    """Compute effects at known informative missingness odds ratios [1]_ [2]_.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def informative(
         Effect measure; ratios on the log scale.
     correction : {"kapmeta", "metamiss"}
         How a table with an empty cell among the observed is corrected. A risk difference needs a
-        correction for its variance only, and with ``"kapmeta"`` gets no other.
+        correction for its variance only; with ``"kapmeta"`` its value is not corrected.
 
     Returns
     -------
@@ -131,8 +131,8 @@ def informative(
 
     Examples
     --------
-    8 of 14 observed and 3 missing against 6 of 17 and 6 missing; the missing half as likely, on the
-    odds scale:
+    8 of 14 observed and 3 missing, against 6 of 17 and 6 missing. The odds of the event among the
+    missing are half of those among the observed:
 
     >>> t = Arm(np.array([8.0]), np.array([14.0]), np.array([[3.0]]))
     >>> c = Arm(np.array([6.0]), np.array([17.0]), np.array([[6.0]]))
@@ -145,10 +145,8 @@ def informative(
     half = 0.5 * corrected
     risks, exact = [], []
     for arm, imor in ((treatment, imor_t), (control, imor_c)):
-        deltas = np.broadcast_to(
-            np.asarray(imor, dtype=np.float64),
-            np.broadcast_shapes(np.shape(imor), arm.missing.shape),
-        )
+        shape = np.broadcast_shapes(np.shape(imor), arm.missing.shape)
+        deltas = np.broadcast_to(np.asarray(imor, dtype=np.float64), shape)
         p = (arm.events + half) / (arm.observed + 2 * ADDED_TO_TOTAL[correction] * half)
         size = arm.observed + (2 * half if correction == "kapmeta" else 0)
         risks.append(completed_risk(p, size, arm.missing, deltas))
@@ -162,21 +160,27 @@ def informative(
 
 
 def imputed(arm: Arm, event: bool) -> tuple[FloatArray, FloatArray]:
-    """Events and total when all of the missing are taken to have had the event, or none."""
+    """Return events and total with all of the missing taken to have had the event, or none."""
     missing = arm.missing.sum(0)
     return (arm.events + missing if event else arm.events + 0.0), arm.observed + missing
 
 
-def nodes(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Standard normal pairs with `correlation`, and their weights: 20 x 20 Gauss-Hermite points, each shape (400,)."""
-    x, w = hermegauss(_NODES)
+def normal_pairs(correlation: float = 0.0) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return standard normal pairs with `correlation`, and weights, each of shape (400,).
+
+    20 x 20 Gauss-Hermite points.
+    """
+    x, w = hermegauss(_HERMITE_NODES)
     first, second = (axis.ravel() for axis in np.meshgrid(x, x, indexing="ij"))
     weight = np.outer(w, w).ravel()
     return first, correlation * first + np.sqrt(1 - correlation**2) * second, weight / weight.sum()
 
 
 def averaged(y: FloatArray, v: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and total variance over nodes on the first axis: variance within, and of the effects between them."""
+    """Average over nodes on the first axis: mean and total variance.
+
+    The variance is that within nodes plus that of the effects between them.
+    """
     shaped = weight.reshape(-1, *([1] * (y.ndim - 1)))
     mean = (shaped * y).sum(0)
     return mean, (shaped * (v + (y - mean) ** 2)).sum(0)
@@ -191,8 +195,7 @@ def uncertain(
     correlation: float = 0.0,
     measure: str = "RR",
 ) -> Estimates:
-    """Effects when ``ln IMOR`` is normal, each trial with its own: mean and total variance by
-    quadrature [2]_.
+    """Average effects over a normal ``ln IMOR``, each trial with its own, by quadrature [2]_.
 
     Parameters
     ----------
@@ -212,7 +215,7 @@ def uncertain(
     """
     at = at_nodes(treatment, control, log_imor, sd, correlation=correlation, measure=measure)
     with np.errstate(invalid="ignore"):
-        y, v = averaged(at.y, at.v, nodes(correlation)[2])
+        y, v = averaged(at.y, at.v, normal_pairs(correlation)[2])
     return estimates(y, v, at.corrected, at.absent[0])
 
 
@@ -225,8 +228,11 @@ def at_nodes(
     correlation: float = 0.0,
     measure: str = "RR",
 ) -> Estimates:
-    """Effects at every node of `nodes`, on the first axis; a node is one IMOR shared by all trials."""
-    first, second, _ = nodes(correlation)
+    """Compute effects at every node of `normal_pairs`, on the first axis.
+
+    A node is one IMOR shared by all trials.
+    """
+    first, second, _ = normal_pairs(correlation)
     shape = (-1, *([1] * treatment.events.ndim))
     imor_t = np.exp(log_imor[0] + sd[0] * first).reshape(shape)
     imor_c = np.exp(log_imor[1] + sd[1] * second).reshape(shape)
@@ -235,7 +241,10 @@ def at_nodes(
 
 
 def gamble_hollis(worst: Estimates, best: Estimates, level: float = 0.95) -> FloatArray:
-    """Variances that stretch from the lower limit of the worst case to the upper limit of the best [3]_."""
+    """Compute variances whose limits span the worst and the best case [3]_.
+
+    They reach from the lower limit of the worst to the upper limit of the best case.
+    """
     z = float(normal_quantile((1 + level) / 2))
     with np.errstate(invalid="ignore"):
         width = (best.y + z * np.sqrt(best.v)) - (worst.y - z * np.sqrt(worst.v))
@@ -245,22 +254,20 @@ def gamble_hollis(worst: Estimates, best: Estimates, level: float = 0.95) -> Flo
 def mixture_limits(
     estimate: FloatArray, se: FloatArray, df: FloatArray, weight: FloatArray, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Limits and two-sided p-value of a mixture of t distributions over nodes on the first axis."""
+    """Find limits and two-sided p-value of a mixture of t over nodes on the first axis."""
     shaped = weight.reshape(-1, *([1] * (estimate.ndim - 1)))
+
+    finite = np.isfinite(df)
+    df_or_1 = np.where(finite, df, 1.0)
 
     def below(x: FloatArray) -> FloatArray:
         t = (x - estimate) / se
-        finite = np.isfinite(df)
-        area = np.where(finite, special.stdtr(np.where(finite, df, 1.0), t), special.ndtr(t))
+        area = np.where(finite, special.stdtr(df_or_1, t), special.ndtr(t))
         return np.asarray((shaped * area).sum(0))
 
     tail = (1 - level) / 2
-    reach = np.where(
-        np.isfinite(df),
-        -special.stdtrit(np.where(np.isfinite(df), df, 1.0), tail),
-        normal_quantile(1 - tail),
-    )
-    low, high = (estimate - reach * se).min(0), (estimate + reach * se).max(0)
+    quantile = np.where(finite, -special.stdtrit(df_or_1, tail), normal_quantile(1 - tail))
+    low, high = (estimate - quantile * se).min(0), (estimate + quantile * se).max(0)
     ends = [bracketed_root(lambda x, p=p: below(x) - p, low, high) for p in (tail, 1 - tail)]  # type: ignore[misc]
     at_null = below(np.zeros_like(low))
     return ends[0], ends[1], 2 * np.minimum(at_null, 1 - at_null)

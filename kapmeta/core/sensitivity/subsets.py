@@ -1,5 +1,4 @@
-"""The common effect in every subset of the studies, without listing the subsets: sums that grow
-study by study.
+"""The common effect in every subset of the studies, by sums that grow study by study.
 
 References
 ----------
@@ -24,10 +23,10 @@ Number = TypeVar("Number", np.float64, np.int64)
 
 
 def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Sum of `x` (k,) over each of the 2^k subsets, in the binary order of
-    `kapmeta.core.numerics.masks.all_subsets`.
+    """Sum `x` (k,) over each of the 2^k subsets, in binary order.
 
-    The subsets with study j are those without it, each with ``x[j]`` added: one addition a subset.
+    The order is that of `kapmeta.core.numerics.masks.all_subsets`. The subsets with study j are
+    those without it, each with ``x[j]`` added: one addition per subset.
 
     Examples
     --------
@@ -41,8 +40,9 @@ def subset_sums(x: npt.NDArray[Number]) -> npt.NDArray[Number]:
 
 
 def common_effects(y: FloatArray, v: FloatArray, *, level: float = 0.95) -> Combined:
-    """Common effect with Wald limits in every subset but the empty one [1]_; the same numbers as
-    masks on `combine`.
+    """Pool every subset but the empty one by common effect with Wald limits [1]_.
+
+    The numbers are those of masks on `combine`.
 
     Parameters
     ----------
@@ -54,8 +54,7 @@ def common_effects(y: FloatArray, v: FloatArray, *, level: float = 0.95) -> Comb
     w = 1 / v
     mean, e = mean_and_residuals(y, w)  # centred, so that the sums lose no digits
     s1, sy, q = (subset_sums(x)[1:] for x in (w, w * e, w * e * e))
-    # each array is overwritten when it has done its work: fresh memory takes longer than the
-    # arithmetic
+    # arrays no longer needed are overwritten: new memory takes longer than the arithmetic
     low, high = np.empty_like(s1), np.empty_like(s1)
     shift = np.divide(sy, s1, out=low)
     q -= np.multiply(sy, shift, out=high)

@@ -1,7 +1,6 @@
-"""Thousands of analyses of the same tables at once, and the same after the labels of the arms were
-shuffled.
+"""Thousands of analyses of the same tables at once, also with the labels of the arms shuffled.
 
-Every analysis is oriented: positive says more events under treatment, whatever its measure.
+Every analysis is oriented: positive means more events under treatment, whatever its measure.
 
 References
 ----------
@@ -29,19 +28,19 @@ from kapmeta.core.pooling.intervals import INTERVALS
 
 OPPOSITE = "RR of the opposite"
 COMMON, STRATIFIED, PETO = "common", "mantel-haenszel", "peto"
-MEASURES: dict[str, Callable[..., counts.Estimates]] = {
+ORIENTED_MEASURES: dict[str, Callable[..., counts.Estimates]] = {
     "RR": counts.risk_ratio,
     OPPOSITE: counts.risk_ratio,
     "OR": counts.odds_ratio,
     "RD": counts.risk_difference,
 }
-"""Effect of the four counts, by measure; `OPPOSITE` is fed the complements and changes sign."""
+"""Effect of the four counts, by measure; `OPPOSITE` takes the complements and changes sign."""
 
-_ELEMENTS_AT_ONCE = 1 << 21
+_BLOCK_SIZE = 1 << 21  # rows x masks x studies
 
 
 class Cells(NamedTuple):
-    """Events and totals under treatment and control, shape (..., k); nan where a trial has no such table."""
+    """Events and totals per arm, shape (..., k); nan where a trial has no such table."""
 
     events_t: FloatArray
     n_t: FloatArray
@@ -50,7 +49,7 @@ class Cells(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """How tables become one number: measure, zero-cell rule, pooling (an estimator of tau2, or none), interval."""
+    """A choice of measure, zero-cell rule, pooling (an estimator of tau2 or none) and interval."""
 
     measure: str
     zero: str
@@ -59,7 +58,7 @@ class Analysis(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """Estimates, standard errors, limits and k, each of shape (..., analyses, masks); nan where there is no answer."""
+    """Estimates, standard errors, limits and k, each (..., analyses, masks); nan if undefined."""
 
     estimate: FloatArray
     se: FloatArray
@@ -77,14 +76,14 @@ class Outcomes(NamedTuple):
 def evaluate(
     cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, *, level: float = 0.95
 ) -> Outcomes:
-    """Every analysis of every subset of every set of tables.
+    """Apply every analysis to every subset of every set of tables.
 
     Parameters
     ----------
     cells : Cells
         Tables, shape (..., k).
     analyses : sequence of Analysis
-        What is done with them.
+        Analyses to apply.
     masks : ndarray of bool, shape (masks, k)
         Which trials take part.
     level : float
@@ -93,7 +92,7 @@ def evaluate(
     shape, k = cells.events_t.shape[:-1], cells.events_t.shape[-1]
     flat = [np.asarray(x, dtype=np.float64).reshape(-1, k) for x in cells]
     rows = flat[0].shape[0]
-    step = max(1, _ELEMENTS_AT_ONCE // max(1, k * len(masks)))
+    step = max(1, _BLOCK_SIZE // max(1, k * len(masks)))
     parts = [
         _evaluate(Cells(*(x[start : start + step] for x in flat)), analyses, masks, level)
         for start in range(0, rows, step)
@@ -108,22 +107,23 @@ def evaluate(
 def _evaluate(
     cells: Cells, analyses: Sequence[Analysis], masks: BoolArray, level: float
 ) -> Outcomes:
-    """One block, cells of shape (rows, k); whatever two analyses share is computed once."""
-    rows, size = cells.events_t.shape[0], (cells.events_t.shape[0], len(analyses), len(masks))
+    """Evaluate one block, cells of shape (rows, k); shared steps are computed once."""
+    rows = cells.events_t.shape[0]
+    size = rows, len(analyses), len(masks)
     estimate, se, low, high = (np.full(size, np.nan) for _ in range(4))
     out = Outcomes(estimate, se, low, high, np.zeros(size, dtype=np.int64))
     effects: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
     between: dict[tuple[str, str, str], FloatArray] = {}
     for position, each in enumerate(analyses):
-        if each.pooling in TABLES:
-            found = TABLES[each.pooling](cells, each.measure, masks, level)
+        if each.pooling in TABLE_POOLINGS:
+            found = TABLE_POOLINGS[each.pooling](cells, each.measure, masks, level)
         else:
             key = (each.measure, each.zero)
             if key not in effects:
-                effects[key] = _masked(_effects(cells, *key), masks)
+                effects[key] = _masked(_oriented_effects(cells, *key), masks)
             y, v = effects[key]
             if (*key, each.pooling) not in between:
-                between[*key, each.pooling] = _between(y, v, each.pooling)
+                between[*key, each.pooling] = _between_variance(y, v, each.pooling)
             interval = INTERVALS[each.ci](y, v, between[*key, each.pooling], level)
             found = (interval.estimate, interval.se, interval.low, interval.high, count(v))
         for whole, part in zip(out, found, strict=True):
@@ -131,14 +131,14 @@ def _evaluate(
     return out
 
 
-def _effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
-    """Oriented effects and variances."""
-    found = MEASURES[measure](*told(cells, measure), zero=zero)
+def _oriented_effects(cells: Cells, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
+    """Compute oriented effects and variances."""
+    found = ORIENTED_MEASURES[measure](*counted_events(cells, measure), zero=zero)
     return (-found.y if measure == OPPOSITE else found.y), found.v
 
 
-def told(cells: Cells, measure: str) -> Cells:
-    """The counts of the event, or of its opposite where that is what the measure is of."""
+def counted_events(cells: Cells, measure: str) -> Cells:
+    """Return the counts of the event, or of its opposite where the measure asks for that."""
     if measure != OPPOSITE:
         return cells
     return Cells(cells.n_t - cells.events_t, cells.n_t, cells.n_c - cells.events_c, cells.n_c)
@@ -147,14 +147,13 @@ def told(cells: Cells, measure: str) -> Cells:
 def _masked(
     effects: tuple[FloatArray, FloatArray], masks: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    y, v = effects
-    variances = np.where(masks[None], v[:, None], np.inf).reshape(-1, masks.shape[-1])
-    return present(
-        np.broadcast_to(y[:, None], (y.shape[0], *masks.shape)).reshape(variances.shape), variances
-    )
+    y, v = (part[:, None] for part in effects)
+    variances = np.where(masks[None], v, np.inf)
+    flat = -1, masks.shape[-1]
+    return present(np.broadcast_to(y, variances.shape).reshape(flat), variances.reshape(flat))
 
 
-def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
+def _between_variance(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
     if pooling == COMMON:
         return np.zeros(v.shape[0])
     return ESTIMATORS[pooling](y, v)
@@ -163,10 +162,10 @@ def _between(y: FloatArray, v: FloatArray, pooling: str) -> FloatArray:
 def _mantel_haenszel(
     cells: Cells, measure: str, masks: BoolArray, level: float
 ) -> tuple[FloatArray | IntArray, ...]:
-    found = stratified.mantel_haenszel(
-        *_each_mask(told(cells, measure), masks), measure="RR" if measure == OPPOSITE else measure
-    )
-    return _wald(found.estimate * (-1.0 if measure == OPPOSITE else 1.0), found.se, found.k, level)
+    tables = _each_mask(counted_events(cells, measure), masks)
+    kind, sign = ("RR", -1.0) if measure == OPPOSITE else (measure, 1.0)
+    found = stratified.mantel_haenszel(*tables, measure=kind)
+    return _with_wald_limits(found.estimate * sign, found.se, found.k, level)
 
 
 def _peto(
@@ -174,22 +173,21 @@ def _peto(
 ) -> tuple[FloatArray | IntArray, ...]:
     found = stratified.peto(*_each_mask(cells, masks))
     estimate = found.estimate if measure == "OR" else np.full(found.se.shape, np.nan)
-    return _wald(estimate, found.se, found.k, level)
+    return _with_wald_limits(estimate, found.se, found.k, level)
 
 
-TABLES: dict[str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | IntArray, ...]]] = {
-    STRATIFIED: _mantel_haenszel,
-    PETO: _peto,
-}
-"""Poolings of the tables themselves, which need neither a zero-cell rule nor a between-study variance."""
+TABLE_POOLINGS: dict[
+    str, Callable[[Cells, str, BoolArray, float], tuple[FloatArray | IntArray, ...]]
+] = {STRATIFIED: _mantel_haenszel, PETO: _peto}
+"""Poolings of the tables themselves: no zero-cell rule, no between-study variance."""
 
 
 def _each_mask(cells: Cells, masks: BoolArray) -> list[FloatArray]:
-    """The tables with those absent that a mask leaves out, shape (rows, masks, k)."""
+    """Repeat the tables for each mask, nan where it leaves a trial out; (rows, masks, k)."""
     return [np.where(masks[None], x[:, None], np.nan) for x in cells]
 
 
-def _wald(
+def _with_wald_limits(
     estimate: FloatArray, se: FloatArray, k: IntArray, level: float
 ) -> tuple[FloatArray | IntArray, ...]:
     estimate = np.where(np.isfinite(se), estimate, np.nan)
@@ -198,7 +196,7 @@ def _wald(
 
 
 class Patients(NamedTuple):
-    """Where the patients of one trial stand, by arm: events, missing and total; whole numbers.
+    """Counts of the patients of one trial per arm: events, missing and total; whole numbers.
 
     `nested` gives, for each row, the row of the same trial at an earlier time whose events hold all
     of this row's events, or -1.
@@ -214,12 +212,11 @@ class Patients(NamedTuple):
 
 
 def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patients:
-    """The same patients with the labels of the arms dealt out anew within each trial, `draws`
-    times.
+    """Shuffle the labels of the arms within each trial, `draws` times.
 
-    Margins are kept: how many had the event, how many are missing, and the sizes of the arms. At a
-    later time the events are dealt among those who had them earlier, so that a trial's time points
-    stay together.
+    The margins are kept: how many had the event, how many are missing, and the sizes of the arms.
+    At a later time the events are drawn among those who had them earlier, so that a trial's time
+    points stay consistent.
 
     Returns
     -------
@@ -234,34 +231,31 @@ def shuffled(patients: Patients, draws: int, rng: np.random.Generator) -> Patien
     for i in _earlier_first(patients.nested):
         earlier = patients.nested[i]
         if earlier >= 0:
-            others = happened[earlier] - happened[i]
-            events[:, i] = rng.hypergeometric(happened[i], others, events[:, earlier], size=draws)
+            pool, drawn = happened[earlier], events[:, earlier]
         else:
-            events[:, i] = rng.hypergeometric(
-                happened[i], total[i] - happened[i], patients.n_t[i], size=draws
-            )
-        neither = total[i] - happened[i] - lost[i]
-        missing[:, i] = rng.hypergeometric(
-            lost[i], neither, patients.n_t[i] - events[:, i], size=draws
-        )
-    sizes = [np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c)]
-    return Patients(
-        events, missing, sizes[0], happened - events, lost - missing, sizes[1], patients.nested
-    )
+            pool, drawn = total[i], patients.n_t[i]
+        events[:, i] = rng.hypergeometric(happened[i], pool - happened[i], drawn, size=draws)
+        neither, rest = total[i] - happened[i] - lost[i], patients.n_t[i] - events[:, i]
+        missing[:, i] = rng.hypergeometric(lost[i], neither, rest, size=draws)
+    n_t, n_c = (np.broadcast_to(x, events.shape) for x in (patients.n_t, patients.n_c))
+    controls = happened - events, lost - missing, n_c
+    return Patients(events, missing, n_t, *controls, patients.nested)
 
 
 def _earlier_first(nested: IntArray) -> list[int]:
-    """Rows in an order in which each comes after the row it is nested in."""
+    """Order the rows so that each comes after the row it is nested in."""
     done: list[int] = []
     while len(done) < nested.size:
-        done += [
-            i for i in range(nested.size) if i not in done and (nested[i] < 0 or nested[i] in done)
-        ]
+        left = (i for i in range(nested.size) if i not in done)
+        done += [i for i in left if nested[i] < 0 or nested[i] in done]
     return done
 
 
 def explained(values: FloatArray, levels: IntArray) -> float:
-    """Share of the variance of `values` between the groups named by `levels`: the main effect of one choice."""
+    """Compute the share of the variance of `values` between the groups `levels`.
+
+    The main effect of one choice.
+    """
     known = np.isfinite(values)
     values, levels = values[known], levels[known]
     if values.size < 2 or np.ptp(values) == 0:

@@ -105,7 +105,7 @@ def mixed_line(
     """Additive heterogeneity: a meta-regression on `x` with variances v + tau2, tested against the
     normal or t.
 
-    `tau2` is a word of `kapmeta.core.moderators.residual_variance.ESTIMATORS` or the value; with 0
+    `tau2` is a word of `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or the value; with 0
     two studies are enough.
     """
     y, v = present(y, v)

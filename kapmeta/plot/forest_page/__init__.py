@@ -1,1 +1,1 @@
-"""The page of a forest plot: what stands on it and where."""
+"""The page of a forest plot: its contents and their places."""

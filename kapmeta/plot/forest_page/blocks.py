@@ -5,34 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kapmeta.plot.forest_page.columns import ALIGNMENTS, Column, Row
-from kapmeta.plot.forest_page.contents import Contents
-from kapmeta.plot.panel.typesetting import Font, aligned, longest_piece, text_width, wrapped
+from kapmeta.plot.forest_page.columns import Column, FilledColumn
+from kapmeta.plot.forest_page.contents import ForestContents
+from kapmeta.plot.panel.typesetting import (
+    ALIGNMENTS,
+    Font,
+    longest_piece,
+    set_column,
+    text_width,
+    wrapped,
+)
 
 __all__ = [
     "BASELINE",
+    "BOLD",
     "COLUMN_GAP",
-    "PITCH",
+    "LINE_PITCH",
+    "SPANNING",
     "Block",
     "Sheet",
     "Text",
-    "is_bold",
-    "reach",
-    "side",
-    "spans",
-    "stack",
+    "label_blocks",
+    "right_end",
+    "side_blocks",
 ]
 
 # lengths in ems of the type size
-PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD, ACROSS = 1.28, 1.4, 24.0, 9.0, 14.0
+LINE_PITCH, COLUMN_GAP, FIRST_COLUMN, HEAD, ACROSS = 1.28, 1.4, 24.0, 9.0, 14.0
 BASELINE = 0.36  # half the height of capitals: puts their middle on the middle of the row
+
+BOLD = ("pooled", "heading")
+"""Kinds of rows set in bold type."""
+SPANNING = ("heading", "remark", "pooled", "prediction")
+"""Kinds of rows whose label may run across empty cells to its right."""
 
 
 class Text(NamedTuple):
-    """One line of text; `x` is the left, middle or right end of its baseline, in points from the
-    page's left.
+    """One line of text; `x` is the left, middle or right end of its baseline.
 
-    `y` is counted in points downwards from the top of the panel.
+    In points: `x` from the page's left, `y` downwards from the top of the panel.
     """
 
     x: float
@@ -44,10 +55,12 @@ class Text(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """What type is set on: font, boxes for missing characters, and places in points from the page's left."""
+    """The paper: font, boxes for missing characters, type size, and places from the page's left."""
 
     font: Font
     boxes: dict[int, str]
+    em: float
+    width: float
     left: float
     right: float
     panel_x: float
@@ -55,163 +68,106 @@ class Sheet(NamedTuple):
     null_x: float
 
     @property
-    def em(self) -> float:
-        """The type size in points."""
-        return self.font.points
-
-    @property
     def line(self) -> float:
-        """The longest line across the page: screens hint type up to a twentieth wider than it is in print."""
+        """The longest line across the page: on screens type is up to a twentieth wider."""
         return 0.94 * (self.right - self.left)
 
     def wrapped(self, text: str, limit: float, bold: bool = False) -> list[str]:
-        """`text` in lines of at most `limit` points; no line for no text."""
+        """Break `text` into lines of at most `limit` points; no line for no text."""
         return wrapped(text.translate(self.boxes), limit, self.font, bold) if text else []
 
 
 class Block(NamedTuple):
-    """A column set in type: its place, its cells in lines, its head in lines, and how they are
-    aligned.
+    """A column set in type: its place, its cells and its head in lines, and how they are aligned.
 
-    `around` is the room before and after the character that stands at the same place in each row.
+    `around` is the room before and after the character that is set at the same place in each row;
+    `judgements` are those of risk of bias, ``""`` in other columns.
     """
 
     column: Column
-    align: str
-    width: float
+    judgements: tuple[str, ...]
     cells: list[list[str]]
     head: list[str]
+    width: float
+    align: str
     around: tuple[float, float] = (0.0, 0.0)
     x: float = 0.0
 
-    def places(self, i: int, font: Font) -> tuple[list[tuple[float, str]], str]:
-        """The lines of cell `i` with their places, and which end of a line stands there."""
-        lines = self.cells[i]
-        if self.align in ALIGNMENTS:
-            return [(self.anchor, line) for line in lines], self.align
-        before, after = self.around
-        mark = self.x + (self.width - before - after) / 2 + before
-        return [(mark - _around(line, self.align, font)[0], line) for line in lines], "left"
-
     @property
     def anchor(self) -> float:
-        """Where heads and aligned lines stand."""
+        """The place of heads and of aligned lines."""
         return self.x + self.width * {"left": 0.0, "right": 1.0}.get(self.align, 0.5)
 
+    @property
+    def mark_place(self) -> float | None:
+        """The place of the character at which lines are aligned, None if lines end flush."""
+        if self.align in ALIGNMENTS:
+            return None
+        before, after = self.around
+        return self.x + (self.width - before - after) / 2 + before
 
-def is_bold(row: Row) -> bool:
-    """Whether the row is set in bold type."""
-    return row.kind in ("pooled", "heading")
+    def rows(self, first: int, last: int) -> Block:
+        """Return the block with the rows from `first` to the one before `last`."""
+        return self._replace(cells=self.cells[first:last], judgements=self.judgements[first:last])
 
 
-def spans(row: Row) -> bool:
-    """Whether the label may run across empty cells to its right."""
-    return row.kind in ("heading", "remark", "pooled", "prediction")
-
-
-def side(
-    contents: Contents,
-    columns: Sequence[Column],
+def side_blocks(
+    contents: ForestContents,
+    columns: Sequence[FilledColumn],
     font: Font,
     boxes: dict[int, str],
     squeeze: float,
-    first: bool,
 ) -> list[Block]:
-    """The columns of one side with places from 0; `first` puts the labels before them."""
-    label = Column(
-        "", contents.first, text=lambda row: "" if spans(row) else row.label, width=FIRST_COLUMN
-    )
+    """Set columns side by side from 0, narrowed by `squeeze`."""
+    bold = [row.kind in BOLD for row in contents.rows]
+    gap = COLUMN_GAP * max(squeeze, 0.6) * font.points
     blocks: list[Block] = []
     x = 0.0
-    for column in [label, *columns] if first else columns:
-        block = _block(column, contents.rows, font, boxes, squeeze)._replace(x=x)
-        x += block.width + COLUMN_GAP * max(squeeze, 0.6) * font.points
-        blocks.append(block)
-    if first and len(blocks) == 1:  # labels of pooled rows need room where no other column gives it
-        labels = [text_width(row.label, font, is_bold(row)) for row in contents.rows if spans(row)]
-        room = min(max([blocks[0].width, *labels]), FIRST_COLUMN * squeeze * font.points)
-        blocks = [blocks[0]._replace(width=max(blocks[0].width, room))]
-    return _with_room(blocks, contents.rows, font, squeeze) if first else blocks
-
-
-def _with_room(blocks: list[Block], rows: Sequence[Row], font: Font, squeeze: float) -> list[Block]:
-    """Columns with the first wide enough for labels that cannot run across, as the row has cells beside them."""
-    beside = [
-        row
-        for i, row in enumerate(rows)
-        if spans(row) and any(block.cells[i][0] for block in blocks[1:])
-    ]
-    most = ACROSS * squeeze * font.points
-    needed = [
-        max(
-            min(text_width(row.label, font, is_bold(row)), most),
-            longest_piece(row.label, font, is_bold(row)),
+    for column, cells, judgements in columns:
+        usual = column.width * font.points
+        block = Block(
+            column,
+            judgements,
+            *set_column(
+                [cell.translate(boxes) for cell in cells],
+                bold,
+                column.heading.translate(boxes),
+                font,
+                (usual, squeeze * usual, HEAD * squeeze * font.points),
+                column.align,
+            ),
+            x=x,
         )
-        for row in beside
-    ]
-    more = max([*needed, 0.0]) - blocks[0].width
-    if more <= 0:
-        return blocks
-    return [
-        blocks[0]._replace(width=blocks[0].width + more),
-        *(b._replace(x=b.x + more) for b in blocks[1:]),
-    ]
+        x += block.width + gap
+        blocks.append(block)
+    return blocks
 
 
-def reach(blocks: Sequence[Block]) -> float:
-    """Where the last column ends."""
-    return blocks[-1].x + blocks[-1].width if blocks else 0.0
-
-
-def stack(
-    lines: Sequence[tuple[float, str]],
-    middle: float,
-    em: float,
-    *,
-    align: str = "left",
-    bold: bool = False,
-    colour: str = "text",
-) -> list[Text]:
-    """Lines one above the other about the height `middle`."""
-    first = middle - (len(lines) - 1) * PITCH * em / 2 + BASELINE * em
-    return [
-        Text(x, first + n * PITCH * em, line, align, bold, colour)
-        for n, (x, line) in enumerate(lines)
-        if line
-    ]
-
-
-def _block(
-    column: Column, rows: Sequence[Row], font: Font, boxes: dict[int, str], squeeze: float
-) -> Block:
-    bold = [is_bold(row) for row in rows]
-    raw = aligned([column.cell(row).translate(boxes) for row in rows], bold, font)
-    natural = column.width * font.points
-    longest = max(
-        (longest_piece(text, font, b) for text, b in zip(raw, bold, strict=True)), default=0.0
+def label_blocks(
+    contents: ForestContents, font: Font, boxes: dict[int, str], squeeze: float
+) -> list[Block]:
+    """Set the labels and the columns left of the panel, with room for labels that run across."""
+    rows, spans = contents.rows, [row.kind in SPANNING for row in contents.rows]
+    cells = ["" if across else row.label for row, across in zip(rows, spans, strict=True)]
+    labels = FilledColumn(
+        Column("", contents.first, width=FIRST_COLUMN), tuple(cells), ("",) * len(rows)
     )
-    limit = min(natural, max(squeeze * natural, longest))
-    cells = [wrapped(text, limit, font, b) for text, b in zip(raw, bold, strict=True)]
-    lines = [(line, b) for cell, b in zip(cells, bold, strict=True) for line in cell]
-    widest = max((text_width(line, font, b) for line, b in lines), default=0.0)
-    heading = column.heading.translate(boxes)
-    room = max(widest, HEAD * squeeze * font.points, longest_piece(heading, font, True))
-    head = wrapped(heading, room, font, True)
-    width = max([widest, *(text_width(line, font, True) for line in head)])
-    align = column.align or _natural_alignment([line for line, _ in lines if line])
-    around = (0.0, 0.0)
-    if align not in ALIGNMENTS and lines:
-        before, after = zip(*(_around(line, align, font) for line, _ in lines), strict=True)
-        around = (max(before), max(after))
-    return Block(column, align, max(width, sum(around)), cells, head, around)
+    blocks = side_blocks(contents, [labels, *contents.left], font, boxes, squeeze)
+    across = [(i, row.label, row.kind in BOLD) for i, row in enumerate(rows) if spans[i]]
+    if len(blocks) == 1:  # labels of pooled rows need room where no other column gives it
+        widths = [text_width(label, font, bold) for _, label, bold in across]
+        room = min(max([blocks[0].width, *widths]), FIRST_COLUMN * squeeze * font.points)
+        blocks = [blocks[0]._replace(width=max(blocks[0].width, room))]
+    # labels cannot run across where the row has cells beside them
+    most, more = ACROSS * squeeze * font.points, 0.0
+    for i, label, bold in across:
+        if any(block.cells[i][0] for block in blocks[1:]):
+            needed = max(min(text_width(label, font, bold), most), longest_piece(label, font, bold))
+            more = max(more, needed - blocks[0].width)
+    first = blocks[0]._replace(width=blocks[0].width + more)
+    return [first, *(block._replace(x=block.x + more) for block in blocks[1:])]
 
 
-def _around(line: str, mark: str, font: Font) -> tuple[float, float]:
-    before = text_width(line.partition(mark)[0], font)
-    return before, text_width(line, font) - before
-
-
-def _natural_alignment(lines: Sequence[str]) -> str:
-    """Numbers stand right, text left."""
-    numbers = [line.lstrip("−<+ ").replace(".", "", 1).isdigit() for line in lines]
-    return "right" if numbers and all(numbers) else "left"
+def right_end(blocks: Sequence[Block]) -> float:
+    """Return the place where the last column ends."""
+    return blocks[-1].x + blocks[-1].width if blocks else 0.0

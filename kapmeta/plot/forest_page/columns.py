@@ -1,43 +1,53 @@
-"""Columns of a forest plot, declared as data: name, head, where the text comes from, format and alignment."""
+"""Columns of a forest plot, declared as data: name, head, source of the text, alignment."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from kapmeta import wording
 from kapmeta.measures import Measure
+from kapmeta.plot.panel.typesetting import ALIGNMENTS
 from kapmeta.plot.style import RISK, Theme
 
 __all__ = [
-    "ALIGNMENTS",
     "Column",
+    "FilledColumn",
     "Row",
     "columns_named",
     "declared",
     "evidence_words",
+    "fill_columns",
     "is_risk",
     "risk_judgement",
 ]
 
-ALIGNMENTS = ("left", "right", "center")
-
-EVIDENCE: Mapping[str, tuple[str, str]] = {
+EVIDENCE_CELLS: Mapping[str, tuple[str, str]] = {
     "primary": ("●\u00a0primary", "printed by the trial's authors"),
     "secondary": ("◐\u00a0secondary", "the trial's figures as printed by others"),
     "tertiary": ("○\u00a0tertiary", "seen only in a later document, not traced to the trial"),
     "press": ("○\u00a0press", "press reports, in conflict"),
 }
-"""First part of an evidence level, the words that stand in the cell, and what they mean."""
+"""First part of an evidence level, the words in its cell, and what they mean."""
+
+SYNONYMS = {
+    "some": "some concerns",
+    "moderate": "some concerns",
+    "serious": "high",
+    "critical": "high",
+}
+"""First words of other tools' judgements, and the key in `RISK` that each means."""
+
+MINUS = "−"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the plot.
+    """One row of the plot.
 
     Attributes
     ----------
@@ -47,7 +57,7 @@ class Row:
     label : str
         Text of the first column.
     values : mapping
-        The row of ``to_frame()`` it stands for, by column name.
+        The row of ``to_frame()`` that is shown, by column name.
     model : int
         Which of several pooled results a pooled row belongs to.
     result : Pooled or Posterior, optional
@@ -61,11 +71,11 @@ class Row:
     result: Any = None
 
     def number(self, name: str) -> float:
-        """The number called `name`, nan if the row has none."""
+        """Return the number called `name`, nan if the row has none."""
         value = self.values.get(name)
-        return (
-            math.nan if value is None or isinstance(value, str) or pd.isna(value) else float(value)
-        )
+        if value is None or isinstance(value, str) or pd.isna(value):
+            return math.nan
+        return float(value)
 
     @property
     def shown(self) -> bool:
@@ -86,8 +96,8 @@ class Column:
     format : str
         Format of numbers, e.g. ``"{:.1f}"``; text is shown as it is.
     align : str
-        ``"left"``, ``"right"``, ``"center"``, or one character such as ``"/"`` that stands at the
-        same place in each row; by default numbers stand right and text left.
+        ``"left"``, ``"right"``, ``"center"``, or one character such as ``"/"`` that is set at the
+        same place in each row; by default numbers are set right and text left.
     text : callable, optional
         Takes a `Row` and returns the text of its cell, if no single column holds it. Tabs in it
         separate parts that are aligned row by row.
@@ -122,37 +132,46 @@ class Column:
     @property
     def heading(self) -> str:
         """The head, made from the name if none was given."""
-        return (
-            self.head if self.head is not None else self.name.replace("_", " ").strip().capitalize()
-        )
+        own = self.name.replace("_", " ").strip().capitalize()
+        return own if self.head is None else self.head
 
     def cell(self, row: Row) -> str:
-        """The text of this column in `row`; empty where the row has no value."""
+        """Write the text of this column in `row`; empty where the row has no value."""
         if self.text is not None:
             return self.text(row)
         value = row.values.get(self.name)
-        if value is None or (not isinstance(value, str) and pd.isna(value)):
-            return ""
         if isinstance(value, str):
             return value
-        return (
-            minus("yes" if value else "no")
-            if isinstance(value, bool)
-            else minus(self.format.format(value))
+        if value is None or pd.isna(value):
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return self.format.format(value).replace("-", MINUS)
+
+
+class FilledColumn(NamedTuple):
+    """A column with its text in each row, and its judgement of risk of bias there or ``""``."""
+
+    column: Column
+    cells: tuple[str, ...]
+    judgements: tuple[str, ...]
+
+
+def fill_columns(columns: Iterable[Column], rows: Sequence[Row]) -> tuple[FilledColumn, ...]:
+    """Write the cells of `columns`, all rows of a column at once."""
+    return tuple(
+        FilledColumn(
+            column,
+            tuple([column.cell(row) for row in rows]),
+            tuple([risk_judgement(row.values.get(column.name)) for row in rows])
+            if is_risk(column)
+            else ("",) * len(rows),
         )
+        for column in columns
+    )
 
 
-def bound(text: str) -> str:
-    """A text that is not broken into lines."""
-    return text.replace(" ", "\u00a0")
-
-
-def minus(text: str) -> str:
-    """Hyphens that stand for minus as the sign."""
-    return text.replace("-", "−")
-
-
-def _fraction(events: str, total: str) -> Callable[[Row], str]:
+def _events_over_total(events: str, total: str) -> Callable[[Row], str]:
     def text(row: Row) -> str:
         have = [row.number(name) for name in (events, total)]
         return "" if any(map(math.isnan, have)) else "/".join(f"{x:g}" for x in have)
@@ -161,13 +180,20 @@ def _fraction(events: str, total: str) -> Callable[[Row], str]:
 
 
 def _effect(theme: Theme, scale: Measure, rows: Sequence[Row]) -> Callable[[Row], str]:
+    """Make the writer of estimates with limits; numbers of all `rows` are written at once."""
     # a dash between limits that may be negative cannot be read
     form = theme.limits if scale.ratio else theme.limits.replace("–", " to\t")
+    written: dict[float, str] = {}
+    if scale.ratio:
+        numbers = {row.number(name) for row in rows for name in ("estimate", "low", "high")}
+        known = [x for x in numbers if math.isfinite(x)]
+        written = dict(zip(known, map(wording.number, known), strict=True))
     digits = None if scale.ratio else decimals(rows)
 
     def number(x: float) -> str:
         plain = digits is None or not math.isfinite(x)
-        return minus(wording.number(x) if plain else f"{x:z.{digits}f}")
+        word = written.get(x) or (wording.number(x) if plain else f"{x:z.{digits}f}")
+        return word.replace("-", MINUS)
 
     def text(row: Row) -> str:
         if row.kind == "excluded" and not row.shown:
@@ -183,7 +209,7 @@ def _effect(theme: Theme, scale: Measure, rows: Sequence[Row]) -> Callable[[Row]
 
 
 def decimals(rows: Sequence[Row]) -> int:
-    """Decimals, the same in every row, with which the usual half-width of an interval has two digits."""
+    """Choose decimals with which the median half-width of the intervals has two digits."""
     halves = [(row.number("high") - row.number("low")) / 2 for row in rows]
     known = sorted(half for half in halves if math.isfinite(half) and half > 0)
     return min(max(1 - math.floor(math.log10(known[len(known) // 2])), 0), 8) if known else 2
@@ -198,29 +224,23 @@ def _weight(model: int) -> Callable[[Row], str]:
     return text
 
 
-def _p_value(row: Row) -> str:
+def _p_value_cell(row: Row) -> str:
     p = row.number("p_value")
     return "" if math.isnan(p) else wording.p_text(p).removeprefix("p = ").removeprefix("p ")
 
 
 def evidence_words(level: object) -> tuple[str, str]:
-    """Cell text of an evidence level and its meaning; a level not in `EVIDENCE` stands for itself."""
+    """Return the cell text and the meaning of an evidence level; unknown levels are kept."""
     if not isinstance(level, str):
         return "", ""
-    return EVIDENCE.get(level.partition("_")[0], (level.replace("_", " "), ""))
+    return EVIDENCE_CELLS.get(level.partition("_")[0], (level.replace("_", " "), ""))
 
 
 def risk_judgement(value: object) -> str:
-    """The key in `RISK` that `value` begins with, or an empty text."""
+    """Return the key in `RISK` with which `value` begins, or an empty text."""
     word = value.strip().lower() if isinstance(value, str) else ""
-    synonyms = {
-        "some": "some concerns",
-        "moderate": "some concerns",
-        "serious": "high",
-        "critical": "high",
-    }
     first = word.replace("_", " ").replace("(", " ").split(" ")[0]
-    return first if first in RISK else synonyms.get(first, "unclear" if word else "")
+    return first if first in RISK else SYNONYMS.get(first, "unclear" if word else "")
 
 
 def _evidence(row: Row) -> str:
@@ -236,7 +256,7 @@ def _risk(name: str) -> Callable[[Row], str]:
 
 
 def is_risk(column: Column) -> bool:
-    """Whether a column holds judgements of risk of bias, drawn as cells."""
+    """Check whether a column holds judgements of risk of bias, drawn as discs."""
     return column.name == "risk_of_bias" or column.name.startswith("rob_")
 
 
@@ -249,13 +269,55 @@ def declared(
     rows: Sequence[Row],
     method: str = "",
 ) -> list[Column]:
-    """The columns a forest plot knows of itself; others are taken from the trials frame by name.
+    """Declare the columns that every forest plot offers; others come from the trials by name.
 
     The effect is headed by `method`, if that is given, or else by the form in which intervals are
     written.
     """
     treatment, control = (arm[:1].upper() + arm[1:] for arm in arms)
-    weights = [
+    interval = f"{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}"
+    head = f"\n{method}" if method else f" {interval}"
+    return [
+        *_count_columns(treatment, control),
+        Column(
+            "effect",
+            scale.short + head[0] + head[1:].replace(" ", "\u00a0"),
+            align="right",
+            text=_effect(theme, scale, rows),
+            width=math.inf,
+        ),
+        *_weight_columns(models),
+        Column("evidence_level", "Evidence", text=_evidence, width=9),
+        Column("risk_of_bias", "Risk\nof bias", align="center", text=_risk("risk_of_bias")),
+        Column("k", "k"),
+        Column("p_value", "p", align="right", text=_p_value_cell),
+        Column("tau2", "τ²", align="right", text=_tau2),
+    ]
+
+
+def _count_columns(treatment: str, control: str) -> list[Column]:
+    """Declare the counts of the two arms, as fractions and each in a column."""
+    arms = (("t", treatment, "treatment"), ("c", control, "control"))
+    return [
+        *(
+            Column(
+                name,
+                f"{arm}\nevents/total",
+                align="/",
+                text=_events_over_total(f"events_{end}", f"n_{end}"),
+            )
+            for end, arm, name in arms
+        ),
+        *(
+            Column(f"{count}_{end}", head, group=arm)
+            for end, arm, _ in arms
+            for count, head in (("events", "Events"), ("n", "Total"))
+        ),
+    ]
+
+
+def _weight_columns(models: Sequence[str]) -> list[Column]:
+    return [
         Column(
             f"weight_{i}" if i else "weight",
             f"Weight\n{name}".strip(),
@@ -264,47 +326,17 @@ def declared(
         )
         for i, name in enumerate(models)
     ]
-    return [
-        Column(
-            "treatment", f"{treatment}\nevents/total", align="/", text=_fraction("events_t", "n_t")
-        ),
-        Column("control", f"{control}\nevents/total", align="/", text=_fraction("events_c", "n_c")),
-        Column("events_t", "Events", group=treatment),
-        Column("n_t", "Total", group=treatment),
-        Column("events_c", "Events", group=control),
-        Column("n_c", "Total", group=control),
-        Column(
-            "effect",
-            (
-                f"{scale.short}\n{bound(method)}"
-                if method
-                else (
-                    f"{scale.short}"
-                    f" {bound(f'{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}')}"
-                )
-            ),
-            align="right",
-            text=_effect(theme, scale, rows),
-            width=math.inf,
-        ),
-        *weights,
-        Column("evidence_level", "Evidence", text=_evidence, width=9),
-        Column("risk_of_bias", "Risk\nof bias", align="center", text=_risk("risk_of_bias")),
-        Column("k", "k"),
-        Column("p_value", "p", align="right", text=_p_value),
-        Column("tau2", "τ²", align="right", text=lambda row: _plain(row.number("tau2"))),
-    ]
 
 
-def _plain(x: float) -> str:
-    return "" if math.isnan(x) else wording.number(x)
+def _tau2(row: Row) -> str:
+    tau2 = row.number("tau2")
+    return "" if math.isnan(tau2) else wording.number(tau2)
 
 
 def columns_named(
     wanted: Iterable[str | Column], known: Iterable[Column], rows: Iterable[Row], argument: str
 ) -> list[Column]:
-    """The columns called by name, from those declared or from the frame; a `Column` stands for
-    itself.
+    """Find the columns called by name, declared or of the trials; a `Column` is taken as it is.
 
     Raises ValueError for a name that is neither, with the names there are.
     """
@@ -330,9 +362,6 @@ def columns_named(
 
 
 def _risk_column(column: Column) -> Column:
-    head = (
-        column.head
-        if column.head is not None
-        else column.name.removeprefix("rob_").split("_")[0].upper()
-    )
+    short = column.name.removeprefix("rob_").split("_")[0].upper()
+    head = short if column.head is None else column.head
     return Column(column.name, head, align="center", text=_risk(column.name))

@@ -1,4 +1,4 @@
-"""What a forest plot shows beyond intervals and diamonds: prediction densities and shrunken estimates."""
+"""Prediction densities and shrunken estimates, added to the rows of a forest plot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile
 from kapmeta.plot.forest_page.columns import Row
-from kapmeta.plot.forest_page.stories import Model
+from kapmeta.plot.forest_page.groups import ModelResult
 from kapmeta.results.effects import Effects
 from kapmeta.results.posteriors import Posterior
 
@@ -20,15 +20,15 @@ __all__ = ["PREDICTION_SHAPES", "enriched", "prediction_density"]
 
 PREDICTION_SHAPES = ("bar", "density")
 FEWER = {"t": 1, "hk": 1, "hts": 2, "hk-pr": 2}
-"""Studies less the degrees of freedom of each prediction interval that is an interval of a t distribution."""
+"""Studies less degrees of freedom, for each prediction interval that is one of a t distribution."""
 
-POINTS = 121
+DENSITY_POINTS = 121
 
 
 def enriched(
     rows: Sequence[Row], effects: Effects, prediction: str, shrunken: pd.DataFrame | None
 ) -> tuple[list[Row], list[str]]:
-    """Rows with the density of prediction and with shrunken estimates, and what must be said of them."""
+    """Add the density of prediction and shrunken estimates to rows; return notes on them too."""
     if prediction not in PREDICTION_SHAPES:
         raise ValueError(
             f'prediction = "{prediction}" is not known; use one of: {", ".join(PREDICTION_SHAPES)}'
@@ -47,15 +47,15 @@ def _with_density(row: Row) -> Row:
     return replace(row, values={**row.values, "density": (row.result.scale.shown(x), height)})
 
 
-def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:
-    """Values on the analysis scale and the density of the effect in a new study there, its largest
-    height 1.
+def prediction_density(model: ModelResult) -> tuple[FloatArray, FloatArray]:
+    """Compute the density of the effect in a new study, scaled to a largest height of 1.
 
-    A t distribution with the limits of the prediction interval, or the posterior. Refused for
-    intervals that come from no such distribution.
+    Returns values on the analysis scale and heights: of a t distribution with the limits of the
+    prediction interval, or of the posterior. Raises ValueError for intervals that come from no such
+    distribution.
     """
     centre, low, high = model.estimate, model.prediction_low, model.prediction_high
-    x = np.linspace(centre - 1.7 * (centre - low), centre + 1.7 * (high - centre), POINTS)
+    x = np.linspace(centre - 1.7 * (centre - low), centre + 1.7 * (high - centre), DENSITY_POINTS)
     if isinstance(model, Posterior):
         height = np.asarray(model.density(x, new_study=True))
         return x, height / height.max()
@@ -63,8 +63,7 @@ def prediction_density(model: Model) -> tuple[FloatArray, FloatArray]:
     if fewer is None:
         raise ValueError(
             f'the prediction interval "{model.method.prediction}" has no density to draw; use'
-            ' prediction="bar", or '
-            f"pool with one of: {', '.join(FEWER)}"
+            f' prediction="bar", or pool with one of: {", ".join(FEWER)}'
         )
     df = float(model.k - fewer)
     scale = (high - low) / 2 / float(t_quantile((1 + model.method.level) / 2, df))
@@ -81,7 +80,7 @@ def _with_shrunken(rows: list[Row], effects: Effects, frame: pd.DataFrame) -> li
         )
     present = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
     if [str(label) for label in frame["study"]] != present:
-        raise ValueError("shrunken must have one row for each study pooled, in the same order")
+        raise ValueError("shrunken must have one row per study pooled, in the same order")
     values = iter([{n: float(frame[n].iloc[i]) for n in names} for i in range(len(frame))])
     found: list[Row] = []
     for row in rows:

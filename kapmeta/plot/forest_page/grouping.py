@@ -1,99 +1,98 @@
-"""What a forest plot was given, brought into one shape: results under headings, and those over all of them."""
+"""Whatever `forest` was given, brought into one shape: results in groups, and overall results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
+from kapmeta.plot.forest_page.groups import GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.forest_page.notes import between_text, model_labels, sentences
-from kapmeta.plot.forest_page.stories import Model, Story, effects_of
 from kapmeta.results.effects import Effects
-from kapmeta.results.regressions import Subgroups
+from kapmeta.results.subgroups import Subgroups
 
-__all__ = ["Forest", "Overall", "told"]
+__all__ = ["Forest", "Overall", "grouped_results"]
 
-Several = Sequence[Model] | Sequence[Subgroups]
-Forest = Effects | Model | Subgroups | Several | Mapping[str, Model | Sequence[Model]]
+Forest = (
+    Effects
+    | ModelResult
+    | Subgroups
+    | Sequence[ModelResult]
+    | Sequence[Subgroups]
+    | Mapping[str, ModelResult | Sequence[ModelResult]]
+)
 """What may be drawn as a forest plot."""
 
-Overall = Model | Sequence[Model] | None
+Overall = ModelResult | Sequence[ModelResult] | None
 
 
-def told(result: Forest, overall: Overall) -> Story:
-    """The story of a result; refused if its parts do not belong together."""
-    found = list(result) if _several(result) else [result]
+def grouped_results(result: Forest, overall: Overall) -> GroupedResults:
+    """Bring a result into groups; refuse parts that do not belong together."""
+    found = list(result) if _is_sequence(result) else [result]
     if all(isinstance(item, Subgroups) for item in found) and found:
-        story = _of_subgroups(found, overall)  # type: ignore[arg-type]
+        grouped = _from_subgroups(found, overall)  # type: ignore[arg-type]
     elif isinstance(result, Mapping):
-        story = Story(
-            [(" ".join(str(label).split()), _listed(item)) for label, item in result.items()]
+        grouped = GroupedResults(
+            [(" ".join(str(label).split()), _as_list(item)) for label, item in result.items()]
         )
     else:
-        story = Story([("", found)])  # type: ignore[list-item]
-    story = story._replace(overall=story.overall or tuple(_listed(overall)))  # type: ignore[arg-type]
-    _refuse(story)
-    return story
+        grouped = GroupedResults([("", found)])  # type: ignore[list-item]
+    grouped = grouped._replace(overall=grouped.overall or tuple(_as_list(overall)))  # type: ignore[arg-type]
+    _check_groups(grouped)
+    return grouped
 
 
-def _several(result: object) -> TypeGuard[Sequence[object]]:
+def _is_sequence(result: object) -> TypeGuard[Sequence[object]]:
     return isinstance(result, Sequence) and not isinstance(result, str)
 
 
-def _listed(item: object) -> list[Effects | Model]:
-    return list(item) if _several(item) else [] if item is None else [item]  # type: ignore[arg-type, list-item]
+def _as_list(item: object) -> list[Effects | ModelResult]:
+    return list(item) if _is_sequence(item) else [] if item is None else [item]  # type: ignore[arg-type, list-item]
 
 
-def _of_subgroups(results: Sequence[Subgroups], overall: Overall) -> Story:
-    """Subgroups under one or several models; each model has its diamonds, its total and its tests."""
+def _from_subgroups(results: Sequence[Subgroups], overall: Overall) -> GroupedResults:
+    """Group subgroups by their names; each model has its diamonds, its total and its tests."""
     first = results[0]
     if any((item.by, [*item.groups]) != (first.by, [*first.groups]) for item in results):
         raise ValueError(
             "results of several models must have the same subgroups; draw others in plots of"
             " their own"
         )
-    above = tuple(item.overall for item in results) if overall is None else tuple(_listed(overall))
+    totals = tuple(item.overall for item in results) if overall is None else _as_list(overall)
     names = model_labels([item.overall for item in results]) if len(results) > 1 else [""]
-    return Story(
+    between = [
+        text for name, item in zip(names, results, strict=True) for text in between_text(item, name)
+    ]
+    return GroupedResults(
         [(name, [item.groups[name] for item in results]) for name in first.groups],
-        above,  # type: ignore[arg-type]
+        tuple(totals),  # type: ignore[arg-type]
         first.by,
-        tuple(
-            line
-            for name, item in zip(names, results, strict=True)
-            for line in between_text(item, name)
-        ),
+        tuple(between),
         tuple(dict.fromkeys(note for item in results for note in sentences(item.notes))),
     )
 
 
-def _refuse(story: Story) -> None:
-    given = story.given if story.blocks else []
-    wrong = next((item for item in given if not isinstance(item, Effects | Model)), None)
+def _check_groups(grouped: GroupedResults) -> None:
+    """Refuse what is no result, other measures or studies, and models without their overall."""
+    given = grouped.given if grouped.groups else []
+    wrong = next((item for item in given if not isinstance(item, Effects | ModelResult)), None)
     if wrong is not None or not given:
-        what = "nothing" if not given else type(wrong).__name__
         raise TypeError(
             "forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"
-            f" to Pooled; got {what}"
+            f" to Pooled; got {type(wrong).__name__ if given else 'nothing'}"
         )
     if any(item.measure != given[0].measure for item in given):
         raise ValueError(
             f"results of different measures: {', '.join(dict.fromkeys(i.measure for i in given))}"
         )
-    if any(
-        effects_of(item).labels != effects_of(results[0]).labels
-        for _, results in story.blocks
-        for item in results
-    ):
-        raise ValueError(
-            "several models in one plot must share their studies; give a mapping of labels for"
-            " subgroups"
-        )
-    lacking = next(
-        (label for label, results in story.blocks if len(results) != len(story.overall or results)),
-        None,
-    )
-    if lacking is not None:
-        raise ValueError(
-            f'overall has {len(story.overall)} models, "{lacking}" has another number; give each'
-            " the same"
-        )
+    for label, results in grouped.groups:
+        studies = effects_drawn(results[0]).labels if results else ()
+        if any(effects_drawn(item).labels != studies for item in results):
+            raise ValueError(
+                "several models in one plot must share their studies; give a mapping of labels for"
+                " subgroups"
+            )
+        if len(results) != len(grouped.overall or results):
+            raise ValueError(
+                f'overall has {len(grouped.overall)} models but "{label}" has {len(results)};'
+                " give each the same number"
+            )

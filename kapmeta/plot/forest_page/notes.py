@@ -1,49 +1,50 @@
-"""The lines below a forest plot: how it was pooled, what the marks mean, and what must be known to read it."""
+"""The lines below a forest plot: how it was pooled, and what its marks mean."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from kapmeta import wording
 from kapmeta.core.numerics.distributions import t_two_sided
 from kapmeta.methods import CI_NAMES, ZERO_NAMES, method_text, model_name
-from kapmeta.plot.forest_page.columns import Column, Row, evidence_words, is_risk, risk_judgement
-from kapmeta.plot.forest_page.stories import Block, Model, effects_of
+from kapmeta.plot.forest_page.columns import (
+    FilledColumn,
+    Row,
+    evidence_words,
+    is_risk,
+    risk_judgement,
+)
+from kapmeta.plot.forest_page.groups import Group, GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.style import RISK
-from kapmeta.results.effects import NOT_CONFIRMED as NOT_CONFIRMED_MEANING
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import NOT_CONFIRMED, Effects
 from kapmeta.results.pooled import Pooled, heterogeneity_text
-from kapmeta.results.regressions import Subgroups
-
-if TYPE_CHECKING:
-    from kapmeta.plot.forest_page.stories import Story
+from kapmeta.results.subgroups import Subgroups
 
 __all__ = [
     "CORRECTED",
-    "NOT_CONFIRMED",
     "NOT_POOLED",
     "NOT_RANDOMISED",
+    "UNCONFIRMED",
     "between_text",
     "correction",
     "heterogeneity_lines",
     "method_notes",
     "method_words",
     "model_labels",
+    "nonbreaking",
     "plain",
     "reading_notes",
     "reason",
     "sentences",
-    "tied",
 ]
 
-NOT_RANDOMISED, CORRECTED, NOT_POOLED, NOT_CONFIRMED = "†", "‡", "§", "¶"
+NOT_RANDOMISED, CORRECTED, NOT_POOLED, UNCONFIRMED = "†", "‡", "§", "¶"
 
 
-def model_labels(pooled: Sequence[Model]) -> list[str]:
-    """Names of models, told apart by their methods where the names are the same."""
+def model_labels(pooled: Sequence[ModelResult]) -> list[str]:
+    """Name models, adding their methods where the names are the same."""
     names = [model_name(item.method) for item in pooled]
     details = [f"{item.method.tau2}, {item.method.ci}" for item in pooled]
     return [
@@ -52,18 +53,18 @@ def model_labels(pooled: Sequence[Model]) -> list[str]:
     ]
 
 
-def tied(text: str) -> str:
-    """`text` with numbers tied to their signs and units, so that no line ends between them."""
+def nonbreaking(text: str) -> str:
+    """Join numbers to their signs and units, so that no line ends between them."""
     return re.sub(r" (?=[=<>%])|(?<=[=<>]) |(?<=I²) ", "\u00a0", text)
 
 
 def sentences(texts: Iterable[str]) -> list[str]:
-    """Texts with a capital and a full stop."""
+    """Give each text a capital and a full stop."""
     return [text[:1].upper() + text[1:].rstrip(".") + "." for text in texts]
 
 
-def method_notes(models: Sequence[Model]) -> list[str]:
-    """How each model was fitted, and heterogeneity from the first that estimates it."""
+def method_notes(models: Sequence[ModelResult]) -> list[str]:
+    """Say how each model was fitted, and the heterogeneity of the first that estimates it."""
     pooled = [model for model in models if model.k > 1]
     return list(
         dict.fromkeys(
@@ -72,25 +73,27 @@ def method_notes(models: Sequence[Model]) -> list[str]:
     )
 
 
-def method_line(model: Model) -> str:
-    """How a model was fitted and the test of its effect; for a posterior its name and priors."""
+def method_line(model: ModelResult) -> str:
+    """Say how a model was fitted and test its effect; for a posterior, name its priors."""
     if isinstance(model, Pooled):
         return f"{method_text(model.method)}; {effect_test(model)}."
     return next(line for line in model.summary().splitlines() if "; priors: " in line)
 
 
 def effect_test(model: Pooled) -> str:
-    """The test of no effect: its p-value, and the statistic if it is that of the p-value."""
+    """Write the test of no effect: its p-value, and the statistic if that gives the p-value."""
     p = wording.p_text(model.p_value)
-    told = math.isclose(model.p_value, float(t_two_sided(model.statistic, model.df)), rel_tol=1e-6)
-    if not told:
+    derived = math.isclose(
+        model.p_value, float(t_two_sided(model.statistic, model.df)), rel_tol=1e-6
+    )
+    if not derived:
         return f"test for effect: {p}"
     name, degrees = ("t", f"df = {model.df:.4g}, ") if math.isfinite(model.df) else ("z", "")
     return f"test for effect: {name} = {model.statistic:z.2f}, {degrees}{p}".replace("= -", "= −")
 
 
-def method_words(models: Sequence[Model], level: float) -> str:
-    """How the effects were pooled, in a few words for a head: ``IV, random, 95 % CI``."""
+def method_words(models: Sequence[ModelResult], level: float) -> str:
+    """Say in a few words for a head how the effects were pooled: ``IV, random, 95 % CI``."""
     words = [
         INVERSE_VARIANCE.get(model.method.model, model_name(model.method))
         for model in models
@@ -102,15 +105,15 @@ def method_words(models: Sequence[Model], level: float) -> str:
 INVERSE_VARIANCE = {"common": "IV common", "random": "IV random"}
 
 
-def heterogeneity_lines(models: Sequence[Model]) -> list[str]:
-    """One line, of the first model that estimates heterogeneity; none without a model."""
+def heterogeneity_lines(models: Sequence[ModelResult]) -> list[str]:
+    """Write one line, of the first model that estimates heterogeneity; none without a model."""
     classical = [model for model in models if isinstance(model, Pooled)]
     random = [model for model in classical if not math.isnan(model.tau2)] or classical or models
     return [heterogeneity_line(model) for model in random[:1]]
 
 
-def heterogeneity_line(model: Model) -> str:
-    """The heterogeneity of a result in one line, without a full stop."""
+def heterogeneity_line(model: ModelResult) -> str:
+    """Write the heterogeneity of a result in one line, without a full stop."""
     if isinstance(model, Pooled):
         return heterogeneity_text(model)
     return next(
@@ -118,53 +121,43 @@ def heterogeneity_line(model: Model) -> str:
     ).rstrip(".")
 
 
-def _own_notes(results: Sequence[tuple[str, Model]]) -> list[str]:
-    """The notes of the results, each once; with the name of its result unless all have it."""
+def _own_notes(results: Sequence[tuple[str, ModelResult]]) -> list[str]:
+    """Collect the notes of the results, each once, naming the result unless all have it."""
     # those set aside as not randomised have a mark, which is explained once
-    every = [
-        note
-        for _, item in results
-        for note in item.notes
-        if not note.startswith("set aside as not randomised")
-    ]
-    every = [note for note in dict.fromkeys(every) if plain(note)]
+    marked = "set aside as not randomised"
+    every = dict.fromkeys(note for _, item in results for note in item.notes)
     lines = []
     for note in every:
+        text = "" if note.startswith(marked) else plain(note)
         names = [name for name, item in results if note in item.notes]
-        note = plain(note)
-        lines.append(
-            note
-            if len(names) == len(results)
-            else f"{wording.joined(dict.fromkeys(names))}: {note}"
-        )
+        before = "" if len(names) == len(results) else f"{wording.joined(dict.fromkeys(names))}: "
+        lines += [f"{before}{text}"] if text else []
     return sentences(lines)
 
 
 def reading_notes(
-    story: Story, rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]
+    grouped: GroupedResults, rows: list[Row], columns: Sequence[Sequence[FilledColumn]]
 ) -> list[str]:
-    """What a reader must know: method, heterogeneity, marks, legends, and the results' own notes."""
-    lines, blocks = method_notes(story.models), story.blocks
-    if len(blocks) > 1 and not story.overall:
-        lines = lines[:1]  # each subgroup carries its own heterogeneity
-    shown = {column.name for side in columns for column in side}
-    if len(blocks) > 1 and "weight" in shown:
-        lines.append(
-            "Weights are shares"
-            f" {'of all subgroups together' if story.shares_overall else 'within each subgroup'}."
-        )
-    lines += _interval_notes(blocks, rows)
-    lines += _aside(rows)
-    if any(NOT_CONFIRMED in row.label for row in rows):
-        lines.append(f"{NOT_CONFIRMED} Not confirmed. {NOT_CONFIRMED_MEANING}.")
-    lines += _correction_notes(blocks, rows)
+    """Write what a reader must know: method, heterogeneity, marks, legends, the results' notes."""
+    lines, groups = method_notes(grouped.models), grouped.groups
+    if len(groups) > 1 and not grouped.overall:
+        lines = lines[:1]  # each subgroup shows its own heterogeneity
+    shown = {item.column.name for side in columns for item in side}
+    if len(groups) > 1 and "weight" in shown:
+        share = "of all subgroups together" if grouped.shares_overall else "within each subgroup"
+        lines.append(f"Weights are shares {share}.")
+    lines += _interval_notes(groups, rows)
+    lines += _mark_notes(rows)
+    if any(UNCONFIRMED in row.label for row in rows):
+        lines.append(f"{UNCONFIRMED} Not confirmed. {NOT_CONFIRMED}.")
+    lines += _correction_notes(groups, rows)
     lines += _legends(rows, columns)
-    named = [(label or name, item) for label, items in blocks for name, item in _named(items)]
-    return [*lines, *_own_notes([*named, *(("overall", item) for item in story.overall)])]
+    named = [(label or name, item) for label, items in groups for name, item in _named(items)]
+    return [*lines, *_own_notes([*named, *(("overall", item) for item in grouped.overall)])]
 
 
 def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
-    """The tests between subgroups, one line each, with the name of the `model` if there are several."""
+    """Write the tests between subgroups, one per line, naming the `model` if there are several."""
     if not result.df_between > 0:
         return ()
     opening = f"Between subgroups, {model[:1].lower()}{model[1:]}" if model else "Between subgroups"
@@ -174,18 +167,16 @@ def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
     )
     if math.isnan(result.f_between):
         return (wald,)
-    return (
-        wald,
-        (
-            f"{opening}, Hartung-Knapp: F = {result.f_between:.2f}, df = {result.df_between:g} "
-            f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
-        ),
+    hartung_knapp = (
+        f"{opening}, Hartung-Knapp: F = {result.f_between:.2f}, df = {result.df_between:g} "
+        f"and {result.f_df:g}, {wording.p_text(result.f_p_value)}"
     )
+    return wald, hartung_knapp
 
 
-def correction(row: Row, results: Sequence[Effects | Model]) -> str:
-    """Where the continuity correction of this row was used: in the row, only in pooling, or nowhere (empty)."""
-    effects = effects_of(results[0])
+def correction(row: Row, results: Sequence[Effects | ModelResult]) -> str:
+    """Find where a row's continuity correction was used: ``row``, ``pooling`` or ``""``."""
+    effects = effects_drawn(results[0])
     if effects.zero is None or not row.values.get("corrected"):
         return ""
     models = [item for item in results if isinstance(item, Pooled) and item.k > 1]
@@ -196,10 +187,10 @@ def correction(row: Row, results: Sequence[Effects | Model]) -> str:
     return "pooling" if pooled else ""
 
 
-def _correction_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
+def _correction_notes(groups: list[Group], rows: list[Row]) -> list[str]:
     marked = [row for row in rows if row.kind == "study" and CORRECTED in row.label]
-    results = [item for _, items in blocks for item in items]
-    zero = effects_of(results[0]).zero
+    results = [item for _, items in groups for item in items]
+    zero = effects_drawn(results[0]).zero
     if zero is None or not marked:
         return []
     if any(correction(row, results) == "row" for row in marked):
@@ -207,44 +198,34 @@ def _correction_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
     return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {ZERO_NAMES[zero]}."]
 
 
-def _interval_notes(blocks: list[Block], rows: list[Row]) -> list[str]:
-    """What the intervals of single trials are, where they are not those of Wald."""
+def _interval_notes(groups: list[Group], rows: list[Row]) -> list[str]:
+    """Name the intervals of single trials, where they are not those of Wald."""
     if not any(row.kind in ("study", "excluded") and row.shown for row in rows):
         return []
-    words = list(
-        dict.fromkeys(
-            word for _, items in blocks for item in items for word in _intervals(effects_of(item))
-        )
-    )
+    effects = [effects_drawn(item) for _, items in groups for item in items]
+    words = list(dict.fromkeys(word for each in effects for word in _intervals(each)))
     if words == ["wald"]:
         return []
     return [f"Single trials: {wording.joined(CI_NAMES.get(word, word) for word in words)}."]
 
 
 def _intervals(effects: Effects) -> list[str]:
-    """The intervals of its rows: beside reported effects, trials with counts have Wald's."""
+    """List the intervals of its rows: beside reported effects, trials with counts have Wald's."""
     counted = "events_t" in effects.table and effects.table["events_t"].notna().any()
-    return (
-        [effects.interval, "wald"]
-        if effects.interval == "as reported" and counted
-        else [effects.interval]
-    )
+    both = effects.interval == "as reported" and counted
+    return [effects.interval, "wald"] if both else [effects.interval]
 
 
-def _aside(rows: list[Row]) -> list[str]:
-    """Marks of trials that are not randomised or not pooled, each explained once."""
+def _mark_notes(rows: list[Row]) -> list[str]:
+    """Explain once each the marks of trials that are not randomised or not pooled."""
     lines = []
     marked = [row for row in rows if NOT_RANDOMISED in row.label]
     if marked:
         apart = [row for row in marked if row.kind == "excluded"]
-        all_apart = len(apart) == len(marked)
         others = {why for why in map(reason, apart) if why and not why.startswith("not randomised")}
         more = f" ({'; '.join(sorted(others))})" if others else ""
-        lines.append(
-            f"{NOT_RANDOMISED} Not randomised: shown, not pooled{more}."
-            if all_apart
-            else f"{NOT_RANDOMISED} Not randomised."
-        )
+        shown = f": shown, not pooled{more}" if len(apart) == len(marked) else ""
+        lines.append(f"{NOT_RANDOMISED} Not randomised{shown}.")
     lines += [
         f"{NOT_POOLED} {row.label.rpartition(' ')[0]}: not pooled,"
         f" {reason(row) or 'no reason given'}."
@@ -255,25 +236,25 @@ def _aside(rows: list[Row]) -> list[str]:
 
 
 def reason(row: Row) -> str:
-    """Why a trial is set aside, for readers: without the clauses that speak of arguments of functions."""
+    """Say why a trial is set aside, without clauses about arguments of functions."""
     return plain(str(row.values.get("reason") or ""))
 
 
 def plain(text: str) -> str:
-    """`text` without what it says of arguments and functions: ``x, and not y unless mixed=True`` becomes ``x``."""
+    """Leave out clauses about arguments: ``x, and not y unless mixed=True`` becomes ``x``."""
     clauses = re.split(r"(?<=[,;]) ", " ".join(text.split()))
     kept = [clause for clause in clauses if not re.search(r"\w=\w|\b[a-z]+(_[a-z]+)+\b", clause)]
     return " ".join(kept).rstrip(",;: ")
 
 
-def _named(items: Sequence[Effects | Model]) -> list[tuple[str, Model]]:
-    pooled = [item for item in items if isinstance(item, Model)]
+def _named(items: Sequence[Effects | ModelResult]) -> list[tuple[str, ModelResult]]:
+    pooled = [item for item in items if isinstance(item, ModelResult)]
     return list(zip(model_labels(pooled), pooled, strict=True))
 
 
-def _legends(rows: list[Row], columns: tuple[tuple[Column, ...], tuple[Column, ...]]) -> list[str]:
+def _legends(rows: list[Row], columns: Sequence[Sequence[FilledColumn]]) -> list[str]:
     lines = []
-    shown = [column for side in columns for column in side]
+    shown = [item.column for side in columns for item in side]
     levels = [
         evidence_words(row.values.get("evidence_level"))
         for row in rows

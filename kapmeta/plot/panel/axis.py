@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from kapmeta.core.numerics.arrays import FloatArray
 
-__all__ = ["EffectAxis", "Fits", "effect_axis", "label_of", "linear_series"]
+__all__ = [
+    "EffectAxis",
+    "Fits",
+    "effect_axis",
+    "label_of",
+    "linear_series",
+    "rounded",
+    "ten_digits",
+]
 
 Fits = Callable[[Sequence[float], Sequence[str]], bool]
 
@@ -28,26 +36,36 @@ class EffectAxis(NamedTuple):
     log: bool
 
     def place(self, shown: npt.ArrayLike) -> FloatArray:
-        """Position along the axis, 0 at its low end and 1 at its high end; infinite for what has no place."""
+        """Find positions along the axis, 0 at its low end, 1 at its high end; may be infinite."""
         ends = on_axis([self.low, self.high], self.log)
         return np.asarray((on_axis(shown, self.log) - ends[0]) / (ends[1] - ends[0]))
 
     def at(self, place: npt.ArrayLike) -> FloatArray:
-        """The value shown at a position along the axis."""
+        """Find the value shown at a position along the axis."""
         ends = on_axis([self.low, self.high], self.log)
         return off_axis(ends[0] + np.asarray(place) * (ends[1] - ends[0]), self.log)
 
 
 def on_axis(shown: npt.ArrayLike, log: bool) -> FloatArray:
-    """Values shown as lengths along the axis; the logarithm for ratios."""
+    """Convert values shown to lengths along the axis; the logarithm for ratios."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(np.asarray(shown, dtype=float)) if log else np.asarray(shown, dtype=float)
 
 
 def off_axis(length: npt.ArrayLike, log: bool) -> FloatArray:
-    """Lengths along the axis as values shown; ten digits, so that nothing drawn hangs on the last bit."""
+    """Convert lengths along the axis to values shown, to ten digits."""
     values = 10 ** np.asarray(length, dtype=float) if log else np.asarray(length, dtype=float)
-    return np.array([float(f"{value:.10g}") for value in np.ravel(values)]).reshape(values.shape)
+    return ten_digits(values).reshape(values.shape)
+
+
+def ten_digits(values: npt.ArrayLike) -> FloatArray:
+    """Round values to ten digits, in one row, so that no drawing depends on the last bit."""
+    return np.array([float(f"{value:.10g}") for value in np.ravel(np.asarray(values, dtype=float))])
+
+
+def rounded(x: float) -> float:
+    """Round one value to ten digits."""
+    return float(f"{x:.10g}")
 
 
 def effect_axis(
@@ -61,7 +79,7 @@ def effect_axis(
     ends: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
 ) -> EffectAxis:
-    """Ends and labels for these estimates and intervals.
+    """Choose ends and labels for these estimates and intervals.
 
     Every estimate is on the axis, and so is the null value. Intervals are shown whole unless they
     go beyond the outermost estimate by more than the distance between the estimates and 2.5 times
@@ -77,12 +95,12 @@ def effect_axis(
     log : bool
         Whether the axis is logarithmic.
     fits : callable
-        Told places and labels, says whether they can stand side by side.
+        Given places and labels, returns whether they have room side by side.
     ends, ticks : optional
         The user's own.
     """
     places = [on_axis(x, log) for x in (points, low, high)]
-    found = ends if ends is not None else _ends(places[0], places[1], places[2], null, log)
+    found = ends if ends is not None else _axis_ends(places[0], places[1], places[2], null, log)
     bottom, top = (float(x) for x in found)
     if ticks is not None:
         inside = [float(tick) for tick in ticks]
@@ -104,50 +122,59 @@ def effect_axis(
     )
 
 
-def _ends(
+def _axis_ends(
     points: FloatArray, low: FloatArray, high: FloatArray, null: float | None, log: bool
 ) -> FloatArray:
+    """Find the ends of an axis for points and limits, all as lengths along it.
+
+    Steps: the span of the estimates and the null; how far limits may go beyond it before they are
+    cut; half and double for ratios; a margin.
+    """
+    # 1. the span of the estimates and the null, or of the limits where there is neither
     core = points[np.isfinite(points)]
     if null is not None:
         core = np.append(core, on_axis(null, log))
     if not core.size:
-        core = np.append(low, high)[np.isfinite(np.append(low, high))]
+        limits = np.append(low, high)
+        core = limits[np.isfinite(limits)]
     first, last = (float(core.min()), float(core.max())) if core.size else (0.0, 0.0)
+    # 2. limits are shown whole unless they go far beyond that span
     with np.errstate(invalid="ignore"):
         halves = np.concatenate([points - low, high - points])
     halves = halves[np.isfinite(halves) & (halves > 0)]
-    reach = max(last - first, 2.5 * float(np.median(halves)) if halves.size else 0.0)
-    reach = reach or 0.1 * abs(last) or 1.0
-    # what goes only a little farther is not worth a cut
+    most = max(last - first, 2.5 * float(np.median(halves)) if halves.size else 0.0)
+    most = most or 0.1 * abs(last) or 1.0
     far = [
         first - float(np.nanmin(low, initial=first)),
         float(np.nanmax(high, initial=last)) - last,
     ]
-    below, above = (x if x <= 1.3 * reach else reach for x in far)
+    below, above = (x if x <= 1.3 * most else most for x in far)  # a little farther is not cut
     bottom, top = first - below, last + above
+    # 3. a ratio is read against half and double, unless its interval would be too small to see
     if log and null is not None and top - bottom > math.log10(1.5):
-        # a ratio is read against half and double, unless that would leave its interval too small to
-        # see
         bottom, top = min(bottom, math.log10(null / 2)), max(top, math.log10(2 * null))
-    pad = 0.04 * (top - bottom) or 0.5 * reach
+    # 4. a margin
+    pad = 0.04 * (top - bottom) or 0.5 * most
     return off_axis([bottom - pad, top + pad], log)
 
 
 def _log_series(low: float, high: float) -> Iterator[list[float]]:
-    """Candidates for a ratio: 1 2 5, 1 3, decades, steps of decades, and even steps in a narrow range."""
+    """List labels for a ratio: 1 2 5, 1 3, decades, steps of them, or even steps if narrow."""
     first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        yield _inside(
+        yield _within_ends(
             [float(f"{d}e{n}") for n in range(first, last + 1) for d in digits], low, high
         )
     for step in range(2, max(3, (last - first) // 2)):
-        yield _inside([float(f"1e{n}") for n in range(first, last + 1) if n % step == 0], low, high)
+        yield _within_ends(
+            [float(f"1e{n}") for n in range(first, last + 1) if n % step == 0], low, high
+        )
     if high / low < 10:
         yield from linear_series(low, high)
 
 
 def linear_series(low: float, high: float) -> Iterator[list[float]]:
-    """Even steps of 1, 2, 2.5 or 5 times a power of ten through 0, the finest first."""
+    """List even steps of 1, 2, 2.5 or 5 times a power of ten through 0, the finest first."""
     power = math.floor(math.log10(high - low)) - 1
     for exponent in (power, power + 1):
         for digits in (1, 2, 2.5, 5):
@@ -156,11 +183,11 @@ def linear_series(low: float, high: float) -> Iterator[list[float]]:
             yield [float(f"{n * step:.12g}") for n in numbers]
 
 
-def _inside(values: list[float], low: float, high: float) -> list[float]:
+def _within_ends(values: list[float], low: float, high: float) -> list[float]:
     return [value for value in values if low * (1 - 1e-12) <= value <= high * (1 + 1e-12)]
 
 
 def label_of(value: float) -> str:
-    """A value as an axis shows it."""
+    """Write a value as an axis shows it."""
     digits, _, power = f"{value:.6g}".partition("e")
     return (f"{digits}e{int(power)}" if power else digits).replace("-", "−")

@@ -1,17 +1,17 @@
-"""What surrounds a panel, declared: axes, labels, keys, notes."""
+"""The surroundings of a panel, declared: axes, labels, keys, notes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
-from kapmeta.plot.panel.labelling import Names
+from kapmeta.plot.panel.labelling import PointNames
 
 __all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis", "texts_of"]
 
@@ -19,7 +19,7 @@ AxisMaker = Callable[[Fits], EffectAxis]
 
 
 class Key(NamedTuple):
-    """One entry of the legend: a mark and what it stands for.
+    """One entry of the legend: a mark and what it means.
 
     `mark` is a Matplotlib marker, ``"-"`` or another line style, or ``"patch"``; `sign` is written
     on it.
@@ -35,11 +35,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds a panel.
+    """The surroundings of a panel.
 
-    `x` and `y` make an axis when told which labels fit. `rows` are labels left of the panel at
-    heights of the y axis, in place of its ticks, `row_height` ems high each or more, flush with the
-    panel unless they stand under a head (`rows_headed`). The panel is `ratio` times as high as
+    `x` and `y` make an axis, given a test of which labels fit. `rows` are labels left of the panel
+    at heights of the y axis, in place of its ticks, `row_height` ems high each or more, flush with
+    the panel unless they are under a head (`rows_headed`). The panel is `ratio` times as high as
     wide, or `height` ems high; `below` ems are kept free under it, with labels `below_rows` at ems
     from its lower edge.
     """
@@ -64,7 +64,11 @@ class Frame:
     sides: tuple[str, ...] = ()
     right: float = 0.0
     x_axis: bool = True
-    names: Names | None = None
+    names: PointNames | None = None
+
+    def with_text(self, title: str, notes: Iterable[str]) -> Frame:
+        """Add the caller's title, and the caller's notes below those of the plot."""
+        return replace(self, title=title, notes=(*self.notes, *texts_of(notes)))
 
 
 def axis_of(
@@ -76,7 +80,7 @@ def axis_of(
     high: npt.ArrayLike = (),
     ends: tuple[float, float] | None = None,
 ) -> AxisMaker:
-    """An axis that holds these values; `low` and `high` are limits that may be cut."""
+    """Make an axis that holds these values; `low` and `high` are limits that may be cut."""
     points = np.ravel(np.asarray(values, dtype=float))
     given = [np.ravel(np.asarray(x, dtype=float)) for x in (low, high)]
     most = max(points.size, *(x.size for x in given))
@@ -94,12 +98,12 @@ def axis_of(
 def fixed_axis(
     low: float, high: float, ticks: Sequence[float] = (), labels: Sequence[str] = ()
 ) -> AxisMaker:
-    """A linear axis with these ends and ticks, whatever the room."""
+    """Make a linear axis with these ends and ticks, whatever the room."""
     return lambda fits: EffectAxis(low, high, tuple(ticks), tuple(labels), False)
 
 
 def texts_of(texts: Iterable[str], argument: str = "notes") -> tuple[str, ...]:
-    """Texts given by the caller; one text in place of a list is refused."""
+    """Return texts given by the caller; refuse one text in place of a list."""
     if isinstance(texts, str):
         raise TypeError(f"{argument} is one text; give a list of texts")
     return tuple(texts)

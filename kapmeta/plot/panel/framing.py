@@ -1,20 +1,20 @@
-"""A panel with two axes and all that surrounds it: labels, keys and notes set from measured text."""
+"""A panel with two axes and all that surrounds it: labels, keys and notes, from measured text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.plot.panel.axis import EffectAxis
+from kapmeta.plot.panel.axis import EffectAxis, rounded
 from kapmeta.plot.panel.frames import Frame, Key
 from kapmeta.plot.panel.plans import (
     GAP,
@@ -27,19 +27,34 @@ from kapmeta.plot.panel.plans import (
     places_on,
     plan_of,
 )
+from kapmeta.plot.panel.rooms import inches_of, room_of, type_scales
 from kapmeta.plot.panel.typesetting import Font, legible
-from kapmeta.plot.saving import describe, root_of
-from kapmeta.plot.style import LEAST_POINTS, WIDTHS, Theme
+from kapmeta.plot.saving import describe
+from kapmeta.plot.style import Theme
 
-__all__ = ["Panel", "framed"]
+__all__ = ["Lettering", "Panel", "framed"]
 
 WIDTH = 4.8  # inches of a figure of its own
 HALO = 0.22  # ems
 
 
+class Lettering(TypedDict, total=False):
+    """How a line of text is written.
+
+    `backing` is painted behind it, a `halo` around each letter where it may cross lines; `order`
+    is its place above or below other artists.
+    """
+
+    bold: bool
+    colour: str
+    order: float
+    backing: str
+    halo: bool
+
+
 @dataclass(frozen=True)
 class Panel:
-    """A panel ready to be drawn on; lengths in points of the page, `scale` times that on the figure."""
+    """A panel to draw on; lengths in points of the page, `scale` times that on the figure."""
 
     ax: Axes
     font: Font
@@ -58,76 +73,64 @@ class Panel:
         return self.font.points * self.scale
 
     def places(self, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
-        """Points from the lower left corner of the panel, shape (points, 2)."""
+        """Find points from the lower left corner of the panel, shape (points, 2)."""
         return places_on(self.x, self.y, self.down, self.width, self.height, x, y)
 
-    def write(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        align: str = "left",
-        *,
-        bold: bool = False,
-        colour: str = "",
-        order: float = 6,
-        backing: str = "",
-        halo: bool = False,
-    ) -> None:
-        """One line of text with its baseline at points from the lower left corner.
+    def fraction(self, x: float, y: float) -> tuple[float, float]:
+        """Convert points from the lower left corner to fractions of the panel."""
+        return rounded(x / self.width), rounded(y / self.height)
 
-        `backing` is painted behind it, a `halo` around each letter where it may cross lines.
-        """
+    def write(
+        self, x: float, y: float, text: str, align: str = "left", **style: Unpack[Lettering]
+    ) -> None:
+        """Write one line of text with its baseline at points from the lower left corner."""
+        paper, backing = self.theme.paper, style.get("backing")
+        halo = withStroke(linewidth=HALO * self.em, foreground=paper)
+        box = {"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale}
         self.ax.text(
-            _ten(x / self.width),
-            _ten(y / self.height),
+            *self.fraction(x, y),
             text,
             transform=self.ax.transAxes,
             ha=align,
             va="baseline",
             family=list(self.font.families),
             size=self.em,
-            weight="bold" if bold else "normal",
-            color=colour or self.theme.text,
+            weight="bold" if style.get("bold") else "normal",
+            color=style.get("colour") or self.theme.text,
             parse_math=False,
-            zorder=order,
-            path_effects=(
-                [withStroke(linewidth=HALO * self.em, foreground=self.theme.paper)]
-                if halo
-                else None
-            ),
-            bbox=(
-                {"facecolor": backing, "edgecolor": "none", "pad": 1.0 * self.scale}
-                if backing
-                else None
-            ),
+            zorder=style.get("order", 6),
+            path_effects=[halo] if style.get("halo") else None,
+            bbox=box if backing else None,
         )
 
 
 def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | None) -> Panel:
-    """Draw `frame` in a figure of its own or in the room of `ax`; the panel is what is left for the data."""
-    families, boxes = legible(_all_text(frame), theme.families)
+    """Draw `frame` in a figure of its own or in the room of `ax`; return the panel for the data."""
+    families, boxes = legible(_texts_in(frame), theme.families)
     font = Font(families, theme.points)
+    scale = 1.0
     if ax is None:
-        wide = 72 * _inches(width)
-        plan = plan_of(frame, font, boxes, wide, math.nan)
-        ax, scale = _own_axes(plan, theme), 1.0
+        inches = inches_of(width)
+        plan = plan_of(frame, font, boxes, 72 * (WIDTH if inches is None else inches), math.nan)
+        ax = _axes_in_new_figure(plan, theme)
     elif width is not None:
         raise ValueError(
             "width= is for figures that the plot makes; on a given ax the width is that of the ax"
         )
     else:
-        plan, scale = _in_slot(frame, font, boxes, ax)
+        plan, scale = _plan_for_axes(frame, font, boxes, ax)
     panel = Panel(
         ax, font, scale, plan.width, plan.height, plan.x, plan.y, frame.down, boxes, theme
     )
-    _axes(panel, frame)
-    _surround(panel, plan, frame.rows_headed)
+    _draw_axes(panel, frame)
+    _write_above_and_below(panel, plan)
+    _write_names(panel, plan)
+    _write_row_labels(panel, plan, frame.rows_headed)
     describe(ax, frame.title or frame.name, frame.alt)
     return panel
 
 
-def _all_text(frame: Frame) -> Iterable[str]:
+def _texts_in(frame: Frame) -> Iterable[str]:
     yield from (frame.x_label, frame.y_label, frame.title, *frame.notes, *frame.sides, "…")
     yield from frame.names.labels if frame.names else ()
     yield from (key.text for key in frame.keys)
@@ -135,66 +138,38 @@ def _all_text(frame: Frame) -> Iterable[str]:
     yield from (label for _, label, _ in frame.below_rows)
 
 
-def _inches(width: float | str | None) -> float:
-    if isinstance(width, str):
-        if width not in WIDTHS:
-            raise ValueError(
-                f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
-            )
-        return WIDTHS[width]
-    return WIDTH if width is None else float(width)
-
-
-def _own_axes(plan: Plan, theme: Theme) -> Axes:
+def _axes_in_new_figure(plan: Plan, theme: Theme) -> Axes:
     from matplotlib import pyplot
 
     width, height = plan.wide, plan.top + plan.height + plan.bottom
-    figure = pyplot.figure(
-        figsize=(width / 72, math.ceil(height / 0.72) / 100), layout="none", facecolor=theme.paper
-    )
+    size = width / 72, math.ceil(height / 0.72) / 100
+    figure = pyplot.figure(figsize=size, layout="none", facecolor=theme.paper)
     high = 72 * figure.get_size_inches()[1]
-    return figure.add_axes(
-        (
-            plan.left / width,
-            1 - (plan.top + plan.height) / high,
-            plan.width / width,
-            plan.height / high,
-        )
-    )
+    bottom = 1 - (plan.top + plan.height) / high
+    return figure.add_axes((plan.left / width, bottom, plan.width / width, plan.height / high))
 
 
-def _in_slot(frame: Frame, font: Font, boxes: dict[int, str], ax: Axes) -> tuple[Plan, float]:
-    """The plan for the room of `ax` at the largest type that fits; `ax` is moved onto the panel."""
-    figure = root_of(ax)
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-    slot = ax.get_position()
-    width, height = (72 * length / figure.dpi for length in (ax.bbox.width, ax.bbox.height))
+def _plan_for_axes(frame: Frame, font: Font, boxes: dict[int, str], ax: Axes) -> tuple[Plan, float]:
+    """Plan the room of `ax` at the largest type that fits; move `ax` onto the panel."""
+    slot, width, height = room_of(ax)
     why = ""
-    for scale in np.linspace(1.0, min(1.0, LEAST_POINTS / font.points), 41):
+    for scale in type_scales(font.points):
         try:
             plan = plan_of(frame, font, boxes, width / scale, height / scale)
         except ValueError as error:
             why = str(error)
             continue
         across, up = slot.width / plan.wide, slot.height / (height / scale)
-        ax.set_position(
-            (
-                slot.x0 + plan.left * across,
-                slot.y0 + plan.bottom * up,
-                plan.width * across,
-                plan.height * up,
-            )
-        )
-        return plan, float(scale)
+        left, bottom = slot.x0 + plan.left * across, slot.y0 + plan.bottom * up
+        ax.set_position((left, bottom, plan.width * across, plan.height * up))
+        return plan, scale
     raise ValueError(
         f"the ax has {width / 72:.1f} x {height / 72:.1f} in, too little for this plot: {why}"
     )
 
 
-def _axes(panel: Panel, frame: Frame) -> None:
-    """Ends, ticks and spines of the axes."""
+def _draw_axes(panel: Panel, frame: Frame) -> None:
+    """Set the ends, ticks and spines of the axes."""
     ax, theme, em = panel.ax, panel.theme, panel.em
     for name, axis, shown in (("x", panel.x, frame.x_axis), ("y", panel.y, not frame.rows)):
         if axis.log:
@@ -232,118 +207,93 @@ def _axes(panel: Panel, frame: Frame) -> None:
     ax.patch.set_visible(False)
 
 
-def _surround(panel: Panel, plan: Plan, headed: bool) -> None:
-    """Title, labels of axes and rows, legend and notes."""
+def _write_above_and_below(panel: Panel, plan: Plan) -> None:
+    """Write the title and label above the panel; below it sides, label, legend and notes."""
     em, left = plan.font.points, MARGIN * plan.font.points - plan.left
     top = panel.height + GAP * em
     for n, line in enumerate(reversed([*plan.title, *plan.y_label])):
         lifted = 0.4 * em if n >= len(plan.y_label) and plan.y_label else 0.0
         panel.write(left, top + n * PITCH * em + lifted, line, bold=True)
+
+    def down(at: float, n: int) -> float:
+        return -(at + PITCH * (n + 0.75)) * em
+
     for lines, x, align in plan.sides:
         for n, line in enumerate(lines):
-            panel.write(x, -(plan.sides_at + PITCH * (n + 0.75)) * em, line, align)
+            panel.write(x, down(plan.sides_at, n), line, align)
     for n, line in enumerate(plan.x_label):
-        panel.write(
-            panel.width / 2, -(plan.label_at + PITCH * (n + 0.75)) * em, line, "center", bold=True
-        )
+        panel.write(panel.width / 2, down(plan.label_at, n), line, "center", bold=True)
     for n, entries in enumerate(plan.keys):
-        y = -(plan.keys_at + PITCH * (n + 0.75)) * em
+        y = down(plan.keys_at, n)
         for x, key, text in entries:
             if key is not None:
-                _swatch(panel, key, left + x, y + 0.36 * em)
+                _draw_key(panel, key, left + x, y + 0.36 * em)
             panel.write(left + x + 2 * em, y, text)
     for n, line in enumerate(plan.notes):
-        panel.write(
-            left, -(plan.notes_at + PITCH * (n + 0.75)) * em, line, colour=panel.theme.quiet
-        )
+        panel.write(left, down(plan.notes_at, n), line, colour=panel.theme.quiet)
+
+
+def _write_names(panel: Panel, plan: Plan) -> None:
+    """Write the names of points, with a line to the point where that is not close by."""
     for label in plan.labels:
         if label.leader is not None:
-            ends = np.array(label.leader) / [panel.width, panel.height]
+            ends = [panel.fraction(*end) for end in label.leader]
             panel.ax.plot(
-                [_ten(x) for x in ends[:, 0]],
-                [_ten(y) for y in ends[:, 1]],
+                [x for x, _ in ends],
+                [y for _, y in ends],
                 transform=panel.ax.transAxes,
                 color=panel.theme.quiet,
                 lw=0.6 * panel.scale,
                 zorder=2.5,
             )
         for n, line in enumerate(label.lines):
-            panel.write(label.x, label.y - n * LABEL_PITCH * em, line, halo=True)
-    end = -(TICK + PAD) * em
-    for y, lines in plan.rows:
-        middle = float(panel.places(panel.x.low, y)[1])
-        _lines(panel, left if headed else end, middle, lines, "left" if headed else "right")
-    for down, lines, bold in plan.below_rows:
-        _lines(panel, end, -down * em, lines, "right", bold)
+            panel.write(label.x, label.y - n * LABEL_PITCH * plan.font.points, line, halo=True)
 
 
-def _lines(
-    panel: Panel, x: float, middle: float, lines: Sequence[str], align: str, bold: bool = False
-) -> None:
-    em = panel.font.points
-    first = middle + (len(lines) - 1) * PITCH * em / 2 - 0.36 * em
-    for n, line in enumerate(lines):
-        panel.write(x, first - n * PITCH * em, line, align, bold=bold)
+def _write_row_labels(panel: Panel, plan: Plan, headed: bool) -> None:
+    """Write the labels of rows, those in the panel and those below it."""
+    em = plan.font.points
+    left, end = MARGIN * em - plan.left, -(TICK + PAD) * em
+    labels = [
+        (float(panel.places(panel.x.low, y)[1]), left if headed else end, lines, False)
+        for y, lines in plan.rows
+    ]
+    labels += [(-down * em, end, lines, bold) for down, lines, bold in plan.below_rows]
+    for middle, x, lines, bold in labels:
+        align = "left" if headed and x == left else "right"
+        first = middle + (len(lines) - 1) * PITCH * em / 2 - 0.36 * em
+        for n, line in enumerate(lines):
+            panel.write(x, first - n * PITCH * em, line, align, bold=bold)
 
 
-def _swatch(panel: Panel, key: Key, x: float, y: float) -> None:
-    """The mark of a key, 1.6 em wide."""
-    em = panel.font.points
+def _draw_key(panel: Panel, key: Key, x: float, y: float) -> None:
+    """Draw the mark of a key, 1.6 em wide."""
+    em, scale = panel.font.points, panel.scale
     style: dict[str, Any] = {"transform": panel.ax.transAxes, "clip_on": False, "zorder": 6}
     if key.mark == "patch":
-        from matplotlib.patches import Rectangle
-
-        corner = (_ten(x / panel.width), _ten((y - 0.45 * em) / panel.height))
-        wide, high = _ten(1.6 * em / panel.width), _ten(0.9 * em / panel.height)
-        panel.ax.add_patch(
-            Rectangle(
-                corner,
-                wide,
-                high,
-                facecolor=key.colour,
-                edgecolor=key.edge or "none",
-                hatch=key.hatch or None,
-                linewidth=0.6 * panel.scale,
-                **style,
-            )
+        patch = Rectangle(
+            panel.fraction(x, y - 0.45 * em),
+            *panel.fraction(1.6 * em, 0.9 * em),
+            facecolor=key.colour,
+            edgecolor=key.edge or "none",
+            hatch=key.hatch or None,
+            linewidth=0.6 * scale,
+            **style,
         )
+        panel.ax.add_patch(patch)
     elif key.mark in ("-", "--", ":", "-."):
-        ends = [_ten(x / panel.width), _ten((x + 1.6 * em) / panel.width)]
-        panel.ax.plot(
-            ends,
-            [_ten(y / panel.height)] * 2,
-            ls=key.mark,
-            color=key.colour,
-            lw=1.3 * panel.scale,
-            **style,
-        )
+        ends = [panel.fraction(x, y), panel.fraction(x + 1.6 * em, y)]
+        style |= {"ls": key.mark, "color": key.colour, "lw": 1.3 * scale}
+        panel.ax.plot([x for x, _ in ends], [y for _, y in ends], **style)
     else:
-        panel.ax.plot(
-            [_ten((x + 0.8 * em) / panel.width)],
-            [_ten(y / panel.height)],
-            ls="none",
-            marker=key.mark,
-            ms=(1.15 if key.sign else 0.75) * panel.em,
-            mfc=key.colour,
-            mec=key.edge or key.colour,
-            mew=0.8 * panel.scale,
-            **style,
-        )
+        style |= {"mfc": key.colour, "mec": key.edge or key.colour, "mew": 0.8 * scale}
+        size = (1.15 if key.sign else 0.75) * panel.em
+        place = panel.fraction(x + 0.8 * em, y)
+        panel.ax.plot([place[0]], [place[1]], ls="none", marker=key.mark, ms=size, **style)
     if key.sign:
-        dark = key.colour in DARK
-        panel.write(
-            x + 0.8 * em,
-            y - 0.36 * em,
-            key.sign,
-            "center",
-            colour="#ffffff" if dark else "",
-            order=7,
-        )
+        shade = "#ffffff" if key.colour in DARK else ""
+        panel.write(x + 0.8 * em, y - 0.36 * em, key.sign, "center", colour=shade, order=7)
 
 
 DARK = ("#8e1f3b",)
 """Colours on which signs are written in white."""
-
-
-def _ten(x: float) -> float:
-    return float(f"{x:.10g}")

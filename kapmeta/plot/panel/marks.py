@@ -1,4 +1,4 @@
-"""Marks that several plots share: dots, lines, bands, and numbers to ten digits."""
+"""Marks that several plots share: dots, lines and bands; and what plots check of a result."""
 
 from __future__ import annotations
 
@@ -11,29 +11,15 @@ import pandas as pd
 from matplotlib.collections import PolyCollection
 
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.panel.axis import ten_digits
 from kapmeta.plot.panel.framing import Panel
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 
-__all__ = [
-    "DOT",
-    "GREYS",
-    "band",
-    "columns_of",
-    "dots",
-    "effects_of",
-    "line",
-    "measure_words",
-    "ten",
-]
+__all__ = ["DOT", "GREYS", "band", "dots", "drawable_effects", "frame_of", "line", "measure_words"]
 
 DOT = 0.62  # ems
 GREYS = ("#ffffff", "#eeeeeb", "#dededa", "#cbcbc6")
-
-
-def ten(values: npt.ArrayLike) -> FloatArray:
-    """Ten digits, so that nothing drawn hangs on the last bit."""
-    return np.array([float(f"{value:.10g}") for value in np.ravel(np.asarray(values, dtype=float))])
 
 
 def dots(
@@ -45,12 +31,12 @@ def dots(
     edge: Any,
     order: float = 4,
 ) -> None:
-    """Discs of `sides` ems across, the small ones above the large."""
+    """Draw discs of `sides` ems across, the small ones above the large."""
     if np.size(x):
         first = np.argsort(-np.asarray(sides), kind="stable")
         panel.ax.scatter(
-            ten(x)[first],
-            ten(y)[first],
+            ten_digits(x)[first],
+            ten_digits(y)[first],
             s=(np.asarray(sides)[first] * panel.em) ** 2,
             facecolors=fill,
             edgecolors=edge,
@@ -68,24 +54,26 @@ def line(
     dashes: Any = "-",
     order: float = 2,
 ) -> None:
-    """A line through these points."""
-    panel.ax.plot(ten(x), ten(y), color=colour, ls=dashes, lw=1.2 * panel.scale, zorder=order)
+    """Draw a line through these points."""
+    panel.ax.plot(
+        ten_digits(x), ten_digits(y), color=colour, ls=dashes, lw=1.2 * panel.scale, zorder=order
+    )
 
 
 def band(
     panel: Panel, x: FloatArray, low: FloatArray, high: FloatArray, colour: str, order: float = 0.2
 ) -> None:
-    """The area between two lines."""
+    """Fill the area between two lines."""
     outline = [
-        *zip(ten(x), ten(low), strict=True),
-        *zip(ten(x)[::-1], ten(high)[::-1], strict=True),
+        *zip(ten_digits(x), ten_digits(low), strict=True),
+        *zip(ten_digits(x)[::-1], ten_digits(high)[::-1], strict=True),
     ]
     shape = PolyCollection([outline], facecolors=colour, edgecolors="none", zorder=order)
     panel.ax.add_collection(shape, False)
 
 
-def effects_of(result: Any, name: str) -> Effects:
-    """The effects of a result; refused if it is none or has no study with an estimate."""
+def drawable_effects(result: Any, name: str) -> Effects:
+    """Return the effects of a result; refuse what is no result or has no estimate."""
     if not isinstance(result, Effects | Pooled):
         raise TypeError(f"{name} draws Effects or a Pooled, got {type(result).__name__}")
     effects = result if isinstance(result, Effects) else result.effects
@@ -95,21 +83,16 @@ def effects_of(result: Any, name: str) -> Effects:
 
 
 def measure_words(effects: Effects) -> str:
-    """The measure as label of an axis."""
+    """Name the measure for the label of an axis."""
     name = effects.scale.name.split(" (")[0]
     return f"{name[:1].upper()}{name[1:]}" + (" (log\u00a0scale)" if effects.scale.ratio else "")
 
 
-def columns_of(result: Any, needed: Sequence[str], name: str) -> pd.DataFrame:
-    """The frame of a result, or the frame itself; refused if a column is missing."""
-    frame = (
-        result
-        if isinstance(result, pd.DataFrame)
-        else result.to_frame()
-        if hasattr(result, "to_frame")
-        else None
-    )
-    if frame is None:
+def frame_of(result: Any, needed: Sequence[str], name: str) -> pd.DataFrame:
+    """Return the frame of a result, or the frame itself; refuse it if a column is missing."""
+    has_frame = hasattr(result, "to_frame") and not isinstance(result, pd.DataFrame)
+    frame = result.to_frame() if has_frame else result
+    if not isinstance(frame, pd.DataFrame):
         raise TypeError(
             f"{name} draws a DataFrame or a result with to_frame(), got {type(result).__name__}"
         )

@@ -1,4 +1,4 @@
-"""Where the panel and what surrounds it stand on the page, from measured text: nothing here draws."""
+"""Where the panel and its surroundings are on the page, from measured text: nothing is drawn."""
 
 from __future__ import annotations
 
@@ -25,20 +25,14 @@ ROW_LABEL, LEAST_ROW_LABEL = 22.0, 8.0
 
 
 def plan_of(frame: Frame, font: Font, boxes: dict[int, str], wide: float, high: float) -> Plan:
-    """The plan for a page of this width and height (nan: as it comes), with a note where points have no name."""
+    """Plan a page of this width and height (nan: as needed), with a note on points without name."""
     plan = Plan(frame, font, boxes, wide, high)
-    return Plan(_noted(frame, plan), font, boxes, wide, high) if plan.unnamed else plan
-
-
-def _noted(frame: Frame, plan: Plan) -> Frame:
-    """The frame with a note that some points have no name."""
-    places = (
-        places_on(plan.x, plan.y, frame.down, 1, 1, *frame.names[:2])
-        if frame.names
-        else np.empty((0, 2))
-    )
+    if not plan.unnamed or frame.names is None:
+        return plan
+    places = places_on(plan.x, plan.y, frame.down, 1, 1, frame.names.x, frame.names.y)
     known = int(np.isfinite(places).all(axis=1).sum())
-    return replace(frame, notes=(*frame.notes, *labels_note(plan.unnamed, known)))
+    noted = replace(frame, notes=(*frame.notes, *labels_note(plan.unnamed, known)))
+    return Plan(noted, font, boxes, wide, high)
 
 
 class Plan:
@@ -58,10 +52,11 @@ class Plan:
         self.below_rows = [
             (y, [self._cut(label, room, bold)], bold) for y, label, bold in frame.below_rows
         ]
-        self.keys = self._keys()
+        self.keys = self._set_keys()
         self._fit(high)
 
     def wrapped(self, text: str, limit: float, bold: bool = False) -> list[str]:
+        """Break `text` into lines of at most `limit` points; no line for no text."""
         return wrapped(text.translate(self.boxes), limit, self.font, bold) if text else []
 
     def _cut(self, text: str, limit: float, bold: bool) -> str:
@@ -71,20 +66,23 @@ class Plan:
         return f"{first.rstrip()}…" if rest else first
 
     def _fit(self, high: float) -> None:
+        """Find the size of the panel and both axes.
+
+        The labels of y depend on the height, that on the width of the panel, and that on the labels
+        of y: three rounds, or fewer once the labels no longer change.
+        """
         em, frame = self.font.points, self.frame
         beside = 3.0 * em
-        for _ in range(
-            3
-        ):  # the width of the labels of y hangs on the height, and that on the width
+        for _ in range(3):
             self.left = MARGIN * em + beside + (TICK + PAD) * em
             self.width = self.wide - self.left - (MARGIN + max(0.8, frame.right)) * em
             if self.width < LEAST_PANEL * em:
                 need = (self.left + (MARGIN + max(0.8, frame.right) + LEAST_PANEL) * em) / 72
                 raise ValueError(f"it needs {need:.1f} in of width at {em:g} points")
-            self.x = frame.x(self._beside)
-            self._around()
+            self.x = frame.x(self._labels_apart)
+            self._set_surroundings()
             self.height = self._height(high)
-            self.y = frame.y(self._above)
+            self.y = frame.y(self._ticks_apart)
             words = [text_width(label, self.font) for label in self.y.labels if not frame.rows]
             words += [text_width(line, self.font) for _, lines in self.rows for line in lines]
             words += [
@@ -96,15 +94,14 @@ class Plan:
             if abs(needed - beside) < 1e-9:
                 break
             beside = needed
+        self.labels, self.unnamed = self._set_names()
 
-        self.labels, self.unnamed = self._names()
-
-    def _names(self) -> tuple[list[Label], int]:
+    def _set_names(self) -> tuple[list[Label], int]:
         names, frame = self.frame.names, self.frame
         if names is None:
             return [], 0
         sizes = (self.x, self.y, frame.down, self.width, self.height)
-        lines = [_along(places_on(*sizes, x, y), self.font.points) for x, y in names.lines]
+        lines = [_dense_points(places_on(*sizes, x, y), self.font.points) for x, y in names.lines]
         return labelled(
             places_on(*sizes, names.x, names.y),
             self.font.points * np.asarray(names.sides),
@@ -130,22 +127,22 @@ class Plan:
         return height
 
     def _rows_height(self) -> float:
-        """The height asked for, in ems, or more where labels of rows have several lines."""
+        """Return the height asked for, in ems, or more where labels of rows have several lines."""
         if not self.rows:
             return self.frame.height
         lines = max(len(lines) for _, lines in self.rows)
-        return max(
-            self.frame.height, (lines * PITCH + 0.45) * (self.frame.height / self.frame.row_height)
-        )
+        height = self.frame.height
+        return max(height, (lines * PITCH + 0.45) * (height / self.frame.row_height))
 
-    def _around(self) -> None:
+    def _set_surroundings(self) -> None:
+        """Set what is above and below the panel, and find how high that is."""
         em, frame = self.font.points, self.frame
         self.x_label = self.wrapped(frame.x_label, min(self.width + 4 * em, 0.94 * self.line), True)
         self.top = (
             MARGIN + PITCH * (len(self.title) + len(self.y_label)) + GAP + 0.4 * bool(self.title)
         ) * em
         self.axis_end = frame.below + ((TICK + PAD + 1.0) if frame.x_axis else 0.3)
-        self.sides = self._sides()
+        self.sides = self._set_sides()
         count = max([len(lines) for lines, _, _ in self.sides], default=0)
         self.sides_at = self.axis_end + (0.3 if count else 0.0)
         self.label_at = self.sides_at + PITCH * count + (0.3 if self.x_label else 0.0)
@@ -153,22 +150,22 @@ class Plan:
         self.notes_at = self.keys_at + PITCH * len(self.keys) + (0.5 if self.notes else 0.0)
         self.bottom = (self.notes_at + PITCH * len(self.notes) + MARGIN + 0.2) * em
 
-    def _sides(self) -> list[tuple[list[str], float, str]]:
-        """The two sides of the null line under the axis, each in its half."""
+    def _set_sides(self) -> list[tuple[list[str], float, str]]:
+        """Set the two sides of the null line under the axis, each in its half."""
         if not self.frame.sides:
             return []
-        half = self.width / 2 + 1.5 * self.font.points
-        left, right = (
-            self.wrapped(text, half - 1.5 * self.font.points)
-            for text in (f"←\u00a0{self.frame.sides[0]}", f"{self.frame.sides[1]}\u00a0→")
-        )
+        em, (low, high) = self.font.points, self.frame.sides
+        half = self.width / 2
         return [
-            (left, -1.5 * self.font.points, "left"),
-            (right, self.width + 0.6 * self.font.points, "right"),
+            (self.wrapped(f"←\u00a0{low}", half), -1.5 * em, "left"),
+            (self.wrapped(f"{high}\u00a0→", half), self.width + 0.6 * em, "right"),
         ]
 
-    def _keys(self) -> list[list[tuple[float, Key | None, str]]]:
-        """The legend in lines: each entry with its place from the left; a long text goes on without a mark."""
+    def _set_keys(self) -> list[list[tuple[float, Key | None, str]]]:
+        """Set the legend in lines: each entry and its place from the left.
+
+        A long text goes on without a mark.
+        """
         em = self.font.points
         lines: list[list[tuple[float, Key | None, str]]] = []
         x = math.inf
@@ -183,7 +180,7 @@ class Plan:
             x = math.inf if rest else x + wide + 1.6 * em
         return lines
 
-    def _beside(self, places: Sequence[float], labels: Sequence[str]) -> bool:
+    def _labels_apart(self, places: Sequence[float], labels: Sequence[str]) -> bool:
         half = [0.5 * text_width(label, self.font) + 0.4 * self.font.points for label in labels]
         ends = [
             (self.width * place - h, self.width * place + h)
@@ -191,13 +188,13 @@ class Plan:
         ]
         return all(after[0] >= before[1] for before, after in pairwise(ends))
 
-    def _above(self, places: Sequence[float], labels: Sequence[str]) -> bool:
+    def _ticks_apart(self, places: Sequence[float], labels: Sequence[str]) -> bool:
         ordered = sorted(places)
         return all((b - a) * self.height >= 1.6 * self.font.points for a, b in pairwise(ordered))
 
 
-def _along(corners: FloatArray, em: float) -> FloatArray:
-    """Points along a line through `corners`, less than half an em apart."""
+def _dense_points(corners: FloatArray, em: float) -> FloatArray:
+    """Find points along a line through `corners`, less than half an em apart."""
     corners = corners[np.isfinite(corners).all(axis=1)]
     pieces = [corners]
     for a, b in pairwise(corners):
@@ -215,5 +212,6 @@ def places_on(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
 ) -> FloatArray:
+    """Convert data to points from the lower left corner of a panel, shape (points, 2)."""
     up = upwards.place(y)
     return np.stack([width * along.place(x), height * ((1 - up) if down else up)], axis=-1)

@@ -194,9 +194,7 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
     """The effect that may be headlined, with how it came about, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
-    estimate, low, high = (
-        float(effect.scale.shown(x)) for x in (effect.estimate, effect.low, effect.high)
-    )
+    estimate, low, high = effect.shown_interval
     kind = "credible" if isinstance(effect, Posterior) else "confidence"
     how = {1: "One trial", 2: "Two trials, Bayesian"}.get(pooled.k, f"{pooled.k} trials pooled")
     if not randomised(pooled):

@@ -771,8 +771,8 @@ def test_posterior_does_not_depend_on_how_finely_it_is_summed(prior, monkeypatch
         return binomial_posterior.mean_effect(fit).quantile([0.025, 0.5, 0.975])
 
     usual = quantiles()
-    monkeypatch.setattr(binomial_posterior, "_POINTS", 140)
-    monkeypatch.setattr(priors, "_POINTS", 110)
+    monkeypatch.setattr(binomial_posterior, "_MEAN_POINTS", 140)
+    monkeypatch.setattr(priors, "_BASE_POINTS", 110)
     monkeypatch.setattr(likelihood_curves, "_FINEST", 0.2)
     np.testing.assert_allclose(usual, quantiles(), atol=2e-5)
 

@@ -1,4 +1,4 @@
-"""Heterogeneity statistics against metafor and meta (tests/reference), their definitions and their limits."""
+"""Heterogeneity statistics against metafor and meta (tests/reference), and their definitions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from kapmeta.core.heterogeneity.heterogeneity import (
     cochran_q,
     h2_from_q,
     h2_from_tau2,
-    h2_test_based,
     heterogeneity,
-    i2_from_h2,
     i2_from_q,
     i2_from_tau2,
     typical_variance,
@@ -36,7 +34,7 @@ from tests.helpers.r_values import (
 
 
 def test_metafor() -> None:
-    """metafor 5.1-12 ``rma``: Q, its p, the typical variance, I2 and H2; every record of 02_rma_uni."""
+    """metafor 5.1-12 ``rma``: Q, its p, typical variance, I2, H2; every record of 02_rma_uni."""
     seen: Counter[str] = Counter()
     for record in records("02_rma_uni"):
         y, v = given_effects(record)
@@ -65,7 +63,7 @@ def test_metafor() -> None:
 
 
 def test_metafor_intervals() -> None:
-    """``confint(type=)``: I2 and H2 mapped from the limits of tau2, and the test-based ones."""
+    """``confint(type=)``: I2 and H2 mapped from the limits of tau2; no test-based ones."""
     seen: Counter[str] = Counter()
     for record in records("02_rma_uni"):
         _, v = given_effects(record)
@@ -73,30 +71,20 @@ def test_metafor_intervals() -> None:
             expected = record["results"].get(f"tau2_ci_{kind}", {})
             if "I2_lb" not in expected:
                 continue
-            if kind != "HT":
-                for end in ("lb", "ub"):
-                    tau2 = number(expected[f"tau2_{end}"])
-                    assert_allclose(
-                        100 * i2_from_tau2(tau2, v), number(expected[f"I2_{end}"]), rtol=1e-9
-                    )
-                    assert_allclose(h2_from_tau2(tau2, v), number(expected[f"H2_{end}"]), rtol=1e-9)
-                seen["compared: mapped"] += 1
-            elif record["settings"]["method"] == "DL" or record["results"]["I2"] == 0:
-                q, df, _ = cochran_q(*given_effects(record))
-                limits = h2_test_based(q, df)
-                assert_allclose(limits, [expected["H2_lb"], expected["H2_ub"]], rtol=1e-9)
-                seen["compared: test-based"] += 1
-            else:
-                seen["divergent: metafor centres the test-based interval on the tau2-based H2"] += 1
-    assert seen == {
-        "compared: mapped": 530,
-        "compared: test-based": 109,
-        "divergent: metafor centres the test-based interval on the tau2-based H2": 49,
-    }
+            if kind == "HT":
+                seen["not offered: test-based"] += 1
+                continue
+            for end in ("lb", "ub"):
+                tau2 = number(expected[f"tau2_{end}"])
+                i2, h2 = number(expected[f"I2_{end}"]), number(expected[f"H2_{end}"])
+                assert_allclose(100 * i2_from_tau2(tau2, v), i2, rtol=1e-9)
+                assert_allclose(h2_from_tau2(tau2, v), h2, rtol=1e-9)
+            seen["compared"] += 1
+    assert seen == {"compared": 530, "not offered: test-based": 158}
 
 
 def test_meta() -> None:
-    """meta 8.4-0: Q, H, I2 by both definitions with their limits, R_b; every record of 04_meta_ci_pi."""
+    """meta 8.4-0: Q, its p, H and I2 by both definitions, R_b; every record of 04_meta_ci_pi."""
     seen: Counter[str] = Counter()
     for record in records("04_meta_ci_pi"):
         if not record["settings"]["fun"].startswith("meta::"):
@@ -117,25 +105,18 @@ def test_meta() -> None:
         assert_allclose(found.rb, expected["Rb"], rtol=1e-9)
         if record["settings"].get("method.I2") == "tau2":
             tau2 = [expected[key] for key in ("lower_tau2", "tau2", "upper_tau2")]
-            i2, h = (
-                i2_from_tau2(tau2, np.tile(v, (3, 1))),
-                np.sqrt(h2_from_tau2(tau2, np.tile(v, (3, 1)))),
-            )
+            v3 = np.tile(v, (3, 1))
+            i2 = [expected[key] for key in ("lower_I2", "I2", "upper_I2")]
+            h = [expected[key] for key in ("lower_H", "H", "upper_H")]
+            assert_allclose(i2_from_tau2(tau2, v3), i2, rtol=1e-9, atol=1e-15)
+            assert_allclose(np.sqrt(h2_from_tau2(tau2, v3)), h, rtol=1e-9)
             seen["compared: from tau2"] += 1
         else:
-            h2 = [
-                h2_test_based(found.q, found.df).low,
-                found.h2_q,
-                h2_test_based(found.q, found.df).high,
-            ]
-            i2, h = i2_from_h2(h2), np.sqrt(h2)
-            seen["compared: from Q"] += 1
-        assert_allclose(
-            i2, [expected[key] for key in ("lower_I2", "I2", "upper_I2")], rtol=1e-9, atol=1e-15
-        )
-        assert_allclose(h, [expected[key] for key in ("lower_H", "H", "upper_H")], rtol=1e-9)
+            assert_allclose(found.i2_q, expected["I2"], rtol=1e-9, atol=1e-15)
+            assert_allclose(np.sqrt(found.h2_q), expected["H"], rtol=1e-9)
+            seen["compared: from Q, without the test-based limits"] += 1
     assert seen == {
-        "compared: from Q": 320,
+        "compared: from Q, without the test-based limits": 320,
         "compared: from tau2": 26,
         "divergent: k = 1, meta returns Q = 0": 22,
         "not offered: pimeta": 6,
@@ -148,8 +129,6 @@ def test_bcg() -> None:
     found = heterogeneity(y, v, method_values()["pool"]["bcg"]["REML"]["tau2"])
     assert_allclose(found.i2_q, 0.9211735, rtol=1e-7)
     assert_allclose(found.i2_tau2, 0.9222138, rtol=1e-7)
-    limits = h2_test_based(found.q, found.df)
-    assert_allclose(i2_from_h2(limits), [0.8831638, 0.9468177], rtol=1e-7)
 
 
 def test_kap5() -> None:
@@ -175,21 +154,16 @@ def test_typical_variance_with_a_dominating_study() -> None:
 
 
 def test_few_studies() -> None:
-    """No statistic below two studies; with two no test-based interval: its standard error does not exist."""
+    """No statistic below two studies."""
     v = np.array([[np.inf, np.inf], [0.1, np.inf], [0.1, 0.2]])
     found = heterogeneity(np.array([0.0, 1.0]), v, np.full(3, 0.3))
     for part in found:
         assert list(np.isnan(part)) == [True, True, False]
-    limits = h2_test_based(found.q, found.df)
-    assert np.isnan(np.array(limits)).all()
 
 
 def test_equal_estimates() -> None:
     found = heterogeneity([0.3, 0.3, 0.3], [0.1, 0.2, 0.3], 0.0)
     assert_allclose([found.q, found.q_p_value, found.i2_q, found.h2_q, found.rb], [0, 1, 0, 1, 0])
-    limits = h2_test_based(found.q, found.df)
-    assert limits.low == 1
-    assert np.isfinite(limits.high)
 
 
 def test_unbounded_tau2_is_all_heterogeneity() -> None:
@@ -241,8 +215,8 @@ def test_shares_stay_shares(sample: tuple[FloatArray, FloatArray, float]) -> Non
     found = heterogeneity(*sample)
     for share in (found.i2_q, found.i2_tau2, found.rb):
         assert 0 <= share <= 1
-    assert_allclose(i2_from_q(found.q, found.df), i2_from_h2(h2_from_q(found.q, found.df)))
-    assert_allclose(found.i2_tau2, i2_from_h2(found.h2_tau2), atol=1e-12)
+    assert_allclose(i2_from_q(found.q, found.df), 1 - 1 / h2_from_q(found.q, found.df))
+    assert_allclose(found.i2_tau2, 1 - 1 / found.h2_tau2, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["kap5", "k3", "bcg"])

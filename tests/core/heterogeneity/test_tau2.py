@@ -262,7 +262,7 @@ def test_q_equals_its_target(name: str, word: str, quantile: float | None) -> No
 
 
 def score(y: FloatArray, v: FloatArray, tau2: FloatArray, restricted: bool) -> tuple[float, float]:
-    """Twice the score in tau2, ``y'PPy - tr P`` or ``y'PPy - sum(w)``, and the size of its parts."""
+    """Compute twice the score in tau2, ``y'PPy - B``, and the size of its parts."""
     w = 1 / (v + tau2)
     p = np.diag(w) - np.outer(w, w) / w.sum()
     a, b = float(y @ p @ p @ y), float(np.trace(p)) if restricted else float(w.sum())
@@ -497,7 +497,7 @@ def test_unknown_words_and_callables() -> None:
 def test_standard_error_of_the_two_step_estimators_is_that_of_their_quadratic_form(
     word: str, first: str
 ) -> None:
-    """``y'A y`` with A the projection over its trace, y with variances v + tau2: ``2 tr(A D A D)`` [normal theory]."""
+    """``y'A y``, A the projection over its trace, has normal-theory variance ``2 tr(A D A D)``."""
     y, v = data_set("bcg")
     here = tau2.estimate(y, v, word)
     w = 1 / (v + tau2.estimate(y, v, first))

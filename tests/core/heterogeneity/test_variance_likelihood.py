@@ -1,4 +1,4 @@
-"""The likelihood of the between-study variance and the parts of its score, against the matrices they stand for."""
+"""The likelihood of the between-study variance and its score, against their matrix forms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = np.array([0.0, 0.02, 0.7, 40.0])
 def parts(
     y: FloatArray, v: FloatArray, x: FloatArray, tau2: float, restricted: bool
 ) -> tuple[float, ...]:
-    """Log-likelihood, ``y'PPy``, ``tr P`` or ``sum(w)``, ``y'PPPy``, ``tr PP`` or ``sum(w^2)``, by matrices."""
+    """Compute log-likelihood, ``A``, ``B`` and their slopes by matrices."""
     w = np.diag(1 / (v + tau2))
     p = w - w @ x @ np.linalg.inv(x.T @ w @ x) @ x.T @ w
     q = p if restricted else w
@@ -34,7 +34,7 @@ def likelihood(moderators: FloatArray | None, restricted: bool) -> Likelihood:
     y, v = np.where(np.isfinite(V), Y, 0.0)[None], V[None]
     if moderators is None:
         return variance_likelihood._likelihood(y, v, restricted)
-    return residual_likelihood._likelihood(y, v, moderators[None], restricted)
+    return residual_likelihood._residual_likelihoods(y, v, moderators[None], restricted)
 
 
 @pytest.mark.parametrize("restricted", [True, False])

@@ -43,15 +43,15 @@ def kind_of(settings: dict[str, Any]) -> str:
 
 
 def working(settings: dict[str, Any], given: bool) -> clustered.Working:
-    """The working model, with the variance components that R found or with ours."""
+    """Return the working model, with the variance components that R found or with ours."""
     x = YEAR if "mods" in settings else ONES
     if "rma.uni" in settings["model"]:
-        total = np.diag(V + float(residual_variance.reml(Y, V, ONES)))
+        total = np.diag(V + float(residual_variance.residual_reml(Y, V, ONES)))
     elif given:
         components = RECORDS[5 if "mods" in settings else 0]["results"]["sigma2"]
         total = np.diag(V) + np.einsum("j,jab->ab", np.array(components), TERMS.shared)
     else:
-        total = multivariate.fit(Y, np.diag(V), x, TERMS).total
+        total = multivariate.fit_components(Y, np.diag(V), x, TERMS).total
     return clustered.Working(x, np.linalg.inv(total), total, DISTRICT)
 
 
@@ -64,7 +64,7 @@ def test_every_record_is_accounted_for() -> None:
 def test_robust_tests_agree_with_r(i: int, given: bool) -> None:
     settings, expected = RECORDS[i]["settings"], RECORDS[i]["results"]
     model = working(settings, given)
-    found = clustered.robust(Y, model, kind=kind_of(settings))
+    found = clustered.cluster_robust_tests(Y, model, kind=kind_of(settings))
     rtol = 1e-9 if given else 1e-5
     close(found.se, expected["se"], rtol)
     close(found.beta, expected["beta"], rtol if given else 1e-6)
@@ -75,7 +75,7 @@ def test_robust_tests_agree_with_r(i: int, given: bool) -> None:
         close(found.p_value, expected.get("p") or expected["pval"], rtol)
         if "ci_lb" in expected:
             close([found.low, found.high], [expected["ci_lb"], expected["ci_ub"]], 10 * rtol)
-    else:  # metafor without clubSandwich takes the clusters less the coefficients for degrees of freedom
+    else:  # metafor without clubSandwich: degrees of freedom are clusters less coefficients
         df = found.clusters - model.x.shape[1]
         assert [df] == expected["dfs"]
         close(t_two_sided(found.statistic, df), expected["pval"], rtol)
@@ -91,8 +91,10 @@ LOG_TIME = np.column_stack([np.ones(9), np.log(TIME)])
 
 
 def cr2(x: np.ndarray) -> tuple[multivariate.Components, clustered.Robust]:
-    fit = multivariate.fit(EFFECTS, COVARIANCE, x, multivariate.levels([STUDY, np.arange(9)]))
-    return fit, clustered.robust(
+    fit = multivariate.fit_components(
+        EFFECTS, COVARIANCE, x, multivariate.levels([STUDY, np.arange(9)])
+    )
+    return fit, clustered.cluster_robust_tests(
         EFFECTS, clustered.Working(x, np.linalg.inv(fit.total), fit.total, STUDY)
     )
 
@@ -116,7 +118,7 @@ def test_worked_example_of_the_specification() -> None:
 def test_correlated_weights_give_robumetas_numbers() -> None:
     """robumeta 2.0, CORR weights, rho 0.8 (methods 6.3)."""
     w, tau2 = clustered.correlated_weights(EFFECTS, VARIANCES, np.ones((9, 1)), STUDY, 0.8)
-    found = clustered.robust(
+    found = clustered.cluster_robust_tests(
         EFFECTS, clustered.Working(np.ones((9, 1)), np.diag(w), np.diag(1 / w), STUDY)
     )
     close([found.beta[0], found.se[0], found.df[0]], [0.626576979, 0.271003120, 2.852], 2e-5)
@@ -125,12 +127,12 @@ def test_correlated_weights_give_robumetas_numbers() -> None:
 
 
 def test_cr2_is_unbiased_where_the_working_model_holds() -> None:
-    """Its expectation under Phi is the model-based covariance: the property that defines the A matrices."""
-    total = multivariate.fit(
+    """Its expectation under Phi is the model-based covariance, which defines the A matrices."""
+    total = multivariate.fit_components(
         EFFECTS, COVARIANCE, LOG_TIME, multivariate.levels([STUDY, np.arange(9)])
     ).total
     model = clustered.Working(LOG_TIME, np.linalg.inv(total), total, STUDY)
-    parts = clustered._parts(model)
+    parts = clustered._model_parts(model)
     expected = np.zeros((2, 2))
     for rows, a in zip(parts.members, clustered.cr2(model, parts), strict=True):
         load = (
@@ -145,7 +147,7 @@ def test_cr2_is_unbiased_where_the_working_model_holds() -> None:
 
 
 def test_single_effects_as_clusters_give_the_known_heteroscedastic_forms() -> None:
-    """With W = Phi = I and clusters of one, CR0 is White's covariance and CR3 the jackknife's HC3."""
+    """With W = Phi = I and clusters of one, CR0 is White's covariance, CR3 the jackknife's HC3."""
     x = np.column_stack([np.ones(12), np.arange(12.0)])
     y = np.random.default_rng(4).normal(size=12)
     model = clustered.Working(x, np.eye(12), np.eye(12), np.arange(12))
@@ -155,30 +157,30 @@ def test_single_effects_as_clusters_give_the_known_heteroscedastic_forms() -> No
     for kind, power in (("CR0", 0.0), ("CR2", 0.5), ("CR3", 1.0)):
         scaled = residual / (1 - hat) ** power
         close(
-            clustered.robust(y, model, kind=kind).covariance,
+            clustered.cluster_robust_tests(y, model, kind=kind).covariance,
             bread @ (x.T * scaled**2) @ x @ bread,
             1e-10,
         )
 
 
-@pytest.mark.parametrize("kind", list(clustered.TYPES))
+@pytest.mark.parametrize("kind", list(clustered.ROBUST_TYPES))
 def test_units_order_and_names_of_clusters_do_not_matter(kind: str) -> None:
     fit, _ = cr2(LOG_TIME)
     model = clustered.Working(LOG_TIME, np.linalg.inv(fit.total), fit.total, STUDY)
-    base = clustered.robust(EFFECTS, model, kind=kind)
+    base = clustered.cluster_robust_tests(EFFECTS, model, kind=kind)
     order = np.random.default_rng(1).permutation(9)
     pair = np.ix_(order, order)
     shuffled = clustered.Working(LOG_TIME[order], model.w[pair], model.phi[pair], 3 - STUDY[order])
-    other = clustered.robust(EFFECTS[order], shuffled, kind=kind)
+    other = clustered.cluster_robust_tests(EFFECTS[order], shuffled, kind=kind)
     close(np.concatenate([other.se, other.df]), np.concatenate([base.se, base.df]), 1e-9)
     for c in (1e-6, 1e6):
         scaled = clustered.Working(LOG_TIME, model.w / c**2, model.phi * c**2, STUDY)
-        found = clustered.robust(EFFECTS * c, scaled, kind=kind)
+        found = clustered.cluster_robust_tests(EFFECTS * c, scaled, kind=kind)
         close(np.concatenate([found.se / c, found.df]), np.concatenate([base.se, base.df]), 1e-9)
     moved = clustered.Working(
         LOG_TIME @ np.array([[1.0, 2000.0], [0.0, 50.0]]), model.w, model.phi, STUDY
     )
-    found = clustered.robust(EFFECTS, moved, kind=kind)
+    found = clustered.cluster_robust_tests(EFFECTS, moved, kind=kind)
     close([found.statistic[1], found.df[1]], [base.statistic[1], base.df[1]], 1e-8)
 
 
@@ -188,4 +190,4 @@ def test_types_are_words() -> None:
         ValueError,
         match='unknown cluster-robust type "HC3"; use one of CR0, CR1, CR1p, CR1S, CR2, CR3',
     ):
-        clustered.robust(EFFECTS, model, kind="HC3")
+        clustered.cluster_robust_tests(EFFECTS, model, kind="HC3")

@@ -1,4 +1,4 @@
-"""Multilevel and multivariate models: against R and the specification, and by the equations that define them."""
+"""Multilevel and multivariate models: against R, the specification and their equations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def close(found: Any, reference: Any, rtol: float, atol: float = 0.0) -> None:
 def fitted(record: dict[str, Any]) -> multivariate.Components:
     options = record["settings"]
     terms = multivariate.levels([DISTRICT]) if options["random"] == "~1|district" else BOTH
-    return multivariate.fit(
+    return multivariate.fit_components(
         Y, V, YEAR if "mods" in options else ONES, terms, restricted=options["method"] == "REML"
     )
 
@@ -73,7 +73,7 @@ def test_fits_agree_with_metafor(i: int) -> None:
     )
     assert ours >= expected[theirs] - 1e-11
     x = YEAR if "mods" in options else ONES
-    close(multivariate.residual_q(Y, V, x), expected["QE"], 1e-10)
+    close(multivariate.cochran_residual_q(Y, V, x), expected["QE"], 1e-10)
     if options.get("struct") == "CS":  # compound symmetry is the two levels in other words
         close(
             [found.c.sum(), found.c[0] / found.c.sum()],
@@ -96,11 +96,11 @@ def test_profile_intervals_agree_with_metafor(i: int) -> None:
 
 
 def test_speed() -> None:
-    """Target: 0.1 s for REML on 56 effects in 11 districts; best of three, the machine may be busy."""
+    """Target: 0.1 s for REML on 56 effects in 11 districts; best of three on a busy machine."""
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        multivariate.fit(Y, V, ONES, BOTH)
+        multivariate.fit_components(Y, V, ONES, BOTH)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.1
 
@@ -127,13 +127,13 @@ def berkey_covariance() -> np.ndarray:
 def test_two_outcomes_with_correlated_effects() -> None:
     outcome, trial = np.tile([1, 0], 5), np.repeat(np.arange(5), 2)
     terms = multivariate.outcomes(outcome, trial)
-    found = multivariate.fit(BERKEY_Y, berkey_covariance(), np.eye(2)[outcome], terms)
+    found = multivariate.fit_components(BERKEY_Y, berkey_covariance(), np.eye(2)[outcome], terms)
     close(found.beta, [-0.3392, 0.3534], 0, 5e-5)
     close(np.sqrt(np.diagonal(found.covariance)), [0.0879, 0.0588], 0, 5e-5)
     close([found.c[0], found.c[2]], [0.0327, 0.0117], 0, 5e-5)
     close(found.c[1] / np.sqrt(found.c[0] * found.c[2]), 0.6088, 0, 5e-5)
     for c in (1e-3, 1e3):
-        scaled = multivariate.fit(
+        scaled = multivariate.fit_components(
             BERKEY_Y * c, berkey_covariance() * c**2, np.eye(2)[outcome], terms
         )
         close(scaled.c / c**2, found.c, 1e-9)
@@ -145,16 +145,18 @@ VARIANCES = np.array([0.06, 0.08, 0.12, 0.15, 0.20, 0.10, 0.14, 0.25, 0.30])
 
 
 def test_without_variance_within_trials_the_model_is_aggregation() -> None:
-    """Methods 6.3: exactly equivalent to aggregating each study by GLS and running univariate REML."""
+    """Methods 6.3: equivalent to aggregating each study by GLS and running univariate REML."""
     covariance = dependence.correlated(VARIANCES, STUDY, 0.8)
-    found = multivariate.fit(EFFECTS, covariance, np.ones((9, 1)), multivariate.levels([STUDY]))
+    found = multivariate.fit_components(
+        EFFECTS, covariance, np.ones((9, 1)), multivariate.levels([STUDY])
+    )
     close(
         [found.beta[0], found.covariance[0, 0] ** 0.5, found.c[0]],
         [0.537826602, 0.268327088, 0.163294170],
         3e-9,
     )
     one = dependence.aggregate(EFFECTS, covariance, STUDY)
-    tau2 = residual_variance.reml(one.y, one.v, np.ones((4, 1)))
+    tau2 = residual_variance.residual_reml(one.y, one.v, np.ones((4, 1)))
     close(found.c[0], tau2, 1e-9)
     w = 1 / (one.v + tau2)
     close(found.beta[0], w @ one.y / w.sum(), 1e-10)
@@ -167,8 +169,10 @@ def test_one_level_of_single_effects_is_the_univariate_model() -> None:
             y, v = rng.normal(size=7), rng.exponential(size=7) + 0.05
             x = np.column_stack([np.ones(7), rng.normal(size=7)])
             terms = multivariate.levels([np.arange(7)])
-            found = multivariate.fit(y, np.diag(v), x, terms, restricted=restricted)
-            estimator = residual_variance.reml if restricted else residual_variance.ml
+            found = multivariate.fit_components(y, np.diag(v), x, terms, restricted=restricted)
+            estimator = (
+                residual_variance.residual_reml if restricted else residual_variance.residual_ml
+            )
             close(found.c[0], estimator(y, v, x), 1e-7, 1e-10)
 
 
@@ -202,7 +206,7 @@ def test_scores_are_zero_or_point_below_zero_at_the_boundary(seed: int) -> None:
     terms = multivariate.levels([cluster, np.arange(y.size)])
     setting = multivariate.problem(y, v, np.ones((y.size, 1)), terms, restricted=True)
     best = multivariate.maxima(setting)[0]
-    score = multivariate._derivatives(setting.data, best.c, True).first
+    score = multivariate._likelihood_derivatives(setting.data, best.c, True).first
     assert (np.abs(score[best.c > 0]) * best.c[best.c > 0] < 1e-6).all()
     assert (score[best.c == 0] <= 1e-6).all()
 
@@ -214,31 +218,34 @@ def test_derivatives_are_those_of_the_likelihood() -> None:
     for restricted in (True, False):
         data = multivariate.problem(y, v, x, terms, restricted=restricted).data
         c, h = np.array([0.4, 0.2]), 1e-4
-        exact = multivariate._derivatives(data, c, restricted)
+        exact = multivariate._likelihood_derivatives(data, c, restricted)
         close(exact.value, multivariate._loglik(data, c, restricted), 1e-12)
         for j in range(2):
             step = h * np.eye(2)[j]
-            up, down = (multivariate._derivatives(data, c + s * step, restricted) for s in (1, -1))
+            up, down = (
+                multivariate._likelihood_derivatives(data, c + s * step, restricted)
+                for s in (1, -1)
+            )
             close(exact.first[j], (up.value - down.value) / (2 * h), 1e-5)
             close(exact.second[j], (up.first - down.first) / (2 * h), 1e-5)
 
 
 @pytest.mark.parametrize("c", [1e-6, 1e-3, 1e3, 1e6])
 def test_other_units_give_the_same_fit(c: float) -> None:
-    base, other = fitted(RECORDS[0]), multivariate.fit(Y * c, V * c * c, ONES, BOTH)
+    base, other = fitted(RECORDS[0]), multivariate.fit_components(Y * c, V * c * c, ONES, BOTH)
     close(other.c / c**2, base.c, 1e-9)
     close(other.beta / c, base.beta, 1e-10)
 
 
 def test_scale_shift_and_order_do_not_matter() -> None:
-    base = multivariate.fit(Y, V, YEAR, BOTH)
+    base = multivariate.fit_components(Y, V, YEAR, BOTH)
     moved = YEAR.copy()
     moved[:, 1] = (YEAR[:, 1] - 1990) / 10
-    other = multivariate.fit(Y, V, moved, BOTH)
+    other = multivariate.fit_components(Y, V, moved, BOTH)
     close(other.c, base.c, 1e-8)
     close(other.beta[1] / 10, base.beta[1], 1e-8)
     order = np.random.default_rng(0).permutation(Y.size)
-    shuffled = multivariate.fit(
+    shuffled = multivariate.fit_components(
         Y[order],
         V[np.ix_(order, order)],
         YEAR[order],
@@ -252,7 +259,7 @@ def test_a_variance_of_zero_is_exactly_zero_and_its_limit_too() -> None:
     y = np.array([0.5, 0.52, 0.48, 0.5, 0.51, 0.49, 0.5, 0.5])
     v = np.full(8, 0.2)
     terms = multivariate.levels([np.repeat(np.arange(4), 2), np.arange(8)])
-    found = multivariate.fit(y, np.diag(v), np.ones((8, 1)), terms)
+    found = multivariate.fit_components(y, np.diag(v), np.ones((8, 1)), terms)
     assert found.c.tolist() == [0.0, 0.0]
     low, high = multivariate.profile_interval(y, np.diag(v), np.ones((8, 1)), terms, 0)
     assert low == 0
@@ -263,7 +270,7 @@ def test_a_variance_of_zero_is_exactly_zero_and_its_limit_too() -> None:
 def test_four_levels_are_searched_from_fewer_starts() -> None:
     codes = [np.arange(16) // size for size in (8, 4, 2, 1)]
     y = np.random.default_rng(9).normal(size=16)
-    found = multivariate.fit(
+    found = multivariate.fit_components(
         y, np.diag(np.full(16, 0.1)), np.ones((16, 1)), multivariate.levels(codes)
     )
     assert found.c.shape == (4,)

@@ -1,4 +1,4 @@
-"""Meta-regression: the core against R, its equations, and the properties that must hold for any data."""
+"""Meta-regression: the core against R, its equations, and properties for any data."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_regressions_agree_with_metafor(i: int) -> None:
         limits_of_tau2 = record["results"]["tau2_ci_QP"]
         expected_limits = [limits_of_tau2["tau2_lb"], limits_of_tau2["tau2_ub"]]
         rtol = 2e-8 if record["settings"]["mods"] == "~ablat*year" else 1e-9
-        close(residual_variance.q_profile(y, v, z), expected_limits, rtol=rtol, atol=1e-12)
+        close(residual_variance.residual_q_profile(y, v, z), expected_limits, rtol=rtol, atol=1e-12)
 
 
 def test_worked_values_of_the_specification() -> None:
@@ -247,8 +247,8 @@ def test_kenward_roger_is_that_of_the_mean_without_moderators() -> None:
     assert np.isnan(refused.se).all()
 
 
-@pytest.mark.parametrize("ci", list(regression.INTERVALS))
-@pytest.mark.parametrize("method", list(residual_variance.ESTIMATORS))
+@pytest.mark.parametrize("ci", list(regression.COEFFICIENT_TESTS))
+@pytest.mark.parametrize("method", list(residual_variance.RESIDUAL_ESTIMATORS))
 def test_an_intercept_alone_is_the_pooled_mean(ci: str, method: str) -> None:
     rng = np.random.default_rng(3)
     y, v = rng.normal(size=(40, 6)), rng.exponential(size=(40, 6)) + 0.05
@@ -313,7 +313,7 @@ def test_scale_and_shift_of_a_moderator_change_nothing(given_data: Any, method: 
 @given(
     design_data,
     st.sampled_from([1e-6, 1e-3, 1e3, 1e6]),
-    st.sampled_from(list(residual_variance.ESTIMATORS)),
+    st.sampled_from(list(residual_variance.RESIDUAL_ESTIMATORS)),
 )
 def test_effects_in_other_units_give_the_same_fit(given_data: Any, c: float, method: str) -> None:
     y, v, x = arrays(given_data)
@@ -348,14 +348,14 @@ def test_batch_is_single_and_order_and_absent_studies_do_not_matter(
 def test_no_point_of_a_grid_beats_the_maximum(given_data: Any, restricted: bool) -> None:
     y, v, x = arrays(given_data)
     z, _ = regression.orthonormal(x)
-    best = residual_likelihood.global_maximum(y, v, z, restricted=restricted)
+    best = residual_likelihood.residual_global_maximum(y, v, z, restricted=restricted)
     top = residual_likelihood.curve(y, v, z, best, restricted).loglik
     grid = np.concatenate([[0.0], np.geomspace(1e-5, 1e3, 300)])
     values = residual_likelihood.curve(
         np.broadcast_to(y, (301, y.size)), v, z, grid, restricted
     ).loglik
     assert values.max() <= top + 1e-9 * (1 + abs(top))
-    modes, loglik = residual_likelihood.local_maxima(y, v, z, restricted=restricted)
+    modes, loglik = residual_likelihood.residual_local_maxima(y, v, z, restricted=restricted)
     close(modes[0], best, rtol=1e-7, atol=1e-9 * v.min())
     assert (np.diff(loglik) <= 0).all()
 
@@ -363,8 +363,8 @@ def test_no_point_of_a_grid_beats_the_maximum(given_data: Any, restricted: bool)
 def test_the_global_mode_is_found_where_there_are_two() -> None:
     """An intercept-only case on which Fisher scoring ends at 1.909 (methods 10.4)."""
     y, v, ones = np.array([0.1, -0.3, 4.2]), np.array([0.07, 0.01, 3.27]), np.ones((3, 1))
-    close(residual_variance.reml(y, v, ones), 0.088749012396, rtol=1e-10)
-    modes, _ = residual_likelihood.local_maxima(y, v, ones / np.sqrt(3), restricted=True)
+    close(residual_variance.residual_reml(y, v, ones), 0.088749012396, rtol=1e-10)
+    modes, _ = residual_likelihood.residual_local_maxima(y, v, ones / np.sqrt(3), restricted=True)
     close(
         modes, [0.088749012396, 1.90930379], rtol=3e-5
     )  # where metafor stops, by its absolute tolerance
@@ -374,24 +374,24 @@ def test_score_is_zero_and_q_equals_its_degrees_of_freedom() -> None:
     """The defining equations of REML, ML and Paule-Mandel."""
     z, _ = regression.orthonormal(X)
     for restricted in (True, False):
-        at = residual_likelihood.global_maximum(Y, V, z, restricted=restricted)
+        at = residual_likelihood.residual_global_maximum(Y, V, z, restricted=restricted)
         here = residual_likelihood.curve(Y, V, z, at, restricted)
         close(here.a, here.b, rtol=1e-13)
     assert residual_likelihood.residual_q(
-        Y, V, z, residual_variance.paule_mandel(Y, V, z)
+        Y, V, z, residual_variance.residual_paule_mandel(Y, V, z)
     ) == pytest.approx(11, rel=1e-13)
 
 
 def test_q_profile_limits_meet_their_equation_on_nearly_collinear_moderators() -> None:
     record = next(r for r in RECORDS if r["settings"].get("mods") == "~ablat*year")
     z, _ = regression.orthonormal(np.array(record["inputs"]["X"], float))
-    low, high = residual_variance.q_profile(Y, V, z)
+    low, high = residual_variance.residual_q_profile(Y, V, z)
     close(residual_likelihood.residual_q(Y, V, z, low), chi2_quantile(0.975, 9), rtol=1e-12)
     close(residual_likelihood.residual_q(Y, V, z, high), chi2_quantile(0.025, 9), rtol=1e-12)
     latitude, year = X[:, 1] - 33, np.array(record["inputs"]["year"], float) - 1963
     centred = np.column_stack([np.ones(13), latitude, year, latitude * year])
     close(
-        residual_variance.q_profile(Y, V, regression.orthonormal(centred)[0]),
+        residual_variance.residual_q_profile(Y, V, regression.orthonormal(centred)[0]),
         [low, high],
         rtol=1e-10,
     )
@@ -406,7 +406,7 @@ def test_traces_and_quadratic_forms_are_those_of_the_projection() -> None:
 
 
 def test_influence_is_what_deleting_each_study_does() -> None:
-    moved = diagnostics.influence(Y, V, X)
+    moved = diagnostics.coefficient_influence(Y, V, X)
     whole = regression.fit(Y, V, X)
     for i in range(13):
         keep = np.arange(13) != i
@@ -457,5 +457,5 @@ def test_options_are_words_from_the_tables_or_callables() -> None:
     own = regression.fit(Y, V, X, tau2=lambda y, v, x: np.full(v.shape[:-1], 0.1))
     close(own.tau2, 0.1)
     close(own.beta, regression.fit(Y, V, X, tau2=0.1).beta)
-    assert list(residual_variance.ESTIMATORS) == list(tau2.ESTIMATORS)
-    assert set(regression.INTERVALS) <= set(intervals.INTERVALS)
+    assert list(residual_variance.RESIDUAL_ESTIMATORS) == list(tau2.ESTIMATORS)
+    assert set(regression.COEFFICIENT_TESTS) <= set(intervals.INTERVALS)

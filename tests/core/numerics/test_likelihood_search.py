@@ -1,4 +1,4 @@
-"""The search for the highest maximum: what its bounds and halvings are for, on data where a plain search is wrong."""
+"""The search for the global maximum: its bounds and halvings, where a plain search is wrong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HIDDEN = [
 def test_a_mode_hidden_between_the_first_nodes_is_found(
     y: tuple[float, ...], v: tuple[float, ...], restricted: bool
 ) -> None:
-    """In a large batch, where first nodes are few: no point of a grid is higher, and a row alone ends there too."""
+    """In a large batch with few first nodes, no grid point is higher, and rows alone agree."""
     effects, variances = np.tile(y, (400, 1)), np.tile(v, (400, 1))
     here = global_maximum(effects, variances, restricted=restricted)
     top = log_likelihood(effects[0], variances[0], here[0], restricted=restricted)
@@ -75,7 +75,7 @@ def test_ties_are_settled_row_by_row(aside: float, there: float) -> None:
 
 @pytest.mark.parametrize("factor", [np.nan, 0.0, -1.0, 0.05])
 def test_brackets_close_by_bisection_where_the_slopes_mislead(factor: float) -> None:
-    """Newton's steps from false slopes lead nowhere, or out of the bracket; the maximum is found all the same."""
+    """Newton's steps from false slopes leave the bracket; the maximum is found all the same."""
     y, v = np.array([[0.3, -0.4, 1.7, 0.9]]), np.array([[0.04, 0.5, 1.2, 0.09]])
     honest = variance_likelihood._likelihood(y, v, True)
 

@@ -40,7 +40,7 @@ def test_maximise_climbs_out_of_a_saddle() -> None:
 
 
 def test_a_coordinate_without_effect_does_not_stop_the_search() -> None:
-    """A slope of 1e-16 across [0, 100] is worth less than the rounding of the value, here in the other direction."""
+    """A slope of 1e-16 across [0, 100] is worth less than the rounding of the value."""
 
     def plain(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         value = 1000 - (x[0] - 1) ** 2 - 1e-12 * (x[1] > 3)
@@ -67,7 +67,7 @@ def test_a_search_that_climbs_without_end_does_not_claim_to_have_settled() -> No
 
 
 def test_a_step_that_the_box_bends_down_is_not_taken() -> None:
-    """The direction, (2, 1), points up; cut at x = 0 it points down, along slopes that no step ever finds."""
+    """The direction (2, 1) points up; cut at x = 0 it points down, along slopes of no ascent."""
 
     def misled(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         return (

@@ -22,7 +22,7 @@ POSITIVE = st.floats(1e-3, 1e3)
 
 
 def ruben_cdf(q: float, coefficients: FloatArray) -> float:
-    """Ruben's series (Farebrother, AS 204): positive terms, so its error is what is left of the weights."""
+    """Sum Ruben's series (Farebrother, AS 204); its error is the remainder of the weights."""
     b, n = coefficients.min(), coefficients.size
     d = 1 - b / coefficients
     a, h = [np.prod(np.sqrt(b / coefficients))], np.zeros(n)

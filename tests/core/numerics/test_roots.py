@@ -51,6 +51,6 @@ def test_a_step_is_located_between_neighbouring_numbers() -> None:
 
 
 def test_a_jump_at_zero_is_followed_down_to_nothing() -> None:
-    """No neighbouring numbers are reached in 200 halvings there; what is left of the bracket is no size at all."""
+    """Neighbouring numbers are not reached in 200 halvings; what is left of the bracket is tiny."""
     root = bracketed_root(lambda x: np.where(x > 0, 1.0, -1.0), -1.0, 2.0)
     assert abs(root) < 1e-40

@@ -10,7 +10,7 @@ from tests.helpers.r_values import number, records
 
 
 def test_metafor() -> None:
-    """metafor 5.1-12 ``hc``: every record; limits to R's root tolerance of 1.2e-4, the rest to 1e-8."""
+    """metafor 5.1-12 ``hc``, every record: limits to R's root tolerance of 1.2e-4, rest to 1e-8."""
     seen = 0
     for record in records("09_small_study"):
         if record["settings"]["fun"] != "metafor::hc":

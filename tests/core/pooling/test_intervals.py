@@ -1,4 +1,4 @@
-"""Intervals of the mean against metafor and meta (tests/reference), their equations and properties."""
+"""Intervals of the mean against metafor and meta (tests/reference), equations, properties."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from kapmeta.core.pooling.intervals import (
     kenward_roger,
 )
 from kapmeta.core.pooling.likelihood_intervals import (
-    Maximum,
-    likelihood_ratio,
-    maximum,
+    LikelihoodMaximum,
+    likelihood_maximum,
+    mean_likelihood_ratio,
     skovgaard_statistic,
     tau2_at,
 )
@@ -70,7 +70,7 @@ def reml_interval(word: str, name: str, level: float = 0.95) -> MeanInterval:
 
 
 def test_metafor() -> None:
-    """metafor 5.1-12 ``rma(test=)``, every record of 02_rma_uni accounted for; tau2 is the record's own."""
+    """metafor 5.1-12 ``rma(test=)``: every record of 02_rma_uni, with the tau2 of the record."""
     seen: Counter[str] = Counter()
     for record in records("02_rma_uni"):
         y, v = given_effects(record)
@@ -100,7 +100,7 @@ def test_metafor() -> None:
 
 
 def test_meta() -> None:
-    """meta 8.4-0 ``method.random.ci`` and ``adhoc.hakn.ci``, every record of 04_meta_ci_pi accounted for."""
+    """meta 8.4-0 ``method.random.ci``, ``adhoc.hakn.ci``: every record of 04_meta_ci_pi."""
     seen: Counter[str] = Counter()
     for record in records("04_meta_ci_pi"):
         if not record["settings"]["fun"].startswith("meta::"):
@@ -185,10 +185,10 @@ def test_likelihood_values(word: str, key: str, name: str) -> None:
 
 
 def test_skovgaard_values() -> None:
-    """methods_values.json, an independent program; metaLik smooths its statistic and gives -3.12587."""
+    """methods_values.json, an independent program; metaLik smooths and gives -3.12587."""
     expected = method_values()["skovgaard_bcg"]
     y, v = (x[None, :] for x in data_set("bcg"))
-    r, adjusted = skovgaard_statistic(y, v, maximum(y, v), np.zeros(1))
+    r, adjusted = skovgaard_statistic(y, v, likelihood_maximum(y, v), np.zeros(1))
     assert_allclose([r[0], adjusted[0]], expected["r_rstar_at_0"], rtol=1e-10)
     interval = reml_interval("skovgaard", "bcg")
     assert_allclose([interval.low, interval.high], expected["ci"], rtol=1e-10)
@@ -210,7 +210,7 @@ def test_henmi_copas_values(name: str) -> None:
 
 
 def test_permutation_values() -> None:
-    """Exact p-values of BCG with DL (method specification) and of KAP5, whose smallest possible is 0.0625."""
+    """Exact p-values of BCG with DL (specification) and KAP5, whose smallest possible is .0625."""
     assert permutation_p_value(*data_set("bcg"), 0.0) == 0.001708984375
     assert permutation_p_value(*data_set("kap5"), 0.0) == 0.0625
 
@@ -225,7 +225,7 @@ def test_kenward_roger_values() -> None:
 
 
 def test_hksj_collapses_on_two_agreeing_trials() -> None:
-    """alcohol2: 211 and 40 patients, and a risk ratio between 2.62 and 2.86. The hybrid keeps Wald's."""
+    """alcohol2: 211 and 40 patients, a risk ratio from 2.62 to 2.86. The hybrid keeps Wald's."""
     y, v = data_set("alcohol2")
     assert_allclose(hartung_knapp_factor(y, v, 0.0), 0.000366780, rtol=1e-5)
     assert_allclose(np.exp(reml_interval("hksj", "alcohol2")[2:4]), [2.618, 2.862], rtol=2e-4)
@@ -238,7 +238,7 @@ def test_hksj_collapses_on_two_agreeing_trials() -> None:
 
 
 def test_kenward_roger_blows_up_on_kap5() -> None:
-    """The formula gives df .0181 and limits of 1e70 at tau2 = 0; at Paule-Mandel's tau2 of k3 df is .784."""
+    """At tau2 = 0 the formula has df .0181 and limits of 1e70; at k3's Paule-Mandel, df .784."""
     y, v = data_set("kap5")
     se, df = kenward_roger(v, 0.0)
     assert_allclose(df, 0.0181, rtol=5e-3)
@@ -284,8 +284,10 @@ def test_profile_with_several_modes_gives_the_outermost_limits() -> None:
     interval = INTERVALS["profile"](y, v, 0.0, 0.95)
     means = np.linspace(-20, 20, 4001)
     row = np.ones(means.size, dtype=int)
-    best = Maximum(*(x[0] * row for x in maximum(y[None], v[None])))
-    ratio = likelihood_ratio(y * row[:, None], v * row[:, None], best, means, _tau2(y, v, means))
+    best = LikelihoodMaximum(*(x[0] * row for x in likelihood_maximum(y[None], v[None])))
+    ratio = mean_likelihood_ratio(
+        y * row[:, None], v * row[:, None], best, means, _tau2(y, v, means)
+    )
     rejected = ratio > chi2_quantile(0.95, 1)
     assert rejected[(means < interval.low) | (means > interval.high)].all()
     assert not rejected[(means > interval.low) & (means < interval.low + 0.1)].any()
@@ -310,7 +312,7 @@ def _log_likelihood(y: FloatArray, v: FloatArray, mean: FloatArray, tau2: FloatA
 def test_likelihood_limits_solve_their_equation(name: str, level: float) -> None:
     """The statistic at both limits is the quantile, to 1e-12, by a likelihood written out here."""
     y, v = data_set(name)
-    best = maximum(y[None], v[None])
+    best = likelihood_maximum(y[None], v[None])
     for word in LIKELIHOOD:
         interval = reml_interval(word, name, level)
         limits = np.array([interval.low, interval.high])
@@ -323,7 +325,7 @@ def test_likelihood_limits_solve_their_equation(name: str, level: float) -> None
         if word == "bartlett" or interval.status == Status.FALLBACK:
             statistic = ratio / (1 + 2 * (w**3).sum(-1) / (w.sum(-1) * (w**2).sum(-1)))
         elif word == "skovgaard":
-            both = Maximum(*(np.repeat(x, 2) for x in best))
+            both = LikelihoodMaximum(*(np.repeat(x, 2) for x in best))
             statistic = (
                 skovgaard_statistic(np.tile(y, (2, 1)), np.tile(v, (2, 1)), both, limits)[1] ** 2
             )
@@ -355,9 +357,9 @@ def test_constrained_maximum_is_global(deviation: FloatArray, v: FloatArray) -> 
 
 
 def test_skovgaard_by_numerical_derivatives() -> None:
-    """Observed information of Skovgaard's statistic against second differences of the log-likelihood."""
+    """Observed information against second differences of the log-likelihood."""
     y, v = data_set("bcg")
-    best = maximum(y[None], v[None])
+    best = likelihood_maximum(y[None], v[None])
     mean, tau2 = best.mean[0], best.tau2[0]
 
     def second(i: int, j: int, h: float = 1e-4) -> float:
@@ -390,7 +392,7 @@ def test_henmi_copas_solves_its_equation(name: str) -> None:
     x = (interval.high - interval.estimate) / interval.se / np.sqrt(1 + tau2 * w2)
 
     def integrand(r: float) -> float:
-        mean, variance = (m[0, 0] for m in moments.of_q(np.array([[r]])))
+        mean, variance = (m[0, 0] for m in moments.q_moments(np.array([[r]])))
         q = (w1 / w2 - 1) * ((r / x) ** 2 - 1) + df
         return float(
             stats.gamma.cdf(q, mean**2 / variance, scale=variance / mean) * stats.norm.pdf(r)
@@ -401,14 +403,14 @@ def test_henmi_copas_solves_its_equation(name: str) -> None:
 
 
 def test_henmi_copas_moments_average_to_those_of_q() -> None:
-    """Conditional mean and variance of Q given the estimate: their averages are the moments of Q itself."""
+    """Conditional mean and variance of Q given the estimate average to the moments of Q itself."""
     _, v = data_set("bcg")
     w = 1 / v
     tau2 = 0.3
     ratios = [(w**j).sum() / w.sum() for j in (2, 3, 4)]
     moments = _Moments(*(np.array([x]) for x in (w.sum(), *ratios, tau2, 12.0)))
     nodes, weight = special.roots_hermitenorm(20)
-    mean, variance = (m[0] for m in moments.of_q(nodes[None]))
+    mean, variance = (m[0] for m in moments.q_moments(nodes[None]))
     weight = weight / weight.sum()
     total = v + tau2
     p = np.diag(w) - np.outer(w, w) / w.sum()
@@ -436,7 +438,7 @@ def test_permutation_limits_are_where_the_p_value_crosses(level: float) -> None:
 
 
 def test_permutation_where_one_study_outweighs_all_others() -> None:
-    """Flips of the others are ties until tau2 counts: the limits lie far from the estimates, all of them 0."""
+    """Flips of the others are ties until tau2 counts: limits lie far from the estimates, all 0."""
     v = np.array([1e-14, 1, 1, 1, 1, 1])
     interval = INTERVALS["permutation"](np.zeros(6), v, 0.0, 0.95)
     assert interval.high > 1
@@ -468,15 +470,13 @@ def test_half_width_is_quantile_times_se(word: str) -> None:
 
 
 def test_kenward_roger_is_classic_with_equal_variances() -> None:
-    """All weights equal: no uncertainty of the weights, se as in Wald and k - 1 degrees of freedom."""
+    """All weights equal: no uncertainty of weights, se as in Wald, k - 1 degrees of freedom."""
     v = np.full(7, 0.3)
     se, df = kenward_roger(v, 0.2)
     assert_allclose([se, df], [np.sqrt(0.5 / 7), 6.0], rtol=1e-14)
 
 
-def test_two_trials_of_equal_variance_have_one_degree_of_freedom_whatever_rounding_makes_of_it() -> (
-    None
-):
+def test_two_trials_of_equal_variance_have_one_degree_of_freedom_despite_rounding() -> None:
     v, tau2 = np.random.default_rng(1).uniform(0.01, 2, (2, 500))
     interval = INTERVALS["kr"](np.array([0.2, 1.4]), np.stack([v, v], axis=-1), tau2, 0.95)
     assert (interval.status == Status.OK).all()
@@ -651,7 +651,7 @@ def test_hybrid_contains_both_parents(sample: tuple[FloatArray, FloatArray, floa
 @settings(max_examples=40)
 @given(studies)
 def test_widths_are_ordered(sample: tuple[FloatArray, FloatArray, float]) -> None:
-    """t is never shorter than Wald, the variance floor never shorter than t, Bartlett never than profile."""
+    """t is not shorter than Wald, the floor than t, Bartlett than the profile likelihood."""
     wald, t, floored = (INTERVALS[word](*sample, 0.95) for word in ("wald", "t", "hksj-variance"))
     assert t.low <= wald.low <= wald.high <= t.high
     assert floored.low <= t.low <= t.high <= floored.high
@@ -678,7 +678,7 @@ def test_statuses_say_what_they_mean() -> None:
 
 @pytest.mark.long
 def test_coverage_of_the_hybrid() -> None:
-    """REML and the hybrid interval with five studies cover at least about 95 % in 100,000 samples."""
+    """REML and hybrid with five studies cover at least about 95 % in 100,000 samples."""
     rng = np.random.default_rng(20260101)
     v = rng.uniform(0.05, 0.6, size=(100_000, 5))
     y = rng.normal(0, np.sqrt(v + 0.1))

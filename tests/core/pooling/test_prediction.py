@@ -1,4 +1,4 @@
-"""Prediction intervals against metafor, meta and pimeta (tests/reference), definitions and properties."""
+"""Prediction intervals against metafor, meta and pimeta, their definitions and properties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kapmeta.core.numerics.weighting import q_statistic
 from kapmeta.core.pooling.intervals import INTERVALS, hartung_knapp_factor, kenward_roger
 from kapmeta.core.pooling.prediction import (
     PREDICTIONS,
-    Limits,
+    PredictionLimits,
     _confidence_distribution,
     _normal_minus_t,
     ensemble_limits,
@@ -44,7 +44,7 @@ V20 = np.concatenate([V6, 0.5 * V6, 2 * V6, [0.2, 0.1]])
 
 def limits(
     word: str, y: FloatArray, v: FloatArray, tau2: float, ci: str = "wald", level: float = 0.95
-) -> Limits:
+) -> PredictionLimits:
     return PREDICTIONS[word](y, v, tau2, INTERVALS[ci](y, v, tau2, level), level)
 
 
@@ -128,7 +128,12 @@ def test_meta() -> None:
 
 
 def _compare_meta(
-    word: str, found: Limits, y: FloatArray, v: FloatArray, tau2: float, expected: dict[str, object]
+    word: str,
+    found: PredictionLimits,
+    y: FloatArray,
+    v: FloatArray,
+    tau2: float,
+    expected: dict[str, object],
 ) -> str:
     numbers = [number(expected[key]) for key in ("lower", "upper")]
     if np.isnan(numbers).all():
@@ -145,7 +150,7 @@ def _compare_meta(
 
 
 def test_pimeta() -> None:
-    """pimeta 1.1 ``pima(method="boot")``, 25,000 draws: within its Monte-Carlo error of our quadrature."""
+    """pimeta 1.1 ``pima(method="boot")``, 25,000 draws: within Monte-Carlo error of quadrature."""
     compared = 0
     for record in records("04_meta_ci_pi"):
         if record["settings"]["fun"].startswith("pimeta"):
@@ -221,7 +226,7 @@ def test_nnf_solves_its_equation(name: str) -> None:
 
 
 def test_confidence_distribution_has_weight_1_and_the_q_profile_quantiles() -> None:
-    """The weights sum to 1; H at metafor's generalised-Q limits (weights 1/v) of BCG is 2.5 and 97.5 %."""
+    """Weights sum to 1; H at metafor's generalised-Q limits of BCG (1/v) is 2.5 and 97.5 %."""
     y, v = data_set("bcg")
     tau2, weight = _confidence_distribution(y, v)
     assert_allclose(weight.sum(), 1.0, rtol=1e-12)
@@ -343,7 +348,7 @@ def test_none() -> None:
 def test_prediction_is_never_shorter_than_the_mean(
     sample: tuple[FloatArray, FloatArray, float],
 ) -> None:
-    """With the same quantile it contains the interval of the mean, and coincides with it where tau2 is 0."""
+    """With the same quantile it contains the interval of the mean; equal where tau2 is 0."""
     y, v, tau2 = sample
     mean = INTERVALS["t"](y, v, tau2, 0.95)
     low, high = limits("t", y, v, tau2, "t")

@@ -1,4 +1,4 @@
-"""The calibration card: against the pilot simulation of the specification, known coverages, and its own errors."""
+"""The calibration card: the pilot simulation, known coverages, and Monte-Carlo errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_large_trials_without_heterogeneity_have_the_coverage_of_theory() -> Non
 
 
 def test_the_card_says_what_the_pilot_study_found() -> None:
-    """Methods 11.2, k = 3: at tau 0.5 the hybrid holds, Wald and the common effect do not; the hybrid is the wider."""
+    """Methods 11.2, k = 3, tau .5: the hybrid covers, Wald and common effect do not."""
     card = calibration(
         KAP5.iloc[[0, 2, 4]],
         control_risks=[0.1, 0.12, 0.15],

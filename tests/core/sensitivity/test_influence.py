@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from kapmeta.core import combine
 from kapmeta.core.numerics import masks
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.core.sensitivity.influence import CUT_OFFS, baujat, beyond, influence
+from kapmeta.core.sensitivity.influence import (
+    CUT_OFFS,
+    baujat_coordinates,
+    beyond,
+    deletion_diagnostics,
+)
 from tests.helpers.r_values import data_set
 
 
@@ -31,7 +36,7 @@ def test_bcg() -> None:
     # metafor 5.1.12, influence(rma(yi, vi, method="REML")), threshold 1e-15: methods 7.3
     y, v = data_set("bcg")
     whole, without = both(y, v)
-    found = influence(y, v, whole, without, shares(v, whole.tau2))
+    found = deletion_diagnostics(y, v, whole, without, shares(v, whole.tau2))
     first = [
         found.rstudent,
         found.dffits,
@@ -48,7 +53,9 @@ def test_bcg() -> None:
     np.testing.assert_allclose([x[3] for x in first[:4]], expected[3][:4], rtol=1e-7)
     whole, without = both(y, v, 0.0)
     np.testing.assert_allclose(
-        [x[0] for x in baujat(y, v, whole, without)], [0.647158736, 0.003276599], rtol=1e-6
+        [x[0] for x in baujat_coordinates(y, v, whole, without)],
+        [0.647158736, 0.003276599],
+        rtol=1e-6,
     )
 
 
@@ -63,14 +70,16 @@ def test_units_do_not_matter(seed: int, scale: float, ci: str) -> None:
     found = []
     for c in (1.0, scale):
         whole, without = both(c * y, c * c * v, "DL", ci)
-        found.append(influence(c * y, c * c * v, whole, without, shares(c * c * v, whole.tau2)))
+        found.append(
+            deletion_diagnostics(c * y, c * c * v, whole, without, shares(c * c * v, whole.tau2))
+        )
     np.testing.assert_allclose(np.array(found[0]), np.array(found[1]), rtol=1e-9, atol=1e-10)
 
 
 def test_contributions_of_a_common_effect_add_up_to_q() -> None:
     y, v = data_set("kap5")
     whole, without = both(y, v, 0.0)
-    contribution, moved = baujat(y, v, whole, without)
+    contribution, moved = baujat_coordinates(y, v, whole, without)
     assert contribution.sum() == pytest.approx(float(whole.q), rel=1e-12)
     np.testing.assert_allclose(
         moved, ((whole.estimate - without.estimate) / without.se) ** 2, rtol=1e-12
@@ -89,7 +98,7 @@ def test_a_method_without_weights_has_no_factor() -> None:
         ci="hksj",
         mask=np.vstack([masks.leave_one_out(5), np.ones((1, 5), bool)]),
     )
-    found = influence(y, v, whole, batch, np.full(6, 1 / 6), weighted=False)
+    found = deletion_diagnostics(y, v, whole, batch, np.full(6, 1 / 6), weighted=False)
     expected = (y[:5] - batch.estimate[:5]) / np.sqrt(v[:5] + batch.se[:5] ** 2)
     np.testing.assert_allclose(found.rstudent[:5], expected, rtol=1e-12)
     assert np.isnan(found.rstudent[5])
@@ -101,7 +110,7 @@ def test_cut_offs_are_those_of_metafor() -> None:
     # study 6 alone is marked
     y, v = np.array([0.1, 0.2, 0.15, 0.1, 0.2, 0.95]), np.full(6, 0.05)
     whole, without = both(y, v, 0.0)
-    found = influence(y, v, whole, without, shares(v, 0.0))
+    found = deletion_diagnostics(y, v, whole, without, shares(v, 0.0))
     marked = {name: beyond(name, values).tolist() for name, values in found._asdict().items()}
     only = [False] * 5 + [True]
     never = [False] * 6

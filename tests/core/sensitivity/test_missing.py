@@ -1,4 +1,4 @@
-"""Missing outcomes in the core: against metasens::metamiss, the specification, simulation and counted tables."""
+"""Missing outcomes in the core: metasens::metamiss, the specification, simulation, counting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kapmeta.core.sensitivity.missing import (
     imputed,
     informative,
     mixture_limits,
-    nodes,
+    normal_pairs,
     uncertain,
 )
 from tests.helpers.r_values import records
@@ -66,7 +66,7 @@ def imors(record: dict[str, Any], t: Arm, c: Arm) -> tuple[Any, Any]:
 
 
 def counted(t: Any, c: Any, record: dict[str, Any]) -> Estimates:
-    """Tables as meta::metabin corrects them: 0.5 to every cell, and a risk ratio divides by n + 0.5."""
+    """Correct tables as meta::metabin does: 0.5 to every cell; a risk ratio divides by n + 0.5."""
     (a, n1), (b, n2) = t, c
     half = 0.5 * ((a == 0) | (b == 0) | (a == n1) | (b == n2))
     if record["measure"] == "OR":
@@ -263,19 +263,19 @@ def test_the_variance_is_that_of_simulated_trials() -> None:
 
 
 def test_uncertain_imor() -> None:
-    """Methods 5.2: the first-order variance is too large at sd 1; Monte Carlo gives .020569 (.012368 with rho .5)."""
+    """Methods 5.2: the first-order variance is too large at sd 1; Monte Carlo gives .020569."""
     t, c = (Arm(a.events[:1], a.observed[:1], a.missing[:, :1]) for a in IMOR3)
     centre = (np.log(0.5), np.log(0.5))
     known = informative(t, c, 0.5, 0.5)
     for rho, extra in ((0.0, 0.020569), (0.5, 0.012368)):
         at = at_nodes(t, c, centre, (1.0, 1.0), correlation=rho)
-        spread = averaged(at.y, 0 * at.v, nodes(rho)[2])[1]
+        spread = averaged(at.y, 0 * at.v, normal_pairs(rho)[2])[1]
         assert spread[0] == pytest.approx(extra, rel=0.02)
         assert uncertain(t, c, centre, (1.0, 1.0), correlation=rho).y[0] == pytest.approx(
             0.516, abs=2e-3
         )
     at = at_nodes(t, c, centre, (0.01, 0.01))
-    small = averaged(at.y, 0 * at.v, nodes()[2])[1]
+    small = averaged(at.y, 0 * at.v, normal_pairs()[2])[1]
     p, q = 8 / 14, (8 / 14 * 0.5) / (8 / 14 * 0.5 + 6 / 14)
     pc, qc = 6 / 17, (6 / 17 * 0.5) / (6 / 17 * 0.5 + 11 / 17)
     g = (
