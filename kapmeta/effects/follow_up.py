@@ -321,7 +321,7 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
                 " lower it"
             )
         arms = [
-            survival.abstinent_time(
+            survival.event_free_time(
                 time,
                 part[f"events_{arm}"].to_numpy(dtype=np.float64),
                 float(part[f"n_{arm}"].iloc[0]),

@@ -259,7 +259,7 @@ def _heterogeneity(curves: list[Tabulated]) -> float:
     informative = [curve for curve in curves if curve.informative]
     if len(informative) < 2:
         return math.nan
-    common = likelihood_models.maximum(informative, random=False)
+    common = likelihood_models.maximise_likelihood(informative, random=False)
     return max(0.0, 2 * (sum(curve.top for curve in informative) - common.loglik))
 
 

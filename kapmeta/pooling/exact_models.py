@@ -17,6 +17,8 @@ from kapmeta.core.exact import (
     firth,
     likelihood_models,
     logistic_models,
+    mode_search,
+    profile_limits,
 )
 from kapmeta.core.exact.likelihood_curves import (
     Tables,
@@ -99,7 +101,7 @@ def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, flo
 def _on_curves(data: Data, *, random: bool) -> Estimate:
     """Maximum likelihood on the curves; with one trial its own likelihood."""
     random = random and len(data.curves) > 1
-    fit = likelihood_models.maximum(data.curves, level=data.level, random=random)
+    fit = likelihood_models.maximise_likelihood(data.curves, level=data.level, random=random)
     if math.isnan(fit.mu):
         raise ValueError(
             "the likelihood is highest for infinitely different effects: the trials have zero cells"
@@ -137,7 +139,7 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
 
 def _likelihood_at(curves: list[Tabulated], mu: float, random: bool) -> float:
     """Highest log-likelihood with the mean held at `mu`."""
-    return likelihood_models.profile_at(curves, mu, random=random)
+    return profile_limits.profile_at(curves, mu, random=random)
 
 
 def _binomial_normal(data: Data) -> Estimate:
@@ -177,21 +179,23 @@ def _rare(data: Data) -> Estimate:
 
 
 def _logistic(data: Data, *, random_studies: bool) -> Estimate:
-    falls_left, falls_right = likelihood_models.sides(data.curves)
+    falls_left, falls_right = mode_search.sides(data.curves)
     if not (falls_left and falls_right):
         raise ValueError(
             "the estimate is infinite: every table with a contrast has its events on one side; "
             'use model="conditional" or model="binomial-normal", whose intervals are one-sided then'
         )
-    model = logistic_models.Model(data.tables, random_studies)
+    model = logistic_models.LogisticModel(data.tables, random_studies)
     profile = data.ci == "profile"
-    fit = logistic_models.maximum(model, level=data.level, profile=profile)
+    fit = logistic_models.fit_logistic_model(model, level=data.level, profile=profile)
     df = len(data.curves) - 1.0 if data.ci == "t" else math.inf
     low, high, p_value = _wald(fit.mu, fit.se, data, df)
     if profile:
         low, high = fit.low, fit.high
         p_value = float(
-            chi2_upper(max(0.0, 2 * (fit.loglik - logistic_models.profile_at(model, fit, 0.0))), 1)
+            chi2_upper(
+                max(0.0, 2 * (fit.loglik - logistic_models.logistic_profile_at(model, fit, 0.0))), 1
+            )
         )
     return Estimate(fit.mu, fit.se, low, high, p_value, df, fit.tau**2)
 

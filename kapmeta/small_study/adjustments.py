@@ -15,7 +15,7 @@ from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
-from kapmeta.core.small_study.trim_and_fill import COUNTS, SIDES, Filled, FillStatus
+from kapmeta.core.small_study.trim_and_fill import COUNT_ESTIMATORS, SIDES, Filled, FillStatus
 from kapmeta.core.small_study.trim_and_fill import trim_and_fill as fill_core
 from kapmeta.methods import CI_NAMES, PRIMARY, Method, method_words
 from kapmeta.results.effects import Effects
@@ -105,7 +105,7 @@ def trim_and_fill(
     >>> km.trim_and_fill(smoke, tau2="DL", ci="wald")
     AdjustedEffect(trim and fill, OR 1.19 (1.08 to 1.31), k=37)
     """
-    checking.chosen(count_by, COUNTS, "estimator of the number missing")
+    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing")
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model")
     words = method_words(method, tau2=tau2, ci=ci, level=level)

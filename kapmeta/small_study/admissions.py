@@ -14,7 +14,7 @@ from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
-from kapmeta.core.small_study.asymmetry import Line, Points
+from kapmeta.core.small_study.asymmetry import Points, WeightedLine
 from kapmeta.effects.counts import odds_ratio
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, effects_given
@@ -90,7 +90,7 @@ def require_trials(k: int, least: int, what: str) -> None:
         )
 
 
-def refuse_exact_line(points: Points, line: Line, what: str) -> None:
+def refuse_exact_line(points: Points, line: WeightedLine, what: str) -> None:
     """Refuse effects that lie on a line to the last digit: no residual, so no standard error."""
     used = points.w > 0
     rounding = (16 * np.finfo(np.float64).eps * np.abs(points.y[used]).max()) ** 2 * points.w.sum()

@@ -303,7 +303,9 @@ def _regression_test(test: _Test, data: Trials, k: int) -> dict[str, Any]:
     return {**numbers, "tau2": float(line.tau2) if test.reference else math.nan}
 
 
-def _refuse_line(test: _Test, points: asymmetry.Points, line: asymmetry.Line, k: int) -> None:
+def _refuse_line(
+    test: _Test, points: asymmetry.Points, line: asymmetry.WeightedLine, k: int
+) -> None:
     """Refuse a line that has no slope, or nothing to judge it by."""
     used = points.w > 0
     if not np.isfinite(line.slope):

@@ -14,7 +14,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.small_study import copas as copas_model
 from kapmeta.core.small_study import selection
-from kapmeta.core.small_study.weight_functions import FAMILIES, LARGEST, Tail
+from kapmeta.core.small_study.weight_functions import LARGEST, WEIGHT_FAMILIES, Tail
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
@@ -104,7 +104,7 @@ def selection_model(
     >>> round(found.parameters["delta_2"], 3), round(found.parameters["lrt"], 3)
     (0.46, 4.001)
     """
-    checking.chosen(weight, ("step", *FAMILIES), "weight function")
+    checking.chosen(weight, ("step", *WEIGHT_FAMILIES), "weight function")
     checking.chosen(model, ("random", "common"), "model")
     steps = _steps_given(steps, weight)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
@@ -116,7 +116,7 @@ def selection_model(
     least, instead = 1 if given else LEAST, "give the weights (delta) instead"
     notes = enough_trials(data.k, "an estimated selection model", force, instead, least)
     y, kind = sign * data.y, {"family": weight, "steps": steps, "two_sided": two_sided}
-    found = selection.fit(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
+    found = selection.fit_selection(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
     _refuse_unsettled(found, sign, weight)
     return AdjustedEffect(
         f"{weight} selection model",
@@ -223,7 +223,7 @@ def _check_selection(
                 f'z = {z[i]:.4g} and p rounds to {p[i]:g}; check the variance, or use weight="step"'
             ),
         )
-        expected = len(FAMILIES[weight].neutral)
+        expected = len(WEIGHT_FAMILIES[weight].neutral)
     else:
         expected = _check_steps(data, z, steps, two_sided, empty=delta is not None)
     if delta is None:
@@ -394,7 +394,9 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     )
 
 
-def _copas_table(data: Trials, curve: copas_model.Curve, sign: float, level: float) -> pd.DataFrame:
+def _copas_table(
+    data: Trials, curve: copas_model.CopasCurve, sign: float, level: float
+) -> pd.DataFrame:
     """Tabulate the points of the curve, on the scale shown and on the analysis scale."""
     half = float(normal_quantile((1 + level) / 2)) * curve.se
     shown = data.effects.scale.shown

@@ -143,7 +143,7 @@ def selection_models() -> Iterator[tuple[Record, selection.Selection, float]]:
     """Fit the models of metafor's records, with our log-likelihood at R's estimates."""
     for record in of("12_selmodel", "metafor::selmodel"):
         y, v, arguments = arguments_of(record)
-        yield record, selection.fit(y, v, **arguments), at_theirs(record, y, v, arguments)
+        yield record, selection.fit_selection(y, v, **arguments), at_theirs(record, y, v, arguments)
 
 
 def selection_integral() -> Iterator[float]:
@@ -166,7 +166,8 @@ def truncated_at_zero() -> Iterator[float]:
     for record in of("12_selmodel", "metafor::selmodel", type="trunc"):
         _, v, arguments = arguments_of(record)
         yield abs(
-            selection.fit(record["inputs"]["yi"], v, **arguments).mu - record["results"]["estimate"]
+            selection.fit_selection(record["inputs"]["yi"], v, **arguments).mu
+            - record["results"]["estimate"]
         )
 
 
@@ -210,7 +211,7 @@ def limit_standard_error() -> Iterator[float]:
             yield relative(limit_meta_analysis(*meta_effects(record), adjustment=word).se, theirs)
 
 
-def copas_points() -> Iterator[tuple[copas.Curve, int, Record, float]]:
+def copas_points() -> Iterator[tuple[copas.CopasCurve, int, Record, float]]:
     """Fit our curve at metasens's own selection, with our log-likelihood at its estimates."""
     for record in of("11_meta_bias", "metasens::copas"):
         y, v = meta_effects(record)
@@ -224,7 +225,7 @@ def copas_points() -> Iterator[tuple[copas.Curve, int, Record, float]]:
             rho = 0.0 if np.isinf(gamma0) else r["rho_slope"][j]
             theirs = np.array([[r["TE_slope"][j]], [r["tau_slope"][j] ** 2], [rho], [0.0]])
             u = np.minimum(gamma0 + gamma1 / np.sqrt(v), copas._CERTAIN)
-            yield found, j, record, float(copas.log_likelihood(theirs, y, v, u)[0])
+            yield found, j, record, float(copas.copas_log_likelihood(theirs, y, v, u)[0])
 
 
 def copas_maximum() -> Iterator[float]:

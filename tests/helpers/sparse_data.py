@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from hypothesis import strategies as st
 
-from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.exact.likelihood_curves import CURVES, Tables
 from kapmeta.core.numerics.arrays import FloatArray
 from tests.helpers.places import REFERENCE
 
@@ -71,3 +73,18 @@ def log_risk_ratios(name: str) -> tuple[FloatArray, FloatArray]:
     half = 0.5 * ((t.a == 0) | (t.b == 0) | (t.c == 0) | (t.d == 0))
     a, c, n1, n2 = t.a + half, t.c + half, t.n1 + 2 * half, t.n2 + 2 * half
     return np.log(a / n1 / (c / n2)), 1 / a - 1 / n1 + 1 / c - 1 / n2
+
+
+ARMS = st.integers(1, 25).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+table_rows = st.tuples(ARMS, ARMS).map(lambda x: (*x[0], *x[1]))
+"""Strategy of tables with arms of 1 to 25: events and totals of both arms."""
+
+
+def brute_log_likelihood(measure: str, name: str, mu: float, tau: float) -> float:
+    """Compute the marginal log-likelihood by a trapezoid sum of 20,001 points."""
+    x = np.linspace(-13, 13, 20_001)
+    t, total = tables(name), 0.0
+    for i in range(t.a.size):
+        loglik = CURVES[measure](t.row(i), (mu + tau * x)[None]).loglik[0]
+        total += math.log(np.trapezoid(np.exp(loglik - x * x / 2), x) / math.sqrt(2 * math.pi))
+    return total

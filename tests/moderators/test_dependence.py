@@ -145,10 +145,10 @@ def test_survival_from_nested_counts() -> None:
 
 def test_time_abstinent_is_the_area_under_the_curve() -> None:
     time, counts = np.array([1.0, 3.0, 6.0]), np.array([18.0, 14.0, 10.0])
-    mean, variance = survival.abstinent_time(time, counts, 30, 6.0)
+    mean, variance = survival.event_free_time(time, counts, 30, 6.0)
     close(mean, np.trapezoid([1, 18 / 30, 14 / 30, 10 / 30], [0, 1, 3, 6]))
     assert 0 < variance < 6**2 / 30
-    shorter, _ = survival.abstinent_time(time, counts, 30, 2.0)
+    shorter, _ = survival.event_free_time(time, counts, 30, 2.0)
     close(shorter, np.trapezoid([1, 18 / 30, 16 / 30], [0, 1, 2]))
     rng = np.random.default_rng(1)
     draws = rng.multinomial(30, [12 / 30, 4 / 30, 4 / 30, 10 / 30], size=100_000)

@@ -2,8 +2,8 @@
 drawn.
 
 The stored hashes are of the SVG drawing; they are compared where Matplotlib is the version that
-made them. To look at the sheet: ``KAPMETA_CONTACT_SHEET=folder pytest tests/plot/test_contact_sheet.py``
-writes each figure as PNG and ``python tests/plot/test_contact_sheet.py`` writes the hashes anew.
+made them. To look at the sheet, ``KAPMETA_CONTACT_SHEET=folder`` before ``pytest`` and this file
+writes each figure as PNG; ``python tests/plot/test_contact_sheet.py`` writes the hashes anew.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def svg_hash(ax: Axes) -> str:
 
 
 @pytest.mark.parametrize("plot, case", SHEET)
-def test_figure_is_tidy_and_told(plot: str, case: str) -> None:
+def test_figure_is_tidy_and_described(plot: str, case: str) -> None:
     ax = drawn(plot, case)
     assert_tidy(ax)
     assert len(alt_text(ax)) > 40

@@ -168,7 +168,7 @@ def words(ax: Axes) -> list[str]:
 
 
 def boxes(ax: Axes) -> tuple[list[str], np.ndarray]:
-    """Every text drawn, tick labels included, with left, bottom, right, top in pixels at 300 dots an inch."""
+    """Measure every text drawn, tick labels included: left, bottom, right, top in pixels."""
     figure = root_of(ax)
     figure.set_dpi(300)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -179,7 +179,7 @@ def boxes(ax: Axes) -> tuple[list[str], np.ndarray]:
 
 
 def assert_tidy(ax: Axes, area: tuple[float, float, float, float] | None = None) -> None:
-    """No two texts overlap, none leaves the page (or `area`, in pixels), none lies on the panel by mistake."""
+    """Assert that no two texts overlap, and that none leaves the page or `area` (pixels)."""
     names, box = boxes(ax)
     figure = root_of(ax)
     area = area or (0.0, 0.0, figure.bbox.width, figure.bbox.height)
@@ -730,7 +730,7 @@ def test_lines_fit_and_lose_nothing(text: str, limit: float) -> None:
     st.booleans(),
 )
 def test_widths_added_up_are_those_that_are_measured(texts: list[str], bold: bool) -> None:
-    """Whatever was measured before: the advances that are kept are kerned, and no ligature hides in them."""
+    """Advances that are kept are kerned, and no ligature hides in them."""
     font = FontProperties(family=["DejaVu Sans"], weight="bold" if bold else "normal", size=100)
     for text in texts:
         measured = text_to_path.get_text_width_height_descent(text, font, False)[0] / 100

@@ -28,8 +28,8 @@ from scipy import special
 from kapmeta.core.bayes.posterior import sinc_step
 from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
 from kapmeta.core.exact.likelihood_curves import Tabulated, extended
-from kapmeta.core.exact.likelihood_models import scale_of, sides
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
+from kapmeta.core.exact.mode_search import scale_of, sides
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 
 # points of the mean at each tau; more where their distance would exceed `_COARSEST`, in units of

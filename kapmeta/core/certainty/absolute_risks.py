@@ -1,4 +1,4 @@
-"""From an effect and a baseline to absolute risks and numbers needed to treat.
+"""Absolute risks and numbers needed to treat from an effect and a baseline.
 
 Ratios enter as they are printed, not as logarithms.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.effects.counts import broadcast_floats, nonnegative, proportion
+from kapmeta.core.effects.counts import as_proportion, broadcast_floats, nonnegative
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 
@@ -55,22 +55,27 @@ class NumberNeeded(NamedTuple):
 
 
 def _risk_at_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at a risk ratio."""
     return np.asarray(p0 * nonnegative(ratio))
 
 
 def _risk_at_odds_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at an odds ratio."""
     return np.asarray(1 / (1 + (1 - p0) / (p0 * nonnegative(ratio))))
 
 
 def _free_at_hazard_ratio(ratio: FloatArray, s0: FloatArray) -> FloatArray:
+    """Compute the proportion free of the event at a hazard ratio."""
     return np.asarray(s0 ** nonnegative(ratio))
 
 
 def _risk_at_difference(difference: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at a risk difference."""
     return np.asarray(p0 + difference)
 
 
 def _risk_at_arcsine(difference: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at an arcsine difference, infinite beyond [0, 1]."""
     angle = np.arcsin(np.sqrt(p0)) + difference
     beyond = np.where(angle < 0, -np.inf, np.where(angle > np.pi / 2, np.inf, 0.0))
     return np.asarray(np.sin(angle) ** 2 + beyond)
@@ -88,7 +93,7 @@ ABSOLUTE: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
 
 
 def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str) -> AbsoluteRisk:
-    """Risk under treatment that an effect means at a baseline risk.
+    """Compute the risk under treatment that an effect implies at a baseline risk.
 
     Apply it to the estimate and to the limits alike, the baseline held (the convention of GRADE),
     and print the baseline beside the result: a relative effect has no absolute one without it.
@@ -116,7 +121,7 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
 
     Examples
     --------
-    A risk ratio of 2.25 (1.0 to 5.0) when 22% are abstinent under control:
+    A risk ratio of 2.25 (1.0 to 5.0) when 22% have the event under control:
 
     >>> absolute_risk([2.25, 1.0, 5.0], 0.22, "RR")
     AbsoluteRisk(risk=array([0.495, 0.22 , 1.   ]), capped=array([False, False,  True]))
@@ -125,7 +130,7 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
         raise ValueError(
             f'no absolute risk from measure "{measure}"; use one of: {", ".join(ABSOLUTE)}'
         )
-    effect, p0 = broadcast_floats(relative, proportion(baseline))
+    effect, p0 = broadcast_floats(relative, as_proportion(baseline))
     with np.errstate(divide="ignore", invalid="ignore"):
         risk = ABSOLUTE[measure](effect, p0)
     return AbsoluteRisk(np.clip(risk, 0.0, 1.0), (risk < 0) | (risk > 1))
@@ -134,8 +139,7 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
 def number_needed_to_treat(
     rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool = True
 ) -> NumberNeeded:
-    """Number needed to treat for one more patient to benefit or to be harmed, with its interval
-    [1]_.
+    """Compute the number needed to treat for benefit or harm, with its interval [1]_.
 
     When the interval of the difference holds 0, that of the number runs from benefit through
     infinity to harm and comes back in two parts; never print it as one pair of numbers. Not for
@@ -177,11 +181,6 @@ def number_needed_to_treat(
         number, from_low, from_high = (1 / np.abs(difference) for difference in (middle, low, high))
     benefit_high = np.where(low > 0, from_low, np.inf)
     harm_high = np.where(high < 0, from_high, np.inf)
-    return NumberNeeded(
-        number,
-        middle > 0,
-        np.where(gain, from_high, np.nan),
-        np.where(gain, benefit_high, np.nan),
-        np.where(loss, from_low, np.nan),
-        np.where(loss, harm_high, np.nan),
-    )
+    benefit = (np.where(gain, x, np.nan) for x in (from_high, benefit_high))
+    harm = (np.where(loss, x, np.nan) for x in (from_low, harm_high))
+    return NumberNeeded(number, middle > 0, *benefit, *harm)

@@ -1,5 +1,4 @@
-"""From answers to signalling questions to judgements: the algorithms of RoB 2, and the worst-domain
-rule of ROBINS-I.
+"""Algorithms of RoB 2 from signalling questions to judgements, and the ROBINS-I rule.
 
 Answers are the words of the tools: Y, PY, PN, N, NI (no information), NA. "Probably" counts as the
 plain word, as the tools say. Judgements are words too; the person who answered may override one,
@@ -40,7 +39,7 @@ ROBINS_I = ("low", "moderate", "serious", "critical")
 """Judgements of ROBINS-I, best first."""
 
 NO_INFORMATION = "no information"
-"""What ROBINS-I says of a domain that nothing is known of."""
+"""Judgement of ROBINS-I on a domain without information."""
 
 ROBINS_I_DOMAINS: Mapping[str, str] = {
     "D1": "confounding",
@@ -54,7 +53,7 @@ ROBINS_I_DOMAINS: Mapping[str, str] = {
 """Domains of ROBINS-I [2]_."""
 
 Answers = Mapping[str, str]
-_PLAIN = {"Y": "yes", "PY": "yes", "PN": "no", "N": "no", "NI": "unknown", "NA": "unknown"}
+_PLAIN_ANSWERS = {"Y": "yes", "PY": "yes", "PN": "no", "N": "no", "NI": "unknown", "NA": "unknown"}
 
 QUESTIONS: Mapping[str, str] = {
     "1.1": "Was the allocation sequence random?",
@@ -85,13 +84,13 @@ QUESTIONS: Mapping[str, str] = {
 """Signalling questions of RoB 2 for the effect of assignment, shortened, by number."""
 
 
-def _answer(answers: Answers, number: str) -> str:
-    """``yes``, ``no`` or ``unknown``; a question without an answer is unknown."""
-    return _PLAIN[answers.get(number, "NI")]
+def _plain_answer(answers: Answers, number: str) -> str:
+    """Return ``yes``, ``no`` or ``unknown``; a question without an answer is unknown."""
+    return _PLAIN_ANSWERS[answers.get(number, "NI")]
 
 
 def worst(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
-    """The worst of several judgements; `words` go from the best to the worst.
+    """Return the worst of several judgements; `words` go from the best to the worst.
 
     Examples
     --------
@@ -102,77 +101,80 @@ def worst(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
 
 
 def _randomisation(answers: Answers) -> str:
-    concealed, imbalance = _answer(answers, "1.2"), _answer(answers, "1.3")
+    """Judge the randomisation process: questions 1.1 to 1.3."""
+    concealed, imbalance = _plain_answer(answers, "1.2"), _plain_answer(answers, "1.3")
     if concealed == "no":
         return "high"
     if concealed == "unknown":
         return "high" if imbalance == "yes" else "some concerns"
-    random = _answer(answers, "1.1")
+    random = _plain_answer(answers, "1.1")
     return "some concerns" if random == "no" or imbalance == "yes" else "low"
 
 
 def _deviations(answers: Answers) -> str:
-    return worst([_context(answers), _analysis(answers)])
+    """Judge deviations from the intended interventions."""
+    return worst([_context(answers), _analysed_as_assigned(answers)])
 
 
 def _context(answers: Answers) -> str:
-    """Deviations because of the trial context: questions 2.1 to 2.5."""
-    if _answer(answers, "2.1") == _answer(answers, "2.2") == "no":
+    """Judge deviations because of the trial context: questions 2.1 to 2.5."""
+    if _plain_answer(answers, "2.1") == _plain_answer(answers, "2.2") == "no":
         return "low"
-    deviated = _answer(answers, "2.3")
+    deviated = _plain_answer(answers, "2.3")
     if deviated != "yes":
         return "low" if deviated == "no" else "some concerns"
-    if _answer(answers, "2.4") == "no":
+    if _plain_answer(answers, "2.4") == "no":
         return "some concerns"
-    return "some concerns" if _answer(answers, "2.5") == "yes" else "high"
+    return "some concerns" if _plain_answer(answers, "2.5") == "yes" else "high"
 
 
-def _analysis(answers: Answers) -> str:
-    """Whether participants were analysed as assigned: questions 2.6 and 2.7."""
-    if _answer(answers, "2.6") == "yes":
+def _analysed_as_assigned(answers: Answers) -> str:
+    """Judge whether participants were analysed as assigned: questions 2.6 and 2.7."""
+    if _plain_answer(answers, "2.6") == "yes":
         return "low"
-    return "some concerns" if _answer(answers, "2.7") == "no" else "high"
+    return "some concerns" if _plain_answer(answers, "2.7") == "no" else "high"
 
 
-def _missing(answers: Answers) -> str:
-    if (
-        "yes" in (_answer(answers, "3.1"), _answer(answers, "3.2"))
-        or _answer(answers, "3.3") == "no"
-    ):
+def _missing_data(answers: Answers) -> str:
+    """Judge missing outcome data: questions 3.1 to 3.4."""
+    complete = "yes" in (_plain_answer(answers, "3.1"), _plain_answer(answers, "3.2"))
+    if complete or _plain_answer(answers, "3.3") == "no":
         return "low"
-    return "some concerns" if _answer(answers, "3.4") == "no" else "high"
+    return "some concerns" if _plain_answer(answers, "3.4") == "no" else "high"
 
 
 def _measurement(answers: Answers) -> str:
-    differed = _answer(answers, "4.2")
-    if _answer(answers, "4.1") == "yes" or differed == "yes":
+    """Judge measurement of the outcome: questions 4.1 to 4.5."""
+    differed = _plain_answer(answers, "4.2")
+    if _plain_answer(answers, "4.1") == "yes" or differed == "yes":
         return "high"
-    blind = _answer(answers, "4.3") == "no" or _answer(answers, "4.4") == "no"
+    blind = _plain_answer(answers, "4.3") == "no" or _plain_answer(answers, "4.4") == "no"
     if blind:
         return "low" if differed == "no" else "some concerns"
-    return "some concerns" if _answer(answers, "4.5") == "no" else "high"
+    return "some concerns" if _plain_answer(answers, "4.5") == "no" else "high"
 
 
-def _selection(answers: Answers) -> str:
-    chosen = (_answer(answers, "5.2"), _answer(answers, "5.3"))
+def _selected_result(answers: Answers) -> str:
+    """Judge selection of the reported result: questions 5.1 to 5.3."""
+    chosen = (_plain_answer(answers, "5.2"), _plain_answer(answers, "5.3"))
     if "yes" in chosen:
         return "high"
-    planned = _answer(answers, "5.1") == "yes"
+    planned = _plain_answer(answers, "5.1") == "yes"
     return "low" if planned and chosen == ("no", "no") else "some concerns"
 
 
 DOMAINS: Mapping[str, Callable[[Answers], str]] = {
     "D1": _randomisation,
     "D2": _deviations,
-    "D3": _missing,
+    "D3": _missing_data,
     "D4": _measurement,
-    "D5": _selection,
+    "D5": _selected_result,
 }
-"""Domain -> algorithm [1]_: randomisation, deviations, missing outcome data, measurement, selection of the result."""
+"""Domains of RoB 2 [1]_ and their algorithms."""
 
 
 def overall(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
-    """Overall judgement: low if every domain is low, else the worst domain.
+    """Judge the trial overall: low if every domain is low, else the worst domain.
 
     RoB 2 lets the assessor turn several "some concerns" into "high"; that is an override, to be
     written down with its reason, not something an algorithm does.
@@ -186,8 +188,9 @@ def overall(judgements: Iterable[str], words: tuple[str, ...] = ROB2) -> str:
 
 
 def overall_robins_i(judgements: Iterable[str]) -> str:
-    """Overall judgement of ROBINS-I [2]_: serious or critical if a domain is, else no information
-    if one has none.
+    """Judge overall by ROBINS-I [2]_: the worst domain, or no information.
+
+    Serious or critical if a domain is; else no information if one has none.
 
     Examples
     --------
@@ -198,6 +201,5 @@ def overall_robins_i(judgements: Iterable[str]) -> str:
     """
     words = list(judgements)
     known = worst([word for word in words if word != NO_INFORMATION] or ["low"], ROBINS_I)
-    return (
-        known if known in ("serious", "critical") or NO_INFORMATION not in words else NO_INFORMATION
-    )
+    settled = known in ("serious", "critical") or NO_INFORMATION not in words
+    return known if settled else NO_INFORMATION

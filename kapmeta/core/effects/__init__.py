@@ -1,1 +1,1 @@
-"""Effect estimates and their variances, one a study."""
+"""Effect estimates and their variances, one per study."""

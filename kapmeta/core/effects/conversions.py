@@ -1,4 +1,4 @@
-"""From one measure to another: odds, risk and hazard ratios, and standardised mean differences.
+"""Conversions between odds, risk and hazard ratios and standardised mean differences.
 
 Ratios enter as printed (an odds ratio of 2.25, not its logarithm) unless a parameter is called
 `log_...`. A converted effect is not an observed one: mark it, and repeat the analysis without it.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.effects.counts import broadcast_floats, nonnegative, proportion
+from kapmeta.core.effects.counts import as_proportion, broadcast_floats, nonnegative
 from kapmeta.core.numerics.arrays import FloatArray
 
 
@@ -23,7 +23,7 @@ class Converted(NamedTuple):
 
 
 def risk_ratio_from_odds_ratio(odds_ratio: npt.ArrayLike, baseline: npt.ArrayLike) -> FloatArray:
-    """Risk ratio that an odds ratio means at a baseline risk [1]_.
+    """Convert an odds ratio to a risk ratio at a baseline risk [1]_.
 
     Apply it to the estimate and to the limits alike, and state the baseline. Not for adjusted odds
     ratios, for which no single baseline is right.
@@ -48,15 +48,14 @@ def risk_ratio_from_odds_ratio(odds_ratio: npt.ArrayLike, baseline: npt.ArrayLik
     >>> risk_ratio_from_odds_ratio([2.25, 1.1, 5.0], 0.22).round(3)
     array([1.765, 1.076, 2.66 ])
     """
-    ratio, p0 = broadcast_floats(nonnegative(odds_ratio), proportion(baseline))
+    ratio, p0 = broadcast_floats(nonnegative(odds_ratio), as_proportion(baseline))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(
-            1 / (p0 + (1 - p0) / ratio)
-        )  # OR / (1 - p0 + p0 OR), good for infinite limits too
+        # OR / (1 - p0 + p0 OR), written for infinite limits too
+        return np.asarray(1 / (p0 + (1 - p0) / ratio))
 
 
 def odds_ratio_from_risk_ratio(risk_ratio: npt.ArrayLike, baseline: npt.ArrayLike) -> FloatArray:
-    """Odds ratio that a risk ratio means at a baseline risk.
+    """Convert a risk ratio to an odds ratio at a baseline risk.
 
     Parameters
     ----------
@@ -74,15 +73,14 @@ def odds_ratio_from_risk_ratio(risk_ratio: npt.ArrayLike, baseline: npt.ArrayLik
     >>> odds_ratio_from_risk_ratio([2.25, 5.0], 0.22).round(3)
     array([3.475,   nan])
     """
-    ratio, p0 = broadcast_floats(nonnegative(risk_ratio), proportion(baseline))
+    ratio, p0 = broadcast_floats(nonnegative(risk_ratio), as_proportion(baseline))
     with np.errstate(invalid="ignore"):
         room = 1 - ratio * p0
         return np.asarray(ratio * (1 - p0) / np.where(room > 0, room, np.nan))
 
 
 def risk_ratio_from_common_odds_ratio(odds_ratio: npt.ArrayLike) -> FloatArray:
-    """Square root of an odds ratio, near the risk ratio when the event is common and its risk
-    unknown [1]_.
+    """Approximate the risk ratio of a common event by the root of its odds ratio [1]_.
 
     Nearest in the worst case when the risks lie between 0.2 and 0.8. Not for rare events, for which
     the odds ratio itself is near the risk ratio.
@@ -111,9 +109,9 @@ def risk_ratio_from_common_odds_ratio(odds_ratio: npt.ArrayLike) -> FloatArray:
 
 
 def risk_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike) -> FloatArray:
-    """Risk ratio near a hazard ratio when the event is common and its risk is not known [1]_.
+    """Approximate the risk ratio of a common event from its hazard ratio [1]_.
 
-    Of the same event: a hazard ratio of relapse gives a risk ratio of relapse. Not for rare events,
+    For a baseline risk that is not known. Both ratios are of the same event. Not for rare events,
     for which the hazard ratio itself is near the risk ratio.
 
     Parameters
@@ -141,34 +139,34 @@ def risk_ratio_from_hazard_ratio(hazard_ratio: npt.ArrayLike) -> FloatArray:
         return np.asarray(np.expm1(-np.log(2) * root) / np.expm1(-np.log(2) / root))
 
 
-def abstinence_ratio_from_hazard_ratio(
+def event_free_ratio_from_hazard_ratio(
     hazard_ratio: npt.ArrayLike, survival: npt.ArrayLike
 ) -> FloatArray:
-    """Risk ratio of staying free of an event, from the hazard ratio of the event.
+    """Convert a hazard ratio to the risk ratio of staying free of the event.
 
-    Proportional hazards make the proportion free of relapse under treatment ``S0 ** HR``. Not when
-    hazards cross.
+    Under proportional hazards the proportion free of the event under treatment is ``S0 ** HR``. Not
+    when hazards cross.
 
     Parameters
     ----------
     hazard_ratio : array_like
-        Hazard ratio of the unfavourable event (relapse), treatment against control.
+        Hazard ratio of the unfavourable event, treatment against control.
     survival : array_like
         Proportion free of it under control at the time in question, S0.
 
     Returns
     -------
     ndarray
-        Risk ratios of abstinence, ``S0 ** (HR - 1)``; nan where `survival` is not in (0, 1].
+        Risk ratios of staying free, ``S0 ** (HR - 1)``; nan where `survival` is not in (0, 1].
 
     Examples
     --------
     Relapse hazard ratio of Dakwar 2019, with 3 of 28 free of relapse under control:
 
-    >>> float(abstinence_ratio_from_hazard_ratio(0.47, 3 / 28).round(2))
+    >>> float(event_free_ratio_from_hazard_ratio(0.47, 3 / 28).round(2))
     3.27
     """
-    ratio, s0 = broadcast_floats(nonnegative(hazard_ratio), proportion(survival))
+    ratio, s0 = broadcast_floats(nonnegative(hazard_ratio), as_proportion(survival))
     return np.asarray(np.where(s0 > 0, s0, np.nan) ** (ratio - 1))
 
 
@@ -177,6 +175,7 @@ SMD_FACTORS: dict[str, float] = {"hasselblad-hedges": np.sqrt(3) / np.pi, "cox-s
 
 
 def _smd_factor(method: str) -> float:
+    """Look up the factor of a method."""
     if method not in SMD_FACTORS:
         raise ValueError(f'unknown method "{method}"; use one of: {", ".join(SMD_FACTORS)}')
     return SMD_FACTORS[method]
@@ -185,10 +184,9 @@ def _smd_factor(method: str) -> float:
 def smd_from_log_odds_ratio(
     log_odds_ratio: npt.ArrayLike, v: npt.ArrayLike, *, method: str = "hasselblad-hedges"
 ) -> Converted:
-    """Standardised mean differences from log odds ratios, the event being a cut through a
-    continuous outcome.
+    """Convert log odds ratios to standardised mean differences.
 
-    Not for events that are no such cut.
+    The event is taken as a cut through a continuous outcome. Not for events that are no such cut.
 
     Parameters
     ----------
@@ -226,7 +224,9 @@ def smd_from_log_odds_ratio(
 def log_odds_ratio_from_smd(
     smd: npt.ArrayLike, v: npt.ArrayLike, *, method: str = "hasselblad-hedges"
 ) -> Converted:
-    """Log odds ratios from standardised mean differences, the inverse of `smd_from_log_odds_ratio`.
+    """Convert standardised mean differences to log odds ratios.
+
+    The inverse of `smd_from_log_odds_ratio`.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""Effects of two-armed trials counted as events of totals: ratios and differences of risk, zero
-cells included.
+"""Effects of two-armed trials from counts: ratios and differences of risk, zero cells included.
 
 The cells of a trial are named as in the papers::
 
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
 
-class Tables(NamedTuple):
+class CorrectedTables(NamedTuple):
     """Cells after a continuity correction, the last axis holding studies.
 
     Attributes
@@ -68,35 +67,42 @@ class Estimates(NamedTuple):
 
 
 def broadcast_floats(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
-    """The values as float64 arrays of one shape (float64 first: products of counts overflow integers)."""
+    """Convert the values to float64 arrays of one shape.
+
+    Floats come first: products of integer counts may overflow.
+    """
     return np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values))
 
 
 def nonnegative(value: npt.ArrayLike) -> FloatArray:
-    """`value` as floats, nan where it is negative, as no ratio, spread or size is."""
+    """Convert `value` to floats, nan where it is negative."""
     value = np.asarray(value, dtype=np.float64)
     return np.where(value >= 0, value, np.nan)
 
 
-def proportion(value: npt.ArrayLike) -> FloatArray:
-    """`value` as floats, nan outside [0, 1]."""
+def as_proportion(value: npt.ArrayLike) -> FloatArray:
+    """Convert `value` to floats, nan outside [0, 1]."""
     value = np.asarray(value, dtype=np.float64)
     return np.where((value >= 0) & (value <= 1), value, np.nan)
 
 
 def _where_zero(zero: BoolArray) -> BoolArray:
+    """Correct the studies with a zero cell."""
     return zero
 
 
 def _where_any_zero(zero: BoolArray) -> BoolArray:
+    """Correct every study of a row in which one has a zero cell."""
     return np.broadcast_to(zero.any(-1, keepdims=True), zero.shape)
 
 
 def _everywhere(zero: BoolArray) -> BoolArray:
+    """Correct every study."""
     return np.ones_like(zero)
 
 
 def _nowhere(zero: BoolArray) -> BoolArray:
+    """Correct no study."""
     return np.zeros_like(zero)
 
 
@@ -115,28 +121,30 @@ TRIGGERS: dict[str, Callable[[BoolArray], BoolArray]] = {
 def named_trigger(
     rule: str, offered: tuple[str, ...] = tuple(TRIGGERS)
 ) -> Callable[[BoolArray], BoolArray]:
-    """The trigger of a zero-cell rule; an unknown word is refused with the rules `offered`."""
+    """Look up the trigger of a zero-cell rule; refuse a rule that is not `offered`."""
     if rule not in offered:
         raise ValueError(f'unknown zero-cell rule "{rule}"; use one of: {", ".join(offered)}')
     return TRIGGERS[rule]
 
 
 def estimates(y: FloatArray, v: FloatArray, corrected: BoolArray, absent: BoolArray) -> Estimates:
-    """`Estimates` in the convention of the core: a study without a finite, positive variance is
-    made absent.
+    """Build `Estimates`; a study without a finite, positive variance becomes absent.
 
-    A study with infinite weight (variance 0) would decide everything, one with none (variance
-    infinite) nothing; both are left out and said to be. A variance of nan is an impossible row and
+    A study of variance 0 would have infinite weight and decide everything; one of infinite variance
+    has none. Both are left out and marked absent. A variance of nan marks an impossible row and
     stays nan.
     """
     absent = absent | (v == 0) | np.isposinf(v)
     return Estimates(np.where(absent, np.nan, y), np.where(absent, np.inf, v), corrected, absent)
 
 
-def _cells(
+def _counted_cells(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
-    """a, b, c, d as counted, nan where absent or impossible, and which tables are absent."""
+    """Return the cells as counted, nan where unusable, and which tables are absent.
+
+    Unusable is absent or impossible.
+    """
     a, n1, c, n2 = broadcast_floats(events_t, n_t, events_c, n_c)
     absent = np.isnan(a + n1 + c + n2) | (n1 == 0) | (n2 == 0)
     b, d = n1 - a, n2 - c
@@ -148,7 +156,7 @@ def _cells(
 def _arm_weights(
     rule: str, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, zero: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What the cells of the treated and of the control arm gain, as shares that sum to 1."""
+    """Divide the correction between the arms, as shares that sum to 1."""
     n1, n2 = a + b, c + d
     if rule == "treatment-arm":
         return n1 / (n1 + n2), n2 / (n1 + n2)
@@ -171,8 +179,8 @@ def continuity_corrected(
     rule: str,
     value: float = 0.5,
     drop_all_events: bool = True,
-) -> Tables:
-    """Cells of the tables after the continuity correction called `rule`.
+) -> CorrectedTables:
+    """Apply the continuity correction called `rule` to the cells of the tables.
 
     A table with an empty cell has no log risk ratio or log odds ratio, so inverse-variance pooling
     adds something to its cells. What it adds decides the estimate of that trial: for 12 of 27
@@ -189,24 +197,22 @@ def continuity_corrected(
         - ``"half-if-any-study"``: to every table if one of its row has a zero;
         - ``"half-all"``: to every table;
         - ``"treatment-arm"``: in a table with a zero, the reciprocal of the size of the other arm,
-        scaled to
-          sum to twice `value` [1]_;
+          scaled to sum to twice `value` [1]_;
         - ``"empirical"``: in a table with a zero, such that the corrected table leans towards the
           Mantel-Haenszel odds ratio of the tables without one, scaled likewise [1]_. Where no table
           of the row is without a zero the cells are nan;
         - ``"none"``;
         - ``"drop"``: ``"half-if-any"``, after leaving out the tables without an event in either arm
-        and those
-          of `drop_all_events`.
+          and those of `drop_all_events`.
     value : float
         Half of what the two arms gain together; 0.5 by custom.
     drop_all_events : bool
-        Whether ``"drop"`` also leaves out tables in which everybody had the event (they say nothing
-        of an odds ratio, and much of a risk ratio).
+        Whether ``"drop"`` also leaves out tables in which everybody had the event (uninformative
+        about an odds ratio, but not about a risk ratio).
 
     Returns
     -------
-    Tables
+    CorrectedTables
         ``a, b, c, d, corrected, absent``; an impossible table (events exceed participants) has
         cells of nan.
 
@@ -230,7 +236,7 @@ def continuity_corrected(
     (array([12.4909]), array([0.5091]), array([ True]))
     """
     trigger = named_trigger(rule)
-    a, b, c, d, absent = _cells(events_t, n_t, events_c, n_c)
+    a, b, c, d, absent = _counted_cells(events_t, n_t, events_c, n_c)
     if rule == "drop":
         absent = absent | ((a == 0) & (c == 0)) | (drop_all_events & (b == 0) & (d == 0))
         a, b, c, d = (np.where(absent, np.nan, cell) for cell in (a, b, c, d))
@@ -238,7 +244,7 @@ def continuity_corrected(
     corrected = trigger(zero) & ~np.isnan(a) & (value > 0)
     in_t, in_c = _arm_weights(rule, a, b, c, d, zero)
     add_t, add_c = (np.where(corrected, 2 * value * share, 0.0) for share in (in_t, in_c))
-    return Tables(a + add_t, b + add_t, c + add_c, d + add_c, corrected, absent)
+    return CorrectedTables(a + add_t, b + add_t, c + add_c, d + add_c, corrected, absent)
 
 
 def risk_ratio(
@@ -250,11 +256,11 @@ def risk_ratio(
     zero: str = "half-if-any",
     value: float = 0.5,
 ) -> Estimates:
-    """Log risk ratios with the variance of Katz et al. [1]_.
+    """Compute log risk ratios with the variance of Katz et al. [1]_.
 
     The measure to start from when the event is what patients want and is not near certain. Not for
     events that nearly everybody has (the ratio meets its ceiling and the variance is too small),
-    and not for rare events in small trials, whose uncertainty no normal approximation carries.
+    and not for rare events in small trials, whose uncertainty no normal approximation describes.
 
     Parameters
     ----------
@@ -311,10 +317,10 @@ def odds_ratio(
     zero: str = "half-if-any",
     value: float = 0.5,
 ) -> Estimates:
-    """Log odds ratios with the variance of Woolf [1]_.
+    """Compute log odds ratios with the variance of Woolf [1]_.
 
-    The scale of the exact and likelihood models, and the one on which abstinence and relapse tell
-    the same story (the sign changes, the variance does not). Not to be read as a multiplier of risk
+    The scale of the exact and likelihood models. On it an event and its absence give the same
+    answer: the sign changes, the variance does not. Not to be read as a multiplier of risk
     when events are common.
 
     Parameters
@@ -368,7 +374,7 @@ def risk_difference(
     zero: str = "half-if-any",
     value: float = 0.5,
 ) -> Estimates:
-    """Differences in risk, estimated from the counts as they are.
+    """Compute differences in risk from the counts as they are.
 
     For the absolute effect of a trial, tables without events included. Not the measure to pool when
     the risk under control differs from trial to trial: the difference then differs too.
@@ -410,7 +416,7 @@ def risk_difference(
     a, b, c, d, corrected, absent = continuity_corrected(
         events_t, n_t, events_c, n_c, rule=zero, value=value
     )
-    a0, b0, c0, d0, _ = _cells(events_t, n_t, events_c, n_c)
+    a0, b0, c0, d0, _ = _counted_cells(events_t, n_t, events_c, n_c)
     with np.errstate(divide="ignore", invalid="ignore"):
         y = a0 / (a0 + b0) - c0 / (c0 + d0)
         v = a * b / (a + b) ** 3 + c * d / (c + d) ** 3
@@ -420,7 +426,7 @@ def risk_difference(
 def arcsine_difference(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> Estimates:
-    """Differences of arcsine-transformed risks [1]_, for tables with zeros of any kind.
+    """Compute differences of arcsine-transformed risks [1]_, for zeros of any kind.
 
     The variance depends on the sizes of the arms only, so nothing is ever corrected or left out. A
     scale for sensitivity analyses and small-study tests; not for readers, who cannot make a risk of
@@ -450,7 +456,7 @@ def arcsine_difference(
     >>> effect.y.round(4), effect.v.round(4)
     (array([0.7297]), array([0.0182]))
     """
-    a, b, c, d, absent = _cells(events_t, n_t, events_c, n_c)
+    a, b, c, d, absent = _counted_cells(events_t, n_t, events_c, n_c)
     n1, n2 = a + b, c + d
     y = np.arcsin(np.sqrt(a / n1)) - np.arcsin(np.sqrt(c / n2))
     return estimates(y, 1 / (4 * n1) + 1 / (4 * n2), np.zeros_like(absent), absent)
@@ -459,12 +465,11 @@ def arcsine_difference(
 def peto_odds_ratio(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> Estimates:
-    """One-step log odds ratios of Peto [1]_: observed less expected events, over their variance at
-    no effect.
+    """Compute Peto's one-step log odds ratios [1]_.
 
-    For rare events, arms of like size and small effects. Not for common events with large effects,
-    where it is pulled towards no effect: for the table below it says 5.33 where the odds ratio is
-    6.08.
+    Observed less expected events are divided by their variance at no effect. For rare events, arms
+    of like size and small effects. Not for common events with large effects, where it is pulled
+    towards no effect: for the table below it is 5.33 where the odds ratio is 6.08.
 
     Parameters
     ----------
@@ -475,7 +480,7 @@ def peto_odds_ratio(
     -------
     Estimates
         ``y, v, corrected, absent``; nothing is corrected. A table in which nobody or everybody had
-        the event says nothing and is absent.
+        the event is uninformative and absent.
 
     References
     ----------
@@ -491,7 +496,7 @@ def peto_odds_ratio(
     >>> float(np.exp(effect.y).round(2)), float(np.sqrt(effect.v).round(4))
     (5.33, 0.276)
     """
-    a, b, c, d, absent = _cells(events_t, n_t, events_c, n_c)
+    a, b, c, d, absent = _counted_cells(events_t, n_t, events_c, n_c)
     n1, n2 = a + b, c + d
     n, m = n1 + n2, a + c
     with np.errstate(divide="ignore", invalid="ignore"):

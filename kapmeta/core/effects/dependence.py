@@ -24,10 +24,9 @@ from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 
 def correlated(v: FloatArray, cluster: IntArray, rho: float) -> FloatArray:
-    """Covariance with one correlation `rho` between all effects of a cluster, the working model of
-    [2]_.
+    """Build a covariance with one correlation `rho` between all effects of a cluster.
 
-    A guess, to be varied: pair it with cluster-robust tests.
+    The working model of [2]_. A guess, to be varied: pair it with cluster-robust tests.
 
     Examples
     --------
@@ -41,24 +40,25 @@ def correlated(v: FloatArray, cluster: IntArray, rho: float) -> FloatArray:
 
 
 def autoregressive(v: FloatArray, cluster: IntArray, time: FloatArray, rho: float) -> FloatArray:
-    """Covariance with correlation ``rho^|t - s|`` between effects of a cluster at times t and s."""
+    """Build a covariance with correlation ``rho^|t - s|`` between times of a cluster."""
     gap = np.abs(time[:, None] - time[None, :])
     return _from_correlation(v, (cluster[:, None] == cluster[None, :]) * np.float64(rho) ** gap)
 
 
 def _from_correlation(v: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Scale a correlation matrix to the variances `v`."""
     np.fill_diagonal(correlation := np.array(correlation, dtype=np.float64), 1.0)
     root = np.sqrt(v)
     return np.asarray(correlation * np.outer(root, root))
 
 
 def nested_times(v: FloatArray, time: FloatArray) -> FloatArray:
-    """Covariance of log risk ratios of continuous abstinence at several times of one trial.
+    """Build the covariance of log risk ratios of a state never regained once lost.
 
-    Who is abstinent at the later time was so at the earlier one, so the logarithm of the proportion
-    grows by independent increments [3]_ and the covariance of two times is the variance at the
-    earlier one. No correlation has to be guessed. Not for point prevalence, where patients may
-    return to abstinence.
+    At several times of one trial: whoever is in the state at the later time was so at the earlier
+    one. The logarithm of the proportion then changes by independent increments [3]_, and the
+    covariance of two times is the variance at the earlier one. No correlation has to be guessed.
+    Not for point prevalence, where patients may return to the state.
 
     Parameters
     ----------
@@ -80,8 +80,7 @@ def nested_times(v: FloatArray, time: FloatArray) -> FloatArray:
 
 
 class Control(NamedTuple):
-    """What is known of a control arm that several arms are compared with; nan where it is not
-    needed.
+    """Summary of a control arm that several arms are compared with; nan where not needed.
 
     `events`, `n`: events and participants; `sd`: standard deviation; `g1`, `g2`: the two
     standardised mean differences and `total`: participants of all arms together.
@@ -105,11 +104,11 @@ SHARED_CONTROL: Mapping[str, Callable[[Control], float]] = MappingProxyType(
         "SMD": lambda c: 1 / c.n + c.g1 * c.g2 / (2 * c.total),
     }
 )
-"""Covariance of two effects that share a control arm, by measure [1]_: the variance it brings to both."""
+"""Covariance of two effects that share a control arm, by measure [1]_."""
 
 
 def shared_control(measure: str, control: Control) -> float:
-    """Covariance of two effects of one trial that were compared with the same control arm.
+    """Compute the covariance of two effects compared with the same control arm.
 
     Without events (or, for odds ratios, with nothing but events) in that arm the covariance of
     ratios does not exist and is nan: combine the active arms instead.
@@ -125,13 +124,14 @@ def shared_control(measure: str, control: Control) -> float:
 
 
 def generalised_mean(y: FloatArray, covariance: FloatArray) -> tuple[float, float]:
-    """Generalised least squares mean of dependent estimates of one effect, and its variance.
+    """Compute the generalised least squares mean of dependent estimates, and its variance.
 
     Examples
     --------
     >>> import numpy as np
     >>> mean, variance = generalised_mean(
-    ...     np.array([0.957112726, 0.733969175]), np.array([[0.268333333, 0.21], [0.21, 0.293333333]]))
+    ...     np.array([0.957112726, 0.733969175]),
+    ...     np.array([[0.268333333, 0.21], [0.21, 0.293333333]]))
     >>> round(mean, 6), round(variance, 6)
     (0.86523, 0.244314)
     """
@@ -140,7 +140,7 @@ def generalised_mean(y: FloatArray, covariance: FloatArray) -> tuple[float, floa
 
 
 class Aggregated(NamedTuple):
-    """One effect a cluster with its sampling variance, and how many effects it was made from."""
+    """One effect per cluster, its sampling variance, and the number of effects combined."""
 
     y: FloatArray
     v: FloatArray
@@ -150,7 +150,7 @@ class Aggregated(NamedTuple):
 def aggregate(
     y: FloatArray, covariance: FloatArray, cluster: IntArray, *, weighted: bool = True
 ) -> Aggregated:
-    """Dependent effects brought to one a cluster.
+    """Combine dependent effects into one per cluster.
 
     Parameters
     ----------
@@ -168,15 +168,14 @@ def aggregate(
     for j in range(int(cluster.max()) + 1):
         rows = np.flatnonzero(cluster == j)
         within = covariance[np.ix_(rows, rows)]
-        found.append(
-            generalised_mean(y[rows], within) if weighted else (y[rows].mean(), within.mean())
-        )
+        plain = y[rows].mean(), within.mean()
+        found.append(generalised_mean(y[rows], within) if weighted else plain)
     means, variances = np.array(found).T
     return Aggregated(means, variances, np.bincount(cluster))
 
 
 def is_positive_definite(covariance: npt.ArrayLike) -> bool:
-    """Whether a symmetric matrix is positive definite beyond rounding."""
+    """Tell whether a symmetric matrix is positive definite beyond rounding."""
     matrix = np.asarray(covariance, dtype=np.float64)
     root = np.sqrt(np.diagonal(matrix))
     if not (root > 0).all():

@@ -18,13 +18,11 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.status import Status
 
-_ELEMENTS_AT_ONCE = 1 << 22
-_TIE = (
-    1e-7  # outcomes as likely as the one observed, to rounding; the same margin as R's fisher.test
-)
+_TERMS_AT_ONCE = 1 << 22
+_EQUALLY_LIKELY = 1e-7  # as likely as the observed outcome, to rounding: the margin of fisher.test
 
 TAILS: dict[str, float] = {"exact": 1.0, "mid-p": 0.5}
-"""Intervals by name: the share of the probability of the outcome observed that counts as its tail."""
+"""Intervals by name: the share of the observed outcome's probability that counts as its tail."""
 
 
 class ExactOddsRatio(NamedTuple):
@@ -45,7 +43,7 @@ class ExactOddsRatio(NamedTuple):
     k, k_informative : ndarray of int
         Tables present, and those with more than one possible outcome.
     status : ndarray of int
-        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where no table says anything.
+        A code of `kapmeta.core.numerics.status.Status`; ``REFUSED`` where no table is informative.
     """
 
     estimate: FloatArray
@@ -57,11 +55,20 @@ class ExactOddsRatio(NamedTuple):
     status: IntArray
 
 
+def check_level(level: float) -> None:
+    """Refuse a confidence level that is no proportion."""
+    if not 0 < level < 1:
+        raise ValueError(
+            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
+        )
+
+
 def log_coefficients(
     n_t: FloatArray, n_c: FloatArray, total: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of the hypergeometric coefficients, ``C(n_t, x) C(n_c, total - x)``, up to a
-    constant.
+    """Compute log hypergeometric coefficients, up to a constant.
+
+    The coefficients are ``C(n_t, x) C(n_c, total - x)``.
 
     Parameters
     ----------
@@ -85,9 +92,7 @@ def log_coefficients(
     array([1., 6., 3.])
     """
     lowest, most = np.maximum(total - n_c, 0.0), np.minimum(n_t, total)
-    x = lowest[..., None] + np.arange(
-        int((most - lowest).max(initial=0.0))
-    )  # the step from x to x + 1
+    x = lowest[..., None] + np.arange(int((most - lowest).max(initial=0.0)))  # from x to x + 1
     n1, n2, m = n_t[..., None], n_c[..., None], total[..., None]
     possible = x < most[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,7 +106,7 @@ def log_coefficients(
 
 
 def _product(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Log coefficients of a product of polynomials, given those of the factors; shape (rows, terms)."""
+    """Multiply polynomials given by log coefficients, shape (rows, terms)."""
     if p.shape[-1] < q.shape[-1]:
         p, q = q, p
     length = p.shape[-1]
@@ -113,7 +118,7 @@ def _product(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def _log_sum(terms: FloatArray, among: BoolArray) -> FloatArray:
-    """Logarithm of the sum of exponentials over the last axis, of the places `among`; -inf of none."""
+    """Compute the log-sum-exp over the last axis of the places `among`; -inf of none."""
     terms = np.where(among, terms, -np.inf)
     top = terms.max(-1, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
@@ -122,29 +127,26 @@ def _log_sum(terms: FloatArray, among: BoolArray) -> FloatArray:
 
 
 def _widest(coefficients: FloatArray, tail: float) -> FloatArray:
-    """A log odds ratio beyond which either tail of an outcome inside the range is below `tail`.
+    """Bound the log odds ratios at which a tail may still be as large as `tail`.
 
     A neighbour outweighs all outcomes on the far side once its factor exceeds their number times
     the range of the coefficients.
     """
     finite = np.isfinite(coefficients)
     depth = -np.where(finite, coefficients - coefficients.max(-1, keepdims=True), 0.0).min(-1)
-    return np.asarray(
-        depth + 2 * np.log(coefficients.shape[-1]) - np.log(min(tail, 1 - 2 * tail) / 2)
-    )
+    number = coefficients.shape[-1]
+    return np.asarray(depth + 2 * np.log(number) - np.log(min(tail, 1 - 2 * tail) / 2))
 
 
 def _conditional_mle(
     offset: FloatArray, coefficients: FloatArray, widest: FloatArray
 ) -> FloatArray:
-    """Root of E(A) = observed, as the balance of what lies above and below on the log scale."""
+    """Solve E(A) = observed, as a balance of what lies above and below on the log scale."""
     above, below = offset > 0, offset < 0
     with np.errstate(divide="ignore"):
         weighted = coefficients + np.log(np.abs(offset))
-
-    has_above, has_below = (
-        np.isfinite(np.where(side, coefficients, -np.inf)).any(-1) for side in (above, below)
-    )
+    possible = np.isfinite(coefficients)
+    has_above, has_below = (possible & above).any(-1), (possible & below).any(-1)
     between = has_above & has_below
 
     def balance(theta: FloatArray) -> FloatArray:
@@ -153,18 +155,17 @@ def _conditional_mle(
         return np.where(between, up, np.nan) - np.where(between, down, 0.0)
 
     root = bracketed_root(balance, -widest, widest)
-    return np.where(
-        between, root, np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan))
-    )
+    one_sided = np.where(has_above, -np.inf, np.where(has_below, np.inf, np.nan))
+    return np.where(between, root, one_sided)
 
 
 def _lower_limit(
     offset: FloatArray, coefficients: FloatArray, widest: FloatArray, tail: float, share: float
 ) -> FloatArray:
-    """Log odds ratio at which what exceeds the outcome observed, and `share` of that, has
-    probability `tail`.
+    """Solve for the log odds ratio at which the upper tail has probability `tail`.
 
-    Solved as log odds of the tail, which is nearly straight and exact however small the tail.
+    The tail holds what exceeds the observed outcome, and `share` of that outcome. It is solved as
+    log odds of the tail, which is nearly straight and exact however small the tail.
     """
     at_or_above, at_or_below = offset >= 0, offset <= 0
     observed = offset == 0
@@ -183,10 +184,10 @@ def _lower_limit(
     return np.where(limited, bracketed_root(excess, -widest, widest), -np.inf)
 
 
-def _p_value(offset: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """Null probability of the outcomes no likelier than the one observed."""
+def _exact_p_value(offset: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """Sum the null probabilities of the outcomes no likelier than the one observed."""
     observed = np.where(offset == 0, coefficients, -np.inf).max(-1, keepdims=True)
-    unlikely = coefficients <= observed + _TIE
+    unlikely = coefficients <= observed + _EQUALLY_LIKELY
     possible = np.isfinite(coefficients)
     return np.asarray(np.exp(_log_sum(coefficients, unlikely) - _log_sum(coefficients, possible)))
 
@@ -194,7 +195,10 @@ def _p_value(offset: FloatArray, coefficients: FloatArray) -> FloatArray:
 def _distribution(
     a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Outcomes of the sum over tables less the one observed, and log coefficients; shape (rows, outcomes)."""
+    """Compute the outcomes, less the one observed, and their log coefficients.
+
+    The outcomes are sums of treated events over tables; shape (rows, outcomes).
+    """
     lowest = np.zeros(a.shape[0])
     product = np.zeros((a.shape[0], 1))
     for i in range(a.shape[1]):
@@ -206,23 +210,26 @@ def _distribution(
 def _inferred(
     cells: tuple[FloatArray, ...], tail: float, share: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Estimate, limits and p-value of rows of tables."""
+    """Compute estimate, limits and p-value of rows of tables."""
     offset, coefficients = _distribution(*cells)
     widest = _widest(coefficients, tail)
     low = _lower_limit(offset, coefficients, widest, tail, share)
     high = -_lower_limit(-offset, coefficients, widest, tail, share)
-    return _conditional_mle(offset, coefficients, widest), low, high, _p_value(offset, coefficients)
+    return (
+        _conditional_mle(offset, coefficients, widest),
+        low,
+        high,
+        _exact_p_value(offset, coefficients),
+    )
 
 
-def _in_blocks(cells: list[FloatArray], tail: float, share: float) -> list[FloatArray]:
-    """`_inferred` of any number of rows, a block at a time so that memory stays bounded."""
+def _inferred_in_blocks(cells: list[FloatArray], tail: float, share: float) -> list[FloatArray]:
+    """Compute `_inferred` of any number of rows in blocks, so that memory is limited."""
     a, n1, c, _ = cells
     outcomes = 1 + int(np.minimum(n1, a + c).sum(-1).max(initial=0))
-    size = max(1, _ELEMENTS_AT_ONCE // outcomes)
+    size = max(1, _TERMS_AT_ONCE // outcomes)
     starts = range(0, max(len(a), 1), size)
-    blocks = [
-        _inferred(tuple(x[start : start + size] for x in cells), tail, share) for start in starts
-    ]
+    blocks = [_inferred(tuple(x[i : i + size] for x in cells), tail, share) for i in starts]
     return [np.concatenate(pieces) for pieces in zip(*blocks, strict=True)]
 
 
@@ -236,7 +243,7 @@ def common_odds_ratio(
     level: float = 0.95,
     mask: npt.ArrayLike | None = None,
 ) -> ExactOddsRatio:
-    """Exact estimate, interval and p-value of an odds ratio common to several tables [1]_ [2]_.
+    """Compute exact estimate, interval and p-value of a common odds ratio [1]_ [2]_.
 
     For one trial, or for a few that are taken to share an odds ratio, however few their events: no
     cell is corrected and nothing is approximate. Not when effects differ between trials: no
@@ -283,8 +290,8 @@ def common_odds_ratio(
 
     >>> import numpy as np
     >>> one = common_odds_ratio([12], [27], [0], [28])
-    >>> float(one.estimate), float(np.exp(one.low).round(4)), float(one.high), float(one.p_value.round(7))
-    (inf, 4.271, inf, 3.96e-05)
+    >>> float(one.estimate), float(np.exp(one.low).round(4)), float(one.p_value.round(7))
+    (inf, 4.271, 3.96e-05)
 
     Krupitsky 1997 and Dakwar 2020, abstinence from alcohol:
 
@@ -292,34 +299,27 @@ def common_odds_ratio(
     >>> np.exp([both.estimate, both.low, both.high]).round(3)
     array([5.39 , 2.987, 9.968])
     """
+    # 1. the tables that take part: present, chosen, of whole numbers; others count as empty
+    # 2. what each row holds, and its status
+    # 3. estimate, limits and p-value of each row
     if interval not in TAILS:
         raise ValueError(f'unknown interval "{interval}"; use one of: {", ".join(TAILS)}')
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
-    given = broadcast_floats(
-        *(np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c)),
-        np.ones(1) if mask is None else mask,
-    )
-    a, n1, c, n2, chosen = given
+    check_level(level)
+    given = (np.atleast_1d(x) for x in (events_t, n_t, events_c, n_c))  # 1
+    a, n1, c, n2, chosen = broadcast_floats(*given, np.ones(1) if mask is None else mask)
     cells = continuity_corrected(a, n1, c, n2, rule="none")
     there = ~cells.absent & (chosen > 0)
-    whole = (cells.a % 1 == 0) & (cells.b % 1 == 0) & (cells.c % 1 == 0) & (cells.d % 1 == 0)
+    whole = np.logical_and.reduce([cell % 1 == 0 for cell in cells[:4]])
     shape, used = there.shape[:-1], there & whole
-    rows = [
-        np.where(used, x, 0.0).reshape(int(np.prod(shape)), used.shape[-1]) for x in (a, n1, c, n2)
-    ]
-    k = np.count_nonzero(there, axis=-1)
+    size = int(np.prod(shape)), used.shape[-1]
+    rows = [np.where(used, x, 0.0).reshape(size) for x in (a, n1, c, n2)]
+    k = np.count_nonzero(there, axis=-1)  # 2
     informative = np.count_nonzero(used & (a + c > 0) & (a + c < n1 + n2), axis=-1)
     invalid = (there & ~whole).any(-1)
     codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
-    status = np.select(
-        [k == 0, invalid, informative == 0, k == 1], [np.int_(code) for code in codes], np.int_(0)
-    )
+    conditions = [k == 0, invalid, informative == 0, k == 1]
+    status = np.select(conditions, [np.int_(code) for code in codes], np.int_(0))
+    found = _inferred_in_blocks(rows, (1 - level) / 2, TAILS[interval])  # 3
     unknown = (k == 0) | invalid
-    estimate, low, high, p_value = (
-        np.where(unknown, np.nan, x.reshape(shape))
-        for x in _in_blocks(rows, (1 - level) / 2, TAILS[interval])
-    )
+    estimate, low, high, p_value = (np.where(unknown, np.nan, x.reshape(shape)) for x in found)
     return ExactOddsRatio(estimate, low, high, p_value, k, informative, status)

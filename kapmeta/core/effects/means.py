@@ -1,4 +1,4 @@
-"""Effects of trials reported as means and standard deviations, and the way there from other summaries."""
+"""Effects of trials reported as means and standard deviations, or as other summaries of these."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MeanAndSd(NamedTuple):
     mean, sd : ndarray of float
         Estimates that assume normal data; nan where the quantiles are out of order.
     skewed : ndarray of bool
-        True where the quantiles speak against normal data: do not use `mean` and `sd` there.
+        True where the quantiles contradict normal data: do not use `mean` and `sd` there.
     skewness, critical : ndarray of float
         The statistic of the screen and the value from which it calls the data skewed.
     """
@@ -36,7 +36,7 @@ class MeanAndSd(NamedTuple):
 
 
 def _two_arms(*values: npt.ArrayLike) -> tuple[list[FloatArray], BoolArray]:
-    """m1, s1, n1, m2, s2, n2, nan where absent or impossible (negative), and which rows are absent."""
+    """Return m1, s1, n1, m2, s2, n2, nan where unusable, and which rows are absent."""
     m1, s1, n1, m2, s2, n2 = broadcast_floats(*values)
     absent = np.isnan(m1 + s1 + n1 + m2 + s2 + n2) | (n1 == 0) | (n2 == 0)
     unusable = absent | (s1 < 0) | (s2 < 0) | (n1 < 0) | (n2 < 0)
@@ -51,10 +51,9 @@ def mean_difference(
     sd_c: npt.ArrayLike,
     n_c: npt.ArrayLike,
 ) -> Estimates:
-    """Differences in means, in the unit of the outcome.
+    """Compute differences in means, in the unit of the outcome.
 
-    The measure to use when all trials share a scale (percentage of days abstinent). Not when they
-    do not.
+    The measure to use when all trials share a scale. Not when they do not.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def mean_difference(
 
     Examples
     --------
-    Percentage of days abstinent, 86.2 (SD 20.1, 24 patients) against 75.9 (24.7, 23):
+    Percentage of good days, 86.2 (SD 20.1, 24 patients) against 75.9 (24.7, 23):
 
     >>> effect = mean_difference(86.2, 20.1, 24, 75.9, 24.7, 23)
     >>> float(effect.y.round(1)), float(effect.v.round(3))
@@ -81,7 +80,7 @@ def mean_difference(
 
 
 def small_sample_factor(df: npt.ArrayLike) -> FloatArray:
-    """Hedges's exact factor J that takes the bias out of a standardised mean difference [1]_.
+    """Compute Hedges's exact small-sample factor J of a standardised mean difference [1]_.
 
     Parameters
     ----------
@@ -121,10 +120,12 @@ def small_sample_factor(df: npt.ArrayLike) -> FloatArray:
 def _large_sample_variance(
     g: FloatArray, j: FloatArray, n1: FloatArray, n2: FloatArray
 ) -> FloatArray:
+    """Compute the large-sample variance of Hedges's g."""
     return np.asarray(1 / n1 + 1 / n2 + g * g / (2 * (n1 + n2)))
 
 
 def _unbiased_variance(g: FloatArray, j: FloatArray, n1: FloatArray, n2: FloatArray) -> FloatArray:
+    """Compute the unbiased variance of Hedges's g."""
     df = n1 + n2 - 2
     return np.asarray(1 / n1 + 1 / n2 + (1 - (df - 2) / (df * j * j)) * g * g)
 
@@ -146,10 +147,10 @@ def standardized_mean_difference(
     *,
     variance: str = "ls",
 ) -> Estimates:
-    """Standardised mean differences: Hedges's g [1]_, in pooled standard deviations, free of bias.
+    """Compute Hedges's g, the unbiased standardised mean difference [1]_.
 
-    For trials that measured one thing on different scales (craving). Not for trials that share a
-    scale, where it makes differences in spread look like differences in effect.
+    For trials that measured one thing on different scales. Not for trials that share a scale, where
+    it makes differences in spread look like differences in effect.
 
     Parameters
     ----------
@@ -203,7 +204,7 @@ def ratio_of_means(
     *,
     bias_corrected: bool = True,
 ) -> Estimates:
-    """Log ratios of means [1]_, for outcomes with a true zero, such as amounts.
+    """Compute log ratios of means [1]_, for outcomes with a true zero, such as amounts.
 
     Not for scales whose zero is a convention, nor for a bounded percentage, whose ratio depends on
     which end is counted.
@@ -244,7 +245,7 @@ def ratio_of_means(
 
 
 def sd_from_standard_error(se: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
-    """Standard deviation of an arm from the standard error of its mean.
+    """Compute the standard deviation of an arm from the standard error of its mean.
 
     Parameters
     ----------
@@ -267,8 +268,7 @@ def sd_from_standard_error(se: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
 def sd_from_interval(
     low: npt.ArrayLike, high: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
 ) -> FloatArray:
-    """Standard deviation of an arm from the confidence interval of its mean, taken to use the t
-    distribution.
+    """Compute the standard deviation of an arm from the t interval of its mean.
 
     Parameters
     ----------
@@ -288,16 +288,14 @@ def sd_from_interval(
     20.1
     """
     low, high, n = broadcast_floats(low, high, n)
-    return (
-        np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * t_quantile((1 + level) / 2, n - 1))
-    )
+    quantile = t_quantile((1 + level) / 2, n - 1)
+    return np.sqrt(nonnegative(n)) * nonnegative(high - low) / (2 * quantile)
 
 
 def sd_of_change(
     sd_before: npt.ArrayLike, sd_after: npt.ArrayLike, correlation: npt.ArrayLike
 ) -> FloatArray:
-    """Standard deviation of the change from baseline, from those before and after and their
-    correlation.
+    """Compute the standard deviation of a change from both times and their correlation.
 
     The correlation is seldom printed. Take it from another trial of the outcome and say so, and
     repeat the analysis with others (0.4, 0.7, 0.9).
@@ -324,7 +322,7 @@ def sd_of_change(
 def pooled_sd_from_standard_error(
     se: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> FloatArray:
-    """Standard deviation common to both arms, from the standard error of a difference in means.
+    """Compute the pooled standard deviation from the standard error of a difference.
 
     Parameters
     ----------
@@ -353,7 +351,7 @@ def pooled_sd_from_interval(
     *,
     level: float = 0.95,
 ) -> FloatArray:
-    """Standard deviation common to both arms, from the t interval of a difference in means.
+    """Compute the pooled standard deviation from the t interval of a difference in means.
 
     Parameters
     ----------
@@ -381,7 +379,7 @@ def pooled_sd_from_interval(
 def pooled_sd_from_t(
     difference: npt.ArrayLike, t: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> FloatArray:
-    """Standard deviation common to both arms, from a difference in means and its t statistic.
+    """Compute the pooled standard deviation from a difference in means and its t statistic.
 
     Parameters
     ----------
@@ -406,7 +404,7 @@ def pooled_sd_from_t(
 def pooled_sd_from_p_value(
     difference: npt.ArrayLike, p: npt.ArrayLike, n_t: npt.ArrayLike, n_c: npt.ArrayLike
 ) -> FloatArray:
-    """Standard deviation common to both arms, from a difference in means and its two-sided p-value.
+    """Compute the pooled standard deviation from a difference in means and its p-value.
 
     Parameters
     ----------
@@ -430,17 +428,26 @@ def pooled_sd_from_p_value(
 
 
 def _range_in_sd(n: FloatArray) -> FloatArray:
-    """Expected range of n normal values in standard deviations ([1]_ of `from_extremes`)."""
+    """Compute the expected range of n normal values in standard deviations.
+
+    [1]_ of `from_extremes`.
+    """
     return np.asarray(2 * normal_quantile((n - 0.375) / (n + 0.25)))
 
 
 def _quartile_range_in_sd(n: FloatArray) -> FloatArray:
-    """Expected interquartile range of n normal values in standard deviations ([1]_ of `from_quartiles`)."""
+    """Compute the expected interquartile range of n normal values in standard deviations.
+
+    [1]_ of `from_quartiles`.
+    """
     return np.asarray(2 * normal_quantile((0.75 * n - 0.125) / (n + 0.25)))
 
 
-def _ordered(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
-    """The quantiles and, last, n as floats; rows that are out of order or without a positive n are nan."""
+def _ascending(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
+    """Return the quantiles and, last, n as floats, nan where they are out of order.
+
+    Rows without a positive n are nan too.
+    """
     arrays = broadcast_floats(*values)
     usable = arrays[-1] > 0
     for lower, upper in pairwise(arrays[:-1]):
@@ -451,11 +458,10 @@ def _ordered(*values: npt.ArrayLike) -> tuple[FloatArray, ...]:
 def from_extremes(
     minimum: npt.ArrayLike, median: npt.ArrayLike, maximum: npt.ArrayLike, n: npt.ArrayLike
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from median and range, with the skewness screen of
-    [3]_.
+    """Estimate mean [1]_ and standard deviation [2]_ from median and range.
 
-    The poorest of the three summaries: two of its numbers are single patients. Not for bounded,
-    skewed outcomes.
+    The data are screened for skewness [3]_. The poorest of the three summaries: two of its numbers
+    are single patients. Not for bounded, skewed outcomes.
 
     Parameters
     ----------
@@ -481,13 +487,13 @@ def from_extremes(
 
     Examples
     --------
-    Days abstinent, in per cent, of 24 patients: median 80, range 20 to 100. The screen fires:
+    Good days, in per cent, of 24 patients: median 80, range 20 to 100. The data are skewed:
 
     >>> summary = from_extremes(20, 80, 100, 24)
     >>> float(summary.mean.round(1)), float(summary.sd.round(1)), bool(summary.skewed)
     (74.6, 20.5, True)
     """
-    a, m, b, n = _ordered(minimum, median, maximum, n)
+    a, m, b, n = _ascending(minimum, median, maximum, n)
     w = 4 / (4 + n**0.75)
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.abs(a + b - 2 * m) / (b - a)
@@ -499,10 +505,10 @@ def from_extremes(
 def from_quartiles(
     q1: npt.ArrayLike, median: npt.ArrayLike, q3: npt.ArrayLike, n: npt.ArrayLike
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from median and quartiles, with the skewness screen of
-    [3]_.
+    """Estimate mean [1]_ and standard deviation [2]_ from median and quartiles.
 
-    Not for data that the screen calls skewed, as days abstinent mostly are.
+    The data are screened for skewness [3]_. Not for data that it
+    finds skewed.
 
     Parameters
     ----------
@@ -532,7 +538,7 @@ def from_quartiles(
     >>> float(summary.mean.round(1)), float(summary.sd.round(1)), bool(summary.skewed)
     (78.9, 29.2, False)
     """
-    q1, m, q3, n = _ordered(q1, median, q3, n)
+    q1, m, q3, n = _ascending(q1, median, q3, n)
     w = 0.7 + 0.39 / n
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.abs(q1 + q3 - 2 * m) / (q3 - q1)
@@ -549,10 +555,9 @@ def from_five_numbers(
     maximum: npt.ArrayLike,
     n: npt.ArrayLike,
 ) -> MeanAndSd:
-    """Mean [1]_ and standard deviation [2]_ from the five-number summary, with the skewness screen
-    of [3]_.
+    """Estimate mean [1]_ and standard deviation [2]_ from the five-number summary.
 
-    Not for data that the screen calls skewed.
+    The data are screened for skewness [3]_. Not for data that the screen calls skewed.
 
     Parameters
     ----------
@@ -582,7 +587,7 @@ def from_five_numbers(
     >>> float(summary.mean.round(1)), float(summary.sd.round(1)), bool(summary.skewed)
     (75.8, 23.3, True)
     """
-    a, q1, m, q3, b, n = _ordered(minimum, q1, median, q3, maximum, n)
+    a, q1, m, q3, b, n = _ascending(minimum, q1, median, q3, maximum, n)
     w1, w2 = 2.2 / (2.2 + n**0.75), 0.7 - 0.72 / n**0.55
     mean = w1 * (a + b) / 2 + w2 * (q1 + q3) / 2 + (1 - w1 - w2) * m
     u = 1 / (1 + 0.07 * n**0.6)

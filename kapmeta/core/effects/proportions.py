@@ -1,4 +1,4 @@
-"""Effects of single groups and of rates: proportions on five scales, correlations, events over time."""
+"""Effects of single groups and of rates: proportions, correlations, events over time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,31 @@ RATE_RULES = ("half-if-any", "half-if-any-study", "half-all", "none", "drop")
 """Zero-cell rules for a ratio of rates."""
 
 
-def _group(events: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Events and non-events, nan where absent (nan, nobody) or impossible, and which are absent."""
+def _events_and_others(
+    events: npt.ArrayLike, n: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return events and non-events, nan where unusable, and which are absent.
+
+    Unusable is absent (nan, nobody) or impossible.
+    """
     x, n = broadcast_floats(events, n)
     absent = np.isnan(x + n) | (n == 0)
     unusable = absent | (x < 0) | (x > n)
     return np.where(unusable, np.nan, x), np.where(unusable, np.nan, n - x), absent
 
 
-def _corrected(x: FloatArray, zero: BoolArray, rule: str, offered: tuple[str, ...]) -> BoolArray:
-    return named_trigger(rule, offered)(zero) & ~np.isnan(x)
+def _correction(
+    x: FloatArray, zero: BoolArray, rule: str, value: float, offered: tuple[str, ...]
+) -> tuple[BoolArray, FloatArray]:
+    """Find the groups that a zero-cell rule corrects, and what each gains."""
+    corrected = named_trigger(rule, offered)(zero) & ~np.isnan(x)
+    return corrected, np.where(corrected, value, 0.0)
 
 
 def raw_proportion(
     events: npt.ArrayLike, n: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Proportions as they are.
+    """Compute proportions as they are.
 
     For showing; to pool where every proportion lies well inside (0.2, 0.8). Not near 0 or 1, where
     the interval leaves the scale and the weights follow the estimates: use `logit_proportion`, or
@@ -65,16 +74,15 @@ def raw_proportion(
     >>> effect.y.round(3), np.sqrt(effect.v).round(3)
     (array([0.658, 0.24 ]), array([0.045, 0.043]))
     """
-    x, z, absent = _group(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    x, z, absent = _events_and_others(events, n)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     return estimates(x / (x + z), (x + add) * (z + add) / (x + z + 2 * add) ** 3, corrected, absent)
 
 
 def log_proportion(
     events: npt.ArrayLike, n: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Logarithms of proportions, the scale of a risk ratio for one group.
+    """Compute logarithms of proportions, the scale of a risk ratio for one group.
 
     Not for proportions near 1, whose interval passes 1.
 
@@ -103,9 +111,8 @@ def log_proportion(
     >>> effect.y.round(3), effect.v.round(4)
     (array([-0.419, -1.427]), array([0.0047, 0.0317]))
     """
-    x, z, absent = _group(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    x, z, absent = _events_and_others(events, n)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     x, z = x + add, z + add
     with np.errstate(divide="ignore", invalid="ignore"):
         return estimates(np.log(x / (x + z)), z / (x * (x + z)), corrected, absent)
@@ -114,11 +121,10 @@ def log_proportion(
 def logit_proportion(
     events: npt.ArrayLike, n: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Log odds of proportions, the scale to pool single groups on when the binomial likelihood is
-    not used.
+    """Compute log odds of proportions.
 
-    Not for small groups with few events, where the normal approximation fails: use the binomial
-    likelihood.
+    The scale on which to pool single groups when the binomial likelihood is not used. Not for small
+    groups with few events, where the normal approximation fails: use the binomial likelihood.
 
     Parameters
     ----------
@@ -145,20 +151,19 @@ def logit_proportion(
     >>> effect.y.round(3), effect.v.round(4)
     (array([ 0.653, -1.153]), array([0.04  , 0.0548]))
     """
-    x, z, absent = _group(events, n)
-    corrected = _corrected(x, x * z == 0, zero, PROPORTION_RULES)
-    add = np.where(corrected, value, 0.0)
+    x, z, absent = _events_and_others(events, n)
+    corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
     x, z = x + add, z + add
     with np.errstate(divide="ignore"):
         return estimates(np.log(x / z), 1 / x + 1 / z, corrected, absent)
 
 
 def arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
-    """Arcsines of the square roots of proportions; the variance depends on n only and nothing is
-    corrected.
+    """Compute arcsines of the square roots of proportions.
 
-    For sensitivity analyses. Back-transform with ``sin(y) ** 2`` for y inside [0, pi / 2]; not for
-    intervals that leave those limits.
+    The variance depends on n only and nothing is corrected. For sensitivity analyses.
+    Back-transform with ``sin(y) ** 2`` for y inside [0, pi / 2]; not for intervals that leave those
+    limits.
 
     Parameters
     ----------
@@ -176,14 +181,13 @@ def arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
     >>> effect.y.round(3), effect.v.round(4)
     (array([0.73, 0.  ]), array([0.0093, 0.0089]))
     """
-    x, z, absent = _group(events, n)
-    return estimates(
-        np.arcsin(np.sqrt(x / (x + z))), 1 / (4 * (x + z)), np.zeros_like(absent), absent
-    )
+    x, z, absent = _events_and_others(events, n)
+    n = x + z
+    return estimates(np.arcsin(np.sqrt(x / n)), 1 / (4 * n), np.zeros_like(absent), absent)
 
 
 def double_arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
-    """Double arcsine transforms of proportions [1]_.
+    """Compute double arcsine transforms of proportions [1]_.
 
     Offered to reproduce published analyses. Not for new ones: a pooled value has no proportion of
     its own, see `double_arcsine_inverse`.
@@ -209,14 +213,16 @@ def double_arcsine_proportion(events: npt.ArrayLike, n: npt.ArrayLike) -> Estima
     >>> effect.y.round(7)
     array([0.1531387, 0.373394 , 0.8813361])
     """
-    x, z, absent = _group(events, n)
+    x, z, absent = _events_and_others(events, n)
     n = x + z
     y = 0.5 * (np.arcsin(np.sqrt(x / (n + 1))) + np.arcsin(np.sqrt((x + 1) / (n + 1))))
     return estimates(y, 1 / (4 * n + 2), np.zeros_like(absent), absent)
 
 
 def harmonic_mean(n: npt.ArrayLike) -> FloatArray:
-    """Harmonic mean of group sizes along the last axis, absent groups (nan or 0) left out.
+    """Compute the harmonic mean of group sizes along the last axis.
+
+    Absent groups (nan or 0) are left out.
 
     Parameters
     ----------
@@ -240,7 +246,7 @@ def harmonic_mean(n: npt.ArrayLike) -> FloatArray:
 
 
 def double_arcsine_inverse(y: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
-    """Proportions from double arcsine transforms by the inverse of Miller [1]_.
+    """Invert double arcsine transforms to proportions by the formula of Miller [1]_.
 
     For a single group, `n` is its size and the inverse is exact. For a pooled value there is no
     size; the harmonic mean of the sizes is the custom, and a hazard: the result depends on it
@@ -270,7 +276,8 @@ def double_arcsine_inverse(y: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
 
     Examples
     --------
-    >>> double_arcsine_inverse(double_arcsine_proportion([0, 1, 12], [10, 10, 20]).y, [10, 10, 20]).round(6)
+    >>> effect = double_arcsine_proportion([0, 1, 12], [10, 10, 20])
+    >>> double_arcsine_inverse(effect.y, [10, 10, 20]).round(6)
     array([0. , 0.1, 0.6])
     """
     y, n = broadcast_floats(y, n)
@@ -283,7 +290,7 @@ def double_arcsine_inverse(y: npt.ArrayLike, n: npt.ArrayLike) -> FloatArray:
 
 
 def fisher_z(r: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
-    """Fisher's z of correlations.
+    """Compute Fisher's z of correlations.
 
     For Pearson correlations of independent pairs. Not for correlations from ranks or from repeated
     measurements of the same people, whose variance is another.
@@ -312,7 +319,10 @@ def fisher_z(r: npt.ArrayLike, n: npt.ArrayLike) -> Estimates:
 
 
 def _rate(events: npt.ArrayLike, time: npt.ArrayLike) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Events and time, nan where absent (nan, no time) or impossible (negative), and which are absent."""
+    """Return events and time, nan where unusable, and which are absent.
+
+    Unusable is absent (nan, no time) or impossible (negative).
+    """
     x, t = broadcast_floats(events, time)
     absent = np.isnan(x + t) | (t == 0)
     unusable = absent | (x < 0) | (t < 0)
@@ -322,7 +332,7 @@ def _rate(events: npt.ArrayLike, time: npt.ArrayLike) -> tuple[FloatArray, Float
 def rate(
     events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Events per unit of time, as they are.
+    """Compute events per unit of time, as they are.
 
     For showing. Not to pool when rates are near 0, where the weights follow the estimates: use
     `log_rate`.
@@ -353,14 +363,14 @@ def rate(
     (array([0.0218, 0.    ]), array([False,  True]))
     """
     x, t, absent = _rate(events, time)
-    corrected = _corrected(x, x == 0, zero, PROPORTION_RULES)
-    return estimates(x / t, (x + np.where(corrected, value, 0.0)) / t**2, corrected, absent)
+    corrected, add = _correction(x, x == 0, zero, value, PROPORTION_RULES)
+    return estimates(x / t, (x + add) / t**2, corrected, absent)
 
 
 def log_rate(
     events: npt.ArrayLike, time: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
 ) -> Estimates:
-    """Logarithms of rates of events.
+    """Compute logarithms of rates of events.
 
     Not for few events, where the Poisson likelihood should be used.
 
@@ -390,8 +400,8 @@ def log_rate(
     (array([-3.826, -4.605]), array([0.111, 2.   ]))
     """
     x, t, absent = _rate(events, time)
-    corrected = _corrected(x, x == 0, zero, PROPORTION_RULES)
-    x = x + np.where(corrected, value, 0.0)
+    corrected, add = _correction(x, x == 0, zero, value, PROPORTION_RULES)
+    x = x + add
     with np.errstate(divide="ignore"):
         return estimates(np.log(x / t), 1 / x, corrected, absent)
 
@@ -405,7 +415,7 @@ def rate_ratio(
     zero: str = "half-if-any",
     value: float = 0.5,
 ) -> Estimates:
-    """Log ratios of rates of events under treatment and control.
+    """Compute log ratios of rates of events under treatment and control.
 
     For events that can recur, counted over time at risk. Not for events that end the observation of
     a patient, nor for counts that vary more than Poisson counts do, whose variance this
@@ -446,8 +456,7 @@ def rate_ratio(
     if zero == "drop":
         absent = absent | ((x1 == 0) & (x2 == 0))
     x1, x2 = np.where(absent, np.nan, x1), np.where(absent, np.nan, x2)
-    corrected = _corrected(x1 + x2, x1 * x2 == 0, zero, RATE_RULES)
-    add = np.where(corrected, value, 0.0)
+    corrected, add = _correction(x1 + x2, x1 * x2 == 0, zero, value, RATE_RULES)
     x1, x2 = x1 + add, x2 + add
     with np.errstate(divide="ignore", invalid="ignore"):
         return estimates(np.log(x1 * t2 / (x2 * t1)), 1 / x1 + 1 / x2, corrected, absent)

@@ -1,5 +1,4 @@
-"""Effects from what a paper prints: an estimate with its interval, its standard error or its
-p-value.
+"""Effects from a printed estimate with its interval, standard error or p-value.
 
 Ratios enter as printed (an odds ratio of 2.25, not its logarithm); `y` and `v` are on the analysis
 scale.
@@ -42,7 +41,7 @@ class Reported(NamedTuple):
 
 
 def _on_analysis_scale(value: FloatArray, ratio: bool) -> FloatArray:
-    """Logarithm of a ratio (nan where it is negative), anything else as it is."""
+    """Take the logarithm of a ratio (nan where it is negative); leave the rest as it is."""
     with np.errstate(divide="ignore"):
         return np.log(nonnegative(value)) if ratio else value
 
@@ -50,7 +49,7 @@ def _on_analysis_scale(value: FloatArray, ratio: bool) -> FloatArray:
 def _reported(
     y: FloatArray, se: FloatArray, middle: FloatArray | float, absent: BoolArray
 ) -> Reported:
-    """The effects: absent where said or not finite, nan where y or se is nan for another reason."""
+    """Build the effects: absent where marked or not finite, nan where y or se is nan."""
     absent = absent | np.isinf(y)
     impossible = np.isnan(y) | np.isnan(se)
     y, se = np.where(impossible, np.nan, y), np.where(impossible, np.nan, se)
@@ -68,7 +67,7 @@ def from_interval(
     level: float = 0.95,
     df: npt.ArrayLike = np.inf,
 ) -> Reported:
-    """Effects from an estimate and its confidence interval.
+    """Compute effects from an estimate and its confidence interval.
 
     For Wald intervals, symmetric on the analysis scale. Not for profile, exact or bootstrap
     intervals, which are not; the check against the middle of the interval finds most of them.
@@ -112,7 +111,7 @@ def from_interval(
 def from_standard_error(
     estimate: npt.ArrayLike, se: npt.ArrayLike, *, ratio: bool = True
 ) -> Reported:
-    """Effects from an estimate and its standard error.
+    """Compute effects from an estimate and its standard error.
 
     Parameters
     ----------
@@ -143,7 +142,7 @@ def from_standard_error(
 def from_p_value(
     estimate: npt.ArrayLike, p: npt.ArrayLike, *, ratio: bool = True, df: npt.ArrayLike = np.inf
 ) -> Reported:
-    """Effects from an estimate and its two-sided p-value.
+    """Compute effects from an estimate and its two-sided p-value.
 
     The last resort: a p-value printed to one digit leaves the variance uncertain by a large factor,
     and one printed as "p < 0.001" bounds it only (pass 0.001: the variance is then an upper bound).

@@ -1,5 +1,4 @@
-"""Score statistics of one trial's risk ratio and risk difference, with the risks that fit best
-under each.
+"""Score statistics of one trial's risk ratio and risk difference.
 
 Every function works table by table on arrays of any shape. The cells of a trial are named as in the
 papers::
@@ -28,11 +27,11 @@ _POLISHING_STEPS = 3  # the cubic loses digits next to a double root; Newton's s
 def ratio_score(
     log_ratio: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
 ) -> FloatArray:
-    """Koopman's score statistic of a log risk ratio [1]_: standard normal if that is the true one.
+    """Compute Koopman's score statistic of a log risk ratio [1]_.
 
-    The variance is taken at the risks that fit best under the ratio, the roots of a quadratic. They
-    and their complements are written here as sums of terms of one sign, so that nothing cancels
-    near 0 or 1.
+    It is standard normal if that ratio is the true one. The variance is taken at the risks that fit
+    best under the ratio, the roots of a quadratic. They and their complements are written here as
+    sums of terms of one sign, so that nothing cancels near 0 or 1.
     """
     r = np.exp(log_ratio)
     n1, n2 = a + b, c + d
@@ -51,9 +50,12 @@ def ratio_score(
 def difference_score(
     difference: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
 ) -> FloatArray:
-    """Miettinen and Nurminen's score statistic of a risk difference [2]_: standard normal if that is true."""
+    """Compute Miettinen and Nurminen's score statistic of a risk difference [2]_.
+
+    It is standard normal if that difference is the true one.
+    """
     n1, n2 = a + b, c + d
-    p2 = _control_risk(difference, a, n1, c, n2)
+    p2 = _best_control_risk(difference, a, n1, c, n2)
     p1 = np.clip(p2 + difference, 0.0, 1.0)
     variance = (p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2) * inflation(a, b, c, d)
     excess = (a * d - b * c) / (n1 * n2) - difference
@@ -61,16 +63,16 @@ def difference_score(
         return np.where(excess == 0, 0.0, excess / np.sqrt(variance))
 
 
-def _control_risk(
+def _best_control_risk(
     delta: FloatArray, a: FloatArray, n1: FloatArray, c: FloatArray, n2: FloatArray
 ) -> FloatArray:
-    """Risk under control that fits best if the risk difference is `delta`: the middle root of a cubic."""
+    """Solve for the most likely control risk at a risk difference of `delta`.
+
+    The middle root of a cubic.
+    """
     n, m = n1 + n2, a + c
-    l2, l1, l0 = (
-        (n1 + 2 * n2) * delta - n - m,
-        (n2 * delta - n - 2 * c) * delta + m,
-        c * delta * (1 - delta),
-    )
+    l2, l1 = (n1 + 2 * n2) * delta - n - m, (n2 * delta - n - 2 * c) * delta + m
+    l0 = c * delta * (1 - delta)
     with np.errstate(divide="ignore", invalid="ignore"):
         third = l2 / (3 * n)
         q = third**3 - l1 * third / (2 * n) + l0 / (2 * n)
@@ -81,9 +83,8 @@ def _control_risk(
         for _ in range(_POLISHING_STEPS):
             x = np.clip(x, least, most)
             p1 = x + delta
-            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (
-                a - n1 * p1
-            )  # the cubic, uncancelled
+            # the cubic, uncancelled
+            value = p1 * (1 - p1) * (c - n2 * x) + x * (1 - x) * (a - n1 * p1)
             step = value / ((3 * n * x + 2 * l2) * x + l1)
             x = np.where(np.isfinite(step), x - step, x)
     # nobody or everybody: two roots of the cubic meet at small differences, but the answer is at
@@ -92,6 +93,6 @@ def _control_risk(
 
 
 def inflation(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
-    """By what Miettinen and Nurminen multiply the variance."""
+    """Return the factor by which Miettinen and Nurminen multiply the variance."""
     n = a + b + c + d
     return n / (n - 1)

@@ -1,5 +1,4 @@
-"""Intervals for one trial, or one proportion: what a forest plot shows where nothing is to be
-pooled.
+"""Intervals for one trial, or one proportion, as a forest plot shows them.
 
 Every function works table by table on arrays of any shape and corrects no cell. Ratios are on the
 log scale, where a limit that the data do not set is -inf or inf (0 or inf as a ratio). The cells of
@@ -20,13 +19,13 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.effects.counts import broadcast_floats, continuity_corrected
-from kapmeta.core.effects.hypergeometric import common_odds_ratio
+from kapmeta.core.effects.hypergeometric import check_level, common_odds_ratio
 from kapmeta.core.effects.score_statistics import difference_score, inflation, ratio_score
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
-_Cells: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+_FourCells: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 class TrialInterval(NamedTuple):
@@ -41,25 +40,24 @@ class TrialInterval(NamedTuple):
     high: FloatArray
 
 
-def _cells(
+def _uncorrected_cells(
     events_t: npt.ArrayLike, n_t: npt.ArrayLike, events_c: npt.ArrayLike, n_c: npt.ArrayLike
-) -> _Cells:
+) -> _FourCells:
+    """Return the four cells, nothing added to any."""
     a, b, c, d, _, _ = continuity_corrected(events_t, n_t, events_c, n_c, rule="none")
     return a, b, c, d
 
 
-def _z(level: float) -> float:
-    if not 0 < level < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1, a proportion: got {level}; use 0.95 for 95 %"
-        )
+def _two_sided_quantile(level: float) -> float:
+    """Check `level` and return the normal quantile of its two-sided interval."""
+    check_level(level)
     return float(normal_quantile((1 + level) / 2))
 
 
 def _both_limits(
-    lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray], cells: _Cells
+    lower: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray], cells: _FourCells
 ) -> tuple[FloatArray, FloatArray]:
-    """The upper limit is the lower one of the table with its arms exchanged, turned round."""
+    """Compute both limits; the upper is minus the lower of the table with arms exchanged."""
     a, b, c, d = cells
     return lower(a, b, c, d), -lower(c, d, a, b)
 
@@ -67,7 +65,10 @@ def _both_limits(
 def _ratio_lower(
     a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, z: FloatArray
 ) -> FloatArray:
-    """Lower limit of the log risk ratio: the score statistic is `z` there; -inf without treated events."""
+    """Solve for the lower limit of the log risk ratio: the score statistic is `z` there.
+
+    -inf without treated events.
+    """
     n1, n2 = a + b, c + d
     p1 = a / n1
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -83,7 +84,8 @@ def _ratio_lower(
     return np.where(limited, limit, np.where(a == 0, -np.inf, np.nan))
 
 
-def _ratio_interval(cells: _Cells, z: FloatArray) -> TrialInterval:
+def _ratio_interval(cells: _FourCells, z: FloatArray) -> TrialInterval:
+    """Compute estimate and score limits of the log risk ratio."""
     a, b, c, d = cells
     low, high = _both_limits(lambda a, b, c, d: _ratio_lower(a, b, c, d, z), cells)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,13 +100,12 @@ def koopman(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Score interval of one trial's log risk ratio [1]_: all ratios that a score test does not
-    refuse.
+    """Compute the score interval of one trial's log risk ratio [1]_.
 
-    The interval to show for one trial, with or without empty cells. Where both arms have events
-    enough it is close to the usual one; where one has none it still says what the trial says. Not
-    exact: in very small trials its coverage varies about the level, and `miettinen_nurminen_ratio`
-    is a little wider.
+    It holds all ratios that a score test does not reject. The interval to show for one trial, with
+    or without empty cells. Where both arms have events enough it is close to the usual one; where
+    one has none it still gives the finite limit. Not exact: in very small trials its coverage
+    varies about the level, and `miettinen_nurminen_ratio` is a little wider.
 
     Parameters
     ----------
@@ -142,8 +143,8 @@ def koopman(
            [1.055, 3.609],
            [5.08 ,   inf]])
     """
-    cells = _cells(events_t, n_t, events_c, n_c)
-    return _ratio_interval(cells, np.asarray(_z(level)))
+    cells = _uncorrected_cells(events_t, n_t, events_c, n_c)
+    return _ratio_interval(cells, np.asarray(_two_sided_quantile(level)))
 
 
 def miettinen_nurminen_ratio(
@@ -154,7 +155,7 @@ def miettinen_nurminen_ratio(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Score interval of one trial's log risk ratio, its variance raised by n / (n - 1) [1]_.
+    """Compute a log risk ratio's score interval, variance raised by n / (n - 1) [1]_.
 
     As `koopman`, a little wider, for very small trials.
 
@@ -188,8 +189,8 @@ def miettinen_nurminen_ratio(
     >>> float(np.exp(miettinen_nurminen_ratio(12, 27, 0, 28).low).round(3))
     3.549
     """
-    cells = _cells(events_t, n_t, events_c, n_c)
-    return _ratio_interval(cells, _z(level) * np.sqrt(inflation(*cells)))
+    cells = _uncorrected_cells(events_t, n_t, events_c, n_c)
+    return _ratio_interval(cells, _two_sided_quantile(level) * np.sqrt(inflation(*cells)))
 
 
 def miettinen_nurminen_difference(
@@ -200,10 +201,10 @@ def miettinen_nurminen_difference(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Score interval of one trial's risk difference [1]_: all differences that a score test does
-    not refuse.
+    """Compute the score interval of one trial's risk difference [1]_.
 
-    For tables of any kind. `newcombe` is nearly as good and can be checked by hand.
+    It holds all differences that a score test does not reject. For tables of any kind. `newcombe`
+    is nearly as good and can be checked by hand.
 
     Parameters
     ----------
@@ -238,14 +239,13 @@ def miettinen_nurminen_difference(
     >>> np.round(miettinen_nurminen_difference(12, 27, 0, 28), 3)
     array([0.444, 0.275, 0.628])
     """
-    cells = _cells(events_t, n_t, events_c, n_c)
-    z = _z(level)
+    cells = _uncorrected_cells(events_t, n_t, events_c, n_c)
+    z = _two_sided_quantile(level)
 
     def lower(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
         observed = (a * d - b * c) / ((a + b) * (c + d))
-        limit = bracketed_root(
-            lambda x: difference_score(x, a, b, c, d) - z, -np.ones_like(observed), observed
-        )
+        excess = lambda x: difference_score(x, a, b, c, d) - z  # noqa: E731
+        limit = bracketed_root(excess, -np.ones_like(observed), observed)
         return np.where(observed == -1, -1.0, limit)
 
     a, b, c, d = cells
@@ -260,10 +260,10 @@ def newcombe(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Hybrid score interval of one trial's risk difference, from the Wilson intervals of its arms
-    [1]_.
+    """Compute the hybrid score interval of one trial's risk difference [1]_.
 
-    In closed form, never outside [-1, 1], and good in small trials with any cells empty.
+    It combines the Wilson intervals of the arms. In closed form, never outside [-1, 1], and good in
+    small trials with any cells empty.
 
     Parameters
     ----------
@@ -296,15 +296,12 @@ def newcombe(
     >>> np.round(newcombe(12, 27, 0, 28), 3)
     array([0.444, 0.237, 0.627])
     """
-    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
+    a, b, c, d = _uncorrected_cells(events_t, n_t, events_c, n_c)
     p1, low1, high1 = wilson(a, a + b, level=level)
     p2, low2, high2 = wilson(c, c + d, level=level)
     difference = (a * d - b * c) / ((a + b) * (c + d))
-    return TrialInterval(
-        difference,
-        difference - np.hypot(p1 - low1, high2 - p2),
-        difference + np.hypot(high1 - p1, p2 - low2),
-    )
+    below, above = np.hypot(p1 - low1, high2 - p2), np.hypot(high1 - p1, p2 - low2)
+    return TrialInterval(difference, difference - below, difference + above)
 
 
 def exact_odds_ratio(
@@ -315,9 +312,10 @@ def exact_odds_ratio(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Exact conditional interval of one trial's log odds ratio, as of Fisher's exact test.
+    """Compute the exact conditional interval of one trial's log odds ratio.
 
-    It covers at least `level` and in small trials much more; `mid_p_odds_ratio` is the one to show.
+    The interval of Fisher's exact test. It covers at least `level` and in small trials much more;
+    `mid_p_odds_ratio` is the one to show.
 
     Parameters
     ----------
@@ -350,7 +348,7 @@ def exact_odds_ratio(
     >>> np.exp(exact_odds_ratio(13, 26, 6, 27)).round(3)
     array([ 3.414,  0.929, 13.944])
     """
-    return _conditional("exact", events_t, n_t, events_c, n_c, level)
+    return _conditional_interval("exact", events_t, n_t, events_c, n_c, level)
 
 
 def mid_p_odds_ratio(
@@ -361,7 +359,7 @@ def mid_p_odds_ratio(
     *,
     level: float = 0.95,
 ) -> TrialInterval:
-    """Mid-p conditional interval of one trial's log odds ratio.
+    """Compute the mid-p conditional interval of one trial's log odds ratio.
 
     As `exact_odds_ratio`, with half the probability of the table observed in each tail: it covers
     about `level`.
@@ -391,10 +389,10 @@ def mid_p_odds_ratio(
     >>> np.exp(mid_p_odds_ratio(13, 26, 6, 27)).round(3)
     array([ 3.414,  1.047, 12.026])
     """
-    return _conditional("mid-p", events_t, n_t, events_c, n_c, level)
+    return _conditional_interval("mid-p", events_t, n_t, events_c, n_c, level)
 
 
-def _conditional(
+def _conditional_interval(
     interval: str,
     events_t: npt.ArrayLike,
     n_t: npt.ArrayLike,
@@ -402,14 +400,14 @@ def _conditional(
     n_c: npt.ArrayLike,
     level: float,
 ) -> TrialInterval:
-    """One table as a meta-analysis of one: the last axis of `common_odds_ratio` holds a single trial."""
+    """Compute the conditional interval of one table, as a meta-analysis of one trial."""
     table = (x[..., None] for x in broadcast_floats(events_t, n_t, events_c, n_c))
     found = common_odds_ratio(*table, interval=interval, level=level)
     return TrialInterval(found.estimate, found.low, found.high)
 
 
 def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> TrialInterval:
-    """Wilson's score interval of one proportion [1]_.
+    """Compute Wilson's score interval of one proportion [1]_.
 
     The interval to show for one group, however few its events.
 
@@ -445,8 +443,8 @@ def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> T
            [0.276, 0.   ],
            [0.627, 0.121]])
     """
-    x, size = _group(events, n)
-    z = _z(level)
+    x, size = _events_and_size(events, n)
+    z = _two_sided_quantile(level)
 
     def lower(x: FloatArray) -> FloatArray:  # the smaller root, in the form that does not cancel
         return 2 * x * x / size / (2 * x + z * z + z * np.sqrt(z * z + 4 * x * (size - x) / size))
@@ -457,7 +455,7 @@ def wilson(events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95) -> T
 def clopper_pearson(
     events: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
 ) -> TrialInterval:
-    """Exact interval of one proportion [1]_, from the tails of the binomial distribution.
+    """Compute the exact interval of one proportion [1]_ from binomial tails.
 
     It covers at least `level`, and in small groups much more: use it where that is asked for,
     `wilson` elsewhere.
@@ -491,20 +489,19 @@ def clopper_pearson(
     >>> float(clopper_pearson(0, 28).high.round(4))
     0.1234
     """
-    x, size = _group(events, n)
-    _z(level)
+    x, size = _events_and_size(events, n)
+    check_level(level)
 
     def lower(x: FloatArray) -> FloatArray:
         some = x > 0
-        return np.where(
-            some, special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2), x
-        )
+        limit = special.betaincinv(np.where(some, x, 1.0), size - x + 1, (1 - level) / 2)
+        return np.where(some, limit, x)
 
     return TrialInterval(x / size, lower(x), 1 - lower(size - x))
 
 
-def _group(events: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Events and participants of one group, nan where absent or impossible."""
+def _events_and_size(events: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return events and participants of one group, nan where absent or impossible."""
     x, size = broadcast_floats(events, n)
     usable = (size > 0) & (x >= 0) & (x <= size)
     return np.where(usable, x, np.nan), np.where(usable, size, np.nan)
@@ -518,7 +515,7 @@ SINGLE_TRIAL_INTERVALS: dict[str, Callable[..., TrialInterval]] = {
     "exact": exact_odds_ratio,
     "mid-p": mid_p_odds_ratio,
 }
-"""Intervals of one two-armed trial by name, each a function of ``events_t, n_t, events_c, n_c, *, level``."""
+"""Intervals of one two-armed trial: functions of ``events_t, n_t, events_c, n_c, *, level``."""
 
 
 def no_effect_score(
@@ -528,8 +525,9 @@ def no_effect_score(
     events_c: npt.ArrayLike,
     n_c: npt.ArrayLike,
 ) -> FloatArray:
-    """Standard normal deviate of no effect in the score test that an interval inverts; nan for the
-    other intervals.
+    """Compute the score test's normal deviate of no effect; nan for other intervals.
+
+    The test is the one that the interval inverts.
 
     Parameters
     ----------
@@ -549,16 +547,18 @@ def no_effect_score(
     >>> float(no_effect_score("koopman", 13, 27, 3, 28).round(4))
     3.0557
     """
-    cells = _cells(events_t, n_t, events_c, n_c)
+    cells = _uncorrected_cells(events_t, n_t, events_c, n_c)
     score = _SCORES.get(interval, _no_score)
     return score(np.zeros(cells[0].shape), *cells)
 
 
 def _raised_ratio_score(log_ratio: FloatArray, *cells: FloatArray) -> FloatArray:
+    """Compute the ratio score with the variance raised by n / (n - 1)."""
     return ratio_score(log_ratio, *cells) / np.sqrt(inflation(*cells))
 
 
 def _no_score(effect: FloatArray, *cells: FloatArray) -> FloatArray:
+    """Return nan: the interval inverts no score test."""
     return np.full(effect.shape, np.nan)
 
 

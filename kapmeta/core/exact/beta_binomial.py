@@ -2,7 +2,7 @@
 
 Arms are treated as independent groups whose risks vary about a mean given by the treatment. Tables
 without events take part. The pairing of arms within a trial is ignored, so baselines that differ
-between trials bias it where allocation is unequal: it stands beside a stratified method, not in its
+between trials bias it where allocation is unequal: use it beside a stratified method, not in its
 place.
 
 With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p +
@@ -31,8 +31,8 @@ from scipy import special
 from kapmeta.core.exact.likelihood_curves import Tables
 from kapmeta.core.numerics.arrays import FloatArray
 
-_MOST_STEPS = 200
-_LARGEST = 20.0  # r beyond which the risks of the arms are all 0 or 1
+_MOST_CLIMBING_STEPS = 200
+_LARGEST_R = 20.0  # r beyond which the risks of the arms are all 0 or 1
 
 
 class Link(NamedTuple):
@@ -45,11 +45,13 @@ class Link(NamedTuple):
 
 
 def _expit_slope(x: FloatArray) -> FloatArray:
+    """Return the first derivative of the inverse logit."""
     p = special.expit(x)
     return np.asarray(p * (1 - p))
 
 
 def _expit_bend(x: FloatArray) -> FloatArray:
+    """Return the second derivative of the inverse logit."""
     p = special.expit(x)
     return np.asarray(p * (1 - p) * (1 - 2 * p))
 
@@ -65,7 +67,7 @@ LINKS: Mapping[str, Link] = MappingProxyType(
 
 
 class BetaBinomialFit(NamedTuple):
-    """Treatment effect and its standard error, intra-arm correlation, log-likelihood and baseline predictor."""
+    """Treatment effect, standard error, intra-arm correlation, log-likelihood and baseline."""
 
     estimate: float
     se: float
@@ -81,7 +83,8 @@ class _Arms(NamedTuple):
     j: FloatArray
 
 
-def _arms(tables: Tables) -> _Arms:
+def _stacked_arms(tables: Tables) -> _Arms:
+    """Stack the arms of all trials, treated arms first."""
     sizes = np.concatenate([tables.n1, tables.n2])
     k = tables.a.size
     treated = np.concatenate([np.ones(k), np.zeros(k)])
@@ -89,23 +92,23 @@ def _arms(tables: Tables) -> _Arms:
 
 
 def _sums(count: FloatArray, base: FloatArray, r: float, j: FloatArray) -> tuple[FloatArray, ...]:
-    """Sums over j < count of log(base + j r), its derivatives in base and r, and the second ones."""
+    """Sum log(base + j r) over j < count, with its first and second derivatives.
+
+    The derivatives are in base and r.
+    """
     inside = j < count[:, None]
     level = np.where(inside, base[:, None] + j * r, 1.0)
     w = np.where(inside, 1 / level, 0.0)
     jw = j * w
-    return (
-        np.log(level).sum(-1),
-        w.sum(-1),
-        jw.sum(-1),
-        -(w * w).sum(-1),
-        -(w * jw).sum(-1),
-        -(jw * jw).sum(-1),
-    )
+    second = (-(x * y).sum(-1) for x, y in ((w, w), (w, jw), (jw, jw)))
+    return np.log(level).sum(-1), w.sum(-1), jw.sum(-1), *second
 
 
 def _log_likelihood(arms: _Arms, link: Link, p: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Value, gradient and Hessian in (b0, b1, r); minus infinity where a risk leaves (0, 1)."""
+    """Compute the log-likelihood, its gradient and its Hessian in (b0, b1, r).
+
+    Minus infinity where a risk leaves (0, 1).
+    """
     b0, b1, r = p
     eta = b0 + b1 * arms.treated
     risk = link.risk(eta)
@@ -130,15 +133,17 @@ def _log_likelihood(arms: _Arms, link: Link, p: FloatArray) -> tuple[float, Floa
     return value, gradient, hessian
 
 
-def _moved(p: FloatArray, step: FloatArray) -> FloatArray:
-    """`p` after a step in (b0, b1) or (b0, b1, log r)."""
+def _after_step(p: FloatArray, step: FloatArray) -> FloatArray:
+    """Move `p` by a step in (b0, b1) or (b0, b1, log r)."""
     return np.append(p[:2] + step[:2], p[2] * np.exp(step[2:].sum()))
 
 
-def _climb(arms: _Arms, link: Link, p: FloatArray, *, binomial: bool) -> tuple[FloatArray, float]:
-    """Damped Newton steps; r moves on the log scale, or is held at 0."""
+def _climb_from(
+    arms: _Arms, link: Link, p: FloatArray, *, binomial: bool
+) -> tuple[FloatArray, float]:
+    """Climb by damped Newton steps; r moves on the log scale, or is held at 0."""
     value, gradient, hessian = _log_likelihood(arms, link, p)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_CLIMBING_STEPS):
         free = 2 if binomial else 3
         scale = np.array([1.0, 1.0, p[2]])[:free]
         g = gradient[:free] * scale
@@ -148,18 +153,18 @@ def _climb(arms: _Arms, link: Link, p: FloatArray, *, binomial: bool) -> tuple[F
         values, vectors = np.linalg.eigh(h)
         step = vectors @ (vectors.T @ g / np.maximum(np.abs(values), 1e-10))
         step *= min(1.0, 3 / max(float(np.abs(step).max()), 1e-300))
-        after = _moved(p, step)
+        after = _after_step(p, step)
         while (there := _log_likelihood(arms, link, after))[0] < value - 1e-13 * abs(value):
             step = step / 2  # a short enough step climbs, or changes nothing
-            after = _moved(p, step)
+            after = _after_step(p, step)
         p, (value, gradient, hessian) = after, there
-        if np.abs(step).max() <= 1e-12 or not 1e-12 < p[2] + binomial < _LARGEST:
+        if np.abs(step).max() <= 1e-12 or not 1e-12 < p[2] + binomial < _LARGEST_R:
             break
     return p, value
 
 
 def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
-    """Maximum likelihood fit of the beta-binomial model with a common correlation [1]_.
+    """Fit the beta-binomial model with a common correlation by maximum likelihood [1]_.
 
     Parameters
     ----------
@@ -183,45 +188,41 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     Examples
     --------
     >>> import numpy as np
-    >>> tables = Tables(*(np.array(x, dtype=float) for x in ([73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28])))
+    >>> cells = [73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28]
+    >>> tables = Tables(*(np.array(x, dtype=float) for x in cells))
     >>> fit = beta_binomial(tables)
     >>> round(fit.estimate, 4), round(fit.rho, 4)
     (1.9191, 0.0531)
     """
-    unbounded = _without_estimate(tables, measure)
+    # 1. an arm with no events, or only events, in all trials leaves no finite estimate
+    # 2. the binomial fit, r = 0, from the crude risks
+    # 3. the highest of climbs from several r; the binomial fit where none is higher
+    unbounded = _without_estimate(tables, measure)  # 1
     if unbounded is not None:
-        return BetaBinomialFit(
-            unbounded,
-            math.inf if not math.isnan(unbounded) else math.nan,
-            math.nan,
-            math.nan,
-            math.nan,
-        )
-    arms, link = _arms(tables), LINKS[measure]
-    risks = [
-        float((cell.sum() + 0.1) / (n.sum() + 0.2))
-        for cell, n in ((tables.c, tables.n2), (tables.a, tables.n1))
-    ]
-    b0, b1 = (float(link.inverse(np.array(risk))) for risk in risks)
-    plain, at_zero = _climb(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
-    found = [(plain, at_zero)]
-    found += [
-        _climb(arms, link, np.array([plain[0], plain[1], r]), binomial=False)
-        for r in (0.01, 0.1, 0.5)
-    ]
+        nan = math.nan
+        return BetaBinomialFit(unbounded, abs(unbounded), nan, nan, nan)
+    arms, link = _stacked_arms(tables), LINKS[measure]  # 2
+    pairs = (tables.c, tables.n2), (tables.a, tables.n1)
+    risks = [np.array((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in pairs]
+    b0, b1 = (float(link.inverse(risk)) for risk in risks)
+    plain, at_zero = _climb_from(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
+    starts = [np.array([plain[0], plain[1], r]) for r in (0.01, 0.1, 0.5)]  # 3
+    found = [_climb_from(arms, link, start, binomial=False) for start in starts]
     best, value = max(found, key=lambda pair: pair[1])
     if value <= at_zero + 1e-10:
         best, value = plain, at_zero
     free = 3 if best[2] > 0 else 2
     hessian = _log_likelihood(arms, link, best)[2][:free, :free]
     se = math.sqrt(np.linalg.inv(-hessian)[1, 1])
-    return BetaBinomialFit(
-        float(best[1]), se, float(best[2] / (1 + best[2])), value, float(best[0])
-    )
+    rho = float(best[2] / (1 + best[2]))
+    return BetaBinomialFit(float(best[1]), se, rho, value, float(best[0]))
 
 
 def _without_estimate(tables: Tables, measure: str) -> float | None:
-    """Infinite (or undefined) treatment effect where an arm has nothing but events or none; None otherwise."""
+    """Find the unbounded effect of an arm with no events or only events, else None.
+
+    The effect is infinite, or nan where it is not defined.
+    """
     empty = [bool(cell.sum() == 0) for cell in (tables.a, tables.c)]
     full = [bool(cell.sum() == 0) for cell in (tables.b, tables.d)]
     if measure == "RD" or not any(empty + full):

@@ -1,10 +1,9 @@
-"""Combination of exact p-value functions: a common odds ratio or risk difference from trials of any
-size.
+"""Combined exact p-value functions: a common odds ratio or risk difference.
 
 Each trial gives the probability, at every possible effect, of a result at least as extreme as its
 own. These are turned into normal deviates, added with weights, and the effects that the sum does
 not reject form the interval [1]_. Nothing is corrected and nothing is dropped: a trial with a zero
-cell speaks on one side, and a trial without any event speaks about the risk difference.
+cell limits one side only, and a trial without any event still informs the risk difference.
 
 References
 ----------
@@ -33,7 +32,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.numerics.roots import bracketed_root
 
-_TIE = 1e-9  # results as extreme as the one observed, to rounding
+_EQUALLY_EXTREME = 1e-9  # results as extreme as the one observed, to rounding
 _RISKS = 101  # control risks over which the p-value is made as large as it can be
 _WIDEST = 60.0  # of log odds ratios
 
@@ -50,11 +49,15 @@ class Combination(NamedTuple):
 
 
 def _combined(deviates: FloatArray, weight: FloatArray) -> float:
+    """Combine deviates with weights into one standard normal deviate."""
     return float((weight * deviates).sum() / math.sqrt(float((weight * weight).sum())))
 
 
 def odds_ratio_deviates(tables: Tables) -> Deviates:
-    """Normal deviates of the mid-p functions of the log odds ratio, of the tables that say anything about it."""
+    """Return the normal deviates of the mid-p functions of the log odds ratio.
+
+    Only tables that are informative about the odds ratio are included.
+    """
     parts = []
     for i in range(tables.a.size):
         a, n1, c, n2 = (np.array(part[i]) for part in (tables.a, tables.n1, tables.c, tables.n2))
@@ -67,11 +70,10 @@ def odds_ratio_deviates(tables: Tables) -> Deviates:
         for x, log_terms in parts:
             log_p = log_terms + theta * x
             log_p = log_p - special.logsumexp(log_p)
-            upper, lower = ((x > 0) + 0.5 * (x == 0), (x < 0) + 0.5 * (x == 0))
-            tails = [float(special.logsumexp(log_p, b=share)) for share in (upper, lower)]
-            found.append(
-                special.ndtri_exp(tails[0]) if tails[0] < tails[1] else -special.ndtri_exp(tails[1])
-            )
+            shares = (x > 0) + 0.5 * (x == 0), (x < 0) + 0.5 * (x == 0)
+            tails = [float(special.logsumexp(log_p, b=share)) for share in shares]
+            near = special.ndtri_exp(min(tails))  # of the smaller tail, which keeps its digits
+            found.append(near if tails[0] < tails[1] else -near)
         return np.array(found)
 
     return deviates
@@ -80,7 +82,7 @@ def odds_ratio_deviates(tables: Tables) -> Deviates:
 def odds_ratio_combination(
     tables: Tables, weight: FloatArray, *, level: float = 0.95
 ) -> Combination:
-    """Common log odds ratio by combined mid-p functions.
+    """Estimate a common log odds ratio by combined mid-p functions.
 
     Parameters
     ----------
@@ -94,7 +96,8 @@ def odds_ratio_combination(
     Examples
     --------
     >>> import numpy as np
-    >>> tables = Tables(*(np.array(x, dtype=float) for x in ([73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28])))
+    >>> cells = [73, 13, 12], [38, 13, 15], [24, 6, 0], [76, 21, 28]
+    >>> tables = Tables(*(np.array(x, dtype=float) for x in cells))
     >>> found = odds_ratio_combination(tables, np.ones(3))
     >>> [round(float(np.exp(x)), 3) for x in (found.estimate, found.low, found.high)]
     [7.097, 3.988, 13.206]
@@ -107,15 +110,18 @@ def odds_ratio_combination(
             return np.array([_combined(deviates(float(theta[0])), weight) - target])
 
         ends = np.array([-_WIDEST]), np.array([_WIDEST])
-        # trials that all speak on one side approach the target without crossing it
-        if excess(ends[0])[0] > -_TIE:
+        # trials that all limit the same side approach the target without crossing it
+        if excess(ends[0])[0] > -_EQUALLY_EXTREME:
             return -math.inf
-        return math.inf if excess(ends[1])[0] < _TIE else float(bracketed_root(excess, *ends)[0])
+        return (
+            math.inf
+            if excess(ends[1])[0] < _EQUALLY_EXTREME
+            else float(bracketed_root(excess, *ends)[0])
+        )
 
     at_null = _combined(deviates(0.0), weight)
-    return Combination(
-        crossing(0.0), crossing(-z), crossing(z), float(2 * special.ndtr(-abs(at_null)))
-    )
+    p_value = float(2 * special.ndtr(-abs(at_null)))
+    return Combination(crossing(0.0), crossing(-z), crossing(z), p_value)
 
 
 class _Lattice(NamedTuple):
@@ -130,54 +136,44 @@ class _Lattice(NamedTuple):
 
 
 def _lattices(tables: Tables) -> list[_Lattice]:
-    rows = zip(tables.n1, tables.n2, tables.a, tables.c, strict=True)
-    return [
-        _Lattice(
-            np.arange(n1 + 1)[:, None],
-            np.arange(n2 + 1)[None, :],
-            float(n1),
-            float(n2),
-            float(a),
-            float(c),
-        )
-        for n1, n2, a, c in rows
-    ]
+    """List all possible results of each trial."""
+    rows = np.stack([tables.n1, tables.n2, tables.a, tables.c], axis=1).tolist()
+    return [_Lattice(np.arange(r[0] + 1)[:, None], np.arange(r[1] + 1)[None, :], *r) for r in rows]
 
 
 def _log_pmf(x: FloatArray, n: float, p: FloatArray) -> FloatArray:
-    """Log probabilities (risks, counts) of x events of n."""
+    """Compute log probabilities (risks, counts) of x events of n."""
     constant = special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1)
     return np.asarray(constant + special.xlogy(x, p[:, None]) + special.xlog1py(n - x, -p[:, None]))
 
 
 def _largest_tails(trial: _Lattice, difference: float) -> tuple[float, float]:
-    """Upper and lower exact p-values of the score statistic, each at the control risk that makes it largest."""
+    """Find the largest exact upper and lower p-values of the score statistic.
+
+    Each is taken at the control risk that makes it largest.
+    """
     delta = np.array(difference)
     score = difference_score(delta, trial.x1, trial.n1 - trial.x1, trial.x2, trial.n2 - trial.x2)
     observed = float(score[int(trial.a), int(trial.c)])
-    margin = _TIE * (1 + abs(observed))
+    margin = _EQUALLY_EXTREME * (1 + abs(observed))
     low, high = max(0.0, -difference), min(1.0, 1.0 - difference)
     risk = low + (high - low) * np.sin(np.linspace(0, math.pi / 2, _RISKS)) ** 2
     with np.errstate(under="ignore"):
         treated = np.exp(_log_pmf(trial.x1[:, 0], trial.n1, np.clip(risk + difference, 0, 1)))
         control = np.exp(_log_pmf(trial.x2[0], trial.n2, risk))
-        tails = [
-            float((((treated @ side) * control).sum(-1)).max())
-            for side in (
-                (score >= observed - margin).astype(float),
-                (score <= observed + margin).astype(float),
-            )
-        ]
-    return min(tails[0], 1.0), min(tails[1], 1.0)
+        sides = score >= observed - margin, score <= observed + margin
+        upper, lower = (((treated @ x.astype(float)) * control).sum(-1).max() for x in sides)
+    return min(float(upper), 1.0), min(float(lower), 1.0)
 
 
 def risk_difference_combination(
     tables: Tables, weight: FloatArray, *, level: float = 0.95
 ) -> Combination:
-    """Common risk difference by combined exact p-value functions; tables without events take part.
+    """Estimate a common risk difference by combined exact p-value functions.
 
-    Each one-sided p-value is the largest over 101 control risks, so the interval covers at least as
-    often as it says. The estimate is where the combined deviates of both sides balance.
+    Tables without events take part. Each one-sided p-value is the largest over 101 control risks,
+    so the interval covers at least as often as stated. The estimate is where the combined deviates
+    of both sides balance.
 
     Parameters
     ----------
@@ -215,6 +211,6 @@ def risk_difference_combination(
 
     low = crossing(lambda d: sides(d)[0] + z)
     high = crossing(lambda d: -z - sides(d)[1])
-    estimate = crossing(lambda d: (lambda s: s[0] - s[1])(sides(d)))
+    estimate = crossing(lambda d: float(np.subtract(*sides(d))))
     at_null = sides(0.0)
     return Combination(estimate, low, high, min(1.0, 2 * float(special.ndtr(min(at_null)))))

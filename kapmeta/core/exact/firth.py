@@ -1,5 +1,6 @@
-"""Firth's penalised logistic regression: fixed study effects and one treatment effect, finite
-whatever cell is zero.
+"""Firth's penalised logistic regression: fixed study effects and one treatment effect.
+
+The estimate is finite whatever cell is zero.
 
 References
 ----------
@@ -22,11 +23,11 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile, chi2_upper
 from kapmeta.core.numerics.roots import bracketed_root
 
-_MOST_STEPS = 500
+_MOST_SCORING_STEPS = 500
 
 
 class PenalisedFit(NamedTuple):
-    """Log odds ratio with standard error, penalised profile limits, penalised log-likelihood and p-value."""
+    """Log odds ratio, standard error, penalised profile limits, log-likelihood and p-value."""
 
     estimate: float
     se: float
@@ -36,12 +37,10 @@ class PenalisedFit(NamedTuple):
     p_value: float
 
 
-def _design(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Design matrix (2k, k + 1) with the treatment in the last column, events and sizes."""
+def _design_matrix(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Build the design matrix (2k, k + 1), treatment in the last column, with events and sizes."""
     k = tables.a.size
-    treated = np.concatenate(
-        [np.full(k, 0.5), np.full(k, -0.5)]
-    )  # centred: nothing but the intercepts depends on it
+    treated = np.repeat([0.5, -0.5], k)  # centred: only the intercepts depend on it
     x = np.column_stack([np.vstack([np.eye(k), np.eye(k)]), treated])
     return x, np.concatenate([tables.a, tables.c]), np.concatenate([tables.n1, tables.n2])
 
@@ -49,13 +48,17 @@ def _design(tables: Tables) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _information(
     x: FloatArray, n: FloatArray, beta: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute risks, binomial weights and the information matrix."""
     risk = special.expit(x @ beta)
     weight = n * risk * (1 - risk)
     return risk, weight, x.T @ (weight[:, None] * x)
 
 
 def _penalised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArray) -> float:
-    """Log-likelihood with half the log determinant of the information added, [1] section 3.1."""
+    """Compute the log-likelihood plus half the log determinant of the information.
+
+    [1] section 3.1.
+    """
     eta = x @ beta
     _, _, information = _information(x, n, beta)
     sign, log_determinant = np.linalg.slogdet(information)
@@ -64,21 +67,19 @@ def _penalised(x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArra
     return float((events * eta - n * np.logaddexp(0, eta)).sum() + 0.5 * log_determinant)
 
 
-def _maximised(
+def _penalised_maximum(
     x: FloatArray, events: FloatArray, n: FloatArray, beta: FloatArray, free: int
 ) -> FloatArray:
-    """Scoring steps in the first `free` coefficients, halved while they do not climb."""
+    """Maximise by scoring steps in the first `free` coefficients, halved until they climb."""
     height = _penalised(x, events, n, beta)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_SCORING_STEPS):
         risk, weight, information = _information(x, n, beta)
         leverage = weight * np.einsum("ij,jk,ik->i", x, np.linalg.inv(information), x)
         score = x.T @ (events - n * risk + leverage * (0.5 - risk))  # modified score, [1] eq. (4)
         step = np.zeros_like(beta)
         step[:free] = np.linalg.solve(information[:free, :free], score[:free])
-        size = 1.0
-        while (after := _penalised(x, events, n, beta + size * step)) < height - 1e-12 * abs(
-            height
-        ) and size > 1e-9:
+        size, least = 1.0, height - 1e-12 * abs(height)
+        while (after := _penalised(x, events, n, beta + size * step)) < least and size > 1e-9:
             size /= 2
         beta, height = beta + size * step, after
         if np.abs(size * step).max() <= 1e-13 * (1 + np.abs(beta).max()):
@@ -87,7 +88,7 @@ def _maximised(
 
 
 def firth(tables: Tables, *, level: float = 0.95) -> PenalisedFit:
-    """Penalised likelihood estimate of a common log odds ratio with its penalised profile interval.
+    """Estimate a common log odds ratio by penalised likelihood, with its profile interval.
 
     A common-effect method. Tables in which nobody or everybody had the event add nothing but their
     intercepts' penalty.
@@ -114,22 +115,22 @@ def firth(tables: Tables, *, level: float = 0.95) -> PenalisedFit:
     >>> round(fit.estimate, 4)
     3.8279
     """
-    x, events, n = _design(tables)
+    x, events, n = _design_matrix(tables)
     risk = (events + 0.5) / (n + 1)
     k = tables.a.size
     begin = np.append((special.logit(risk[:k]) + special.logit(risk[k:])) / 2, 0.0)
-    beta = _maximised(x, events, n, begin, k + 1)
+    beta = _penalised_maximum(x, events, n, begin, k + 1)
     top = _penalised(x, events, n, beta)
     _, _, information = _information(x, n, beta)
     se = math.sqrt(np.linalg.inv(information)[-1, -1])
     target = top - float(chi2_quantile(level, 1)) / 2
-    low, high = (_limit(x, events, n, beta, se, side, target) for side in (-1.0, 1.0))
-    null = _penalised(x, events, n, _maximised(x, events, n, np.append(beta[:-1], 0.0), k))
+    low, high = (_penalised_limit(x, events, n, beta, se, side, target) for side in (-1.0, 1.0))
+    null = _penalised(x, events, n, _penalised_maximum(x, events, n, np.append(beta[:-1], 0.0), k))
     p_value = float(chi2_upper(max(0.0, 2 * (top - null)), 1))
     return PenalisedFit(float(beta[-1]), se, low, high, top, p_value)
 
 
-def _limit(
+def _penalised_limit(
     x: FloatArray,
     events: FloatArray,
     n: FloatArray,
@@ -138,17 +139,15 @@ def _limit(
     side: float,
     target: float,
 ) -> float:
-    """The treatment effect on one side at which the penalised profile likelihood has fallen to `target`."""
-    near = beta.copy()
+    """Find the effect on one side at which the penalised profile has fallen to `target`."""
 
     def excess(effect: FloatArray) -> FloatArray:
-        held = near.copy()
+        held = beta.copy()
         held[-1] = effect[0]
-        return np.array(
-            [_penalised(x, events, n, _maximised(x, events, n, held, beta.size - 1)) - target]
-        )
+        best = _penalised_maximum(x, events, n, held, beta.size - 1)
+        return np.array([_penalised(x, events, n, best) - target])
 
-    reach = 2 * se
-    while excess(np.array([beta[-1] + side * reach]))[0] > 0:
-        reach *= 1.5
-    return float(bracketed_root(excess, beta[-1:], np.array([beta[-1] + side * reach]))[0])
+    distance = 2 * se
+    while excess(np.array([beta[-1] + side * distance]))[0] > 0:
+        distance *= 1.5
+    return float(bracketed_root(excess, beta[-1:], np.array([beta[-1] + side * distance]))[0])

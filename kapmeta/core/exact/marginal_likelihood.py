@@ -1,5 +1,4 @@
-"""The marginal likelihood of mean and tau where the effects of studies are normal about the mean,
-on their curves.
+"""Marginal likelihood of mean and tau, effects normal, on likelihood curves.
 
 With the effect of study i ``theta_i = mu + tau x``, the likelihood of a study is the average of its
 curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain
@@ -26,8 +25,8 @@ from kapmeta.core.numerics.arrays import FloatArray
 
 _NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
 _FEW_POINTS = 64
-_HERMITE, _HERMITE_WEIGHT = special.roots_hermitenorm(16)
-_HERMITE_WEIGHT = _HERMITE_WEIGHT / _HERMITE_WEIGHT.sum()
+_HERMITE_POINTS, _HERMITE_SHARES = special.roots_hermitenorm(16)
+_HERMITE_SHARES = _HERMITE_SHARES / _HERMITE_SHARES.sum()
 # the narrower tau against the curve, the fewer points do
 _RULES = tuple(
     (ratio, *special.roots_hermitenorm(n))
@@ -44,7 +43,7 @@ class Marginal(NamedTuple):
 
 
 def _log_total(log_terms: FloatArray) -> FloatArray:
-    """Logarithm of the sum over the last axis."""
+    """Compute the logarithm of the sum of exponentials over the last axis."""
     top = log_terms.max(-1)
     top = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore", under="ignore"):
@@ -52,7 +51,10 @@ def _log_total(log_terms: FloatArray) -> FloatArray:
 
 
 def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """Log-likelihood of one study, relative to the top of its curve, at equally shaped arrays `mu` and `tau`."""
+    """Compute one study's log-likelihood, relative to the top of its curve.
+
+    `mu` and `tau` are arrays of equal shape.
+    """
     out: FloatArray = np.empty(mu.shape)
     wide = tau > _NARROW * study.step
     if wide.any():
@@ -68,7 +70,7 @@ def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> F
 
 
 def _over_points(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """The sum over the points of the curve, and what lies beyond them where the curve has a plateau."""
+    """Sum over the points of the curve, and over its plateaus beyond them."""
     inverse = 1 / (tau * math.sqrt(2))
     z = study.theta * inverse[:, None] - (mu * inverse)[:, None]
     np.multiply(z, z, out=z)
@@ -91,20 +93,24 @@ def _over_points(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArra
 
 
 def _far_out(study: Tabulated, mu: FloatArray, tau: FloatArray) -> FloatArray:
+    """Sum over the points on the logarithmic scale, for means far from the curve."""
     exponent = study.relative - 0.5 * ((study.theta - mu[:, None]) / tau[:, None]) ** 2
     return np.asarray(_log_total(exponent) + np.log(study.step / (tau * math.sqrt(2 * math.pi))))
 
 
 def _at_hermite(study: Tabulated, mu: FloatArray, tau: FloatArray) -> Values:
-    """The curve at the Gauss-Hermite points of each (mu, tau), relative to its top."""
+    """Evaluate the curve, relative to its top, at the Gauss-Hermite points of each (mu, tau)."""
     if not tau.any():
         found = _values_at(study, mu[:, None])
-        return Values(*(np.broadcast_to(part, (mu.size, _HERMITE.size)) for part in found))
-    return _values_at(study, mu[:, None] + tau[:, None] * _HERMITE)
+        return Values(*(np.broadcast_to(part, (mu.size, _HERMITE_POINTS.size)) for part in found))
+    return _values_at(study, mu[:, None] + tau[:, None] * _HERMITE_POINTS)
 
 
 def _values_at(study: Tabulated, theta: FloatArray) -> Values:
-    """The curve relative to its top: between its points where that is cheaper, at few points always as it is."""
+    """Evaluate the curve relative to its top, interpolating where that is cheaper.
+
+    At few points the curve itself is evaluated.
+    """
     if study.smooth and theta.size > _FEW_POINTS:
         return between_points(study, theta)
     found = study.curve(study.table, theta.reshape(1, -1))
@@ -113,7 +119,7 @@ def _values_at(study: Tabulated, theta: FloatArray) -> Values:
 
 
 def between_points(study: Tabulated, theta: FloatArray) -> Values:
-    """The curve between its points, as the quintic that meets value, slope and curvature at both; parabolas beyond."""
+    """Interpolate the curve by quintics in value, slope and curvature; parabolas beyond."""
     place = (np.clip(theta, study.theta[0], study.theta[-1]) - study.theta[0]) / study.step
     i = np.clip(place.astype(np.int64), 0, study.theta.size - 2)
     u, h = place - i, study.step
@@ -130,11 +136,11 @@ def between_points(study: Tabulated, theta: FloatArray) -> Values:
     return Values(value, slope / h, curvature / (h * h))
 
 
-def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """Log-likelihood of all studies at equally shaped arrays `mu` and `tau`."""
-    mu, tau = np.broadcast_arrays(
-        np.asarray(mu, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-    )
+def marginal_log_likelihood(
+    studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
+) -> FloatArray:
+    """Compute the log-likelihood of all studies at arrays `mu` and `tau` of equal shape."""
+    mu, tau = np.broadcast_arrays(np.asarray(mu, np.float64), np.asarray(tau, np.float64))
     flat_mu, flat_tau = mu.ravel(), tau.ravel()
     total = np.zeros(flat_mu.size)
     for study in studies:
@@ -143,16 +149,17 @@ def log_likelihood(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray
 
 
 def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> Marginal:
-    """Log-likelihood with its derivatives in (mu, tau); `mu` and `tau` of shape (points,)."""
+    """Compute the log-likelihood with its derivatives in (mu, tau).
+
+    `mu` and `tau` have shape (points,).
+    """
     value = np.zeros(mu.size)
     gradient = np.zeros((mu.size, 2))
     hessian = np.zeros((mu.size, 2, 2))
     for study in studies:
         wide = tau > _NARROW * study.step
-        for rows, points in (
-            (np.flatnonzero(wide), _grid_terms),
-            (np.flatnonzero(~wide), _hermite_terms),
-        ):
+        for used, points in ((wide, _grid_terms), (~wide, _hermite_terms)):
+            rows = np.flatnonzero(used)
             if rows.size:
                 x, log_weight, slope, bend = points(study, mu[rows], tau[rows])
                 total = _log_total(log_weight)
@@ -165,32 +172,33 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
 
 
 def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
-    """Standardised deviations, log weights, slopes and curvatures at the points of the curve and along its plateaus."""
-    reach = 9 * float(tau.max())
-    theta, values = extended(study, float(mu.min()) - reach, float(mu.max()) + reach)
+    """Return deviations, log weights, slopes and curvatures at the points of the curve.
+
+    The points continue along its plateaus.
+    """
+    far = 9 * float(tau.max())
+    theta, values = extended(study, float(mu.min()) - far, float(mu.max()) + far)
     x = (theta - mu[:, None]) / tau[:, None]
-    log_weight = (
-        values.loglik - x * x / 2 + np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
-    )
+    density = np.log(study.step / (tau[:, None] * math.sqrt(2 * math.pi)))
+    log_weight = values.loglik - x * x / 2 + density
     return x, log_weight, values.slope, values.curvature
 
 
 def _hermite_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
+    """Return deviations, log weights, slopes and curvatures at the Gauss-Hermite points."""
     values = _at_hermite(study, mu, tau)
-    x = np.broadcast_to(_HERMITE, values.loglik.shape)
-    return x, values.loglik + np.log(_HERMITE_WEIGHT), values.slope, values.curvature
+    x = np.broadcast_to(_HERMITE_POINTS, values.loglik.shape)
+    return x, values.loglik + np.log(_HERMITE_SHARES), values.slope, values.curvature
 
 
 def _louis(
     w: FloatArray, x: FloatArray, slope: FloatArray, bend: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Gradient and Hessian in (mu, tau) as averages of the complete-data derivatives, [1] eq. (3.1)."""
+    """Average the complete-data derivatives into gradient and Hessian, [1] eq. (3.1)."""
     first = w * slope
     by_mu, by_tau = first.sum(-1), (first * x).sum(-1)
     second = first * slope + w * bend
     across = (second * x).sum(-1)
     gradient = np.stack([by_mu, by_tau], axis=-1)
-    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1).reshape(
-        -1, 2, 2
-    )
-    return gradient, along - gradient[:, :, None] * gradient[:, None, :]
+    along = np.stack([second.sum(-1), across, across, (second * x * x).sum(-1)], axis=-1)
+    return gradient, along.reshape(-1, 2, 2) - gradient[:, :, None] * gradient[:, None, :]

@@ -1,4 +1,4 @@
-"""Two-by-two tables of several trials as strata: sums over any number of subsets of them.
+"""Two-by-two tables of several trials as strata: sums over any subsets of them.
 
 The cells of a trial are named as in the papers::
 
@@ -23,11 +23,11 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.status import Status
 
 _Result = TypeVar("_Result")
-_ELEMENTS_AT_ONCE = 1 << 20
+_MASK_ELEMENTS_AT_ONCE = 1 << 20
 
 
-class Cells(NamedTuple):
-    """Cells, with 1 where they must not count so that terms stay finite; `used` tells the two apart."""
+class FilledCells(NamedTuple):
+    """Cells, with 1 where `used` is False, so that terms are finite."""
 
     a: FloatArray
     b: FloatArray
@@ -36,48 +36,47 @@ class Cells(NamedTuple):
     used: BoolArray
 
 
-class Tables(NamedTuple):
-    """Tables of each row in a fixed order, so that the order in which they are given changes no
-    digit.
+class OrderedTables(NamedTuple):
+    """Tables of each row in a fixed order, so that results do not depend on the order given.
 
-    `counts` are events and participants; `exact` their cells; `there` says which tables are
-    present, `impossible` which of those cannot be (more events than participants).
+    `counts` are events and participants, `exact` their cells. `there` marks the tables present,
+    `impossible` those of them with more events than participants.
     """
 
     counts: tuple[FloatArray, ...]
     order: IntArray
-    exact: Cells
+    exact: FilledCells
     there: BoolArray
     impossible: BoolArray
 
 
-def tables_of(*events_and_totals: npt.ArrayLike) -> Tables:
-    """Events and participants, broadcast together, as tables in a fixed order."""
+def tables_of(*events_and_totals: npt.ArrayLike) -> OrderedTables:
+    """Arrange events and participants, broadcast together, as tables in a fixed order."""
     given = counts.broadcast_floats(*(np.atleast_1d(x) for x in events_and_totals))
     order = np.lexsort(given, axis=-1)
     a, n1, c, n2 = (np.take_along_axis(x, order, axis=-1) for x in given)
     cells = counts.continuity_corrected(a, n1, c, n2, rule="none")
-    return Tables(
+    return OrderedTables(
         (a, n1, c, n2), order, filled(cells), ~cells.absent, np.isnan(cells.a) & ~cells.absent
     )
 
 
-def filled(tables: counts.Tables) -> Cells:
-    """The cells with 1 in place of those that are absent or impossible."""
+def filled(tables: counts.CorrectedTables) -> FilledCells:
+    """Fill absent or impossible cells with 1."""
     used = ~np.isnan(tables.a)
     a, b, c, d = (np.where(used, cell, 1.0) for cell in tables[:4])
-    return Cells(a, b, c, d, used)
+    return FilledCells(a, b, c, d, used)
 
 
 def over_masks(
     result: Callable[..., _Result],
     pool: Callable[[FloatArray], tuple[npt.NDArray[np.generic], ...]],
-    tables: Tables,
+    tables: OrderedTables,
     mask: npt.ArrayLike | None,
 ) -> _Result:
-    """`result` of `pool`, which takes 1.0 for each table that takes part.
+    """Build `result` from `pool`, which takes 1.0 for each table that takes part.
 
-    Many masks of one data set go in blocks, so that memory stays bounded.
+    Many masks of one data set are pooled in blocks, so that memory is limited.
     """
     if mask is None:
         return result(*pool(tables.there.astype(np.float64)))
@@ -90,21 +89,18 @@ def over_masks(
         mask, order = np.broadcast_arrays(mask, tables.order)
         chosen = np.take_along_axis(mask, order, axis=-1)
         return result(*pool((chosen & tables.there).astype(np.float64)))
-    rows, size = (
-        mask.reshape(int(np.prod(mask.shape[:-1])), k),
-        max(1, _ELEMENTS_AT_ONCE // max(k, 1)),
-    )
+    rows = mask.reshape(int(np.prod(mask.shape[:-1])), k)
+    size = max(1, _MASK_ELEMENTS_AT_ONCE // max(k, 1))
     blocks = [
         pool((rows[start : start + size, tables.order] & tables.there).astype(np.float64))
         for start in range(0, max(len(rows), 1), size)
     ]
-    return result(
-        *(np.concatenate(pieces).reshape(mask.shape[:-1]) for pieces in zip(*blocks, strict=True))
-    )
+    fields = (np.concatenate(pieces) for pieces in zip(*blocks, strict=True))
+    return result(*(field.reshape(mask.shape[:-1]) for field in fields))
 
 
 def sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, ...]:
-    """Sums of each of `terms` over the tables that take part."""
+    """Sum each of `terms` over the tables that take part."""
     columns = np.stack([np.asarray(term, dtype=np.float64) for term in terms], axis=-1)
     if columns.ndim == 2:
         return tuple(np.moveaxis(part @ columns, -1, 0))
@@ -112,15 +108,15 @@ def sums(part: FloatArray, *terms: FloatArray | BoolArray) -> tuple[FloatArray, 
 
 
 def counted(
-    part: FloatArray, tables: Tables, informative: BoolArray
+    part: FloatArray, tables: OrderedTables, informative: BoolArray
 ) -> tuple[IntArray, IntArray, BoolArray]:
-    """Tables present, informative tables, and whether a table is impossible."""
-    k, said, impossible = sums(part, tables.there, informative, tables.impossible)
-    return k.astype(np.int_), said.astype(np.int_), impossible > 0
+    """Count tables present and informative tables; find rows with an impossible table."""
+    k, k_informative, impossible = sums(part, tables.there, informative, tables.impossible)
+    return k.astype(np.int_), k_informative.astype(np.int_), impossible > 0
 
 
 def status(k: IntArray, impossible: BoolArray, usable: BoolArray) -> IntArray:
-    """A code of `kapmeta.core.numerics.status.Status` for each row."""
+    """Choose a code of `kapmeta.core.numerics.status.Status` for each row."""
     conditions = [k == 0, impossible, ~usable, k == 1]
     codes = [Status.NO_STUDIES, Status.INVALID_INPUT, Status.REFUSED, Status.ONE_STUDY]
     return np.select(conditions, [np.int_(code) for code in codes], np.int_(Status.OK))

@@ -1,4 +1,4 @@
-"""One effect common to the two-by-two tables of several trials, by Mantel and Haenszel or by Peto.
+"""A common effect of two-by-two tables, by Mantel and Haenszel or by Peto.
 
 The cells of a trial are named as in the papers::
 
@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from kapmeta.core.effects import counts
 from kapmeta.core.exact.strata import (
-    Cells,
-    Tables,
+    FilledCells,
+    OrderedTables,
     check_word,
     counted,
     filled,
@@ -47,7 +47,7 @@ class Stratified(NamedTuple):
         and its `se` nan. `se` is nan too where the variance formula gives nothing above 0, as for
         arms of all against none: an interval of no width would be false.
     k, k_informative : ndarray of int
-        Tables present, and those of them that say something about the effect.
+        OrderedTables present, and those of them that are informative.
     q : ndarray of float
         Heterogeneity about this estimate: ``sum((y - estimate)^2 / v)`` over the effects of the
         single trials, weighted by inverse variance. It is never below Cochran's Q, which is taken
@@ -72,7 +72,7 @@ class Stratified(NamedTuple):
 
 
 class Peto(NamedTuple):
-    """Peto's common log odds ratio, and what each trial brings to it.
+    """Peto's common log odds ratio, and the contribution of each trial.
 
     `estimate` to `status` have the leading shape (...) of the input and mean what they mean in
     `Stratified`, except that `q` is Peto's own, ``sum(variance (y - estimate)^2)``. `excess`
@@ -91,8 +91,10 @@ class Peto(NamedTuple):
     variance: FloatArray
 
 
-def _risk_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Log risk ratio of Mantel-Haenszel form and its variance [2]."""
+def _mh_risk_ratio(
+    cells: FilledCells, exact: FilledCells, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Compute the Mantel-Haenszel log risk ratio and its variance [2]."""
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
@@ -101,8 +103,10 @@ def _risk_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArra
     return np.log(r / s), p / (r * s)
 
 
-def log_odds_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mantel-Haenszel log odds ratio [1] with the variance of [3]."""
+def log_odds_ratio(
+    cells: FilledCells, exact: FilledCells, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Compute the Mantel-Haenszel log odds ratio [1] with the variance of [3]."""
     a, b, c, d, _ = cells
     n = a + b + c + d
     p, q, r, s = (a + d) / n, (b + c) / n, a * d / n, b * c / n
@@ -111,8 +115,10 @@ def log_odds_ratio(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatA
     return np.log(sum_r / sum_s), variance
 
 
-def _risk_difference(cells: Cells, exact: Cells, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Risk difference with Mantel-Haenszel weights, and the sum of the weights."""
+def _mh_risk_difference(
+    cells: FilledCells, exact: FilledCells, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Compute the Mantel-Haenszel risk difference and the sum of its weights."""
     weight = (cells.a + cells.b) / (cells.a + cells.b + cells.c + cells.d) * (cells.c + cells.d)
     a, b, c, d, _ = exact
     difference = (a * d - b * c) / ((a + b) * (c + d))
@@ -121,10 +127,13 @@ def _risk_difference(cells: Cells, exact: Cells, part: FloatArray) -> tuple[Floa
 
 
 def _risk_difference_sato(
-    cells: Cells, exact: Cells, part: FloatArray
+    cells: FilledCells, exact: FilledCells, part: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Risk difference with the variance of [4], consistent for few large and for many small tables."""
-    estimate, weight = _risk_difference(cells, exact, part)
+    """Compute the risk difference with the variance of [4].
+
+    It is consistent for few large and for many small tables.
+    """
+    estimate, weight = _mh_risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
@@ -136,10 +145,10 @@ def _risk_difference_sato(
 
 
 def _risk_difference_greenland_robins(
-    cells: Cells, exact: Cells, part: FloatArray
+    cells: FilledCells, exact: FilledCells, part: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Risk difference with the variance of [2], for tables that are not small."""
-    estimate, weight = _risk_difference(cells, exact, part)
+    """Compute the risk difference with the variance of [2], for tables that are not small."""
+    estimate, weight = _mh_risk_difference(cells, exact, part)
     a, b, c, d, _ = cells
     n1, n2 = a + b, c + d
     n = n1 + n2
@@ -147,9 +156,11 @@ def _risk_difference_greenland_robins(
     return estimate, total / weight**2
 
 
-_Estimator: TypeAlias = Callable[[Cells, Cells, FloatArray], tuple[FloatArray, FloatArray]]
+_Estimator: TypeAlias = Callable[
+    [FilledCells, FilledCells, FloatArray], tuple[FloatArray, FloatArray]
+]
 VARIANCES: dict[str, dict[str, _Estimator]] = {
-    "RR": {"greenland-robins": _risk_ratio},
+    "RR": {"greenland-robins": _mh_risk_ratio},
     "OR": {"robins-breslow-greenland": log_odds_ratio},
     "RD": {"sato": _risk_difference_sato, "greenland-robins": _risk_difference_greenland_robins},
 }
@@ -167,10 +178,10 @@ COMPATIBILITY: dict[str | None, dict[str, tuple[str, str]]] = {
         "RD": ("half-if-any", "greenland-robins"),
     },
 }
-"""By mode and measure: the zero-cell rule of `counts.TRIGGERS` for what is pooled, and the default variance."""
+"""By mode and measure: zero-cell rule of the pooled tables, and default variance."""
 
-_EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
-INFORMATIVE: dict[str, Callable[[Cells], BoolArray]] = {
+_TRIAL_EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
+INFORMATIVE: dict[str, Callable[[FilledCells], BoolArray]] = {
     "RR": lambda cells: cells.used & (cells.a + cells.c > 0),
     "OR": lambda cells: cells.used & (cells.a + cells.c > 0) & (cells.b + cells.d > 0),
     "RD": lambda cells: cells.used,
@@ -189,8 +200,7 @@ def mantel_haenszel(
     zero: str | None = None,
     mask: npt.ArrayLike | None = None,
 ) -> Stratified:
-    """Common risk ratio, odds ratio or risk difference of several trials, by Mantel and Haenszel
-    [1]_.
+    """Estimate a common effect of several trials, by Mantel and Haenszel [1]_.
 
     The common-effect answer for few trials with few events: it uses the counts as they are, so an
     empty cell needs no correction, and trials without events simply add nothing to a ratio. Not an
@@ -213,7 +223,7 @@ def mantel_haenszel(
     compatibility : str, optional
         ``"revman5"`` adds 0.5 to the cells of every table with an empty one, before pooling. It is
         there to reproduce printed Cochrane reviews and R's meta at its defaults, not to be used: it
-        pulls the estimate towards no effect for nothing in return. Tables in which nobody or
+        pulls the estimate towards no effect for nothing in return. OrderedTables in which nobody or
         everybody had the event are left out of ratios. A risk difference keeps its estimates per
         trial; weights and variances use the raised cells.
     zero : str, optional
@@ -230,8 +240,8 @@ def mantel_haenszel(
     Stratified
         ``estimate, se, k, k_informative, q, q_df, tau2, status``. With events in one arm only, a
         ratio is -inf or inf: the interval of
-        `kapmeta.core.effects.hypergeometric.common_odds_ratio` then says what can be said. Without
-        any events it is nan; without any table everything is, and `status` says so.
+        `kapmeta.core.effects.hypergeometric.common_odds_ratio` then gives the finite limit. Without
+        any events it is nan; without any table everything is, as shown by `status`.
 
     Raises
     ------
@@ -269,7 +279,8 @@ def mantel_haenszel(
 
     >>> float(mantel_haenszel([12], [27], [0], [28]).estimate)
     inf
-    >>> float(mantel_haenszel([73, 14, 12], [111, 17, 27], [24, 15, 0], [100, 23, 28]).estimate.round(4))
+    >>> table = [73, 14, 12], [111, 17, 27], [24, 15, 0], [100, 23, 28]
+    >>> float(mantel_haenszel(*table).estimate.round(4))
     0.9424
     """
     check_word(measure, VARIANCES, "measure")
@@ -283,37 +294,34 @@ def mantel_haenszel(
         )
     tables = tables_of(events_t, n_t, events_c, n_c)
     cells = filled(counts.continuity_corrected(*tables.counts, rule=rule))
-    y, v = (
-        _effects(tables, measure, zero or "drop")
-        if compatibility is None
-        else _own_effects(tables, measure, rule)
-    )
+    y, v = _trial_effects(tables, measure, rule if compatibility else zero or "drop", compatibility)
     informative, estimator = INFORMATIVE[measure](cells), VARIANCES[measure][variance]
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = counted(part, tables, informative)
+        k, k_informative, impossible = counted(part, tables, informative)
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, squared = estimator(cells, tables.exact, part * cells.used)
             estimate = np.where(impossible, np.nan, estimate)
             se = np.where((squared > 0) & np.isfinite(estimate), np.sqrt(squared), np.nan)
             q, q_df, tau2 = _about(estimate, y, v, part)
-        return estimate, se, k, said, q, q_df, tau2, status(k, impossible, np.isfinite(se))
+        return estimate, se, k, k_informative, q, q_df, tau2, status(k, impossible, np.isfinite(se))
 
     return over_masks(Stratified, pool, tables, mask)
 
 
-def _effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
-    """Effects of the raised cells for Q, as metafor takes them: a risk difference moves with its cells."""
-    a, b, c, d, _, _ = counts.continuity_corrected(*tables.counts, rule=zero)
-    return _where_estimable(_EFFECTS[measure](a, a + b, c, c + d, zero="none"), tables)
+def _trial_effects(
+    tables: OrderedTables, measure: str, zero: str, compatibility: str | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return the trials' own effects and variances for Q, 0 and infinite where there are none.
 
-
-def _own_effects(tables: Tables, measure: str, zero: str) -> tuple[FloatArray, FloatArray]:
-    """Effects of the trials for Q, as meta takes them: a risk difference stays that of the counts."""
-    return _where_estimable(_EFFECTS[measure](*tables.counts, zero=zero), tables)
-
-
-def _where_estimable(effects: counts.Estimates, tables: Tables) -> tuple[FloatArray, FloatArray]:
+    As metafor, a risk difference moves with its raised cells; with `compatibility`, as meta, it
+    remains that of the counts.
+    """
+    given = tables.counts
+    if compatibility is None:
+        a, b, c, d, _, _ = counts.continuity_corrected(*given, rule=zero)
+        given, zero = (a, a + b, c, c + d), "none"
+    effects = _TRIAL_EFFECTS[measure](*given, zero=zero)
     absent = effects.absent | tables.impossible
     return np.where(absent, 0.0, effects.y), np.where(absent, np.inf, effects.v)
 
@@ -321,7 +329,7 @@ def _where_estimable(effects: counts.Estimates, tables: Tables) -> tuple[FloatAr
 def _about(
     estimate: FloatArray, y: FloatArray, v: FloatArray, part: FloatArray
 ) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Heterogeneity about a given estimate, its degrees of freedom and the moment estimate of tau2."""
+    """Compute Q about a given estimate, its degrees of freedom and the moment tau2."""
     w = part / v
     e = np.where(np.isfinite(estimate), estimate, np.nan)[..., None] - y
     df = np.maximum(np.count_nonzero(w, axis=-1) - 1, 0)
@@ -330,8 +338,8 @@ def _about(
     return q, df, tau2
 
 
-def observed_less_expected(cells: Cells) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """a - E(a) and V(a) of the central hypergeometric distribution, and where V is above 0."""
+def observed_less_expected(cells: FilledCells) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return a - E(a) and V(a) of the central hypergeometric, and where V is above 0."""
     a, b, c, d, used = cells
     n1, n2, m = a + b, c + d, a + c
     n = n1 + n2
@@ -348,12 +356,12 @@ def peto(
     *,
     mask: npt.ArrayLike | None = None,
 ) -> Peto:
-    """Peto's common log odds ratio [1]_: events observed less expected under treatment, over their
-    variance.
+    """Estimate Peto's common log odds ratio [1]_.
 
-    For rare events, arms of like size and small effects. Not for common events with large effects,
-    where it is pulled towards no effect, and least of all to compare with a Mantel-Haenszel odds
-    ratio as if both estimated one thing.
+    Events observed less expected under treatment are divided by their variance. For rare events,
+    arms of like size and small effects. Not for common events with large effects, where it is
+    pulled towards no effect, and least of all to compare with a Mantel-Haenszel odds ratio as if
+    both estimated one thing.
 
     Parameters
     ----------
@@ -390,33 +398,20 @@ def peto(
     """
     tables = tables_of(events_t, n_t, events_c, n_c)
     excess, variance, informative = observed_less_expected(tables.exact)
+    divisor = np.where(informative, variance, 1.0)
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = counted(part, tables, informative)
+        k, k_informative, impossible = counted(part, tables, informative)
         total, v = sums(part, excess, variance)
-        usable = ~impossible & (said > 0)
+        usable, df = ~impossible & (k_informative > 0), np.maximum(k_informative - 1, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            estimate, se = (
-                np.where(usable, value, np.nan) for value in (total / v, 1 / np.sqrt(v))
-            )
-            residuals = np.where(
-                part * informative > 0, excess - variance * estimate[..., None], 0.0
-            )
-            q = (residuals * residuals / np.where(informative, variance, 1.0)).sum(-1)
-        df = np.maximum(said - 1, 0)
-        return (
-            estimate,
-            se,
-            k,
-            said,
-            np.where(usable & (df > 0), q, np.nan),
-            df,
-            status(k, impossible, usable),
-        )
+            estimate, se = (np.where(usable, x, np.nan) for x in (total / v, 1 / np.sqrt(v)))
+            e = excess - variance * estimate[..., None]
+            q = (np.where(part * informative > 0, e * e, 0.0) / divisor).sum(-1)
+        q = np.where(usable & (df > 0), q, np.nan)
+        return estimate, se, k, k_informative, q, df, status(k, impossible, usable)
 
     back = np.argsort(tables.order, axis=-1)
-    each, of_each = (
-        np.take_along_axis(np.where(tables.exact.used, term, np.nan), back, axis=-1)
-        for term in (excess, variance)
-    )
+    terms = (np.where(tables.exact.used, term, np.nan) for term in (excess, variance))
+    each, of_each = (np.take_along_axis(term, back, axis=-1) for term in terms)
     return over_masks(partial(Peto, excess=each, variance=of_each), pool, tables, mask)

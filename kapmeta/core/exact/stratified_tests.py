@@ -1,5 +1,4 @@
-"""Chi-squared tests over two-by-two tables: that no trial has an effect, that all share one odds
-ratio.
+"""Chi-squared tests over two-by-two tables: no effect, and one common odds ratio.
 
 The cells of a trial are named as in the papers::
 
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta.core.exact.strata import Cells, counted, over_masks, status, sums, tables_of
+from kapmeta.core.exact.strata import FilledCells, counted, over_masks, status, sums, tables_of
 from kapmeta.core.exact.stratified import INFORMATIVE, log_odds_ratio, observed_less_expected
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import chi2_upper
@@ -91,19 +90,29 @@ def cochran_mantel_haenszel(
     excess, variance, informative = observed_less_expected(tables.exact)
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = counted(part, tables, informative)
+        k, k_informative, impossible = counted(part, tables, informative)
         total, v = sums(part, excess, variance)
         distance = np.maximum(np.abs(total) - (0.5 if correction else 0.0), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = np.where(impossible | (said == 0), np.nan, distance * distance / v)
-        df = np.minimum(said, 1)
-        return statistic, df, chi2_upper(statistic, 1), k, said, status(k, impossible, df > 0)
+            statistic = np.where(impossible | (k_informative == 0), np.nan, distance * distance / v)
+        df = np.minimum(k_informative, 1)
+        return (
+            statistic,
+            df,
+            chi2_upper(statistic, 1),
+            k,
+            k_informative,
+            status(k, impossible, df > 0),
+        )
 
     return over_masks(StratifiedTest, pool, tables, mask)
 
 
-def _fitted(cells: Cells, odds_ratio: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Events under treatment expected at an odds ratio given the margins, and their asymptotic variance."""
+def _fitted_events(cells: FilledCells, odds_ratio: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Fit the treated events expected at an odds ratio, and their asymptotic variance.
+
+    The margins are given.
+    """
     a, b, c, d, _ = cells
     n1, n2, m = a + b, c + d, a + c
     excess = odds_ratio - 1
@@ -170,28 +179,21 @@ def breslow_day(
     informative = INFORMATIVE["OR"](cells)
 
     def pool(part: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
-        k, said, impossible = counted(part, tables, informative)
+        k, k_informative, impossible = counted(part, tables, informative)
         used = part * informative
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate, _ = log_odds_ratio(cells, cells, used)
-            odds_ratio = np.where(
-                np.isfinite(estimate) & ~impossible & (said > 1), np.exp(estimate), np.nan
-            )
-            e, v = _fitted(cells, odds_ratio[..., None])
+            usable = np.isfinite(estimate) & ~impossible & (k_informative > 1)
+            odds_ratio = np.where(usable, np.exp(estimate), np.nan)
+            e, v = _fitted_events(cells, odds_ratio[..., None])
             statistic = np.where(used > 0, (cells.a - e) ** 2 / v, 0.0).sum(-1)
             if tarone:
                 total, spread = (np.where(used > 0, term, 0.0).sum(-1) for term in (cells.a - e, v))
                 statistic = np.maximum(statistic - total * total / spread, 0.0)
-        df = np.maximum(said - 1, 0)
+        df = np.maximum(k_informative - 1, 0)
         statistic = np.where(np.isnan(odds_ratio), np.nan, statistic)
         p_value = np.where(df > 0, chi2_upper(statistic, np.maximum(df, 1)), np.nan)
-        return (
-            statistic,
-            df,
-            p_value,
-            k,
-            said,
-            status(k, impossible, ~np.isnan(statistic) | (k == 1)),
-        )
+        code = status(k, impossible, ~np.isnan(statistic) | (k == 1))
+        return statistic, df, p_value, k, k_informative, code
 
     return over_masks(StratifiedTest, pool, tables, mask)

@@ -1,4 +1,4 @@
-"""Bounds on what publication bias and confounding could have done; valid for any number of studies.
+"""Bounds on the effect of publication bias and confounding, for any number of studies.
 
 A study is *affirmative* if it is significant in the favoured direction. If affirmative studies are
 eta times as likely to be published as the others, weighting the others by eta takes the bias out
@@ -31,11 +31,11 @@ from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.numerics.weighting import mean_and_residuals, present
 
 _LARGEST_ETA = 1e6  # where the search for a limit's S-value ends; the limit hardly moves beyond it
-_GRID = 400
+_RATIOS_TRIED = 400
 
 
 class Corrected(NamedTuple):
-    """Estimate under a selection ratio with its standard error, degrees of freedom (inf: normal) and limits."""
+    """Estimate under a selection ratio, standard error, limits; df is inf for the normal."""
 
     estimate: FloatArray
     se: FloatArray
@@ -45,7 +45,7 @@ class Corrected(NamedTuple):
 
 
 def affirmative(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> BoolArray:
-    """Studies whose two-sided test is significant with a positive effect."""
+    """Mark studies whose two-sided test is significant with a positive effect."""
     y, v = present(y, v)
     return np.asarray((y > float(normal_quantile((1 + level) / 2)) * np.sqrt(v)) & (v < np.inf))
 
@@ -58,8 +58,9 @@ def corrected(
     tau2: npt.ArrayLike | None = None,
     level: float = 0.95,
 ) -> Corrected:
-    """Estimate if positive significant studies are `eta` times as likely to be published as the
-    others.
+    """Estimate the effect if affirmative studies are `eta` times as likely to be published.
+
+    Affirmative studies are the positive significant ones.
 
     Parameters
     ----------
@@ -81,9 +82,8 @@ def corrected(
     mean, e = mean_and_residuals(np.broadcast_to(y, w.shape), w)
     if tau2 is None:
         with np.errstate(divide="ignore", invalid="ignore"):
-            se = np.sqrt(np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)) / w.sum(
-                -1
-            )
+            squared = np.where(w > 0, w * w * np.where(w > 0, phi, 0.0), 0.0).sum(-1)
+            se = np.sqrt(squared) / w.sum(-1)
         df = np.full(se.shape, np.inf)
     else:
         se, df = _robust(w, np.broadcast_to(phi, w.shape), e)
@@ -92,7 +92,10 @@ def corrected(
 
 
 def _robust(w: FloatArray, phi: FloatArray, e: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """CR2 standard error of a weighted mean of independent studies with working variances `phi`, and its df [4]_."""
+    """Compute the CR2 standard error of a weighted mean, and its degrees of freedom [4]_.
+
+    Studies are independent with working variances `phi`.
+    """
     there = w > 0
     phi = np.where(there, phi, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -113,16 +116,14 @@ def _robust(w: FloatArray, phi: FloatArray, e: FloatArray) -> tuple[FloatArray, 
 def worst_case(
     y: npt.ArrayLike, v: npt.ArrayLike, *, tau2: npt.ArrayLike | None = None, level: float = 0.95
 ) -> Corrected:
-    """The limit of `corrected` for ever stronger selection: the studies that are not affirmative, alone."""
+    """Estimate the limit of `corrected` for ever stronger selection.
+
+    Only the studies that are not affirmative remain.
+    """
     y, v = present(y, v)
     others = np.where(affirmative(y, v, level=level), np.inf, v)
-    return corrected(
-        np.where(others < np.inf, y, 0.0),
-        others,
-        np.ones(others.shape[:-1]),
-        tau2=tau2,
-        level=level,
-    )
+    eta = np.ones(others.shape[:-1])
+    return corrected(np.where(others < np.inf, y, 0.0), others, eta, tau2=tau2, level=level)
 
 
 def s_value(
@@ -133,10 +134,10 @@ def s_value(
     tau2: npt.ArrayLike | None = None,
     level: float = 0.95,
 ) -> FloatArray:
-    """Selection ratio at which the estimate falls to `target`; inf where none does, 1 where it lies
-    there already [1]_.
+    """Compute the selection ratio at which the estimate falls to `target` [1]_.
 
-    nan where no study, or every study, is affirmative: then the ratio has nothing to weigh.
+    inf where no ratio suffices, 1 where the estimate is already there. nan where no study, or every
+    study, is affirmative: then the ratio has nothing to weigh.
     """
     y, v = present(y, v)
     phi = v if tau2 is None else v + np.asarray(tau2, dtype=np.float64)[..., None]
@@ -156,7 +157,10 @@ def s_value_limit(
     tau2: float | None = None,
     level: float = 0.95,
 ) -> float:
-    """Selection ratio at which the lower confidence limit of one data set first falls to `target`; as `s_value`."""
+    """Find the selection ratio at which the lower confidence limit falls to `target`.
+
+    One data set; special values as for `s_value`.
+    """
     y, v = present(y, v)
     if not bool(_mixed(affirmative(y, v, level=level), v)):
         return float("nan")
@@ -164,32 +168,31 @@ def s_value_limit(
     def excess(log_eta: FloatArray) -> FloatArray:
         between = None if tau2 is None else np.full(log_eta.shape, tau2)
         rows = np.broadcast_to(y, (*log_eta.shape, y.size))
-        return (
-            corrected(
-                rows, np.broadcast_to(v, rows.shape), np.exp(log_eta), tau2=between, level=level
-            ).low
-            - target
-        )
+        variances = np.broadcast_to(v, rows.shape)
+        found = corrected(rows, variances, np.exp(log_eta), tau2=between, level=level)
+        return found.low - target
 
-    grid = np.linspace(0.0, np.log(_LARGEST_ETA), _GRID)
+    grid = np.linspace(0.0, np.log(_LARGEST_ETA), _RATIOS_TRIED)
     fallen = ~(excess(grid) > 0)
     if not fallen.any():
         return float("inf")
     first = int(np.argmax(fallen))
     if first == 0:
         return 1.0
-    return float(
-        np.exp(bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1]))[0]
-    )
+    root = bracketed_root(excess, grid[first - 1 : first], grid[first : first + 1])
+    return float(np.exp(root)[0])
 
 
 def _mixed(yes: BoolArray, v: FloatArray) -> BoolArray:
-    """Whether there are affirmative studies and others."""
+    """Tell whether there are affirmative studies and others."""
     return np.asarray(yes.any(-1) & (~yes & (v < np.inf)).any(-1))
 
 
 def e_value(risk_ratio: npt.ArrayLike) -> FloatArray:
-    """Risk ratio of a confounder with both treatment and outcome that could explain a risk ratio away [2]_."""
+    """Compute the E-value of a risk ratio [2]_.
+
+    The risk ratio that a confounder would need with both treatment and outcome to explain it away.
+    """
     ratio = np.asarray(risk_ratio, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(ratio < 1, 1 / ratio, ratio)
@@ -204,34 +207,13 @@ def proportion_above(
     bias: npt.ArrayLike = 0.0,
     bias_sd: npt.ArrayLike = 0.0,
 ) -> FloatArray:
-    """Share of true effects above `threshold` if confounding adds a normal bias with this mean and
-    sd [3]_; log scale.
+    """Compute the share of true effects above `threshold` under a normal bias [3]_.
 
-    nan where the bias would vary more than the effects do.
+    Confounding adds a bias with this mean and sd; log scale. nan where the bias would vary more
+    than the effects do.
     """
     spread = np.asarray(tau2, dtype=np.float64) - np.square(bias_sd)
+    edge, shift, centre = (np.asarray(x, dtype=np.float64) for x in (threshold, bias, mean))
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = (
-            np.asarray(threshold, dtype=np.float64)
-            + np.asarray(bias, dtype=np.float64)
-            - np.asarray(mean, dtype=np.float64)
-        )
-        return np.asarray(1 - normal_cdf(distance / np.sqrt(np.where(spread >= 0, spread, np.nan))))
-
-
-def design_adjusted(
-    y: npt.ArrayLike, v: npt.ArrayLike, *, bias: npt.ArrayLike, bias_sd: npt.ArrayLike
-) -> tuple[FloatArray, FloatArray]:
-    """Effects and variances with a judged bias taken off and its uncertainty added; pool them as
-    usual.
-
-    References
-    ----------
-    .. [1] Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG. Bias modelling in evidence
-       synthesis. J R Stat Soc A 2009;172:21-47.
-    """
-    shift, spread = np.asarray(bias, dtype=np.float64), np.asarray(bias_sd, dtype=np.float64)
-    return (
-        np.asarray(y, dtype=np.float64) - shift,
-        np.asarray(v, dtype=np.float64) + spread * spread,
-    )
+        sd = np.sqrt(np.where(spread >= 0, spread, np.nan))
+        return np.asarray(1 - normal_cdf((edge + shift - centre) / sd))

@@ -1,5 +1,4 @@
-"""How many null studies would take a result away, and whether there are more significant results
-than there should be.
+"""Fail-safe numbers of null studies, and tests for an excess of significant results.
 
 Fail-safe numbers have no model of what goes unpublished and are no evidence that nothing is
 missing; the number of null studies *of a stated size* at least says what it would take.
@@ -34,43 +33,49 @@ _ALL_UP_TO = 64  # every number of null studies is tried up to here
 
 
 class FailSafe(NamedTuple):
-    """Number of null studies, never below 0, and the p-value of what was observed (nan where the method has none)."""
+    """Number of null studies, 0 or more, and the observed p-value (nan if the method has none)."""
 
     n: FloatArray
     p_value: FloatArray
 
 
-def _whole(n: FloatArray) -> FloatArray:
-    """The next whole number, rounding errors of a last digit or two forgiven."""
+def _next_whole(n: FloatArray) -> FloatArray:
+    """Round up to a whole number, forgiving rounding errors of the last digits."""
     return np.maximum(np.ceil(n - 1e-12 * np.abs(n)), 0.0)
 
 
 def rosenthal(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> FailSafe:
-    """Null studies (z = 0) until Stouffer's combined one-sided test is no longer significant at ``1 - level`` [1]_."""
+    """Count null studies (z = 0) until Stouffer's one-sided test is not significant [1]_.
+
+    At the level ``1 - level``.
+    """
     y, v = present(y, v)
     z = (y / np.sqrt(v)).sum(-1)
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = normal_cdf(-np.abs(z) / np.sqrt(k))
-    return FailSafe(_whole((z / normal_quantile(level)) ** 2 - k), p)
+    return FailSafe(_next_whole((z / normal_quantile(level)) ** 2 - k), p)
 
 
 def orwin(y: npt.ArrayLike, v: npt.ArrayLike, *, target: float) -> FailSafe:
-    """Null studies until the average effect, here the common-effect mean, is no larger than `target` in size [2]_."""
+    """Count null studies until the common-effect mean is no larger than `target` in size [2]_."""
     y, v = present(y, v)
     mean, _ = mean_and_residuals(y, weights(v))
     n = count(v) * (np.abs(mean) - target) / target
-    return FailSafe(_whole(n), np.full(mean.shape, np.nan))
+    return FailSafe(_next_whole(n), np.full(mean.shape, np.nan))
 
 
 def rosenberg(y: npt.ArrayLike, v: npt.ArrayLike, *, level: float = 0.95) -> FailSafe:
-    """Null studies of average weight until the common-effect z test is no longer significant [3]_."""
+    """Count null studies of average weight until the common-effect z test fails [3]_.
+
+    It fails where it is no longer significant.
+    """
     y, v = present(y, v)
     w = weights(v)
     mean, _ = mean_and_residuals(y, w)
     z = mean * np.sqrt(w.sum(-1))
     n = count(v) * ((z / normal_quantile((1 + level) / 2)) ** 2 - 1)
-    return FailSafe(_whole(n), 2 * normal_cdf(-np.abs(z)))
+    return FailSafe(_next_whole(n), 2 * normal_cdf(-np.abs(z)))
 
 
 def null_studies(
@@ -83,8 +88,7 @@ def null_studies(
     level: float = 0.95,
     most: int = 1000,
 ) -> float:
-    """Smallest number of studies of no average effect and size `null_v` at which the interval of
-    one data set holds 0.
+    """Count null studies of size `null_v` until the interval of one data set includes 0.
 
     Null studies scatter about 0 as studies do, with variance ``null_v + tau2`` at normal scores;
     put on 0 exactly they would hide the heterogeneity. Every count is refitted with the same
@@ -124,7 +128,7 @@ def null_studies(
 
 
 def _numbers_to_try(most: int) -> IntArray:
-    """Every number up to 64, then steps of about a tenth, up to `most`."""
+    """List every number up to 64, then steps of about a tenth, up to `most`."""
     every = np.arange(min(_ALL_UP_TO, most) + 1)
     if most <= _ALL_UP_TO:
         return every
@@ -133,19 +137,21 @@ def _numbers_to_try(most: int) -> IntArray:
 
 
 def _normal_scores(numbers: IntArray) -> FloatArray:
-    """Row by row that many normal scores with mean 0 and mean square 1 (a single one is 0), then zeros."""
+    """Compute, row by row, that many normal scores with mean 0 and mean square 1.
+
+    A single score is 0; zeros follow.
+    """
     place = np.arange(numbers[-1])
     inside = place < numbers[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where(
-            inside, normal_quantile(np.where(inside, (place + 0.5) / numbers[:, None], 0.5)), 0.0
-        )
+        chance = np.where(inside, (place + 0.5) / numbers[:, None], 0.5)
+        scores = np.where(inside, normal_quantile(chance), 0.0)
         scale = np.sqrt((scores * scores).sum(-1, keepdims=True) / numbers[:, None])
         return np.asarray(np.where(scale > 0, scores / scale, 0.0))
 
 
 class Excess(NamedTuple):
-    """Observed and expected number of significant studies, power of each, and tests that there are too many."""
+    """Observed and expected number of significant studies, power of each, tests for an excess."""
 
     observed: IntArray
     expected: FloatArray
@@ -163,35 +169,32 @@ def excess_significance(
     tau2: npt.ArrayLike = 0.0,
     level: float = 0.95,
 ) -> Excess:
-    """Test of excess significance [4]_ where true effects are normal with this `mean` and variance
-    `tau2`.
+    """Test for an excess of significant studies [4]_.
 
-    `exact_p_value` is the upper tail of the sum of unequal coins, `statistic` and `p_value` the
-    one-sided chi-squared test. Along the last axis; `mean` and `tau2` have the leading shape.
+    True effects are normal with this `mean` and variance `tau2`. `exact_p_value` is the upper tail
+    of the sum of unequal coins, `statistic` and `p_value` the one-sided chi-squared test. Along the
+    last axis; `mean` and `tau2` have the leading shape.
     """
     y, v = present(y, v)
     there = v < np.inf
     edge = np.sqrt(chi2_quantile(level, 1.0))
     with np.errstate(invalid="ignore"):
         spread = np.sqrt(v + np.asarray(tau2, dtype=np.float64)[..., None])
-        shift, bar = (
-            np.asarray(mean, dtype=np.float64)[..., None] / spread,
-            edge * np.sqrt(v) / spread,
-        )
+        shift = np.asarray(mean, dtype=np.float64)[..., None] / spread
+        bar = edge * np.sqrt(v) / spread
         power = np.where(there, normal_cdf(shift - bar) + normal_cdf(-shift - bar), 0.0)
         observed = (there & (np.abs(y) / np.sqrt(v) >= edge)).sum(-1)
     expected = power.sum(-1)
     k = count(v)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (
-            k - expected
-        )
-        p = normal_cdf(-np.sign(observed - expected) * np.sqrt(statistic))
+        excess = observed - expected
+        statistic = excess**2 / expected + excess**2 / (k - expected)
+        p = normal_cdf(-np.sign(excess) * np.sqrt(statistic))
     return Excess(observed, expected, power, _upper_tail(power, observed), statistic, p)
 
 
 def _upper_tail(power: FloatArray, observed: IntArray) -> FloatArray:
-    """Chance of at least `observed` successes of independent trials with these chances, by convolution."""
+    """Compute the chance of at least `observed` successes of unequal trials, by convolution."""
     k = power.shape[-1]
     distribution = np.zeros((*power.shape[:-1], k + 1))
     distribution[..., 0] = 1.0

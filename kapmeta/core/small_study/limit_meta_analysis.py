@@ -1,4 +1,4 @@
-"""Limit meta-analysis: the effect that trials of ever greater precision would tend to.
+"""Limit meta-analysis: the effect in trials of infinite precision.
 
 References
 ----------
@@ -55,7 +55,7 @@ class Limit(NamedTuple):
 
 
 class _Radial(NamedTuple):
-    """Generalised radial plot: v, tau2, x = 1 / sqrt(v + tau2), its regression, and the shrunken studies."""
+    """Generalised radial plot: x = 1 / sqrt(v + tau2), its regression, the shrunken studies."""
 
     v: FloatArray
     tau2: FloatArray
@@ -66,7 +66,7 @@ class _Radial(NamedTuple):
 
 
 def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """beta + tau alpha, with Wald standard error [1]_."""
+    """Compute beta + tau alpha, with its Wald standard error [1]_."""
     there = radial.v < np.inf
     k = there.sum(-1)
     x = np.where(there, radial.x, 0.0)
@@ -80,13 +80,19 @@ def _at_limit(radial: _Radial) -> tuple[FloatArray, FloatArray]:
 
 
 def _line_through_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """Slope of the radial plot of the shrunken studies, with an intercept; variances taken as known."""
+    """Fit the radial line of the shrunken studies, with an intercept.
+
+    The variances are taken as known.
+    """
     line = mixed_line(radial.shrunken, radial.v, np.sqrt(radial.v), tau2=0.0)
     return line.intercept, line.intercept_se
 
 
 def _mean_of_shrunken(radial: _Radial) -> tuple[FloatArray, FloatArray]:
-    """Common-effect mean of the shrunken studies: the radial plot through the origin."""
+    """Compute the common-effect mean of the shrunken studies.
+
+    The radial line through the origin.
+    """
     w = weights(radial.v)
     mean, _ = mean_and_residuals(radial.shrunken, w)
     with np.errstate(divide="ignore"):
@@ -100,7 +106,7 @@ ADJUSTMENTS: Mapping[str, Callable[[_Radial], tuple[FloatArray, FloatArray]]] = 
         "shrunken-mean": _mean_of_shrunken,
     }
 )
-"""Estimates of the effect in the limit; ``"at-limit"`` extrapolates the line, the others pool shrunken studies."""
+"""Estimates in the limit: ``"at-limit"`` extrapolates, the others pool shrunken studies."""
 
 
 def limit_meta_analysis(
@@ -110,7 +116,9 @@ def limit_meta_analysis(
     adjustment: str = "at-limit",
     tau2: str | Estimator | float = "REML",
 ) -> Limit:
-    """Limit meta-analysis along the last axis, any number of data sets at once.
+    """Estimate the effect in the limit of infinite precision, along the last axis.
+
+    Any number of data sets at once.
 
     Parameters
     ----------
@@ -126,42 +134,33 @@ def limit_meta_analysis(
     Limit
         nan where fewer than three studies are present or all are equally precise.
     """
-    y, v = present(y, v)
+    # 1. the generalised radial regression of Rücker and colleagues, and studies shrunken to it
+    # 2. the effect in the limit, by the adjustment asked for
+    # 3. heterogeneity: Cochran's Q, its part due to small-study effects, and the rest
+    y, v = present(y, v)  # 1
     between = tau2 if isinstance(tau2, float | int) else estimator_named(tau2)(y, v)
     between = np.broadcast_to(np.asarray(between, dtype=np.float64), v.shape[:-1])
     w = weights(v, between)
     with np.errstate(invalid="ignore"):
         # y / s on 1 / s, unweighted, is y on s with weights 1 / s^2: the roles of slope and
         # intercept change
-        line = weighted_line(
-            Points(y, np.where(v < np.inf, np.sqrt(v + between[..., None]), 0.0), w, v)
-        )
-        share = np.where(v < np.inf, np.sqrt(between[..., None] / (v + between[..., None])), 0.0)
-    shrunken = np.where(
-        v < np.inf, line.intercept[..., None] + share * (y - line.intercept[..., None]), 0.0
-    )
+        there, total = v < np.inf, v + between[..., None]
+        line = weighted_line(Points(y, np.where(there, np.sqrt(total), 0.0), w, v))
+        share = np.where(there, np.sqrt(between[..., None] / total), 0.0)
+    beta = line.intercept[..., None]
+    shrunken = np.where(there, beta + share * (y - beta), 0.0)
     radial = _Radial(v, between, np.sqrt(w), line.slope, line.intercept, shrunken)
-    estimate, se = ADJUSTMENTS[adjustment](radial)
+    estimate, se = ADJUSTMENTS[adjustment](radial)  # 2
     egger = weighted_line(Points(y, np.sqrt(v), weights(v), v))
-    q = np.where(count(v) > 2, q_statistic(y, v), np.nan)
+    q = np.where(count(v) > 2, q_statistic(y, v), np.nan)  # 3
     residual = egger.dispersion * egger.df
     estimate, se = (np.where(np.isfinite(line.slope), part, np.nan) for part in (estimate, se))
-    return Limit(
-        estimate,
-        se,
-        line.slope,
-        line.intercept,
-        between,
-        shrunken,
-        q,
-        q - residual,
-        residual,
-        _g2(shrunken, v),
-    )
+    parts = q, q - residual, residual, _g2(shrunken, v)
+    return Limit(estimate, se, line.slope, line.intercept, between, shrunken, *parts)
 
 
 def _g2(shrunken: FloatArray, v: FloatArray) -> FloatArray:
-    """One minus the squared correlation in the radial plot of the shrunken studies."""
+    """Compute one minus the squared correlation in the radial plot of the shrunken studies."""
     there = v < np.inf
     k = there.sum(-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,5 +1,4 @@
-"""Selection models: effects are observed with a probability that depends on their p-value, and that
-is fitted too.
+"""Selection models: the chance that an effect is observed depends on its p-value.
 
 A study with estimate y and variance v is seen with relative probability w(p); the density of what
 is seen is ``w(p) N(y; mu, v + tau2) / A`` with ``A = integral w(p) N(y; mu, v + tau2) dy`` [1]_
@@ -31,8 +30,8 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.maxima import Maximum, highest, maximise
 from kapmeta.core.small_study.weight_functions import (
-    FAMILIES,
     LARGEST,
+    WEIGHT_FAMILIES,
     Tail,
     Weight,
     level_beyond,
@@ -40,45 +39,19 @@ from kapmeta.core.small_study.weight_functions import (
     step_weight,
 )
 
-# panels end here on the z scale, where weight functions of p bend, and here in standard deviations
-# about the mean
-_BENDS = (
-    -20.0,
-    -8.0,
-    -5.0,
-    -3.0,
-    -2.0,
-    -1.0,
-    0.0,
-    1.0,
-    2.0,
-    3.0,
-    4.0,
-    5.0,
-    6.5,
-    9.0,
-    14.0,
-    24.0,
-    38.0,
-)
-_DEVIATIONS = np.array((-13.0, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, 13.0))
-_NEAR_ZERO = (
-    1e-4,
-    1e-3,
-    1e-2,
-    0.1,
-    0.4,
-)  # a two-sided 1 - p goes to 0 with z, and its logarithm to -inf
-# parameters at which a study would be seen only this many standard deviations off are not
-# considered
-_FAR = 9.0
-_NODES = 10
-_HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
+# panels end here on the z scale, where weight functions of p bend
+_BENDS = np.array([-20, -8, -5, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6.5, 9, 14, 24, 38], dtype=np.float64)
+# and here in standard deviations about the mean
+_DEVIATIONS = np.array([-13, -9, -6, -4, -2, 0, 2, 4, 6, 9, 13], dtype=np.float64)
+_NEAR_ZERO = (1e-4, 1e-3, 1e-2, 0.1, 0.4)  # a two-sided 1 - p goes to 0 with z, its log to -inf
+# parameters at which a study would be seen only this many standard deviations off are refused
+_FARTHEST_SEEN = 9.0
+_PANEL_X, _PANEL_WEIGHT = special.roots_legendre(10)
+_LOG_ROOT_2PI = float(np.log(2 * np.pi) / 2)
 
 
 class Density(NamedTuple):
-    """What the likelihood is made of: z statistics, standard errors, where panels end in z, and the
-    weight function.
+    """Ingredients of the likelihood: z statistics, standard errors, ends of panels, weights.
 
     `steep`: z statistics up to this size are always integrated over, however far from the mean,
     because the weight may change there by more than the normal density falls; -inf where it cannot.
@@ -136,14 +109,13 @@ class Selection(NamedTuple):
 def step_counts(
     y: npt.ArrayLike, v: npt.ArrayLike, steps: Sequence[float], *, two_sided: bool = False
 ) -> FloatArray:
-    """Number of studies whose p-value falls into each of the intervals that end at `steps` and at 1."""
-    place = np.searchsorted(
-        np.asarray(steps), Tail(np.asarray(y) / np.sqrt(v), two_sided).p, side="left"
-    )
+    """Count the studies whose p-value falls into each interval ended by `steps` and 1."""
+    p = Tail(np.asarray(y) / np.sqrt(v), two_sided).p
+    place = np.searchsorted(np.asarray(steps), p, side="left")
     return np.bincount(place, minlength=len(steps) + 1).astype(np.float64)
 
 
-def fit(
+def fit_selection(
     y: npt.ArrayLike,
     v: npt.ArrayLike,
     *,
@@ -154,15 +126,16 @@ def fit(
     common: bool = False,
     precision: npt.ArrayLike | None = None,
 ) -> Selection:
-    """Fit a selection model to one data set in which large effects are favoured; turn the sign for
-    the other direction.
+    """Fit a selection model to one data set in which large effects are favoured.
+
+    Change the sign of the effects for the other direction.
 
     Parameters
     ----------
     y, v : array_like, shape (k,)
         Effects and sampling variances, all present.
     family : str
-        ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.FAMILIES`.
+        ``"step"`` or a word of `kapmeta.core.small_study.weight_functions.WEIGHT_FAMILIES`.
     steps : sequence of float
         For ``"step"``: ascending p-values strictly between 0 and 1 at which the weight changes; it
         is 1 up to the first.
@@ -180,37 +153,45 @@ def fit(
     Selection
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    unit = float(
-        np.exp2(np.round(np.log2(v).mean() / 2))
-    )  # a power of 2: takes the unit out without rounding
+    # 1. take the unit out, by a power of 2, which rounds nothing
+    # 2. the density of what is seen, and which selection parameters are free
+    # 3. the highest of several searches, in the units given
+    unit = float(np.exp2(np.round(np.log2(v).mean() / 2)))  # 1
     y, v = y / unit, v / unit**2
     per_study = np.ones_like(y) if precision is None else np.asarray(precision, dtype=np.float64)
     counts = step_counts(y, v, steps, two_sided=two_sided) if family == "step" else np.zeros(0)
-    density, neutral, strong, lower = _density(y, v, family, steps, two_sided, per_study)
-    free = (
-        np.ones(neutral.size, dtype=bool) if delta is None else np.zeros(neutral.size, dtype=bool)
-    )
-    if family == "step":
-        free &= counts[1:] > 0  # without a study in it an interval's weight is 0 at the maximum
-        neutral, strong = (
-            np.where(counts[1:] > 0, neutral, 0.0),
-            np.where(counts[1:] > 0, strong, 0.0),
-        )
+    density, starts = _density_and_starts(y, v, family, steps, two_sided, per_study)  # 2
+    free = np.full(starts.neutral.size, delta is None)
+    if family == "step":  # without a study in it an interval's weight is 0 at the maximum
+        seen = counts[1:] > 0
+        free &= seen
+        neutral, strong = (np.where(seen, x, 0.0) for x in (starts.neutral, starts.strong))
+        starts = _Starts(neutral, strong, starts.lowest)
     if delta is not None:
-        neutral = np.asarray(delta, dtype=np.float64)[-neutral.size :]
-    found = _best(density, y, v, common, free, neutral, strong, lower)
-    return _selection(found, y, v, unit, family, free, delta is not None, common, counts)
+        fixed = np.asarray(delta, dtype=np.float64)[-starts.neutral.size :]
+        starts = starts._replace(neutral=fixed)
+    found = _best_search(density, y, v, common, free, starts)  # 3
+    unselected, shift = _unselected(y, v, common), -y.size * np.log(unit)
+    return _in_given_units(found, unit, free, delta is not None, unselected, shift, counts)
 
 
-def _density(
+class _Starts(NamedTuple):
+    """Selection parameters without selection and under strong selection, and the lowest tried."""
+
+    neutral: FloatArray
+    strong: FloatArray
+    lowest: FloatArray
+
+
+def _density_and_starts(
     y: FloatArray,
     v: FloatArray,
     family: str,
     steps: Sequence[float],
     two_sided: bool,
     precision: FloatArray,
-) -> tuple[Density, FloatArray, FloatArray, FloatArray]:
-    """The pieces of the likelihood, and neutral, strong and lowest selection parameters."""
+) -> tuple[Density, _Starts]:
+    """Build the ingredients of the likelihood, and selection parameters to start from."""
     z, se = y / np.sqrt(v), np.sqrt(v)
     if family == "step":
         ends = np.asarray(steps, dtype=np.float64)
@@ -218,8 +199,9 @@ def _density(
         count = ends.size
         every = np.concatenate([cuts, -cuts]) if two_sided else cuts
         weight = lambda x, d: step_weight(Tail(x, two_sided).p, ends, d)  # noqa: E731
-        return Density(z, se, every, weight), np.ones(count), np.full(count, 0.3), np.zeros(count)
-    kind = FAMILIES[family]
+        starts = _Starts(np.ones(count), np.full(count, 0.3), np.zeros(count))
+        return Density(z, se, every, weight), starts
+    kind = WEIGHT_FAMILIES[family]
     row = precision[:, None]
     cuts = level_beyond(two_sided) if kind.level_ends else np.zeros(1)
     if kind.level_ends and two_sided:
@@ -227,32 +209,38 @@ def _density(
     tail = level_tail if kind.level_ends else Tail
     weight = lambda x, d: kind.weight(tail(x, two_sided), d, row if x.ndim > 1 else precision)  # noqa: E731
     steep = float(cuts.max()) if kind.level_ends else -np.inf
-    return (
-        Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight, steep),
-        np.array(kind.neutral),
-        np.array(kind.strong),
-        np.array(kind.lower),
-    )
+    starts = _Starts(*(np.array(x) for x in (kind.neutral, kind.strong, kind.lower)))
+    return Density(z, se, np.concatenate([_BENDS, -cuts, cuts]), weight, steep), starts
 
 
-def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Log-likelihood at ``(mu, tau2, delta...)`` with its gradient and Hessian; -inf where hardly anything is seen."""
+def selection_log_likelihood(
+    density: Density, theta: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
+    """Compute the log-likelihood at ``(mu, tau2, delta...)``, gradient and Hessian.
+
+    -inf where hardly any study would be seen.
+    """
+    # 1. weight times density at the nodes of each study's normalising integral A, and its top
+    # 2. -inf where the top of the seen density is far out: such parameters are not considered
+    # 3. log-likelihood: log density at what is observed, less log A
+    # 4. derivatives: those at what is observed, less their averages over the nodes
     mu, tau2, d = theta[0], theta[1], theta[2:]
     m, s2 = mu / density.se, 1 + tau2 / density.se**2
-    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)
+    nodes, lengths = _nodes(m, np.sqrt(s2), density.cuts, density.steep)  # 1
     inside = _log_density(
         nodes, m[:, None], s2[:, None], density.se[:, None], density.weight(nodes, d)
     )
     top = np.where(lengths > 0, inside.log, -np.inf).max(-1, keepdims=True)
-    far = np.abs(nodes - m[:, None]) > _FAR * np.sqrt(s2)[:, None]
+    # 2
+    far = np.abs(nodes - m[:, None]) > _FARTHEST_SEEN * np.sqrt(s2)[:, None]
     if not np.isfinite(top).all() or (far & (inside.log == top) & (lengths > 0)).any():
         return -np.inf, np.zeros_like(theta), np.zeros((theta.size, theta.size))
-    mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))
+    mass = lengths * np.exp(np.minimum(inside.log - top, 0.0))  # 3
     total = mass.sum(-1)
     share = mass / total[:, None]
     here = _log_density(density.z, m, s2, density.se, density.weight(density.z, d))
     value = (here.log - np.log(total) - top[:, 0] - np.log(density.se)).sum()
-    d1 = np.stack(np.broadcast_arrays(*inside.first), axis=1)  # (k, p, nodes)
+    d1 = np.stack(np.broadcast_arrays(*inside.first), axis=1)  # 4, of shape (k, p, nodes)
     expected = (d1 * share[:, None, :]).sum(-1)
     observed = np.stack(np.broadcast_arrays(*here.first), axis=1)
     hessian = expected.T @ expected - ((d1 * share[:, None, :]) @ np.swapaxes(d1, -1, -2)).sum(0)
@@ -265,9 +253,9 @@ def log_likelihood(density: Density, theta: FloatArray) -> tuple[float, FloatArr
 
 
 def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w: Weight) -> Weight:
-    """Weight times normal density of z, with derivatives in (mu, tau2, delta...)."""
+    """Multiply weight and normal density of z; derivatives in (mu, tau2, delta...)."""
     e, v = z - m, se * se
-    log = w.log - e * e / (2 * s2) - np.log(s2) / 2 - _HALF_LOG_2PI
+    log = w.log - e * e / (2 * s2) - np.log(s2) / 2 - _LOG_ROOT_2PI
     first = [e / (s2 * se), (e * e / s2 - 1) / (2 * s2 * v), *w.first]
     second = {
         (0, 0): -1 / (s2 * v) + 0 * e,
@@ -281,37 +269,31 @@ def _log_density(z: FloatArray, m: FloatArray, s2: FloatArray, se: FloatArray, w
 def _nodes(
     m: FloatArray, s: FloatArray, cuts: FloatArray, steep: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes and lengths, (k, nodes), over panels that end at cuts and at standard deviations."""
-    x, w = _legendre()
+    """Place Gauss-Legendre nodes with lengths, (k, nodes), in panels.
+
+    The panels end at the cuts and at standard deviations about the mean.
+    """
     fixed = np.broadcast_to(cuts, (m.size, cuts.size))
     ends = np.concatenate([fixed, m[:, None] + s[:, None] * _DEVIATIONS], axis=1)
-    reach = s[:, None] * _DEVIATIONS[-1]
-    low, high = np.minimum(m[:, None] - reach, -steep), np.maximum(m[:, None] + reach, steep)
+    far = s[:, None] * _DEVIATIONS[-1]
+    low, high = np.minimum(m[:, None] - far, -steep), np.maximum(m[:, None] + far, steep)
     ends = np.sort(np.clip(ends, low, high), axis=1)
     half = np.diff(ends, axis=1) / 2
     used = (half > 0).any(axis=0)
     start, half = ends[:, :-1][:, used, None], half[:, used, None]
-    nodes = start + half * (1 + x)
-    return nodes.reshape(m.size, -1), (half * w).reshape(m.size, -1)
+    nodes = start + half * (1 + _PANEL_X)
+    return nodes.reshape(m.size, -1), (half * _PANEL_WEIGHT).reshape(m.size, -1)
 
 
-def _legendre() -> tuple[FloatArray, FloatArray]:
-    x, w = special.roots_legendre(_NODES)
-    return np.asarray(x), np.asarray(w)
-
-
-def _best(
-    density: Density,
-    y: FloatArray,
-    v: FloatArray,
-    common: bool,
-    free: BoolArray,
-    neutral: FloatArray,
-    strong: FloatArray,
-    lowest: FloatArray,
+def _best_search(
+    density: Density, y: FloatArray, v: FloatArray, common: bool, free: BoolArray, begin: _Starts
 ) -> Maximum:
-    """The best of several searches: from no selection, from strong selection with a smaller mean, and from far away."""
-    tau2 = 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
+    """Return the best of several searches from different starts.
+
+    From no selection, from strong selection with a smaller mean, and from far away.
+    """
+    neutral, strong, lowest = begin
+    tau2 = _unselected_tau2(y, v, common)
     mu = float((y / (v + tau2)).sum() / (1 / (v + tau2)).sum())
     lower = np.concatenate([[-np.inf, 0.0], np.where(free, lowest, neutral)])
     upper = np.concatenate([[np.inf, 0.0 if common else np.inf], np.where(free, LARGEST, neutral)])
@@ -323,11 +305,10 @@ def _best(
             (0.0, 2 * tau2 + typical, strong),
             (1.5 * mu, tau2, 2 * neutral + 0.5),
         ]
-        far = np.full(neutral.size, LARGEST / 2)
-        spread = float(y.std())
+        far, spread = np.full(neutral.size, LARGEST / 2), float(y.std())
         starts += [(0.0, tau2 / 2, far)]
         starts += [(mu - n * spread, n * spread**2 / 4, far * n / 20) for n in (2, 4, 10)]
-    f = lambda theta: log_likelihood(density, theta)  # noqa: E731
+    f = lambda theta: selection_log_likelihood(density, theta)  # noqa: E731
     fits = [
         maximise(f, np.concatenate([[m, t], np.where(free, d, neutral)]), lower, upper)
         for m, t, d in starts
@@ -335,46 +316,50 @@ def _best(
     return highest(fits)
 
 
-def _selection(
+def _in_given_units(
     found: Maximum,
-    y: FloatArray,
-    v: FloatArray,
     unit: float,
-    family: str,
     free: BoolArray,
     fixed: bool,
-    common: bool,
+    unselected: float,
+    shift: float,
     counts: FloatArray,
 ) -> Selection:
-    """The fit in the units given, with the test against no selection."""
-    jacobian = -y.size * np.log(unit)
+    """Convert the fit to the units given, and test it against no selection.
+
+    `shift` is what the unit adds to a log-likelihood.
+    """
     se = np.sqrt(np.diag(found.covariance))
     delta, se_delta = found.theta[2:], np.where(free, se[2:], np.nan)
-    if family == "step":
-        delta, se_delta = np.concatenate([[1.0], delta]), np.concatenate([[np.nan], se_delta])
-    unselected = _unselected(y, v, common)
+    if counts.size:
+        delta, se_delta = np.append(1.0, delta), np.append(np.nan, se_delta)
     df = 0 if fixed else int(found.theta.size - 2)
     statistic = max(0.0, 2 * (found.log_likelihood - unselected))
     return Selection(
-        float(found.theta[0] * unit),
-        float(se[0] * unit),
-        float(found.theta[1] * unit**2),
-        float(se[1] * unit**2),
-        delta,
-        se_delta,
-        found.log_likelihood + jacobian,
-        unselected + jacobian,
-        statistic,
-        df,
-        float(chi2_upper(statistic, df)) if df else float("nan"),
-        bool(found.on_bound[2:].any()),
-        counts,
-        found.converged,
+        mu=float(found.theta[0] * unit),
+        se=float(se[0] * unit),
+        tau2=float(found.theta[1] * unit**2),
+        se_tau2=float(se[1] * unit**2),
+        delta=delta,
+        se_delta=se_delta,
+        log_likelihood=found.log_likelihood + shift,
+        unselected=unselected + shift,
+        statistic=statistic,
+        df=df,
+        p_value=float(chi2_upper(statistic, df)) if df else float("nan"),
+        on_bound=bool(found.on_bound[2:].any()),
+        counts=counts,
+        converged=found.converged,
     )
 
 
+def _unselected_tau2(y: FloatArray, v: FloatArray, common: bool) -> float:
+    """Estimate the between-study variance without selection by maximum likelihood."""
+    return 0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v))
+
+
 def _unselected(y: FloatArray, v: FloatArray, common: bool) -> float:
-    """Largest log-likelihood without selection."""
-    total = v + (0.0 if common or y.size == 1 else float(ESTIMATORS["ML"](y, v)))
+    """Compute the largest log-likelihood without selection."""
+    total = v + _unselected_tau2(y, v, common)
     e = y - (y / total).sum() / (1 / total).sum()
-    return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _HALF_LOG_2PI)
+    return float(-(e * e / total + np.log(total)).sum() / 2 - y.size * _LOG_ROOT_2PI)

@@ -1,5 +1,4 @@
-"""Trim and fill: how many studies would have to be added to make the funnel plot symmetric, and
-what that would do.
+"""Trim and fill: the studies to be added for a symmetric funnel plot, and their influence.
 
 An exploration, not a correction: it takes all asymmetry for missing studies, and with heterogeneity
 it adds studies that never were. Not for fewer than ten trials.
@@ -24,16 +23,15 @@ import numpy as np
 import numpy.typing as npt
 
 from kapmeta.core.heterogeneity.tau2 import Estimator, estimator_named
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.weighting import count, mean_and_residuals, present, weights
 from kapmeta.core.small_study.asymmetry import mixed_line
 
 _MOST_ROUNDS = 100
-_EPSILON = np.finfo(np.float64).eps
 
 
 class FillStatus(IntEnum):
-    """What became of a row: done, no side to fill (no asymmetry to see), no estimate of k0 (Q0), or never settled."""
+    """Outcome of a row: done, no asymmetric side, no estimate of k0 (Q0), or never settled."""
 
     OK = 0
     NO_SIDE = 1
@@ -42,8 +40,7 @@ class FillStatus(IntEnum):
 
 
 class Filled(NamedTuple):
-    """Result of trim and fill, each field of the leading shape (...), the studies of shape (..., k)
-    or (..., 2 k).
+    """Result of trim and fill, each field of the leading shape (...).
 
     Attributes
     ----------
@@ -79,27 +76,30 @@ class Filled(NamedTuple):
 
 
 def _l0(positive: FloatArray, rightmost: FloatArray, k: FloatArray) -> FloatArray:
+    """Estimate the number missing by L0, from the rank sum."""
     return (4 * positive - k * (k + 1)) / (2 * k - 1)
 
 
 def _r0(positive: FloatArray, rightmost: FloatArray, k: FloatArray) -> FloatArray:
+    """Estimate the number missing by R0, from the rightmost run."""
     return rightmost - 1
 
 
 def _q0(positive: FloatArray, rightmost: FloatArray, k: FloatArray) -> FloatArray:
+    """Estimate the number missing by Q0, from the rank sum."""
     with np.errstate(invalid="ignore"):  # not defined where the rank sum exceeds k^2 / 2 + 1/16
         return np.asarray(k - 0.5 - np.sqrt(2 * k * k - 4 * positive + 0.25))
 
 
-COUNTS: Mapping[str, Callable[[FloatArray, FloatArray, FloatArray], FloatArray]] = MappingProxyType(
-    {"L0": _l0, "R0": _r0, "Q0": _q0}
+COUNT_ESTIMATORS: Mapping[str, Callable[[FloatArray, FloatArray, FloatArray], FloatArray]] = (
+    MappingProxyType({"L0": _l0, "R0": _r0, "Q0": _q0})
 )
 """Estimators of the number missing [1]_, from the Wilcoxon rank sum of the positive deviations, the
 length of the rightmost run of positive ones, and k.
 """
 
 SIDES: Mapping[str, float] = MappingProxyType({"auto": 0.0, "left": -1.0, "right": 1.0})
-"""Where studies are taken to be missing; ``"auto"``: where the slope of effect on standard error points away from."""
+"""Side on which studies are taken to be missing; ``"auto"`` is opposite the funnel's slope."""
 
 
 def trim_and_fill(
@@ -118,7 +118,7 @@ def trim_and_fill(
     y, v : array_like, shape (..., k)
         Effects and sampling variances; ``v = inf`` marks an absent study.
     count_by : str
-        Word of `COUNTS`.
+        Word of `COUNT_ESTIMATORS`.
     side : str
         Word of `SIDES`. ``"auto"`` looks at the slope of a meta-regression on the standard error
         under the trimming model.
@@ -132,31 +132,28 @@ def trim_and_fill(
     Filled
         Rows that cannot be computed are nan with a non-zero `status`.
     """
-    y, v = present(y, v)
+    # 1. the side on which studies are missing, and the effects turned so that it is the left
+    # 2. the number missing and the centre, by trimming
+    # 3. the mirror images of the trimmed studies, and all of them pooled
+    # 4. nan where a row has no answer
+    y, v = present(y, v)  # 1
     trimming = tau2 if trim_tau2 is None else trim_tau2
     missing = np.full(v.shape[:-1], SIDES[side])
     if side == "auto":
         missing = -np.sign(_slope(y, v, trimming))
     oriented = -missing[..., None] * y  # the gap is on the left now
-    place = _places(oriented, v)
-    k0, raw, centre, status = _trimmed(oriented, v, place, COUNTS[count_by], trimming)
-    status = np.where(
-        missing == 0, FillStatus.NO_SIDE, np.where(np.isnan(missing), FillStatus.NO_SIDE, status)
-    )
-    done = status == FillStatus.OK
-    k = count(v)
+    place = _ascending_places(oriented, v)
+    estimator = COUNT_ESTIMATORS[count_by]
+    k0, raw, centre, status = _trimmed(oriented, v, place, estimator, trimming)  # 2
+    status = np.where((missing == 0) | np.isnan(missing), FillStatus.NO_SIDE, status)
+    done, k = status == FillStatus.OK, count(v)  # 3
     added = (place >= (k - np.where(done, k0, 0))[..., None]) & (v < np.inf)
     mirrored = -missing[..., None] * (2 * centre[..., None] - oriented)
     all_y = np.concatenate([y, np.where(added, mirrored, 0.0)], axis=-1)
     all_v = np.concatenate([v, np.where(added, v, np.inf)], axis=-1)
     estimate, se, between = pooled(all_y, all_v, tau2)
-    columns = (
-        k0,
-        _se_of_count(count_by, raw, k),
-        _p_of_run(count_by, k0),
-        missing,
-        -missing * centre,
-    )
+    se_k0, p_value = _se_of_count(count_by, raw, k), _p_of_run(count_by, k0)  # 4
+    columns = k0, se_k0, p_value, missing, -missing * centre
     shown = [np.where(done, part, np.nan) for part in (*columns, estimate, se, between)]
     k0, se_k0, p_value, missing, centre, estimate, se, between = shown
     return Filled(k0, se_k0, p_value, missing, centre, all_y, all_v, estimate, se, between, status)
@@ -165,7 +162,10 @@ def trim_and_fill(
 def pooled(
     y: FloatArray, v: FloatArray, tau2: str | Estimator | float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, Wald standard error and between-study variance (0 where it needs more studies)."""
+    """Compute mean, Wald standard error and between-study variance.
+
+    The variance is 0 where it needs more studies.
+    """
     if isinstance(tau2, float | int):
         between = np.full(v.shape[:-1], float(tau2))
     else:
@@ -177,14 +177,16 @@ def pooled(
 
 
 def _slope(y: FloatArray, v: FloatArray, tau2: str | Estimator | float) -> FloatArray:
-    """Slope of the effect on its standard error under the trimming model (REML if that is not a word or a number)."""
-    return mixed_line(
-        y, v, np.sqrt(v), tau2=tau2 if isinstance(tau2, str | float | int) else "REML"
-    ).slope
+    """Compute the slope of the effect on its standard error under the trimming model.
+
+    REML where the model is neither a word nor a number.
+    """
+    model = tau2 if isinstance(tau2, str | float | int) else "REML"
+    return mixed_line(y, v, np.sqrt(v), tau2=model).slope
 
 
-def _places(y: FloatArray, v: FloatArray) -> IntArray:
-    """Place of each study from the smallest effect up, ties broken by variance, absent studies last."""
+def _ascending_places(y: FloatArray, v: FloatArray) -> IntArray:
+    """Rank the studies from the smallest effect up, ties by variance, absent ones last."""
     there = v < np.inf
     order = np.lexsort((v, np.where(there, y, np.inf)), axis=-1)
     return np.argsort(order, axis=-1)
@@ -212,19 +214,18 @@ def _trimmed(
         if settled.all():
             break
         k0 = np.where(settled, k0, new)
-    undefined = np.isnan(new) & settled
-    status = np.where(
-        undefined,
-        FillStatus.NO_ESTIMATE,
-        np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED),
-    )
+    status = np.where(settled, FillStatus.OK, FillStatus.NEVER_SETTLED)
+    status = np.where(np.isnan(new) & settled, FillStatus.NO_ESTIMATE, status)
     return k0, raw, centre, status
 
 
 def _ranks(y: FloatArray, v: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rank sum of the positive deviations (average ranks), and the number of positive ones beyond every other."""
+    """Sum the ranks of positive deviations, and count the positive ones beyond all others.
+
+    Ties get average ranks.
+    """
     there: BoolArray = v < np.inf
-    rounding = 8 * _EPSILON * np.abs(y).max(-1, keepdims=True, initial=0.0)
+    rounding = 8 * EPSILON * np.abs(y).max(-1, keepdims=True, initial=0.0)
     c = np.where(there, y - centre[..., None], 0.0)
     c = np.where(np.abs(c) > rounding, c, 0.0)
     size = np.where(there, np.abs(c), np.inf)
@@ -240,7 +241,7 @@ def _ranks(y: FloatArray, v: FloatArray, centre: FloatArray) -> tuple[FloatArray
 
 
 def _se_of_count(count_by: str, k0: FloatArray, k: IntArray) -> FloatArray:
-    """Standard error of the number missing [2]_."""
+    """Compute the standard error of the number missing [2]_."""
     n = k.astype(np.float64)
     variance = (
         n * (n + 1) * (2 * n + 1)
@@ -260,5 +261,8 @@ def _se_of_count(count_by: str, k0: FloatArray, k: IntArray) -> FloatArray:
 
 
 def _p_of_run(count_by: str, k0: FloatArray) -> FloatArray:
-    """Chance of a run at least this long when none is missing: signs are then fair coins [1]_."""
+    """Compute the chance of a run at least this long when none is missing [1]_.
+
+    Signs are then fair coins.
+    """
     return np.where(count_by == "R0", 0.5 ** (k0 + 1), np.nan)

@@ -24,7 +24,7 @@ from scipy import special
 from kapmeta.core.numerics.arrays import FloatArray
 
 LARGEST = 100.0
-"""Largest selection parameter tried: beyond it the weight functions hardly change and the likelihood is flat."""
+"""Largest selection parameter tried; the likelihood is nearly flat beyond it."""
 
 SMALLEST_P = 1e-5
 """The beta and power functions are level below this p-value and above 1 minus it: without that the
@@ -70,9 +70,8 @@ class Tail(NamedTuple):
         return np.asarray(special.log_ndtr(self.z))
 
 
-class Family(NamedTuple):
-    """A weight function of p: parameters without selection, starts, bounds, and the function
-    itself.
+class WeightFamily(NamedTuple):
+    """A weight function of p, with its neutral, strong and lowest parameters.
 
     `weight` takes the tail, the parameters and the precision of each study (1 where none is used).
     `level_ends`: whether it is kept level beyond `SMALLEST_P`.
@@ -86,26 +85,26 @@ class Family(NamedTuple):
     level_ends: bool = False
 
 
-def _beta(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """p^(d1 - 1) (1 - p)^(d2 - 1) [3]_."""
+def _beta_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute p^(d1 - 1) (1 - p)^(d2 - 1) [3]_."""
     log_p, log_q = tail.log_p, tail.log_q
     return Weight((d[0] - 1) * log_p + (d[1] - 1) * log_q, [log_p, log_q], {})
 
 
-def _half_normal(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d p^2) [4]_."""
+def _half_normal_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute exp(-d p^2) [4]_."""
     slope = -precision * tail.p**2
     return Weight(d[0] * slope, [slope], {})
 
 
-def _negative_exponential(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d p) [4]_."""
+def _negative_exponential_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute exp(-d p) [4]_."""
     slope = -precision * tail.p
     return Weight(d[0] * slope, [slope], {})
 
 
-def _logistic(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """2 exp(-d p) / (1 + exp(-d p)) [4]_."""
+def _logistic_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute 2 exp(-d p) / (1 + exp(-d p)) [4]_."""
     p = precision * tail.p
     up = special.expit(d[0] * p)
     return Weight(
@@ -113,14 +112,14 @@ def _logistic(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
     )
 
 
-def _power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """(1 - p)^d."""
+def _power_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute (1 - p)^d."""
     slope = precision * tail.log_q
     return Weight(d[0] * slope if d[0] > 0 else np.zeros_like(slope), [slope], {})
 
 
-def _negative_exponential_power(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
-    """exp(-d1 p^(1 / d2)) [1]_."""
+def _negative_exponential_power_weight(tail: Tail, d: FloatArray, precision: FloatArray) -> Weight:
+    """Compute exp(-d1 p^(1 / d2)) [1]_."""
     log_p = tail.log_p
     root = np.exp(log_p / d[1])
     bent = root * log_p / d[1] ** 2
@@ -128,15 +127,17 @@ def _negative_exponential_power(tail: Tail, d: FloatArray, precision: FloatArray
     return Weight(-d[0] * root, [-root, d[0] * bent], {(0, 1): bent, (1, 1): curved})
 
 
-FAMILIES: Mapping[str, Family] = MappingProxyType(
+WEIGHT_FAMILIES: Mapping[str, WeightFamily] = MappingProxyType(
     {
-        "beta": Family((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta, level_ends=True),
-        "half-normal": Family((0.0,), (2.0,), (0.0,), _half_normal, True),
-        "negative-exponential": Family((0.0,), (2.0,), (0.0,), _negative_exponential, True),
-        "logistic": Family((0.0,), (2.0,), (0.0,), _logistic, True),
-        "power": Family((0.0,), (1.0,), (0.0,), _power, True, True),
-        "negative-exponential-power": Family(
-            (0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power
+        "beta": WeightFamily((1.0, 1.0), (0.6, 1.0), (1e-5, 1e-5), _beta_weight, level_ends=True),
+        "half-normal": WeightFamily((0.0,), (2.0,), (0.0,), _half_normal_weight, True),
+        "negative-exponential": WeightFamily(
+            (0.0,), (2.0,), (0.0,), _negative_exponential_weight, True
+        ),
+        "logistic": WeightFamily((0.0,), (2.0,), (0.0,), _logistic_weight, True),
+        "power": WeightFamily((0.0,), (1.0,), (0.0,), _power_weight, True, True),
+        "negative-exponential-power": WeightFamily(
+            (0.0, 1.0), (4.0, 1.0), (0.0, 1e-3), _negative_exponential_power_weight
         ),
     }
 )
@@ -144,13 +145,13 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 
 
 def level_beyond(two_sided: bool) -> FloatArray:
-    """Where, in |z|, the p-value reaches `SMALLEST_P` or 1 minus it."""
+    """Find the |z| at which the p-value reaches `SMALLEST_P` or 1 minus it."""
     ends = (1 - SMALLEST_P, SMALLEST_P) if two_sided else (SMALLEST_P,)
     return np.array([-special.ndtri(p / 2 if two_sided else p) for p in ends])
 
 
 def level_tail(z: FloatArray, two_sided: bool) -> Tail:
-    """The tail with p kept between `SMALLEST_P` and 1 minus it."""
+    """Build the tail with p kept between `SMALLEST_P` and 1 minus it."""
     *low, high = level_beyond(two_sided)
     if two_sided:
         z = np.maximum(np.abs(z), low[0])
@@ -158,7 +159,10 @@ def level_tail(z: FloatArray, two_sided: bool) -> Tail:
 
 
 def step_weight(p: FloatArray, ends: FloatArray, d: FloatArray) -> Weight:
-    """Weight 1 up to the first step, `d` after it [2]_; derivatives only where the weight is positive."""
+    """Compute a weight of 1 up to the first step and `d` after it [2]_.
+
+    Derivatives are 0 where the weight is 0.
+    """
     place = np.searchsorted(ends, p, side="left")
     all_d = np.concatenate([[1.0], d])
     with np.errstate(divide="ignore"):

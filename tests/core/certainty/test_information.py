@@ -61,7 +61,7 @@ def test_one_look_at_the_end_is_the_plain_test() -> None:
 
 
 def test_boundaries_spend_what_they_may() -> None:
-    """A million paths under no effect leave the boundaries as often as the spending function says."""
+    """A million paths under no effect leave the boundaries as often as the error spent."""
     times = np.array([0.3, 0.55, 0.8, 1.0])
     boundary = obrien_fleming_boundaries(times)
     rng = np.random.default_rng(20240611)

@@ -23,7 +23,7 @@ def test_worked_examples_of_conversions() -> None:
     )
     effect = to.smd_from_log_odds_ratio(1.65, 1.65**2, method="cox-snell")
     assert (float(effect.y), float(effect.v)) == pytest.approx((1.0, 1.0), rel=1e-14)
-    assert to.abstinence_ratio_from_hazard_ratio(0.47, 0.25) == pytest.approx(
+    assert to.event_free_ratio_from_hazard_ratio(0.47, 0.25) == pytest.approx(
         0.25**0.47 / 0.25, rel=1e-14
     )
 
@@ -61,7 +61,7 @@ def test_limits_at_zero_and_infinity_convert() -> None:
     )
     np.testing.assert_array_equal(to.risk_ratio_from_common_odds_ratio(ends), ends)
     np.testing.assert_array_equal(to.risk_ratio_from_hazard_ratio(ends), ends)
-    np.testing.assert_array_equal(to.abstinence_ratio_from_hazard_ratio(ends, 0.25), [4.0, 0.0])
+    np.testing.assert_array_equal(to.event_free_ratio_from_hazard_ratio(ends, 0.25), [4.0, 0.0])
 
 
 def test_impossible_ratios_and_baselines_are_nan() -> None:
@@ -70,10 +70,10 @@ def test_impossible_ratios_and_baselines_are_nan() -> None:
     for at_baseline in (
         to.risk_ratio_from_odds_ratio,
         to.odds_ratio_from_risk_ratio,
-        to.abstinence_ratio_from_hazard_ratio,
+        to.event_free_ratio_from_hazard_ratio,
     ):
         assert np.isnan(at_baseline([-1.0, 2.0, 2.0], [0.2, -0.1, 1.1])).all()
-    assert np.isnan(to.abstinence_ratio_from_hazard_ratio(0.5, 0.0))
+    assert np.isnan(to.event_free_ratio_from_hazard_ratio(0.5, 0.0))
 
 
 def test_an_unknown_method_is_refused_with_the_table() -> None:

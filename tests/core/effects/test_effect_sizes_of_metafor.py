@@ -42,7 +42,10 @@ class Divergence(NamedTuple):
 
 
 def _numbers(values: Any) -> FloatArray:
-    """A JSON column as floats, null (inestimable) as nan; R writes a column of one study as a number."""
+    """Convert a JSON column to floats, null (inestimable) to nan.
+
+    R writes a column of one study as a number.
+    """
     column = values if isinstance(values, list) else [values]
     return np.array([np.nan if value is None else float(value) for value in column])
 
@@ -254,7 +257,7 @@ differences of log-gammas (1e-13) and we from the gamma function (1e-15, `test_m
 def _compared(
     record: dict[str, Any],
 ) -> tuple[Inputs, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Inputs, their y and v, our y and v; nan where there is no estimate."""
+    """Return inputs, their y and v, our y and v; nan where there is no estimate."""
     inputs = {name: _numbers(column) for name, column in record["inputs"].items()}
     ours = OFFERED[_key(record)](inputs)
     return (

@@ -1,4 +1,4 @@
-"""The exact common odds ratio: against rational arithmetic, scipy's single table, and the worked numbers."""
+"""The exact common odds ratio: against rational arithmetic, scipy's single table, examples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRIALS = st.lists(TRIAL, min_size=1, max_size=4)
 
 
 def polynomial(trials: Any) -> dict[int, int]:
-    """Coefficients of the sum of events under treatment, in whole numbers, by their excess over the observed sum."""
+    """Compute whole-number coefficients of the treated events, less the sum observed."""
     product = {0: 1}
     for a, n1, c, n2 in trials:
         m = a + c
@@ -193,7 +193,7 @@ def test_a_mask_deletes_and_a_batch_is_a_loop(trials: Any) -> None:
 def test_many_rows_are_worked_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     subsets = masks.all_subsets(5).reshape(31, 1, 5)
     whole = common_odds_ratio(*KAP5, mask=subsets)
-    monkeypatch.setattr(hypergeometric, "_ELEMENTS_AT_ONCE", 1000)
+    monkeypatch.setattr(hypergeometric, "_TERMS_AT_ONCE", 1000)
     blocks = common_odds_ratio(*KAP5, mask=subsets)
     assert whole.estimate.shape == (31, 1)
     for x, y in zip(whole, blocks, strict=True):

@@ -74,7 +74,7 @@ def test_worked_differences() -> None:
         [0.274554605605, 0.628397579061], abs=1e-12
     )
     a, b, c, d = cells(S3)
-    risk = score_statistics._control_risk(np.array(0.2), a, a + b, c, c + d)
+    risk = score_statistics._best_control_risk(np.array(0.2), a, a + b, c, c + d)
     assert risk == pytest.approx(0.255252390723, abs=1e-12)
 
 
@@ -180,7 +180,7 @@ def test_the_difference_score_is_taken_at_the_best_fitting_risks(
 ) -> None:
     a, b, c, d = cells(trial)
     n1, n2 = a + b, c + d
-    found = float(score_statistics._control_risk(np.asarray(delta), a, n1, c, n2))
+    found = float(score_statistics._best_control_risk(np.asarray(delta), a, n1, c, n2))
     least, most = max(0.0, -delta), min(1.0, 1 - delta)
     assert least <= found <= most
 

@@ -1,4 +1,4 @@
-"""Beta-binomial regression: values from direct maximum likelihood in R, the defining density, and its limits."""
+"""Beta-binomial regression: values from maximum likelihood in R, the defining density, limits."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_double_zeros_take_part_and_empty_arms_have_no_estimate():
 
 
 def test_a_ratio_of_risks_at_the_edge_has_no_standard_error_and_no_estimate():
-    """All of one arm had the event: the risk ratio is finite, but at the edge, where no information is."""
+    """All of one arm had the event: the risk ratio is finite, but at the edge."""
     t = tables_of([(8, 8, 3, 10), (12, 12, 7, 15)])
     assert math.isnan(beta_binomial(t, measure="RR").estimate)
     assert math.isnan(beta_binomial(t, measure="RD").estimate)
@@ -104,7 +104,7 @@ def test_a_ratio_of_risks_at_the_edge_has_no_standard_error_and_no_estimate():
 
 
 def test_nothing_is_likely_outside_of_risks_and_correlations():
-    arms = module._arms(tables("kap5"))
+    arms = module._stacked_arms(tables("kap5"))
     assert (
         module._log_likelihood(arms, module.LINKS["RD"], np.array([0.5, 0.6, 0.0]))[0] == -math.inf
     )
@@ -116,11 +116,15 @@ def test_nothing_is_likely_outside_of_risks_and_correlations():
 @pytest.mark.parametrize("steps", range(6))
 def test_every_step_of_the_search_climbs(steps, monkeypatch):
     """However early it is stopped."""
-    arms, link, start = module._arms(tables("kap5")), module.LINKS["RD"], np.array([0.3, 0.3, 0.4])
+    arms, link, start = (
+        module._stacked_arms(tables("kap5")),
+        module.LINKS["RD"],
+        np.array([0.3, 0.3, 0.4]),
+    )
     heights = []
     for most in (steps, steps + 1):
-        monkeypatch.setattr(module, "_MOST_STEPS", most)
-        point, height = module._climb(arms, link, start, binomial=False)
+        monkeypatch.setattr(module, "_MOST_CLIMBING_STEPS", most)
+        point, height = module._climb_from(arms, link, start, binomial=False)
         assert height == pytest.approx(module._log_likelihood(arms, link, point)[0], abs=1e-12)
         heights.append(height)
     assert heights[0] < heights[1]

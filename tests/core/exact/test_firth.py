@@ -1,4 +1,4 @@
-"""Firth's penalised logistic regression: brglm2 0.9 on R 4.2.2, the score it solves, and its limits."""
+"""Firth's penalised logistic regression: brglm2 0.9 on R 4.2.2, the score it solves, its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import stats
 
 from kapmeta.core.exact import firth as module
 from kapmeta.core.exact.firth import firth
-from kapmeta.core.exact.logistic_models import Model, maximum
+from kapmeta.core.exact.logistic_models import LogisticModel, fit_logistic_model
 from tests.helpers.r_values import records
 from tests.helpers.sparse_data import expected, r_tables, tables, tables_of
 
@@ -28,7 +28,7 @@ def test_agrees_with_brglm2(name):
 
 
 def test_one_table_is_half_added_to_every_cell():
-    """With one parameter a cell the Jeffreys penalty is exactly the 0.5 of the continuity correction."""
+    """With one parameter per cell the Jeffreys penalty is the 0.5 of the continuity correction."""
     fit = firth(tables_of([(12, 27, 0, 28)]))
     assert fit.estimate == pytest.approx(math.log(12.5 * 28.5 / (15.5 * 0.5)), rel=1e-10)
 
@@ -36,23 +36,23 @@ def test_one_table_is_half_added_to_every_cell():
 def test_penalised_limits_are_on_the_level_and_nothing_beats_the_maximum():
     t = tables("kap5")
     fit = firth(t)
-    x, events, n = module._design(t)
+    x, events, n = module._design_matrix(t)
     rng = np.random.default_rng(3)
     start = np.append(np.zeros(5), fit.estimate)
-    best = module._maximised(x, events, n, start, 6)
+    best = module._penalised_maximum(x, events, n, start, 6)
     assert module._penalised(x, events, n, best) == pytest.approx(fit.loglik, abs=1e-10)
     for _ in range(50):
         assert module._penalised(x, events, n, best + 0.2 * rng.normal(size=6)) < fit.loglik
     for limit in (fit.low, fit.high):
         held = np.append(best[:-1], limit)
-        held = module._maximised(x, events, n, held, 5)
+        held = module._penalised_maximum(x, events, n, held, 5)
         fall = 2 * (fit.loglik - module._penalised(x, events, n, held))
         assert fall == pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-8)
 
 
 def test_large_counts_are_maximum_likelihood():
     t = tables_of([(30_000, 90_000, 20_000, 95_000), (12_000, 50_000, 8000, 60_000)])
-    plain = maximum(Model(t, False), random=False, profile=False)
+    plain = fit_logistic_model(LogisticModel(t, False), random=False, profile=False)
     fit = firth(t)
     assert fit.estimate == pytest.approx(plain.mu, abs=1e-5)
     assert fit.se == pytest.approx(plain.se, rel=1e-4)
@@ -72,17 +72,17 @@ def test_finite_whatever_is_zero_and_antisymmetric(rows):
 
 
 def test_where_risks_round_to_certainty_there_is_no_information_and_no_height():
-    x, events, n = module._design(tables("kap5"))
+    x, events, n = module._design_matrix(tables("kap5"))
     assert module._penalised(x, events, n, np.full(6, 1000.0)) == -math.inf
 
 
 def test_every_step_of_the_search_climbs(monkeypatch):
     """However early it is stopped."""
-    x, events, n = module._design(tables("kap5"))
+    x, events, n = module._design_matrix(tables("kap5"))
     heights = []
     for most in range(5):
-        monkeypatch.setattr(module, "_MOST_STEPS", most)
+        monkeypatch.setattr(module, "_MOST_SCORING_STEPS", most)
         heights.append(
-            module._penalised(x, events, n, module._maximised(x, events, n, np.zeros(6), 6))
+            module._penalised(x, events, n, module._penalised_maximum(x, events, n, np.zeros(6), 6))
         )
     assert (np.diff(heights) > 0).all()

@@ -150,7 +150,7 @@ def close(ours: float, theirs: float, rtol: float = RTOL) -> bool:
 
 
 def metafor_values(record: dict[str, Any]) -> dict[str, float]:
-    """What we say to a record of 06, under metafor's names."""
+    """Return our answer to a record of 06, under metafor's names."""
     table, settings = table_of(record), record["settings"]
     found: Any
     if settings["fun"] == "metafor::rma.peto":
@@ -244,7 +244,7 @@ def meta_mode(record: dict[str, Any]) -> str | None:
 
 
 def meta_values(record: dict[str, Any], mode: str) -> dict[str, float]:
-    """What we say to a record of 03, under meta's names."""
+    """Return our answer to a record of 03, under meta's names."""
     table, measure = table_of(record), record["measure"]
     values = {"Q_CMH": cochran_mantel_haenszel(*table).statistic}
     found: Any
@@ -366,7 +366,7 @@ def same(x: Any, y: Any, rtol: float = 1e-10, size: float = 0.0) -> None:
 
 
 def everything(table: Any, mask: Any = None) -> list[Any]:
-    """The fields of every function, in one list; per-table ones left out."""
+    """List the fields of every function, per-table ones left out."""
     found: list[Any] = []
     for measure in ("RR", "OR", "RD"):
         found += mantel_haenszel(*table, measure=measure, mask=mask)
@@ -519,7 +519,7 @@ def test_fitted_tables_have_the_common_odds_ratio(table: FloatArray) -> None:
     estimate = mantel_haenszel(*table, measure="OR").estimate
     if np.isfinite(estimate):
         with np.errstate(divide="ignore", invalid="ignore"):
-            e, variance = stratified_tests._fitted(cells, np.exp(estimate))
+            e, variance = stratified_tests._fitted_events(cells, np.exp(estimate))
         a, b, c, d, _ = cells
         inside = (a + c > 0) & (b + d > 0)
         n1, n2, m = a + b, c + d, a + c
@@ -545,9 +545,9 @@ def test_the_fitted_table_is_right_where_one_form_of_the_root_cancels(
         psi, n1, n2, m = Decimal(odds_ratio), a + b, c + d, a + c
         half = psi * (n1 + m) + (n2 - m)
         exact = (half - (half * half - 4 * n1 * m * psi * (psi - 1)).sqrt()) / (2 * (psi - 1))
-    cells = strata.Cells(*(np.array([float(x)]) for x in table), np.array([True]))
+    cells = strata.FilledCells(*(np.array([float(x)]) for x in table), np.array([True]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        e, _ = stratified_tests._fitted(cells, np.array([float(odds_ratio)]))
+        e, _ = stratified_tests._fitted_events(cells, np.array([float(odds_ratio)]))
     assert e[0] == pytest.approx(float(exact), rel=1e-14)
 
 
@@ -667,7 +667,7 @@ def test_the_correction_never_takes_more_than_there_is() -> None:
 def test_many_masks_are_worked_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     subsets = masks.all_subsets(5)
     whole = everything(KAP5, subsets)
-    monkeypatch.setattr(strata, "_ELEMENTS_AT_ONCE", 17)
+    monkeypatch.setattr(strata, "_MASK_ELEMENTS_AT_ONCE", 17)
     for x, y in zip(whole, everything(KAP5, subsets), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)
     assert mantel_haenszel(*KAP5, mask=subsets.reshape(31, 1, 5)).estimate.shape == (31, 1)

@@ -1,4 +1,4 @@
-"""Asymmetry tests against metafor and meta (tests/reference 09_small_study, 11_meta_bias) and their definitions."""
+"""Asymmetry tests against metafor and meta (09_small_study, 11_meta_bias) and their definitions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREDICTORS = {
 
 
 def table_of(record: dict[str, Any]) -> tuple[FloatArray, ...]:
-    """Counts of a record: events and totals of both arms."""
+    """Return the counts of a record: events and totals of both arms."""
     return tuple(np.array(record["inputs"][key], dtype=float) for key in ("ai", "n1i", "ci", "n2i"))
 
 
@@ -64,7 +64,7 @@ def _mean_effects(record: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
 
 
 def test_metafor_regtest() -> None:
-    """metafor 5.1-12 ``regtest``: six predictors, weighted regression and mixed model (EE, DL, REML), every record."""
+    """metafor 5.1-12 ``regtest``: six predictors, lm and mixed model (EE, DL, REML), all."""
     seen: Counter[str] = Counter()
     for record in records("09_small_study"):
         if record["settings"]["fun"] != "metafor::regtest":
@@ -118,8 +118,8 @@ def test_metafor_ranktest() -> None:
     assert seen["nothing to rank, in both"] == 6
 
 
-def _ours(record: dict[str, Any]) -> asymmetry.Line | asymmetry.Rank:
-    """What meta calls a method, on the trials meta keeps."""
+def _ours(record: dict[str, Any]) -> asymmetry.WeightedLine | asymmetry.Rank:
+    """Compute the test of that name in meta, on the trials meta keeps."""
     y, v = meta_effects(record)
     method, r = record["settings"]["method.bias"], record["results"]
     if method == "Egger":
@@ -194,7 +194,7 @@ def test_meta_metabias() -> None:
             assert_allclose(
                 [found.statistic, found.p_value], [r["statistic"], r["pval"]], rtol=1e-8
             )
-            if isinstance(found, asymmetry.Line):
+            if isinstance(found, asymmetry.WeightedLine):
                 ours = [found.slope, found.slope_se, found.intercept, found.df]
                 assert_allclose(
                     ours, [r[key] for key in ("bias", "se_bias", "intercept", "df")], rtol=1e-8
@@ -208,7 +208,7 @@ def test_meta_metabias() -> None:
 
 
 def test_thompson_tau2() -> None:
-    """meta's REML stops at a change of 1e-5; ours is the maximum, and within 2e-5 of it in units of the variances."""
+    """meta's REML stops at a change of 1e-5; ours is the maximum, within 2e-5 of the variances."""
     for record in records("11_meta_bias"):
         if record["settings"].get("method.bias") == "Thompson":
             y, v = meta_effects(record)
@@ -394,7 +394,7 @@ def test_power_of_egger_is_the_noncentral_t() -> None:
 
 @pytest.mark.parametrize("kind", ["egger", "pustejovsky"])
 def test_power_by_simulation(kind: str) -> None:
-    """Four standard errors of 20,000 simulated sets of trials, each trial off by one of its own standard errors."""
+    """Within four standard errors of 20,000 simulated sets of trials, each off by its own one."""
     rng = np.random.default_rng(7)
     n1, n2 = (
         np.array([20, 25, 30, 60, 120, 240, 25, 15]),

@@ -1,4 +1,4 @@
-"""Copas's selection model against metasens (tests/reference 11_meta_bias) and its own definition."""
+"""Copas's selection model against metasens (11_meta_bias) and its own definition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers.r_values import records
 def selection_parameters(
     v: FloatArray, published: float, unpublished: float
 ) -> tuple[float, float]:
-    """Selection parameters from what metasens reports of them."""
+    """Compute selection parameters from those that metasens reports."""
     if published == 1:
         return np.inf, 0.0
     s, least = np.sqrt(v), special.ndtri(published)
@@ -58,7 +58,7 @@ def test_metasens() -> None:
             if np.isinf(gamma0):
                 theirs[2] = 0.0
             u = np.minimum(gamma0 + gamma1 / np.sqrt(v), model._CERTAIN)
-            at_theirs = model.log_likelihood(theirs[:, None], y, v, u)[0]
+            at_theirs = model.copas_log_likelihood(theirs[:, None], y, v, u)[0]
             assert found.log_likelihood[j] >= at_theirs - 1e-9  # never below R's
             if found.log_likelihood[j] > at_theirs + 1e-6:
                 seen["divergent: metasens stops at a local maximum"] += 1
@@ -135,7 +135,7 @@ def test_no_grid_point_beats_the_maximum() -> None:
         np.linspace(-0.3, 0.5, 17), np.linspace(0, 0.15, 12), np.linspace(-0.99, 0.99, 23)
     )
     theta = np.stack([mu.ravel(), tau2.ravel(), rho.ravel(), np.zeros(mu.size)])
-    grid = model.log_likelihood(theta, y, v, -0.5 + 0.2 / np.sqrt(v))
+    grid = model.copas_log_likelihood(theta, y, v, -0.5 + 0.2 / np.sqrt(v))
     assert grid.max() <= found.log_likelihood[0] + 1e-10
 
 
@@ -143,15 +143,17 @@ def test_derivatives() -> None:
     rng = np.random.default_rng(2)
     v = rng.uniform(0.02, 0.5, 7)
     y, u, theta = rng.normal(size=7), -0.2 + 0.3 / np.sqrt(v), np.array([0.2, 0.1, 0.4, 0.0])
-    value, gradient, hessian = model._derivatives(theta, y, v, u)
+    value, gradient, hessian = model._complex_step_derivatives(theta, y, v, u)
     for i in range(4):
         step = np.eye(4)[i] * 1e-5
-        up, down = (model._derivatives(theta + sign * step, y, v, u) for sign in (1, -1))
+        up, down = (
+            model._complex_step_derivatives(theta + sign * step, y, v, u) for sign in (1, -1)
+        )
         assert gradient[i] == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-5, abs=1e-6)
         assert_allclose(hessian[i], (up[1] - down[1]) / 2e-5, rtol=1e-7, atol=1e-7)
     assert np.isfinite(value)
     step = theta[:, None] + 1e-30j * np.eye(4)
-    exact = model.log_likelihood(step, y, v, u).imag / 1e-30
+    exact = model.copas_log_likelihood(step, y, v, u).imag / 1e-30
     assert_allclose(gradient, exact, rtol=1e-13, atol=1e-13)
 
 
@@ -169,10 +171,10 @@ def test_a_change_in_the_last_digit_of_the_data_leaves_ten_digits_of_the_fit() -
 
 
 def test_outside_its_domain_the_likelihood_is_minus_infinity() -> None:
-    """So that a search turns back there: a variance below minus every sampling variance, a correlation above 1."""
+    """A search turns back at a variance below every -v, and at a correlation above 1."""
     y, v = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.2, 0.3])
     for theta in ([0.2, -1.0, 0.3, 0.0], [0.2, 0.0, 1.5, 0.0]):
-        value, gradient, hessian = model._derivatives(
+        value, gradient, hessian = model._complex_step_derivatives(
             np.array(theta), y, v, -0.2 + 0.3 / np.sqrt(v)
         )
         assert value == -np.inf

@@ -1,4 +1,4 @@
-"""Fail-safe numbers and excess significance against metafor (tests/reference 09_small_study) and their definitions."""
+"""Fail-safe numbers and excess significance against metafor (09_small_study) and definitions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_metafor_fsn() -> None:
 
 
 def test_null_studies_is_near_metafors_general() -> None:
-    """metafor's General, of the harmonic mean variance, z and REML: another algorithm, within 3 or a tenth."""
+    """metafor's General (harmonic mean v, z, REML): another search, within 3 or a tenth."""
     for record in records("09_small_study"):
         if record["settings"].get("type") != "General":
             continue
@@ -56,7 +56,7 @@ def test_null_studies_is_near_metafors_general() -> None:
 
 
 def test_metafor_tes() -> None:
-    """metafor 5.1-12 ``tes``: EE to 1e-10; DL and REML to 1e-5: R leaves out true effects beyond 5 sd."""
+    """metafor 5.1-12 ``tes``: EE to 1e-10, others to 1e-5: R leaves out effects beyond 5 sd."""
     seen: Counter[str] = Counter()
     for record in records("09_small_study"):
         how, r = record["settings"], record["results"]

@@ -30,7 +30,7 @@ FIELDS = {
 
 
 def _with_a_trial_at_precision_zero(v: FloatArray, tau2: float) -> float:
-    """Standard error at the limit where an excluded trial enters the moments of the precision, not the count."""
+    """Compute the limit's standard error with an excluded trial in the moments, not the count."""
     x = np.append(1 / np.sqrt(v + tau2), 0.0)
     slope_variance = 1 / (x.var(ddof=1) * (v.size - 1))
     return float(
@@ -39,7 +39,7 @@ def _with_a_trial_at_precision_zero(v: FloatArray, tau2: float) -> float:
 
 
 def test_metasens() -> None:
-    """metasens 1.5-2 ``limitmeta``: beta0, betalim, mulim; every record, estimates at our own REML."""
+    """metasens 1.5-2 ``limitmeta``: beta0, betalim, mulim; every record, at our own REML."""
     seen: Counter[str] = Counter()
     for record in records("11_meta_bias"):
         if record["settings"]["fun"] != "metasens::limitmeta":

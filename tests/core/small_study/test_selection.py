@@ -1,4 +1,4 @@
-"""Selection models against metafor (tests/reference 12_selmodel), exact integrals and their own definition."""
+"""Selection models against metafor (12_selmodel), exact integrals and their own definition."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {
 
 
 def arguments_of(record: dict[str, Any]) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-    """Data and arguments of a record; truncation below 0 is a step at p = 0.5."""
+    """Return data and arguments of a record; truncation below 0 is a step at p = 0.5."""
     how = record["settings"]
     y, v = (np.array(record["inputs"][key], dtype=float) for key in ("yi", "vi"))
     steps = how.get("steps", 0.5)
@@ -56,17 +56,19 @@ def at_theirs(
 ) -> float:
     """Our log-likelihood at R's estimates."""
     per_study = arguments.get("precision", np.ones_like(y))
-    pieces = selection._density(
+    pieces = selection._density_and_starts(
         y, v, arguments["family"], arguments["steps"], arguments["two_sided"], per_study
     )
     r = record["results"]
     delta = r["delta"][1:] if record["settings"]["type"] == "stepfun" else r["delta"]
-    return selection.log_likelihood(pieces[0], np.array([r["estimate"], r["tau2"], *delta]))[0]
+    return selection.selection_log_likelihood(
+        pieces[0], np.array([r["estimate"], r["tau2"], *delta])
+    )[0]
 
 
 def _compare(record: dict[str, Any]) -> str:
     y, v, arguments = arguments_of(record)
-    found, r = selection.fit(y, v, **arguments), record["results"]
+    found, r = selection.fit_selection(y, v, **arguments), record["results"]
     there = at_theirs(record, y, v, arguments)
     assert found.converged
     assert found.log_likelihood >= there - 1e-8  # at or above the likelihood of R's estimates
@@ -106,7 +108,7 @@ def test_metafor() -> None:
 def test_passive_smoking() -> None:
     """Worked value of the method specification: steps at 0.025 and 0.5."""
     smoke = load_example("passive_smoking")
-    found = selection.fit(smoke["y"], smoke["v"], steps=(0.025, 0.5))
+    found = selection.fit_selection(smoke["y"], smoke["v"], steps=(0.025, 0.5))
     assert found.log_likelihood == pytest.approx(-8.14789726754, abs=1e-9)
     assert_allclose(
         [found.mu, found.tau2, *found.delta[1:]],
@@ -154,11 +156,11 @@ def _weight(family: str, d: list[float], two_sided: bool, z: float) -> float:
 
 @pytest.mark.parametrize(("family", "d", "two_sided"), CASES)
 def test_likelihood_is_exact(family: str, d: list[float], two_sided: bool) -> None:
-    """Against adaptive quadrature (scipy) of an independent formula, for precise and imprecise studies."""
+    """Against adaptive quadrature of an independent formula, for precise and imprecise studies."""
     y, v = np.array([0.9, 0.1, -0.4, 0.02]), np.array([0.04, 0.3, 0.2, 0.001])
     mu, tau2 = 0.15, 0.12
-    pieces = selection._density(y, v, family, [0.025, 0.5], two_sided, np.ones(4))
-    value = selection.log_likelihood(pieces[0], np.array([mu, tau2, *d]))[0]
+    pieces = selection._density_and_starts(y, v, family, [0.025, 0.5], two_sided, np.ones(4))
+    value = selection.selection_log_likelihood(pieces[0], np.array([mu, tau2, *d]))[0]
     expected = sum(
         _exact(e, w, mu, tau2, lambda z: _weight(family, d, two_sided, z))
         for e, w in zip(y, v, strict=True)
@@ -169,7 +171,7 @@ def test_likelihood_is_exact(family: str, d: list[float], two_sided: bool) -> No
 def _exact(
     effect: float, variance: float, mu: float, tau2: float, weight: Callable[[float], float]
 ) -> float:
-    """Log-likelihood of one study, the integral by pieces between the places where a weight function may jump."""
+    """Integrate one study's log-likelihood by pieces between possible jumps of a weight."""
     total, s = np.sqrt(variance + tau2), np.sqrt(variance)
     jumps = [stats.norm.isf(p / sides) for p in (1e-5, 0.025, 0.5, 1 - 1e-5) for sides in (1, 2)]
     inside = [
@@ -191,13 +193,15 @@ def _exact(
 def test_gradient_and_hessian(family: str, d: list[float], two_sided: bool) -> None:
     """Against central differences."""
     y, v = np.array([0.9, 0.1, -0.4, 0.3]), np.array([0.04, 0.3, 0.2, 0.09])
-    density = selection._density(y, v, family, [0.025, 0.5], two_sided, np.ones(4))[0]
+    density = selection._density_and_starts(y, v, family, [0.025, 0.5], two_sided, np.ones(4))[0]
     theta = np.array([0.15, 0.12, *d])
-    _, gradient, hessian = selection.log_likelihood(density, theta)
+    _, gradient, hessian = selection.selection_log_likelihood(density, theta)
     for i in range(theta.size):
         step = np.zeros(theta.size)
         step[i] = 1e-5 * max(1.0, abs(theta[i]))
-        up, down = (selection.log_likelihood(density, theta + sign * step) for sign in (1, -1))
+        up, down = (
+            selection.selection_log_likelihood(density, theta + sign * step) for sign in (1, -1)
+        )
         assert_allclose(gradient[i], (up[0] - down[0]) / (2 * step[i]), rtol=1e-6, atol=1e-7)
         assert_allclose(
             hessian[i],
@@ -208,7 +212,7 @@ def test_gradient_and_hessian(family: str, d: list[float], two_sided: bool) -> N
 
 
 def test_step_normaliser_in_closed_form() -> None:
-    """A = sum of delta times differences of the normal cdf: the formula of the method specification."""
+    """A = sum of delta times differences of the normal cdf, as in the method specification."""
     y, v, mu, tau2, d = (
         np.array([0.5, -0.1]),
         np.array([0.1, 0.4]),
@@ -225,10 +229,10 @@ def test_step_normaliser_in_closed_form() -> None:
     )
     place = np.searchsorted([0.025, 0.5], stats.norm.sf(y / np.sqrt(v)))
     expected = (np.log(d[place]) + stats.norm.logpdf(y, mu, sigma) - np.log(a)).sum()
-    density = selection._density(y, v, "step", [0.025, 0.5], False, np.ones(2))[0]
-    assert selection.log_likelihood(density, np.array([mu, tau2, *d[1:]]))[0] == pytest.approx(
-        expected, rel=1e-12
-    )
+    density = selection._density_and_starts(y, v, "step", [0.025, 0.5], False, np.ones(2))[0]
+    assert selection.selection_log_likelihood(density, np.array([mu, tau2, *d[1:]]))[
+        0
+    ] == pytest.approx(expected, rel=1e-12)
 
 
 @given(
@@ -247,17 +251,17 @@ def test_no_grid_point_beats_the_maximum_and_units_do_not_matter(
     steps = (0.1,)
     if family == "step" and (selection.step_counts(y, v, steps) == 0).any():
         return
-    found = selection.fit(y, v, family=family, steps=steps)
-    density = selection._density(y, v, family, list(steps), False, np.ones(14))[0]
+    found = selection.fit_selection(y, v, family=family, steps=steps)
+    density = selection._density_and_starts(y, v, family, list(steps), False, np.ones(14))[0]
     for _ in range(100):
         mu, tau2 = rng.normal(found.mu, 0.4), rng.choice([0.0, rng.exponential(0.1)])
         delta = rng.uniform(0.01, 2) if family == "step" else rng.choice([0.0, rng.exponential(5)])
         assert (
-            selection.log_likelihood(density, np.array([mu, tau2, delta]))[0]
+            selection.selection_log_likelihood(density, np.array([mu, tau2, delta]))[0]
             <= found.log_likelihood + 1e-9
         )
     c = 10.0**power
-    scaled = selection.fit(y * c, v * c * c, family=family, steps=steps)
+    scaled = selection.fit_selection(y * c, v * c * c, family=family, steps=steps)
     assert_allclose(
         [scaled.mu / c, scaled.tau2 / c**2], [found.mu, found.tau2], rtol=1e-4, atol=1e-6
     )
@@ -266,7 +270,7 @@ def test_no_grid_point_beats_the_maximum_and_units_do_not_matter(
 
 def test_given_weights_of_one_change_nothing() -> None:
     y, v = np.array([0.9, 0.4, 0.1]), np.array([0.1, 0.2, 0.05])
-    found = selection.fit(y, v, steps=(0.025, 0.5), delta=(1.0, 1.0, 1.0), common=True)
+    found = selection.fit_selection(y, v, steps=(0.025, 0.5), delta=(1.0, 1.0, 1.0), common=True)
     assert found.mu == pytest.approx((y / v).sum() / (1 / v).sum(), rel=1e-10)
     assert found.se == pytest.approx((1 / v).sum() ** -0.5, rel=1e-8)
     assert found.log_likelihood == pytest.approx(found.unselected, rel=1e-12)
@@ -275,7 +279,7 @@ def test_given_weights_of_one_change_nothing() -> None:
 
 def test_interval_without_studies_has_weight_zero() -> None:
     y, v = np.array([0.9, 0.7, 0.8, 1.1]), np.array([0.02, 0.03, 0.05, 0.04])
-    found = selection.fit(y, v, steps=(0.025, 0.5))
+    found = selection.fit_selection(y, v, steps=(0.025, 0.5))
     assert_allclose(found.delta, [1, 0, 0])
     assert_allclose(found.counts, [4, 0, 0])
 
@@ -288,24 +292,24 @@ def test_no_likelihood_is_gained_where_the_integral_would_miss_the_weight(family
     """
     rng = np.random.default_rng(0)
     y, v = rng.normal(0.3, 0.3, 12), np.full(12, 0.1)
-    density, *_ = selection._density(y, v, family, (), False, np.ones(12))
+    density, *_ = selection._density_and_starts(y, v, family, (), False, np.ones(12))
     d = [100.0, 1e-5] if family == "beta" else [100.0]
     for mu in (11.2, -11.2, 30.0, -30.0):
-        assert selection.log_likelihood(density, np.array([mu, 0.4837, *d]))[0] <= 50
-    found = selection.fit(y, v, family=family)
+        assert selection.selection_log_likelihood(density, np.array([mu, 0.4837, *d]))[0] <= 50
+    found = selection.fit_selection(y, v, family=family)
     assert found.unselected - 1e-9 <= found.log_likelihood < found.unselected + 10
 
 
 def test_one_study_with_given_weights() -> None:
     """One study, weight 1/2 above p = 0.5: the maximum by a grid."""
-    found = selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5), common=True)
-    density, *_ = selection._density(
+    found = selection.fit_selection([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5), common=True)
+    density, *_ = selection._density_and_starts(
         np.array([0.4]), np.array([0.1]), "step", [0.5], False, np.ones(1)
     )
     grid = [
-        selection.log_likelihood(density, np.array([mu, 0.0, 0.5]))[0]
+        selection.selection_log_likelihood(density, np.array([mu, 0.0, 0.5]))[0]
         for mu in np.linspace(-1, 1, 301)
     ]
     assert found.converged
     assert found.log_likelihood >= max(grid) - 1e-12
-    assert selection.fit([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5)).tau2 == 0
+    assert selection.fit_selection([0.4], [0.1], steps=(0.5,), delta=(1.0, 0.5)).tau2 == 0

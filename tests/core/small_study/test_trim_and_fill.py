@@ -1,4 +1,4 @@
-"""Trim and fill against metafor and meta (tests/reference 09_small_study, 11_meta_bias) and its definition."""
+"""Trim and fill against metafor and meta (09_small_study, 11_meta_bias) and its definition."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.testing import assert_allclose
 
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.small_study.trim_and_fill import (
-    COUNTS,
+    COUNT_ESTIMATORS,
     FillStatus,
-    _places,
+    _ascending_places,
     _trimmed,
     pooled,
     trim_and_fill,
@@ -72,7 +72,7 @@ def _tied(record: dict[str, Any]) -> bool:
 
 
 def _same(found: Any, r: dict[str, Any], method: str) -> bool:
-    """Number, side, its standard error and p to 1e-8; estimates too, for REML at R's own tau2."""
+    """Compare number, side, its standard error and p to 1e-8, and estimates at R's own tau2."""
     exact = [float(x) for x in (found.k0, found.se_k0, found.p_value)]
     if not np.allclose(
         exact,
@@ -181,7 +181,7 @@ def test_definition(data: tuple[list[float], list[float]]) -> None:
         assert float(found.estimate) == pytest.approx(estimate, rel=1e-9, abs=1e-12)
 
 
-@given(trials, st.sampled_from(sorted(COUNTS)), st.floats(-6, 6), st.floats(-3, 3))
+@given(trials, st.sampled_from(sorted(COUNT_ESTIMATORS)), st.floats(-6, 6), st.floats(-3, 3))
 @settings(max_examples=60)
 def test_equivariance(
     data: tuple[list[float], list[float]], count_by: str, power: float, shift: float
@@ -197,7 +197,7 @@ def test_equivariance(
     assert_allclose(-mirrored.estimate, one.estimate, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("count_by", sorted(COUNTS))
+@pytest.mark.parametrize("count_by", sorted(COUNT_ESTIMATORS))
 def test_batch_is_the_loop_and_infinite_variance_is_deletion(count_by: str) -> None:
     rng = np.random.default_rng(3)
     v = rng.uniform(0.02, 0.6, (8, 12))
@@ -239,5 +239,5 @@ def test_counts_that_go_to_and_fro_are_told_from_counts_that_settle() -> None:
     for turns, expected in (([1, 2], FillStatus.NEVER_SETTLED), ([1, 1], FillStatus.OK)):
         calls = itertools.cycle(turns)
         count_by = lambda positive, rightmost, k, calls=calls: np.asarray(float(next(calls)))  # noqa: E731
-        _, _, _, status = _trimmed(y, v, _places(y, v), count_by, 0.0)
+        _, _, _, status = _trimmed(y, v, _ascending_places(y, v), count_by, 0.0)
         assert status == expected
