@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -97,3 +98,71 @@ def html_page(text: str, frame: pd.DataFrame | None) -> str:
     """Write what a notebook shows of a result: a paragraph per sentence, and a table if given."""
     lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
     return lines if frame is None else lines + html_table(frame)
+
+
+class EvidenceLevel(NamedTuple):
+    """A level of evidence: how near to the trial its numbers were read.
+
+    Attributes
+    ----------
+    source : str
+        Kind of source: primary, registry, secondary, press or tertiary.
+    short : str
+        The level in a table.
+    phrase : str
+        The source in plain words.
+    confirmed : bool
+        Whether conclusions may be drawn from the numbers. They are not confirmed where they were
+        seen in a summary of summaries only.
+    """
+
+    source: str
+    short: str
+    phrase: str
+    confirmed: bool = True
+
+    @property
+    def first_hand(self) -> bool:
+        """Whether the numbers come from the authors of the trial."""
+        return self.source in ("primary", "registry")
+
+
+EVIDENCE_LEVELS: Mapping[str, EvidenceLevel] = MappingProxyType(
+    {
+        "primary_full_text": EvidenceLevel(
+            "primary", "primary full text", "the trial's full report"
+        ),
+        "primary_abstract": EvidenceLevel(
+            "primary", "primary abstract", "the trial's own abstract"
+        ),
+        "registry": EvidenceLevel("registry", "registry", "a trial registry"),
+        "secondary_table": EvidenceLevel("secondary", "secondary table", "a review's table"),
+        "secondary_summary": EvidenceLevel(
+            "secondary", "secondary summary", "somebody else's summary"
+        ),
+        "press_conflict": EvidenceLevel(
+            "press", "press, in conflict", "press reports that disagree"
+        ),
+        "tertiary_only": EvidenceLevel(
+            "tertiary", "tertiary", "a summary of summaries", confirmed=False
+        ),
+        "tertiary_only_conflict": EvidenceLevel(
+            "tertiary",
+            "tertiary, in conflict",
+            "conflicting summaries of summaries",
+            confirmed=False,
+        ),
+    }
+)
+"""Words of the column ``evidence_level``, the strongest first; no other word has a meaning here."""
+
+FIRST_HAND = tuple(word for word, level in EVIDENCE_LEVELS.items() if level.first_hand)
+"""Levels of numbers that come from the authors of the trial."""
+
+CONFIRMED = tuple(word for word, level in EVIDENCE_LEVELS.items() if level.confirmed)
+"""Levels of numbers from which conclusions may be drawn."""
+
+
+def level_named(word: object) -> EvidenceLevel | None:
+    """Look up a level of evidence; None for a word that is not in the table."""
+    return EVIDENCE_LEVELS.get(word) if isinstance(word, str) else None

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Alcohol
 #
-# Ketamine with psychotherapy against a control, abstinence from alcohol. A comparison that was not randomised, or
-# nowhere says that it was, is never put into one diamond with the randomised trials.
+# Ketamine with psychotherapy against a control, abstinence from alcohol. A comparison that was not
+# randomised, or nowhere says that it was, is never put into one diamond with the randomised trials.
 
 # %%
 import pandas as pd
@@ -31,9 +31,9 @@ trials[
 # %% [markdown]
 # ## Each trial on every scale
 #
-# The risk ratio of abstinence and the risk ratio of relapse tell different stories of the same table; the odds
-# ratio tells one. The limits here are Wald's, on every scale; below, a trial that stands alone has its score interval,
-# which holds its level in small trials.
+# The risk ratio of abstinence and the risk ratio of relapse tell different stories of the same
+# table; the odds ratio tells one. The limits here are Wald's, on every scale; below, a single
+# trial has its score interval, which holds its level in small trials.
 
 # %%
 save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "alcohol-measures")
@@ -42,7 +42,7 @@ save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "alcohol-me
 # ## Randomised: risk ratio of abstinence
 
 # %%
-randomised = km.review.registered(evidence, "alcohol-randomised")
+randomised = km.review.answer(evidence, "alcohol-randomised")
 save_table(randomised.to_frame(), "alcohol-randomised")
 randomised
 
@@ -58,7 +58,7 @@ headline
 # ## Not randomised: risk ratio of abstinence
 
 # %%
-not_randomised = km.review.registered(evidence, "alcohol-not-randomised")
+not_randomised = km.review.answer(evidence, "alcohol-not-randomised")
 save_table(not_randomised.to_frame(), "alcohol-not-randomised")
 not_randomised
 
@@ -82,12 +82,12 @@ both
 # %% [markdown]
 # ## Randomised, on the odds scale
 #
-# Grabski 2022 printed no abstinence counts, only an odds ratio of relapse. Turned round it is an odds ratio of
-# abstinence and can stand beside the counts. Where trials are too few for a random-effects headline each is shown, and
-# the common effect is named for what it assumes.
+# Grabski 2022 printed no abstinence counts, only an odds ratio of relapse. Turned round it is an
+# odds ratio of abstinence and can stand beside the counts. Where trials are too few for a
+# random-effects headline each is shown, and the common effect is named for what it assumes.
 
 # %%
-odds = km.review.registered(evidence, "alcohol-odds")
+odds = km.review.answer(evidence, "alcohol-odds")
 save_table(odds.to_frame(), "alcohol-odds")
 odds
 
@@ -106,7 +106,7 @@ km.review.conclusion(odds)
 # %% [markdown]
 # ### What may be headlined
 #
-# What the plan headlines for this number of trials, what stands beside it, and what is refused.
+# What the plan headlines for this number of trials, what is shown beside it, and what is refused.
 
 # %%
 headline = km.headline(odds.effects)
@@ -116,8 +116,8 @@ headline
 # %% [markdown]
 # ### The studies with counts, taken together after all
 #
-# They differ in design and in the time of follow-up, and no model of heterogeneity mends that. Asked for by name, to
-# show how far defensible methods lie apart.
+# They differ in design and in the time of follow-up, and no model of heterogeneity mends that.
+# Asked for by name, to show how far defensible methods lie apart.
 
 # %%
 stress = km.headline(trials, opposite="relapse", mixed=True)
@@ -135,8 +135,8 @@ left_out
 # %% [markdown]
 # ### The estimator line
 #
-# The same trials under other estimators of the between-study variance and other intervals. How far these rows lie apart
-# is the reason for the plan's caution.
+# The same trials under other estimators of the between-study variance and other intervals. How far
+# these rows lie apart is the reason for the plan's caution.
 
 # %%
 line = km.estimator_table(odds.effects)
@@ -156,10 +156,11 @@ rules
 # %% [markdown]
 # ## Days abstinent
 #
-# Grabski 2022: difference in the percentage of days abstinent over six months, in percentage points.
+# Grabski 2022: difference in the percentage of days abstinent over six months, in percentage
+# points.
 
 # %%
-days = km.review.registered(evidence, "alcohol-days")
+days = km.review.answer(evidence, "alcohol-days")
 save_table(days.to_frame(), "alcohol-days")
 axes = km.plot.forest(days)
 save_figure(axes, "alcohol-days")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Sensitivity: what the conclusions hang on
 #
-# In this field drop-outs are counted as relapse, times of follow-up differ, and many numbers come from secondary
-# reports. Here every choice is changed in turn, then all at once.
+# In this field drop-outs are counted as relapse, times of follow-up differ, and many numbers come
+# from secondary reports. Here every choice is changed in turn, then all at once.
 
 # %%
 import numpy as np
@@ -43,8 +43,9 @@ save_table(
 # %% [markdown]
 # ## The direction of the event
 #
-# The alcohol studies with counts, taken together by name since not all were randomised. Whether they look alike may
-# depend on which event is counted, abstinence or relapse: see `q_p_value`. The tables are the same.
+# The alcohol studies with counts, taken together by name since not all were randomised. Whether
+# they look alike may depend on which event is counted, abstinence or relapse: see `q_p_value`. The
+# tables are the same.
 
 # %%
 measures = save_table(
@@ -58,8 +59,9 @@ Markdown("; ".join(measures["flag"].unique()))
 # %% [markdown]
 # ## Krupitsky 2007: patients whose arm is not known
 #
-# Some of those randomised are outside the percentages (`missing` of `evidence.trials()`), from which arm is not known.
-# Every split of them over the two arms, under assumptions about what became of them.
+# Some of those randomised are outside the percentages (`missing` of `evidence.trials()`), from
+# which arm is not known. Every split of them over the two arms, under assumptions about what became
+# of them.
 
 # %%
 missing = km.missing_outcomes(sessions, totals="observed")
@@ -67,8 +69,8 @@ save_table(missing.to_frame(), "sensitivity-missing")
 Markdown(missing.summary())
 
 # %% [markdown]
-# Suppose that three of them were in each arm, as nothing forbids. Each cell is one fate of them: how many had remained
-# abstinent under three sessions, and how many under one.
+# Suppose that three of them were in each arm, as nothing forbids. Each cell is one fate of them:
+# how many had remained abstinent under three sessions, and how many under one.
 
 # %%
 tipping = km.tipping_point(sessions.assign(missing_t=3, missing_c=3), totals="observed")
@@ -99,8 +101,9 @@ km.sensitivity.rounded_counts(evidence.trials(substance="cocaine", window="end o
 # %% [markdown]
 # ## All choices at once
 #
-# The first five BCG trials show what the tool does, since it takes a pool worth multiplying out: four ways of pooling
-# effects, Mantel-Haenszel, and two binomial likelihood models that need no continuity correction.
+# The first five BCG trials show what the tool does, since it takes a pool worth multiplying out:
+# four ways of pooling effects, Mantel-Haenszel, and two binomial likelihood models that need no
+# continuity correction.
 
 # %%
 five = km.load_example("bcg").head(5)
@@ -124,8 +127,8 @@ save_figure(axes, "sensitivity-leave-one-out")
 # %% [markdown]
 # ## What single studies do to a result
 #
-# Each of the BCG trials left out in turn: residuals, shifts of the estimate, precision, heterogeneity, weight.
-# Diamonds would lie beyond a customary cut-off.
+# Each of the BCG trials left out in turn: residuals, shifts of the estimate, precision,
+# heterogeneity, weight. Diamonds would lie beyond a customary cut-off.
 
 # %%
 moved = km.influence(bcg)
@@ -144,8 +147,8 @@ save_figure(axes, "sensitivity-all-subsets")
 # %% [markdown]
 # ## Which interval can be trusted for trials of this size?
 #
-# Simulated at the arm sizes and control risks of the alcohol studies: how often each interval holds the true
-# mean, and how often it would find an effect.
+# Simulated at the arm sizes and control risks of the alcohol studies: how often each interval holds
+# the true mean, and how often it would find an effect.
 
 # %%
 card = km.sensitivity.calibration(alcohol, draws=2000, rng=np.random.default_rng(2026), mixed=True)

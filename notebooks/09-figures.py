@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Figures
 #
-# Every kind of figure the package draws, on published trials: a result goes in, a Matplotlib Axes comes out. Each
-# carries a text for readers who cannot see it.
+# Every kind of figure the package draws, on published trials: a result goes in, a Matplotlib Axes
+# comes out. Each has a text for readers who cannot see it.
 
 # %%
 import pandas as pd
@@ -18,8 +18,8 @@ main = km.pool(effects)
 # %% [markdown]
 # ## Forest plots
 #
-# Several models under one set of studies; subgroups under two models; the layouts of journals; a density in place
-# of the prediction interval; each study added in turn.
+# Several models under one set of studies; subgroups under two models; the layouts of journals; a
+# density in place of the prediction interval; each study added in turn.
 
 # %%
 several = km.plot.forest([main, km.pool(effects, model="common"), km.mantel_haenszel(bcg)])

@@ -1,5 +1,4 @@
-"""How sure one may be of an effect: a proposal for imprecision, and the probability of an effect
-that would matter.
+"""Imprecision: a proposed rating, and the probability of an effect that would matter.
 
 What an effect means in people is in `kapmeta.certainty.absolute_risks`, how much information there
 is in `kapmeta.certainty.information_sizes`; their names are here too.
@@ -40,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Imprecision:
-    """A proposal of how many levels to rate down for imprecision, with the rule that gave it; a person decides."""
+    """A proposed number of levels to rate down for imprecision, with the rule that gave it."""
 
     levels: int
     judgement: str
@@ -50,8 +49,8 @@ class Imprecision:
 
 IMPRECISION = ("not serious", "serious", "very serious", "extremely serious")
 """GRADE judgements by levels rated down."""
-WIDEST = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
-"""Upper over lower limit beyond which the information size is far away, by measure (a screening rule)."""
+WIDEST_RATIO = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
+"""Screening rule by measure: upper over lower limit at which the information size is far away."""
 
 
 def imprecision(
@@ -60,8 +59,7 @@ def imprecision(
     thresholds: Iterable[float],
     information: InformationSize | None = None,
 ) -> tuple[Imprecision, ...]:
-    """Proposed rating for imprecision, minimally contextualised [1]_: a proposal with its numbers,
-    never a decision.
+    """Propose a rating for imprecision, minimally contextualised [1]_; a person decides.
 
     Rate down one level for each threshold that the interval of the difference crosses, at most two;
     three if it crosses every one of four or more. Where none is crossed, one level if the
@@ -98,7 +96,7 @@ def imprecision(
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
     >>> from kapmeta.certainty.imprecisions import imprecision
-    >>> absolute = absolute_effects(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    >>> absolute = absolute_effects(km.review.answer(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
     'difference 64 to 893 per 1,000; no threshold is crossed'
     """
@@ -129,7 +127,7 @@ def _imprecision(
     if information is None or information.fraction >= 1:
         return _proposal(0, reason, row.baseline)
     reason += f"; {100 * information.fraction:.0f} % of the information size is there"
-    wide = _ratio_of_limits(absolute.pooled) > WIDEST.get(absolute.pooled.measure, math.inf)
+    wide = _ratio_of_limits(absolute.pooled) > WIDEST_RATIO.get(absolute.pooled.measure, math.inf)
     return _proposal(
         2 if wide else 1, reason + "; the relative interval is wide" * wide, row.baseline
     )
@@ -144,10 +142,13 @@ def _ratio_of_limits(pooled: Result) -> float:
 
 
 class EffectDistribution(Protocol):
-    """A distribution of the effect on the analysis scale, such as `kapmeta.core.bayes.posterior.mean_effect` gives."""
+    """A distribution of the effect on the analysis scale.
+
+    Such as `kapmeta.core.bayes.posterior.mean_effect` gives.
+    """
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
-        """Lower-tail area at `x`."""
+        """Return the lower-tail area at `x`."""
 
 
 def probability_beyond(
@@ -157,7 +158,7 @@ def probability_beyond(
     baseline: float,
     measure: str = "RR",
 ) -> float:
-    """Probability that the absolute difference is greater than one that would matter.
+    """Compute the probability of an absolute difference greater than one that would matter.
 
     Parameters
     ----------

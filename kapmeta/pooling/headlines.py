@@ -506,7 +506,7 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     Parameters
     ----------
     pooled : Pooled
-        From `kapmeta.review.registered` or `kapmeta.pool`.
+        From `kapmeta.review.answer` or `kapmeta.pool`.
     found : Headline, optional
         What `headline_of` gives for it, if that is known already.
 
@@ -519,7 +519,7 @@ def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     --------
     >>> import kapmeta as km
     >>> from kapmeta.pooling.headlines import headline_effect
-    >>> headline_effect(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    >>> headline_effect(km.review.answer(km.load_evidence(), "cocaine-end-of-trial"))
     Pooled(RR 4.49 (95 % CI 1.60 to 13.69), k=1, one trial, not pooled)
     """
     if pooled_given(pooled).k > 2:
@@ -539,7 +539,7 @@ def headline_of(pooled: Pooled) -> Headline:
     Parameters
     ----------
     pooled : Pooled
-        From `kapmeta.review.registered` or `kapmeta.pool`.
+        From `kapmeta.review.answer` or `kapmeta.pool`.
 
     Returns
     -------
@@ -551,7 +551,7 @@ def headline_of(pooled: Pooled) -> Headline:
     --------
     >>> import kapmeta as km
     >>> from kapmeta.pooling.headlines import headline_of
-    >>> len(headline_of(km.review.registered(km.load_evidence(), "cocaine-end-of-trial")).entries)
+    >>> len(headline_of(km.review.answer(km.load_evidence(), "cocaine-end-of-trial")).entries)
     5
     """
     effects, level = pooled.effects, pooled.method.level

@@ -18,7 +18,7 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
 from kapmeta.results.views import View
-from kapmeta.wording import interval_text, joined, plural, studies
+from kapmeta.wording import interval_text, joined, level_named, plural, studies
 
 __all__ = [
     "NOT_CONFIRMED",
@@ -322,7 +322,8 @@ def excluded_sentences(effects: Effects) -> list[str]:
 
 def unconfirmed(level: object) -> bool:
     """Decide whether numbers of an evidence level were seen in a summary of summaries only."""
-    return isinstance(level, str) and level.startswith("tertiary")
+    found = level_named(level)
+    return found is not None and not found.confirmed
 
 
 def unconfirmed_labels(effects: Effects) -> list[str]:

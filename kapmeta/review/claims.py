@@ -1,4 +1,4 @@
-"""Claims of web pages and articles held against the evidence: recomputed where that is possible, judged by a rule."""
+"""Claims of web pages and articles, recomputed from the evidence and judged by a rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kapmeta.references import PAPERS
 from kapmeta.results.views import View
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
-from kapmeta.review.recomputing import RECOMPUTATIONS, Item, Rows
+from kapmeta.review.recomputing import RECOMPUTATIONS, EvidenceRows, Item
 
 __all__ = ["RECOMPUTATIONS", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
 
@@ -55,7 +55,7 @@ class ClaimsAudit(View):
     Attributes
     ----------
     table : DataFrame
-        One row a claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`,
+        One row per claim: `claim_id`, `document`, `claim`, `stated`, `recomputed`, `sources_say`,
         `verdict`, `verdict_entered`, `decided_by`, `finding`, `detail`, `source_ids`, `notes`.
     """
 
@@ -63,11 +63,11 @@ class ClaimsAudit(View):
     papers = ("GRIM", "koopman")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a claim."""
+        """Return one row per claim."""
         return self.table.copy()
 
     def scorecard(self) -> pd.DataFrame:
-        """One row a document: claims, how many could be recomputed, and how many got each verdict."""
+        """Count the claims of each document, how many could be recomputed, and their verdicts."""
         rows = []
         for document, part in [*self.table.groupby("document", sort=False), ("all", self.table)]:
             counts = part["verdict"].value_counts()
@@ -77,7 +77,7 @@ class ClaimsAudit(View):
         return pd.DataFrame(rows)
 
     def summary(self) -> str:
-        """The scorecard in a sentence."""
+        """Write the scorecard as a sentence."""
         total = self.scorecard().iloc[-1]
         parts = [f"{total[word]} {prose}" for word, prose in zip(VERDICTS, _IN_PROSE, strict=True)]
         return (
@@ -86,7 +86,7 @@ class ClaimsAudit(View):
         )
 
     def methods_text(self) -> str:
-        """How the claims were judged: the rule with its references."""
+        """Describe how the claims were judged: the rule with its references."""
         return (
             "Each claim was traced to the trial it is about and, where the tables allow,"
             f" recomputed from them. {RULE} The counts that a percentage allows are found by the"
@@ -132,12 +132,12 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
     """
-    rows, names = Rows(evidence_given(evidence)), _documents(evidence)
+    rows, names = EvidenceRows(evidence_given(evidence)), _documents(evidence)
     findings: list[Finding] = []
     audited = []
     for line, claim in enumerate(wording.records(evidence.claims), start=2):
         try:
-            items = _items(rows, claim)
+            items = _recomputed_items(rows, claim)
         except (KeyError, ValueError, TypeError) as wrong:
             message = f'recomputed_from = "{claim["recomputed_from"]}" cannot be followed: {wrong}'
             findings.append(
@@ -158,14 +158,14 @@ def audit_claims(evidence: Evidence) -> ClaimsAudit:
 
 
 def _documents(evidence: Evidence) -> dict[str, str]:
-    """What each document is, by its id, with the id in front."""
+    """Name each document by its id and what it is."""
     return {
         row["source_id"]: f"{row['source_id']}: {row['what_was_seen'].partition(':')[0]}"
         for row in wording.records(evidence.sources)
     }
 
 
-def _items(rows: Rows, claim: Mapping[str, str]) -> list[Item]:
+def _recomputed_items(rows: EvidenceRows, claim: Mapping[str, str]) -> list[Item]:
     stated, recipes = (
         list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from")
     )
@@ -190,7 +190,7 @@ def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict
         "document": document,
         "claim": claim["claim"],
         "stated": claim["stated"].replace(";", "; "),
-        "recomputed": "; ".join(_shown(item) for item in items),
+        "recomputed": "; ".join(_recomputed_text(item) for item in items),
         "sources_say": claim["sources_say"],
         "verdict": max(verdicts, key=VERDICTS.index),
         "verdict_entered": claim["verdict"],
@@ -202,7 +202,7 @@ def _audited(claim: Mapping[str, str], items: list[Item], document: str) -> dict
     }
 
 
-def _shown(item: Item) -> str:
+def _recomputed_text(item: Item) -> str:
     return (
         item.recomputed
         if item.independent
@@ -211,7 +211,7 @@ def _shown(item: Item) -> str:
 
 
 def check_claims(evidence: Evidence) -> ClaimsAudit:
-    """The audit, refused where a verdict that was entered is not the one its rule gives.
+    """Audit the claims; refuse a verdict that is not the one its rule gives.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The registered plan: what is pooled with what, how, and what may be headlined.
+"""The declared plan: what is pooled with what, how, and what may be headlined.
 
 Everything the project decided before looking is written here as values, so that notebooks, tables
 and figures read it and none of them can quietly choose for itself.
@@ -36,7 +36,7 @@ WINDOWS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Question:
-    """One registered question: which comparisons may answer it together.
+    """One declared question: which comparisons may answer it together.
 
     Attributes
     ----------
@@ -106,4 +106,4 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
         ),
     }
 )
-"""The registered questions. New trials in `data/` join by their contrast, design and role, not by name."""
+"""The declared questions; new trials in ``data/`` join by contrast, design and role."""

@@ -30,6 +30,7 @@ from kapmeta.pooling.inverse_variance import one_question, pool
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row
+from kapmeta.wording import CONFIRMED, FIRST_HAND
 
 __all__ = ["at_time", "estimator_table", "every_measure", "pooled_measures", "zero_rules"]
 
@@ -206,20 +207,8 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "all": _all_of_one_design,
     "randomised": _randomised,
     "with non-randomised": _all_studies,
-    "primary sources": _with_words(
-        "evidence_level", ("primary_full_text", "primary_abstract", "registry")
-    ),
-    "not tertiary": _with_words(
-        "evidence_level",
-        (
-            "primary_full_text",
-            "primary_abstract",
-            "registry",
-            "secondary_table",
-            "secondary_summary",
-            "press_conflict",
-        ),
-    ),
+    "primary sources": _with_words("evidence_level", FIRST_HAND),
+    "not tertiary": _with_words("evidence_level", CONFIRMED),
     "low risk of bias": _with_words("risk_of_bias", ("low",)),
     "not high risk of bias": _with_words("risk_of_bias", ("low", "some concerns", "unclear")),
 }

@@ -16,20 +16,12 @@ from kapmeta.core.sensitivity import influence as diagnostics
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
+from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"]
 
 STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
-    "evidence_level": (
-        "primary_full_text",
-        "primary_abstract",
-        "registry",
-        "secondary_table",
-        "secondary_summary",
-        "press_conflict",
-        "tertiary_only",
-        "tertiary_only_conflict",
-    ),
+    "evidence_level": tuple(EVIDENCE_LEVELS),
     "risk_of_bias": ("low", "some concerns", "unclear", "high", "serious"),
 }
 """Columns whose words have an order of their own, the strongest evidence first."""

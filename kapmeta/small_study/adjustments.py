@@ -239,12 +239,12 @@ def pet_peese(
 _UNRELIABLE = "with fewer than twenty trials the extrapolation is unreliable"
 
 
-def _pet_parameters(line: asymmetry.Line, one_sided: float) -> dict[str, float]:
+def _pet_parameters(line: asymmetry.WeightedLine, one_sided: float) -> dict[str, float]:
     slope, p_value = float(line.slope), float(line.p_value)
     return {"slope": slope, "slope_p_value": p_value, "pet_one_sided_p_value": one_sided}
 
 
-def _pet_and_peese(data: Trials, used: tuple[str, ...]) -> dict[str, asymmetry.Line]:
+def _pet_and_peese(data: Trials, used: tuple[str, ...]) -> dict[str, asymmetry.WeightedLine]:
     """Fit the lines of PET and PEESE, refusing those `used` that have no slope or no residual."""
     points = {
         "PET": asymmetry.egger_points(data.y, data.v),
@@ -261,7 +261,7 @@ def _pet_and_peese(data: Trials, used: tuple[str, ...]) -> dict[str, asymmetry.L
     return lines
 
 
-def _pet_p_value(pet: asymmetry.Line, sign: float) -> float:
+def _pet_p_value(pet: asymmetry.WeightedLine, sign: float) -> float:
     """Compute the one-sided p-value of PET's intercept in the favoured direction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign

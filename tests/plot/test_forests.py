@@ -39,7 +39,7 @@ from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import NOT_CONFIRMED, Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep
-from kapmeta.review.answering import registered_effects
+from kapmeta.review.answering import question_effects
 from kapmeta.review.evidence import load_evidence
 from kapmeta.sensitivity.deletion import leave_one_out
 
@@ -773,5 +773,5 @@ def test_reported_effects_beside_counts_are_said_to_have_both_intervals(
     question: str, told: str
 ) -> None:
     """The note gave Wald limits worked out from counts for limits as printed."""
-    drawn = forest(registered_effects(load_evidence(), question))
+    drawn = forest(question_effects(load_evidence(), question))
     assert f"Single trials: {told}." in [text.get_text() for text in drawn.texts]

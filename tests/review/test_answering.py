@@ -1,4 +1,4 @@
-"""The registered questions on the real evidence, and sentences that follow the numbers."""
+"""The declared questions on the real evidence, and sentences that follow the numbers."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def evidence() -> Evidence:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_registered_questions(name: str, evidence: Evidence) -> None:
+def test_declared_questions(name: str, evidence: Evidence) -> None:
     measure, k, *there = EXPECTED[name]
-    main = km.review.registered(evidence, name)
+    main = km.review.answer(evidence, name)
     assert (main.measure, main.k) == (measure, k)
     row = main.to_frame().iloc[-1]
     assert_allclose(row[["estimate", "low", "high"]].astype(float), there, rtol=1e-3)
@@ -55,7 +55,7 @@ def test_the_comparisons_of_the_dossier(name: str, evidence: Evidence) -> None:
 
 
 def test_odds_join_counts_and_the_reported_ratio_turned_round(evidence: Evidence) -> None:
-    effects = km.review.registered_effects(evidence, "alcohol-odds")
+    effects = km.review.question_effects(evidence, "alcohol-odds")
     assert effects.labels == ("Dakwar 2020", "Grabski 2022")
     assert_allclose(effects.y[1], 0.223143551314, rtol=1e-10)
     assert_allclose(effects.se[1], 0.48804986758, rtol=1e-9)
@@ -68,7 +68,7 @@ def test_every_question_is_answered_or_says_it_is_not(evidence: Evidence) -> Non
     with pytest.raises(
         ValueError, match='unknown question "alcohol"; use one of: alcohol-randomised'
     ):
-        km.review.registered(evidence, "alcohol")
+        km.review.answer(evidence, "alcohol")
 
 
 def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
@@ -90,29 +90,29 @@ def test_tertiary_counts_enter_no_main_pool(evidence: Evidence) -> None:
 
 
 def test_nothing_is_concluded_from_tertiary_counts(evidence: Evidence) -> None:
-    """The sentence once gave the risk ratio of counts that the table beside it calls not confirmed."""
-    dose = km.review.registered(evidence, "opioids-dose")
+    """The sentence once gave the risk ratio of counts that the table calls not confirmed."""
+    dose = km.review.answer(evidence, "opioids-dose")
     expected = (
         "Nothing, until the primary report has been read: the numbers of Krupitsky 2002 are not"
         " confirmed."
     )
     assert km.review.conclusion(dose).may == expected
     assert "Not confirmed: Krupitsky 2002. Nothing may be concluded" in dose.alt_text()
-    assert "ot confirmed" not in km.review.registered(evidence, "opioids-sessions").alt_text()
+    assert "ot confirmed" not in km.review.answer(evidence, "opioids-sessions").alt_text()
 
 
 def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
-    open_question = km.review.conclusion(km.review.registered(evidence, "alcohol-randomised"))
+    open_question = km.review.conclusion(km.review.answer(evidence, "alcohol-randomised"))
     assert 'which includes "no difference"' in open_question.may
     assert "known only second-hand" in open_question.may_not
-    later = km.review.conclusion(km.review.registered(evidence, "cocaine-6-months"))
+    later = km.review.conclusion(km.review.answer(evidence, "cocaine-6-months"))
     assert (
         'without an upper bound (score interval 3.61 to ∞), which excludes "no difference"'
         in later.may
     )
-    sessions = km.review.conclusion(km.review.registered(evidence, "opioids-sessions"))
-    assert "both arms had ketamine" in sessions.may_not
-    pair = km.review.conclusion(km.review.registered(evidence, "alcohol-odds"))
+    sessions = km.review.conclusion(km.review.answer(evidence, "opioids-sessions"))
+    assert "both arms had the same treatment, in different numbers of sessions" in sessions.may_not
+    pair = km.review.conclusion(km.review.answer(evidence, "alcohol-odds"))
     assert pair.may.startswith("Two randomised trials: Dakwar 2020, ")
     assert "If there were no heterogeneity between them" in pair.may
     three = km.review.conclusion(km.pool(km.risk_ratio(km.load_example("bcg"))))
@@ -122,7 +122,7 @@ def test_sentences_follow_the_numbers(evidence: Evidence) -> None:
 
 
 def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
-    """One row a table (two where a row is an arm), nothing else."""
+    """One row per table (two where a row is an arm), nothing else."""
     shutil.copytree(ROOT / "data", tmp_path / "data")
     folder = tmp_path / "data"
     for name, old, new in (
@@ -148,7 +148,7 @@ def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
             added["comparison_id"] = new
         pd.concat([table, added]).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     evidence = km.load_evidence(folder)
-    main = km.review.registered(evidence, "alcohol-randomised")
+    main = km.review.answer(evidence, "alcohol-randomised")
     assert main.k == 2
     assert "Doe 2027" in km.review.evidence_table(evidence)["Trials"].iloc[0]
 

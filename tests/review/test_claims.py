@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def put(folder: Path, row: int, changes: dict[str, str], table: str = "claims") -> Evidence:
-    """The evidence with cells of one row of a table replaced; `row` is the line of the file."""
+    """Replace cells of one row of a table; `row` is the line of the file."""
     file = folder / f"{table}.csv"
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))

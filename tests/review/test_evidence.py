@@ -1,4 +1,4 @@
-"""Reading and checking the evidence tables: what is found wrong, how it is said, what is given back."""
+"""Reading and checking the evidence tables: faults, their messages, and what is returned."""
 
 from __future__ import annotations
 
@@ -377,7 +377,7 @@ def test_same_arm_outcome_and_time_twice_is_refused(folder: Path) -> None:
     write(folder, "outcomes", [*rows, ["O099", *rows[1][1:]]])
     found = violations(folder)
     assert found["row"].item() == len(rows) + 1
-    assert "is already in row 2; each may stand once" in found["message"].item()
+    assert "is already in row 2; each may occur once" in found["message"].item()
 
 
 def test_missing_unknown_and_double_columns_are_named(folder: Path) -> None:
@@ -450,7 +450,7 @@ def test_count_far_from_its_percentage_may_stand_with_a_note(folder: Path) -> No
     put(folder, "outcomes", 8, "events", "14")
     message = load_evidence(folder).flags["message"][1]
     assert "14 of 27 is 51.85 %; no count of 27 fits (GRIM)" in message
-    assert message.endswith("a contradiction: correct it, or say in percent_note why it stands")
+    assert message.endswith("a contradiction: correct it, or say in percent_note why it is kept")
     put(folder, "outcomes", 8, "percent_note", "the erratum gives 14")
     assert "the erratum gives 14" in load_evidence(folder).flags["message"][1]
 
@@ -534,7 +534,7 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
 def test_missing_of_a_study_are_those_of_a_comparison_only_if_nobody_else_was_analysed(
     folder: Path,
 ) -> None:
-    """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 analysed the six could be of another arm."""
+    """Krupitsky 2007: 26 and 27 of 53 analysed, six missing; of 63 they could be of another arm."""
     assert load_evidence(folder).trials("opioids", contrast="sessions")["missing"].item() == 6
     put(folder, "studies", 5, "n_randomised", "69")
     put(folder, "studies", 5, "n_analysed", "63")

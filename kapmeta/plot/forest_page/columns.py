@@ -13,6 +13,7 @@ from kapmeta import wording
 from kapmeta.measures import Measure
 from kapmeta.plot.panel.typesetting import ALIGNMENTS
 from kapmeta.plot.style import RISK, Theme
+from kapmeta.wording import level_named
 
 __all__ = [
     "Column",
@@ -32,7 +33,7 @@ EVIDENCE_CELLS: Mapping[str, tuple[str, str]] = {
     "tertiary": ("○\u00a0tertiary", "seen only in a later document, not traced to the trial"),
     "press": ("○\u00a0press", "press reports, in conflict"),
 }
-"""First part of an evidence level, the words in its cell, and what they mean."""
+"""Source of an evidence level to the words in its cell and what they mean."""
 
 SYNONYMS = {
     "some": "some concerns",
@@ -233,7 +234,8 @@ def evidence_words(level: object) -> tuple[str, str]:
     """Return the cell text and the meaning of an evidence level; unknown levels are kept."""
     if not isinstance(level, str):
         return "", ""
-    return EVIDENCE_CELLS.get(level.partition("_")[0], (level.replace("_", " "), ""))
+    found = level_named(level)
+    return EVIDENCE_CELLS.get(found.source if found else "", (level.replace("_", " "), ""))
 
 
 def risk_judgement(value: object) -> str:
