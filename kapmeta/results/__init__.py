@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "dependence": ["Multilevel", "RobustTests"],
+    "designs": ["Factorial"],
     "effects": ["Effects"],
     "multiverses": ["Multiverse"],
     "pooled": ["Pooled"],
