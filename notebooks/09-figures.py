@@ -129,7 +129,7 @@ save_figure(tipping, "gallery-tipping")
 # %%
 months = trial.merge(pd.DataFrame({"months": [1, 3, 6]}), how="cross")
 times = months.assign(events_t=[18, 14, 10], events_c=[10, 6, 4])
-follow_up = km.plot.follow_up(km.effects.abstinence_curve(times), event="Abstinent")
+follow_up = km.plot.follow_up(km.effects.event_free_curve(times), event="Abstinent")
 save_figure(follow_up, "gallery-follow-up")
 
 # %%

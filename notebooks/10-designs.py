@@ -84,7 +84,7 @@ days[["effect_id", "treatment", "control", "estimate", "low", "high", "role"]]
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
-curve = km.effects.abstinence_curve(cocaine)
+curve = km.effects.event_free_curve(cocaine)
 save_table(curve.to_frame(), "designs-follow-up")
 
 # %% [markdown]
@@ -92,7 +92,7 @@ save_table(curve.to_frame(), "designs-follow-up")
 # abstinence.
 
 # %%
-km.effects.relapse_hazard_ratio(cocaine, method="life-table")
+km.effects.hazard_ratio(cocaine, method="life-table", event="relapse")
 
 # %%
-km.effects.time_abstinent(cocaine, horizon=6)
+km.effects.event_free_time(cocaine, horizon=6, event="months abstinent")

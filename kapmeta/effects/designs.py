@@ -1,10 +1,10 @@
 """Designs with more than two arms: the contrasts they permit, and how often a patient may count.
 
 A trial is declared once, arm by arm and factor by factor (drug, dose, therapy, sessions). The
-contrasts follow from the declaration: two arms that differ in one factor answer the question of
-that factor; arms that differ in more answer the question of the package, which is another one. Two
-contrasts that share an arm share its patients: they may enter one analysis only with the covariance
-this brings, or with their arms combined.
+contrasts follow from the declaration. Two arms that differ in one factor answer the question of
+that factor; arms that differ in several answer the question of the package, which is another one.
+Two contrasts that share an arm share its patients. They may enter one analysis only with their
+covariance, or with their arms combined.
 """
 
 from __future__ import annotations
@@ -13,19 +13,13 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core.effects import dependence
-from kapmeta.core.exact import stratified
-from kapmeta.effects import counts as effect_functions
-from kapmeta.methods import PRIMARY
-from kapmeta.results.designs import Factorial
+from kapmeta.effects.counts import CELLS, counts_as_numbers
 
-__all__ = ["combine_arms", "contrasts", "factorial", "refuse_double_counting"]
+__all__ = ["combine_arms", "contrasts", "refuse_double_counting"]
 
-_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
 
 
@@ -38,29 +32,29 @@ def contrasts(
     study: str = "study",
     arm: str = "arm",
 ) -> pd.DataFrame:
-    """The contrasts that the arms of each trial permit, and the question each of them answers.
+    """List the contrasts that the arms of each trial permit, and the question of each.
 
     Parameters
     ----------
     arms : DataFrame
-        One row an arm: trial, arm, and the level of every factor.
+        One row per arm: trial, arm, and the level of every factor.
     factors : sequence of str
         Columns in which arms can differ.
     reference : mapping of str to value, optional
         Level of each factor that marks the control side; of numbers the smaller is.
     within : mapping of str to str
         Factors that have a meaning only within another: a dose is that of its drug, so that arms
-        with different drugs are not told apart by their doses as well.
+        with different drugs are not distinguished by their doses as well.
     study, arm : str
         Columns of trial and arm.
 
     Returns
     -------
     DataFrame
-        One row a contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in which
-        the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what is
-        the same in both arms; `shares_arms_with`, the other rows of this trial that use one of its
-        arms. Pool within one `question` only.
+        One row per contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in
+        which the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what
+        is the same in both arms; `shares_arms_with`, the other rows of this trial that use one of
+        its arms. Pool within one `question` only.
 
     Raises
     ------
@@ -104,14 +98,14 @@ def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:
         checking.refuse_first(
             frame[name].isna().to_numpy(dtype=bool),
             labels,
-            lambda i, name=name: f"{name} is missing",  # type: ignore[misc]
-            lambda i: "declare every factor of every arm; write none where it was not given",
+            f"{name} is missing",
+            "declare every factor of every arm; write none where it was not given",
         )
     checking.refuse_first(
         frame.duplicated(["study", "arm"]).to_numpy(),
         labels,
-        lambda i: "an arm is declared twice",
-        lambda i: "every arm of a trial is one row",
+        "an arm is declared twice",
+        "every arm of a trial is one row",
     )
 
 
@@ -122,7 +116,7 @@ def _contrast(
     reference: Mapping[str, Any],
     within: Mapping[str, str],
 ) -> dict[str, Any] | None:
-    """The contrast of two arms with its direction, or None where no factor tells them apart."""
+    """Return the contrast of two arms in its direction, or None where no factor differs."""
     differ = [name for name in factors if first[name] != second[name]]
     differ = [name for name in differ if within.get(name) not in differ]
     if not differ:
@@ -144,7 +138,7 @@ def _contrast(
 def _is_control(
     first: dict[Any, Any], second: dict[Any, Any], differ: list[str], reference: Mapping[str, Any]
 ) -> bool:
-    """Whether the first of two arms is the control: by the first factor that says so."""
+    """Say whether the first of two arms is the control, by the first factor that decides."""
     for name in differ:
         a, b = first[name], second[name]
         if name in reference and reference[name] in (a, b):
@@ -171,8 +165,7 @@ def refuse_double_counting(
     treatment: str = "treatment",
     control: str = "control",
 ) -> None:
-    """Refuse comparisons of one analysis in which an arm, and so its patients, would count more
-    than once.
+    """Refuse comparisons of one analysis in which the patients of an arm would count twice.
 
     Time points of the same two arms are the same patients. It goes by the names of the arms: a
     control that is named differently in two rows is not recognised as one.
@@ -202,7 +195,7 @@ def refuse_double_counting(
     >>> km.effects.refuse_double_counting(km.load_evidence().trials("cocaine"))
     Traceback (most recent call last):
     ...
-    ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine the other arms ...
+    ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine ...
     """
     columns = {"study": study, "treatment": treatment, "control": control}
     frame = checking.columns_of(comparisons, columns, "comparisons")
@@ -225,8 +218,7 @@ def combine_arms(
     control: str = "control",
     treatment: str = "treatment",
 ) -> pd.DataFrame:
-    """Treated arms that a trial compared with one control, combined into one: the control then
-    counts once.
+    """Combine treated arms that a trial compared with one control, which then counts once.
 
     For the question whether any of the treatments works, not for which of them does: the sum
     answers neither where they differ. Events and totals of the treated arms are summed; the control
@@ -242,18 +234,19 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row a trial and control, `treatment` naming the arms joined by ``+``; every other column
-        is that of the first row.
+        One row per trial and control, `treatment` naming the arms joined by ``+``; every other
+        column is that of the first row.
 
     Raises
     ------
     ValueError
-        If a control has different counts in its rows, or a treated arm comes twice.
+        If a control has different counts in its rows, or a treated arm appears twice.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A", "A"], "treatment": ["high", "low"], "control": ["placebo"] * 2,
-    ...                      "events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]})
+    >>> rows = pd.DataFrame({"study": ["A", "A"], "treatment": ["high", "low"],
+    ...                      "control": ["placebo"] * 2, "events_t": [10, 8], "n_t": [24, 24],
+    ...                      "events_c": [4, 4], "n_c": [25, 25]})
     >>> combine_arms(rows)[["treatment", "events_t", "n_t", "events_c", "n_c"]]
         treatment  events_t  n_t  events_c  n_c
     0  high + low        18   48         4   25
@@ -262,9 +255,9 @@ def combine_arms(
         "study": study,
         "control": control,
         "treatment": treatment,
-        **{name: name for name in _COUNTS},
+        **{name: name for name in CELLS},
     }
-    frame = effect_functions.counts_as_numbers(checking.columns_of(trials, columns))
+    frame = counts_as_numbers(checking.columns_of(trials, columns))
     rows = []
     for (name, arm), part in frame.groupby(["study", "control"], sort=False):
         if part[["events_c", "n_c"]].drop_duplicates().shape[0] > 1:
@@ -280,92 +273,3 @@ def combine_arms(
         first: dict[Any, Any] = part.iloc[0].to_dict()
         rows.append(first | sums | {"treatment": " + ".join(map(str, part["treatment"]))})
     return pd.DataFrame(rows).reset_index(drop=True)
-
-
-def factorial(
-    trials: pd.DataFrame,
-    *,
-    measure: str = "RR",
-    zero: str = "half-if-any",
-    level: float = PRIMARY.level,
-) -> Factorial:
-    """Effect of one factor of a 2 x 2 factorial trial: within each level of the other, and as one.
-
-    The two strata share no patients. "Both treatments against neither" is another question and
-    shares patients with both strata: it is not in this table. Where one treatment is thought to
-    change what the other does, report the strata, not one effect; the test of the interaction is
-    too weak to decide it.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        Two rows of one trial: the same factor compared within the two levels of the other, with
-        `treatment` and `control` naming the arms.
-    measure : {"RR", "OR", "RD"}
-        Effect measure.
-    zero : str
-        Zero-cell rule of the strata, as for `kapmeta.risk_ratio`; Mantel-Haenszel needs none.
-    level : float
-        Confidence level, a proportion.
-
-    Returns
-    -------
-    Factorial
-        The two strata, the factor's effect combined over them in three ways, and the interaction.
-
-    Raises
-    ------
-    ValueError
-        If the rows are not two of one trial, share an arm, or a stratum carries no estimate.
-
-    Examples
-    --------
-    Made-up counts; K ketamine, P placebo, T therapy, E education:
-
-    >>> rows = pd.DataFrame({"study": ["A"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"],
-    ...                      "control": ["P+T", "P+E"], "events_t": [14, 11], "n_t": [24, 24],
-    ...                      "events_c": [9, 7], "n_c": [23, 25]})
-    >>> found = factorial(rows)
-    >>> round(found.combined, 6), round(found.interaction, 4), round(found.interaction_se, 4)
-    (0.440313, -0.0935, 0.4995)
-    """
-    checking.chosen(measure, _FROM_COUNTS, "measure")
-    frame = checking.columns_of(
-        trials, {name: name for name in ("study", "treatment", "control", *_COUNTS)}
-    )
-    if len(frame) != 2 or frame["study"].nunique() != 1:
-        raise ValueError(
-            f"factorial takes the two strata of one trial as two rows: got {len(frame)} rows"
-        )
-    refuse_double_counting(frame)
-    strata = _FROM_COUNTS[measure](frame, zero=zero)
-    if strata.k < 2:
-        raise ValueError(
-            f"a stratum carries no estimate ({'; '.join(strata.excluded.values())}); use the"
-            " margins"
-        )
-    cells = frame[list(_COUNTS)].to_numpy(dtype=np.float64).T
-    mh = stratified.mantel_haenszel(*cells, measure=measure)
-    margins = _FROM_COUNTS[measure](_collapsed(frame), zero=zero)
-    mean, variance = dependence.generalised_mean(strata.y, np.diag(strata.v))
-    return Factorial(
-        strata,
-        float(mh.estimate),
-        float(mh.se) ** 2,
-        mean,
-        variance,
-        float(margins.y[0]),
-        float(margins.v[0]),
-        checking.proportion(level, "level"),
-    )
-
-
-_FROM_COUNTS = {
-    "RR": effect_functions.risk_ratio,
-    "OR": effect_functions.odds_ratio,
-    "RD": effect_functions.risk_difference,
-}
-
-
-def _collapsed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.iloc[:1][["study"]].assign(**{name: frame[name].sum() for name in _COUNTS})

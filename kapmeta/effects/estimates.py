@@ -11,7 +11,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import reported_effects
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.effects.counts import story_of
+from kapmeta.effects.counts import outcome_of
 from kapmeta.measures import measure_named
 from kapmeta.results.effects import Effects
 
@@ -34,8 +34,7 @@ def reported(
     treatment: str | None = None,
     control: str | None = None,
 ) -> Effects:
-    """Effects as a paper reports them: an estimate with its interval, its standard error or its
-    p-value.
+    """Read effects as papers print them: with interval, standard error or p-value.
 
     For trials whose counts were not printed. Where counts are known use them: a reported ratio may
     be adjusted and is rounded.
@@ -43,7 +42,7 @@ def reported(
     Parameters
     ----------
     frame : DataFrame
-        One row an effect. Each row needs the estimate and, in this order of preference, both
+        One row per effect. Each row needs the estimate and, in this order of preference, both
         limits, a standard error, or a two-sided p-value.
     measure : str, optional
         Key of `kapmeta.measures.MEASURES`; else the column `measure`, which must be the same in all
@@ -65,16 +64,17 @@ def reported(
     Raises
     ------
     ValueError
-        If an estimate lies outside its own interval, a ratio is not positive, or a row has nothing
-        to tell its precision.
+        If an estimate lies outside its own interval, a ratio is not positive, or a row gives
+        no precision.
 
     Examples
     --------
-    Relapse at six months in Grabski 2022, told as abstinence:
+    An odds ratio of relapse, turned round to one of abstinence:
 
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> paper = pd.DataFrame({"study": ["Grabski 2022"], "estimate": [0.80], "low": [0.31], "high": [2.10]})
+    >>> paper = pd.DataFrame({"study": ["Grabski 2022"], "estimate": [0.80], "low": [0.31],
+    ...                       "high": [2.10]})
     >>> relapse = km.reported(paper, measure="OR", event="relapse", event_is_good=False)
     >>> round(float(relapse.y[0]), 6), round(float(relapse.se[0]), 6)
     (-0.223144, 0.48805)
@@ -88,20 +88,8 @@ def reported(
     optional = {"low": low, "high": high, "se": se, "p_value": p_value}
     rows = rows.rename(columns={user: name for name, user in optional.items() if user in rows})
     scale = measure_named(_one_measure(rows, measure))
-    given = {name: _optional(rows, name, labels) for name in optional}
-    value = checking.numbers(rows, "estimate", labels)
-    if scale.ratio:
-        for name, x in {"estimate": value, "low": given["low"], "high": given["high"]}.items():
-            _refuse_logs(x, name, labels)
-    _refuse_outside(value, given, labels)
-    best = _most_informative(value, given, level, scale.ratio)
-    checking.refuse_first(
-        best.absent,
-        labels,
-        lambda i: "nothing tells the precision",
-        lambda i: "give both limits, a positive standard error, or a p-value between 0 and 1",
-    )
-    told = {
+    best = _estimates_of(rows, labels, level, scale.ratio)
+    outcome = {
         "event": event,
         "event_is_good": event_is_good,
         "treatment": treatment,
@@ -109,8 +97,28 @@ def reported(
     }
     rows = rows.assign(asymmetric=~best.consistent, printed_level=level)
     return Effects(
-        best.y, best.v, labels, scale.key, rows, interval="as reported", **story_of(rows, told)
+        best.y, best.v, labels, scale.key, rows, interval="as reported", **outcome_of(rows, outcome)
     )
+
+
+def _estimates_of(
+    rows: pd.DataFrame, labels: tuple[str, ...], level: float, ratio: bool
+) -> reported_effects.Reported:
+    """Read effects and variances from checked columns of default names."""
+    given = {name: _optional(rows, name, labels) for name in ("low", "high", "se", "p_value")}
+    value = checking.numbers(rows, "estimate", labels)
+    if ratio:
+        for name, x in {"estimate": value, "low": given["low"], "high": given["high"]}.items():
+            _refuse_logs(x, name, labels)
+    _refuse_estimate_outside(value, given, labels)
+    best = _most_informative(value, given, level, ratio)
+    checking.refuse_first(
+        best.absent,
+        labels,
+        "nothing gives the precision",
+        "give both limits, a positive standard error, or a p-value between 0 and 1",
+    )
+    return best
 
 
 def _one_measure(rows: pd.DataFrame, measure: str | None) -> str:
@@ -139,19 +147,19 @@ def _refuse_logs(x: FloatArray, name: str, labels: tuple[str, ...]) -> None:
     checking.refuse_first(
         x < 0 if name == "low" else x <= 0,
         labels,
-        lambda i: f"{name} of a ratio is not positive",
+        f"{name} of a ratio is not positive",
         lambda i: f"{name} = {x[i]:g}; give ratios as printed, not their logarithms",
     )
 
 
-def _refuse_outside(
+def _refuse_estimate_outside(
     value: FloatArray, given: Mapping[str, FloatArray], labels: tuple[str, ...]
 ) -> None:
     low, high = given["low"], given["high"]
     checking.refuse_first(
         (value < low) | (value > high),
         labels,
-        lambda i: "estimate lies outside its own interval",
+        "estimate lies outside its own interval",
         lambda i: (
             f"{value[i]:g} is not in {low[i]:g} to {high[i]:g}: one of the three is misprinted;"
             " check the source"
@@ -162,7 +170,7 @@ def _refuse_outside(
 def _most_informative(
     value: FloatArray, given: Mapping[str, FloatArray], level: float, ratio: bool
 ) -> reported_effects.Reported:
-    """Row by row from the limits, else the standard error, else the p-value."""
+    """Read each row from its limits, else its standard error, else its p-value."""
     best = reported_effects.from_interval(
         value, given["low"], given["high"], ratio=ratio, level=level
     )
@@ -189,12 +197,12 @@ def generic(
     treatment: str | None = None,
     control: str | None = None,
 ) -> Effects:
-    """Effects and variances that were computed elsewhere, taken as they are.
+    """Take effects and variances that were computed elsewhere, as they are.
 
     Parameters
     ----------
     frame : DataFrame
-        One row an effect.
+        One row per effect.
     y, v : str
         Columns of the effects on the analysis scale (log for ratios) and of their sampling
         variances.
@@ -219,7 +227,8 @@ def generic(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> km.generic(pd.DataFrame({"study": ["A", "B"], "y": [0.1, 0.4], "v": [0.02, 0.05]}), measure="SMD")
+    >>> found = pd.DataFrame({"study": ["A", "B"], "y": [0.1, 0.4], "v": [0.02, 0.05]})
+    >>> km.generic(found, measure="SMD")
     Effects(SMD, k=2)
     """
     rows = checking.columns_of(frame, {"study": study, "y": y, "v": v}, "frame")
@@ -228,13 +237,13 @@ def generic(
     checking.refuse_first(
         variance <= 0,
         labels,
-        lambda i: "v is not positive",
+        "v is not positive",
         lambda i: f"v = {variance[i]:g}; a sampling variance is above 0",
     )
-    told = {
+    outcome = {
         "event": event,
         "event_is_good": event_is_good,
         "treatment": treatment,
         "control": control,
     }
-    return Effects(effect, variance, labels, measure, rows, **story_of(rows, told))
+    return Effects(effect, variance, labels, measure, rows, **outcome_of(rows, outcome))

@@ -1,4 +1,4 @@
-"""Effects that are not a comparison of two counted arms: proportions, correlations, and rates over time."""
+"""Effects other than comparisons of two counted arms: proportions, correlations and rates."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import proportions
 from kapmeta.core.effects.counts import Estimates
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray
-from kapmeta.effects.counts import story_of
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.effects.counts import outcome_of
 from kapmeta.results.effects import Effects
 
 __all__ = ["correlation", "proportion", "rate_ratio"]
@@ -38,15 +38,15 @@ def proportion(
     n: str = "n",
     event: str | None = None,
 ) -> Effects:
-    """Proportions of one group a study, on the scale asked for.
+    """Transform the proportion of one group per study to the scale named.
 
-    For showing how often something happens. It compares nothing: the abstinence of one arm of one
-    trial beside that of another is not an effect.
+    For showing how often something happens. It compares nothing: the proportion in one arm of one
+    trial beside that in another is not an effect.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a group.
+        One row per group.
     transform : {"logit", "raw", "log", "arcsine"}
         Scale of analysis; results are shown as proportions on all of them.
     study, events, n : str
@@ -69,28 +69,16 @@ def proportion(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> arms = pd.DataFrame({"study": ["Dakwar 2019", "Dakwar 2020"], "events": [13, 14], "n": [27, 17]})
-    >>> km.proportion(arms, event="abstinence").to_frame()["estimate"].round(3).tolist()
+    >>> arms = pd.DataFrame({"study": ["A", "B"], "events": [13, 14], "n": [27, 17]})
+    >>> km.proportion(arms, event="response").to_frame()["estimate"].round(3).tolist()
     [0.481, 0.824]
     """
     measure, kernel = TRANSFORMS[checking.chosen(transform, TRANSFORMS, "transform")]
-    rows, labels, cells = _cells(
+    rows, labels, cells = _read(
         frame, {"study": study, "events": events, "n": n}, whole=("events", "n")
     )
-    _refuse(
-        cells["n"] == 0,
-        labels,
-        "n is 0",
-        "a group without participants tells nothing; leave the row out",
-    )
-    over = cells["events"] > cells["n"]
-    checking.refuse_first(
-        over,
-        labels,
-        lambda i: "events exceed total",
-        lambda i: f"events = {cells['events'][i]:g} > n = {cells['n'][i]:g}",
-    )
-    return _effects(measure, kernel(cells["events"], cells["n"]), rows, labels, event)
+    checking.refuse_impossible(cells["events"], cells["n"], ("events", "n"), labels)
+    return _group_effects(measure, kernel(cells["events"], cells["n"]), rows, labels, event)
 
 
 def correlation(
@@ -101,7 +89,7 @@ def correlation(
     n: str = "n",
     event: str | None = None,
 ) -> Effects:
-    """Correlations by Fisher's z, one a row.
+    """Transform correlations to Fisher's z, one per row.
 
     For Pearson correlations of independent pairs. Not for rank correlations or repeated
     measurements of the same people.
@@ -109,7 +97,7 @@ def correlation(
     Parameters
     ----------
     frame : DataFrame
-        One row a study.
+        One row per study.
     study, r, n : str
         Columns of label, correlation and number of pairs.
     event : str, optional
@@ -129,20 +117,18 @@ def correlation(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> km.pool(km.correlation(pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})), model="common")
+    >>> studies = pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})
+    >>> km.pool(km.correlation(studies), model="common")
     Pooled(r 0.36 (95 % CI 0.20 to 0.51), k=2, common-effect model)
     """
-    rows, labels, cells = _cells(
+    rows, labels, cells = _read(
         frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",)
     )
-    _refuse(
-        np.abs(cells["r"]) >= 1,
-        labels,
-        "r is not between -1 and 1",
-        "a perfect correlation has no variance",
-    )
-    _refuse(cells["n"] < 4, labels, "n is below 4", "Fisher's z needs four pairs")
-    return _effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
+    perfect, few = np.abs(cells["r"]) >= 1, cells["n"] < 4
+    why = "a perfect correlation has no variance"
+    checking.refuse_first(perfect, labels, "r is not between -1 and 1", why)
+    checking.refuse_first(few, labels, "n is below 4", "Fisher's z needs four pairs")
+    return _group_effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
 
 
 def rate_ratio(
@@ -158,15 +144,15 @@ def rate_ratio(
     treatment: str | None = None,
     control: str | None = None,
 ) -> Effects:
-    """Log ratios of rates, events over time at risk, treatment over control, one a row.
+    """Compute log ratios of rates, treatment over control, one per row.
 
-    For events that can happen again, such as heavy-drinking days over person-months. Not for people
-    counted once.
+    A rate is events over time at risk. For events that can happen again, such as seizures over
+    person-months. Not for people counted once.
 
     Parameters
     ----------
     trials : DataFrame
-        One row a trial.
+        One row per trial.
     study, events_t, time_t, events_c, time_c : str
         Columns of label, events and time at risk of both arms, in one unit of time.
     event, event_is_good, treatment, control : optional
@@ -186,33 +172,25 @@ def rate_ratio(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> days = pd.DataFrame({"study": ["A"], "events_t": [30], "time_t": [60.0], "events_c": [45], "time_c": [58.0]})
-    >>> km.rate_ratio(days, event="heavy-drinking day", event_is_good=False)
+    >>> seizures = pd.DataFrame({"study": ["A"], "events_t": [30], "time_t": [60.0],
+    ...                          "events_c": [45], "time_c": [58.0]})
+    >>> km.rate_ratio(seizures, event="seizure", event_is_good=False)
     Effects(IRR, k=1)
     """
-    columns = {
-        "study": study,
-        "events_t": events_t,
-        "time_t": time_t,
-        "events_c": events_c,
-        "time_c": time_c,
-    }
-    rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"), name="trials")
-    for name in ("time_t", "time_c"):
-        _refuse(
-            cells[name] == 0,
-            labels,
-            f"{name} is 0",
-            "an arm that was not followed tells nothing; leave the row out",
-        )
-    found = proportions.rate_ratio(
-        *(cells[name] for name in ("events_t", "time_t", "events_c", "time_c"))
+    names = ("events_t", "time_t", "events_c", "time_c")
+    columns = dict(zip(names, (events_t, time_t, events_c, time_c), strict=True))
+    rows, labels, cells = _read(
+        trials, {"study": study, **columns}, whole=("events_t", "events_c"), name="trials"
     )
-    told = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
-    return _effects("IRR", found, rows, labels, event, **told)
+    why = "an arm that was not followed gives no information; leave the row out"
+    for name in ("time_t", "time_c"):
+        checking.refuse_first(cells[name] == 0, labels, f"{name} is 0", why)
+    found = proportions.rate_ratio(*(cells[name] for name in names))
+    outcome = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
+    return _group_effects("IRR", found, rows, labels, event, **outcome)
 
 
-def _cells(
+def _read(
     frame: Any,
     columns: Mapping[str, str],
     *,
@@ -220,7 +198,7 @@ def _cells(
     signed: tuple[str, ...] = (),
     name: str = "frame",
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
-    """Rows, labels and checked numbers of the columns named."""
+    """Return rows, labels and checked numbers of the columns named."""
     rows = checking.columns_of(frame, columns, name)
     labels = checking.study_labels(rows, name)
     cells = {
@@ -228,31 +206,22 @@ def _cells(
     }
     for column, values in cells.items():
         if column not in signed:
-            _refuse(values < 0, labels, f"{column} is negative", "counts and times start at 0")
+            checking.refuse_negative(values, column, labels)
         if column in whole:
-            _refuse(
-                values != np.floor(values),
-                labels,
-                f"{column} is not a whole number",
-                "give the count",
-            )
+            checking.refuse_fractions(values, column, labels)
     return rows, labels, cells
 
 
-def _refuse(bad: BoolArray, labels: tuple[str, ...], rule: str, what_to_do: str) -> None:
-    checking.refuse_first(bad, labels, lambda i: rule, lambda i: what_to_do)
-
-
-def _effects(
+def _group_effects(
     measure: str,
     found: Estimates,
     rows: pd.DataFrame,
     labels: tuple[str, ...],
     event: str | None,
-    **told: Any,
+    **outcome: Any,
 ) -> Effects:
     excluded = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
-    story = story_of(rows, {"event": event, **told})
+    names = outcome_of(rows, {"event": event, **outcome})
     return Effects(
         found.y,
         found.v,
@@ -261,5 +230,5 @@ def _effects(
         rows,
         corrected=found.corrected,
         excluded=excluded,
-        **story,
+        **names,
     )

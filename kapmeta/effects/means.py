@@ -11,14 +11,14 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import means
 from kapmeta.core.effects.counts import Estimates
-from kapmeta.effects.counts import story_of
+from kapmeta.effects.counts import outcome_of
 from kapmeta.results.effects import Effects
 
 __all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
 
 
 class MeanNames(TypedDict, total=False):
-    """What the columns of means are called, and what was measured in which arms."""
+    """Names of the columns of means, of the outcome measured and of the arms."""
 
     study: str
     mean_t: str
@@ -33,49 +33,51 @@ class MeanNames(TypedDict, total=False):
     control: str
 
 
-_COLUMNS = ("mean_t", "sd_t", "n_t", "mean_c", "sd_c", "n_c")
-_STORY = ("event", "event_is_good", "treatment", "control")
+_MOMENTS = ("mean_t", "sd_t", "n_t", "mean_c", "sd_c", "n_c")
+_OUTCOME_WORDS = ("event", "event_is_good", "treatment", "control")
 
 
 def _from_means(
     measure: str, kernel: Callable[..., Estimates], trials: Any, names: MeanNames, **options: Any
 ) -> Effects:
-    """Checked rows through a core function of means, standard deviations and sizes."""
-    columns, told = checking.split_keywords(names, ("study", *_COLUMNS), _STORY)
+    """Check the rows and pass them to a core function of means, standard deviations and sizes."""
+    columns, outcome = checking.split_keywords(names, ("study", *_MOMENTS), _OUTCOME_WORDS)
     frame = checking.columns_of(trials, columns)
     labels = checking.study_labels(frame)
-    cells = {name: checking.numbers(frame, name, labels) for name in _COLUMNS}
+    cells = {name: checking.numbers(frame, name, labels) for name in _MOMENTS}
     for name in ("sd_t", "sd_c"):
         checking.refuse_first(
             cells[name] < 0,
             labels,
-            lambda i, name=name: f"{name} is negative",  # type: ignore[misc]
-            lambda i, name=name: f"{name} = {cells[name][i]:g}; a standard deviation is not",  # type: ignore[misc]
+            f"{name} is negative",
+            lambda i, name=name: f"{name} = {cells[name][i]:g}; a standard deviation never is",  # type: ignore[misc]
         )
     for name in ("n_t", "n_c"):
         checking.refuse_first(
             (cells[name] < 2) | (cells[name] != np.floor(cells[name])),
             labels,
-            lambda i, name=name: f"{name} is not a whole number above 1",  # type: ignore[misc]
+            f"{name} is not a whole number above 1",
             lambda i, name=name: f"{name} = {cells[name][i]:g}; give the number of participants",  # type: ignore[misc]
         )
     found = kernel(*cells.values(), **options)
     why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
     excluded = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
     v = np.where(np.isnan(found.v), np.inf, found.v)
-    return Effects(found.y, v, labels, measure, frame, excluded=excluded, **story_of(frame, told))
+    return Effects(
+        found.y, v, labels, measure, frame, excluded=excluded, **outcome_of(frame, outcome)
+    )
 
 
 def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
-    """Differences of means, treatment less control, one a row.
+    """Compute differences of means, treatment less control, one per row.
 
-    The measure to use when all trials share a scale, such as the percentage of days abstinent. Not
-    when they do not.
+    The measure to use when all trials share a scale, such as a percentage of days. Not when they do
+    not.
 
     Parameters
     ----------
     trials : DataFrame
-        One row a trial.
+        One row per trial.
     study, mean_t, sd_t, n_t, mean_c, sd_c, n_c : str, optional
         Columns of label, mean, standard deviation and participants of both arms, if they have other
         names than these.
@@ -108,7 +110,7 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
 def standardized_mean_difference(
     trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]
 ) -> Effects:
-    """Standardised mean differences (Hedges' g with the exact correction), one a row.
+    """Compute standardised mean differences (Hedges' g, exact correction), one per row.
 
     For trials that measured one thing on different scales, such as craving. Not for trials that
     share a scale.
@@ -144,7 +146,7 @@ def standardized_mean_difference(
 
 
 def ratio_of_means(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
-    """Log ratios of means, treatment over control, one a row.
+    """Compute log ratios of means, treatment over control, one per row.
 
     For outcomes with a true zero, such as drinks a day. Not for a bounded percentage, whose ratio
     depends on which end is counted.

@@ -141,7 +141,8 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
     )
     if len(values) != len(labels):
         raise ValueError(
-            f"the design matrix must have one row per study: got {len(values)} rows for {len(labels)}"
+            f"the design matrix must have one row per study: got {len(values)} rows for"
+            f" {len(labels)}"
             " studies"
         )
     _refuse_gaps(values, names, labels)

@@ -61,8 +61,8 @@ def meta_regression(
         Random effects for what the moderators leave (the default), or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
-        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or a function of effects, variances
-        and moderators; REML by default.
+        `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or a function of effects,
+        variances and moderators; REML by default.
     ci : str, optional
         Test and interval of the coefficients, a word of
         `kapmeta.core.moderators.regression.COEFFICIENT_TESTS`: ``wald``, ``t``, ``hksj``,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kapmeta.core.bayes.priors import rhodes as rhodes
     from kapmeta.core.bayes.priors import turner as turner
     from kapmeta.core.bayes.priors import uniform as uniform
-    from kapmeta.pooling.bayes import borrow as borrow
     from kapmeta.pooling.bayes import pool_bayes as pool_bayes
     from kapmeta.pooling.exact import pool_exact as pool_exact
     from kapmeta.pooling.headlines import headline as headline
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import peto as peto
 
 _FILES = {
-    "bayes": ["borrow", "pool_bayes"],
+    "bayes": ["pool_bayes"],
     "exact": ["pool_exact"],
     "headlines": ["headline", "headline_effect"],
     "inverse_variance": ["pool"],

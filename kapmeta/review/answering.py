@@ -8,23 +8,17 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.checking import chosen
-from kapmeta.effects.counts import odds_ratio, risk_ratio
+from kapmeta.checking import chosen, established
+from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
-from kapmeta.pooling.headlines import (
-    Headline,
-    headline_effect,
-    headline_of,
-    headline_rule,
-    randomised,
-    tertiary,
-)
+from kapmeta.pooling.headline_rules import headline_rule
+from kapmeta.pooling.headlines import Headline, headline_effect, headline_of, randomised, tertiary
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, Question
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
@@ -35,8 +29,6 @@ __all__ = [
     "question_effects",
     "substances_table",
 ]
-
-_MEASURES = {"RR": risk_ratio, "OR": odds_ratio}
 
 
 def question_effects(evidence: Evidence, question: str) -> Effects:
@@ -68,13 +60,13 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     evidence_given(evidence)
     asked = QUESTIONS[chosen(question, QUESTIONS, "question")]
     parts = []
-    if asked.measure in _MEASURES:
+    if asked.measure in COUNT_MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
         if len(trials):
             # a single trial is shown with its score interval, which needs no correction for a zero
             # cell
             interval = "koopman" if asked.measure == "RR" and len(trials) == 1 else "wald"
-            parts.append(_MEASURES[asked.measure](trials, interval=interval))
+            parts.append(from_counts(trials, asked.measure, interval=interval))
     if asked.reported is not None:
         rows = _selected(evidence.reported(substance=asked.substance), asked)
         rows = rows[(rows["event"] == asked.reported) & (rows["measure"] == asked.measure)]
@@ -88,11 +80,12 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     """Keep the rows of the contrast, design, roles and window asked for."""
-    keep = (rows["contrast"] == asked.contrast) & (rows["randomised"] == asked.randomised)
+    keep = rows["contrast"] == asked.contrast
+    keep &= established(rows, "randomised") == asked.randomised
     keep &= rows["role"].isin(asked.roles)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
-    return rows[keep]
+    return pd.DataFrame(rows[keep])
 
 
 def answer(evidence: Evidence, question: str) -> Pooled:
@@ -182,7 +175,7 @@ def answers(evidence: Evidence) -> dict[str, Answered]:
     found = {}
     for name, asked in QUESTIONS.items():
         pooled = answer(evidence, name)
-        headline = headline_of(pooled)
+        headline = headline_of(pooled, opposite=OPPOSITES.get(pooled.effects.event))
         found[name] = Answered(asked, pooled, headline, headline_effect(pooled, found=headline))
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.measures import Measure
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
@@ -101,13 +101,10 @@ def _may(pooled: Pooled, effects: Effects) -> str:
 
 
 def _design_words(effects: Effects) -> str:
-    randomised = effects.table.get("randomised")
-    if randomised is None:
+    if "randomised" not in effects.table:
         return "trial"
-    there = effects.present
-    return (
-        "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
-    )
+    every = checking.established(effects.table, "randomised")[effects.present].all()
+    return "randomised trial" if every else "controlled study, not randomised"
 
 
 def _verdict_words(scale: Measure, low: float, high: float) -> str:
@@ -169,7 +166,7 @@ def _design_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
                 f"both arms had the same treatment, in different {difference}, so this says nothing"
                 " of the treatment against none"
             )
-    if "randomised" in table and not table["randomised"].all():
+    if "randomised" in table and not checking.established(table, "randomised").all():
         yield "the arms were not randomised, so a difference cannot be put down to the treatment"
 
 

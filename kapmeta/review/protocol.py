@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["QUESTIONS", "SUBSTANCES", "WINDOWS", "Question"]
+__all__ = ["OPPOSITES", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Question"]
 
 SUBSTANCES: Mapping[str, str] = MappingProxyType(
     {
@@ -66,6 +66,9 @@ class Question:
     window: str | None = None
     reported: str | None = None
 
+
+OPPOSITES: Mapping[str, str] = MappingProxyType({"abstinence": "relapse"})
+"""Name of the opposite of an event."""
 
 QUESTIONS: Mapping[str, Question] = MappingProxyType(
     {

@@ -191,7 +191,7 @@ def _all_of_one_design(frame: pd.DataFrame) -> Any:
 def _randomised(frame: pd.DataFrame) -> Any:
     if "randomised" not in frame:
         return _all_studies(frame)
-    return frame["randomised"].fillna(False).to_numpy(dtype=bool)
+    return checking.established(frame, "randomised")
 
 
 def _with_words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:

@@ -15,7 +15,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
 from kapmeta.core.sensitivity.universes import COMMON, STRATIFIED, Analysis
-from kapmeta.effects.counts import Names, odds_ratio, risk_ratio
+from kapmeta.effects.counts import Names, from_counts
 from kapmeta.measures import measure_named
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
@@ -107,7 +107,7 @@ def calibration(
     """
     checking.chosen(measure, RISKS, "measure")
     level = checking.proportion(level, "level")
-    effects, _ = one_question({"RR": risk_ratio, "OR": odds_ratio}[measure](trials, **names), mixed)
+    effects, _ = one_question(from_counts(trials, measure, **names), mixed)
     table = effects.table[effects.present]
     if len(table) < 2:
         raise ValueError(

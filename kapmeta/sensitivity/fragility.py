@@ -9,18 +9,19 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
+from kapmeta.core.effects import counts
 from kapmeta.core.exact import stratified
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity import fragility
-from kapmeta.effects.counts import Names
+from kapmeta.effects.counts import Names, from_counts
 from kapmeta.methods import PRIMARY, Method, model_phrase
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Fragility
 from kapmeta.sensitivity.missing_counts import number_missing
-from kapmeta.sensitivity.missingness import COUNT_MEASURES, TABLE_KERNELS, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, pooled_again
 
 __all__ = ["fragility_index"]
 
@@ -115,7 +116,7 @@ def fragility_index(
 def _by_inverse_variance(
     trials: pd.DataFrame, measure: str, words: Mapping[str, Any], mixed: bool, names: Any
 ) -> Pooled:
-    return pool(COUNT_MEASURES[measure](trials, **names), mixed=mixed, **words)
+    return pool(from_counts(trials, measure, **names), mixed=mixed, **words)
 
 
 def _by_mantel_haenszel(
@@ -148,7 +149,7 @@ def _limits_function(
                 found.estimate - half * found.se,
                 found.estimate + half * found.se,
             )
-        again = pooled_again(TABLE_KERNELS[measure](a, cells[1], c, cells[3]), base)
+        again = pooled_again(counts.KERNELS[measure](a, cells[1], c, cells[3]), base)
         return again.estimate, again.low, again.high
 
     return limits

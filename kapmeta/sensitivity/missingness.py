@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,10 +16,9 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.pooling.combining import Combined, combine
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
-from kapmeta.effects.counts import Names, odds_ratio, risk_difference, risk_ratio
+from kapmeta.effects.counts import Names, from_counts
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row, repeated
 from kapmeta.sensitivity.choices import event_names
@@ -27,12 +26,7 @@ from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
 
-COUNT_MEASURES: Mapping[str, Callable[..., Effects]] = {
-    "RR": risk_ratio,
-    "OR": odds_ratio,
-    "RD": risk_difference,
-}
-TABLE_KERNELS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
+COUNT_MEASURES = ("RR", "OR", "RD")
 
 STRATEGIES: Mapping[str, str] = {
     "available": "those observed, the missing left out",
@@ -208,7 +202,7 @@ def available(seen: Observed, measure: str, names: Names, **options: Any) -> Poo
     """Pool the outcomes observed, the missing left out."""
     frame = seen.frame.assign(n_t=seen.treatment.observed, n_c=seen.control.observed)
     mixed = options.pop("mixed")
-    return pool(COUNT_MEASURES[measure](frame, **event_names(names)), mixed=mixed, **options)
+    return pool(from_counts(frame, measure, **event_names(names)), mixed=mixed, **options)
 
 
 def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]]:
@@ -252,7 +246,7 @@ def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
     """Compute effects under one of `STRATEGIES`."""
-    table = TABLE_KERNELS[measure]
+    table = counts.KERNELS[measure]
 
     def counted(event_t: bool, event_c: bool) -> Estimates:
         return table(*missing.imputed(t, event_t), *missing.imputed(c, event_c))

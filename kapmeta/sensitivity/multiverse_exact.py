@@ -11,7 +11,7 @@ from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, counted_events
-from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, nothing_said
+from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, no_contrast
 
 __all__ = ["COUNT_MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 
@@ -152,7 +152,7 @@ def _exact_answer(
     """Fit one model, or give the reason why it has no answer."""
     model = COUNT_MODELS[each.pooling]
     if not any(curves[row].informative for row in rows):
-        return _Answer(reason=nothing_said(measure) if rows else "no trial takes part")
+        return _Answer(reason=no_contrast(measure) if rows else "no trial takes part")
     rows = tuple(row for row in rows if curves[row].informative or measure in model.silent)
     if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _FOR_ONE_TRIAL):
         return _Answer(k=len(rows), reason=ONE_TRIAL)

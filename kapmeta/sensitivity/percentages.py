@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking
+from kapmeta.core.effects import counts
 from kapmeta.core.effects.printed_counts import candidate_counts
-from kapmeta.effects.counts import Names, counts_of, split_names
+from kapmeta.effects.counts import Names, counts_of, from_counts, split_names
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
-from kapmeta.sensitivity.missingness import COUNT_MEASURES, TABLE_KERNELS, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, pooled_again
 
 __all__ = ["rounded_counts"]
 
@@ -80,7 +81,7 @@ def rounded_counts(
     checking.chosen(measure, COUNT_MEASURES, "measure")
     columns, _ = split_names(names)
     words = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
-    base = pool(COUNT_MEASURES[measure](trials, **names), method=method, **words)  # type: ignore[arg-type]
+    base = pool(from_counts(trials, measure, **names), method=method, **words)  # type: ignore[arg-type]
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
     options, notes = [], []
@@ -90,7 +91,7 @@ def rounded_counts(
         notes += [note] if note else []
     _refuse_too_many_counts(options)
     many = np.array(list(itertools.product(*options)), dtype=np.float64)
-    found = TABLE_KERNELS[measure](
+    found = counts.KERNELS[measure](
         many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
     )
     table = analyses_table(

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import kapmeta as km
-from kapmeta.pooling.headlines import HEADLINE, headline_rule
+from kapmeta.pooling.headline_rules import HEADLINE, headline_rule
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.protocol import QUESTIONS
 from tests.helpers.places import ROOT

@@ -159,7 +159,7 @@ def test_an_analysis_without_an_answer_keeps_its_row_and_says_why() -> None:
     found = multiverse(SPARSE, choices=choices, smallest=1)
     table = found.table.set_index(["pooling", "studies"])
     assert len(table) == 4 * 7
-    assert table["reason"]["binomial-common", "B"].startswith("no table says anything about the RR")
+    assert table["reason"]["binomial-common", "B"].startswith("no table has information on the RR")
     assert table["reason"]["binomial-normal", "A"] == "one trial: nothing to pool"
     assert table["reason"]["REML", "B"] == "no trial has an effect"
     assert "contradict each other" in table["reason"]["binomial-normal", "A + C"]

@@ -159,7 +159,7 @@ class Evidence:
         if randomised is not None:
             if not isinstance(randomised, bool):
                 raise TypeError(f"randomised must be True, False or None: {randomised!r}")
-            frame = frame[frame["randomised"] == randomised]
+            frame = frame[checking.established(frame, "randomised") == randomised]
         return frame.reset_index(drop=True)
 
     def reported(
