@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from decimal import Decimal, InvalidOperation
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -17,6 +16,8 @@ from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.effects.gaps import estimated
 from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import PERCENTS, absence_reason, rest_of_percent
+from kapmeta.wording import opposite_event
 
 __all__ = [
     "arcsine_difference",
@@ -187,7 +188,10 @@ def from_counts(
             f'zero-cell rule "{rule}" cannot be applied here: it needs at least one table without'
             " a zero cell; choose another rule"
         )
-    absent = {int(i): _absence(cells, int(i), rule) for i in np.flatnonzero(found.absent)}
+    absent = {
+        int(i): absence_reason(*(float(cells[name][i]) for name in CELLS), rule)
+        for i in np.flatnonzero(found.absent)
+    }
     return Effects(
         found.y,
         found.v,
@@ -212,16 +216,6 @@ def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
         raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
     rule = default if zero is None else zero
     return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
-
-
-def _absence(cells: Mapping[str, FloatArray], i: int, zero: str | None) -> str:
-    """Say why a table has no estimate."""
-    a, n1, c, n2 = (cells[name][i] for name in CELLS)
-    if a == 0 and c == 0:
-        return "no event in either arm"
-    if a == n1 and c == n2:
-        return "the event happened to everybody in both arms"
-    return f'a zero cell ({a:g} of {n1:g} v {c:g} of {n2:g}) and zero-cell rule "{zero}"'
 
 
 def risk_ratio(
@@ -493,27 +487,11 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     frame = checking.columns_of(trials, {name: name for name in ("study", *CELLS)})
     frame = counts_as_numbers(frame)
     outcome = outcome_of(frame, {} if event is None else {"event": event})
-    percents = {
-        name: frame[name].map(_rest) for name in ("percent_t", "percent_c") if name in frame
-    }
+    percents = {name: frame[name].map(rest_of_percent) for name in PERCENTS if name in frame}
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
-        event=_opposite(outcome["event"]) if event is None else event,
+        event=opposite_event(outcome["event"]) if event is None else event,
         event_is_good=opposite_direction(outcome["event_is_good"]),
         **percents,
     )
-
-
-def _opposite(event: str) -> str:
-    """Put "no" before the name of an event, or take it away."""
-    return event.removeprefix("no ") if event.startswith("no ") else f"no {event}"
-
-
-def _rest(percent: Any) -> Any:
-    """Take a printed percentage from 100 with its decimals; leave alone what is no number."""
-    try:
-        rest = 100 - Decimal(str(percent).strip())
-    except InvalidOperation:
-        return percent
-    return str(rest) if isinstance(percent, str) else float(rest)

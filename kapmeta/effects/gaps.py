@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 
 from kapmeta.core.effects.counts import Estimates
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 
-__all__ = ["estimated"]
+__all__ = ["complete", "estimated"]
 
 
 def estimated(
@@ -36,3 +37,8 @@ def estimated(
         found = kernel(*(values[rows] for values in cells.values()))
         y[rows], v[rows], corrected[rows], absent[rows] = found
     return Estimates(y, v, corrected, absent)
+
+
+def complete(table: pd.DataFrame, columns: Iterable[str]) -> BoolArray:
+    """Mark the rows of effects in which none of the columns is empty."""
+    return np.asarray(table[list(columns)].notna().all(axis=1).to_numpy(dtype=bool))

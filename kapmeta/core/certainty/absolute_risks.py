@@ -64,9 +64,9 @@ def _risk_at_odds_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + (1 - p0) / (p0 * nonnegative(ratio))))
 
 
-def _free_at_hazard_ratio(ratio: FloatArray, s0: FloatArray) -> FloatArray:
-    """Compute the proportion free of the event at a hazard ratio."""
-    return np.asarray(s0 ** nonnegative(ratio))
+def _risk_at_hazard_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at a hazard ratio: survival is raised to its power, not the risk."""
+    return np.asarray(-np.expm1(nonnegative(ratio) * np.log1p(-p0)))
 
 
 def _risk_at_difference(difference: FloatArray, p0: FloatArray) -> FloatArray:
@@ -85,7 +85,7 @@ ABSOLUTE: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "RR": _risk_at_ratio,
     "OR": _risk_at_odds_ratio,
     "PETO": _risk_at_odds_ratio,
-    "HR": _free_at_hazard_ratio,
+    "HR": _risk_at_hazard_ratio,
     "RD": _risk_at_difference,
     "AS": _risk_at_arcsine,
 }
@@ -104,8 +104,8 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
         Effect on its own scale: the ratio itself for RR, OR, PETO and HR, the difference for RD and
         AS.
     baseline : array_like
-        Risk under control, a proportion. For HR, the hazard ratio of the unfavourable event, it is
-        the proportion free of that event under control, and so is the result under treatment.
+        Risk under control, a proportion. For HR, the risk of the event by the time of interest; the
+        hazards are taken as proportional until then: ``risk = 1 - (1 - baseline) ** HR``.
     measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}
         What `relative` is.
 
