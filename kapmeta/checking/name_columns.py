@@ -205,9 +205,9 @@ def total_rows(labels: tuple[str, ...], cells: Mapping[str, FloatArray]) -> Bool
     """
     called = np.array([_TOTAL.match(label) is not None for label in labels], dtype=bool)
     summed = np.zeros_like(called)
-    many = np.array(list(cells.values()), dtype=np.float64).reshape(len(cells), -1)
-    if not len(cells):
+    if not (len(cells) and called.any()):
         return summed
+    many = np.array(list(cells.values()), dtype=np.float64)
     for i in np.flatnonzero(called):
         earlier = np.flatnonzero(called[:i])
         block = np.zeros_like(called)

@@ -80,7 +80,7 @@ BAD = {
     "empty arm": (TRIALS.assign(n_c=[100, 27, 0]), 'n_c is 0 in row 3 ("Dakwar 2019")'),
     "words": (TRIALS.assign(n_t=["111", "26", "27"]), "n_t = '111'; it is text"),
     "date": (TRIALS.assign(n_t=pd.to_datetime(["2024-10-12"] * 3)), "it is a date"),
-    "complex": (TRIALS.assign(n_t=[111, 1j, 27]), "n_t is not a number in row 2"),
+    "complex": (TRIALS.assign(n_t=[111, 1j, 27]), "n_t is not a number in row 1"),
     "inexact": (TRIALS.assign(n_t=[111, 2**53, 27]), "n_t is too large to be exact in row 2"),
     "text": (TRIALS.assign(n_t=[111, "26 of 30", 27]), "n_t is not a number in row 2"),
     "infinite": (TRIALS.assign(n_t=[111, np.inf, 27]), "n_t is not a number in row 2"),
