@@ -23,8 +23,10 @@ from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
     "Answered",
+    "against_control",
     "answer",
     "answers",
+    "benefit_side",
     "evidence_table",
     "question_effects",
     "substances_table",
@@ -150,6 +152,27 @@ class Answered:
     def randomised(self) -> bool:
         """Whether every trial that takes part was randomised."""
         return randomised(self.pooled)
+
+    @property
+    def against_control(self) -> bool:
+        """Whether it is a randomised comparison with a treatment without ketamine."""
+        return against_control(self.pooled)
+
+    @property
+    def benefit_side(self) -> int:
+        """1 if the interval shown lies wholly on the better side, -1 on the worse, else 0."""
+        return benefit_side(self.pooled, self.effect)
+
+
+def against_control(pooled: Pooled) -> bool:
+    """Say whether a result is a randomised comparison with a treatment without ketamine."""
+    contrast = set(pooled.effects.table["contrast"][pooled.effects.present])
+    return contrast == {"ketamine_v_control"} and randomised(pooled)
+
+
+def benefit_side(pooled: Pooled, effect: Result) -> int:
+    """Return 1 if the interval shown lies on the better side, -1 on the worse, 0 on neither."""
+    return int(effect.side or 0) * (1 if pooled.effects.event_is_good else -1)
 
 
 def answers(evidence: Evidence) -> dict[str, Answered]:

@@ -300,7 +300,7 @@ FAULTS = [
         "levels follow judgement",
         'judgement = "serious" takes 1',
     ),
-    ("claims", 2, "verdict", "true", "", "enum", "agrees, imprecise, contradicted"),
+    ("claims", 2, "verdict", "true", "", "enum", "agrees, could not be verified, imprecise"),
     ("claims", 2, "source_ids", "", "", "required", "source_ids is empty; it is required"),
     ("grade", 2, "reason", "", "", "required", "reason is empty; it is required"),
     ("sources", 2, "url", "scilit.com", "", "pattern", "does not have the form"),

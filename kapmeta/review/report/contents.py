@@ -111,7 +111,8 @@ class PageContents:
 
 def gather(evidence: Evidence) -> PageContents:
     """Gather the contents of the page; each question is answered once, here."""
-    answered, audit = answers(evidence), audit_claims(evidence)
+    answered = answers(evidence)
+    audit = audit_claims(evidence, answered=answered)
     findings = findings_of(answered, evidence.grade)
     substances = _page_substances(evidence, answered, findings)
     known = [one.known for substance in substances for one in substance.answers]

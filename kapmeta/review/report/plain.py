@@ -14,7 +14,7 @@ from kapmeta.certainty.grading import CERTAINTY
 from kapmeta.pooling.headlines import randomised
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
-from kapmeta.review.answering import Answered, answers
+from kapmeta.review.answering import Answered, against_control, answers, benefit_side
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.findings import question_certainty
 from kapmeta.review.protocol import SUBSTANCES
@@ -38,8 +38,7 @@ class Known:
     @property
     def counts(self) -> bool:
         """Whether it is a randomised comparison with a treatment without ketamine."""
-        contrast = set(self.pooled.effects.table["contrast"][self.pooled.effects.present])
-        return contrast == {"ketamine_v_control"} and randomised(self.pooled) and not self.withheld
+        return against_control(self.pooled) and not self.withheld
 
     @property
     def trials(self) -> set[str]:
@@ -49,7 +48,7 @@ class Known:
     @property
     def favourable(self) -> bool:
         """Whether the interval shown lies wholly on the side of more abstinence."""
-        return self.effect.side == (1 if self.pooled.effects.event_is_good else -1)
+        return benefit_side(self.pooled, self.effect) > 0
 
 
 def known_of(one: Answered, certainty: str) -> Known:
