@@ -18,6 +18,7 @@ from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
+from kapmeta.review.missing_evidence import missing_words
 from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
@@ -215,7 +216,8 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     -------
     DataFrame
         Substance, question, trials, k, counts of the arms, effect with its interval, evidence
-        levels, what may be headlined. Counts known only from a tertiary source give no effect.
+        levels, what may be headlined, and the trials known to have measured it whose results have
+        not been read. Counts known only from a tertiary source give no effect.
 
     Examples
     --------
@@ -241,6 +243,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "Effect (95 % interval)": _effect_words(pooled),
                 "Evidence": wording.joined(EVIDENCE_LEVELS[x].short for x in dict.fromkeys(levels)),
                 "May be headlined": _headline_words(pooled),
+                "Known, not in the numbers": missing_words(evidence, name),
             }
         )
     return pd.DataFrame(rows)

@@ -62,6 +62,12 @@ _DATA = (
         "reason=Reason; status=Status; source_ids=Sources",
     ),
     (
+        "known_missing",
+        "Trials that answer a question, or would, and what of their results has been read",
+        "study_id=Study; question=Question; state=Read; direction=Direction; n_total=People; "
+        "what_is_known=What is known; source_ids=Sources",
+    ),
+    (
         "pending",
         "Figures that are known to exist and have not been read",
         "pending_id=Row; study_id=Study; figure=Figure; months=Months; where_to_find=Where; "
@@ -98,8 +104,9 @@ _ANALYSES = (
 )
 _CLAIMS = (
     "Claims of these documents, held against the evidence",
-    "claim_id=No.; claim=Claim, in our words; verdict=Verdict; why=Why; quote=Words of the document; "
-    "locator=Where; stated=Stated; recomputed=Recomputed; document=Document; source_ids=Sources",
+    "claim_id=No.; claim=Claim, in our words; verdict=Verdict; why=Why; "
+    "quote=Words of the document; locator=Where; stated=Stated; recomputed=Recomputed; "
+    "document=Document; source_ids=Sources",
 )
 
 
