@@ -161,9 +161,9 @@ km.small_study.fail_safe_n(alcohol)
 km.small_study.e_value(km.review.answer(evidence, "alcohol-not-randomised"))
 
 # %% [markdown]
-# What no statistic can replace is a list of the trials that are known to exist and are in no number:
-# the drawer itself, with what is known of each result, and how many studies of each substance have
-# none yet.
+# What no statistic can replace is a list of the trials known to exist that are in no number: the
+# drawer itself, with what is known of each result, and how many studies of each substance have none
+# yet.
 
 # %%
 save_table(missing_trials(evidence), "small-study-missing")

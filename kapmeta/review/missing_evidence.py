@@ -97,9 +97,9 @@ def missing_trials_sentence(evidence: Evidence, question: str | None = None) -> 
             )
     others = trials[~trials["direction"].isin(list(_FOUND))]
     if len(others):
-        sentences.append(
-            f"No result was found of {_count_phrase(others).lower()} ({_names(others)})."
-        )
+        which = "another trial" if sentences else "one trial"
+        which = which if len(others) == 1 else f"{len(others)} trials"
+        sentences.append(f"Of {which} ({_names(others)}) no result was found.")
     return " ".join(sentences)
 
 
@@ -142,21 +142,21 @@ def counts_reread_sentence(evidence: Evidence) -> str:
         One sentence per trial; empty if there is none.
     """
     outcomes = evidence_given(evidence).outcomes
-    labels = evidence.studies.set_index("study_id")["label"]
     milder = outcomes[outcomes["event"] == "no heavy drinking"]
     keys = ["study_id", "arm_id", "timepoint"]
     strict = outcomes[(outcomes["event"] == "abstinence") & (outcomes["conflict"] != "")]
     pairs = strict.merge(milder, on=keys, suffixes=("", "_milder"), validate="1:1")
+    trials = {row["study_id"]: row for row in wording.records(evidence.trials())}
     sentences = []
-    for study, arms in pairs.groupby("study_id", sort=False):
-        rows = wording.records(arms)
-        taken = [row for row in rows if f"{_share(row, '_milder'):.0f} %" in row["conflict"]]
-        if taken:
-            row = taken[0]
+    for row in wording.records(pairs):
+        share = f"{_share(row, '_milder'):.0f} %"
+        if share in row["conflict"] and row["study_id"] in trials:
+            trial = trials[row["study_id"]]
             sentences.append(
-                f"{labels[study]}: earlier reports gave {_share(row, '_milder'):.0f} % abstinent"
-                f" with ketamine; that is very probably the share without a day of heavy drinking,"
-                f" and {row['events']:.0f} of {row['n']:.0f} drank nothing."
+                f"Reports gave {share} abstinent in {trial['label']}; that is very probably the"
+                f" share without a day of heavy drinking: {trial['events_t']} of {trial['n_t']}"
+                f" with {trial['treatment']} and {trial['events_c']} of {trial['n_c']} with"
+                f" {trial['control']} drank nothing."
             )
     return " ".join(sentences)
 

@@ -69,8 +69,8 @@ def test_first_words_name_the_missing_trial_and_the_counts_read_again(evidence: 
 
 def test_counts_of_dakwar_2020_were_read_again(evidence: Evidence) -> None:
     assert counts_reread_sentence(evidence) == (
-        "Dakwar 2020: earlier reports gave 82 % abstinent with ketamine; that is very probably the"
-        " share without a day of heavy drinking, and 9 of 17 drank nothing."
+        "Reports gave 82 % abstinent in Dakwar 2020; that is very probably the share without a day"
+        " of heavy drinking: 9 of 17 with ketamine and 9 of 22 with midazolam drank nothing."
     )
 
 
@@ -110,7 +110,8 @@ def test_unread_trial_has_the_arms_of_the_table(evidence: Evidence) -> None:
     )
     curve = found.to_frame()
     assert np.isfinite(curve["estimate"]).all()
-    assert curve["estimate"].is_monotonic_increasing
+    assert curve["trial"].is_monotonic_increasing
+    assert "Yoon 2025 (39 v 19 people" in found.summary()
     halves = could_change(evidence, "columbia_cocaine_u01", "cocaine-end-of-trial")
     assert (halves.n_t, halves.n_c) == (55, 55)  # 110 planned, arms not known
 
