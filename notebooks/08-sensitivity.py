@@ -96,7 +96,7 @@ Markdown(unknown.summary())
 # %% [markdown]
 # ## What trials that have not been read could change
 #
-# Some trials are known to have measured abstinence and are in no number (11-small-study lists them).
+# Some trials are known to have measured abstinence and are in no number; 11-small-study lists them.
 # Each is added here with everything it could have found, the risk among its controls being that of
 # the trial it joins. Where the arms are not known they are taken to be equal. How likely each
 # finding is does not enter.

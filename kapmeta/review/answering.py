@@ -58,7 +58,7 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     --------
     >>> import kapmeta as km
     >>> km.review.question_effects(km.load_evidence(), "alcohol-odds")
-    Effects(OR, k=2)
+    Effects(OR, k=1)
     """
     evidence_given(evidence)
     asked = QUESTIONS[chosen(question, QUESTIONS, "question")]

@@ -170,6 +170,8 @@ def _found(one: Known) -> str:
     row = effects.table.iloc[i]
     opening = f"In one {design} ({effects.labels[i]}),"
     if "n_t" not in row or not row["n_t"] > 0:
+        if effects.scale.ratio:
+            return f"{opening[:-1]}: {_effect_phrase(one)}."
         return f"{opening} {_mean_phrase(one)}"
     arms = [_arm_phrase(row, "t", effects.treatment), _arm_phrase(row, "c", effects.control)]
     when = f" {time_phrase(float(row['months']))}" if "months" in row else ""
