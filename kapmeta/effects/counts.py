@@ -13,7 +13,7 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
 
 __all__ = [
     "arcsine_difference",
@@ -64,7 +64,7 @@ CELLS = ("events_t", "n_t", "events_c", "n_c")
 _TOTALS = {"events_t": "n_t", "events_c": "n_c"}
 _OUTCOME: Mapping[str, Any] = {
     "event": "event",
-    "event_is_good": True,
+    "event_is_good": None,
     "treatment": "treatment",
     "control": "control",
 }
@@ -453,5 +453,5 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
         event=f"no {outcome['event']}" if event is None else event,
-        event_is_good=not outcome["event_is_good"],
+        event_is_good=opposite_direction(outcome["event_is_good"]),
     )

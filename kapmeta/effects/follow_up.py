@@ -19,7 +19,7 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import CELLS, counts_of, outcome_of
 from kapmeta.references import PAPERS
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
 from kapmeta.results.views import View
 
 __all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]
@@ -265,7 +265,7 @@ def hazard_ratio(
         found.append((table.y, table.v) if method == "life-table" else last)
     outcome = outcome_of(frame, {})
     outcome |= {"event": event or f"no {outcome['event']}"}
-    outcome |= {"event_is_good": not outcome["event_is_good"]}
+    outcome |= {"event_is_good": opposite_direction(outcome["event_is_good"])}
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
     return _per_trial(frame, np.array(found), "HR", outcome, reason)
 

@@ -18,14 +18,24 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
 from kapmeta.results.views import View
-from kapmeta.wording import interval_text, joined, level_named, plural, studies
+from kapmeta.wording import (
+    interval_text,
+    joined,
+    less_and_more,
+    level_named,
+    lower_and_higher,
+    plural,
+    studies,
+)
 
 __all__ = [
     "NOT_CONFIRMED",
     "Effects",
+    "direction_of",
     "effects_table",
     "excluded_sentences",
     "listed_excluded",
+    "opposite_direction",
     "unconfirmed",
     "unconfirmed_labels",
     "unconfirmed_sentences",
@@ -90,8 +100,9 @@ class Effects(View):
         was set aside. Such a study stays in sight and weighs nothing.
     event, treatment, control : str
         What is counted and in which arms; labels and sentences are made from these.
-    event_is_good : bool
-        Whether more events are better for the patient.
+    event_is_good : bool or None
+        Whether more of the event (or a higher mean) is better for the patient. None while it is
+        not known: nothing guesses it, and sentences stay neutral.
     interval : str
         What the rows of single trials are shown with: ``"wald"``, or a word of
         `kapmeta.core.effects.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity
@@ -107,7 +118,7 @@ class Effects(View):
     corrected: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     excluded: Mapping[int, str] = field(default_factory=dict)
     event: str = "event"
-    event_is_good: bool = True
+    event_is_good: bool | None = None
     treatment: str = "treatment"
     control: str = "control"
     interval: str = "wald"
@@ -144,9 +155,27 @@ class Effects(View):
 
     @property
     def favours(self) -> tuple[str, str]:
-        """Which arm the sides of no effect favour, below and above."""
+        """Which arm the sides of no effect favour, below and above.
+
+        Raises ValueError while `event_is_good` is None; `sides` is neutral then.
+        """
         sides = (f"Favours {self.control}", f"Favours {self.treatment}")
-        return sides if self.event_is_good else (sides[1], sides[0])
+        return sides if direction_of(self, "which arm a result favours") else (sides[1], sides[0])
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What the sides of no effect mean, below and above; empty for measures of one group.
+
+        ``("Favours placebo", "Favours drug")`` where `event_is_good` is known; until then
+        ``("fewer deaths with drug", "more deaths with drug")``, and ``lower`` and ``higher`` for
+        means.
+        """
+        if not self.scale.compares:
+            return ()
+        if self.event_is_good is not None:
+            return self.favours
+        words = less_and_more(self.event) if self.scale.counts else lower_and_higher(self.event)
+        return tuple(f"{each} with {self.treatment}" for each in words)
 
     def to_frame(self, *, level: float = 0.95) -> pd.DataFrame:
         """Return one row per study: counts as given, estimate and interval on the scale shown."""
@@ -225,7 +254,11 @@ class Effects(View):
         for column in {"estimate", "low", "high"} & set(table.columns):
             table[column] = 1 / table[column] if self.scale.ratio else -table[column]
         return replace(
-            self, y=-self.y, table=table, event=event, event_is_good=not self.event_is_good
+            self,
+            y=-self.y,
+            table=table,
+            event=event,
+            event_is_good=opposite_direction(self.event_is_good),
         )
 
     def __add__(self, other: Effects) -> Effects:
@@ -285,6 +318,40 @@ class Effects(View):
 
     def _shown_table(self) -> pd.DataFrame | None:
         return effects_table(self)
+
+
+def direction_of(effects: Effects, needed_for: str) -> bool:
+    """Return whether the event is good; refuse where nobody has stated it.
+
+    Parameters
+    ----------
+    effects : Effects
+        The effects analysed.
+    needed_for : str
+        What needs the direction, for the error: "numbers needed to treat for benefit or harm".
+
+    Raises
+    ------
+    ValueError
+        If `event_is_good` is None; the error names the argument to give.
+    """
+    if not effects.scale.compares:
+        raise ValueError(
+            f"a {effects.scale.name} describes one group: there are no arms to compare, so"
+            f" {needed_for} cannot be given"
+        )
+    if effects.event_is_good is None:
+        raise ValueError(
+            f'{needed_for}: it is not known whether more of "{effects.event}" is good or bad. Give'
+            " event_is_good=True or event_is_good=False with the effects, e.g."
+            " risk_ratio(trials, event_is_good=False), or a column event_is_good"
+        )
+    return effects.event_is_good
+
+
+def opposite_direction(event_is_good: bool | None) -> bool | None:
+    """Turn a direction round for the opposite event; an unknown one stays unknown."""
+    return None if event_is_good is None else not event_is_good
 
 
 def effects_given(value: Any, name: str = "effects") -> Effects:

@@ -137,7 +137,7 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
 
 
 def number_needed_to_treat(
-    rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool = True
+    rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool
 ) -> NumberNeeded:
     """Compute the number needed to treat for benefit or harm, with its interval [1]_.
 
@@ -167,7 +167,7 @@ def number_needed_to_treat(
     --------
     A difference of 10 percentage points, -5 to 25: NNTB 10 (NNTB 4 to infinity to NNTH 20).
 
-    >>> needed = number_needed_to_treat(-0.05, 0.10, 0.25)
+    >>> needed = number_needed_to_treat(-0.05, 0.10, 0.25, event_is_good=True)
     >>> float(needed.number), float(needed.benefit_low), float(needed.benefit_high)
     (10.0, 4.0, inf)
     >>> float(needed.harm_low), float(needed.harm_high)
