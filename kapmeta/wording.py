@@ -116,6 +116,11 @@ def _plural_noun(noun: str) -> str:
     return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
 
+def opposite_event(event: str) -> str:
+    """Name the opposite of an event in plain words: "no death" of "death", and back."""
+    return event[3:] if event.startswith("no ") and event[3:].strip() else f"no {event}"
+
+
 def lower_and_higher(outcome: str) -> tuple[str, str]:
     """Name a lower and a higher mean: ``("lower days of use", "higher days of use")``."""
     what = "" if outcome in ("", "event", "outcome") else f" {outcome}"
