@@ -28,7 +28,7 @@ from kapmeta.core.pooling.likelihood_intervals import no_effect_p_value
 from kapmeta.core.pooling.permutation import permutation_p_value
 from kapmeta.core.pooling.prediction import PREDICTIONS
 from kapmeta.effects.counts import CELLS
-from kapmeta.methods import PRIMARY, Method
+from kapmeta.methods import PRIMARY, Method, method_words
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
 
@@ -39,6 +39,7 @@ __all__ = [
     "one_question",
     "pool",
     "pool_each",
+    "refuse_other_measure",
     "shares_by_study",
 ]
 
@@ -52,11 +53,12 @@ _FEW = 5  # below this many studies no prediction interval unless it is asked fo
 def pool(
     effects: Effects,
     *,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | Estimator | None = None,
     ci: str | None = None,
-    prediction: str = "auto",
-    level: float = PRIMARY.level,
+    prediction: str | None = None,
+    level: float | None = None,
     mixed: bool = False,
 ) -> Pooled:
     """Pool effects by inverse variance.
@@ -71,8 +73,10 @@ def pool(
     ----------
     effects : Effects
         From `kapmeta.risk_ratio` or another effect function.
-    model : {"random", "common"}
-        Random effects, or one common effect ("if no heterogeneity").
+    method : Method, optional
+        Model, tau2, interval, prediction interval and level at once, instead of one by one.
+    model : {"random", "common"}, optional
+        Random effects (the default), or one common effect ("if no heterogeneity").
     tau2 : str or callable, optional
         Estimator of the between-study variance, a word of
         `kapmeta.core.heterogeneity.tau2.ESTIMATORS` or a function of effects and variances; REML by
@@ -80,11 +84,11 @@ def pool(
     ci : str, optional
         Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`;
         ``"hksj-hybrid"`` by default, ``"wald"`` with the common-effect model.
-    prediction : str
-        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``:
-        none below five studies, from five on ``"t"``.
-    level : float
-        Confidence level, a proportion.
+    prediction : str, optional
+        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``
+        (the default): none below five studies, from five on ``"t"``.
+    level : float, optional
+        Confidence level, a proportion; 0.95 by default.
     mixed : bool
         Whether randomised and other trials may be pooled together. By default trials that are not
         randomised, or not known to be, are set aside and listed with that reason.
@@ -120,8 +124,8 @@ def pool(
     Pooled(RR 1.82 (95 % CI 1.01 to 3.28), k=3, random-effects model)
     """
     effects_given(effects)
-    method = checked_method(model, tau2, ci, prediction, level)
-    return pool_each(effects, [method], mixed=mixed)[0]
+    words = method_words(method, model=model, tau2=tau2, ci=ci, prediction=prediction, level=level)
+    return pool_each(effects, [checked_method(**words)], mixed=mixed)[0]
 
 
 def pool_each(effects: Effects, methods: Sequence[Method], *, mixed: bool) -> list[Pooled]:
@@ -186,6 +190,15 @@ def checked_method(
     return Method("random", estimator, ci, prediction, level)
 
 
+def refuse_other_measure(effects: Effects, measure: str | None) -> None:
+    """Refuse a measure beside effects that have another one."""
+    if measure is not None and measure != effects.measure:
+        raise ValueError(
+            f'measure = "{measure}", but the effects are {effects.scale.name}s'
+            f' ("{effects.measure}"): leave measure out, or give the counts'
+        )
+
+
 _ASIDE_NOT_RANDOMISED = "not randomised, so not in one diamond with randomised trials"
 _ASIDE_NOT_ESTABLISHED = (
     "not established whether it was randomised, so not in one diamond with randomised trials"
@@ -200,6 +213,7 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
     """
     mixed = checking.flag(mixed, "mixed")
     table, there = effects.table, effects.present
+    _refuse_totals(effects)
     aside: tuple[str, ...] = ()
     kinds = list(dict.fromkeys(_present_values(table, "contrast", there)))
     if len(kinds) > 1:
@@ -226,6 +240,26 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
             )
         once.add(study)
     return effects, aside
+
+
+_SUMMED = (CELLS, ("events", "n"), ("n_t", "n_c"))  # counts that a total sums, of any measure
+
+
+def _refuse_totals(effects: Effects) -> None:
+    """Refuse a row that is called a total and sums other rows."""
+    table = effects.table
+    numeric = set(table.select_dtypes("number").columns)
+    names: tuple[str, ...] = next((some for some in _SUMMED if set(some) <= numeric), ())
+    cells = {name: table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in names}
+    checking.refuse_first(
+        checking.total_rows(effects.labels, cells) & effects.present,
+        effects.labels,
+        "a total of other rows",
+        lambda i: (
+            f'"{effects.labels[i]}" is the sum of other rows, whose participants would count twice;'
+            " leave it out"
+        ),
+    )
 
 
 def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[str]:
