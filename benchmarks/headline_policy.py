@@ -55,8 +55,16 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """What the names of candidates begin with that cost more than the others, which are fast."""
 
-PASSES = (("fast", 1_000), ("counts", 500), ("fast", 4_000), ("likelihood", 500), ("counts", 4_000))
-"""Kinds of candidates and their draws, in the order in which they are run."""
+MANY = (7, 10)
+PASSES: tuple[tuple[str, int, tuple[int, ...]], ...] = (
+    ("fast", 1_000, TRIALS),
+    ("counts", 500, MANY),
+    ("fast", 4_000, TRIALS),
+    ("counts", 500, TRIALS),
+    ("likelihood", 500, TRIALS),
+    ("counts", 4_000, TRIALS),
+)
+"""Kinds of candidates, their draws and numbers of trials, in the order in which they are run."""
 
 
 def declared() -> list[Scenario]:
@@ -99,11 +107,11 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=FILE)
     given = parser.parse_args()
     known, every = candidates(), declared()
-    for kind, draws in PASSES:
+    for kind, draws, numbers in PASSES:
         some = {name: method for name, method in known.items() if kind_of(name) == kind}
-        print(f"{draws:,} draws: {', '.join(some)}", flush=True)
+        print(f"{draws:,} draws, {numbers} trials: {'; '.join(some)}", flush=True)
         found = simulate(
-            every,
+            [scenario for scenario in every if scenario.k in numbers],
             methods=some,
             draws=draws,
             seed=SEED,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.deletion import leave_one_out as leave_one_out
     from kapmeta.sensitivity.deletion import leave_two_out as leave_two_out
     from kapmeta.sensitivity.fragility import fragility_index as fragility_index
+    from kapmeta.sensitivity.headline_choices import choose_headlines as choose_headlines
+    from kapmeta.sensitivity.headline_choices import combined_policy as combined_policy
     from kapmeta.sensitivity.missingness import missing_outcomes as missing_outcomes
     from kapmeta.sensitivity.multiverses import multiverse as multiverse
     from kapmeta.sensitivity.overview import sensitivity_table as sensitivity_table
@@ -38,6 +40,7 @@ _FILES = {
     "coverage": ["calibration"],
     "deletion": ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"],
     "fragility": ["fragility_index"],
+    "headline_choices": ["choose_headlines", "combined_policy"],
     "missingness": ["missing_outcomes"],
     "multiverses": ["multiverse"],
     "overview": ["sensitivity_table"],

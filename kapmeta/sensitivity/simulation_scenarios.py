@@ -15,7 +15,7 @@ from kapmeta.results.simulations import SCENARIO_COLUMNS
 
 __all__ = ["DIGITS", "Scenario", "scenarios"]
 
-DIGITS = 10  # of all numbers, so that a table that was written and read again is the same
+DIGITS = 6  # of all numbers, so that a table that was written and read again is the same
 
 
 class Scenario(NamedTuple):

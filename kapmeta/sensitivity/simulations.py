@@ -229,7 +229,7 @@ def _measured(low: FloatArray, high: FloatArray, few: Any, truth: float) -> dict
     found = interval_performance(low[:, None], high[:, None], truth)
     given = ~(np.isnan(low) | np.isnan(high))
     values = {name: float(column[0]) for name, column in found._asdict().items()}
-    del values["failures"]
+    del values["failures"], values["excludes_se"]
     return {**values, "refused": float((~given & ~few).mean()), "too_few": float(few.mean())}
 
 

@@ -97,8 +97,8 @@ def test_the_numbers_of_a_row_are_shares_of_the_draws() -> None:
     third = 1 / 3
     expected = {"coverage": third, "too_high": third, "too_low": third, "excludes": 2 * third}
     for name, value in expected.items():
-        assert row[name] == pytest.approx(value, abs=1e-9)
-    assert row["coverage_se"] == pytest.approx(np.sqrt(third * (1 - third) / 75), rel=1e-9)
+        assert row[name] == pytest.approx(value, rel=1e-5)
+    assert row["coverage_se"] == pytest.approx(np.sqrt(third * (1 - third) / 75), rel=1e-5)
     assert (row["refused"], row["too_few"], row["median_width"]) == (0.25, 0.0, 1.0)
 
 
