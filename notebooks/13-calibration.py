@@ -107,9 +107,10 @@ save_figure(axes, "policy-tau-odds-ratio")
 # %% [markdown]
 # ## Where guidance differs
 #
-# IQWiG's methods ask for a Bayesian analysis with three or four trials and for no pooling with two.
-# The Cochrane Handbook (10.10.4) leaves the choice open and warns of the Hartung-Knapp interval
-# with few trials. Bender and colleagues (2018) find no method good with very few trials; Röver and
-# colleagues (2015) widen the Hartung-Knapp interval where trials differ in size; Felsch and
-# colleagues (2022) find that none is good with two. The simulation agrees with them that no
-# sampling interval is at once honest and usable there, and shows what a prior costs and gives.
+# Cochrane has adopted REML with the Hartung-Knapp interval for its reviews. Bender and colleagues
+# (2018) hold that heterogeneity cannot be estimated reliably from two to four trials and that this
+# interval then has very low power; Röver and colleagues (2015) recommend its variance-corrected form
+# where trials differ in precision; Felsch and colleagues (2022) find no method good with two trials.
+# IQWiG's methods ask for a Bayesian analysis with three or four trials and for none with two. The
+# simulation agrees that no sampling interval is at once honest and usable with so few trials. It
+# shows what a prior costs in width and gives in coverage.

@@ -165,8 +165,8 @@ def coverage_by_tau(
     for i, method in enumerate(shown):
         own = table[table["method"] == method]
         shift = 0.25 * room * (i - (len(shown) - 1) / 2)
-        size = np.full(len(own), 0.3)
-        dots(panel, own["tau"] + shift, 100 * own["coverage"], size, CATEGORICAL[i], "none", 2)
+        x, y = (own[column].to_numpy(dtype=float) for column in ("tau", "coverage"))
+        dots(panel, x + shift, 100 * y, np.full(x.size, 0.3), CATEGORICAL[i], "none", 2)
         ends = lowest[method]
         line(panel, ends.index + shift, 100 * ends.to_numpy(), CATEGORICAL[i], DASHES[i], 3)
     return panel.ax

@@ -75,11 +75,11 @@ class Simulation(View):
         """Say which method covers best at its worst, by measure and number of trials."""
         worst = self.worst()
         lines = [f"{self._scenarios()}, {len(self.methods)} methods."]
-        for (measure, k), rows in worst.groupby(["measure", "k"], sort=False):
-            best = rows.loc[rows["coverage"].idxmax()]
+        for _, rows in worst.groupby(["measure", "k"], sort=False):
+            best = wording.records(rows.nlargest(1, "coverage"))[0]
             enough = rows[rows["coverage"] >= self.level]
             text = (
-                f"{measure}, {wording.studies(int(k))}: {len(enough)} of {len(rows)} methods cover"
+                f"{best['measure']}, {wording.studies(best['k'])}: {len(enough)} of {len(rows)} methods cover"
                 f" {wording.percent(self.level)} in every scenario; the highest smallest coverage"
                 f" is that of {best['method']}, {best['coverage']:.3f}"
                 f" (Monte-Carlo error {best['coverage_se']:.4f})"
@@ -96,7 +96,7 @@ class Simulation(View):
             for name in ("k", "control_risk")
         }
         effects = "; ".join(
-            f"{measure_named(measure).name} {self._values(rows, 'effect')} with between-study"
+            f"{measure_named(str(measure)).name} {self._values(rows, 'effect')} with between-study"
             f" standard deviation {self._values(rows, 'tau')}"
             for measure, rows in table.groupby("measure", sort=False)
         )

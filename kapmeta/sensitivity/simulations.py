@@ -34,6 +34,7 @@ from kapmeta.sensitivity.simulation_runs import (
     write_rows,
 )
 from kapmeta.sensitivity.simulation_scenarios import Scenario
+from kapmeta.wording import records
 
 __all__ = ["read_simulation", "simulate"]
 
@@ -114,7 +115,7 @@ def simulate(
     work = partial(_performance, seed=seed, level=level)
     tell_cost(chunks, work, report)
     new, lost = all_chunks(chunks, work, n_jobs, file, report)
-    table = in_order(given, known, [*done.to_dict("records"), *new])
+    table = in_order(given, known, [*records(done), *new])
     if file is not None:
         write_rows(table, Path(file))
     return Simulation(_asked_for(table, given, known), level, seed, tuple(lost))

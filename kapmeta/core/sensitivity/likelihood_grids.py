@@ -105,14 +105,14 @@ def likelihood_surfaces(tables: Tables, measure: str) -> tuple[FloatArray, Float
     stack = np.stack([flat if values is None else values for values in known])
     total = np.zeros((sets, flat.size))
     for column in range(k):
-        total += stack[place[:, column]]
+        total = total + stack[place[:, column]]
     return total.reshape(sets, _TAUS, _MEANS), informative[place].sum(-1)
 
 
 def relative_likelihoods(surfaces: FloatArray) -> FloatArray:
     """Compute the likelihoods from their logarithms, relative to the highest of each set."""
     with np.errstate(under="ignore"):
-        return np.exp(surfaces - surfaces.max(axis=(1, 2), keepdims=True))
+        return np.asarray(np.exp(surfaces - surfaces.max(axis=(1, 2), keepdims=True)))
 
 
 def posterior_limits(
@@ -154,7 +154,7 @@ def _highest_over_tau(surfaces: FloatArray) -> FloatArray:
     before, here, after = (np.take_along_axis(padded, at + s, axis=1)[:, 0] for s in (0, 1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = (after - before) ** 2 / (8 * (2 * here - before - after))
-    return here + np.where(np.isfinite(gain), gain, 0.0)
+    return np.asarray(here + np.where(np.isfinite(gain), gain, 0.0))
 
 
 def _crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
