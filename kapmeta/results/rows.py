@@ -187,6 +187,7 @@ def _people_of_trial(rows: pd.DataFrame) -> float:
                 arms[name_key(name)] = max(arms.get(name_key(name), 0.0), float(row[total]))
     counted = math.fsum(arms.values()) if arms else math.nan
     if math.isnan(counted):
-        given = rows.reindex(columns=["participants"])["participants"].astype("float64").unique()
+        column = rows.reindex(columns=["participants"])["participants"]
+        given = pd.to_numeric(column, errors="coerce").unique()  # a user's own may hold words
         return float(given[0]) if given.size == 1 else math.nan
     return counted
