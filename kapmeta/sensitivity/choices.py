@@ -86,7 +86,7 @@ def estimator_table(
     Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
     """
     effects, aside = one_question(effects_given(effects), mixed)
-    level = checking.proportion(level, "level")
+    level, every = checking.proportion(level, "level"), checking.flag(every, "every")
     present = np.flatnonzero(effects.present)
     if present.size < 2:
         raise ValueError(
@@ -149,6 +149,11 @@ def zero_rules(
     3      treatment-arm     25.44  1.62  399.55
     4               none       NaN   NaN     NaN
     """
+    if measure not in (risk_ratio, odds_ratio, risk_difference):
+        raise TypeError(
+            "measure must be kapmeta.risk_ratio, kapmeta.odds_ratio or kapmeta.risk_difference: got"
+            f" {getattr(measure, '__name__', measure)!r}"
+        )
     rules = [rule for rule in TRIGGERS if rule not in ("empirical", "drop")]
     parts = []
     for rule in rules:
@@ -307,7 +312,7 @@ _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
 def pooled_measures(
     trials: pd.DataFrame,
     *,
-    opposite: str = "the opposite",
+    opposite: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -321,16 +326,16 @@ def pooled_measures(
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`.
-    opposite : str
-        What the opposite of the event is called.
+    opposite : str, optional
+        What the opposite of the event is called; "no" and the name of the event by default.
     level, mixed, **names
         As in `kapmeta.pool`.
 
     Returns
     -------
     DataFrame
-        One row per measure: k, estimate and limits as shown, `favours` (treatment, control or
-        neither), Q with its p-value, tau2, and the flag, the same in every row.
+        One row per measure: k, estimate and limits as shown, `more events under` (treatment,
+        control or neither), Q with its p-value, tau2, and the flag, the same in every row.
 
     References
     ----------
@@ -398,15 +403,15 @@ def _direction_flag(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def every_measure(trials: pd.DataFrame, *, opposite: str = "the opposite") -> pd.DataFrame:
+def every_measure(trials: pd.DataFrame, *, opposite: str | None = None) -> pd.DataFrame:
     """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 
     Parameters
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`.
-    opposite : str
-        What the opposite of the event is called.
+    opposite : str, optional
+        What the opposite of the event is called; "no" and the name of the event by default.
 
     Returns
     -------
