@@ -1,9 +1,10 @@
 # %% [markdown]
 # # The evidence: what is known, from where, how sure
 #
-# Everything in the other notebooks comes from the tables shown here. Each number carries its source, the place in that
-# source, an evidence level (read in the trial's report, in its abstract, or only in somebody else's summary) and an
-# origin (printed, derived from a percentage, reconstructed). Nothing was filled in from memory.
+# Everything in the other notebooks comes from the tables shown here. Each number has its
+# source, the place in that source, an evidence level (read in the trial's report, in its abstract,
+# or only in somebody else's summary) and an origin (printed, derived from a percentage,
+# reconstructed). Nothing was filled in from memory.
 
 # %%
 import pandas as pd
@@ -18,8 +19,8 @@ evidence
 # %% [markdown]
 # ## The comparisons with abstinence counts
 #
-# One row a comparison of two arms: `events_t` of `n_t` people were abstinent in the ketamine arm, `events_c` of `n_c`
-# in the other.
+# One row a comparison of two arms: `events_t` of `n_t` people were abstinent in the ketamine arm,
+# `events_c` of `n_c` in the other.
 
 # %%
 trials = evidence.trials()
@@ -41,8 +42,8 @@ save_table(
 trials.set_index("label")[arms]
 
 # %% [markdown]
-# Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the registered plan does with the
-# comparison.
+# Where both arms had ketamine, `contrast` says so (dose, sessions). `role` is what the declared
+# plan does with the comparison.
 
 # %%
 trials[["label", "window", "contrast", "role"]]
@@ -50,16 +51,16 @@ trials[["label", "window", "contrast", "role"]]
 # %% [markdown]
 # ## How sure is each count?
 #
-# `primary_abstract`: printed by the authors. `secondary_summary`: somebody else printing the trial's figure.
-# `tertiary_only_conflict`: seen only in a document whose claims this project examines, and the figure fits no count;
-# nothing is computed from it for the headline. A count "derived_from_percentage" is the only one that gives the
-# percentage printed.
+# `primary_abstract`: printed by the authors. `secondary_summary`: somebody else printing the
+# trial's figure. `tertiary_only_conflict`: seen only in a document whose claims this project
+# examines, and the figure fits no count; nothing is computed from it for the headline. A count
+# "derived_from_percentage" is the only one that gives the percentage printed.
 
 # %%
 trials.set_index("label")[["window", "evidence_level", "origin", "percent_t", "percent_c"]]
 
 # %% [markdown]
-# Where each count stands in its sources, which are listed below.
+# Where each count is found in its sources, which are listed below.
 
 # %%
 trials.set_index("label")[["window", "locator_t", "locator_c"]]
@@ -67,8 +68,8 @@ trials.set_index("label")[["window", "locator_t", "locator_c"]]
 # %% [markdown]
 # ## Percentages that no count can give
 #
-# A percentage of n people can only take certain values. These printed percentages fit no count, or fit one only
-# by a slip of rounding; the count is kept and the row is flagged.
+# A percentage of n people can only take certain values. These printed percentages fit no count, or
+# fit one only by a slip of rounding; the count is kept and the row is flagged.
 
 # %%
 save_table(evidence.flags, "evidence-flags")
@@ -76,8 +77,8 @@ save_table(evidence.flags, "evidence-flags")
 # %% [markdown]
 # ## Effects as reported
 #
-# Trials whose counts were not reached, or whose outcome is not a count. An odds ratio or a hazard ratio of relapse
-# below 1 is in favour of ketamine, unlike a ratio of abstinence.
+# Trials whose counts were not reached, or whose outcome is not a count. An odds ratio or a hazard
+# ratio of relapse below 1 is in favour of ketamine, unlike a ratio of abstinence.
 
 # %%
 reported = evidence.reported()
@@ -102,8 +103,8 @@ save_table(
 # %% [markdown]
 # ## Every study that was looked at
 #
-# Also those that give no abstinence count: single-arm reports, laboratory studies, duplicates, and trials that are
-# registered and have no result yet.
+# Also those that give no abstinence count: single-arm reports, laboratory studies, duplicates, and
+# trials known from a registry or a grant that have no result yet.
 
 # %%
 studies = evidence.studies
@@ -117,8 +118,9 @@ save_table(
 # %% [markdown]
 # ## Risk of bias
 #
-# Provisional judgements, made from what of each report was read. An empty reason means that none was written down. The
-# weak points recur: ketamine can be felt, so blinding fails, and who dropped out is mostly unknown.
+# Provisional judgements, made from what of each report was read. An empty reason means that none
+# was written down. The weak points recur: ketamine can be felt, so blinding fails, and who dropped
+# out is mostly unknown.
 
 # %%
 bias = evidence.risk_of_bias

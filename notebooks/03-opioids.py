@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Opioids
 #
-# Trials in heroin dependence. Krupitsky 2007 compares three sessions of ketamine with one, Krupitsky 2002 a high dose
-# with a low one: neither has a control without ketamine. They answer different questions and are never pooled with one
-# another, nor with trials of ketamine against control.
+# Trials in heroin dependence. Krupitsky 2007 compares three sessions of ketamine with one,
+# Krupitsky 2002 a high dose with a low one: neither has a control without ketamine. They answer
+# different questions and are never pooled with one another, nor with trials of ketamine against
+# control.
 
 # %%
 import pandas as pd
@@ -32,8 +33,8 @@ trials[
 # %% [markdown]
 # ## Each trial on every scale
 #
-# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval, which holds its level
-# in small trials.
+# The limits are Wald's, on every scale; below, a single trial has its score interval,
+# which holds its level in small trials.
 
 # %%
 save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "opioids-measures")
@@ -42,7 +43,7 @@ save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "opioids-me
 # ## Three sessions against one
 
 # %%
-sessions = km.review.registered(evidence, "opioids-sessions")
+sessions = km.review.answer(evidence, "opioids-sessions")
 save_table(sessions.to_frame(), "opioids-sessions")
 axes = km.plot.forest(sessions)
 save_figure(axes, "opioids-sessions")
@@ -61,11 +62,12 @@ headline
 # %% [markdown]
 # ## High dose against low dose
 #
-# Counts known only from a summary of summaries are marked ¶; 01-evidence says where they were seen and which printed
-# percentages no count gives. They are shown, they enter no main pool, and nothing is concluded from them.
+# Counts known only from a summary of summaries are marked ¶; 01-evidence says where they were seen
+# and which printed percentages no count gives. They are shown, they enter no main pool, and nothing
+# is concluded from them.
 
 # %%
-dose = km.review.registered(evidence, "opioids-dose")
+dose = km.review.answer(evidence, "opioids-dose")
 save_table(dose.to_frame(), "opioids-dose")
 axes = km.plot.forest(dose)
 save_figure(axes, "opioids-dose")
@@ -82,9 +84,9 @@ km.pool(km.risk_ratio(trials))
 # %% [markdown]
 # ## Sensitivity
 #
-# Where a question has a single trial there is nothing to leave out and no between-study variance to estimate; what can
-# be varied is the zero-cell rule, the measure (above), and what became of the patients of Krupitsky 2007 who are
-# outside its percentages, in unknown arms.
+# Where a question has a single trial there is nothing to leave out and no between-study variance to
+# estimate; what can be varied is the zero-cell rule, the measure (above), and what became of the
+# patients of Krupitsky 2007 who are outside its percentages, in unknown arms.
 
 # %%
 rules = km.sensitivity.zero_rules(trials)
@@ -93,7 +95,10 @@ rules
 
 # %%
 observed = evidence.trials(substance="opioids", contrast="sessions")
-save_table(km.sensitivity.sensitivity_table(observed, totals="observed"), "opioids-sensitivity")
+save_table(
+    km.sensitivity.sensitivity_table(observed, totals="observed", opposite="relapse"),
+    "opioids-sensitivity",
+)
 
 # %% [markdown]
 # ## What is not in here

@@ -1,13 +1,16 @@
 # %% [markdown]
 # # Cocaine
 #
-# Dakwar 2019 is a randomised trial seen at two times: its end, and six months later by telephone, where nobody in the
-# control arm was abstinent. The two times are the same people and are never pooled.
+# Dakwar 2019 is a randomised trial seen at two times: its end, and six months later by telephone,
+# where nobody in the control arm was abstinent. The two times are the same people and are never
+# pooled.
 
 # %%
 import pandas as pd
+from IPython.display import Markdown
 
 import kapmeta as km
+from kapmeta.review.missing_evidence import missing_trials_sentence
 from kapmeta.review.reproduce import save_figure, save_table
 
 pd.set_option("display.max_colwidth", None)
@@ -28,11 +31,14 @@ trials[
     ]
 ]
 
+# %%
+Markdown(missing_trials_sentence(evidence, "cocaine-end-of-trial"))
+
 # %% [markdown]
 # ## Both times on every scale
 #
-# The limits are Wald's, on every scale; below, a trial that stands alone has its score interval, which holds its level
-# in small trials.
+# The limits are Wald's, on every scale; below, a single trial has its score interval,
+# which holds its level in small trials.
 
 # %%
 save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "cocaine-measures")
@@ -41,7 +47,7 @@ save_table(km.sensitivity.every_measure(trials, opposite="relapse"), "cocaine-me
 # ## End of trial
 
 # %%
-end = km.review.registered(evidence, "cocaine-end-of-trial")
+end = km.review.answer(evidence, "cocaine-end-of-trial")
 save_table(end.to_frame(), "cocaine-end-of-trial")
 axes = km.plot.forest(end)
 save_figure(axes, "cocaine-end-of-trial")
@@ -60,11 +66,11 @@ headline
 # %% [markdown]
 # ## Six months: a zero cell
 #
-# A continuity correction makes a number out of a table that has no upper bound. The score interval needs none: the
-# lower limit is what the trial says.
+# A continuity correction makes a number out of a table that has no upper bound. The score interval
+# needs none: the lower limit is what the trial says.
 
 # %%
-later = km.review.registered(evidence, "cocaine-6-months")
+later = km.review.answer(evidence, "cocaine-6-months")
 save_table(later.to_frame(), "cocaine-6-months")
 axes = km.plot.forest(later)
 save_figure(axes, "cocaine-6-months")
@@ -93,7 +99,10 @@ km.pool(km.risk_ratio(trials))
 # ## Does the conclusion hold under other choices?
 
 # %%
-save_table(km.sensitivity.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
+save_table(
+    km.sensitivity.sensitivity_table(trials, time="earliest", opposite="relapse"),
+    "cocaine-sensitivity",
+)
 
 # %% [markdown]
 # ## Other effects the trial reported

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Across substances
 #
-# Are the results of ketamine against control alike in different substances? With so few trials a substance the question
-# cannot be answered; what can be shown is how little there is. Randomised and non-randomised evidence stay apart.
+# Are the results of ketamine against control alike in different substances? With so few trials a
+# substance the question cannot be answered; what can be shown is how little there is. Randomised
+# and non-randomised evidence stay apart.
 
 # %%
 import pandas as pd
@@ -14,7 +15,7 @@ pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
 
 # %% [markdown]
-# ## Every registered question
+# ## Every declared question
 #
 # The table of the README.
 
@@ -38,8 +39,8 @@ axes = km.plot.forest(by_substance.groups)
 save_figure(axes, "across-randomised")
 
 # %% [markdown]
-# The trials in one pool would answer a question nobody asked (the average over an accidental choice of substances).
-# The numbers are here so that a reader can see how little they fix.
+# The trials in one pool would answer a question nobody asked (the average over an accidental choice
+# of substances). The numbers are here so that a reader can see how little they fix.
 
 # %%
 together = km.pool(effects)
@@ -55,7 +56,8 @@ save_table(line.to_frame(), "across-estimators")
 line
 
 # %% [markdown]
-# A regression on the time of follow-up needs more trials than it has coefficients, and is refused here.
+# A regression on the time of follow-up needs more trials than it has coefficients, and is refused
+# here.
 
 # %% tags=["raises-exception"]
 km.meta_regression(effects, ["months"])
@@ -88,8 +90,8 @@ save_readme_gallery(
         "alcohol-forest": km.pool(
             km.risk_ratio(evidence.trials(substance="alcohol"), interval="koopman")
         ),
-        "opioids-sessions": km.review.registered(evidence, "opioids-sessions"),
-        "cocaine-end-of-trial": km.review.registered(evidence, "cocaine-end-of-trial"),
-        "cocaine-6-months": km.review.registered(evidence, "cocaine-6-months"),
+        "opioids-sessions": km.review.answer(evidence, "opioids-sessions"),
+        "cocaine-end-of-trial": km.review.answer(evidence, "cocaine-end-of-trial"),
+        "cocaine-6-months": km.review.answer(evidence, "cocaine-6-months"),
     }
 )

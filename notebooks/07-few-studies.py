@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Few studies: what each method says
 #
-# With a handful of small trials the answer depends on the method. Here every defensible one is asked the same
-# question, and the methods that correct empty cells are set beside those that need not.
+# With a handful of small trials the answer depends on the method. Here every defensible one is
+# asked the same question, and the methods that correct empty cells are set beside those that need
+# not.
 
 # %%
 import kapmeta as km
@@ -13,11 +14,11 @@ evidence = km.load_evidence()
 # %% [markdown]
 # ## Alcohol, randomised: odds of abstinence
 #
-# The posterior of the common effect under a half-normal prior on the between-study standard deviation, and how it
-# moves with the scale of that prior.
+# The posterior of the common effect under a half-normal prior on the between-study standard
+# deviation, and how it moves with the scale of that prior.
 
 # %%
-odds = km.review.registered_effects(evidence, "alcohol-odds")
+odds = km.review.question_effects(evidence, "alcohol-odds")
 posterior = km.pool_bayes(odds, tau_prior=km.pooling.half_normal(0.5))
 save_table(posterior.to_frame(), "few-alcohol-posterior")
 posterior
@@ -33,8 +34,8 @@ save_figure(axes, "few-alcohol-prior-scale")
 # %% [markdown]
 # ## The lesson of the zero cell: cocaine at six months
 #
-# Nobody in the control arm was abstinent. Correcting the cells makes a number, and throws most of the evidence away;
-# the binomial likelihood needs no correction.
+# Nobody in the control arm was abstinent. Correcting the cells makes a number, and throws most of
+# the evidence away; the binomial likelihood needs no correction.
 
 # %%
 cocaine = evidence.trials(substance="cocaine", window="6 months")
@@ -50,8 +51,8 @@ save_table(km.headline(cocaine, opposite="relapse").to_frame(), "few-cocaine-6-m
 # %% [markdown]
 # ## Exact models on the counts
 #
-# The randomised trials of ketamine against control that give counts, whatever the substance, pooled without any
-# correction: an illustration, not an answer.
+# The randomised trials of ketamine against control that give counts, whatever the substance, pooled
+# without any correction: an illustration, not an answer.
 
 # %%
 trials = evidence.trials(

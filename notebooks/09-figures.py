@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Figures
 #
-# Every kind of figure the package draws, on published trials: a result goes in, a Matplotlib Axes comes out. Each
-# carries a text for readers who cannot see it.
+# Every kind of figure the package draws, on published trials: a result goes in, a Matplotlib Axes
+# comes out. Each has a text for readers who cannot see it.
 
 # %%
 import pandas as pd
@@ -18,8 +18,8 @@ main = km.pool(effects)
 # %% [markdown]
 # ## Forest plots
 #
-# Several models under one set of studies; subgroups under two models; the layouts of journals; a density in place
-# of the prediction interval; each study added in turn.
+# Several models under one set of studies; subgroups under two models; the layouts of journals; a
+# density in place of the prediction interval; each study added in turn.
 
 # %%
 several = km.plot.forest([main, km.pool(effects, model="common"), km.mantel_haenszel(bcg)])
@@ -129,7 +129,7 @@ save_figure(tipping, "gallery-tipping")
 # %%
 months = trial.merge(pd.DataFrame({"months": [1, 3, 6]}), how="cross")
 times = months.assign(events_t=[18, 14, 10], events_c=[10, 6, 4])
-follow_up = km.plot.follow_up(km.effects.abstinence_curve(times), event="Abstinent")
+follow_up = km.plot.follow_up(km.effects.event_free_curve(times), event="Abstinent")
 save_figure(follow_up, "gallery-follow-up")
 
 # %%

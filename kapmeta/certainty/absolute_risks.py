@@ -16,13 +16,17 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
+from kapmeta.results.effects import direction_of
 from kapmeta.results.posteriors import Result
 from kapmeta.results.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 
 Baseline = float | Mapping[str, float] | None
-_CELLS = ("events_t", "n_t", "events_c", "n_c")
+CELLS = ("events_t", "n_t", "events_c", "n_c")
+NO_DIRECTION = "benefit or harm not known: give event_is_good"
+"""What is shown in place of a number needed to treat while the direction is not known."""
+_DIFFERENCES = ("difference", "difference_low", "difference_high")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +38,7 @@ class AbsoluteEffects(View):
     pooled : Pooled or Posterior
         The effect.
     table : DataFrame
-        One row a baseline: `baseline` (its name), `control` and `treatment` risks with `low` and
+        One row per baseline: `baseline` (its name), `control` and `treatment` risks with `low` and
         `high`, `difference` with its limits (proportions), `capped` where a limit would leave the
         range of a risk, `nnt` in words.
     """
@@ -44,15 +48,15 @@ class AbsoluteEffects(View):
     papers = ("number needed",)
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of the table."""
+        """Return a copy of the table."""
         return self.table.copy()
 
     def summary(self) -> str:
-        """One sentence a baseline."""
+        """Write one sentence per baseline risk."""
         return "\n".join(_row_sentence(row, self.pooled) for row in self.table.itertuples())
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         return (
             f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held"
             " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
@@ -77,14 +81,14 @@ def _row_sentence(row: Any, pooled: Result) -> str:
         f" to {1000 * row.high:.0f}) with {effects.treatment}: {row.nnt}."
     )
     return text + (
-        " A limit was cut at 1,000: the ratio does not carry over to this baseline."
+        " A limit was cut at 1,000: the ratio does not apply to this baseline."
         if row.capped
         else ""
     )
 
 
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
-    """What a relative effect means per 1,000 people at low, median and high baseline risk.
+    """Express a relative effect per 1,000 people at low, median and high baseline risk.
 
     Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the
     control group) has no absolute effect at another baseline: the trial's own risks and Newcombe's
@@ -101,7 +105,7 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     Returns
     -------
     AbsoluteEffects
-        One row a baseline.
+        One row per baseline.
 
     Raises
     ------
@@ -114,11 +118,11 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
-    >>> sessions = km.review.registered(km.load_evidence(), "opioids-sessions")
+    >>> sessions = km.review.answer(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
-    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of Krupitsky 2007) and 500 (234
-    to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit was cut at 1,000: the ratio does not carry over to
-    this baseline.
+    Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of
+    Krupitsky 2007) and 500 (234 to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit
+    was cut at 1,000: the ratio does not apply to this baseline.
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(
@@ -144,15 +148,20 @@ def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
         return {f"control risk of {labels[0]}": float(risks[0])}
     names = ("low: lower quartile", "median", "high: upper quartile")
     quartiles = np.quantile(risks, (0.25, 0.5, 0.75))
-    return {
-        f"{name} of the control risks": float(risk)
-        for name, risk in zip(names, quartiles, strict=True)
-    }
+    each = zip(names, quartiles.tolist(), strict=True)
+    return {f"{name} of the control risks": risk for name, risk in each}
+
+
+def has_control_counts(pooled: Result) -> bool:
+    """Say whether any trial has control counts to take a baseline risk from."""
+    table, there = pooled.effects.table, pooled.effects.present
+    known = {"events_c", "n_c"} <= set(table.columns)
+    return known and bool(table.loc[there, "events_c"].notna().any())
 
 
 def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
     table, there = pooled.effects.table, pooled.effects.present
-    if not {"events_c", "n_c"} <= set(table.columns) or table.loc[there, "events_c"].isna().all():
+    if not has_control_counts(pooled):
         raise ValueError(
             "no trial has control counts to take a baseline risk from; give baseline=0.2, say"
         )
@@ -177,28 +186,23 @@ def _at_baseline(pooled: Result, name: str, control: float, given: bool) -> dict
 def _absolute_row(
     pooled: Result, name: str, control: float, treatment: tuple[float, float, float], capped: bool
 ) -> dict[str, Any]:
-    middle, low, high = treatment
-    differences = (middle - control, low - control, high - control)
+    differences = [risk - control for risk in treatment]
     return {
         "baseline": name,
         "control": control,
-        "treatment": middle,
-        "low": low,
-        "high": high,
-        "difference": differences[0],
-        "difference_low": differences[1],
-        "difference_high": differences[2],
+        **dict(zip(("treatment", "low", "high"), treatment, strict=True)),
+        **dict(zip(_DIFFERENCES, differences, strict=True)),
         "nnt": _nnt_text(*differences, event_is_good=pooled.effects.event_is_good),
         "capped": capped,
     }
 
 
 def _own_risks(pooled: Result) -> pd.DataFrame:
-    """The one trial's own risks, for a ratio that is infinite."""
+    """Take the risks of the one trial itself, for a ratio that is infinite."""
     table = pooled.effects.table[pooled.effects.present]
-    if len(table) != 1 or not set(_CELLS) <= set(table.columns):
+    if len(table) != 1 or not set(CELLS) <= set(table.columns):
         raise ValueError("the effect is not finite, so it has no absolute effect")
-    a, n1, c, n2 = (float(table[name].iloc[0]) for name in _CELLS)
+    a, n1, c, n2 = (float(table[name].iloc[0]) for name in CELLS)
     found = newcombe(a, n1, c, n2, level=pooled.method.level)
     control = c / n2
     limits = (control + float(found.low), control + float(found.high))
@@ -206,16 +210,15 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
     return pd.DataFrame([_absolute_row(pooled, name, control, (a / n1, *limits), False)])
 
 
-def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
-    """``NNTB 3.6 (1.3 to 609)``, or from one side through infinity to the other; never one pair across 0."""
+def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool | None) -> str:
+    """Write ``NNTB 3.6 (1.3 to 609)``; an interval across no effect goes through infinity."""
     if low == difference == high == 0:
-        return (  # a ratio of a risk that nobody has, or an odds ratio of one that everybody has
-            "no difference"
-        )
+        return "no difference"  # a ratio of a risk of 0, or an odds ratio of a risk of 1
+    if event_is_good is None:
+        return NO_DIRECTION
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
-    shown = {
-        name: _needed(float(value)) for name, value in needed._asdict().items() if name != "benefit"
-    }
+    numbers = {name: value for name, value in needed._asdict().items() if name != "benefit"}
+    shown = {name: _needed(float(value)) for name, value in numbers.items()}
     benefits, harms = not np.isnan(needed.benefit_low), not np.isnan(needed.harm_low)
     side = "NNTB" if needed.benefit else "NNTH"
     if benefits and harms:
@@ -229,12 +232,12 @@ def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool
 
 
 def _needed(number: float) -> str:
-    """A number of people with one decimal below 100; infinity as its sign."""
+    """Write a number of people with one decimal below 100; infinity as its sign."""
     return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
 def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
-    """Numbers needed to treat for one more to benefit or be harmed, at each baseline risk.
+    """Give the numbers needed to treat for benefit or harm at each baseline risk.
 
     They depend on the baseline and are never pooled.
 
@@ -246,23 +249,25 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     Returns
     -------
     DataFrame
-        One row a baseline: `number`, `benefit` (True for benefit, False for harm), the limits on
+        One row per baseline: `number`, `benefit` (True for benefit, False for harm), the limits on
         each side, and the words. Where the interval of the difference holds 0, both sides have
         limits and they meet at infinity.
+
+    Raises
+    ------
+    ValueError
+        If the effects do not say whether the event is good, and as in `absolute_effects`.
 
     Examples
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import number_needed_to_treat
-    >>> cocaine = km.review.registered(km.load_evidence(), "cocaine-end-of-trial")
+    >>> cocaine = km.review.answer(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
     'NNTB 2.7 (1.1 to 15.6)'
     """
+    event_is_good = direction_of(pooled.effects, "a number needed to treat for benefit or harm")
     table = absolute_effects(pooled, baseline=baseline).table
-    needed = core_risks.number_needed_to_treat(
-        table["difference_low"],
-        table["difference"],
-        table["difference_high"],
-        event_is_good=pooled.effects.event_is_good,
-    )
+    middle, low, high = (table[name] for name in _DIFFERENCES)
+    needed = core_risks.number_needed_to_treat(low, middle, high, event_is_good=event_is_good)
     return pd.DataFrame({"baseline": table["baseline"], **needed._asdict(), "nnt": table["nnt"]})

@@ -1,45 +1,50 @@
-"""Certainty of evidence by GRADE: the judgements that people entered, checked and added up."""
+"""Certainty of evidence by GRADE, from judgements that people entered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kapmeta import wording
-
-if TYPE_CHECKING:
-    from kapmeta.review.evidence import Evidence
+from kapmeta import checking, wording
 
 __all__ = ["CERTAINTY", "GRADE_LEVELS", "certainty_table"]
 
 CERTAINTY = ("very low", "low", "moderate", "high")
 """GRADE certainty, lowest first."""
 
+GRADE_LEVELS: Mapping[str, int] = {
+    "not serious": 0,
+    "serious": 1,
+    "very serious": 2,
+    "extremely serious": 3,
+    "not assessed": 0,
+}
+"""Levels that a GRADE judgement takes off the certainty."""
+
 _SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", "⊕⊕⊕⊕"), strict=True))
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
 def certainty_table(
-    grade: Evidence | pd.DataFrame, *, randomised: Mapping[str, bool] | None = None
+    grade: pd.DataFrame, *, randomised: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:
-    """Certainty of each question from the judgements a person entered; nothing is judged here.
+    """Add up the GRADE judgements that people entered, question by question.
 
-    Randomised evidence starts at high and other evidence at low; each domain takes its levels off.
+    Nothing is judged here. Randomised evidence starts at high and other evidence at low; each
+    domain takes its levels off. `kapmeta.review.question_certainty` does it for a review.
 
     Parameters
     ----------
-    grade : Evidence or DataFrame
-        Evidence gives the registered questions with their designs; else one row a question and
-        domain: question, domain, judgement, levels_down, reason, status.
+    grade : DataFrame
+        One row per question and domain: question, domain, judgement, levels_down, reason, status.
     randomised : mapping of str to bool, optional
         Whether the evidence of a question is randomised; True for one that is not named.
 
     Returns
     -------
     DataFrame
-        One row a question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`,
+        One row per question: `start`, `levels_down`, `certainty`, `symbols`, `reasons`,
         `not_assessed`, `status`.
 
     Raises
@@ -50,20 +55,15 @@ def certainty_table(
 
     Examples
     --------
-    >>> import kapmeta as km
+    >>> import pandas as pd
     >>> from kapmeta.certainty.grading import certainty_table
-    >>> table = certainty_table(km.load_evidence()).set_index("question")
-    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
-    ['very low', 'provisional']
+    >>> grade = pd.DataFrame({"question": ["pain"] * 2, "domain": ["imprecision", "inconsistency"],
+    ...     "judgement": ["serious", "not serious"], "levels_down": [1, 0],
+    ...     "reason": ["93 people", "one trial"], "status": "agreed"})
+    >>> certainty_table(grade)[["question", "certainty"]].values.tolist()
+    [['pain', 'moderate']]
     """
-    from kapmeta.review.evidence import Evidence
-    from kapmeta.review.protocol import QUESTIONS
-
-    if isinstance(grade, Evidence):
-        randomised = {name: QUESTIONS[name].randomised for name in QUESTIONS} | dict(
-            randomised or {}
-        )
-        grade = grade.grade
+    checking.refuse_no_table(grade, "grade", "question and domain")
     _check_grade(grade)
     rows = []
     for question, part in grade.groupby("question", sort=False):
@@ -101,8 +101,7 @@ def _check_grade(grade: pd.DataFrame) -> None:
         place = f'row {number} ("{row["question"]}", {row["domain"]})'
         if not str(row["reason"] or "").strip() or pd.isna(row["reason"]):
             raise ValueError(
-                f"reason is empty in {place}: a judgement without a reason cannot stand; write it"
-                " down"
+                f"reason is empty in {place}: a judgement needs a reason; write it down"
             )
         expected = GRADE_LEVELS.get(row["judgement"])
         if expected is None:
@@ -116,13 +115,3 @@ def _check_grade(grade: pd.DataFrame) -> None:
                 f"levels_down = {row['levels_down']} in {place}, but judgement ="
                 f' "{row["judgement"]}" takes {expected}'
             )
-
-
-GRADE_LEVELS: Mapping[str, int] = {
-    "not serious": 0,
-    "serious": 1,
-    "very serious": 2,
-    "extremely serious": 3,
-    "not assessed": 0,
-}
-"""Levels that a GRADE judgement takes off the certainty."""

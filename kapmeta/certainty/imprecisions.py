@@ -1,5 +1,4 @@
-"""How sure one may be of an effect: a proposal for imprecision, and the probability of an effect
-that would matter.
+"""Imprecision: a proposed rating, and the probability of an effect that would matter.
 
 What an effect means in people is in `kapmeta.certainty.absolute_risks`, how much information there
 is in `kapmeta.certainty.information_sizes`; their names are here too.
@@ -22,7 +21,8 @@ from kapmeta.certainty.absolute_risks import (
     number_needed_to_treat,
 )
 from kapmeta.certainty.information_sizes import InformationSize, information_size
-from kapmeta.checking import proportion
+from kapmeta.checking import chosen, proportion
+from kapmeta.core.certainty.absolute_risks import ABSOLUTE, effect_of_risks
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.results.posteriors import Posterior, Result
 
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Imprecision:
-    """A proposal of how many levels to rate down for imprecision, with the rule that gave it; a person decides."""
+    """A proposed number of levels to rate down for imprecision, with the rule that gave it."""
 
     levels: int
     judgement: str
@@ -50,8 +50,8 @@ class Imprecision:
 
 IMPRECISION = ("not serious", "serious", "very serious", "extremely serious")
 """GRADE judgements by levels rated down."""
-WIDEST = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
-"""Upper over lower limit beyond which the information size is far away, by measure (a screening rule)."""
+WIDEST_RATIO = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
+"""Screening rule by measure: upper over lower limit at which the information size is far away."""
 
 
 def imprecision(
@@ -60,8 +60,7 @@ def imprecision(
     thresholds: Iterable[float],
     information: InformationSize | None = None,
 ) -> tuple[Imprecision, ...]:
-    """Proposed rating for imprecision, minimally contextualised [1]_: a proposal with its numbers,
-    never a decision.
+    """Propose a rating for imprecision, minimally contextualised [1]_; a person decides.
 
     Rate down one level for each threshold that the interval of the difference crosses, at most two;
     three if it crosses every one of four or more. Where none is crossed, one level if the
@@ -98,7 +97,7 @@ def imprecision(
     >>> import kapmeta as km
     >>> from kapmeta.certainty.absolute_risks import absolute_effects
     >>> from kapmeta.certainty.imprecisions import imprecision
-    >>> absolute = absolute_effects(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"))
+    >>> absolute = absolute_effects(km.review.answer(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
     'difference 64 to 893 per 1,000; no threshold is crossed'
     """
@@ -129,7 +128,7 @@ def _imprecision(
     if information is None or information.fraction >= 1:
         return _proposal(0, reason, row.baseline)
     reason += f"; {100 * information.fraction:.0f} % of the information size is there"
-    wide = _ratio_of_limits(absolute.pooled) > WIDEST.get(absolute.pooled.measure, math.inf)
+    wide = _ratio_of_limits(absolute.pooled) > WIDEST_RATIO.get(absolute.pooled.measure, math.inf)
     return _proposal(
         2 if wide else 1, reason + "; the relative interval is wide" * wide, row.baseline
     )
@@ -144,10 +143,13 @@ def _ratio_of_limits(pooled: Result) -> float:
 
 
 class EffectDistribution(Protocol):
-    """A distribution of the effect on the analysis scale, such as `kapmeta.core.bayes.posterior.mean_effect` gives."""
+    """A distribution of the effect on the analysis scale.
+
+    Such as `kapmeta.core.bayes.posterior.mean_effect` gives.
+    """
 
     def cdf(self, x: npt.ArrayLike) -> FloatArray:
-        """Lower-tail area at `x`."""
+        """Return the lower-tail area at `x`."""
 
 
 def probability_beyond(
@@ -155,9 +157,9 @@ def probability_beyond(
     difference: float,
     *,
     baseline: float,
-    measure: str = "RR",
+    measure: str | None = None,
 ) -> float:
-    """Probability that the absolute difference is greater than one that would matter.
+    """Compute the probability of an absolute difference greater than one that would matter.
 
     Parameters
     ----------
@@ -165,16 +167,22 @@ def probability_beyond(
         From `kapmeta.pool_bayes`, or anything with ``cdf(x)`` for the effect on the analysis scale
         (log for ratios).
     difference : float
-        The difference, a proportion; 0.05 is 50 per 1,000. It may be negative.
+        The difference, a proportion between -1 and 1; 0.05 is 50 more per 1,000.
     baseline : float
         Risk under control, a proportion, held fixed.
-    measure : str
-        ``"RR"``, ``"OR"``, ``"PETO"`` or ``"RD"``: what the posterior is of.
+    measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}, optional
+        What a distribution is of. A `Posterior` has its own measure; another one is refused.
 
     Returns
     -------
     float
         The probability; 0 where no effect could lead that far.
+
+    Raises
+    ------
+    ValueError
+        If `difference` or `baseline` is out of range, or the measure is not known, contradicts
+        that of the posterior, or has no absolute risk.
 
     Examples
     --------
@@ -182,16 +190,46 @@ def probability_beyond(
     >>> from kapmeta.core.bayes.posterior import Mixture
     >>> import numpy as np
     >>> posterior = Mixture(np.array([1.0]), np.array([np.log(2)]), np.array([0.3]))
-    >>> round(probability_beyond(posterior, 0.05, baseline=0.2), 3)
+    >>> round(probability_beyond(posterior, 0.05, baseline=0.2, measure="RR"), 3)
     0.941
     """
-    p0, p1 = proportion(baseline, "baseline"), baseline + difference
-    if measure not in ("RR", "OR", "PETO", "RD"):
-        raise ValueError(f'unknown measure "{measure}"; use one of: RR, OR, PETO, RD')
+    measure = _measure_of(posterior, measure)
+    p0 = proportion(baseline, "baseline")
+    if isinstance(difference, bool) or not isinstance(difference, int | float | np.number):
+        raise TypeError(f"difference must be a number between -1 and 1: got {difference!r}")
+    if not -1 <= difference <= 1:
+        hint = "; 0.05 is 50 more per 1,000" if abs(difference) > 1 else ""
+        raise ValueError(
+            f"difference must lie between -1 and 1, a difference of risks: got {difference:g}{hint}"
+        )
+    p1 = p0 + float(difference)
     if p1 <= 0 or p1 >= 1:
         return float(p1 <= 0)
-    limit = {"RR": math.log(p1 / p0), "RD": difference}.get(
-        measure, math.log(p1 / (1 - p1) * (1 - p0) / p0)
-    )
+    limit = effect_of_risks(p1, p0, measure)
     distribution = posterior.mean_effect if isinstance(posterior, Posterior) else posterior
-    return float(1 - distribution.cdf(np.asarray(limit)))
+    return float(1 - distribution.cdf(limit))
+
+
+def _measure_of(posterior: Posterior | EffectDistribution, measure: str | None) -> str:
+    """Return the measure of the posterior's effect; refuse one that contradicts it."""
+    if measure is not None:
+        chosen(measure, ABSOLUTE, "measure")
+    if not isinstance(posterior, Posterior):
+        if measure is None:
+            raise ValueError(
+                "measure is not given: a distribution does not say what it is of; give measure="
+                f'"RR", say ({", ".join(ABSOLUTE)})'
+            )
+        return measure
+    own = posterior.measure
+    if measure not in (None, own):
+        raise ValueError(
+            f'measure="{measure}" contradicts the posterior, which is of a {posterior.scale.name}'
+            f' ("{own}"); leave measure out'
+        )
+    if own not in ABSOLUTE:
+        raise ValueError(
+            f"a {posterior.scale.name} has no absolute risk; give a posterior of one of:"
+            f" {', '.join(ABSOLUTE)}"
+        )
+    return own

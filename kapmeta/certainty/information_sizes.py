@@ -1,4 +1,4 @@
-"""How much information stands behind a result, how much one trial would need, and the boundaries for looking early."""
+"""Information size: what one trial would need, the share reached, and sequential boundaries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.certainty.absolute_risks import CELLS
 from kapmeta.checking import proportion
 from kapmeta.core.certainty.information import (
     diversity,
@@ -23,26 +24,23 @@ from kapmeta.results.views import View
 
 __all__ = ["InformationSize", "information_size"]
 
-_CELLS = ("events_t", "n_t", "events_c", "n_c")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InformationSize(View):
-    """How much information there is, how much one trial would need, and the boundaries for looking
-    early.
+    """The information there is, what one trial would need, and sequential boundaries.
 
     Attributes
     ----------
     required : float
         Participants that one trial would need (the optimal information size).
     diversity : float
-        D squared; nan with one study, where nothing can be said of it.
+        D squared; nan with one study, which has no heterogeneity.
     adjusted : float
         `required` divided by ``1 - diversity``.
     participants, events, fraction : float
         What there is, and its share of `adjusted`.
     table : DataFrame
-        One row a look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the
+        One row per look, in the order of `year`: `study`, `participants`, `fraction`, `z` (of the
         score test for one trial with a score interval), `boundary`, `crossed`.
     question : str
         What the size is for, in words.
@@ -59,11 +57,11 @@ class InformationSize(View):
     papers = ("information size", "boundaries")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a look."""
+        """Return one row per look."""
         return self.table.copy()
 
     def summary(self) -> str:
-        """Size, share reached, and whether the boundary is crossed; with what sequential analysis is not."""
+        """Give the size, the share reached, and whether the boundary is crossed."""
         last = self.table.iloc[-1]
         crossed = "is crossed" if last["crossed"] else "is not crossed"
         return (
@@ -75,7 +73,7 @@ class InformationSize(View):
         )
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         return (
             f"{self.question}, the required information size was computed as for one trial of two"
             " equal arms and divided by 1 - D², D² being the diversity of the trials, or 0 where"
@@ -98,8 +96,7 @@ def information_size(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> InformationSize:
-    """Participants needed to find an effect that would matter, and sequential boundaries for what
-    there is.
+    """Compute how many participants would show an effect that matters, and the boundaries.
 
     The effect must come from outside the data: a size computed for the effect found is always
     nearly reached.
@@ -118,7 +115,7 @@ def information_size(
     Returns
     -------
     InformationSize
-        Size, what there is, and one row a look.
+        Size, what there is, and one row per look.
 
     Raises
     ------
@@ -136,7 +133,7 @@ def information_size(
     --------
     >>> import kapmeta as km
     >>> from kapmeta.certainty.information_sizes import information_size
-    >>> information_size(km.review.registered(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
+    >>> information_size(km.review.answer(km.load_evidence(), "cocaine-end-of-trial"), risk_ratio=2)
     InformationSize(369 needed, 55 there)
     """
     pooled_given(pooled)
@@ -173,8 +170,8 @@ def information_size(
 
 def _counts(pooled: Pooled) -> pd.DataFrame:
     table = pooled.effects.table
-    if not set(_CELLS) <= set(table.columns) or table.loc[
-        pooled.effects.present, list(_CELLS)
+    if not set(CELLS) <= set(table.columns) or table.loc[
+        pooled.effects.present, list(CELLS)
     ].isna().any(axis=None):
         raise ValueError(
             "an information size needs the counts of every trial; one has a reported effect only"
@@ -190,15 +187,15 @@ def _diversity(pooled: Pooled) -> float:
     return float(diversity(1 / np.sum(1 / v), 1 / np.sum(1 / (v + pooled.tau2))))
 
 
-def _z(pooled: Pooled) -> float:
-    """The estimate over its standard error; where it has none (score intervals), the normal deviate of its p-value."""
+def _z_value(pooled: Pooled) -> float:
+    """Divide the estimate by its standard error; without one, use the deviate of the p-value."""
     if math.isfinite(pooled.se):
         return pooled.estimate / pooled.se
     return math.copysign(float(normal_quantile(1 - pooled.p_value / 2)), pooled.estimate)
 
 
 def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) -> pd.DataFrame:
-    """Cumulative z against the boundaries, one look a trial in the order of `year`, else as given."""
+    """Tabulate cumulative z against the boundaries, one look per trial by `year` or as given."""
     order = (
         np.argsort(counts["year"].to_numpy(), kind="stable")
         if "year" in counts
@@ -206,7 +203,7 @@ def _looks(pooled: Pooled, counts: pd.DataFrame, adjusted: float, alpha: float) 
     )
     people = counts[["n_t", "n_c"]].sum(axis=1).to_numpy(dtype=np.float64)[order].cumsum()
     fractions = people / adjusted
-    z = np.array([_z(pooled)])
+    z = np.array([_z_value(pooled)])
     if pooled.refit is not None and len(counts) > 1:
         found = pooled.refit(masks.cumulative(order))
         z = np.asarray(found.estimate / found.se)

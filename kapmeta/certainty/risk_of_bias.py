@@ -1,4 +1,4 @@
-"""Risk of bias: judgements from signalling questions, checks of judgements entered, and pooling adjusted for bias."""
+"""Risk of bias: judgements from signalling questions, and pooling adjusted for bias."""
 
 from __future__ import annotations
 
@@ -31,13 +31,11 @@ from kapmeta.results.sweeps import Sweep
 
 __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
-_AS_ROB2 = {"unclear": "some concerns"}
-
 
 def rob2_judgements(
     answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """RoB 2 judgements that the algorithm gives for answers to the signalling questions [1]_.
+    """Derive RoB 2 judgements from answers to the signalling questions [1]_.
 
     Not a substitute for judgement: an assessor may depart from the algorithm, with a reason that
     stays in sight.
@@ -45,17 +43,17 @@ def rob2_judgements(
     Parameters
     ----------
     answers : DataFrame
-        One row a study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y, PY,
-        PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
+        One row per study and question: `study`, `question` (``"1.1"`` to ``"5.3"``), `answer` (Y,
+        PY, PN, N, NI or NA), `reason`. A question that is not answered counts as no information.
     overrides : DataFrame, optional
-        One row a departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`. Overall
-        is judged from the domains after them, and may only be raised, as several "some concerns"
-        may make it high.
+        One row per departure: `study`, `domain` (D1 to D5 or overall), `judgement`, `reason`.
+        Overall is judged from the domains after them, and may only be raised, as several "some
+        concerns" may make it high.
 
     Returns
     -------
     DataFrame
-        One row a study: D1 to D5, overall, and `overridden`, the departures with their reasons.
+        One row per study: D1 to D5, overall, and `overridden`, the departures with their reasons.
 
     Raises
     ------
@@ -73,7 +71,8 @@ def rob2_judgements(
     --------
     >>> import pandas as pd
     >>> from kapmeta.certainty.risk_of_bias import rob2_judgements
-    >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"], "answer": ["Y", "PY", "N"],
+    >>> answers = pd.DataFrame({"study": ["A"] * 3, "question": ["1.1", "1.2", "1.3"],
+    ...                         "answer": ["Y", "PY", "N"],
     ...                         "reason": ["computer", "pharmacy", "balanced"]})
     >>> rob2_judgements(answers)["D1"].item()
     'low'
@@ -100,15 +99,15 @@ def rob2_judgements(
                 f'overall = "{raised}" of "{study}" is milder than its domains, which give'
                 f' "{whole}"'
             )
-        told = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
-        rows.append({"study": study, **domains, "overall": raised, "overridden": told})
+        reasons = "; ".join(f"{name}: {reason}" for name, (_, reason) in own.items())
+        rows.append({"study": study, **domains, "overall": raised, "overridden": reasons})
     return pd.DataFrame(rows)
 
 
 def _departures(
     overrides: pd.DataFrame | None, studies: set[str]
 ) -> dict[str, dict[str, tuple[str, str]]]:
-    """Judgement and reason of each departure from the algorithm, by study and domain."""
+    """Collect each departure from the algorithm with its reason, by study and domain."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for number, row in enumerate([] if overrides is None else wording.records(overrides), start=1):
         place = f'overrides, row {number} ("{row["study"]}")'
@@ -117,8 +116,7 @@ def _departures(
         chosen(row["judgement"], ROB2, f"judgement in {place}:")
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
             raise ValueError(
-                f"reason is empty in {place}: a departure from the algorithm cannot stand"
-                " without one"
+                f"reason is empty in {place}: a departure from the algorithm needs one"
             )
         found.setdefault(str(row["study"]), {})[row["domain"]] = (
             row["judgement"],
@@ -142,17 +140,14 @@ def _check_answers(answers: pd.DataFrame) -> None:
                 f" {', '.join(ANSWERS)}"
             )
         if pd.isna(row["reason"]) or not str(row["reason"]).strip():
-            raise ValueError(
-                f"reason is empty {place}, question {question}: an answer without a reason cannot"
-                " stand"
-            )
+            raise ValueError(f"reason is empty {place}, question {question}: an answer needs one")
         if (study, question) in seen:
             raise ValueError(f"question {question} is answered twice {place}; keep one answer")
         seen.add((study, question))
 
 
 def robins_i_overall(domains: Mapping[str, str]) -> str:
-    """Overall judgement of ROBINS-I from its seven domains [1]_.
+    """Derive the overall judgement of ROBINS-I from its seven domains [1]_.
 
     The worst domain counts; where none is serious or critical and one has no information, nor has
     the whole.
@@ -200,14 +195,14 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
 
 
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
-    """The same effects with studies at other risk of bias set aside, in sight and with the reason.
+    """Set aside studies at other risk of bias; they stay visible with the reason.
 
     Parameters
     ----------
     effects : Effects
         With a column `risk_of_bias` in their table.
     words : iterable of str
-        Judgements that stay.
+        Judgements that stay, in any case and with any blanks around.
 
     Returns
     -------
@@ -228,12 +223,12 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     """
     if "risk_of_bias" not in effects_given(effects).table:
         raise ValueError("effects has no column risk_of_bias; add it to the trials")
-    keep = set(words)
-    risk = [str(word) for word in effects.table["risk_of_bias"]]
+    keep = {checking.name_of(word).casefold() for word in words}
+    risk = [checking.name_of(word) for word in effects.table["risk_of_bias"]]
     aside = {
         i: f"risk of bias: {word or 'not judged'}"
         for i, word in enumerate(risk)
-        if word not in keep
+        if word.casefold() not in keep
     }
     found = replace(effects, excluded={**aside, **effects.excluded})
     if not found.k:
@@ -252,8 +247,7 @@ def bias_adjusted(
     inflation: Iterable[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
     **method: Any,
 ) -> Sweep:
-    """The pooled effect with some studies shifted back by a suspected bias and made less certain of
-    it [1]_.
+    """Pool with some studies corrected for a suspected bias and made less certain of it [1]_.
 
     A curve over the standard deviation of the bias, one for each shift: at the far end the
     suspected studies no longer count. Shift and spread are beliefs from outside the data.
@@ -277,7 +271,7 @@ def bias_adjusted(
     Returns
     -------
     Sweep
-        One row a shift and standard deviation.
+        One row per shift and standard deviation.
 
     Raises
     ------
@@ -294,44 +288,41 @@ def bias_adjusted(
     >>> import numpy as np, kapmeta as km
     >>> from kapmeta.certainty.risk_of_bias import bias_adjusted
     >>> effects = km.risk_ratio(km.load_evidence().trials("alcohol"))
-    >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3], model="common")
+    >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3],
+    ...                       model="common")
     >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()
     [[1.41, 1.02, 1.96]]
     """
     suspected = _suspected(effects_given(effects), biased)
-    shifts, spreads = (
-        np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist(),
-        [float(sd) for sd in inflation],
-    )
+    shifts = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist()
+    spreads = [float(sd) for sd in inflation]
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
     pairs = [(by, sd) for by in shifts for sd in spreads]
-    results = [pool(_moved(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
-    table = pd.DataFrame(
-        [_sweep_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
-    )
+    results = [pool(_shifted(effects, suspected, by, sd), mixed=True, **method) for by, sd in pairs]
+    rows = [_bias_row(*pair, result) for pair, result in zip(pairs, results, strict=True)]
     note = (
         f"shift {wording.joined(f'{by:g}' for by in shifts)} and spread of the bias are assumed,"
         " not estimated"
     )
-    return Sweep("bias adjustment", table, effects, pool(effects, mixed=True, **method), (note,))
+    return Sweep(
+        "bias adjustment", pd.DataFrame(rows), effects, pool(effects, mixed=True, **method), (note,)
+    )
 
 
 def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
-    labels = list(biased)
+    labels = [biased] if isinstance(biased, str) else list(biased)
     for label in labels:
         chosen(label, effects.labels, "study")
     return np.array([label in labels for label in effects.labels])
 
 
-def _moved(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
-    y = np.where(suspected, effects.y - shift, effects.y)
-    return replace(
-        effects, y=y, v=np.where(suspected, effects.v + sd**2, effects.v), interval="wald"
-    )
+def _shifted(effects: Effects, suspected: BoolArray, shift: float, sd: float) -> Effects:
+    y, v = effects.y - shift * suspected, effects.v + sd**2 * suspected
+    return replace(effects, y=y, v=v, interval="wald")
 
 
-def _sweep_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
+def _bias_row(shift: float, sd: float, result: Pooled) -> dict[str, Any]:
     ratio = result.scale.ratio
     return {
         "analysis": (

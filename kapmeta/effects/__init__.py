@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.effects.columns import reserved_columns as reserved_columns
     from kapmeta.effects.counts import arcsine_difference as arcsine_difference
     from kapmeta.effects.counts import complement as complement
+    from kapmeta.effects.counts import from_counts as from_counts
     from kapmeta.effects.counts import odds_ratio as odds_ratio
     from kapmeta.effects.counts import peto_odds_ratio as peto_odds_ratio
     from kapmeta.effects.counts import risk_difference as risk_difference
@@ -19,13 +21,12 @@ if TYPE_CHECKING:
     from kapmeta.effects.covariances import sampling_covariance as sampling_covariance
     from kapmeta.effects.designs import combine_arms as combine_arms
     from kapmeta.effects.designs import contrasts as contrasts
-    from kapmeta.effects.designs import factorial as factorial
     from kapmeta.effects.designs import refuse_double_counting as refuse_double_counting
     from kapmeta.effects.estimates import generic as generic
     from kapmeta.effects.estimates import reported as reported
-    from kapmeta.effects.follow_up import abstinence_curve as abstinence_curve
-    from kapmeta.effects.follow_up import relapse_hazard_ratio as relapse_hazard_ratio
-    from kapmeta.effects.follow_up import time_abstinent as time_abstinent
+    from kapmeta.effects.follow_up import event_free_curve as event_free_curve
+    from kapmeta.effects.follow_up import event_free_time as event_free_time
+    from kapmeta.effects.follow_up import hazard_ratio as hazard_ratio
     from kapmeta.effects.groups import correlation as correlation
     from kapmeta.effects.groups import proportion as proportion
     from kapmeta.effects.groups import rate_ratio as rate_ratio
@@ -34,18 +35,20 @@ if TYPE_CHECKING:
     from kapmeta.effects.means import standardized_mean_difference as standardized_mean_difference
 
 _FILES = {
+    "columns": ["reserved_columns"],
     "counts": [
         "arcsine_difference",
         "complement",
+        "from_counts",
         "odds_ratio",
         "peto_odds_ratio",
         "risk_difference",
         "risk_ratio",
     ],
     "covariances": ["sampling_covariance"],
-    "designs": ["combine_arms", "contrasts", "factorial", "refuse_double_counting"],
+    "designs": ["combine_arms", "contrasts", "refuse_double_counting"],
     "estimates": ["generic", "reported"],
-    "follow_up": ["abstinence_curve", "relapse_hazard_ratio", "time_abstinent"],
+    "follow_up": ["event_free_curve", "event_free_time", "hazard_ratio"],
     "groups": ["correlation", "proportion", "rate_ratio"],
     "means": ["mean_difference", "ratio_of_means", "standardized_mean_difference"],
 }

@@ -1,9 +1,11 @@
-"""Effects from the rows of a DataFrame: counts of two arms, or effects as reported."""
+"""Effects from counts: the numbers with the event, and the totals, of two arms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Hashable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,15 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.effects import Effects
+from kapmeta.effects.gaps import estimated
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import PERCENTS, absence_reason, rest_of_percent
+from kapmeta.wording import opposite_event
 
 __all__ = [
     "arcsine_difference",
     "complement",
+    "from_counts",
     "odds_ratio",
     "peto_odds_ratio",
     "risk_difference",
@@ -25,148 +31,191 @@ __all__ = [
 
 
 class Names(TypedDict, total=False):
-    """What the columns of a frame of trials are called, and what is counted in which arms."""
+    """Names of the columns of a frame of trials, of the event counted and of the arms."""
 
-    study: str
-    events_t: str
-    n_t: str
-    events_c: str
-    n_c: str
+    study: str | int
+    events_t: str | int
+    n_t: str | int
+    events_c: str | int
+    n_c: str | int
+    rename: Mapping[str, str]
     event: str
     event_is_good: bool
     treatment: str
     control: str
 
 
-_COLUMNS = ("study", "events_t", "n_t", "events_c", "n_c")
-_STORY: Mapping[str, Any] = {
+class CountMeasure(NamedTuple):
+    """A row of `COUNT_MEASURES`: what a measure of `counts.KERNELS` offers."""
+
+    zero: str | None = None  # default zero-cell rule; None where the measure needs no correction
+    trial_interval: str = "wald"  # interval of a single trial that needs no correction
+
+
+COUNT_MEASURES: Mapping[str, CountMeasure] = MappingProxyType(
+    {
+        "RR": CountMeasure("half-if-any", "koopman"),
+        "OR": CountMeasure("half-if-any", "mid-p"),
+        "RD": CountMeasure("half-if-any", "miettinen-nurminen-rd"),
+        "AS": CountMeasure(),
+        "PETO": CountMeasure(),
+    }
+)
+"""Measures of counts by key."""
+
+CELLS = ("events_t", "n_t", "events_c", "n_c")
+"""Default names of the four columns of counts, treatment first."""
+
+_TOTALS = {"events_t": "n_t", "events_c": "n_c"}
+_OUTCOME: Mapping[str, Any] = {
     "event": "event",
-    "event_is_good": True,
+    "event_is_good": None,
     "treatment": "treatment",
     "control": "control",
 }
 
 
-def split_names(names: Names) -> tuple[dict[str, str], dict[str, Any]]:
-    """Column names, defaults filled in, and the words of the story; an unknown keyword is refused."""
-    return checking.split_keywords(names, _COLUMNS, tuple(_STORY))
+def split_names(names: Names) -> tuple[dict[str, Hashable], dict[str, Any]]:
+    """Split keywords into column names, defaults filled in, and names of the outcome and arms."""
+    columns, words = checking.split_keywords(names, ("study", *CELLS), (*_OUTCOME, "rename"))
+    return checking.renamed(columns, words.pop("rename")), words
 
 
 def counts_of(
-    trials: Any, columns: Mapping[str, str]
+    trials: Any, columns: Mapping[str, Hashable], *, missing: bool = False
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
-    """Rows, labels and the four checked count columns of a frame of trials."""
+    """Return the rows, the labels and the four checked count columns of a frame of trials.
+
+    Empty cells are refused unless `missing`, which keeps them as nan.
+    """
     frame = checking.columns_of(trials, columns)
     labels = checking.study_labels(frame)
-    cells = {name: checking.numbers(frame, name, labels) for name in columns if name != "study"}
-    for name, values in cells.items():
-        checking.refuse_first(
-            values < 0,
-            labels,
-            lambda i, name=name: f"{name} is negative",  # type: ignore[misc]
-            lambda i, name=name, values=values: f"{name} = {values[i]:g}; counts start at 0",  # type: ignore[misc]
-        )
-        checking.refuse_first(
-            values != np.floor(values),
-            labels,
-            lambda i, name=name: f"{name} is not a whole number",  # type: ignore[misc]
-            lambda i, name=name, values=values: (
-                f"{name} = {values[i]:g}; give the count, not a percentage"
-            ),  # type: ignore[misc]
-        )
-    for events, total in (("events_t", "n_t"), ("events_c", "n_c")):
-        x, n = cells[events], cells[total]
-        checking.refuse_first(
-            n == 0,
-            labels,
-            lambda i, total=total: f"{total} is 0",  # type: ignore[misc]
-            lambda i, total=total: (
-                f"an arm without participants tells nothing; leave the row out ({total} = 0)"
-            ),  # type: ignore[misc]
-        )
-        checking.refuse_first(
-            x > n,
-            labels,
-            lambda i: "events exceed total",
-            lambda i, e=events, t=total, x=x, n=n: f"{e} = {x[i]:g} > {t} = {n[i]:g}",  # type: ignore[misc]
-        )
+    cells = checking.counts(frame, _TOTALS, labels, missing=missing)
     return frame.assign(**cells), labels, cells
 
 
 def counts_as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame of trials with counts to reckon with, however they were stored; text is refused, gaps are kept."""
-    labels = tuple(frame["study"].astype(str))
-    for name in _COLUMNS[1:]:
-        checking.numbers(frame, name, labels, missing=True)
-    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in _COLUMNS[1:]})
-
-
-def story_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is counted and in which arms: keyword, else a column that says the same in all rows, else a plain word."""
-    story = {}
-    for name, default in _STORY.items():
-        value = given.get(name)
-        if value is None and name in frame:
-            said = frame[name].dropna().unique().tolist()
-            if name in ("event", "event_is_good") and len(said) > 1:
-                raise ValueError(
-                    f"{name} differs between rows: {', '.join(map(repr, said))}; analyse one"
-                    " outcome at a time"
-                )
-            value = said[0] if len(said) == 1 else None
-        story[name] = default if value is None or str(value).strip() == "" else value
-    if story["event_is_good"] not in (True, False):
-        raise ValueError(f"event_is_good must be True or False: got {story['event_is_good']!r}")
-    story["event_is_good"] = bool(story["event_is_good"])
-    return story
-
-
-def _from_counts(
-    measure: str,
-    kernel: Callable[..., counts.Estimates],
-    trials: Any,
-    names: Names,
-    *,
-    interval: str = "wald",
-    **options: Any,
-) -> Effects:
-    """Checked rows through a core function of the four counts."""
-    offered = ["wald", *(word for word, of in SINGLE_TRIAL_MEASURES.items() if of == measure)]
-    checking.chosen(interval, offered, "interval of single trials")
-    columns, told = split_names(names)
-    frame, labels, cells = counts_of(trials, columns)
-    found = kernel(*cells.values(), **options)
-    reasons = {
-        int(i): _reason(cells, int(i), options.get("zero")) for i in np.flatnonzero(found.absent)
+    """Convert the count columns to numbers; refuse text, keep missing values and whole numbers."""
+    labels = tuple(checking.name_of(study) for study in frame["study"])
+    cells = {name: checking.numbers(frame, name, labels, missing=True) for name in CELLS}
+    exact = {
+        name: frame[name] if pd.api.types.is_integer_dtype(frame[name].dtype) else values
+        for name, values in cells.items()
     }
-    unknown = np.isnan(found.v)
-    if unknown.any():
+    return frame.assign(**exact)
+
+
+def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the event and the arms: by keyword, else by a column of one value, else plainly.
+
+    The event, and whether it is good, must be the same in all rows; arms that differ between rows
+    go by a plain word.
+    """
+    outcome = {}
+    for name, default in _OUTCOME.items():
+        value = given.get(name)
+        if value is not None and name == "event_is_good":
+            value = checking.flag(value, name)
+        elif value is None and name in frame:
+            column = checking.flags(frame, name) if name == "event_is_good" else frame[name]
+            values = column.dropna().unique().tolist()
+            if name in ("event", "event_is_good") and len(values) > 1:
+                raise ValueError(
+                    f"{name} differs between rows: {', '.join(map(repr, values))}; analyse one"
+                    f' outcome at a time, or rename={{"{name}": "..."}} a column that means'
+                    " something else"
+                )
+            value = values[0] if len(values) == 1 else None
+        outcome[name] = default if value is None or str(value).strip() == "" else value
+    return outcome
+
+
+def from_counts(
+    trials: pd.DataFrame,
+    measure: str = "RR",
+    *,
+    zero: str | None = None,
+    interval: str = "wald",
+    missing: str = "exclude",
+    **names: Unpack[Names],
+) -> Effects:
+    """Compute effects of the measure named, from the events and totals of two arms.
+
+    For programs in which the measure is a choice; by hand, the function of the measure reads
+    better.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        One row per trial, as in `risk_ratio`.
+    measure : {"RR", "OR", "RD", "AS", "PETO"}
+        Risk ratio, odds ratio, risk difference, arcsine difference or Peto odds ratio.
+    zero : str, optional
+        Zero-cell rule, as in `risk_ratio`; ``"half-if-any"`` by default. Not for the last two
+        measures, which need none.
+    interval : str
+        Interval shown for single trials, as in the function of the measure.
+    missing : {"exclude", "raise"}
+        As in `risk_ratio`.
+    **names
+        As in `risk_ratio`.
+
+    Returns
+    -------
+    Effects
+        As from the function of the measure.
+
+    Raises
+    ------
+    ValueError
+        If a word is not offered, or as in `risk_ratio`.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> from kapmeta.effects import from_counts
+    >>> [from_counts(km.load_example("bcg"), measure).k for measure in ("RR", "RD", "PETO")]
+    [13, 13, 13]
+    """
+    rule = _checked_rule(measure, zero, interval)
+    columns, outcome = split_names(names)
+    frame, labels, cells = counts_of(trials, columns, missing=True)
+    gaps = checking.gaps_of(cells, labels, missing)
+    kernel = partial(counts.KERNELS[measure], **({} if rule is None else {"zero": rule}))
+    found = estimated(kernel, cells, gaps)
+    if np.isnan(found.v).any():
         raise ValueError(
-            f'zero-cell rule "{options.get("zero")}" cannot be worked out here: it needs at least'
-            " one table without a zero cell; choose another rule"
+            f'zero-cell rule "{rule}" cannot be applied here: it needs at least one table without'
+            " a zero cell; choose another rule"
         )
+    absent = {
+        int(i): absence_reason(*(float(cells[name][i]) for name in CELLS), rule)
+        for i in np.flatnonzero(found.absent)
+    }
     return Effects(
         found.y,
         found.v,
         labels,
         measure,
         frame,
-        zero=options.get("zero"),
+        zero=rule,
         corrected=found.corrected,
-        excluded=reasons,
+        excluded=absent | gaps,
         interval=interval,
-        **story_of(frame, told),
+        **outcome_of(frame, outcome),
     )
 
 
-def _reason(cells: Mapping[str, FloatArray], i: int, zero: str | None) -> str:
-    """Why a table carries no estimate."""
-    a, n1, c, n2 = (cells[name][i] for name in ("events_t", "n_t", "events_c", "n_c"))
-    if a == 0 and c == 0:
-        return "no event in either arm"
-    if a == n1 and c == n2:
-        return "the event happened to everybody in both arms"
-    return f'a zero cell ({a:g} of {n1:g} v {c:g} of {n2:g}) and zero-cell rule "{zero}"'
+def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
+    """Check measure, zero-cell rule and interval against each other; return the rule."""
+    checking.chosen(measure, COUNT_MEASURES, "measure")
+    offered = ["wald", *(word for word, of in SINGLE_TRIAL_MEASURES.items() if of == measure)]
+    checking.chosen(interval, offered, "interval of single trials")
+    default = COUNT_MEASURES[measure].zero
+    if default is None and zero is not None:
+        raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
+    rule = default if zero is None else zero
+    return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
 
 
 def risk_ratio(
@@ -174,9 +223,10 @@ def risk_ratio(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
-    """Log risk ratios of the event, treatment against control, one a row.
+    """Compute log risk ratios of the event, treatment against control, one per row.
 
     The default measure of this package. Not for outcomes that nearly everybody has (the ratio meets
     its ceiling), and not alone where trials have zero cells: their corrected estimate is an
@@ -187,7 +237,7 @@ def risk_ratio(
     Parameters
     ----------
     trials : DataFrame
-        One row a trial.
+        One row per trial.
     zero : str
         What is done about zero cells: ``"half-if-any"`` (0.5 to the four cells of a table with a
         zero), ``"half-if-any-study"`` (to every table if any has a zero), ``"half-all"``,
@@ -195,15 +245,25 @@ def risk_ratio(
         (such a table is excluded, with its reason), or ``"drop"`` (as the first, and tables without
         an event in either arm are excluded).
     interval : str
-        Interval the rows of single trials are shown with: ``"wald"``, or ``"koopman"`` or
-        ``"miettinen-nurminen-rr"``, score intervals that need no correction. Pooling is not touched
-        by it.
+        Interval shown for single trials: ``"wald"``, or ``"koopman"`` or
+        ``"miettinen-nurminen-rr"``, score intervals that need no correction. It does not
+        change the pooled result.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count: it stays in the table, out of the pool, with
+        the reason, or it is an error. An impossible count is always an error.
     study, events_t, n_t, events_c, n_c : str, optional
         Columns that hold the label, and events and totals of the treated and of the control arm, if
-        they have other names than these.
+        they have other names than these. Names are compared without blanks around them and
+        invisible characters. Where both columns of each arm are named for the other, the names of
+        the arms and the other paired columns (``missing_t``, ``missing_c`` and the like) are
+        exchanged too.
+    rename : mapping of str to str, optional
+        Other columns to be renamed first: one of yours that has a reserved name and means something
+        else, ``{"label": "blinding"}``, or the reverse, ``{"rct": "randomised"}``.
+        `kapmeta.effects.reserved_columns` lists the names.
     event, event_is_good, treatment, control : optional
-        What is counted, whether more of it is better, and what the arms are called: for labels and
-        sentences. Taken from columns of these names where they are not given.
+        Name of the event, whether more events are better, and names of the arms: for labels and
+        sentences. Taken from columns of these names by default.
 
     Returns
     -------
@@ -213,8 +273,13 @@ def risk_ratio(
     Raises
     ------
     ValueError
-        If a column is missing, a count is negative, fractional, missing or larger than its total, a
-        total is 0, or a study comes twice.
+        If a column is missing, a count is negative, fractional, not a number, 2^53 or more, or
+        larger than its total, a total is 0, or a study appears twice, in whatever spelling.
+
+    Warns
+    -----
+    UserWarning
+        If two studies differ by case or punctuation only, or a row is called a total.
 
     References
     ----------
@@ -226,12 +291,13 @@ def risk_ratio(
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
     >>> effects = km.risk_ratio(trials)
-    >>> print(effects.summary())
+    >>> print(effects.summary())  # doctest: +NORMALIZE_WHITESPACE
     Risk ratio of abstinence, ketamine v midazolam: 1 study.
-    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): it changed no table.
+    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): it
+    changed no table.
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
-    return _from_counts("RR", counts.risk_ratio, trials, names, interval=interval, zero=_rule(zero))
+    return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
 
 
 def odds_ratio(
@@ -239,16 +305,17 @@ def odds_ratio(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
-    """Log odds ratios of the event, treatment against control, one a row.
+    """Compute log odds ratios of the event, treatment against control, one per row.
 
-    The measure on which event and non-event tell the same story, and the one that reported odds
-    ratios can join. Not to be read as a ratio of risks when the event is common.
+    The measure that is the same for event and non-event but for its sign, and the one that reported
+    odds ratios can join. Not to be read as a ratio of risks when the event is common.
 
     Parameters
     ----------
-    trials, zero, interval, **names
+    trials, zero, interval, missing, **names
         As in `risk_ratio`. ``zero="drop"`` also excludes tables in which everybody had the event;
         `interval` is ``"wald"``, ``"exact"`` or ``"mid-p"``.
 
@@ -269,7 +336,7 @@ def odds_ratio(
     >>> km.odds_ratio(trials)
     Effects(OR, k=1)
     """
-    return _from_counts("OR", counts.odds_ratio, trials, names, interval=interval, zero=_rule(zero))
+    return from_counts(trials, "OR", zero=zero, interval=interval, missing=missing, **names)
 
 
 def risk_difference(
@@ -277,16 +344,17 @@ def risk_difference(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
-    """Risk differences of the event, treatment less control, one a row.
+    """Compute risk differences of the event, treatment less control, one per row.
 
     The absolute effect in the trials themselves; needs no correction to be estimated. Not the
     measure to pool first when the control risks of the trials differ much.
 
     Parameters
     ----------
-    trials, zero, interval, **names
+    trials, zero, interval, missing, **names
         As in `risk_ratio`. The correction enters the variance only: the difference itself is never
         changed; `interval` is ``"wald"``, ``"newcombe"`` or ``"miettinen-nurminen-rd"``.
 
@@ -307,20 +375,20 @@ def risk_difference(
     >>> float(km.risk_difference(trials).y[0].round(4))     # 12 of 27 less 0 of 28
     0.4444
     """
-    return _from_counts(
-        "RD", counts.risk_difference, trials, names, interval=interval, zero=_rule(zero)
-    )
+    return from_counts(trials, "RD", zero=zero, interval=interval, missing=missing, **names)
 
 
-def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
-    """Differences of arcsine-transformed risks, treatment less control, one a row.
+def arcsine_difference(
+    trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
+) -> Effects:
+    """Compute differences of arcsine-transformed risks, treatment less control, one per row.
 
     A sensitivity scale for tables with zeros: its variance does not depend on the counts and it
     needs no correction. Not for readers, who cannot interpret it.
 
     Parameters
     ----------
-    trials, **names
+    trials, missing, **names
         As in `risk_ratio`.
 
     Returns
@@ -346,18 +414,20 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     >>> float(km.arcsine_difference(trials).y[0].round(6))
     0.729728
     """
-    return _from_counts("AS", counts.arcsine_difference, trials, names)
+    return from_counts(trials, "AS", missing=missing, **names)
 
 
-def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
-    """One-step log odds ratios of Peto, one a row.
+def peto_odds_ratio(
+    trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
+) -> Effects:
+    """Compute Peto's one-step log odds ratios, one per row.
 
-    For rare events, balanced arms and small effects. Not for abstinence, which is neither rare nor
-    changed a little: there the method is biased towards no effect.
+    For rare events, balanced arms and small effects. Not for common events or large effects: there
+    the method is biased towards no effect.
 
     Parameters
     ----------
-    trials, **names
+    trials, missing, **names
         As in `risk_ratio`.
 
     Returns
@@ -377,16 +447,11 @@ def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     >>> km.peto_odds_ratio(trials)
     Effects(PETO, k=1)
     """
-    return _from_counts("PETO", counts.peto_odds_ratio, trials, names)
+    return from_counts(trials, "PETO", missing=missing, **names)
 
 
-def _rule(zero: str) -> str:
-    return checking.chosen(zero, counts.TRIGGERS, "zero-cell rule")
-
-
-def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
-    """The same trials told of the opposite event: those who relapsed instead of those who stayed
-    abstinent.
+def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
+    """Turn trials round to the opposite event: ``n - events`` for every count of events.
 
     The risk ratio of the opposite event is another measure of the same tables, with other weights
     and another heterogeneity. Show both.
@@ -395,35 +460,38 @@ def complement(trials: pd.DataFrame, event: str) -> pd.DataFrame:
     ----------
     trials : DataFrame
         Rows with the default columns `events_t`, `n_t`, `events_c`, `n_c`.
-    event : str
-        What the opposite event is called, e.g. ``"relapse"``.
+    event : str, optional
+        Name of the opposite event; "no" and the name of the event by default, or the name without
+        its "no".
 
     Returns
     -------
     DataFrame
-        A copy with ``events = n - events``, the new `event`, and `event_is_good` turned round.
+        A copy with ``events = n - events``, the new `event`, `event_is_good` turned round, and
+        printed percentages, `percent_t` and `percent_c`, taken from 100. An unknown count stays
+        unknown. The complement of the complement is the table itself.
 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or a count is not a number.
 
     Examples
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.effects.complement(trials, "relapse")[["event", "events_t", "n_t", "events_c", "n_c"]].to_string(index=False)
+    >>> columns = ["event", "events_t", "n_t", "events_c", "n_c"]
+    >>> km.effects.complement(trials, "relapse")[columns].to_string(index=False)
     '  event  events_t  n_t  events_c  n_c\\nrelapse        14   27        25   28'
     """
-    names = ("study", "events_t", "n_t", "events_c", "n_c")
-    frame = checking.columns_of(trials, {name: name for name in names})
+    frame = checking.columns_of(trials, {name: name for name in ("study", *CELLS)})
     frame = counts_as_numbers(frame)
-    good = story_of(frame[[name for name in ("event_is_good",) if name in frame]], {})[
-        "event_is_good"
-    ]
+    outcome = outcome_of(frame, {} if event is None else {"event": event})
+    percents = {name: frame[name].map(rest_of_percent) for name in PERCENTS if name in frame}
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
-        event=event,
-        event_is_good=not good,
+        event=opposite_event(outcome["event"]) if event is None else event,
+        event_is_good=opposite_direction(outcome["event_is_good"]),
+        **percents,
     )

@@ -12,32 +12,31 @@ from kapmeta import checking
 from kapmeta.core.effects import dependence
 from kapmeta.core.effects.dependence import SHARED_CONTROL, Control
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.effects.counts import CELLS
 from kapmeta.results.effects import Effects, effects_given
 
 __all__ = ["sampling_covariance"]
-
-_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
 def sampling_covariance(
     effects: Effects,
     *,
     rho: float | None = None,
-    months: str = "months",
-    treatment: str = "treatment",
-    control: str = "control",
+    months: str | int = "months",
+    treatment: str | int = "treatment",
+    control: str | int = "control",
 ) -> FloatArray:
-    """Sampling covariance of effects of which some share patients, from the rows they were computed
-    from.
+    """Compute the sampling covariance of effects of which some share patients.
 
-    Within a trial, two arms compared with one control at one time have the covariance that the
-    control brings; the same two arms at two times of continuous abstinence have that of nested
-    counts, unless `rho` is given. Whatever else shares patients has correlation `rho`, or is
-    refused without it. Effects of different trials, or of one trial without a common arm, are
-    independent.
+    It follows from the counts. Within a trial, two arms compared with one control at one time have
+    the covariance of that control; the same two arms at two times of a sustained outcome have that
+    of nested counts, unless `rho` is given. Other effects that share patients have correlation
+    `rho`, or are refused without it. Effects of different trials, or of one trial without a common
+    arm, are independent.
 
-    Risk ratios of counts that fall over time are taken for continuous abstinence, which counts
-    alone cannot tell: give `rho` for point prevalence whose counts happen to fall.
+    Risk ratios of counts that fall over time are taken for a sustained outcome, which once lost
+    does not return. Counts alone cannot show that: give `rho` for point prevalence whose counts
+    happen to fall.
 
     Parameters
     ----------
@@ -47,13 +46,15 @@ def sampling_covariance(
         Correlation of effects that share patients at two times or in another way (point prevalence,
         several outcomes). A guess to be varied.
     months, treatment, control : str
-        Columns of the time and the two arms.
+        Columns of the time and the two arms. Without a column `months` all effects are of one time;
+        a column under another name must be there.
 
     Returns
     -------
     ndarray, shape (n, n)
-        For `kapmeta.multilevel`, `kapmeta.moderators.aggregate` and `kapmeta.moderators.multivariate`; infinite variances
-        of absent effects are kept on the diagonal.
+        For `kapmeta.multilevel`, `kapmeta.moderators.aggregate` and
+        `kapmeta.moderators.multivariate`; infinite variances of absent effects are kept on the
+        diagonal.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def sampling_covariance(
 
     Examples
     --------
-    Ketamine and naltrexone, each against linkage alone (readmission, Terasaki 2022):
+    Two treatments, each against one control (readmission, Terasaki 2022):
 
     >>> import kapmeta as km
     >>> shared = km.load_evidence().against("terasaki2022", "la", event="readmission")
@@ -81,8 +82,8 @@ def sampling_covariance(
     if rho is not None and not -1 <= rho <= 1:
         raise ValueError(f"rho is a correlation, between -1 and 1: got {rho:g}")
     names = {"study": "study", "treatment": treatment, "control": control}
-    frame = checking.columns_of(effects.table, names, "effects.table")
-    time = frame[months] if months in frame else pd.Series(0.0, index=frame.index)
+    frame = checking.columns_of(effects.table, names, "effects.table", optional={"months": months})
+    time = frame["months"] if "months" in frame else pd.Series(0.0, index=frame.index)
     covariance = np.diag(effects.v)
     for i, j in combinations(np.flatnonzero(effects.present), 2):
         first, second = frame.iloc[i], frame.iloc[j]
@@ -90,14 +91,14 @@ def sampling_covariance(
         if first["study"] != second["study"] or not arms[0] & arms[1]:
             continue
         same_time = time.iloc[i] == time.iloc[j]
-        shared = _covariance(
+        shared = _shared_arm_covariance(
             effects, frame, int(i), int(j), bool(same_time), time.iloc[i] < time.iloc[j], rho
         )
         covariance[i, j] = covariance[j, i] = shared
     return covariance
 
 
-def _covariance(
+def _shared_arm_covariance(
     effects: Effects,
     frame: pd.DataFrame,
     i: int,
@@ -106,7 +107,7 @@ def _covariance(
     i_first: bool,
     rho: float | None,
 ) -> float:
-    """Covariance of two effects of one trial that share an arm."""
+    """Compute the covariance of two effects of one trial that share an arm."""
     first, second = frame.iloc[i], frame.iloc[j]
     pair = f'"{effects.labels[i]}" and "{effects.labels[j]}"'
     if same_time and first["control"] == second["control"] and effects.measure in SHARED_CONTROL:
@@ -130,7 +131,7 @@ def _covariance(
     if rho is None:
         raise ValueError(
             f"{pair} share patients in a way that the counts do not settle (rising counts are point"
-            " prevalence, not continuous abstinence); give rho, their correlation, and vary it"
+            " prevalence, not a sustained outcome); give rho, their correlation, and vary it"
         )
     return float(rho * np.sqrt(effects.v[i] * effects.v[j]))
 
@@ -144,8 +145,8 @@ def _through_control(measure: str, row: pd.Series) -> float:
 
 
 def _are_nested(first: pd.Series, second: pd.Series, i_first: bool) -> bool:
-    """Whether the counts can be of continuous abstinence: the same patients, never more abstinent later."""
-    if not set(_COUNTS) <= set(first.index):
+    """Say whether the counts can be nested: the same patients, never more with the event later."""
+    if not set(CELLS) <= set(first.index):
         return False
     early, late = (first, second) if i_first else (second, first)
     same = all(early[name] == late[name] for name in ("n_t", "n_c"))

@@ -1,31 +1,27 @@
 """Designs with more than two arms: the contrasts they permit, and how often a patient may count.
 
 A trial is declared once, arm by arm and factor by factor (drug, dose, therapy, sessions). The
-contrasts follow from the declaration: two arms that differ in one factor answer the question of
-that factor; arms that differ in more answer the question of the package, which is another one. Two
-contrasts that share an arm share its patients: they may enter one analysis only with the covariance
-this brings, or with their arms combined.
+contrasts follow from the declaration. Two arms that differ in one factor answer the question of
+that factor; arms that differ in several answer the question of the package, which is another one.
+Two contrasts that share an arm share its patients. They may enter one analysis only with their
+covariance, or with their arms combined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import combinations
+from numbers import Real
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.core.effects import dependence
-from kapmeta.core.exact import stratified
-from kapmeta.effects import counts as effect_functions
-from kapmeta.methods import PRIMARY
-from kapmeta.results.designs import Factorial
+from kapmeta.effects.counts import CELLS, counts_as_numbers
 
-__all__ = ["combine_arms", "contrasts", "factorial", "refuse_double_counting"]
+__all__ = ["combine_arms", "contrasts", "refuse_double_counting"]
 
-_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
 
 
@@ -35,38 +31,38 @@ def contrasts(
     factors: Sequence[str] = ("drug", "dose", "therapy"),
     reference: Mapping[str, Any] | None = None,
     within: Mapping[str, str] = _NESTED,
-    study: str = "study",
-    arm: str = "arm",
+    study: str | int = "study",
+    arm: str | int = "arm",
 ) -> pd.DataFrame:
-    """The contrasts that the arms of each trial permit, and the question each of them answers.
+    """List the contrasts that the arms of each trial permit, and the question of each.
 
     Parameters
     ----------
     arms : DataFrame
-        One row an arm: trial, arm, and the level of every factor.
+        One row per arm: trial, arm, and the level of every factor.
     factors : sequence of str
         Columns in which arms can differ.
     reference : mapping of str to value, optional
         Level of each factor that marks the control side; of numbers the smaller is.
     within : mapping of str to str
         Factors that have a meaning only within another: a dose is that of its drug, so that arms
-        with different drugs are not told apart by their doses as well.
+        with different drugs are not distinguished by their doses as well.
     study, arm : str
         Columns of trial and arm.
 
     Returns
     -------
     DataFrame
-        One row a contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in which
-        the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what is
-        the same in both arms; `shares_arms_with`, the other rows of this trial that use one of its
-        arms. Pool within one `question` only.
+        One row per contrast: `study`, `treatment_arm`, `control_arm`; `question`, the factor in
+        which the arms differ, or the factors joined by ``+`` for a package; `package`; `held`, what
+        is the same in both arms; `shares_arms_with`, the other rows of this trial that use one of
+        its arms. Pool within one `question` only.
 
     Raises
     ------
     ValueError
-        If an arm is declared twice or lacks the level of a factor, or no two arms of a trial
-        differ.
+        If an arm or its trial has no name, an arm is declared twice or lacks the level of a factor,
+        or no two arms of a trial differ.
 
     Examples
     --------
@@ -99,19 +95,20 @@ def contrasts(
 
 
 def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:
+    checking.refuse_empty(frame, ("study", "arm"), "arms")
     labels = tuple(f"{s}, {a}" for s, a in zip(frame["study"], frame["arm"], strict=True))
     for name in factors:
         checking.refuse_first(
             frame[name].isna().to_numpy(dtype=bool),
             labels,
-            lambda i, name=name: f"{name} is missing",  # type: ignore[misc]
-            lambda i: "declare every factor of every arm; write none where it was not given",
+            f"{name} is missing",
+            "declare every factor of every arm; write none where it was not given",
         )
     checking.refuse_first(
         frame.duplicated(["study", "arm"]).to_numpy(),
         labels,
-        lambda i: "an arm is declared twice",
-        lambda i: "every arm of a trial is one row",
+        "an arm is declared twice",
+        "every arm of a trial is one row",
     )
 
 
@@ -122,15 +119,18 @@ def _contrast(
     reference: Mapping[str, Any],
     within: Mapping[str, str],
 ) -> dict[str, Any] | None:
-    """The contrast of two arms with its direction, or None where no factor tells them apart."""
-    differ = [name for name in factors if first[name] != second[name]]
+    """Return the contrast of two arms in its direction, or None where no factor differs."""
+    same = {
+        name: checking.name_of(first[name]) == checking.name_of(second[name]) for name in factors
+    }
+    differ = [name for name in factors if not same[name]]
     differ = [name for name in differ if within.get(name) not in differ]
     if not differ:
         return None
     treatment, control = (
         (second, first) if _is_control(first, second, differ, reference) else (first, second)
     )
-    held = "; ".join(f"{name} {first[name]}" for name in factors if first[name] == second[name])
+    held = "; ".join(f"{name} {first[name]}" for name in factors if same[name])
     return {
         "study": first["study"],
         "treatment_arm": treatment["arm"],
@@ -144,13 +144,14 @@ def _contrast(
 def _is_control(
     first: dict[Any, Any], second: dict[Any, Any], differ: list[str], reference: Mapping[str, Any]
 ) -> bool:
-    """Whether the first of two arms is the control: by the first factor that says so."""
+    """Say whether the first of two arms is the control, by the first factor that decides."""
     for name in differ:
         a, b = first[name], second[name]
-        if name in reference and reference[name] in (a, b):
-            return bool(a == reference[name])
-        if isinstance(a, int | float) and isinstance(b, int | float):
-            return bool(a < b)
+        level = checking.name_of(reference.get(name))
+        if level and level in (checking.name_of(a), checking.name_of(b)):
+            return checking.name_of(a) == level
+        if isinstance(a, Real | Decimal) and isinstance(b, Real | Decimal):
+            return float(a) < float(b)
     return False
 
 
@@ -167,12 +168,11 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
-    study: str = "study",
-    treatment: str = "treatment",
-    control: str = "control",
+    study: str | int = "study",
+    treatment: str | int = "treatment",
+    control: str | int = "control",
 ) -> None:
-    """Refuse comparisons of one analysis in which an arm, and so its patients, would count more
-    than once.
+    """Refuse comparisons of one analysis in which the patients of an arm would count twice.
 
     Time points of the same two arms are the same patients. It goes by the names of the arms: a
     control that is named differently in two rows is not recognised as one.
@@ -192,7 +192,8 @@ def refuse_double_counting(
     Raises
     ------
     ValueError
-        Naming the arm and the rows, with the ways out.
+        If an arm or its trial has no name, or an arm would count twice: naming the arm and the
+        rows, with the ways out.
 
     Examples
     --------
@@ -202,10 +203,11 @@ def refuse_double_counting(
     >>> km.effects.refuse_double_counting(km.load_evidence().trials("cocaine"))
     Traceback (most recent call last):
     ...
-    ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine the other arms ...
+    ValueError: arm "ketamine" of "dakwar2019" would count twice, in rows 1 and 2; combine ...
     """
     columns = {"study": study, "treatment": treatment, "control": control}
     frame = checking.columns_of(comparisons, columns, "comparisons")
+    checking.refuse_empty(frame, columns, "comparisons")
     seen: dict[tuple[Any, Any], int] = {}
     for row, (trial, *pair) in enumerate(zip(*(frame[name] for name in columns), strict=True)):
         for arm in pair:
@@ -218,19 +220,24 @@ def refuse_double_counting(
         seen.update({(trial, arm): row for arm in pair})
 
 
+_SUMMED = ("events_t", "n_t", "missing_t")  # of the treated arms
+_CONTROL = ("events_c", "n_c", "missing_c")  # of the control they share
+_SAME = ("event", "event_is_good", "months", "window", "contrast")  # one question, one time
+
+
 def combine_arms(
     trials: pd.DataFrame,
     *,
-    study: str = "study",
-    control: str = "control",
-    treatment: str = "treatment",
+    study: str | int = "study",
+    control: str | int = "control",
+    treatment: str | int = "treatment",
 ) -> pd.DataFrame:
-    """Treated arms that a trial compared with one control, combined into one: the control then
-    counts once.
+    """Combine treated arms that a trial compared with one control, which then counts once.
 
     For the question whether any of the treatments works, not for which of them does: the sum
-    answers neither where they differ. Events and totals of the treated arms are summed; the control
-    must be the same in all rows of the trial.
+    answers neither where they differ. Events and totals of the treated arms are summed, and so is
+    `missing_t`; a sum with an unknown number is unknown. The control must be the same in all rows
+    of the trial, and so must event, time and contrast.
 
     Parameters
     ----------
@@ -242,18 +249,21 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row a trial and control, `treatment` naming the arms joined by ``+``; every other column
-        is that of the first row.
+        One row per trial and control, `treatment` naming the arms joined by ``+``. Every other
+        column is that of the first row; where several arms are combined, what describes one of them
+        (`percent_t`, `dose_t`, `missing`, the label) is missing if the rows differ in it.
 
     Raises
     ------
     ValueError
-        If a control has different counts in its rows, or a treated arm comes twice.
+        If a trial or an arm has no name, a control has different counts in its rows, a treated arm
+        appears twice, or rows to be combined differ in event, time or contrast.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A", "A"], "treatment": ["high", "low"], "control": ["placebo"] * 2,
-    ...                      "events_t": [10, 8], "n_t": [24, 24], "events_c": [4, 4], "n_c": [25, 25]})
+    >>> rows = pd.DataFrame({"study": ["A", "A"], "treatment": ["high", "low"],
+    ...                      "control": ["placebo"] * 2, "events_t": [10, 8], "n_t": [24, 24],
+    ...                      "events_c": [4, 4], "n_c": [25, 25]})
     >>> combine_arms(rows)[["treatment", "events_t", "n_t", "events_c", "n_c"]]
         treatment  events_t  n_t  events_c  n_c
     0  high + low        18   48         4   25
@@ -262,110 +272,46 @@ def combine_arms(
         "study": study,
         "control": control,
         "treatment": treatment,
-        **{name: name for name in _COUNTS},
+        **{name: name for name in CELLS},
     }
-    frame = effect_functions.counts_as_numbers(checking.columns_of(trials, columns))
+    frame = checking.columns_of(trials, columns)
+    checking.refuse_empty(frame, ("study", "control", "treatment"), "trials")
+    frame = counts_as_numbers(frame)
     rows = []
-    for (name, arm), part in frame.groupby(["study", "control"], sort=False):
-        if part[["events_c", "n_c"]].drop_duplicates().shape[0] > 1:
-            raise ValueError(
-                f'the control "{arm}" of "{name}" has different counts in its rows; it must be one'
-                " group"
-            )
-        if part["treatment"].duplicated().any():
-            raise ValueError(
-                f'"{name}" compares the same arm twice with "{arm}"; keep one time point or outcome'
-            )
-        sums = {"events_t": part["events_t"].sum(), "n_t": part["n_t"].sum()}
-        first: dict[Any, Any] = part.iloc[0].to_dict()
-        rows.append(first | sums | {"treatment": " + ".join(map(str, part["treatment"]))})
+    for (name, arm), part in frame.groupby(["study", "control"], sort=False, observed=True):
+        _refuse_unlike(part, str(name), str(arm))
+        rows.append(_combined(part) if len(part) > 1 else part.iloc[0].to_dict())
     return pd.DataFrame(rows).reset_index(drop=True)
 
 
-def factorial(
-    trials: pd.DataFrame,
-    *,
-    measure: str = "RR",
-    zero: str = "half-if-any",
-    level: float = PRIMARY.level,
-) -> Factorial:
-    """Effect of one factor of a 2 x 2 factorial trial: within each level of the other, and as one.
-
-    The two strata share no patients. "Both treatments against neither" is another question and
-    shares patients with both strata: it is not in this table. Where one treatment is thought to
-    change what the other does, report the strata, not one effect; the test of the interaction is
-    too weak to decide it.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        Two rows of one trial: the same factor compared within the two levels of the other, with
-        `treatment` and `control` naming the arms.
-    measure : {"RR", "OR", "RD"}
-        Effect measure.
-    zero : str
-        Zero-cell rule of the strata, as for `kapmeta.risk_ratio`; Mantel-Haenszel needs none.
-    level : float
-        Confidence level, a proportion.
-
-    Returns
-    -------
-    Factorial
-        The two strata, the factor's effect combined over them in three ways, and the interaction.
-
-    Raises
-    ------
-    ValueError
-        If the rows are not two of one trial, share an arm, or a stratum carries no estimate.
-
-    Examples
-    --------
-    Made-up counts; K ketamine, P placebo, T therapy, E education:
-
-    >>> rows = pd.DataFrame({"study": ["A"] * 2, "comparison_id": [1, 2], "treatment": ["K+T", "K+E"],
-    ...                      "control": ["P+T", "P+E"], "events_t": [14, 11], "n_t": [24, 24],
-    ...                      "events_c": [9, 7], "n_c": [23, 25]})
-    >>> found = factorial(rows)
-    >>> round(found.combined, 6), round(found.interaction, 4), round(found.interaction_se, 4)
-    (0.440313, -0.0935, 0.4995)
-    """
-    checking.chosen(measure, _FROM_COUNTS, "measure")
-    frame = checking.columns_of(
-        trials, {name: name for name in ("study", "treatment", "control", *_COUNTS)}
-    )
-    if len(frame) != 2 or frame["study"].nunique() != 1:
+def _refuse_unlike(part: pd.DataFrame, name: str, control: str) -> None:
+    """Refuse rows of one trial and control that are no arms of one comparison."""
+    shared = [column for column in _CONTROL if column in part]
+    if len(part[shared].drop_duplicates()) > 1:
         raise ValueError(
-            f"factorial takes the two strata of one trial as two rows: got {len(frame)} rows"
+            f'the control "{control}" of "{name}" has different counts in its rows; it must be one'
+            " group"
         )
-    refuse_double_counting(frame)
-    strata = _FROM_COUNTS[measure](frame, zero=zero)
-    if strata.k < 2:
+    if part["treatment"].duplicated().any():
         raise ValueError(
-            f"a stratum carries no estimate ({'; '.join(strata.excluded.values())}); use the"
-            " margins"
+            f'"{name}" compares the same arm twice with "{control}"; keep one time point or outcome'
         )
-    cells = frame[list(_COUNTS)].to_numpy(dtype=np.float64).T
-    mh = stratified.mantel_haenszel(*cells, measure=measure)
-    margins = _FROM_COUNTS[measure](_collapsed(frame), zero=zero)
-    mean, variance = dependence.generalised_mean(strata.y, np.diag(strata.v))
-    return Factorial(
-        strata,
-        float(mh.estimate),
-        float(mh.se) ** 2,
-        mean,
-        variance,
-        float(margins.y[0]),
-        float(margins.v[0]),
-        checking.proportion(level, "level"),
-    )
+    for column in _SAME:
+        if column in part and len({checking.name_of(value) for value in part[column]}) > 1:
+            raise ValueError(
+                f'rows of "{name}" to be combined differ in {column}; combine arms of one outcome'
+                " at one time"
+            )
 
 
-_FROM_COUNTS = {
-    "RR": effect_functions.risk_ratio,
-    "OR": effect_functions.odds_ratio,
-    "RD": effect_functions.risk_difference,
-}
-
-
-def _collapsed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.iloc[:1][["study"]].assign(**{name: frame[name].sum() for name in _COUNTS})
+def _combined(part: pd.DataFrame) -> dict[Any, Any]:
+    """Sum the treated arms; leave out what describes one of them only."""
+    kept = {"study", "treatment", *_SUMMED}
+    unlike = {
+        column: None
+        for column in part.columns.difference(list(kept))
+        if len({checking.name_of(value) for value in part[column]}) > 1
+    }
+    sums = {column: part[column].sum(skipna=False) for column in _SUMMED if column in part}
+    first: dict[Any, Any] = part.iloc[0].to_dict()
+    return first | unlike | sums | {"treatment": " + ".join(map(str, part["treatment"]))}

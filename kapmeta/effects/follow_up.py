@@ -1,8 +1,14 @@
-"""The course of abstinence: risk ratios over time in one trial, hazard ratios of relapse, time abstinent."""
+"""Sustained outcomes over time: risk ratios in one trial, hazard ratios, and time free of events.
+
+The rows count those who have been in a state ever since the start, such as free of the disease, at
+one time or several. Such counts can only fall. The state is the `event` of the table; what ends it
+is its opposite.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,29 +17,33 @@ from kapmeta import checking, wording
 from kapmeta.core.effects import counts, dependence, survival
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
-from kapmeta.effects.counts import counts_of, story_of
+from kapmeta.effects.counts import CELLS, counts_of, outcome_of
 from kapmeta.references import PAPERS
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import reversed_rows
 from kapmeta.results.views import View
+from kapmeta.wording import opposite_event
 
-__all__ = ["FollowUp", "abstinence_curve", "relapse_hazard_ratio", "time_abstinent"]
+__all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]
 
-_COLUMNS = {name: name for name in ("study", "events_t", "n_t", "events_c", "n_c")}
+_COUNT_COLUMNS = {name: name for name in ("study", *CELLS)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FollowUp(View):
-    """Risk ratio of continuous abstinence over time in one trial.
+    """Risk ratio of a sustained outcome over time in one trial.
 
-    Returned by `kapmeta.effects.abstinence_curve`.
+    Returned by `kapmeta.effects.event_free_curve`.
 
     Attributes
     ----------
     study : str
         The trial.
+    event : str
+        The outcome, which once lost does not return.
     table : DataFrame
-        One row a time: `months`, counts, `y` and `v` (log risk ratio and variance, nan and infinite
-        without events).
+        One row per time: `months`, counts, `y` and `v` (log risk ratio and variance, nan and
+        infinite without events).
     covariance : ndarray, shape (times, times)
         Exact covariance of the log risk ratios at the times that have one.
     level : float
@@ -43,35 +53,33 @@ class FollowUp(View):
     """
 
     study: str
+    event: str
     table: pd.DataFrame
     covariance: FloatArray
     level: float
     band_quantile: float
+
     papers = ("follow-up",)
 
     def __post_init__(self) -> None:
         self.covariance.setflags(write=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a time: abstinence in both arms, risk ratio with pointwise limits and those of the band."""
+        """Tabulate risks, risk ratio, pointwise limits and those of the band, one row per time."""
         frame = self.table.copy()
-        frame["abstinent_t"], frame["abstinent_c"] = (
-            frame["events_t"] / frame["n_t"],
-            frame["events_c"] / frame["n_c"],
-        )
+        for arm in "tc":
+            frame[f"risk_{arm}"] = frame[f"events_{arm}"] / frame[f"n_{arm}"]
         se = np.sqrt(frame["v"].to_numpy())
         y, z = frame["y"].to_numpy(), float(normal_quantile((1 + self.level) / 2))
         with np.errstate(over="ignore", invalid="ignore"):
             frame["estimate"] = np.exp(y)
             for name, width in (("", z), ("band_", self.band_quantile)):
-                frame[f"{name}low"], frame[f"{name}high"] = (
-                    np.exp(y - width * se),
-                    np.exp(y + width * se),
-                )
+                frame[f"{name}low"] = np.exp(y - width * se)
+                frame[f"{name}high"] = np.exp(y + width * se)
         return frame
 
     def summary(self) -> str:
-        """The course in words."""
+        """Describe the course, one line per time."""
         frame = self.to_frame()
         rows = zip(*(frame[name] for name in ("months", "estimate", "low", "high")), strict=True)
         texts = [(month, f"RR {wording.interval_text(*rr)}") for month, *rr in rows]
@@ -82,19 +90,18 @@ class FollowUp(View):
         ]
         width = wording.number(self.band_quantile)
         band = f"Simultaneous {wording.percent(self.level)} band: {width} standard errors."
-        return "\n".join(
-            [f"{self.study}: risk ratio of continuous abstinence over time.", *lines, band]
-        )
+        head = f"{self.study}: risk ratio of sustained {self.event} over time."
+        return "\n".join([head, *lines, band])
 
     def methods_text(self) -> str:
-        """The paragraph for a methods section."""
+        """Write the paragraph for a methods section."""
         times = wording.joined(f"{month:g}" for month in self.table["months"])
         level = wording.percent(self.level)
         return (
-            f"The risk ratio of continuous abstinence in {self.study} was followed over {times}"
-            " months. Who is abstinent at a later time was so before, so the covariance of two"
-            " times is the variance at the earlier one and no correlation was assumed"
-            f" ({PAPERS['follow-up']})."
+            f"The risk ratio of sustained {self.event} in {self.study} was followed over {times}"
+            " months. Participants with a sustained outcome had it at all earlier times, so the"
+            " covariance of two times is the variance at the earlier one and no correlation was"
+            f" assumed ({PAPERS['follow-up']})."
             f" {level} limits at each time are Wald limits without continuity correction; the band,"
             f" {wording.number(self.band_quantile)} standard errors wide on either side, holds the"
             f" whole course with {level} confidence."
@@ -104,20 +111,20 @@ class FollowUp(View):
         return f"FollowUp({self.study}, {len(self.table)} times)"
 
 
-def abstinence_curve(
-    trials: pd.DataFrame, *, months: str = "months", level: float = 0.95
+def event_free_curve(
+    trials: pd.DataFrame, *, months: str | int = "months", level: float = 0.95
 ) -> FollowUp:
-    """Risk ratios of continuous abstinence at several times of one trial, with their exact
-    covariance.
+    """Compute the risk ratio of a sustained outcome at several times of one trial.
 
-    Later times add nothing to what an early one says of a constant risk ratio; they say how it
-    changes. For counts that rise over time (point prevalence) it is refused: their covariance is
-    not known from counts.
+    The covariance of the times is exact. Later times add nothing to what an early one says of a
+    constant risk ratio; they show how it changes. Counts that rise over time (point prevalence) are
+    refused: their covariance cannot be known from counts.
 
     Parameters
     ----------
     trials : DataFrame
-        Rows of one trial, one a time: `study`, the four counts, and the time.
+        Rows of one trial, one per time: `study`, the four counts, and the time. Counts are of those
+        still free of what ends the outcome.
     months : str
         Column of the time.
     level : float
@@ -135,9 +142,9 @@ def abstinence_curve(
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
-    ...                      "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
-    >>> curve = abstinence_curve(rows)
+    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3,
+    ...                      "n_c": [31] * 3, "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
+    >>> curve = event_free_curve(rows)
     >>> curve.to_frame()[["months", "estimate", "low", "high"]].round(2)
        months  estimate   low  high
     0     1.0      1.86  1.03  3.35
@@ -145,103 +152,108 @@ def abstinence_curve(
     2     6.0      2.58  0.91  7.35
     """
     checking.proportion(level, "level")
-    frame = _ordered(trials, months)
+    frame, _ = _by_time(trials, months)
     if frame["study"].nunique() > 1:
         raise ValueError(
             f"a curve is of one trial: got {frame['study'].nunique()}; choose one, or use"
             " multilevel for all"
         )
-    cells = [
-        frame[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
-    ]
+    cells = [frame[name].to_numpy(dtype=np.float64) for name in CELLS]
     found = counts.risk_ratio(*cells, zero="none")
     known: BoolArray = found.v < np.inf
-    table = frame[["months", "events_t", "n_t", "events_c", "n_c"]].assign(
-        y=np.where(known, found.y, np.nan), v=found.v
-    )
+    table = frame[["months", *CELLS]].assign(y=np.where(known, found.y, np.nan), v=found.v)
     time = frame["months"].to_numpy(dtype=np.float64)
     positive = found.v[known][found.v[known] > 0]
     quantile = survival.simultaneous_quantile(positive, level) if positive.size else np.nan
     covariance = dependence.nested_times(found.v[known], time[known])
-    return FollowUp(str(frame["study"].iloc[0]), table, covariance, level, quantile)
+    named = outcome_of(frame, {})["event"] if "event" in frame else "outcome"
+    return FollowUp(str(frame["study"].iloc[0]), named, table, covariance, level, quantile)
 
 
-def _ordered(trials: pd.DataFrame, months: str) -> pd.DataFrame:
-    """Checked rows in order of trial and time; counts that rise, or totals that change, are refused."""
-    frame = checking.columns_of(trials, {**_COLUMNS, "months": months})
-    frame["comparison_id"] = range(len(frame))  # a trial may come at several times here
-    frame, labels, _ = counts_of(frame, _COLUMNS)
+def _by_time(
+    trials: pd.DataFrame, months: str | int, missing: str = "raise"
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Sort checked rows by trial and time; refuse counts that rise and totals that change.
+
+    Also returns the trials with an empty count at some time, each with its reason.
+    """
+    frame = checking.columns_of(trials, {**_COUNT_COLUMNS, "months": months})
+    frame["comparison_id"] = range(len(frame))  # a trial may have several times here
+    frame, labels, cells = counts_of(frame, _COUNT_COLUMNS, missing=True)
+    gaps = checking.gaps_of(cells, labels, missing)
     frame["months"] = checking.numbers(frame, "months", labels)
+    reasons: dict[str, str] = {}
+    for i, why in gaps.items():
+        reasons.setdefault(frame["study"].iloc[i], f"{why} at {frame['months'].iloc[i]:g} months")
     first = frame["study"].drop_duplicates()
     place = dict(zip(first, range(len(first)), strict=True))
     frame = frame.assign(place=frame["study"].map(place)).sort_values(
         ["place", "months"], ignore_index=True
     )
-    _refuse_course(frame)
-    return frame
+    _refuse_course(frame[~frame["study"].isin(list(reasons))].reset_index(drop=True))
+    return frame, reasons
 
 
 def _refuse_course(frame: pd.DataFrame) -> None:
-    """Refuse rows in order of trial and time that cannot be continuous abstinence of the same patients."""
+    """Refuse rows, sorted by trial and time, that cannot be one sustained outcome."""
     names = tuple(frame["study"].astype(str))
     same = np.array([i > 0 and name == names[i - 1] for i, name in enumerate(names)])
     checking.refuse_first(
         same & frame["months"].diff().eq(0).to_numpy(),
         names,
-        lambda i: "a time comes twice",
+        "a time appears twice",
         lambda i: f"months = {frame['months'].iloc[i]:g} has two rows; keep one outcome",
     )
+    fixed = "give all randomised at every time; count those lost as events, or leave them out"
+    nested = "a sustained outcome cannot return: this is point prevalence; use multilevel with rho"
     for name in ("n_t", "n_c"):
-        checking.refuse_first(
-            same & frame[name].diff().ne(0).to_numpy(),
-            names,
-            lambda i, name=name: f"{name} changes over time",  # type: ignore[misc]
-            lambda i: (
-                "give all randomised at every time; count those lost as not abstinent, or leave"
-                " them out"
-            ),
-        )
+        changes = same & frame[name].diff().ne(0).to_numpy()
+        checking.refuse_first(changes, names, f"{name} changes over time", fixed)
     for name in ("events_t", "events_c"):
-        checking.refuse_first(
-            same & (frame[name].diff() > 0).to_numpy(),
-            names,
-            lambda i, name=name: f"{name} rises over time",  # type: ignore[misc]
-            lambda i: (
-                "continuous abstinence cannot return: this is point prevalence; use multilevel"
-                " with rho"
-            ),
-        )
+        rises = same & (frame[name].diff() > 0).to_numpy()
+        checking.refuse_first(rises, names, f"{name} rises over time", nested)
 
 
-def relapse_hazard_ratio(
-    trials: pd.DataFrame, *, months: str = "months", method: str = "life-table"
+def hazard_ratio(
+    trials: pd.DataFrame,
+    *,
+    months: str | int = "months",
+    method: str = "life-table",
+    event: str | None = None,
+    missing: str = "exclude",
 ) -> Effects:
-    """Hazard ratio of relapse from the numbers still abstinent at one time or several.
+    """Estimate hazard ratios from the numbers still free of the event at one time or several.
 
-    For trials that report only those numbers. Where a source gives a hazard ratio it rests on the
-    times of relapse themselves: take that, by `kapmeta.reported`. Not for point prevalence, even
-    where its counts happen to fall.
+    For trials that report only those numbers. A hazard ratio printed in a source uses the times of
+    the events themselves: take that, by `kapmeta.reported`. Not for point prevalence, even where
+    its counts happen to fall.
 
     Parameters
     ----------
     trials : DataFrame
-        One row a trial and time, continuous abstinence: `study`, the four counts, and the time.
+        One row per trial and time: `study`, the four counts of those still free of the event, and
+        the time.
     months : str
         Column of the time.
     method : {"life-table", "one-time"}
         The life table of all times (the log-rank one-step estimate), or the last time alone under
         proportional hazards.
+    event : str, optional
+        Name of the event whose hazard it is; "no" and the name of the counted outcome by default.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count at some time: it stays in the table, out of
+        the pool, with the reason, or it is an error.
 
     Returns
     -------
     Effects
-        Measure HR, log scale, one a trial; below 1 favours the treatment. Trials without an
-        estimate are excluded with the reason.
+        Measure HR, log scale, one per trial; below 1 the treated stay free of the event for longer.
+        Trials without an estimate are excluded with the reason.
 
     Raises
     ------
     ValueError
-        If the counts of a trial rise over time, its totals change, or a time comes twice.
+        If the counts of a trial rise over time, its totals change, or a time appears twice.
 
     References
     ----------
@@ -251,69 +263,92 @@ def relapse_hazard_ratio(
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
-    ...                      "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
-    >>> found = relapse_hazard_ratio(rows)
+    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3,
+    ...                      "n_c": [31] * 3, "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
+    >>> found = hazard_ratio(rows)
     >>> round(float(found.y[0]), 6), round(float(found.se[0]), 6)
     (-0.907857, 0.403635)
     """
     checking.chosen(method, ("life-table", "one-time"), "method")
-    frame = _ordered(trials, months)
+    frame, gaps = _by_time(trials, months, missing)
     found = []
-    for _, part in frame.groupby("study", sort=False):
+    for study, part in frame.groupby("study", sort=False):
+        if study in gaps:
+            found.append((np.nan, np.inf))
+            continue
         a, c = (part[name].to_numpy(dtype=np.float64) for name in ("events_t", "events_c"))
         n_t, n_c = float(part["n_t"].iloc[0]), float(part["n_c"].iloc[0])
         table = survival.life_table(a, n_t, c, n_c)
-        found.append(
-            (table.y, table.v)
-            if method == "life-table"
-            else survival.one_time(a[-1], n_t, c[-1], n_c)
-        )
-    reason = "nobody relapsed" if method == "life-table" else "an arm is all abstinent or none"
-    return _per_trial(frame, np.array(found), "HR", "relapse", False, reason)
+        last = survival.one_time(a[-1], n_t, c[-1], n_c)
+        y, v = (table.y, table.v) if method == "life-table" else last
+        found.append((float(y), float(v)))
+    outcome = outcome_of(frame, {})
+    outcome |= {"event": event or opposite_event(outcome["event"])}
+    outcome |= {"event_is_good": opposite_direction(outcome["event_is_good"])}
+    reason = "no event" if method == "life-table" else "an arm where all or none had the event"
+    effects = _per_trial(frame, np.array(found), "HR", outcome, (reason, gaps))
+    # the ratio is of the hazard of losing what was counted: the table counts that, too
+    table = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
+    return replace(effects, table=table)
 
 
-def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "months") -> Effects:
-    """Difference in mean months abstinent up to a common horizon: the area between the two curves.
+def event_free_time(
+    trials: pd.DataFrame,
+    *,
+    horizon: float,
+    months: str | int = "months",
+    event: str | None = None,
+    missing: str = "exclude",
+) -> Effects:
+    """Compute differences in mean event-free time up to a common horizon.
 
-    The summary that stays meaningful when the effect fades: it needs no constant ratio. Curves are
-    joined by straight lines between the times, the first from everybody at the start. Not for point
-    prevalence, even where its counts happen to fall: the standard error rests on nobody returning
-    to abstinence.
+    The difference in restricted mean survival time, the area between the two curves. It stays
+    meaningful when the effect fades, since it needs no constant ratio. Curves are joined by
+    straight lines between the times, the first from everybody at the start. Not for point
+    prevalence, even where its counts happen to fall: the standard error supposes that a lost
+    outcome does not return.
 
     Parameters
     ----------
     trials : DataFrame
-        As for `relapse_hazard_ratio`.
+        As for `hazard_ratio`.
     horizon : float
         Months, above 0; every trial must have been followed that long.
     months : str
         Column of the time.
+    event : str, optional
+        What is compared; "months of" and the name of the counted outcome by default.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count at some time: it stays in the table, out of
+        the pool, with the reason, or it is an error.
 
     Returns
     -------
     Effects
-        Measure MD, in months, one a trial; above 0 favours the treatment.
+        Measure MD, in months, one per trial; above 0 the treated have the longer time.
 
     Raises
     ------
     ValueError
         If a trial was followed for less than `horizon`, its counts rise over time, its totals
-        change, or a time comes twice.
+        change, or a time appears twice.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3, "n_c": [31] * 3,
-    ...                      "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
-    >>> found = time_abstinent(rows, horizon=6)
+    >>> rows = pd.DataFrame({"study": ["A"] * 3, "months": [1, 3, 6], "n_t": [30] * 3,
+    ...                      "n_c": [31] * 3, "events_t": [18, 14, 10], "events_c": [10, 6, 4]})
+    >>> found = event_free_time(rows, horizon=6)
     >>> round(float(found.y[0]), 3), round(float(found.se[0]), 3)
     (1.405, 0.568)
     """
-    frame = _ordered(trials, months)
+    frame, gaps = _by_time(trials, months, missing)
     if not horizon > 0:
         raise ValueError(f"horizon must be above 0, in months: got {horizon:g}")
     found = []
     for study, part in frame.groupby("study", sort=False):
+        if study in gaps:
+            found.append((np.nan, np.inf))
+            continue
         time = part["months"].to_numpy(dtype=np.float64)
         if time[-1] < horizon:
             raise ValueError(
@@ -330,39 +365,34 @@ def time_abstinent(trials: pd.DataFrame, *, horizon: float, months: str = "month
             for arm in "tc"
         ]
         found.append((arms[0][0] - arms[1][0], arms[0][1] + arms[1][1]))
-    return _per_trial(
-        frame,
-        np.array(found),
-        "MD",
-        "months abstinent",
-        True,
-        "everybody of both arms did the same",
-    )
+    outcome = outcome_of(frame, {})
+    outcome |= {"event": event or f"months of {outcome['event']}"}
+    reason = "everybody kept the outcome, or lost it at once, in both arms"
+    return _per_trial(frame, np.array(found), "MD", outcome, (reason, gaps))
 
 
 def _per_trial(
     frame: pd.DataFrame,
     found: FloatArray,
     measure: str,
-    event: str,
-    event_is_good: bool,
-    reason: str,
+    outcome: dict[str, Any],
+    reasons: tuple[str, dict[str, str]],
 ) -> Effects:
-    """One effect a trial; those without an estimate are set aside with the reason."""
-    last = (
-        frame.drop_duplicates("study", keep="last")
-        .drop(columns=["comparison_id", "place"])
-        .reset_index(drop=True)
-    )
+    """Return one effect per trial; set those without an estimate aside with the reason.
+
+    The reasons are that of trials without an estimate, and those of trials with a gap by name.
+    """
+    last = frame.drop_duplicates("study", keep="last").reset_index(drop=True)
+    last = last.drop(columns=["comparison_id", "place"])
     absent = ~(np.isfinite(found).all(axis=1) & (found[:, 1] > 0))
-    story = story_of(last.drop(columns=["event", "event_is_good"], errors="ignore"), {})
-    story |= {"event": event, "event_is_good": event_is_good}
+    why, gaps = reasons
+    studies = last["study"].tolist()
     return Effects(
         np.where(absent, np.nan, found[:, 0]),
         np.where(absent, np.inf, found[:, 1]),
         checking.study_labels(last),
         measure,
         last,
-        excluded={int(i): reason for i in np.flatnonzero(absent)},
-        **story,
+        excluded={int(i): gaps.get(studies[i], why) for i in np.flatnonzero(absent)},
+        **outcome,
     )

@@ -1,10 +1,10 @@
-"""Effects that are not a comparison of two counted arms: proportions, correlations, and rates over time."""
+"""Effects other than comparisons of two counted arms: proportions, correlations and rates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import proportions
 from kapmeta.core.effects.counts import Estimates
-from kapmeta.core.numerics.arrays import BoolArray, FloatArray
-from kapmeta.effects.counts import story_of
+from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.effects.counts import outcome_of
+from kapmeta.effects.gaps import estimated
 from kapmeta.results.effects import Effects
 
 __all__ = ["correlation", "proportion", "rate_ratio"]
@@ -33,26 +34,33 @@ def proportion(
     frame: pd.DataFrame,
     *,
     transform: str = "logit",
-    study: str = "study",
-    events: str = "events",
-    n: str = "n",
+    study: str | int = "study",
+    events: str | int = "events",
+    n: str | int = "n",
     event: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
-    """Proportions of one group a study, on the scale asked for.
+    """Transform the proportion of one group per study to the scale named.
 
-    For showing how often something happens. It compares nothing: the abstinence of one arm of one
-    trial beside that of another is not an effect.
+    For showing how often something happens. It compares nothing: the proportion in one arm of one
+    trial beside that in another is not an effect.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a group.
+        One row per group.
     transform : {"logit", "raw", "log", "arcsine"}
         Scale of analysis; results are shown as proportions on all of them.
     study, events, n : str
         Columns of label, events and participants.
     event : str, optional
         What is counted.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -63,45 +71,35 @@ def proportion(
     Raises
     ------
     ValueError
-        If a count is negative, fractional, missing or larger than its total, or a total is 0.
+        If a count is negative, fractional, not a number or larger than its total, or a total is 0.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> arms = pd.DataFrame({"study": ["Dakwar 2019", "Dakwar 2020"], "events": [13, 14], "n": [27, 17]})
-    >>> km.proportion(arms, event="abstinence").to_frame()["estimate"].round(3).tolist()
+    >>> arms = pd.DataFrame({"study": ["A", "B"], "events": [13, 14], "n": [27, 17]})
+    >>> km.proportion(arms, event="response").to_frame()["estimate"].round(3).tolist()
     [0.481, 0.824]
     """
     measure, kernel = TRANSFORMS[checking.chosen(transform, TRANSFORMS, "transform")]
-    rows, labels, cells = _cells(
-        frame, {"study": study, "events": events, "n": n}, whole=("events", "n")
-    )
-    _refuse(
-        cells["n"] == 0,
-        labels,
-        "n is 0",
-        "a group without participants tells nothing; leave the row out",
-    )
-    over = cells["events"] > cells["n"]
-    checking.refuse_first(
-        over,
-        labels,
-        lambda i: "events exceed total",
-        lambda i: f"events = {cells['events'][i]:g} > n = {cells['n'][i]:g}",
-    )
-    return _effects(measure, kernel(cells["events"], cells["n"]), rows, labels, event)
+    columns = checking.renamed({"study": study, "events": events, "n": n}, rename)
+    groups = _read(frame, columns, ("events", "n"), whole=("events", "n"))
+    cells = groups.cells
+    checking.refuse_impossible(cells["events"], cells["n"], ("events", "n"), groups.labels)
+    return _group_effects(measure, kernel, groups, missing, {"event": event})
 
 
 def correlation(
     frame: pd.DataFrame,
     *,
-    study: str = "study",
-    r: str = "r",
-    n: str = "n",
+    study: str | int = "study",
+    r: str | int = "r",
+    n: str | int = "n",
     event: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
-    """Correlations by Fisher's z, one a row.
+    """Transform correlations to Fisher's z, one per row.
 
     For Pearson correlations of independent pairs. Not for rank correlations or repeated
     measurements of the same people.
@@ -109,11 +107,16 @@ def correlation(
     Parameters
     ----------
     frame : DataFrame
-        One row a study.
+        One row per study.
     study, r, n : str
         Columns of label, correlation and number of pairs.
     event : str, optional
         What is correlated, for sentences.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -129,48 +132,53 @@ def correlation(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> km.pool(km.correlation(pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})), model="common")
+    >>> studies = pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.4], "n": [50, 80]})
+    >>> km.pool(km.correlation(studies), model="common")
     Pooled(r 0.36 (95 % CI 0.20 to 0.51), k=2, common-effect model)
     """
-    rows, labels, cells = _cells(
-        frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",)
-    )
-    _refuse(
-        np.abs(cells["r"]) >= 1,
-        labels,
-        "r is not between -1 and 1",
-        "a perfect correlation has no variance",
-    )
-    _refuse(cells["n"] < 4, labels, "n is below 4", "Fisher's z needs four pairs")
-    return _effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
+    columns = checking.renamed({"study": study, "r": r, "n": n}, rename)
+    groups = _read(frame, columns, ("r", "n"), whole=("n",), signed=("r",))
+    labels, cells = groups.labels, groups.cells
+    perfect, few = np.abs(cells["r"]) >= 1, cells["n"] < 4
+    why = "a perfect correlation has no variance"
+    checking.refuse_first(perfect, labels, "r is not between -1 and 1", why)
+    checking.refuse_first(few, labels, "n is below 4", "Fisher's z needs four pairs")
+    return _group_effects("ZCOR", proportions.fisher_z, groups, missing, {"event": event})
 
 
 def rate_ratio(
     trials: pd.DataFrame,
     *,
-    study: str = "study",
-    events_t: str = "events_t",
-    time_t: str = "time_t",
-    events_c: str = "events_c",
-    time_c: str = "time_c",
+    study: str | int = "study",
+    events_t: str | int = "events_t",
+    time_t: str | int = "time_t",
+    events_c: str | int = "events_c",
+    time_c: str | int = "time_c",
     event: str | None = None,
     event_is_good: bool | None = None,
     treatment: str | None = None,
     control: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
-    """Log ratios of rates, events over time at risk, treatment over control, one a row.
+    """Compute log ratios of rates, treatment over control, one per row.
 
-    For events that can happen again, such as heavy-drinking days over person-months. Not for people
-    counted once.
+    A rate is events over time at risk. For events that can happen again, such as seizures over
+    person-months. Not for people counted once.
 
     Parameters
     ----------
     trials : DataFrame
-        One row a trial.
+        One row per trial.
     study, events_t, time_t, events_c, time_c : str
         Columns of label, events and time at risk of both arms, in one unit of time.
     event, event_is_good, treatment, control : optional
         As in `kapmeta.risk_ratio`.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -180,86 +188,82 @@ def rate_ratio(
     Raises
     ------
     ValueError
-        If a count is negative, fractional or missing, or a time is not positive.
+        If a count is negative, fractional or not a number, or a time is not positive.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> days = pd.DataFrame({"study": ["A"], "events_t": [30], "time_t": [60.0], "events_c": [45], "time_c": [58.0]})
-    >>> km.rate_ratio(days, event="heavy-drinking day", event_is_good=False)
+    >>> seizures = pd.DataFrame({"study": ["A"], "events_t": [30], "time_t": [60.0],
+    ...                          "events_c": [45], "time_c": [58.0]})
+    >>> km.rate_ratio(seizures, event="seizure", event_is_good=False)
     Effects(IRR, k=1)
     """
-    columns = {
-        "study": study,
-        "events_t": events_t,
-        "time_t": time_t,
-        "events_c": events_c,
-        "time_c": time_c,
-    }
-    rows, labels, cells = _cells(trials, columns, whole=("events_t", "events_c"), name="trials")
-    for name in ("time_t", "time_c"):
-        _refuse(
-            cells[name] == 0,
-            labels,
-            f"{name} is 0",
-            "an arm that was not followed tells nothing; leave the row out",
-        )
-    found = proportions.rate_ratio(
-        *(cells[name] for name in ("events_t", "time_t", "events_c", "time_c"))
+    names = ("events_t", "time_t", "events_c", "time_c")
+    columns: dict[str, Hashable] = dict(
+        zip(names, (events_t, time_t, events_c, time_c), strict=True)
     )
-    told = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
-    return _effects("IRR", found, rows, labels, event, **told)
+    columns = checking.renamed({"study": study, **columns}, rename)
+    groups = _read(trials, columns, names, whole=("events_t", "events_c"), name="trials")
+    why = "an arm that was not followed gives no information; leave the row out"
+    for name in ("time_t", "time_c"):
+        checking.refuse_first(groups.cells[name] == 0, groups.labels, f"{name} is 0", why)
+    outcome = {
+        "event": event,
+        "event_is_good": event_is_good,
+        "treatment": treatment,
+        "control": control,
+    }
+    return _group_effects("IRR", proportions.rate_ratio, groups, missing, outcome)
 
 
-def _cells(
+class _Groups(NamedTuple):
+    """The user's rows, what they are called, and their checked numbers, nan where empty."""
+
+    rows: pd.DataFrame
+    labels: tuple[str, ...]
+    cells: dict[str, FloatArray]
+
+
+def _read(
     frame: Any,
-    columns: Mapping[str, str],
+    columns: Mapping[str, Hashable],
+    names: tuple[str, ...],
     *,
     whole: tuple[str, ...],
     signed: tuple[str, ...] = (),
     name: str = "frame",
-) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
-    """Rows, labels and checked numbers of the columns named."""
+) -> _Groups:
+    """Return rows, labels and checked numbers of the columns named."""
     rows = checking.columns_of(frame, columns, name)
     labels = checking.study_labels(rows, name)
-    cells = {
-        column: checking.numbers(rows, column, labels) for column in columns if column != "study"
-    }
+    cells = {column: checking.numbers(rows, column, labels, missing=True) for column in names}
     for column, values in cells.items():
         if column not in signed:
-            _refuse(values < 0, labels, f"{column} is negative", "counts and times start at 0")
+            checking.refuse_negative(values, column, labels)
         if column in whole:
-            _refuse(
-                values != np.floor(values),
-                labels,
-                f"{column} is not a whole number",
-                "give the count",
-            )
-    return rows, labels, cells
+            cells[column] = checking.whole(values, column, labels)
+    return _Groups(checking.with_numbers(rows, cells), labels, cells)
 
 
-def _refuse(bad: BoolArray, labels: tuple[str, ...], rule: str, what_to_do: str) -> None:
-    checking.refuse_first(bad, labels, lambda i: rule, lambda i: what_to_do)
-
-
-def _effects(
+def _group_effects(
     measure: str,
-    found: Estimates,
-    rows: pd.DataFrame,
-    labels: tuple[str, ...],
-    event: str | None,
-    **told: Any,
+    kernel: Callable[..., Estimates],
+    groups: _Groups,
+    missing: str,
+    outcome: Mapping[str, Any],
 ) -> Effects:
-    excluded = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
-    story = story_of(rows, {"event": event, **told})
+    """Compute the effects of the rows without a gap; list the others with their reasons."""
+    gaps = checking.gaps_of(groups.cells, groups.labels, missing)
+    found = estimated(kernel, groups.cells, gaps)
+    absent = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
     return Effects(
         found.y,
         found.v,
-        labels,
+        groups.labels,
         measure,
-        rows,
+        groups.rows,
         corrected=found.corrected,
-        excluded=excluded,
-        **story,
+        excluded=absent | gaps,
+        **outcome_of(groups.rows, outcome),
     )

@@ -1,4 +1,4 @@
-"""Published trial data of many fields, to learn and to test with."""
+"""Published trial data for learning and testing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
 
 
 def load_example(name: str) -> pd.DataFrame:
-    """A published data set, one row a study, with the column names the effect functions expect.
+    """Load a published data set, one row per study, under the column names effects expect.
 
     Parameters
     ----------

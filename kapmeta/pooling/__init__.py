@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.core.bayes.empirical_priors import empirical as empirical
+    from kapmeta.core.bayes.empirical_priors import empirical_mean as empirical_mean
+    from kapmeta.core.bayes.empirical_priors import rhodes as rhodes
+    from kapmeta.core.bayes.empirical_priors import turner as turner
     from kapmeta.core.bayes.priors import half_cauchy as half_cauchy
     from kapmeta.core.bayes.priors import half_normal as half_normal
+    from kapmeta.core.bayes.priors import inverse_gamma as inverse_gamma
     from kapmeta.core.bayes.priors import log_normal as log_normal
-    from kapmeta.core.bayes.priors import rhodes as rhodes
-    from kapmeta.core.bayes.priors import turner as turner
     from kapmeta.core.bayes.priors import uniform as uniform
-    from kapmeta.pooling.bayes import borrow as borrow
     from kapmeta.pooling.bayes import pool_bayes as pool_bayes
     from kapmeta.pooling.exact import pool_exact as pool_exact
     from kapmeta.pooling.headlines import headline as headline
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from kapmeta.pooling.stratified import peto as peto
 
 _FILES = {
-    "bayes": ["borrow", "pool_bayes"],
+    "bayes": ["pool_bayes"],
     "exact": ["pool_exact"],
     "headlines": ["headline", "headline_effect"],
     "inverse_variance": ["pool"],
@@ -34,11 +36,11 @@ _FILES = {
     "kapmeta.core.bayes.priors": [
         "half_cauchy",
         "half_normal",
+        "inverse_gamma",
         "log_normal",
-        "rhodes",
-        "turner",
         "uniform",
     ],
+    "kapmeta.core.bayes.empirical_priors": ["empirical", "empirical_mean", "rhodes", "turner"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES)

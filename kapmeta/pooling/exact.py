@@ -1,9 +1,8 @@
-"""Pooling from the counts themselves: binomial likelihoods and exact distributions, without continuity correction."""
+"""Pooling from the counts: binomial likelihoods and exact distributions, no correction."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Unpack
@@ -20,26 +19,15 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.effects.counts import (
-    Names,
-    arcsine_difference,
-    odds_ratio,
-    risk_difference,
-    risk_ratio,
-)
+from kapmeta.effects.counts import CELLS, COUNT_MEASURES, Names, from_counts
+from kapmeta.effects.gaps import complete
 from kapmeta.methods import PRIMARY, Method
-from kapmeta.pooling.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, nothing_said
-from kapmeta.pooling.inverse_variance import one_question, pool
+from kapmeta.pooling.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, no_contrast
+from kapmeta.pooling.inverse_variance import one_question, pool, shares_by_study
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 
 __all__ = ["counts_and_curves", "pool_exact"]
-
-_EFFECTS: dict[str, tuple[Callable[..., Effects], str]] = {
-    "RR": (risk_ratio, "koopman"),
-    "OR": (odds_ratio, "mid-p"),
-    "RD": (risk_difference, "miettinen-nurminen-rd"),
-}
 
 
 def pool_exact(
@@ -86,8 +74,8 @@ def pool_exact(
     Raises
     ------
     ValueError
-        If no table says anything, if the model does not suit the data, or if a word is unknown; as
-        in `kapmeta.risk_ratio`.
+        If no table has information, if the model does not suit the data, or if a word is unknown;
+        as in `kapmeta.risk_ratio`.
 
     References
     ----------
@@ -102,8 +90,8 @@ def pool_exact(
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [13, 6, 12], "n_t": [26, 35, 27],
-    ...                        "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
+    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [13, 6, 12],
+    ...                        "n_t": [26, 35, 27], "events_c": [6, 2, 0], "n_c": [27, 35, 28]})
     >>> pool_exact(trials)
     Pooled(RR 5.13 (95 % CI 0.83 to 211.27), k=3, Binomial-normal model)
     >>> pool_exact(trials, model="conditional")
@@ -116,7 +104,7 @@ def pool_exact(
         measure or chosen.measures[0], chosen.measures, f'measure of model "{model}"'
     )
     if model == "arcsine":
-        return pool(arcsine_difference(trials, **names), level=level, mixed=mixed)
+        return pool(from_counts(trials, "AS", **names), level=level, mixed=mixed)
     ci = checking.chosen(
         ci or chosen.intervals[0], chosen.intervals, f'interval of model "{model}"'
     )
@@ -131,27 +119,27 @@ def pool_exact(
         ci,
         level,
     )
-    _refuse(data, chosen, model)
-    return _pooled(effects, taking_part, data, chosen, notes)
+    _refuse_uninformative(data, chosen, model)
+    return _pool_likelihoods(effects, taking_part, data, chosen, notes)
 
 
 def counts_and_curves(
     trials: pd.DataFrame, measure: str, mixed: bool, names: Names, *, silent: bool = False
 ) -> tuple[Effects, Tables, list[Tabulated], tuple[str, ...]]:
-    """Effects to show, with intervals that need no correction; the tables and their curves; what
-    was set aside.
+    """Return effects shown without correction, tables, likelihood curves and what was set aside.
 
     Tables without a contrast are excluded, with their reason, unless they take part all the same
     (`silent`).
     """
-    function, interval = _EFFECTS[measure]
+    interval = COUNT_MEASURES[measure].trial_interval
     rule = "half-if-any" if silent or measure == "RD" else "drop"
-    effects, notes = one_question(function(trials, interval=interval, zero=rule, **names), mixed)
-    cells = {
-        name: effects.table[name].to_numpy(dtype=np.float64)
-        for name in ("events_t", "n_t", "events_c", "n_c")
-    }
-    a, n1, c, n2 = cells.values()
+    found = from_counts(trials, measure, interval=interval, zero=rule, **names)
+    effects, notes = one_question(found, mixed)
+    # a row with a gap has no curve: an empty table stands in its place and takes no part
+    a, n1, c, n2 = (
+        np.where(complete(effects.table, CELLS), effects.table[name], empty)
+        for name, empty in zip(CELLS, (0.0, 1.0, 0.0, 1.0), strict=True)
+    )
     tables = Tables(a, n1 - a, c, n2 - c)
     seen, _, _ = effects.limits(0.95)
     effects = replace(effects, y=np.where(np.isnan(seen), effects.y, seen), zero=None)
@@ -159,17 +147,16 @@ def counts_and_curves(
 
 
 def _taking_part(effects: Effects, curves: list[Tabulated], silent: bool) -> BoolArray:
-    """Studies not set aside; those without a contrast only where the model learns from them."""
+    """Mark studies not set aside; those without a contrast only where the model uses them."""
     without_estimate = ~(effects.v < np.inf)
     set_aside = np.array([i in effects.excluded for i in range(len(effects))]) & ~without_estimate
     informative = np.array([curve.informative for curve in curves])
-    return ~set_aside & (informative | silent)
+    return complete(effects.table, CELLS) & ~set_aside & (informative | silent)
 
 
-def _refuse(data: Data, model: ExactModel, word: str) -> None:
-    informative = [curve for curve in data.curves if curve.informative]
-    if not informative:
-        raise ValueError(nothing_said(data.measure))
+def _refuse_uninformative(data: Data, model: ExactModel, word: str) -> None:
+    if not any(curve.informative for curve in data.curves):
+        raise ValueError(no_contrast(data.measure))
     if len(data.labels) < model.least:
         raise ValueError(
             f'model "{word}" needs {model.least} trials: got {len(data.labels)}; one trial has an'
@@ -177,9 +164,10 @@ def _refuse(data: Data, model: ExactModel, word: str) -> None:
         )
 
 
-def _pooled(
+def _pool_likelihoods(
     effects: Effects, taking_part: BoolArray, data: Data, model: ExactModel, notes: tuple[str, ...]
 ) -> Pooled:
+    """Fit the model and describe the estimate as a result like any other."""
     found = model.fit(data)
     k = len(data.labels)
     silent = sum(not curve.informative for curve in data.curves)
@@ -188,14 +176,11 @@ def _pooled(
     if math.isinf(found.estimate):
         notes = (
             *notes,
-            (
-                "the likelihood only rises on one side: the estimate is infinite and one limit is"
-                " all there is"
-            ),
+            "the likelihood only rises on one side: the estimate is infinite and one limit is all"
+            " there is",
         )
     method = Method(model.name if k > 1 else "single", "ML", data.ci, "none", data.level)
-    q = _heterogeneity(data.curves)
-    df = sum(curve.informative for curve in data.curves) - 1
+    q, df = _heterogeneity(data.curves), k - silent - 1
     statistic = found.estimate / found.se if 0 < found.se < math.inf else math.nan
     return Pooled(
         effects,
@@ -208,7 +193,7 @@ def _pooled(
         found.p_value,
         found.df,
         k,
-        _shares(effects, taking_part, data, found),
+        shares_by_study(effects, np.flatnonzero(taking_part), _information_of_tables(data, found)),
         tau2=found.tau2 if k > 1 else math.nan,
         tau2_low=found.tau2_low if k > 1 else math.nan,
         tau2_high=found.tau2_high if k > 1 else math.nan,
@@ -217,12 +202,12 @@ def _pooled(
         q_p_value=float(chi2_upper(q, df)) if df > 0 else math.nan,
         modes=found.modes,
         notes=(*notes, *found.notes),
-        refit=partial(_refit, data, model),
+        refit=partial(_fit_subsets, data, model),
     )
 
 
-def _refit(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
-    """The same model on subsets of the tables, one by one; nan where it gives no answer."""
+def _fit_subsets(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
+    """Fit the model to subsets of the tables, one by one; nan where it gives no answer."""
     rows = np.asarray(mask, dtype=bool)
     flat = rows.reshape(-1, rows.shape[-1])
     found = np.full((7, len(flat)), np.nan)
@@ -238,25 +223,18 @@ def _refit(data: Data, model: ExactModel, mask: BoolArray) -> Combined:
             fit = model.fit(some)
         except ValueError:
             continue
-        found[:, i] = (
-            fit.estimate,
-            fit.se,
-            fit.low,
-            fit.high,
-            fit.df,
-            fit.tau2,
-            _heterogeneity(some.curves),
-        )
-    estimate, se, low, high, df, tau2, q = (part.reshape(rows.shape[:-1]) for part in found)
+        q = _heterogeneity(some.curves)
+        found[:, i] = (fit.estimate, fit.se, fit.low, fit.high, fit.df, fit.tau2, q)
+    estimate, se, low, high, df, tau2, q_values = (part.reshape(rows.shape[:-1]) for part in found)
     k = np.asarray(rows.sum(-1))
     status = np.where(
         np.isnan(estimate), Status.REFUSED, np.where(k > 1, Status.OK, Status.ONE_STUDY)
     )
-    return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), q, k, status)
+    return Combined(estimate, se, low, high, df, np.where(k > 1, tau2, np.nan), q_values, k, status)
 
 
 def _heterogeneity(curves: list[Tabulated]) -> float:
-    """Twice the fall of the log-likelihood when all tables share one effect."""
+    """Return twice the fall of the log-likelihood when all tables share one effect."""
     informative = [curve for curve in curves if curve.informative]
     if len(informative) < 2:
         return math.nan
@@ -264,8 +242,8 @@ def _heterogeneity(curves: list[Tabulated]) -> float:
     return max(0.0, 2 * (sum(curve.top for curve in informative) - common.loglik))
 
 
-def _shares(effects: Effects, taking_part: BoolArray, data: Data, found: Estimate) -> FloatArray:
-    """Shares in the information on the effect: minus the second derivatives of the tables' log-likelihoods there."""
+def _information_of_tables(data: Data, found: Estimate) -> FloatArray:
+    """Return the information of each table at the estimate: minus the second derivatives there."""
     tau = math.sqrt(found.tau2) if found.tau2 > 0 else 0.0
     each = np.zeros(len(data.curves))
     if math.isfinite(found.estimate):
@@ -274,6 +252,4 @@ def _shares(effects: Effects, taking_part: BoolArray, data: Data, found: Estimat
     each = np.maximum(each, 0.0)
     if not each.sum() > 0:
         each = np.array([float(curve.informative) for curve in data.curves])
-    weights = np.zeros(len(effects))
-    weights[taking_part] = each / each.sum()
-    return weights
+    return each

@@ -23,14 +23,15 @@ from kapmeta.core.exact import (
 from kapmeta.core.exact.likelihood_curves import Tables, odds_ratio_conditional
 from kapmeta.core.exact.tabulated_curves import Tabulated, tabulated
 from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
+from kapmeta.pooling.inverse_variance import NO_HETEROGENEITY
 
-__all__ = ["EXACT_MODELS", "Data", "Estimate", "ExactModel", "nothing_said"]
+__all__ = ["EXACT_MODELS", "Data", "Estimate", "ExactModel", "no_contrast"]
 
 _RARE = 0.1  # risk above which the approximation for rare events is refused
 
 
 class Estimate(NamedTuple):
-    """What a model gives: on the analysis scale, with the share of each table in the information on the effect."""
+    """Estimate of a model on the analysis scale, with its test, tau2, modes and notes."""
 
     estimate: float
     se: float
@@ -65,22 +66,22 @@ class ExactModel(NamedTuple):
     intervals: tuple[str, ...]
     uses: str
     least: int = 1  # trials
-    silent: tuple[
-        str, ...
-    ] = ()  # measures for which tables without a contrast take part all the same
+    silent: tuple[str, ...] = ()  # measures for which tables without a contrast take part
 
 
-def nothing_said(measure: str) -> str:
-    """The error for tables in none of which the arms can be compared."""
+def no_contrast(measure: str) -> str:
+    """Write the error for tables in none of which the arms can be compared."""
     return (
-        f"no table says anything about the {measure}: nobody, or everybody, had the event in both"
+        f"no table has information on the {measure}: nobody, or everybody, had the event in both"
         ' arms of each; the risk difference has an answer: pool_exact(trials, model="combination",'
         ' measure="RD")'
     )
 
 
-def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, float, float]:
-    """Limits and p-value from a normal or t reference."""
+def _reference_limits(
+    estimate: float, se: float, data: Data, df: float
+) -> tuple[float, float, float]:
+    """Return limits and p-value from a normal or t reference."""
     if not 0 < se < math.inf:
         raise ValueError(
             f'ci="{data.ci}" does not exist here: the estimate is infinite, or the likelihood bends'
@@ -95,7 +96,7 @@ def _wald(estimate: float, se: float, data: Data, df: float) -> tuple[float, flo
 
 
 def _on_curves(data: Data, *, random: bool) -> Estimate:
-    """Maximum likelihood on the curves; with one trial its own likelihood."""
+    """Maximise the likelihood on the curves; with one trial its own likelihood."""
     random = random and len(data.curves) > 1
     fit = likelihood_models.maximise_likelihood(data.curves, level=data.level, random=random)
     if math.isnan(fit.mu):
@@ -105,16 +106,16 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
             " prior with pool_bayes"
         )
     low, high, df = fit.low, fit.high, math.inf
-    null = _likelihood_at(data.curves, 0.0, random)
+    null = profile_limits.profile_at(data.curves, 0.0, random=random)
     p_value = float(chi2_upper(max(0.0, 2 * (fit.loglik - null)), 1))
     if data.ci != "profile":
         df = len(data.curves) - 1.0 if data.ci == "t" else math.inf
-        low, high, p_value = _wald(fit.mu, fit.se, data, df)
+        low, high, p_value = _reference_limits(fit.mu, fit.se, data, df)
     notes = []
     if math.isinf(low) and math.isinf(high):
         notes.append(
-            "so few trials with events on one side only set no limit: a wide enough tau explains"
-            " any mean"
+            "with so few trials, all with events on one side, there is no limit: a wide enough tau"
+            " explains any mean"
         )
     if len(fit.modes) > 1:
         notes.append(f"the likelihood has {len(fit.modes)} modes; the highest is shown")
@@ -133,11 +134,6 @@ def _on_curves(data: Data, *, random: bool) -> Estimate:
     )
 
 
-def _likelihood_at(curves: list[Tabulated], mu: float, random: bool) -> float:
-    """Highest log-likelihood with the mean held at `mu`."""
-    return profile_limits.profile_at(curves, mu, random=random)
-
-
 def _binomial_normal(data: Data) -> Estimate:
     return _on_curves(data, random=True)
 
@@ -146,7 +142,7 @@ def _binomial_common(data: Data) -> Estimate:
     return _on_curves(data, random=False)
 
 
-def _conditional(data: Data) -> Estimate:
+def _exact_conditional(data: Data) -> Estimate:
     t = data.tables
     found = hypergeometric.common_odds_ratio(
         t.a, t.n1, t.c, t.n2, interval=data.ci, level=data.level
@@ -165,7 +161,7 @@ def _rare(data: Data) -> Estimate:
     checking.refuse_first(
         risk > _RARE,
         data.labels,
-        lambda i: 'model "CM.AL" is for rare events',
+        'model "CM.AL" is for rare events',
         lambda i: (
             f"a risk of {risk[i]:.2g} is above {_RARE:g}, where it gives a rate ratio, not an odds"
             ' ratio; use model="CM.EL"'
@@ -174,7 +170,7 @@ def _rare(data: Data) -> Estimate:
     return _on_curves(data._replace(curves=tabulated("OR-rare", t)), random=True)
 
 
-def _logistic(data: Data, *, random_studies: bool) -> Estimate:
+def _fit_logistic(data: Data, *, random_studies: bool) -> Estimate:
     falls_left, falls_right = mode_search.sides(data.curves)
     if not (falls_left and falls_right):
         raise ValueError(
@@ -185,7 +181,7 @@ def _logistic(data: Data, *, random_studies: bool) -> Estimate:
     profile = data.ci == "profile"
     fit = logistic_models.fit_logistic_model(model, level=data.level, profile=profile)
     df = len(data.curves) - 1.0 if data.ci == "t" else math.inf
-    low, high, p_value = _wald(fit.mu, fit.se, data, df)
+    low, high, p_value = _reference_limits(fit.mu, fit.se, data, df)
     if profile:
         low, high = fit.low, fit.high
         p_value = float(
@@ -197,11 +193,11 @@ def _logistic(data: Data, *, random_studies: bool) -> Estimate:
 
 
 def _fixed_studies(data: Data) -> Estimate:
-    return _logistic(data, random_studies=False)
+    return _fit_logistic(data, random_studies=False)
 
 
 def _random_studies(data: Data) -> Estimate:
-    found = _logistic(data, random_studies=True)
+    found = _fit_logistic(data, random_studies=True)
     return found._replace(notes=("risks are compared between trials too, not only within them",))
 
 
@@ -213,22 +209,21 @@ def _beta_binomial(data: Data) -> Estimate:
             ' events, in all trials together; use model="conditional" or model="binomial-normal"'
         )
     df = 2.0 * len(data.curves) - 2 if data.ci == "t" else math.inf
-    low, high, p_value = _wald(fit.estimate, fit.se, data, df)
+    low, high, p_value = _reference_limits(fit.estimate, fit.se, data, df)
     note = f"the pairing of arms within trials is ignored; correlation within arms {fit.rho:.3g}"
     return Estimate(fit.estimate, fit.se, low, high, p_value, df, notes=(note,))
 
 
 def _firth(data: Data) -> Estimate:
     fit = firth.firth(data.tables, level=data.level)
-    low, high, p_value = _wald(fit.estimate, fit.se, data, math.inf)
+    low, high, p_value = _reference_limits(fit.estimate, fit.se, data, math.inf)
     if data.ci == "profile":
         low, high, p_value = fit.low, fit.high, fit.p_value
-    return Estimate(
-        fit.estimate, fit.se, low, high, p_value, notes=(_COMMON,) if len(data.curves) > 1 else ()
-    )
+    notes = (NO_HETEROGENEITY,) if len(data.curves) > 1 else ()
+    return Estimate(fit.estimate, fit.se, low, high, p_value, notes=notes)
 
 
-def _combination(data: Data) -> Estimate:
+def _combined_p_values(data: Data) -> Estimate:
     t = data.tables
     if data.measure == "OR":
         found = exact_difference.odds_ratio_combination(
@@ -239,8 +234,6 @@ def _combination(data: Data) -> Estimate:
         found = exact_difference.risk_difference_combination(t, weight, level=data.level)
     return Estimate(found.estimate, math.nan, found.low, found.high, found.p_value)
 
-
-_COMMON = "the interval holds if there is no heterogeneity between the studies"
 
 EXACT_MODELS: Mapping[str, ExactModel] = MappingProxyType(
     {
@@ -259,7 +252,7 @@ EXACT_MODELS: Mapping[str, ExactModel] = MappingProxyType(
             "the same if there is no heterogeneity",
         ),
         "conditional": ExactModel(
-            _conditional,
+            _exact_conditional,
             "Exact conditional model",
             ("OR",),
             ("exact", "mid-p"),
@@ -316,7 +309,7 @@ EXACT_MODELS: Mapping[str, ExactModel] = MappingProxyType(
             silent=("OR",),
         ),
         "combination": ExactModel(
-            _combination,
+            _combined_p_values,
             "Combined exact p-value functions",
             ("RD", "OR"),
             ("exact",),
@@ -324,7 +317,7 @@ EXACT_MODELS: Mapping[str, ExactModel] = MappingProxyType(
             silent=("RD",),
         ),
         "arcsine": ExactModel(
-            _combination,
+            _combined_p_values,
             "Arcsine differences",
             ("AS",),
             ("hksj-hybrid",),

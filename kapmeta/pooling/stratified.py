@@ -1,4 +1,4 @@
-"""Common effects straight from the counts, without a continuity correction: Mantel-Haenszel and Peto."""
+"""Common effects from the counts without continuity correction: Mantel-Haenszel and Peto."""
 
 from __future__ import annotations
 
@@ -16,20 +16,13 @@ from kapmeta.core.heterogeneity.heterogeneity import h2_from_q, i2_from_q
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_two_sided
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.effects.counts import Names, odds_ratio, peto_odds_ratio, risk_difference, risk_ratio
+from kapmeta.effects.counts import CELLS, Names, from_counts
 from kapmeta.methods import PRIMARY, Method
-from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.pooling.inverse_variance import NO_HETEROGENEITY, one_question, shares_by_study
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 
 __all__ = ["mantel_haenszel", "peto"]
-
-MEASURES: dict[str, Callable[..., Effects]] = {
-    "RR": risk_ratio,
-    "OR": odds_ratio,
-    "RD": risk_difference,
-}
-_ASSUMES = "the interval holds if there is no heterogeneity between the studies"
 
 
 def mantel_haenszel(
@@ -41,7 +34,7 @@ def mantel_haenszel(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Pooled:
-    """Common effect by Mantel and Haenszel, from the counts as they are.
+    """Estimate a common effect by Mantel and Haenszel, from the counts as they are.
 
     The common-effect answer for few trials with few events: an empty cell needs no correction. Not
     an answer when effects differ between trials: the interval then covers too seldom.
@@ -65,7 +58,7 @@ def mantel_haenszel(
     Returns
     -------
     Pooled
-        The single trials' rows carry 0.5 where they have a zero cell; the pooled estimate does not.
+        Tables with a zero cell are shown with 0.5 added; the pooled estimate has no correction.
 
     Raises
     ------
@@ -86,17 +79,13 @@ def mantel_haenszel(
     >>> km.mantel_haenszel(km.load_example("bcg"))
     Pooled(RR 0.64 (95 % CI 0.59 to 0.69), k=13, Mantel-Haenszel, no correction)
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, stratified.VARIANCES, "measure")
     level = checking.proportion(level, "level")
-    effects, _ = one_question(MEASURES[measure](trials, **names), mixed)
+    effects, _ = one_question(from_counts(trials, measure, **names), mixed)
     kernel = partial(stratified.mantel_haenszel, measure=measure, compatibility=compatibility)
-    name = (
-        "Mantel-Haenszel, no correction"
-        if compatibility is None
-        else f"Mantel-Haenszel, {compatibility} mode"
-    )
-    method = Method(name, "none", "wald", "none", level)
-    return _pooled(effects, method, kernel, partial(_shares, measure, compatibility))
+    mode = "no correction" if compatibility is None else f"{compatibility} mode"
+    method = Method(f"Mantel-Haenszel, {mode}", "none", "wald", "none", level)
+    return _pool_tables(effects, method, kernel, partial(_table_weights, measure, compatibility))
 
 
 def peto(
@@ -106,10 +95,10 @@ def peto(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Pooled:
-    """Common odds ratio by Peto's one-step method.
+    """Estimate a common odds ratio by Peto's one-step method.
 
-    For rare events, arms of like size and small effects. Not for abstinence, which is neither rare
-    nor little changed: the method is biased towards no effect there.
+    For rare events, arms of like size and small effects. Not for common events or large effects:
+    the method is biased towards no effect there.
 
     Parameters
     ----------
@@ -139,54 +128,40 @@ def peto(
     Pooled(Peto OR 0.62 (95 % CI 0.57 to 0.67), k=13, Peto's one-step method)
     """
     level = checking.proportion(level, "level")
-    effects, _ = one_question(peto_odds_ratio(trials, **names), mixed)
-    return _pooled(
-        effects,
-        Method("Peto's one-step method", "none", "wald", "none", level),
-        stratified.peto,
-        None,
-    )
+    effects, _ = one_question(from_counts(trials, "PETO", **names), mixed)
+    method = Method("Peto's one-step method", "none", "wald", "none", level)
+    return _pool_tables(effects, method, stratified.peto, None)
 
 
-def _shares(measure: str, compatibility: str | None, *given: FloatArray) -> FloatArray:
-    """Weights of the tables in the Mantel-Haenszel sums, whose cells are raised where the estimate raises them."""
+def _table_weights(measure: str, compatibility: str | None, *given: FloatArray) -> FloatArray:
+    """Weight the tables as in the Mantel-Haenszel sums, with cells raised as in the estimate."""
     rule, _ = stratified.COMPATIBILITY[compatibility][measure]
     a, b, c, d, _, absent = counts.continuity_corrected(*given, rule=rule)
     product = {"RR": c * (a + b), "OR": b * c, "RD": (a + b) * (c + d)}[measure]
     return np.where(absent, 0.0, product / (a + b + c + d))
 
 
-def _pooled(
+def _pool_tables(
     effects: Effects,
     method: Method,
     kernel: Callable[..., Any],
     shares: Callable[..., FloatArray] | None,
 ) -> Pooled:
-    """The stratified estimate as a result like any other."""
+    """Describe the stratified estimate as a result like any other."""
     there = effects.present
-    cells = [
-        effects.table[name].to_numpy(dtype=np.float64)[there]
-        for name in ("events_t", "n_t", "events_c", "n_c")
-    ]
+    cells = [effects.table[name].to_numpy(dtype=np.float64)[there] for name in CELLS]
     found = kernel(*cells)
     if not np.isfinite(found.se):
         raise ValueError(
             f"{method.model} gives no interval here: all events are in one arm, or there are none; "
             "use an exact model (pool_exact) or show the trials"
         )
-    weights = np.zeros(len(effects))
     per_table = shares(*cells) if shares else np.nan_to_num(found.variance)
-    weights[there] = per_table / per_table.sum()
-    estimate, se = float(found.estimate), float(found.se)
+    estimate, se, df = float(found.estimate), float(found.se), float(found.q_df)
     half = float(normal_quantile((1 + method.level) / 2)) * se
-    df = float(found.q_df)
-    silent = int(found.k) - int(found.k_informative)
-    notes: tuple[str, ...] = (_ASSUMES,) if found.k > 1 else ()
-    if silent:
-        notes = (
-            *notes,
-            f"{silent} of {int(found.k)} tables say nothing about the effect and add nothing",
-        )
+    statistic, k, silent = estimate / se, int(found.k), int(found.k - found.k_informative)
+    notes = [NO_HETEROGENEITY] if k > 1 else []
+    notes += [f"tables without information on the effect: {silent} of {k}"] * (silent > 0)
     return Pooled(
         effects,
         method,
@@ -194,25 +169,25 @@ def _pooled(
         se,
         estimate - half,
         estimate + half,
-        estimate / se,
-        float(t_two_sided(estimate / se, np.inf)),
+        statistic,
+        float(t_two_sided(statistic, np.inf)),
         np.inf,
-        int(found.k),
-        weights,
+        k,
+        shares_by_study(effects, np.flatnonzero(there), per_table),
         q=float(found.q),
         q_df=df if df > 0 else np.nan,
         q_p_value=float(chi2_upper(found.q, df)) if df > 0 else np.nan,
         i2=float(i2_from_q(found.q, df)) if df > 0 else np.nan,
         h2=float(h2_from_q(found.q, df)) if df > 0 else np.nan,
-        notes=notes,
-        refit=partial(_refit, kernel, cells, method.level),
+        notes=tuple(notes),
+        refit=partial(_pool_table_subsets, kernel, cells, method.level),
     )
 
 
-def _refit(
+def _pool_table_subsets(
     kernel: Callable[..., Any], cells: list[FloatArray], level: float, mask: BoolArray
 ) -> Combined:
-    """The same estimate from subsets of the tables."""
+    """Repeat the estimate on subsets of the tables."""
     found = kernel(*cells, mask=mask)
     half = float(normal_quantile((1 + level) / 2)) * found.se
     low, high = found.estimate - half, found.estimate + half

@@ -1,33 +1,31 @@
-"""Conclusion: what may and what may not be concluded from a result."""
+"""Conclusions: what may and what may not be concluded from a result."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.measures import Measure
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
+from kapmeta.wording import level_named
 
 __all__ = ["Conclusion", "conclusion"]
 
-_SECOND_HAND = (
-    "secondary_table",
-    "secondary_summary",
-    "press_conflict",
-    "tertiary_only",
-    "tertiary_only_conflict",
-)
+FEW_EVENTS = 300
+"""Events below which the number of people is a reason for doubt, a rule of thumb of GRADE."""
+_SAME_TREATMENT = {"dose": "doses", "sessions": "numbers of sessions"}
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What may and what may not be concluded from a result, each a plain sentence made from its numbers."""
+    """What may and what may not be concluded from a result, each as a plain sentence."""
 
     may: str
     may_not: str
@@ -43,27 +41,36 @@ class Conclusion:
 
 
 def conclusion(pooled: Pooled) -> Conclusion:
-    """Two plain sentences: what a result lets one say, and what it does not.
+    """Say in two plain sentences what a result shows, and what it does not.
 
     Made from the result alone: number of trials, design, counts, interval, evidence level and
-    contrast. The wording changes when the numbers do.
+    contrast. The wording changes when the numbers do. The number of people is a reason for doubt
+    below 300 events [1]_.
 
     Parameters
     ----------
     pooled : Pooled
-        From `registered` or `kapmeta.pool`.
+        From `answer` or `kapmeta.pool`.
 
     Returns
     -------
     Conclusion
         The two sentences.
 
+    References
+    ----------
+    .. [1] Guyatt GH, Oxman AD, Kunz R, et al. GRADE guidelines 6. Rating the quality of evidence:
+       imprecision. J Clin Epidemiol 2011;64:1283-1293.
+       https://doi.org/10.1016/j.jclinepi.2011.01.012
+
     Examples
     --------
     >>> import kapmeta as km
-    >>> print(km.review.conclusion(km.review.registered(km.load_evidence(), "cocaine-end-of-trial")).may)
-    In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %) with midazolam had
-    the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69), which excludes "no difference".
+    >>> cocaine = km.review.answer(km.load_evidence(), "cocaine-end-of-trial")
+    >>> print(km.review.conclusion(cocaine).may)
+    In the one randomised trial (Dakwar 2019), 13 of 27 (48 %) with ketamine and 3 of 28 (11 %)
+    with midazolam had the outcome (abstinence): risk ratio 4.49 (score interval 1.60 to 13.69),
+    which excludes "no difference".
     """
     effects = pooled_given(pooled).effects
     return Conclusion(_may(pooled, effects), _may_not(pooled, effects))
@@ -72,45 +79,42 @@ def conclusion(pooled: Pooled) -> Conclusion:
 def _may(pooled: Pooled, effects: Effects) -> str:
     scale = effects.scale
     present = np.flatnonzero(effects.present)
-    if _tertiary(effects):
-        seen = wording.joined(unconfirmed_labels(effects))
+    if unconfirmed := unconfirmed_labels(effects):
+        seen = wording.joined(unconfirmed)
         return (
             f"Nothing, until the primary report has been read: the numbers of {seen} are not"
             " confirmed."
         )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict(scale, *shown)}."
-    design = _design(effects)
-    told = [_trial_text(effects, int(i), pooled.method.level) for i in present]
+        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict_words(scale, *shown)}."
+    design = _design_words(effects)
+    texts = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
-        return f"In the one {design} ({effects.labels[present[0]]}), {told[0]}."
+        return f"In the one {design} ({effects.labels[present[0]]}), {texts[0]}."
     common = pool(effects, model="common", mixed=True)
-    each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, told, strict=True))
+    each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, texts, strict=True))
     return (
         f"Two {design}s: {each}. If there were no heterogeneity between them, the common"
         f" {scale.name} would be {estimate_text(common)}."
     )
 
 
-def _design(effects: Effects) -> str:
-    randomised = effects.table.get("randomised")
-    if randomised is None:
+def _design_words(effects: Effects) -> str:
+    if "randomised" not in effects.table:
         return "trial"
-    there = effects.present
-    return (
-        "randomised trial" if bool(randomised[there].all()) else "controlled study, not randomised"
-    )
+    every = checking.established(effects.table, "randomised")[effects.present].all()
+    return "randomised trial" if every else "controlled study, not randomised"
 
 
-def _verdict(scale: Measure, low: float, high: float) -> str:
+def _verdict_words(scale: Measure, low: float, high: float) -> str:
     # in quotation marks: "excludes no difference" alone can be read as excluding nothing
     excluded = scale.side(low, high, shown=True)
     return f'{"excludes" if excluded else "includes"} "no difference"'
 
 
 def _trial_text(effects: Effects, i: int, level: float) -> str:
-    """One trial in words: its counts with a score interval, or its reported effect with its own interval."""
+    """Describe one trial: its counts with a score interval, or its effect as reported."""
     row, scale = effects.table.iloc[i], effects.scale
     counted = not pd.isna(row.get("events_t", np.nan))
     scored = counted and scale.key == "RR"
@@ -118,22 +122,21 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
         (replace(effects, interval="koopman") if scored else effects).to_frame(level=level).iloc[i]
     )
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
-    verdict = f"which {_verdict(scale, low, high)}"
+    verdict = f"which {_verdict_words(scale, low, high)}"
     if not counted:
         unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
         what = f"{scale.name} of {effects.event}" if unit else scale.name
         return f"{what} {wording.interval_text(estimate, low, high)}{unit} as reported, {verdict}"
-    told = f"{_counts_text(effects, row)}: {scale.name} "
+    counts = f"{_counts_text(effects, row)}: {scale.name} "
     if not scored:
-        return f"{told}{wording.interval_text(estimate, low, high)}, {verdict}"
+        return f"{counts}{wording.interval_text(estimate, low, high)}, {verdict}"
     ratio = wording.number(estimate) if np.isfinite(estimate) else "without an upper bound"
-    return (
-        f"{told}{ratio} (score interval {wording.number(low)} to {wording.number(high)}), {verdict}"
-    )
+    limits = f"{wording.number(low)} to {wording.number(high)}"
+    return f"{counts}{ratio} (score interval {limits}), {verdict}"
 
 
 def _counts_text(effects: Effects, row: pd.Series) -> str:
-    """How many had the outcome in each arm."""
+    """Say how many had the outcome in each arm."""
     a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
     treatment, control = (
         row.get("treatment", effects.treatment),
@@ -146,60 +149,50 @@ def _counts_text(effects: Effects, row: pd.Series) -> str:
 
 
 def _may_not(pooled: Pooled, effects: Effects) -> str:
-    """The reasons not to conclude more, strongest first."""
-    table, there = effects.table, effects.present
-    reasons = []
-    contrast = set(table["contrast"][there]) if "contrast" in table else set()
-    if contrast & {"dose", "sessions"}:
-        reasons.append("both arms had ketamine, so this says nothing about ketamine against none")
-    if "randomised" in table and not table["randomised"][there].all():
-        reasons.append(
-            "the arms were not randomised, so a difference cannot be put down to ketamine"
+    """List the reasons not to conclude more, the strongest first."""
+    reasons = [reason for check in _CHECKS for reason in check(pooled, effects)]
+    if not reasons:
+        return (
+            "This says nothing about bias: judge the risk of bias of the trials before concluding."
         )
-    if "evidence_level" in table:
-        levels = table["evidence_level"][there]
-        second = [
-            label
-            for label, level in zip(np.array(effects.labels)[there], levels, strict=True)
-            if level in _SECOND_HAND
-        ]
-        if second:
-            reasons.append(f"the numbers of {wording.joined(second)} are known only second-hand")
-    if pooled.k < 3:
-        reasons.append(
-            "one trial cannot show that a result holds elsewhere"
-            if pooled.k == 1
-            else "two trials cannot show how much results differ between trials"
-        )
-    if "n_t" in table and table["n_t"][there].notna().any():
-        counted = table.loc[there & table["n_t"].notna().to_numpy(), ["n_t", "n_c"]]
-        of = (
-            ""
-            if len(counted) == pooled.k
-            else f"known of {len(counted)} of {pooled.k} trials only and "
-        )
-        reasons.append(f"the counts are {of}of {float(counted.sum().sum()):.0f} people in all")
-    else:
-        reasons.append("how many people were counted is not known")
     return f"It does not settle the question: {'; '.join(reasons)}."
 
 
-def _shown_counts(effects: Effects) -> str:
-    """``14/17 v 15/23`` for each trial; a word for one whose counts are not known."""
-    cells = effects.table[effects.present].reindex(columns=["events_t", "n_t", "events_c", "n_c"])
-    texts = [
-        (
-            "counts not known"
-            if np.isnan([a, n1, c, n2]).any()
-            else f"{a:.0f}/{n1:.0f} v {c:.0f}/{n2:.0f}"
-        )
-        for a, n1, c, n2 in cells.astype("float64").itertuples(index=False)
-    ]
-    if effects.scale.key == "MD":
-        return "an average, not a count"
-    return "; ".join(texts) + ", not confirmed" * _tertiary(effects)
+def _design_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    table = effects.table[effects.present]
+    for contrast, difference in _SAME_TREATMENT.items():
+        if "contrast" in table and (table["contrast"] == contrast).any():
+            yield (
+                f"both arms had the same treatment, in different {difference}, so this says nothing"
+                " of the treatment against none"
+            )
+    if "randomised" in table and not checking.established(table, "randomised").all():
+        yield "the arms were not randomised, so a difference cannot be put down to the treatment"
 
 
-def _tertiary(effects: Effects) -> bool:
-    """Whether a number comes from a summary of summaries only."""
-    return bool(unconfirmed_labels(effects))
+def _source_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    if "evidence_level" not in effects.table:
+        return
+    each = zip(effects.labels, effects.present, effects.table["evidence_level"], strict=True)
+    levels = [(label, level_named(word)) for label, present, word in each if present]
+    second = [label for label, level in levels if level and not level.first_hand]
+    if second:
+        yield f"the numbers of {wording.joined(second)} are known only second-hand"
+
+
+def _number_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
+    if pooled.k == 1:
+        yield "one trial cannot show that a result holds elsewhere"
+    elif pooled.k == 2:
+        yield "two trials cannot show how much results differ between trials"
+    cells = ["events_t", "n_t", "events_c", "n_c"]
+    counted = effects.table[effects.present].reindex(columns=cells).dropna(subset=["n_t"])
+    if counted.empty:
+        yield "how many people were counted is not known"
+    elif counted[["events_t", "events_c"]].sum().sum() < FEW_EVENTS:
+        part = f"known of {len(counted)} of {pooled.k} trials only and "
+        people = counted[["n_t", "n_c"]].sum().sum()
+        yield f"the counts are {part * (len(counted) < pooled.k)}of {people:.0f} people in all"
+
+
+_CHECKS = (_design_reasons, _source_reasons, _number_reasons)

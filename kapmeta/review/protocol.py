@@ -1,4 +1,4 @@
-"""The registered plan: what is pooled with what, how, and what may be headlined.
+"""The declared plan: what is pooled with what, how, and what may be headlined.
 
 Everything the project decided before looking is written here as values, so that notebooks, tables
 and figures read it and none of them can quietly choose for itself.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["QUESTIONS", "SUBSTANCES", "WINDOWS", "Question"]
+__all__ = ["OPPOSITES", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Question", "window_of"]
 
 SUBSTANCES: Mapping[str, str] = MappingProxyType(
     {
@@ -34,9 +34,35 @@ WINDOWS: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Time windows in months after treatment began; a trial enters a pool once, in one window."""
 
 
+def window_of(months: float | None) -> str:
+    """Name the window of the plan that holds a time; empty where none does.
+
+    Parameters
+    ----------
+    months : float or None
+        Months after treatment began; None or nan where not known.
+
+    Returns
+    -------
+    str
+        A word of `WINDOWS`, or ``""``.
+
+    Examples
+    --------
+    >>> window_of(6), window_of(3)
+    ('6 months', '')
+    """
+    held = [
+        name
+        for name, (low, high) in WINDOWS.items()
+        if months is not None and low <= months <= high
+    ]
+    return held[0] if held else ""
+
+
 @dataclass(frozen=True)
 class Question:
-    """One registered question: which comparisons may answer it together.
+    """One declared question: which comparisons may answer it together.
 
     Attributes
     ----------
@@ -67,6 +93,9 @@ class Question:
     reported: str | None = None
 
 
+OPPOSITES: Mapping[str, str] = MappingProxyType({"abstinence": "relapse"})
+"""Name of the opposite of an event."""
+
 QUESTIONS: Mapping[str, Question] = MappingProxyType(
     {
         "alcohol-randomised": Question("alcohol", "ketamine v control, randomised"),
@@ -77,7 +106,11 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             roles=("sensitivity",),
         ),
         "alcohol-odds": Question(
-            "alcohol", "ketamine v control, randomised, odds", measure="OR", reported="relapse"
+            "alcohol",
+            "ketamine v control, randomised, odds, 6 months",
+            measure="OR",
+            window="6 months",
+            reported="relapse",
         ),
         "alcohol-days": Question(
             "alcohol",
@@ -106,4 +139,4 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
         ),
     }
 )
-"""The registered questions. New trials in `data/` join by their contrast, design and role, not by name."""
+"""The declared questions; new trials in ``data/`` join by contrast, design and role."""

@@ -1,10 +1,9 @@
-"""Check the judgements of risk of bias in the evidence."""
+"""Judgements of risk of bias in the evidence, checked against their domains."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from kapmeta.certainty.risk_of_bias import _AS_ROB2
 from kapmeta.core.certainty.risk_of_bias import (
     NO_INFORMATION,
     ROB2,
@@ -16,9 +15,11 @@ from kapmeta.review.evidence import Evidence, evidence_given
 
 __all__ = ["check_bias_judgements"]
 
+_AS_IN_ROB2 = {"unclear": "some concerns"}
+
 
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
-    """The overall judgement that the domains of each study give, beside the one that was entered.
+    """Derive the overall judgement of each study from its domains, beside the one entered.
 
     Domains that depend on the time count with their worst time. "Unclear" of RoB 2 is taken as some
     concerns.
@@ -31,7 +32,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement
+        One row per study with domains: `tool`, `derived`, `entered`, `agree`; an entered judgement
         that is worse than the derived one agrees, since an assessor may raise it.
 
     Examples
@@ -58,7 +59,7 @@ def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
 
 
 def _rob2(domains: pd.Series, whole: pd.Series) -> tuple[str, str, bool]:
-    derived, entered = overall(domains.replace(_AS_ROB2)), overall(whole.replace(_AS_ROB2))
+    derived, entered = overall(domains.replace(_AS_IN_ROB2)), overall(whole.replace(_AS_IN_ROB2))
     return derived, entered, ROB2.index(entered) >= ROB2.index(derived)
 
 

@@ -1,123 +1,121 @@
-"""Absolute risks and numbers needed to treat: worked examples and identities."""
+"""Absolute effects and numbers needed to treat at baseline risks."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import math
 
-import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kapmeta.core.certainty import absolute_risks as to
-from kapmeta.core.effects import counts
+import kapmeta as km
+from kapmeta.certainty.absolute_risks import absolute_effects, number_needed_to_treat
+from kapmeta.review.evidence import Evidence, load_evidence
+from tests.helpers.five_trials import FIVE
 
 
-def test_worked_examples_of_absolute_effects() -> None:
-    risk = to.absolute_risk([2.25, 1.0, 5.0], 0.22, "RR")
-    assert risk.capped.tolist() == [False, False, True]
-    difference = risk.risk - 0.22
-    needed = to.number_needed_to_treat(0.0, difference[0], 5 * 0.22 - 0.22)
-    assert float(needed.number) == pytest.approx(3.6363636, rel=1e-7)
-    assert (float(needed.benefit_low), float(needed.benefit_high)) == pytest.approx(
-        (1.1363636, np.inf), rel=1e-7
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return load_evidence()
+
+
+@pytest.fixture(scope="module")
+def common() -> km.Pooled:
+    return km.pool(km.risk_ratio(FIVE, event_is_good=True), model="common")
+
+
+def test_absolute_effect_at_the_median_control_risk(common: km.Pooled) -> None:
+    row = absolute_effects(common).to_frame().iloc[1]
+    found = [
+        1000 * row[name]
+        for name in ("treatment", "low", "high", "difference", "difference_low", "difference_high")
+    ]
+    assert found == pytest.approx(
+        [358.0016, 260.6132, 491.7829, 227.5668, 130.1785, 361.3481], abs=6e-5
     )
-    assert np.isnan(needed.harm_low)
-    risk = to.absolute_risk([2.25, 1.1, 5.0], 0.22, "OR")
-    assert risk.risk[0] == pytest.approx(0.388235294, rel=1e-9)
-    middle, low, high = risk.risk - 0.22
-    needed = to.number_needed_to_treat(low, middle, high)
-    found = [float(x) for x in (needed.number, needed.benefit_low, needed.benefit_high)]
-    assert found == pytest.approx([5.944056, 2.738928, 59.55711], rel=1e-6)
-
-
-def test_worked_example_of_a_summary_of_findings_row() -> None:
-    ratio = [2.74467867789, 1.99803478486, 3.77033528242]
-    risk = to.absolute_risk(ratio, 0.130434783, "RR")
-    assert 1000 * risk.risk == pytest.approx([358.0016, 260.6132, 491.7829], rel=1e-6)
-    middle, low, high = risk.risk - 0.130434783
-    assert 1000 * np.array([middle, low, high]) == pytest.approx(
-        [227.5668, 130.1785, 361.3481], rel=1e-6
+    assert row["control"] == pytest.approx(0.130434783, abs=1e-9)
+    needed = number_needed_to_treat(common).iloc[1]
+    assert [needed["number"], needed["benefit_low"], needed["benefit_high"]] == pytest.approx(
+        [4.394314, 2.767415, 7.681763], abs=1e-6
     )
-    needed = to.number_needed_to_treat(low, middle, high)
-    found = [float(x) for x in (needed.number, needed.benefit_low, needed.benefit_high)]
-    assert found == pytest.approx([4.394314, 2.767415, 7.681763], rel=1e-6)
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.data())
-def test_absolute_risk_gives_back_the_risk_under_treatment(
-    n1: int, n2: int, data: st.DataObject
+def test_baselines_are_the_quartiles_of_the_control_risks(common: km.Pooled) -> None:
+    frame = absolute_effects(common).to_frame()
+    assert frame["control"].tolist() == pytest.approx([2 / 35, 3 / 23, 6 / 27])
+    assert [name.split(":")[0].split(" ")[0] for name in frame["baseline"]] == [
+        "low",
+        "median",
+        "high",
+    ]
+
+
+def test_odds_ratio_uses_the_odds(common: km.Pooled) -> None:
+    odds = dataclasses.replace(
+        km.pool(km.odds_ratio(FIVE, event_is_good=True), model="common"),
+        estimate=math.log(2.25),
+        low=math.log(1.1),
+        high=math.log(5),
+    )
+    row = absolute_effects(odds, baseline=0.22).to_frame().iloc[0]
+    assert row["treatment"] == pytest.approx(0.388235294, abs=1e-9)
+    needed = number_needed_to_treat(odds, baseline=0.22).iloc[0]
+    assert [needed["number"], needed["benefit_low"], needed["benefit_high"]] == pytest.approx(
+        [5.944056, 2.738928, 59.55711], rel=1e-6
+    )
+
+
+def test_interval_across_zero_goes_through_infinity(evidence: Evidence) -> None:
+    frame = number_needed_to_treat(km.review.answer(evidence, "alcohol-randomised"))
+    assert math.isinf(frame["benefit_high"].item())
+    assert math.isinf(frame["harm_high"].item())
+    assert " to ∞ to NNTH " in frame["nnt"].item()
+
+
+def test_limit_beyond_one_is_cut_and_marked_but_an_estimate_beyond_one_is_refused(
+    common: km.Pooled,
 ) -> None:
-    a, c = data.draw(st.integers(1, n1)), data.draw(st.integers(1, n2))
-    effects = {
-        "RR": np.exp(counts.risk_ratio(a, n1, c, n2, zero="none").y) if (a, c) != (n1, n2) else 1.0,
-        "RD": a / n1 - c / n2,
-        "AS": counts.arcsine_difference(a, n1, c, n2).y,
-    }
-    if a < n1 and c < n2:
-        effects["OR"] = effects["PETO"] = np.exp(counts.odds_ratio(a, n1, c, n2).y)
-        effects["HR"] = np.log(a / n1) / np.log(c / n2)
-    for measure, effect in effects.items():
-        risk = to.absolute_risk(effect, c / n2, measure).risk
-        assert float(risk) == pytest.approx(a / n1, rel=1e-9, abs=1e-12)
-
-
-@pytest.mark.parametrize("measure", to.ABSOLUTE)
-def test_no_effect_leaves_the_baseline_and_bad_baselines_are_nan(measure: str) -> None:
-    null = 0.0 if measure in ("RD", "AS") else 1.0
-    risk = to.absolute_risk(null, [0.0, 0.25, 1.0, -0.1, 1.1, np.nan], measure)
-    np.testing.assert_allclose(
-        risk.risk, [0.0, 0.25, 1.0, np.nan, np.nan, np.nan], rtol=1e-14, atol=1e-16
-    )
-    assert not risk.capped.any()
-    if measure not in ("RD", "AS"):
-        assert np.isnan(to.absolute_risk(-1.0, 0.2, measure).risk)
-
-
-def test_caps() -> None:
-    for measure, effects in (("RD", [-0.3, 0.8]), ("AS", [-0.5, 1.3])):
-        risk = to.absolute_risk(effects, 0.22, measure)
-        assert risk.risk.tolist() == [0, 1]
-        assert risk.capped.all()
-    ends = to.absolute_risk([0.0, np.inf], 0.22, "OR")
-    assert ends.risk.tolist() == [0, 1]
-    assert not ends.capped.any()
-    assert to.absolute_risk(np.inf, 0.22, "RR").capped
-
-
-def test_an_unknown_measure_is_refused_with_the_table() -> None:
+    capped = absolute_effects(common, baseline={"high risk": 0.3}).to_frame()
+    assert capped["capped"].item()
+    assert capped["high"].item() == 1
     with pytest.raises(
-        ValueError,
-        match='no absolute risk from measure "SMD"; use one of: RR, OR, PETO, HR, RD, AS',
+        ValueError, match='cannot hold at baseline "very high": 0.5 x 2.745 is a risk beyond 1'
     ):
-        to.absolute_risk(1.0, 0.2, "SMD")
+        absolute_effects(common, baseline={"very high": 0.5})
 
 
-def _parts(*difference: float, **options: bool) -> tuple[float, ...]:
-    needed = to.number_needed_to_treat(*difference, **options)
-    return tuple(float(x) for x in needed)
+def test_an_estimate_beyond_one_at_a_trials_own_baseline_is_cut_and_marked() -> None:
+    """New trials must not stop the page: nobody chose the quartiles of their control risks."""
+    trials = FIVE.iloc[:4].assign(events_c=[24, 3, 24, 2])
+    pooled = km.pool(km.risk_ratio(trials), model="common")
+    frame = absolute_effects(
+        dataclasses.replace(pooled, estimate=math.log(3), high=math.log(4))
+    ).to_frame()
+    assert frame["capped"].tolist() == [False, False, True]
+    assert frame[["treatment", "high"]].to_numpy().max() <= 1
 
 
-def test_numbers_needed_by_the_side_of_the_interval() -> None:
-    inf, nan = np.inf, np.nan
-    cases = {
-        (0.1, 0.2, 0.5): (5.0, 1, 2.0, 10.0, nan, nan),
-        (-0.5, -0.2, -0.1): (5.0, 0, nan, nan, 2.0, 10.0),
-        (-0.05, 0.1, 0.25): (10.0, 1, 4.0, inf, 20.0, inf),
-        (0.0, 0.1, 0.25): (10.0, 1, 4.0, inf, nan, nan),
-        (-0.25, -0.1, 0.0): (10.0, 0, nan, nan, 4.0, inf),
-        (0.0, 0.0, 0.0): (inf, 0, nan, nan, nan, nan),
-        (nan, nan, nan): (nan, 0, nan, nan, nan, nan),
-    }
-    for difference, expected in cases.items():
-        np.testing.assert_allclose(_parts(*difference), expected, rtol=1e-14)
+@pytest.mark.parametrize("baseline", [0, 1, 22, -0.1])
+def test_baseline_is_a_proportion(common: km.Pooled, baseline: float) -> None:
+    with pytest.raises(ValueError, match="must lie between 0 and 1"):
+        absolute_effects(common, baseline=float(baseline))
 
 
-@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3))
-def test_a_bad_event_swaps_benefit_and_harm(values: Any) -> None:
-    low, middle, high = sorted(values)
-    number, benefit, *parts = _parts(low, middle, high)
-    bad_number, bad_benefit, *bad_parts = _parts(low, middle, high, event_is_good=False)
-    assert bad_number == number
-    assert bad_benefit == (not benefit and middle != 0)
-    np.testing.assert_array_equal(bad_parts, parts[2:] + parts[:2])
+def test_infinite_ratio_gives_the_trials_own_risks(evidence: Evidence) -> None:
+    row = absolute_effects(km.review.answer(evidence, "cocaine-6-months")).to_frame().iloc[0]
+    assert (row["control"], row["treatment"]) == (0, pytest.approx(12 / 27))
+    assert 0 < row["difference_low"] < row["difference"] < row["difference_high"] < 1
+
+
+def test_means_have_no_absolute_risk(evidence: Evidence) -> None:
+    with pytest.raises(ValueError, match="mean difference has no absolute risk"):
+        absolute_effects(km.review.answer(evidence, "alcohol-days"))
+
+
+def test_a_ratio_of_a_risk_that_nobody_has_makes_no_difference_and_no_nan() -> None:
+    nobody = pd.DataFrame(
+        {"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [0], "n_c": [20]}
+    )
+    told = absolute_effects(km.pool(km.odds_ratio(nobody))).summary()
+    assert "no difference" in told
+    assert "nan" not in told

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import kapmeta as km
+from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 
 TRIALS = pd.DataFrame(
     {
@@ -77,7 +78,10 @@ BAD = {
         'exceed total in row 3 ("Dakwar 2019"): events_t = 28 > n_t = 27',
     ),
     "empty arm": (TRIALS.assign(n_c=[100, 27, 0]), 'n_c is 0 in row 3 ("Dakwar 2019")'),
-    "gap": (TRIALS.assign(n_t=[111, np.nan, 27]), 'n_t is missing in row 2 ("Krupitsky 2007")'),
+    "words": (TRIALS.assign(n_t=["111", "26", "27"]), "n_t = '111'; it is text"),
+    "date": (TRIALS.assign(n_t=pd.to_datetime(["2024-10-12"] * 3)), "it is a date"),
+    "complex": (TRIALS.assign(n_t=[111, 1j, 27]), "n_t is not a number in row 1"),
+    "inexact": (TRIALS.assign(n_t=[111, 2**53, 27]), "n_t is too large to be exact in row 2"),
     "text": (TRIALS.assign(n_t=[111, "26 of 30", 27]), "n_t is not a number in row 2"),
     "infinite": (TRIALS.assign(n_t=[111, np.inf, 27]), "n_t is not a number in row 2"),
     "truth": (TRIALS.assign(events_t=[True, False, True]), "events_t is not a number in row 1"),
@@ -111,7 +115,7 @@ def test_every_offender_is_counted() -> None:
 
 def test_wrong_types_and_words() -> None:
     with pytest.raises(
-        TypeError, match="trials must be a pandas DataFrame with one row a study: got list"
+        TypeError, match="trials must be a pandas DataFrame with one row per study: got list"
     ):
         km.risk_ratio([[1, 2, 3, 4]])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='unknown zero-cell rule "half"; use one of: half-if-any'):
@@ -148,7 +152,11 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
         "ketamine",
         "control",
     )
-    assert effects.favours == ("Favours control", "Favours ketamine")
+    assert effects.sides == ("less abstinence with ketamine", "more abstinence with ketamine")
+    assert km.risk_ratio(told, event_is_good=True).favours == (
+        "Favours control",
+        "Favours ketamine",
+    )
     assert km.risk_ratio(told, event_is_good=False).favours == (
         "Favours ketamine",
         "Favours control",
@@ -159,7 +167,8 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
 
 
 def test_complement_turns_the_event_round() -> None:
-    relapse = km.effects.complement(TRIALS, "relapse")
+    assert km.effects.complement(TRIALS)["event_is_good"].isna().all()
+    relapse = km.effects.complement(TRIALS.assign(event_is_good=True), "relapse")
     assert relapse["events_t"].tolist() == [38, 13, 15]
     assert not relapse["event_is_good"].any()
     assert_array_equal(km.effects.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])
@@ -176,55 +185,6 @@ PAPER = pd.DataFrame(
         "measure": "OR",
     }
 )
-
-
-def test_reported_from_limits_standard_errors_and_p_values() -> None:
-    """Methods 1.11: -0.755022584278, 0.342795775152; -0.223143551314, 0.48804986758."""
-    here = km.reported(PAPER)
-    assert_allclose(here.y, [-0.755022584278, -0.223143551314], rtol=1e-11)
-    assert_allclose(here.se, [0.342795775152, 0.48804986758], rtol=1e-10)
-    assert here.table["asymmetric"].tolist() == [False, False]
-    mixed = PAPER.assign(low=[0.24, np.nan], high=[0.92, np.nan], se=[9.9, 0.3], p_value=[0.5, 0.5])
-    assert_allclose(km.reported(mixed).se, [0.342795775152, 0.3], rtol=1e-10)
-    only_p = PAPER.drop(columns=["low", "high"]).assign(p_value=[0.03, 0.6])
-    assert_allclose(km.reported(only_p).se[0], 0.755022584278 / 2.1700903775845606, rtol=1e-10)
-    difference = pd.DataFrame({"study": ["G"], "estimate": [10.1], "low": [1.1], "high": [19.0]})
-    assert_allclose(
-        km.reported(difference, measure="MD").se, [17.9 / (2 * 1.959963984540054)], rtol=1e-10
-    )
-    assert km.reported(PAPER.assign(high=[0.92, 9.0])).table["asymmetric"].tolist() == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("frame", "options", "message"),
-    [
-        (PAPER.assign(low=[0.5, 0.31]), {}, "estimate lies outside its own interval in row 1"),
-        (PAPER.assign(estimate=[-0.755, 0.8]), {}, "estimate of a ratio is not positive in row 1"),
-        (PAPER.drop(columns=["low", "high"]), {}, "nothing tells the precision in row 1"),
-        (
-            PAPER.assign(measure=["OR", "HR"]),
-            {},
-            "measure must be one word for all rows: the column holds OR, HR",
-        ),
-        (
-            PAPER.drop(columns="measure"),
-            {},
-            "measure must be one word for all rows: there is no such column",
-        ),
-        (PAPER, {"measure": "or"}, 'unknown measure "or"; use one of: RR, OR'),
-        (
-            PAPER,
-            {"level": 95},
-            "level must lie between 0 and 1, a proportion: got 95; use 0.95 for 95 %",
-        ),
-    ],
-)
-def test_reported_refuses_what_cannot_be(
-    frame: pd.DataFrame, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError) as error:
-        km.reported(frame, **options)
-    assert message in str(error.value)
 
 
 def test_reversed_tells_the_opposite_event() -> None:
@@ -256,14 +216,6 @@ def test_counts_and_reported_effects_concatenate() -> None:
         ValueError, match="effects of different measures cannot be put together: OR and RR"
     ):
         _ = both + km.risk_ratio(TRIALS)
-
-
-def test_generic() -> None:
-    rows = pd.DataFrame({"study": ["A", "B"], "y": [0.1, 0.4], "v": [0.02, 0.05]})
-    assert_array_equal(km.generic(rows, measure="SMD").v, [0.02, 0.05])
-    for bad in (0.0, -1.0):
-        with pytest.raises(ValueError, match=r'v is not positive in row 2 \("B"\)'):
-            km.generic(rows.assign(v=[0.02, bad]))
 
 
 def test_select_keeps_reasons_with_their_studies() -> None:
@@ -305,14 +257,20 @@ def test_counts_held_as_categories_can_be_told_of_the_opposite_event() -> None:
         )
 
 
-def test_whether_an_event_is_good_may_be_missing_in_some_rows_and_is_never_text() -> None:
+def test_whether_an_event_is_good_is_a_flag_that_may_be_missing_in_some_rows() -> None:
     gap = TRIALS.assign(
         event_is_good=pd.array([pd.NA] + [False] * (len(TRIALS) - 1), dtype="boolean")
     )
     assert not km.risk_ratio(gap).event_is_good
     assert km.effects.complement(gap, "abstinence")["event_is_good"].all()
-    with pytest.raises(ValueError, match="event_is_good must be True or False: got 'no'"):
-        km.risk_ratio(TRIALS.assign(event_is_good="no"))
+    assert not km.risk_ratio(TRIALS.assign(event_is_good=" No")).event_is_good
+    with pytest.raises(
+        ValueError,
+        match=rf'event_is_good is not a flag in row 1 \("{TRIALS["study"].iloc[0]}"\) .*\'maybe\'',
+    ):
+        km.risk_ratio(TRIALS.assign(event_is_good="maybe"))
+    with pytest.raises(TypeError, match="event_is_good must be True or False: got 'no'"):
+        km.risk_ratio(TRIALS, event_is_good="no")  # type: ignore[arg-type]
 
 
 def test_an_empty_event_is_called_event_in_sentences() -> None:
@@ -337,3 +295,34 @@ def test_notebook_table_shows_effects_whose_table_holds_counts_as_text() -> None
         {"study": ["A"], "y": [0.1], "v": [0.2], "events_t": ["12 of 30"], "n_t": [pd.NA]}
     )
     assert "<td>A</td>" in km.generic(frame)._repr_html_()
+
+
+def test_from_counts_is_the_function_of_each_measure() -> None:
+    functions = {
+        "RR": km.risk_ratio,
+        "OR": km.odds_ratio,
+        "RD": km.risk_difference,
+        "AS": km.arcsine_difference,
+        "PETO": km.peto_odds_ratio,
+    }
+    assert set(functions) == set(COUNT_MEASURES)
+    for measure, function in functions.items():
+        one, other = from_counts(TRIALS, measure, event="cure"), function(TRIALS, event="cure")
+        assert one.measure == other.measure == measure
+        np.testing.assert_array_equal(one.y, other.y)
+        np.testing.assert_array_equal(one.v, other.v)
+        assert (one.zero, one.event) == (other.zero, "cure")
+    assert from_counts(TRIALS, "RR", zero="none").k == 2
+    with pytest.raises(ValueError, match='unknown measure "HR"; use one of: RR, OR, RD, AS, PETO'):
+        from_counts(TRIALS, "HR")
+    with pytest.raises(ValueError, match="measure PETO needs no zero-cell rule; leave zero out"):
+        from_counts(TRIALS, "PETO", zero="none")
+    with pytest.raises(ValueError, match='unknown interval of single trials "koopman"'):
+        from_counts(TRIALS, "OR", interval="koopman")
+
+
+def test_the_opposite_of_an_event_without_a_name_is_named_neutrally() -> None:
+    assert set(km.effects.complement(TRIALS.assign(event="cure"))["event"]) == {"no cure"}
+    assert set(km.effects.complement(TRIALS.drop(columns="event", errors="ignore"))["event"]) == {
+        "no event"
+    }

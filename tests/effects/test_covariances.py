@@ -70,7 +70,7 @@ def test_covariance_of_nested_times_needs_no_correlation() -> None:
 
 
 def test_a_correlation_that_is_given_wins_over_counts_that_happen_to_fall() -> None:
-    """Point prevalence may fall by chance: counts alone cannot tell it from continuous abstinence."""
+    """Point prevalence may fall by chance: counts alone do not show a sustained outcome."""
     effects = km.risk_ratio(times())
     covariance = sampling_covariance(effects, rho=0.5)
     close(covariance[0, 1], 0.5 * np.sqrt(effects.v[0] * effects.v[1]))

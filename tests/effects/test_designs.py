@@ -1,14 +1,13 @@
-"""Designs with several arms: permitted contrasts, no patient counted twice, factorial trials."""
+"""Designs with several arms: permitted contrasts, no patient counted twice."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.effects.designs import combine_arms, contrasts, factorial, refuse_double_counting
-from tests.helpers.design_data import close, shared_rows
+from kapmeta.effects.designs import combine_arms, contrasts, refuse_double_counting
+from tests.helpers.design_data import shared_rows
 
 ARMS = pd.DataFrame(
     {
@@ -100,66 +99,6 @@ def test_combining_arms_refuses_what_is_not_one_control() -> None:
         combine_arms(shared_rows().assign(events_c=[4, 5]))
     with pytest.raises(ValueError, match='"A" compares the same arm twice with "placebo"'):
         combine_arms(shared_rows().assign(treatment=["high", "high"]))
-
-
-def test_factorial_trial() -> None:
-    """Methods 6.5."""
-    rows = pd.DataFrame(
-        {
-            "study": ["made up"] * 2,
-            "comparison_id": [1, 2],
-            "treatment": ["K+T", "K+E"],
-            "control": ["P+T", "P+E"],
-            "events_t": [14, 11],
-            "n_t": [24, 24],
-            "events_c": [9, 7],
-            "n_c": [23, 25],
-        }
-    )
-    found = factorial(rows)
-    close(found.strata.y, [0.39927314, 0.49280712], 1e-7)
-    close(found.strata.v, [0.09739476, 0.15209957], 1e-7)
-    close([found.combined, found.combined_v**0.5], [0.440312581, 0.244799349], 1e-8)
-    close([found.margins, found.margins_v**0.5], [0.446287103, 0.246644143], 1e-8)
-    close([found.interaction, found.interaction_se], [-0.0935, 0.4995], 1e-3)
-    w = 1 / found.strata.v
-    close(
-        [found.inverse_variance, found.inverse_variance_v],
-        [w @ found.strata.y / w.sum(), 1 / w.sum()],
-    )
-    assert 0.8 < found.interaction_p < 0.9
-    table = found.to_frame().set_index("row")
-    assert list(table.index) == [
-        "K+T v P+T",
-        "K+E v P+E",
-        "Mantel-Haenszel",
-        "inverse variance",
-        "margins",
-        "interaction",
-    ]
-    close(
-        table.loc["Mantel-Haenszel", ["estimate", "low"]],
-        np.exp([found.combined, found.combined - 1.959963984540054 * found.combined_v**0.5]),
-    )
-    close(table.loc["interaction", "estimate"], np.exp(found.interaction))
-    assert f"ratio of RRs {table.loc['interaction', 'estimate']:.2f}" in found.summary()
-    assert "combined over the two levels by Mantel-Haenszel" in found.methods_text()
-    assert "<table" in found._repr_html_()
-    narrow = factorial(rows, level=0.8).to_frame()
-    assert (narrow["high"].to_numpy() < table["high"].to_numpy()).all()
-    difference = factorial(rows, measure="RD")
-    close(
-        difference.to_frame().set_index("row").loc["interaction", "estimate"],
-        14 / 24 - 9 / 23 - (11 / 24 - 7 / 25),
-    )
-    with pytest.raises(ValueError, match="would count twice"):
-        factorial(rows.assign(control=["P+T", "P+T"]))
-    with pytest.raises(ValueError, match="two strata of one trial as two rows: got 1 rows"):
-        factorial(rows.iloc[:1])
-    with pytest.raises(ValueError, match='unknown measure "HR"'):
-        factorial(rows, measure="HR")
-    with pytest.raises(ValueError, match="a stratum carries no estimate"):
-        factorial(rows.assign(events_t=[14, 0], events_c=[9, 0]), zero="none")
 
 
 def test_arms_with_counts_held_as_categories_are_summed() -> None:

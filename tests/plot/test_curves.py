@@ -62,7 +62,7 @@ def test_prior_scale_tells_where_it_tips() -> None:
 
 
 def test_follow_up_draws_each_arm_and_knows_a_follow_up() -> None:
-    from kapmeta.effects.follow_up import abstinence_curve
+    from kapmeta.effects.follow_up import event_free_curve
 
     rows = pd.DataFrame(
         {
@@ -74,7 +74,7 @@ def test_follow_up_draws_each_arm_and_knows_a_follow_up() -> None:
             "events_c": [10, 6, 4],
         }
     )
-    ax = curves.follow_up(abstinence_curve(rows))
+    ax = curves.follow_up(event_free_curve(rows))
     assert {"treatment", "control"} <= set(texts(ax))
     tops = sorted(
         float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_xdata()) == 3

@@ -1,4 +1,4 @@
-"""pool_exact: every model from a DataFrame, its refusals, and what is shown; combination of p-value functions."""
+"""pool_exact: every model from a DataFrame, its refusals, and what is shown."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_combination_of_one_trial_is_its_mid_p_interval():
 
 
 def test_exact_risk_difference_limits_have_the_tails_they_claim():
-    """At the lower limit the largest upper-tail probability over the control risk is 2.5 %, summed term by term."""
+    """The largest upper-tail probability at the lower limit is 2.5 %, summed term by term."""
     found = pool_exact(frame("cocaine1"), model="combination", measure="RD")
     a, n1, c, n2 = 12, 27, 0, 28
     lattice = exact_difference._lattices(tables("cocaine1"))[0]
@@ -115,9 +115,7 @@ def test_double_zeros_say_nothing_of_ratios_and_something_of_differences():
     for word, model in EXACT_MODELS.items():
         for measure in model.measures:
             if measure in ("RR", "OR"):
-                with pytest.raises(
-                    ValueError, match=rf"no table says anything about the {measure}"
-                ):
+                with pytest.raises(ValueError, match=rf"no table has information on the {measure}"):
                     pool_exact(trials, model=word, measure=measure)
     found = pool_exact(trials, model="combination", measure="RD")
     assert found.low < 0 < found.high
@@ -155,7 +153,7 @@ def test_one_sided_trials_have_infinite_estimates_that_stay_infinite():
     assert "one trial, not pooled" in repr(found)
     two = pool_exact(rows((5, 10, 0, 12), (3, 20, 0, 20)))
     assert (two.low, two.high) == (-math.inf, math.inf)
-    assert "set no limit" in two.summary()
+    assert "there is no limit" in two.summary()
     assert pool_exact(
         rows((5, 10, 0, 12), (3, 20, 0, 20)), model="conditional"
     ).low == pytest.approx(math.log(2.46), abs=0.01)

@@ -37,7 +37,7 @@ def test_one_trial_is_shown_by_itself():
 
 
 def test_two_trials_the_stress_case():
-    """Section 2.10: the conclusion depends on the prior, heterogeneity on the direction; no Hartung-Knapp."""
+    """Section 2.10: the conclusion depends on the prior, heterogeneity on the direction."""
     found, printed = headline(STRESS, opposite="relapse"), expected()["printed"]["stress"]
     assert isinstance(found.results[0], Posterior)
     assert found.results[0].tau_prior.name == "half-normal(0.5)"
@@ -90,7 +90,7 @@ def test_three_trials_have_two_headlines():
     assert any("PM, hybrid Hartung-Knapp (leaves it open)" in text for text in found.disagreements)
 
 
-def test_five_trials_have_the_registered_headline():
+def test_five_trials_have_the_random_effects_headline():
     found = headline(frame("kap5"), opposite="relapse")
     main = found.results[0]
     assert len(found.results) == 1
@@ -99,6 +99,15 @@ def test_five_trials_have_the_registered_headline():
     assert math.isfinite(main.prediction_low)
     assert "DerSimonian-Laird, Wald" in _roles(found, "not to be headlined")
     assert "18.11 (p = 0.001) for that of relapse" in " ".join(found.disagreements)
+
+
+def test_one_informative_trial_is_shown_by_itself_beside_a_table_without_events():
+    trials = pd.DataFrame([("A", 0, 20, 0, 20), ("B", 13, 27, 3, 28)], columns=COLUMNS)
+    found, alone = headline(trials), headline(trials[1:])
+    assert found.k == 1
+    for name in ("the trial's own estimate", "absolute effect"):
+        assert found[name].k == 1
+        assert found[name].low == alone[name].low
 
 
 def test_effects_without_counts():
@@ -137,7 +146,7 @@ def test_agreement_is_said_too():
 
 def test_nothing_to_say_and_unknown_words():
     with pytest.raises(
-        ValueError, match=r"no study says anything about the risk ratio.*A: no event in either arm"
+        ValueError, match=r"no study has an estimate of the risk ratio.*A: no event in either arm"
     ):
         headline(pd.DataFrame([("A", 0, 10, 0, 12)], columns=COLUMNS))
     with pytest.raises(ValueError, match='unknown measure "RD"; use one of: RR, OR'):
@@ -154,7 +163,7 @@ def test_double_zeros_are_not_counted():
 
 
 def test_a_notebook_shows_each_analysis_once() -> None:
-    found = km.headline(km.review.registered_effects(km.load_evidence(), "alcohol-odds"))
+    found = km.headline(km.odds_ratio(STRESS))
     page = found._repr_html_()
     for entry in found.entries:
         assert page.count(f"<td>{entry.name}</td>") == 1

@@ -32,8 +32,8 @@ THREE = pd.DataFrame(
 )
 
 
-def test_bcg_by_the_registered_method() -> None:
-    """metafor 5.1-12, ``rma(ai, n1i, ci, n2i, measure="RR", test="knha")``, threshold 1e-13 (02_rma_uni)."""
+def test_bcg_by_the_default_method() -> None:
+    """metafor 5.1-12, ``rma(measure="RR", test="knha")``, threshold 1e-13 (02_rma_uni)."""
     main = km.pool(km.risk_ratio(BCG))
     assert main.k == 13
     assert_allclose(main.tau2, 0.31324325813648085, rtol=1e-10)
@@ -274,7 +274,7 @@ def test_wrong_types() -> None:
 def test_no_study_left() -> None:
     zeros = THREE.assign(events_t=0)
     with pytest.raises(
-        ValueError, match="no study carries an estimate, so there is nothing to pool"
+        ValueError, match="no study has an estimate, so there is nothing to pool"
     ) as error:
         km.pool(km.risk_ratio(zeros, zero="none"))
     assert "A: a zero cell" in str(error.value)
@@ -382,7 +382,7 @@ def test_views_of_a_result() -> None:
 
 
 def test_leave_one_out() -> None:
-    """metafor 5.1-12 ``leave1out`` on BCG, REML: study 1 left out has tau2 0.336156702, Q 151.583."""
+    """metafor 5.1-12 ``leave1out`` on BCG, REML: without study 1 tau2 is 0.336156702."""
     main = km.pool(km.risk_ratio(BCG), ci="wald")
     sweep = km.leave_one_out(main)
     frame = sweep.to_frame()
@@ -418,7 +418,7 @@ def test_estimator_table() -> None:
     refused = every[every["analysis"] == "REML, kr"]
     assert refused["low"].isna().all()
     assert refused["status"].iloc[0] == "the method gives no interval for these data"
-    with pytest.raises(ValueError, match="needs two studies or more: 1 carries an estimate"):
+    with pytest.raises(ValueError, match="needs two studies or more: 1 has an estimate"):
         km.estimator_table(km.risk_ratio(THREE.iloc[:1]))
 
 

@@ -46,9 +46,12 @@ def names_of(name: str) -> list[str]:
 
 # Figures are named after what they draw, so `plot.baujat` may stand beside `sensitivity.baujat`.
 ANALYSIS_ROOMS = [name for name in ROOMS.split() if name not in ("core", "plot")]
-HOMES = {name: home for home in ANALYSIS_ROOMS for name in names_of(home)}
+HOMES = {name: home for home in reversed(ANALYSIS_ROOMS) for name in names_of(home)}
 PUBLIC = {name: getattr(room(home), name) for name, home in HOMES.items()}
 PUBLIC |= {name: getattr(km, name) for name in ("load_example", "cite")}
+# Of results of one's own in `certainty`, of all questions of a review in `review`.
+TWICE = "summary_of_findings"
+PUBLIC |= {f"review.{TWICE}": km.review.summary_of_findings}
 FUNCTIONS = [
     name
     for name, value in PUBLIC.items()
@@ -64,7 +67,7 @@ def test_the_flat_names_are_those_of_a_review_of_every_day() -> None:
 
 def test_every_public_name_has_one_home() -> None:
     counted = Counter(name for home in ANALYSIS_ROOMS for name in names_of(home))
-    assert [name for name, homes in counted.items() if homes > 1] == []
+    assert [name for name, homes in counted.items() if homes > 1] == [TWICE]
     at_the_top = {"load_example", "cite", "Method", "PRIMARY"}
     for name in FLAT.split():
         assert (name in HOMES) != (name in at_the_top), name

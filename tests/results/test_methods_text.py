@@ -172,6 +172,6 @@ def test_follow_up() -> None:
             "events_c": [10, 6, 4],
         }
     )
-    text = km.effects.abstinence_curve(rows).methods_text()
+    text = km.effects.event_free_curve(rows).methods_text()
     assert "in A was followed over 1, 3 and 6 months" in text
     assert "no correlation was assumed" in text

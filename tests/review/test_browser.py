@@ -1,4 +1,4 @@
-"""The page in a browser: it loads in silence, works by keyboard, fits narrow and wide screens, and is accessible."""
+"""The page in a browser: silent, usable by keyboard, narrow and wide, and accessible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kapmeta.review.evidence import load_evidence
-from kapmeta.review.report import write
+from kapmeta.review.report import write_page
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -24,7 +24,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(load_evidence(), tmp_path_factory.mktemp("report")).as_uri()
+    return write_page(load_evidence(), tmp_path_factory.mktemp("report")).as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,9 @@ def test_nothing_overflows(browser: Any, address: str, width: int) -> None:
     found.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert found.evaluate("document.documentElement.scrollWidth") <= width
     out = found.evaluate(
-        """(width) => [...document.querySelectorAll('main *, header *, footer *')].filter((part) =>
-             !part.closest('.scroll, .paper, .skip') && part.getBoundingClientRect().right > width + 0.5)
+        """(width) => [...document.querySelectorAll('main *, header *, footer *')].filter(
+             (part) => !part.closest('.scroll, .paper, .skip')
+                 && part.getBoundingClientRect().right > width + 0.5)
              .map((part) => part.outerHTML.slice(0, 80))""",
         width,
     )
@@ -121,7 +122,8 @@ def test_tables_sort_by_value_and_back(page: Any) -> None:
     head = page.locator("table[data-table=report-sensitivity] thead th", has_text="Estimate")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    values = """[...document.querySelectorAll('[data-table=report-sensitivity] [data-column=estimate][data-value]')]
+    values = """[...document.querySelectorAll(
+        '[data-table=report-sensitivity] [data-column=estimate][data-value]')]
         .map((cell) => Number(cell.dataset.value.replace('inf', 'Infinity')))"""
     up = page.evaluate(values)
     assert up == sorted(up)

@@ -105,7 +105,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A tree of two notebooks, run once, and what the run said."""
+    """Run a tree of two notebooks once; return it with what the run printed."""
     root = tree(tmp_path_factory.mktemp("made") / "trials", pooled=POOLED, drawn=DRAWN)
     code, said = command(root)
     assert code == 0, said
@@ -263,7 +263,7 @@ def test_a_table_keeps_an_index_that_says_something(output):
 
 @pytest.mark.parametrize("name", ["bcg", "smoking"])
 def test_statsmodels_agrees_on_the_published_sets(name):
-    """Asked for a tolerance below rounding its Paule-Mandel variance was 0, which was a fault of the question."""
+    """With a tolerance below rounding its Paule-Mandel variance was 0: our question was wrong."""
     table = witness.against_statsmodels(km.load_example(name))
     assert set(table["agreement"]) == {"to 9 digits or more"}
 

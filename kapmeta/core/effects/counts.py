@@ -12,7 +12,8 @@ on the log scale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -503,3 +504,15 @@ def peto_odds_ratio(
         v = n * n * (n - 1) / (n1 * n2 * m * (n - m))
         y = (a * d - b * c) / n * v  # a - n1 m / n = (a d - b c) / n, exact in integers
     return estimates(y, v, np.zeros_like(absent), absent)
+
+
+KERNELS: Mapping[str, Callable[..., Estimates]] = MappingProxyType(
+    {
+        "RR": risk_ratio,
+        "OR": odds_ratio,
+        "RD": risk_difference,
+        "AS": arcsine_difference,
+        "PETO": peto_odds_ratio,
+    }
+)
+"""Effect of the four counts by measure; the first three take a zero-cell rule."""

@@ -180,7 +180,6 @@ COMPATIBILITY: dict[str | None, dict[str, tuple[str, str]]] = {
 }
 """By mode and measure: zero-cell rule of the pooled tables, and default variance."""
 
-_TRIAL_EFFECTS = {"RR": counts.risk_ratio, "OR": counts.odds_ratio, "RD": counts.risk_difference}
 INFORMATIVE: dict[str, Callable[[FilledCells], BoolArray]] = {
     "RR": lambda cells: cells.used & (cells.a + cells.c > 0),
     "OR": lambda cells: cells.used & (cells.a + cells.c > 0) & (cells.b + cells.d > 0),
@@ -321,7 +320,7 @@ def _trial_effects(
     if compatibility is None:
         a, b, c, d, _, _ = counts.continuity_corrected(*given, rule=zero)
         given, zero = (a, a + b, c, c + d), "none"
-    effects = _TRIAL_EFFECTS[measure](*given, zero=zero)
+    effects = counts.KERNELS[measure](*given, zero=zero)
     absent = effects.absent | tables.impossible
     return np.where(absent, 0.0, effects.y), np.where(absent, np.inf, effects.v)
 

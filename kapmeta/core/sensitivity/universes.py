@@ -29,10 +29,10 @@ from kapmeta.core.pooling.intervals import INTERVALS
 OPPOSITE = "RR of the opposite"
 COMMON, STRATIFIED, PETO = "common", "mantel-haenszel", "peto"
 ORIENTED_MEASURES: dict[str, Callable[..., counts.Estimates]] = {
-    "RR": counts.risk_ratio,
-    OPPOSITE: counts.risk_ratio,
-    "OR": counts.odds_ratio,
-    "RD": counts.risk_difference,
+    "RR": counts.KERNELS["RR"],
+    OPPOSITE: counts.KERNELS["RR"],
+    "OR": counts.KERNELS["OR"],
+    "RD": counts.KERNELS["RD"],
 }
 """Effect of the four counts, by measure; `OPPOSITE` takes the complements and changes sign."""
 

@@ -203,7 +203,8 @@ def _complex_step_derivatives(
     if not (np.isfinite(value) and np.isfinite(gradients).all()):
         return -np.inf, np.zeros(size), np.zeros((size, size))
     hessian = gradients.imag / _COMPLEX_STEP
-    return value, gradients[:, 0].real, (hessian + hessian.T) / 2
+    gradient = np.asarray(gradients[:, 0].real, dtype=np.float64)
+    return value, gradient, (hessian + hessian.T) / 2
 
 
 def _gradient(

@@ -13,6 +13,7 @@ from kapmeta import wording
 from kapmeta.measures import Measure
 from kapmeta.plot.panel.typesetting import ALIGNMENTS
 from kapmeta.plot.style import RISK, Theme
+from kapmeta.wording import level_named
 
 __all__ = [
     "Column",
@@ -32,7 +33,7 @@ EVIDENCE_CELLS: Mapping[str, tuple[str, str]] = {
     "tertiary": ("○\u00a0tertiary", "seen only in a later document, not traced to the trial"),
     "press": ("○\u00a0press", "press reports, in conflict"),
 }
-"""First part of an evidence level, the words in its cell, and what they mean."""
+"""Source of an evidence level to the words in its cell and what they mean."""
 
 SYNONYMS = {
     "some": "some concerns",
@@ -233,7 +234,8 @@ def evidence_words(level: object) -> tuple[str, str]:
     """Return the cell text and the meaning of an evidence level; unknown levels are kept."""
     if not isinstance(level, str):
         return "", ""
-    return EVIDENCE_CELLS.get(level.partition("_")[0], (level.replace("_", " "), ""))
+    found = level_named(level)
+    return EVIDENCE_CELLS.get(found.source if found else "", (level.replace("_", " "), ""))
 
 
 def risk_judgement(value: object) -> str:
@@ -278,7 +280,7 @@ def declared(
     interval = f"{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}"
     head = f"\n{method}" if method else f" {interval}"
     return [
-        *_count_columns(treatment, control),
+        *(_count_columns(treatment, control) if scale.compares else _group_columns()),
         Column(
             "effect",
             scale.short + head[0] + head[1:].replace(" ", "\u00a0"),
@@ -314,6 +316,26 @@ def _count_columns(treatment: str, control: str) -> list[Column]:
             for count, head in (("events", "Events"), ("n", "Total"))
         ),
     ]
+
+
+def _group_columns() -> list[Column]:
+    """Declare the counts of a single group in place of those of two arms."""
+    fraction = _events_over_total("events", "n")
+    return [
+        Column("treatment", "Events/total", align="/", text=fraction),
+        Column("control", text=lambda row: ""),
+        Column("events_t", "Events", align="right", text=_whole_number("events")),
+        Column("n_t", "Total", align="right", text=_whole_number("n")),
+        *(Column(f"{name}_c", text=lambda row: "") for name in ("events", "n")),
+    ]
+
+
+def _whole_number(name: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        value = row.number(name)
+        return "" if math.isnan(value) else f"{value:g}"
+
+    return text
 
 
 def _weight_columns(models: Sequence[str]) -> list[Column]:

@@ -1,4 +1,4 @@
-"""The evidence: the tables of ``data/`` with their description, read, checked and joined into trials."""
+"""The evidence: the tables of ``data/``, read, checked and joined into trials."""
 
 from kapmeta.review.evidence.description import EvidenceError
 from kapmeta.review.evidence.reading import Evidence, evidence_given, load_evidence

@@ -1,4 +1,4 @@
-"""The description of the tables, ``datapackage.json``, as values; what is said where a table breaks it."""
+"""The description of the tables, ``datapackage.json``, and the report of what breaks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DESCRIPTION = "datapackage.json"
 
 
 class Finding(NamedTuple):
-    """One fault or remark: where it is and what is wrong; `row` is the line of the file, header line 1."""
+    """One fault or remark: its place and its message; the header is row 1 of the file."""
 
     file: str
     row: int
@@ -29,17 +29,17 @@ class EvidenceError(ValueError):
     Attributes
     ----------
     violations : DataFrame
-        One row a violation: file, row (line of the file, the header is line 1), study, column,
+        One row per violation: file, row (line of the file, the header is line 1), study, column,
         rule, message.
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.violations = pd.DataFrame(list(findings), columns=list(Finding._fields))
         head = f"{len(findings)} violation{'s' * (len(findings) != 1)} in the evidence tables:"
-        super().__init__("\n".join([head, *map(_line, findings)]))
+        super().__init__("\n".join([head, *map(_finding_line, findings)]))
 
 
-def _line(finding: Finding) -> str:
+def _finding_line(finding: Finding) -> str:
     study = f' ("{finding.study}")' if finding.study else ""
     return (
         f"  {finding.file}, row {finding.row}{study}, {finding.column}: {finding.message}"
@@ -48,7 +48,7 @@ def _line(finding: Finding) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
+class Field:
     """One column as described."""
 
     name: str
@@ -93,19 +93,19 @@ class Schema:
     name: str
     file: str
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[Field, ...]
     keys: tuple[tuple[str, ...], ...]
     references: tuple[Reference, ...]
 
-    def column(self, name: str) -> Column:
-        """The column called `name`."""
+    def column(self, name: str) -> Field:
+        """Look up the column called `name`."""
         return next(column for column in self.columns if column.name == name)
 
 
-def _column(entry: Mapping[str, Any]) -> Column:
+def _field(entry: Mapping[str, Any]) -> Field:
     limits = entry.get("constraints", {})
     items = entry.get("itemForeignKey")
-    return Column(
+    return Field(
         name=entry["name"],
         type=entry["type"],
         meaning=entry["description"],
@@ -126,11 +126,11 @@ def _reference(key: Mapping[str, Any]) -> Reference:
 
 
 def schemas(description: bytes) -> dict[str, Schema]:
-    """The tables that a ``datapackage.json`` describes, by name."""
+    """Read the descriptions of the tables from a ``datapackage.json``, by name."""
     tables = {}
     for resource in json.loads(description)["resources"]:
         schema = resource["schema"]
-        columns = tuple(_column(entry) for entry in schema["fields"])
+        columns = tuple(_field(entry) for entry in schema["fields"])
         unique = [(column.name,) for column in columns if column.unique]
         tables[resource["name"]] = Schema(
             name=resource["name"],

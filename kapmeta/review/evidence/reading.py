@@ -1,4 +1,4 @@
-"""The evidence as one value: where it is read from, what it shows, what may be asked of it."""
+"""The evidence as one value: where it is read from and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class Evidence:
 
     Attributes
     ----------
-    studies, arms, outcomes, comparisons, effects, risk_of_bias, claims, grade, sources, pending : DataFrame
-        The tables; `codebook` says what each column means.
+    studies, arms, outcomes, comparisons, effects : DataFrame
+        The tables of results; `codebook` says what each column means.
+    risk_of_bias, claims, grade, sources, pending, known_missing : DataFrame
+        The tables of judgements and sources, and of what has not been read.
     flags : DataFrame
         What is worth knowing but breaks no rule, such as a printed percentage that no count
         attains: table, row (line of the file), study, column, rule, message.
@@ -47,57 +49,62 @@ class Evidence:
 
     @property
     def studies(self) -> pd.DataFrame:
-        """One row a study, pooled or not."""
+        """One row per study, pooled or not."""
         return self._tables["studies"].copy()
 
     @property
     def arms(self) -> pd.DataFrame:
-        """One row a study and arm."""
+        """One row per study and arm."""
         return self._tables["arms"].copy()
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """One row a study, arm, outcome and time."""
+        """One row per study, arm, outcome and time."""
         return self._tables["outcomes"].copy()
 
     @property
     def comparisons(self) -> pd.DataFrame:
-        """One row a comparison of two arms, with its place in the plan."""
+        """One row per comparison of two arms, with its place in the plan."""
         return self._tables["comparisons"].copy()
 
     @property
     def effects(self) -> pd.DataFrame:
-        """One row an effect as its source reports it, usable or not."""
+        """One row per effect as its source reports it, usable or not."""
         return self._tables["effects"].copy()
 
     @property
     def risk_of_bias(self) -> pd.DataFrame:
-        """One row a study and domain."""
+        """One row per study and domain."""
         return self._tables["risk_of_bias"].copy()
 
     @property
     def claims(self) -> pd.DataFrame:
-        """One row a claim that was held against the sources."""
+        """One row per claim that was held against the sources."""
         return self._tables["claims"].copy()
 
     @property
     def grade(self) -> pd.DataFrame:
-        """One row a registered question and GRADE domain, as a person judged it."""
+        """One row per declared question and GRADE domain, as a person judged it."""
         return self._tables["grade"].copy()
 
     @property
     def sources(self) -> pd.DataFrame:
-        """One row a document that was read."""
+        """One row per document that was read."""
         return self._tables["sources"].copy()
 
     @property
     def pending(self) -> pd.DataFrame:
-        """One row a figure that has not been read yet, with where it is."""
+        """One row per figure that has not been read yet, with where it is."""
         return self._tables["pending"].copy()
 
     @property
+    def known_missing(self) -> pd.DataFrame:
+        """One row per study and question it answers or would: what of its result was read."""
+        return self._tables["known_missing"].copy()
+
+    @property
     def flags(self) -> pd.DataFrame:
-        """One row a finding that breaks no rule but should be known."""
+        """One row per finding that breaks no rule but should be known."""
         return self._flags.copy()
 
     def trials(
@@ -110,11 +117,12 @@ class Evidence:
         comparison_id: Choice = None,
         window: Choice = None,
     ) -> pd.DataFrame:
-        """Comparisons with the counts of both arms: what the effect functions take.
+        """Pair the counts of the two arms of each comparison, for the effect functions.
 
         Without arguments every comparison is given, also those the plan never pools together: time
         points of the same patients, randomised and not, ketamine against none and against less.
-        Choose before pooling.
+        Choose before pooling. Only a comparison that counts people of another (`overlaps_with`) is
+        left out beside it; it is given in its place, or when named by `comparison_id`.
 
         Parameters
         ----------
@@ -128,11 +136,13 @@ class Evidence:
         Returns
         -------
         DataFrame
-            One row a comparison, by substance, year and months; without rows where nothing answers.
-            Counts are participants. ``missing_t`` and ``missing_c`` were randomised and are outside
-            ``n_t`` and ``n_c`` (``totals="observed"`` for the functions that ask); they are nan
-            where the source does not tell, and ``missing`` is their sum also where only that is
-            known. The evidence level and the origin are those of the weaker arm.
+            One row per comparison, by substance, year and months; no rows where nothing fits.
+            Reports that count the same people have one `study`, so that no pool takes both; `label`
+            and `study_id` tell them apart. Counts are participants. ``missing_t`` and ``missing_c``
+            were randomised and are outside ``n_t`` and ``n_c`` (``totals="observed"`` for the
+            functions that ask); they are nan where the source does not give them. ``missing`` is
+            their sum, also where only that is known. ``unknown_t`` and ``unknown_c`` are inside and count as without the event
+            (``totals="randomised"``). The evidence level and the origin are those of the weaker arm.
 
         Raises
         ------
@@ -157,7 +167,9 @@ class Evidence:
         if randomised is not None:
             if not isinstance(randomised, bool):
                 raise TypeError(f"randomised must be True, False or None: {randomised!r}")
-            frame = frame[frame["randomised"] == randomised]
+            frame = frame[checking.established(frame, "randomised") == randomised]
+        if comparison_id is None:
+            frame = frame[~frame["overlaps_with"].isin(frame["comparison_id"])]
         return frame.reset_index(drop=True)
 
     def reported(
@@ -168,11 +180,11 @@ class Evidence:
         outcome: Choice = None,
         role: Choice = None,
     ) -> pd.DataFrame:
-        """Effects as their sources report them, for trials whose counts are not known.
+        """Select effects as their sources report them, for trials without known counts.
 
         Only what can be analysed: an estimate on the scale of `measure` with an interval or an
         exact P value. `effects` has the others too. Effects of one trial share patients; `role`
-        tells them apart.
+        distinguishes them.
 
         Parameters
         ----------
@@ -184,7 +196,7 @@ class Evidence:
         Returns
         -------
         DataFrame
-            One row an effect, ratios not logged, by substance, year and months.
+            One row per effect, ratios not logged, by substance, year and months.
 
         Raises
         ------
@@ -195,7 +207,8 @@ class Evidence:
         --------
         >>> import kapmeta.review.evidence
         >>> evidence = kapmeta.review.evidence.load_evidence()
-        >>> evidence.reported("alcohol", measure="OR")[["label", "event", "estimate", "low", "high"]]
+        >>> columns = ["label", "event", "estimate", "low", "high"]
+        >>> evidence.reported("alcohol", measure="OR")[columns]
                   label    event  estimate   low  high
         0  Grabski 2022  relapse       0.8  0.31   2.1
         """
@@ -206,8 +219,7 @@ class Evidence:
         return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
 
     def declared_arms(self) -> pd.DataFrame:
-        """Arms of the trials that have several, with the level of every factor: what
-        `kapmeta.effects.contrasts` takes.
+        """List the arms of trials with several, with their levels, for `kapmeta.effects.contrasts`.
 
         An arm without a dose or without sessions has the levels ``"none"`` and 0.
         """
@@ -220,8 +232,7 @@ class Evidence:
         return filled[several].reset_index(drop=True)
 
     def against(self, study: str, control: str, *, event: str) -> pd.DataFrame:
-        """Every other arm of a trial against one of its arms, with counts, one row each: arms that
-        share a control.
+        """Compare every other arm of a trial with one of its arms, one row each.
 
         Parameters
         ----------
@@ -243,7 +254,8 @@ class Evidence:
         Examples
         --------
         >>> import kapmeta as km
-        >>> km.load_evidence().against("terasaki2022", "la", event="readmission")[["treatment", "events_t", "n_t"]]
+        >>> rows = km.load_evidence().against("terasaki2022", "la", event="readmission")
+        >>> rows[["treatment", "events_t", "n_t"]]
                       treatment  events_t  n_t
         0    ketamine 0.5 mg/kg         2   13
         1  naltrexone 380 mg IM         3   14
@@ -278,7 +290,7 @@ class Evidence:
     def _chosen(
         self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = ""
     ) -> pd.DataFrame:
-        """Rows whose `column` is one of the words `wanted`; a word outside the vocabulary is refused."""
+        """Keep rows whose `column` is one of the words `wanted`; refuse an unknown word."""
         if wanted is None:
             return frame
         words = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -291,7 +303,7 @@ class Evidence:
         return frame[frame[column].isin(words)]
 
     def codebook(self) -> pd.DataFrame:
-        """What every column of every table means: table, column, type, unit, meaning, constraints."""
+        """List every column of every table with its type, unit, meaning and constraints."""
         rows = [
             (schema.name, column.name, column.type, column.unit, column.meaning, column.constraints)
             for schema in self._schemas.values()
@@ -315,11 +327,12 @@ class Evidence:
             for name, schema in self._schemas.items()
         )
         head = "<tr><th>table</th><th>rows</th><th>what a row is</th></tr>"
-        return f"<p>{html.escape(repr(self))}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        return f"<p>{html.escape(repr(self))}</p>{table}"
 
 
 def _own_folder() -> Traversable:
-    """``data`` as an installed package carries it, else beside the package as in a source checkout."""
+    """Find ``data`` in the installed package, or beside it in a source checkout."""
     carried = files("kapmeta") / "data"
     if (carried / DESCRIPTION).is_file():
         return carried
@@ -339,7 +352,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Traversable:
 
 
 def _contents(folder: Traversable) -> tuple[dict[str, Schema], dict[str, bytes]]:
-    """The description of the tables, and the bytes of every file that is there."""
+    """Read the description of the tables and the bytes of every file that is there."""
     description = (folder / DESCRIPTION).read_bytes()
     described = schemas(description)
     there = {schema.file: folder / schema.file for schema in described.values()}
@@ -406,5 +419,5 @@ def _flag_frame(described: Mapping[str, Schema], flags: Iterable[Finding]) -> pd
 
 
 def evidence_given(value: Any, name: str = "evidence") -> Evidence:
-    """`value` if it is `Evidence`; otherwise an error that says where it comes from."""
+    """Return `value` if it is `Evidence`; refuse anything else."""
     return checking.instance(value, Evidence, name, "come from load_evidence")

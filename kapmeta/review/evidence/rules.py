@@ -1,4 +1,4 @@
-"""Rules that look across columns and tables of the evidence; each is one function and one row of `RULES`."""
+"""Rules across columns and tables of the evidence; each is a function and a row of `RULES`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from kapmeta.core.certainty.risk_of_bias import (
 )
 from kapmeta.core.effects.printed_counts import candidate_counts, last_place
 from kapmeta.review.evidence.description import Finding, Schema
-from kapmeta.review.evidence.tables import Row, Rows
-from kapmeta.review.protocol import WINDOWS
+from kapmeta.review.evidence.tables import Record, Records
+from kapmeta.review.protocol import window_of
 
 TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "RoB 2": (tuple(DOMAINS), (*ROB2, "unclear")),
@@ -28,26 +28,30 @@ TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class Remark(NamedTuple):
-    """What a rule found: the table and row, the column to look at, the message, and whether it may stand."""
+    """What a rule found: table, row, column, message, and whether it breaks the rule."""
 
     table: str
-    row: Row
+    row: Record
     column: str
     message: str
     may_stand: bool = False
 
 
-def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
+def _percent_fits_count(tables: Records) -> Iterator[Remark]:
     for row in tables["outcomes"]:
         events, n, text = row["events"], row["n"], row.text["percent_printed"]
-        if None in (events, n, row["percent_printed"]) or events > n or events in _fitting(text, n):
+        if (
+            None in (events, n, row["percent_printed"])
+            or events > n
+            or events in _fitting_counts(text, n)
+        ):
             continue
         near = abs(Fraction(100 * events, n) - Fraction(text)) <= last_place(text)
         note = row.text["percent_note"]
         wrong = (
             "within one unit of the last place"
             if near
-            else "a contradiction: correct it, or say in percent_note why it stands"
+            else "a contradiction: correct it, or say in percent_note why it is kept"
         )
         # a flag, not a violation: the sources do contradict themselves, and a reader must be able
         # to see what moves
@@ -56,18 +60,18 @@ def _percent_fits_count(tables: Rows) -> Iterator[Remark]:
         )
 
 
-def _fitting(percent: str, n: int) -> range:
+def _fitting_counts(percent: str, n: int) -> range:
     candidates = candidate_counts(percent, n)
     return candidates.counts if candidates.consistent else range(0)
 
 
 def _misfit(percent: str, events: int, n: int) -> str:
-    fitting = ", ".join(map(str, _fitting(percent, n)))
+    fitting = ", ".join(map(str, _fitting_counts(percent, n)))
     fits = f"counts that fit: {fitting}" if fitting else f"no count of {n} fits (GRIM)"
     return f"{percent} % is printed, but {events} of {n} is {100 * events / n:.4g} %; {fits}"
 
 
-def _events_within_n(tables: Rows) -> Iterator[Remark]:
+def _events_within_n(tables: Records) -> Iterator[Remark]:
     for row in tables["outcomes"]:
         events, n = row["events"], row["n"]
         if events is not None and n is not None and events > n:
@@ -75,7 +79,7 @@ def _events_within_n(tables: Rows) -> Iterator[Remark]:
             yield Remark("outcomes", row, "events", message)
 
 
-def _events_or_mean(tables: Rows) -> Iterator[Remark]:
+def _events_or_mean(tables: Records) -> Iterator[Remark]:
     for row in tables["outcomes"]:
         if bool(row.text["events"]) == bool(row.text["mean"]):
             yield Remark(
@@ -83,7 +87,7 @@ def _events_or_mean(tables: Rows) -> Iterator[Remark]:
             )
 
 
-def _flow_adds_up(tables: Rows) -> Iterator[Remark]:
+def _flow_adds_up(tables: Records) -> Iterator[Remark]:
     analysed = {"studies": "n_analysed", "arms": "n_analysed", "outcomes": "n"}
     for table, column in analysed.items():
         for row in tables[table]:
@@ -105,7 +109,7 @@ def _flow_adds_up(tables: Rows) -> Iterator[Remark]:
                 yield Remark(table, row, "n_missing", message)
 
 
-def _numbers_have_a_source(tables: Rows) -> Iterator[Remark]:
+def _numbers_have_a_source(tables: Records) -> Iterator[Remark]:
     for row in tables["studies"]:
         measured = [name for name in row.text if name.startswith("n_") or name == "followup_months"]
         numbers = [name for name in measured if row.text[name]]
@@ -115,7 +119,7 @@ def _numbers_have_a_source(tables: Rows) -> Iterator[Remark]:
                 yield Remark("studies", row, column, message)
 
 
-def _interval_holds_estimate(tables: Rows) -> Iterator[Remark]:
+def _interval_holds_estimate(tables: Records) -> Iterator[Remark]:
     for row in tables["effects"]:
         low, estimate, high = (row[name] for name in ("low", "estimate", "high"))
         if None not in (low, estimate, high) and not low <= estimate <= high:
@@ -130,7 +134,7 @@ def _interval_holds_estimate(tables: Rows) -> Iterator[Remark]:
                 yield Remark("effects", row, column, message)
 
 
-def _pairs_are_whole(tables: Rows) -> Iterator[Remark]:
+def _pairs_are_whole(tables: Records) -> Iterator[Remark]:
     for row in tables["effects"]:
         for one, other in (("low", "high"), ("estimate", "measure"), ("p_value", "p_relation")):
             if (row.text[one] == "") != (row.text[other] == ""):
@@ -140,7 +144,7 @@ def _pairs_are_whole(tables: Rows) -> Iterator[Remark]:
                 )
 
 
-def _arms_of_the_study(tables: Rows) -> Iterator[Remark]:
+def _arms_of_the_study(tables: Records) -> Iterator[Remark]:
     known = {(row.text["study_id"], row.text["arm_id"]) for row in tables["arms"]}
     for row in tables["effects"]:
         for column in ("treatment_arms", "control_arms"):
@@ -151,24 +155,24 @@ def _arms_of_the_study(tables: Rows) -> Iterator[Remark]:
                     )
 
 
-Sides = dict[str, Row | None]
+Sides = dict[str, Record | None]
 
 
-def _sides(tables: Rows) -> Iterator[tuple[Row, Sides]]:
-    """Every comparison with the outcome row of each of its arms, None where there is none."""
-    outcomes = {(row.text["arm_id"], *_place(row)): row for row in tables["outcomes"]}
+def _outcomes_by_side(tables: Records) -> Iterator[tuple[Record, Sides]]:
+    """Pair every comparison with the outcome row of each of its arms, None where there is none."""
+    outcomes = {(row.text["arm_id"], *_outcome_key(row)): row for row in tables["outcomes"]}
     for row in tables["comparisons"]:
         arms = ("treatment_arm", "control_arm")
-        yield row, {side: outcomes.get((row.text[side], *_place(row))) for side in arms}
+        yield row, {side: outcomes.get((row.text[side], *_outcome_key(row))) for side in arms}
 
 
-def _place(row: Row) -> tuple[str, str, str]:
+def _outcome_key(row: Record) -> tuple[str, str, str]:
     return row.study, row.text["event"], row.text["timepoint"]
 
 
-def _comparison_has_counts(tables: Rows) -> Iterator[Remark]:
+def _comparison_has_counts(tables: Records) -> Iterator[Remark]:
     arms = {(row.study, row.text["arm_id"]) for row in tables["arms"]}
-    for row, sides in _sides(tables):
+    for row, sides in _outcomes_by_side(tables):
         for side, outcome in sides.items():
             counted = outcome is not None and outcome.text["events"] != ""
             if not counted and (row.study, row.text[side]) in arms:
@@ -180,8 +184,8 @@ def _comparison_has_counts(tables: Rows) -> Iterator[Remark]:
                 yield Remark("comparisons", row, side, message)
 
 
-def _arms_can_be_compared(tables: Rows) -> Iterator[Remark]:
-    for row, sides in _sides(tables):
+def _arms_can_be_compared(tables: Records) -> Iterator[Remark]:
+    for row, sides in _outcomes_by_side(tables):
         treatment, control = sides.values()
         if row.text["treatment_arm"] == row.text["control_arm"]:
             yield Remark(
@@ -194,29 +198,19 @@ def _arms_can_be_compared(tables: Rows) -> Iterator[Remark]:
                 yield Remark("comparisons", row, "timepoint", message)
 
 
-def _window_fits_months(tables: Rows) -> Iterator[Remark]:
-    for row, sides in _sides(tables):
+def _window_fits_months(tables: Records) -> Iterator[Remark]:
+    for row, sides in _outcomes_by_side(tables):
         outcome = sides["treatment_arm"]
-        if outcome is not None and row.text["window"] != _window(outcome["months"]):
+        if outcome is not None and row.text["window"] != window_of(outcome["months"]):
             at = f"{outcome.text['months'] or 'an unknown number of'} months"
-            right = f'"{_window(outcome["months"])}"'
+            right = f'"{window_of(outcome["months"])}"'
             message = (
                 f'window = "{row.text["window"]}", but the outcome is at {at}: it must be {right}'
             )
             yield Remark("comparisons", row, "window", message)
 
 
-def _window(months: float | None) -> str:
-    """The window of the plan that holds `months`; empty where none does."""
-    held = [
-        name
-        for name, (low, high) in WINDOWS.items()
-        if months is not None and low <= months <= high
-    ]
-    return held[0] if held else ""
-
-
-def _randomised_as_in_study(tables: Rows) -> Iterator[Remark]:
+def _randomised_as_in_study(tables: Records) -> Iterator[Remark]:
     randomised = {row.study: row.text["randomised"] for row in tables["studies"]}
     for table in ("comparisons", "effects"):
         for row in tables[table]:
@@ -227,23 +221,45 @@ def _randomised_as_in_study(tables: Rows) -> Iterator[Remark]:
                 )
 
 
-def _counted_once(tables: Rows) -> Iterator[Remark]:
+def _counted_once(tables: Records) -> Iterator[Remark]:
     group = {row.study: row.text["overlap_group"] or row.study for row in tables["studies"]}
-    seen: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    seen: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for row in tables["comparisons"]:
-        if row["role"] in ("main", "provisional", "sensitivity"):
+        if row["role"] in ("main", "provisional", "sensitivity") and not row["overlaps_with"]:
             seen[group.get(row.study, row.study), row.text["event"]].append(row)
     for first, *others in seen.values():
         for row in others:
             message = (
                 f"the same patients are already counted in row {first.line} (role"
                 f' "{first["role"]}"); give this row the role alternative_time, separate or'
-                " not_pooled"
+                f' not_pooled, or name "{first["comparison_id"]}" in overlaps_with'
             )
             yield Remark("comparisons", row, "role", message)
 
 
-def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
+def _overlap_is_of_one_series(tables: Records) -> Iterator[Remark]:
+    """Check that a comparison overlaps with a counted one of its own series and event."""
+    group = {row.study: row.text["overlap_group"] for row in tables["studies"]}
+    known = {row.text["comparison_id"]: row for row in tables["comparisons"]}
+    for row in tables["comparisons"]:
+        other = known.get(row.text["overlaps_with"])
+        if other is None:
+            continue
+        if not group.get(row.study) or group.get(row.study) != group.get(other.study):
+            message = (
+                f'"{row.study}" and "{other.study}" have not the same overlap_group in studies.csv;'
+                " reports that share people share that word"
+            )
+            yield Remark("comparisons", row, "overlaps_with", message)
+        if other is row or other["overlaps_with"] or other.text["event"] != row.text["event"]:
+            message = (
+                f'"{other.text["comparison_id"]}" must be another comparison of the same event'
+                " that overlaps with none itself"
+            )
+            yield Remark("comparisons", row, "overlaps_with", message)
+
+
+def _levels_follow_judgement(tables: Records) -> Iterator[Remark]:
     for row in tables["grade"]:
         takes = GRADE_LEVELS.get(row.text["judgement"])
         if takes is not None and row["levels_down"] != takes:
@@ -254,8 +270,8 @@ def _levels_follow_judgement(tables: Rows) -> Iterator[Remark]:
             yield Remark("grade", row, "levels_down", message)
 
 
-def _judgement_of_the_tool(tables: Rows) -> Iterator[Remark]:
-    """Domains and words are those of the tool; a judgement by ROBINS-I has its reason with it."""
+def _judgement_of_the_tool(tables: Records) -> Iterator[Remark]:
+    """Check domains and words against their tool, and the reasons of ROBINS-I."""
     for row in tables["risk_of_bias"]:
         if row["tool"] not in TOOLS:
             continue
@@ -269,14 +285,11 @@ def _judgement_of_the_tool(tables: Rows) -> Iterator[Remark]:
                 yield Remark("risk_of_bias", row, column, message)
         if row["tool"] == "ROBINS-I" and not row["reason"]:
             yield Remark(
-                "risk_of_bias",
-                row,
-                "reason",
-                "reason is empty: a judgement by ROBINS-I cannot stand without one",
+                "risk_of_bias", row, "reason", "reason is empty: a judgement by ROBINS-I needs one"
             )
 
 
-RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] = {
+RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Records], Iterator[Remark]]]] = {
     "events within n": (("outcomes",), _events_within_n),
     "events or mean": (("outcomes",), _events_or_mean),
     "percent fits count": (("outcomes",), _percent_fits_count),
@@ -290,14 +303,18 @@ RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Rows], Iterator[Remark]]]] 
     "window fits months": (("outcomes", "comparisons"), _window_fits_months),
     "randomised as in study": (("studies", "comparisons", "effects"), _randomised_as_in_study),
     "counted once": (("studies", "comparisons"), _counted_once),
+    "overlap is of one series": (("studies", "comparisons"), _overlap_is_of_one_series),
     "levels follow judgement": (("grade",), _levels_follow_judgement),
     "judgement of the tool": (("risk_of_bias",), _judgement_of_the_tool),
 }
-"""Every rule across columns, by name, with the tables it looks at. A new rule is one function and one row."""
+"""Every rule across columns, by name, with its tables; a new rule is one function and one row."""
 
 
-def broken(described: Mapping[str, Schema], tables: Rows) -> tuple[list[Finding], list[Finding]]:
-    """What breaks the rules, and what is only worth a flag; a rule waits until its tables can be read."""
+def broken(described: Mapping[str, Schema], tables: Records) -> tuple[list[Finding], list[Finding]]:
+    """List what breaks the rules, and what is only worth a flag.
+
+    A rule is skipped where one of its tables could not be read.
+    """
     violations: list[Finding] = []
     flags: list[Finding] = []
     for rule, (needed, remarks) in RULES.items():

@@ -1,7 +1,8 @@
-"""CSV tables against their description: every cell, key and reference is checked, every fault is
-gathered.
+"""CSV tables checked against their description: cells, keys and references.
 
-Nothing here knows what a trial is; rules that look across columns are in
+Every fault is listed.
+
+Nothing here depends on what a trial is; rules that look across columns are in
 `kapmeta.review.evidence.rules`.
 """
 
@@ -17,12 +18,12 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta.review.evidence.description import Column, Finding, Schema
+from kapmeta.review.evidence.description import Field, Finding, Schema
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of a table: the line it stands on, its cells as text, their values (None: empty or faulty)."""
+class Record:
+    """One row of a table: its line, its cells as text, their values (None: empty or faulty)."""
 
     line: int
     text: Mapping[str, str]
@@ -37,7 +38,7 @@ class Row:
         return self.text.get("study_id", "")
 
 
-Rows = dict[str, list[Row]]
+Records = dict[str, list[Record]]
 
 
 def _whole_number(text: str) -> int:
@@ -48,7 +49,7 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _number(text: str) -> float:
+def _decimal(text: str) -> float:
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
         raise ValueError(
             "is not a number; write digits and a decimal point, or leave the cell empty"
@@ -62,7 +63,7 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-def _items(text: str) -> tuple[str, ...]:
+def _list_items(text: str) -> tuple[str, ...]:
     items = tuple(text.split(";"))
     if not all(items) or len(set(items)) < len(items):
         raise ValueError(
@@ -71,12 +72,12 @@ def _items(text: str) -> tuple[str, ...]:
     return items
 
 
-TYPES: dict[str, Callable[[str], Any]] = {
+CELL_TYPES: dict[str, Callable[[str], Any]] = {
     "string": str,
     "integer": _whole_number,
-    "number": _number,
+    "number": _decimal,
     "boolean": _boolean,
-    "list": _items,
+    "list": _list_items,
 }
 """What a cell of each type is turned into; the error says in words what is wrong with the text."""
 
@@ -86,8 +87,8 @@ def _suggestion(word: str, words: Iterable[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
-    """Rule and message of everything wrong with one cell."""
+def _faults(column: Field, text: str) -> Iterator[tuple[str, str]]:
+    """Find the rule and message of everything wrong with one cell."""
     name = column.name
     if not text:
         if column.required:
@@ -97,7 +98,7 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
         yield "type", f'{name} = "{text}" begins or ends with a space; take it out'
         return
     try:
-        value = TYPES[column.type](text)
+        value = CELL_TYPES[column.type](text)
     except ValueError as wrong:
         yield "type", f'{name} = "{text}" {wrong}'
         return
@@ -118,8 +119,8 @@ def _faults(column: Column, text: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Records of a CSV file with the line each begins on; a quoted cell may span lines."""
+def _csv_records(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Split a CSV file into records, with the line each begins on; a quoted cell may span lines."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     begins = 1
     for cells in reader:
@@ -140,8 +141,8 @@ def _header_faults(schema: Schema, header: list[str]) -> Iterator[Finding]:
             yield Finding(schema.file, 1, "", name, "header", message)
 
 
-def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, list[Finding]]:
-    """A row with the values of its sound cells, and what is wrong with the others."""
+def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Record, list[Finding]]:
+    """Convert the sound cells of a row, and list what is wrong with the others."""
     findings: list[Finding] = []
     value: dict[str, Any] = {}
     for column in schema.columns:
@@ -149,16 +150,16 @@ def _read_row(schema: Schema, line: int, text: Mapping[str, str]) -> tuple[Row, 
         faults = list(_faults(column, cell))
         study = text.get("study_id", "")
         findings += [Finding(schema.file, line, study, column.name, *fault) for fault in faults]
-        value[column.name] = TYPES[column.type](cell) if cell and not faults else None
-    return Row(line, text, value), findings
+        value[column.name] = CELL_TYPES[column.type](cell) if cell and not faults else None
+    return Record(line, text, value), findings
 
 
-def read_table(schema: Schema, content: bytes | None) -> tuple[list[Row] | None, list[Finding]]:
-    """The rows of one file and its faults; no rows at all where the file cannot be read as this table."""
+def read_table(schema: Schema, content: bytes | None) -> tuple[list[Record] | None, list[Finding]]:
+    """Read the rows of one file and its faults; None if it cannot be read as this table."""
     if content is None:
         return None, [Finding(schema.file, 0, "", "", "file", f"{schema.file} is missing")]
     try:
-        records = list(_lines(content))
+        records = list(_csv_records(content))
     except (UnicodeDecodeError, csv.Error) as wrong:
         message = f"not a CSV file in UTF-8: {wrong}; save it as CSV UTF-8"
         return None, [Finding(schema.file, 0, "", "", "file", message)]
@@ -181,12 +182,12 @@ def read_table(schema: Schema, content: bytes | None) -> tuple[list[Row] | None,
     return rows, findings
 
 
-def _shown(fields: Sequence[str], values: Sequence[str]) -> str:
+def _key_text(fields: Sequence[str], values: Sequence[str]) -> str:
     return " and ".join(f'{name} = "{value}"' for name, value in zip(fields, values, strict=True))
 
 
-def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows that repeat the key of an earlier row."""
+def duplicates(schema: Schema, rows: Sequence[Record]) -> Iterator[Finding]:
+    """Find rows that repeat the key of an earlier row."""
     for key in schema.keys:
         first: dict[tuple[str, ...], int] = {}
         for row in rows:
@@ -195,12 +196,14 @@ def duplicates(schema: Schema, rows: Sequence[Row]) -> Iterator[Finding]:
                 continue
             earlier = first.setdefault(values, row.line)
             if earlier != row.line:
-                message = f"{_shown(key, values)} is already in row {earlier}; each may stand once"
+                message = (
+                    f"{_key_text(key, values)} is already in row {earlier}; each may occur once"
+                )
                 yield Finding(schema.file, row.line, row.study, key[-1], "unique", message)
 
 
-def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
-    """Cells that name a row of another table which is not there."""
+def unknown_references(schema: Schema, tables: Mapping[str, list[Record]]) -> Iterator[Finding]:
+    """Find cells that name a missing row of another table."""
     for row in tables[schema.name]:
         wrong: set[str] = set()
         for fields, table, target in schema.references:
@@ -214,14 +217,14 @@ def unknown_references(schema: Schema, tables: Mapping[str, list[Row]]) -> Itera
                     values[-1], (last for *head, last in known if head == list(values[:-1]))
                 )
                 message = (
-                    f"{_shown(fields, values)} is not in {table}.csv; add it or correct it"
+                    f"{_key_text(fields, values)} is not in {table}.csv; add it or correct it"
                     f" here{near}"
                 )
                 yield Finding(schema.file, row.line, row.study, fields[-1], "foreign key", message)
 
 
-def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[Finding]:
-    """Items of list cells that name a row of another table which is not there."""
+def unknown_items(schema: Schema, tables: Mapping[str, list[Record]]) -> Iterator[Finding]:
+    """Find items of list cells that name a missing row of another table."""
     for column in schema.columns:
         if column.refers_to is None or column.refers_to[0] not in tables:
             continue
@@ -238,9 +241,9 @@ def unknown_items(schema: Schema, tables: Mapping[str, list[Row]]) -> Iterator[F
 
 def read_tables(
     described: Mapping[str, Schema], files: Mapping[str, bytes]
-) -> tuple[Rows, list[Finding]]:
-    """Every table that can be read, and every fault of cells, keys and references."""
-    tables: Rows = {}
+) -> tuple[Records, list[Finding]]:
+    """Read every table that can be read, with every fault of cells, keys and references."""
+    tables: Records = {}
     findings: list[Finding] = []
     for name, schema in described.items():
         rows, faults = read_table(schema, files.get(schema.file))
@@ -254,8 +257,8 @@ def read_tables(
     return tables, findings
 
 
-def frame(schema: Schema, rows: Sequence[Row]) -> pd.DataFrame:
-    """Sound rows as a DataFrame: empty text stays "", an empty number is missing, lists stay as written."""
+def frame(schema: Schema, rows: Sequence[Record]) -> pd.DataFrame:
+    """Convert sound rows to a DataFrame: empty text stays "", an empty number is missing."""
     dtypes = {
         "integer": ("Int64", "int64"),
         "number": ("float64", "float64"),

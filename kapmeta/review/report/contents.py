@@ -1,4 +1,4 @@
-"""What stands on the page, gathered from the library: sections, tables, figures, words."""
+"""The contents of the page, gathered from the library: sections, tables, figures, words."""
 
 from __future__ import annotations
 
@@ -10,30 +10,40 @@ from typing import Any
 
 from kapmeta import wording
 from kapmeta._version import __version__
-from kapmeta.certainty.findings import SummaryOfFindings, summary_of_findings, unit_of
-from kapmeta.pooling.headlines import headline_of, randomised
+from kapmeta.certainty.findings import SummaryOfFindings, unit_of
+from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.review.answering import substances_table
+from kapmeta.review.answering import Answered, answers, substances_table
 from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.findings import findings_of
+from kapmeta.review.missing_evidence import missing_trials_sentence
+from kapmeta.review.protocol import SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
-from kapmeta.review.report.plain import Known, in_short, known_of, plain_result
+from kapmeta.review.report.plain import (
+    Known,
+    known_of,
+    not_in_the_numbers,
+    people_randomised,
+    plain_result,
+    short_answer,
+)
 from kapmeta.review.report.tables import Table, trials_table
-from kapmeta.review.report.words import ASKED, CERTAINTY, EVIDENCE, GLOSSARY, NOT_AVERAGED, ROLES
+from kapmeta.review.report.words import ASKED, CERTAINTY_MEANINGS, GLOSSARY, NOT_AVERAGED, ROLES
+from kapmeta.wording import EVIDENCE_LEVELS
 
-__all__ = ["Answer", "Contents", "Substance", "gather"]
+__all__ = ["Answer", "PageContents", "Substance", "gather"]
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "jinja2")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One registered question on the page: what is asked, the answer in plain words, and what stands behind it."""
+    """One declared question on the page: the question, its plain answer, and the details."""
 
     name: str
     asked: str
@@ -48,6 +58,7 @@ class Answer:
     disagreements: tuple[str, ...]
     may: str
     may_not: str
+    missing: str
     methods: str
     figure: str
     symbols: str
@@ -84,7 +95,7 @@ class Substance:
 
 
 @dataclass(frozen=True)
-class Contents:
+class PageContents:
     """Everything the template needs."""
 
     short: tuple[str, str]
@@ -101,18 +112,24 @@ class Contents:
     flags: int
 
 
-def gather(evidence: Evidence) -> Contents:
-    """The contents of the page."""
-    findings, audit = summary_of_findings(evidence), audit_claims(evidence)
-    return Contents(
-        short=in_short(evidence),
-        substances=_substances(evidence, findings),
+def gather(evidence: Evidence) -> PageContents:
+    """Gather the contents of the page; each question is answered once, here."""
+    answered = answers(evidence)
+    audit = audit_claims(evidence, answered=answered)
+    findings = findings_of(answered, evidence.grade)
+    substances = _page_substances(evidence, answered, findings)
+    known = [one.known for substance in substances for one in substance.answers]
+    return PageContents(
+        short=short_answer(
+            known, people_randomised(evidence), SUBSTANCES, not_in_the_numbers(evidence)
+        ),
+        substances=substances,
         roles=_roles(evidence),
         risk_of_bias=_risk_of_bias(evidence),
-        tables={table.name: table for table in page_tables(evidence, findings, audit)},
+        tables={table.name: table for table in page_tables(evidence, answered, findings, audit)},
         findings=findings,
         audit=audit,
-        methods=_methods(findings),
+        methods=_methods_paragraphs(findings),
         glossary=GLOSSARY,
         versions={"kapmeta": __version__, **{name: metadata.version(name) for name in LIBRARIES}},
         data_hash=evidence.data_hash,
@@ -120,7 +137,10 @@ def gather(evidence: Evidence) -> Contents:
     )
 
 
-def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substance, ...]:
+def _page_substances(
+    evidence: Evidence, answered: Mapping[str, Answered], findings: SummaryOfFindings
+) -> tuple[Substance, ...]:
+    """Gather each substance with its answered questions and the number of its studies."""
     known = substances_table(evidence).set_index("substance")
     judged = findings.table.drop_duplicates("question").set_index("question")
     return tuple(
@@ -128,13 +148,14 @@ def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substa
             name,
             plan,
             tuple(
-                _answer(
-                    evidence,
+                _page_answer(
                     question,
-                    {str(name): value for name, value in judged.loc[question].items()},
+                    one,
+                    {str(key): x for key, x in judged.loc[question].items()},
+                    missing_trials_sentence(evidence, question),
                 )
-                for question, asked in QUESTIONS.items()
-                if asked.substance == name
+                for question, one in answered.items()
+                if one.asked.substance == name
             ),
             int(str(known.loc[name, "studies seen"])),
             int(str(known.loc[name, "without a result yet"])),
@@ -144,7 +165,7 @@ def _substances(evidence: Evidence, findings: SummaryOfFindings) -> tuple[Substa
 
 
 def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
-    """Each comparison with its role and the reason for it."""
+    """List each comparison with its role and the reason for it."""
     trials = trials_table(evidence)
     names = trials["label"] + ", " + trials["months"].map("{:g}".format) + " months"
     words = trials["role"].map(dict(ROLES))
@@ -152,7 +173,7 @@ def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
 
 
 def _risk_of_bias(evidence: Evidence) -> str:
-    """The traffic light of the studies that were judged domain by domain."""
+    """Draw the traffic light of the studies that were judged domain by domain."""
     table = evidence.risk_of_bias
     judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
     return inline_risk_of_bias(
@@ -160,20 +181,20 @@ def _risk_of_bias(evidence: Evidence) -> str:
     )
 
 
-def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Answer:
-    known = known_of(evidence, question, str(judged["certainty"]))
-    pooled, effect, withheld = known.pooled, known.effect, known.withheld
-    told, found = conclusion(pooled), headline_of(pooled)
+def _page_answer(question: str, one: Answered, judged: Mapping[str, Any], missing: str) -> Answer:
+    known = known_of(one, str(judged["certainty"]))
+    pooled, effect, withheld, found = one.pooled, one.effect, one.withheld, one.headline
+    concluded = conclusion(pooled)
     levels = pooled.effects.table["evidence_level"][pooled.effects.present]
     return Answer(
         name=question,
         asked=ASKED[question],
-        title=QUESTIONS[question].title,
+        title=one.asked.title,
         known=known,
         plain=plain_result(known, found.agrees),
-        headline=_headline(pooled, effect, withheld),
-        people="" if withheld or not randomised(pooled) else _people(judged, pooled),
-        levels=wording.joined(EVIDENCE[level] for level in dict.fromkeys(levels)),
+        headline=_headline_sentence(pooled, effect, withheld),
+        people="" if withheld or not randomised(pooled) else _people_sentence(judged, pooled),
+        levels=wording.joined(EVIDENCE_LEVELS[level].phrase for level in dict.fromkeys(levels)),
         not_averaged=(
             "No effect is shown: its counts are not confirmed."
             if withheld
@@ -181,17 +202,18 @@ def _answer(evidence: Evidence, question: str, judged: Mapping[str, Any]) -> Ans
         ),
         refused=tuple(found.refused),
         disagreements=() if withheld else tuple(found.disagreements),
-        may=told.may,
-        may_not=told.may_not,
+        may=concluded.may,
+        may_not=concluded.may_not,
+        missing=missing,
         methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
-        meaning=CERTAINTY[judged["certainty"]],
+        meaning=CERTAINTY_MEANINGS[judged["certainty"]],
         **{name: str(judged[name]) for name in ("symbols", "certainty", "status", "reasons")},
     )
 
 
-def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
-    """The effect that may be headlined, with how it came about, in a few words."""
+def _headline_sentence(pooled: Pooled, effect: Result, withheld: bool) -> str:
+    """Write the effect that may be headlined, and how it was obtained, in a few words."""
     if withheld:
         return "No headline: the counts are known only from a tertiary source"
     estimate, low, high = effect.shown_interval
@@ -209,8 +231,8 @@ def _headline(pooled: Pooled, effect: Result, withheld: bool) -> str:
     return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
 
-def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
-    """The effect in numbers of people, where it has them."""
+def _people_sentence(judged: Mapping[str, Any], pooled: Pooled) -> str:
+    """Write the effect in numbers of people, where it has them."""
     if not judged["control"] > 0:
         return ""
     effects = pooled.effects
@@ -226,7 +248,7 @@ def _people(judged: Mapping[str, Any], pooled: Pooled) -> str:
 
 
 def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
-    """The trials with what the plan shows of them: score intervals for one counted trial; two are never one diamond."""
+    """Choose what the figure shows: a score interval for one trial, no diamond of two."""
     if pooled.k == 1 and isinstance(effect, Pooled):
         return effect
     if pooled.k == 2:
@@ -237,7 +259,7 @@ def _for_figure(pooled: Pooled, effect: Result) -> Pooled:
     return pooled
 
 
-def _methods(findings: SummaryOfFindings) -> tuple[str, ...]:
+def _methods_paragraphs(findings: SummaryOfFindings) -> tuple[str, ...]:
     return (
         (
             "Comparisons are pooled only with comparisons of the same kind: ketamine against"

@@ -1,4 +1,4 @@
-"""Figures inside the page: SVG with a title and a description, and with names that do not clash."""
+"""Figures inside the page: SVG with a title and a description, and ids that do not clash."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 
 def inline_forest(pooled: Pooled, name: str) -> str:
-    """The forest plot of a result as an SVG element to stand in a page."""
+    """Draw the forest plot of a result as an SVG element of a page."""
     return _inline(forest(pooled), name)
 
 
 def inline_risk_of_bias(judgements: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """The traffic light of risk of bias as an SVG element to stand in a page."""
+    """Draw the traffic light of risk of bias as an SVG element of a page."""
     return _inline(risk_of_bias(judgements, labels=labels), "risk-of-bias")
 
 
@@ -41,7 +41,10 @@ def _inline(axes: Axes, name: str) -> str:
 
 
 def inline_svg(text: str, name: str) -> str:
-    """A saved SVG without its XML head and metadata; ids that nothing refers to go, the others begin with `name`."""
+    """Strip a saved SVG of its XML head and metadata.
+
+    Ids that nothing refers to go, the others begin with `name`.
+    """
     svg = _METADATA.sub("", text[text.index("<svg") :]).strip()
     svg = svg.replace('<style type="text/css">*{', f'<style type="text/css">#{name}-figure *{{')
     spoken = re.search(r'aria-labelledby="([^"]+)"', svg)

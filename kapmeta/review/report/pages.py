@@ -1,4 +1,4 @@
-"""Writing the page: contents into the template, checked against the saved results."""
+"""The page: contents in the template, checked against the saved results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.report.contents import Contents, gather
+from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.tables import differing, read_results
 
-__all__ = ["render", "require_same", "write"]
+__all__ = ["render", "require_same", "write_page"]
 
 
-def write(
+def write_page(
     evidence: Evidence,
     folder: str | os.PathLike[str],
     *,
@@ -46,6 +46,14 @@ def write(
     ------
     ValueError
         If a number on the page is not the one in the results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import kapmeta as km
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     km.review.write_page(km.load_evidence(), folder).name
+    'index.html'
     """
     contents = gather(evidence)
     if results is not None:
@@ -56,7 +64,7 @@ def write(
     return target
 
 
-def require_same(contents: Contents, results: Path) -> None:
+def require_same(contents: PageContents, results: Path) -> None:
     """Refuse contents whose tables are not those saved under the same names."""
     found = []
     for table in contents.tables.values():
@@ -69,8 +77,8 @@ def require_same(contents: Contents, results: Path) -> None:
         )
 
 
-def render(contents: Contents) -> str:
-    """The page as text."""
+def render(contents: PageContents) -> str:
+    """Render the page as text."""
     environment = Environment(
         loader=PackageLoader("kapmeta.review.report"),
         autoescape=True,
@@ -85,5 +93,5 @@ def render(contents: Contents) -> str:
 
 
 def _template_file(name: str) -> str:
-    """A file of the templates as it is; ours, so nothing in it needs escaping."""
+    """Read a file of the templates; it is ours, so nothing in it needs escaping."""
     return (files("kapmeta.review.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The results in sentences for readers who are no statisticians, made from the same numbers as everything else."""
+"""The results in sentences for readers who are no statisticians."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import pandas as pd
 
 from kapmeta import wording
 from kapmeta.certainty.findings import unit_of
-from kapmeta.certainty.grading import CERTAINTY, certainty_table
-from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
+from kapmeta.certainty.grading import CERTAINTY
+from kapmeta.pooling.headlines import randomised
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
-from kapmeta.review.answering import registered
+from kapmeta.review.answering import Answered, against_control, answers, benefit_side
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES
+from kapmeta.review.findings import question_certainty
+from kapmeta.review.missing_evidence import counts_reread_sentence, missing_trials_sentence
+from kapmeta.review.protocol import SUBSTANCES
 
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
 
 WEEKS = 52 / 12  # to a month
-_COUNTED = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+_NUMBER_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the short answer needs of one question: its result, what is shown of it, and how sure it is."""
+    """What the short answer needs of a question: its result, the effect shown, the certainty."""
 
     substance: str
     pooled: Pooled
@@ -37,8 +39,7 @@ class Known:
     @property
     def counts(self) -> bool:
         """Whether it is a randomised comparison with a treatment without ketamine."""
-        contrast = set(self.pooled.effects.table["contrast"][self.pooled.effects.present])
-        return contrast == {"ketamine_v_control"} and randomised(self.pooled) and not self.withheld
+        return against_control(self.pooled) and not self.withheld
 
     @property
     def trials(self) -> set[str]:
@@ -48,19 +49,16 @@ class Known:
     @property
     def favourable(self) -> bool:
         """Whether the interval shown lies wholly on the side of more abstinence."""
-        return self.effect.side == (1 if self.pooled.effects.event_is_good else -1)
+        return benefit_side(self.pooled, self.effect) > 0
 
 
-def known_of(evidence: Evidence, question: str, certainty: str) -> Known:
-    """What is known of a registered question."""
-    pooled = registered(evidence, question)
-    return Known(
-        QUESTIONS[question].substance, pooled, headline_effect(pooled), certainty, tertiary(pooled)
-    )
+def known_of(one: Answered, certainty: str) -> Known:
+    """Keep what the short answer needs of an answered question."""
+    return Known(one.asked.substance, one.pooled, one.effect, certainty, one.withheld)
 
 
 def in_short(evidence: Evidence) -> tuple[str, str]:
-    """The short answer of all registered questions: in a few words, and what it rests on.
+    """Answer all declared questions in a few words, and say on what the answer is based.
 
     Parameters
     ----------
@@ -79,27 +77,39 @@ def in_short(evidence: Evidence) -> tuple[str, str]:
     >>> in_short(km.load_evidence())[0]
     'It is not known.'
     """
-    certainty = certainty_table(evidence).set_index("question")["certainty"]
+    certainty = question_certainty(evidence).set_index("question")["certainty"]
+    known = [known_of(one, str(certainty[name])) for name, one in answers(evidence).items()]
+    return short_answer(
+        known, people_randomised(evidence), SUBSTANCES, not_in_the_numbers(evidence)
+    )
+
+
+def not_in_the_numbers(evidence: Evidence) -> str:
+    """Say which trials are missing from the numbers, and which counts were read again."""
+    sentences = (missing_trials_sentence(evidence), counts_reread_sentence(evidence))
+    return " ".join(filter(None, sentences))
+
+
+def people_randomised(evidence: Evidence) -> dict[str, int]:
+    """Count the people randomised in each study, by its label, where the number is known."""
     people = evidence.studies.dropna(subset=["n_randomised"]).set_index("label")["n_randomised"]
-    known = [known_of(evidence, name, str(certainty[name])) for name in QUESTIONS]
-    return short_answer(known, {str(name): int(n) for name, n in people.items()}, SUBSTANCES)
+    return {str(label): int(n) for label, n in people.items()}
 
 
 def short_answer(
-    known: Iterable[Known], people: dict[str, int], substances: Iterable[str]
+    known: Iterable[Known], people: dict[str, int], substances: Iterable[str], caveats: str = ""
 ) -> tuple[str, str]:
-    """The answer in a few words, and what it rests on.
+    """Answer in a few words, and say on what the answer is based.
 
-    `people` is the number randomised of each trial by its label.
+    `people` is the number randomised of each trial by its label, `caveats` what a reader of the
+    numbers must be told of what is not in them.
     """
     counting = [one for one in known if one.counts]
     if not counting:
         return (
             "It is not known.",
-            (
-                "No randomised trial that compares ketamine with another treatment has a usable"
-                " result."
-            ),
+            "No randomised trial that compares ketamine with another treatment has a usable"
+            f" result.{f' {caveats}' if caveats else ''}",
         )
     trials = {label: one.substance for one in counting for label in one.trials}
     total = sum(people[label] for label in trials)
@@ -112,24 +122,21 @@ def short_answer(
         if CERTAINTY.index(best) < 2
         else "It is beginning to be known, for some substances."
     )
-    return (
-        lead,
-        (
-            f"{_trials(len(trials))} with {total} people in all compared ketamine with a treatment"
-            " without it and gave a result that can be used:"
-            f" {some}{f'; none for {none}' if none else ''}. {_leaning(counting)} The certainty is"
-            f" {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether"
-            " ketamine would help a given person."
-        ),
+    return lead, (
+        f"{_trials_phrase(len(trials))} with {total} people in all compared ketamine with a"
+        f" treatment without it and gave a result that can be used: {some}"
+        f"{f'; none for {none}' if none else ''}. {_leaning(counting)} The certainty is"
+        f" {best}{'' if best == CERTAINTY[0] else ' at best'}.{f' {caveats}' if caveats else ''}"
+        " Nothing here can tell whether ketamine would help a given person."
     )
 
 
-def _trials(count: int) -> str:
-    return f"{_counted(count)} randomised trial{'s' * (count != 1)}"
+def _trials_phrase(count: int) -> str:
+    return f"{_number_word(count)} randomised trial{'s' * (count != 1)}"
 
 
-def _counted(count: int) -> str:
-    return _COUNTED[count] if count < len(_COUNTED) else str(count)
+def _number_word(count: int) -> str:
+    return _NUMBER_WORDS[count] if count < len(_NUMBER_WORDS) else str(count)
 
 
 def _leaning(known: list[Known]) -> str:
@@ -144,7 +151,7 @@ def _leaning(known: list[Known]) -> str:
 
 
 def plain_result(one: Known, agrees: bool) -> str:
-    """What the trials of a question found, and what chance and design leave of it.
+    """Say what the trials of a question found, and what chance and design leave of it.
 
     `agrees` says whether the methods of analysis come to one conclusion.
     """
@@ -158,47 +165,49 @@ def _found(one: Known) -> str:
     design = "randomised trial" if randomised(one.pooled) else "study"
     if k > 1:
         names = wording.joined(np.array(effects.labels)[effects.present])
-        return f"{_counted(k)} {design}s together ({names}): {_interval(one)}."
+        return f"{_number_word(k)} {design}s together ({names}): {_effect_phrase(one)}."
     i = int(np.flatnonzero(effects.present)[0])
     row = effects.table.iloc[i]
     opening = f"In one {design} ({effects.labels[i]}),"
     if "n_t" not in row or not row["n_t"] > 0:
-        return f"{opening} {_average(one)}"
-    arms = [_arm(row, "t", effects.treatment), _arm(row, "c", effects.control)]
+        if effects.scale.ratio:
+            return f"{opening[:-1]}: {_effect_phrase(one)}."
+        return f"{opening} {_mean_phrase(one)}"
+    arms = [_arm_phrase(row, "t", effects.treatment), _arm_phrase(row, "c", effects.control)]
     when = f" {time_phrase(float(row['months']))}" if "months" in row else ""
     return f"{opening} {arms[0]} and {arms[1]} were abstinent{when}."
 
 
-def _arm(row: pd.Series, side: str, name: str) -> str:
-    """``14 of 17 people (82 %) with ketamine``."""
+def _arm_phrase(row: pd.Series, side: str, name: str) -> str:
+    """Write ``14 of 17 people (82 %) with ketamine``."""
     events, people = row[f"events_{side}"], row[f"n_{side}"]
     return f"{events:.0f} of {people:.0f} people ({100 * events / people:.0f} %) with {name}"
 
 
 def time_phrase(months: float) -> str:
-    """``after 5 weeks``, ``after 6 months``."""
+    """Write ``after 5 weeks`` or ``after 6 months``."""
     return f"after {months:g} months" if months >= 2 else f"after {months * WEEKS:.0f} weeks"
 
 
-def _shown(one: Known) -> list[str]:
+def _shown_numbers(one: Known) -> list[str]:
     return [
         wording.number(float(one.effect.scale.shown(x)))
         for x in (one.effect.estimate, one.effect.low, one.effect.high)
     ]
 
 
-def _interval(one: Known) -> str:
-    middle, low, high = _shown(one)
+def _effect_phrase(one: Known) -> str:
+    middle, low, high = _shown_numbers(one)
     return (
         f"{one.effect.scale.name} {middle} (95 % interval {low} to {high}; 1 would be no"
         " difference)"
     )
 
 
-def _average(one: Known) -> str:
-    """A difference of means with its unit."""
+def _mean_phrase(one: Known) -> str:
+    """Write a difference of means with its unit."""
     effects = one.pooled.effects
-    middle, low, high = _shown(one)
+    middle, low, high = _shown_numbers(one)
     side = "higher" if one.effect.estimate > 0 else "lower"
     return (
         f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)}"
@@ -209,8 +218,9 @@ def _average(one: Known) -> str:
 
 def _both_ketamine(pooled: Pooled) -> str:
     contrast = set(pooled.effects.table["contrast"][pooled.effects.present])
-    told = "Both groups had ketamine, so this does not tell whether ketamine helps."
-    return told if contrast & {"dose", "sessions"} else ""
+    if not contrast & {"dose", "sessions"}:
+        return ""
+    return "Both groups had ketamine, so this does not tell whether ketamine helps."
 
 
 def _reading(one: Known, agrees: bool) -> str:

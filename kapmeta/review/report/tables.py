@@ -1,4 +1,4 @@
-"""Tables of the page: the frames, and their HTML in which every number carries its ten digits."""
+"""Tables of the page: the frames, and their HTML, in which every number has its ten digits."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.pooling.headlines import headline_of, randomised, tertiary
-from kapmeta.results.pooled import Pooled
-from kapmeta.review.answering import registered
+from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.protocol import QUESTIONS
 
-__all__ = ["Table", "differing", "read_results", "sensitivity_table", "trials_table"]
+__all__ = ["Table", "differing", "question_analyses", "read_results", "trials_table"]
 
-RTOL = 1e-9
+SAVED_RTOL = 1e-9
 PHRASE, SENTENCE = 24, 60  # characters beyond which a cell is a phrase, and a sentence
 COUNTED = (
     "n_",
@@ -37,8 +34,7 @@ COUNTED = (
 
 
 def trials_table(evidence: Evidence) -> pd.DataFrame:
-    """Every comparison with counts, as the page shows it: arms, counts, design, evidence level,
-    role.
+    """Tabulate every comparison with counts: arms, counts, design, evidence level, role.
 
     Parameters
     ----------
@@ -48,7 +44,7 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a comparison, then none left out: those that no analysis uses say why.
+        One row per comparison; one that no analysis uses has the reason.
     """
     trials = evidence.trials()
     reasons = evidence.comparisons.set_index("comparison_id")["role_reason"]
@@ -70,9 +66,8 @@ def trials_table(evidence: Evidence) -> pd.DataFrame:
     return frame
 
 
-def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
-    """Every registered question under every analysis the plan shows beside the headline, in one
-    table.
+def question_analyses(evidence: Evidence) -> pd.DataFrame:
+    """Analyse every declared question in every way that the plan shows beside the headline.
 
     Parameters
     ----------
@@ -82,21 +77,26 @@ def sensitivity_table(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
+        One row per question and analysis: role, analysis, measure, k, estimate, limits, conclusion.
     """
+    return analyses_by_question(answers(evidence))
+
+
+def analyses_by_question(answered: Mapping[str, Answered]) -> pd.DataFrame:
+    """Tabulate the analyses of questions that have been answered already."""
     parts = []
-    for name in QUESTIONS:
-        frame = _analyses(registered(evidence, name))
+    for name, one in answered.items():
+        frame = _question_rows(one)
         frame.insert(0, "question", name)
-        frame.insert(1, "title", f"{QUESTIONS[name].substance}: {QUESTIONS[name].title}")
+        frame.insert(1, "title", one.title)
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
 
 
-def _analyses(pooled: Pooled) -> pd.DataFrame:
-    """The analyses of a question. Nothing is a headline without random assignment, or with unconfirmed counts."""
-    frame = headline_of(pooled).to_frame()
-    if tertiary(pooled):
+def _question_rows(one: Answered) -> pd.DataFrame:
+    """Tabulate the analyses of a question; no headline if not randomised or not confirmed."""
+    frame = one.headline.to_frame()
+    if one.withheld:
         none = {
             "role": "withheld",
             "analysis": "none, until the primary report has been read",
@@ -105,7 +105,7 @@ def _analyses(pooled: Pooled) -> pd.DataFrame:
         return frame.iloc[:1].assign(
             **none, **dict.fromkeys(("estimate", "low", "high", "probability_above_null"), math.nan)
         )
-    return frame if randomised(pooled) else frame.assign(role="not to be headlined")
+    return frame if one.randomised else frame.assign(role="not to be headlined")
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Table:
     def html(self) -> str:
         """The table with a caption, sortable heads, and ``data-value`` on every number."""
         head = "".join(
-            f'<th scope="col"{" class=num" if self._numeric(column) else ""}>{html.escape(label)}</th>'
+            f'<th scope="col"{" class=num" * self._numeric(column)}>{html.escape(label)}</th>'
             for column, label in self.heads.items()
         )
         rows = "".join(self._row(row) for row in self.frame.to_dict("records"))
@@ -151,7 +151,7 @@ class Table:
         )
 
     def words(self) -> list[str]:
-        """The words of the filter column, most frequent first."""
+        """List the words of the filter column, the most frequent first."""
         return (
             [str(word) for word in self.frame[self.filters].value_counts().index]
             if self.filters
@@ -189,7 +189,7 @@ class Table:
         return f"<tr{kind}>{''.join(cells)}</tr>"
 
     def _cell(self, column: str, value: Any) -> tuple[str, str]:
-        """Attributes and inner HTML of a cell."""
+        """Write the attributes and the inner HTML of a cell."""
         if isinstance(value, bool | np.bool_):
             return "", "yes" if value else "no"
         if isinstance(value, int | float | np.number):
@@ -197,7 +197,7 @@ class Table:
             if math.isnan(number):
                 return " class=num", "–"
             plain = column.startswith(COUNTED) or not isinstance(value, float | np.floating)
-            return f' class=num data-value="{_ten_digits(number)}"', (
+            return f' class=num data-value="{_as_saved(number)}"', (
                 f"{number:g}" if plain else wording.number(number)
             )
         text = "" if value is None or value is pd.NA else str(value)
@@ -209,13 +209,13 @@ class Table:
         )
 
 
-def _ten_digits(number: float) -> str:
-    """A number as the tables of ``results/`` print it."""
+def _as_saved(number: float) -> str:
+    """Write a number as the tables of ``results/`` print it."""
     return f"{number + 0.0:.10g}"
 
 
 def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
-    """The rows of ``NAME.csv`` in the results folder, or None where no notebook saved it."""
+    """Read the rows of ``NAME.csv`` in the results folder; None if no notebook saved it."""
     file = folder / f"{name}.csv"
     if not file.is_file():
         return None
@@ -224,7 +224,7 @@ def read_results(folder: Path, name: str) -> list[dict[str, str]] | None:
 
 
 def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]:
-    """Where the numbers of a page's table are not those of the saved one, in words."""
+    """Name the numbers of a page's table that differ from those of the saved one."""
     if len(saved) != len(table.frame):
         yield (
             f"{table.name}: {len(table.frame)} rows on the page, {len(saved)} in"
@@ -249,4 +249,6 @@ def differing(table: Table, saved: Sequence[Mapping[str, str]]) -> Iterable[str]
 def _equal(value: Any, text: str) -> bool:
     if pd.isna(value) or text == "":
         return bool(pd.isna(value)) and text == ""
-    return math.isclose(float(value), float(text), rel_tol=RTOL) or float(value) == float(text)
+    return math.isclose(float(value), float(text), rel_tol=SAVED_RTOL) or float(value) == float(
+        text
+    )

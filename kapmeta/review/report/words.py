@@ -1,17 +1,17 @@
-"""Words of the page for readers who are no statisticians: what is asked, what a label means, the glossary."""
+"""Words of the page for readers who are no statisticians: questions, labels, glossary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["ASKED", "CERTAINTY", "EVIDENCE", "GLOSSARY", "NOT_AVERAGED", "ROLES"]
+__all__ = ["ASKED", "CERTAINTY_MEANINGS", "GLOSSARY", "NOT_AVERAGED", "ROLES"]
 
 ASKED: Mapping[str, str] = {
     "alcohol-randomised": "Are more people abstinent with ketamine than with another treatment?",
     "alcohol-not-randomised": "What did the comparison without random assignment show?",
     "alcohol-odds": (
-        "What do the randomised trials say together, if those who did not relapse count as"
-        " abstinent?"
+        "Are more people abstinent six months after ketamine, if those who did not relapse count"
+        " as abstinent?"
     ),
     "alcohol-days": "Are there more days without alcohol with ketamine?",
     "opioids-sessions": (
@@ -21,19 +21,7 @@ ASKED: Mapping[str, str] = {
     "cocaine-end-of-trial": "Are more people abstinent with ketamine at the end of the trial?",
     "cocaine-6-months": "Are more people abstinent with ketamine after six months?",
 }
-"""Each registered question as a reader would ask it."""
-
-EVIDENCE: Mapping[str, str] = {
-    "primary_full_text": "the trial's full report",
-    "primary_abstract": "the trial's own abstract",
-    "registry": "a trial registry",
-    "secondary_table": "a review's table",
-    "secondary_summary": "somebody else's summary",
-    "press_conflict": "press reports that disagree",
-    "tertiary_only": "a summary of summaries",
-    "tertiary_only_conflict": "conflicting summaries of summaries",
-}
-"""Where a number was read, by evidence level."""
+"""Each declared question as a reader would ask it."""
 
 ROLES: Mapping[str, str] = {
     "main": "main",
@@ -45,7 +33,7 @@ ROLES: Mapping[str, str] = {
 }
 """What is done with a comparison."""
 
-CERTAINTY: Mapping[str, str] = {
+CERTAINTY_MEANINGS: Mapping[str, str] = {
     "very low": "the true effect is likely to be quite different from the number shown",
     "low": "the true effect may be quite different from the number shown",
     "moderate": "the true effect is probably close to the number shown, but may be quite different",

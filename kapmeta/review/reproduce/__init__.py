@@ -1,5 +1,4 @@
-"""Remake every notebook, table and figure from ``data/``, or prove that what is checked in is what
-is remade.
+"""Remake every notebook, table and figure from ``data/``, or check that nothing would change.
 
 ``python -m kapmeta.review.reproduce`` runs each ``notebooks/NN-name.py`` in a fresh kernel of a
 scratch tree and copies what came out to ``results/``, ``figures/``, ``notebooks/*.ipynb`` and the

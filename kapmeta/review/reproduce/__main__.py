@@ -14,7 +14,7 @@ from kapmeta.review.reproduce.running import Failure, remake
 
 
 def reproduce(root: Path) -> int:
-    """Remake everything under `root`, say what changed and where the results are; the exit code."""
+    """Remake everything under `root` and say what changed; return the exit code."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kapmeta-") as folder:
         scratch = Path(folder).resolve()
@@ -47,7 +47,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def check(root: Path) -> int:
-    """Remake everything under `root` in a scratch copy and name each file that differs; the exit code."""
+    """Remake everything in a scratch copy and name what differs; return the exit code."""
     reason = unlocked(root / "requirements.lock")
     if reason:
         print(f"not the environment of requirements.lock ({reason}): comparing numbers, not bytes")

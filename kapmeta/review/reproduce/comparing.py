@@ -1,4 +1,4 @@
-"""Comparing what is checked in with what was remade: every file, and the first thing in it that differs."""
+"""Comparison of what is checked in with what was remade: the first difference of every file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ LONGEST_QUOTE = 60
 
 
 def built(root: Path) -> list[str]:
-    """The files under `root` that a run makes."""
+    """List the files under `root` that a run makes."""
     patterns = ("results/**/*", "figures/**/*", "notebooks/*.ipynb", "report/*.html", "README.md")
     found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def _difference(name: str, old: Path, new: Path, exact: bool, words: tuple[str, str]) -> str | None:
-    """The first thing that differs between two versions of a file, or None."""
+def _file_difference(
+    name: str, old: Path, new: Path, exact: bool, words: tuple[str, str]
+) -> str | None:
+    """Find the first difference between two versions of a file, or None."""
     if exact and old.read_bytes() == new.read_bytes():
         return None
     if name.endswith(".csv"):
@@ -65,11 +67,11 @@ def _text_difference(old: Path, new: Path, words: tuple[str, str]) -> str:
     lines = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
     for number, (x, y) in enumerate(zip_longest(*lines, fillvalue="nothing"), start=1):
         if x != y:
-            return f", line {number}: {_short(x)} {words[0]}, {_short(y)} {words[1]}"
+            return f", line {number}: {_quoted(x)} {words[0]}, {_quoted(y)} {words[1]}"
     return ": line ends"
 
 
-def _short(line: str) -> str:
+def _quoted(line: str) -> str:
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + "..."
 
 
@@ -83,8 +85,7 @@ def _notebook_difference(old: Path, new: Path) -> str:
 
 
 def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) -> Iterator[str]:
-    """Each file that was remade otherwise, not remade or is not there, with the first thing that
-    differs.
+    """Name each file that differs, was not remade or is missing, with the first difference.
 
     Parameters
     ----------
@@ -102,12 +103,12 @@ def differences(root: Path, scratch: Path, exact: bool, words: tuple[str, str]) 
             yield f"{name}: missing {words[0]}"
         elif name not in remade:
             yield f"{name}: made by no notebook"
-        elif found := _difference(name, root / name, scratch / name, exact, words):
+        elif found := _file_difference(name, root / name, scratch / name, exact, words):
             yield name + found
 
 
 def unlocked(lock: Path) -> str | None:
-    """How the environment differs from the one the checked-in files were made in, or None."""
+    """Say how the environment differs from that of the checked-in files; None if it does not."""
     from packaging.requirements import Requirement
 
     if (platform.system(), platform.machine()) != HOME_PLATFORM:

@@ -1,4 +1,4 @@
-"""Running every notebook in a scratch tree, so that two runs give the same bytes."""
+"""Every notebook run in a scratch tree, so that two runs give the same bytes."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ UNSTABLE = re.compile(r"\bat 0x[0-9a-f]{4,}|/ipykernel_\d+")
 
 
 class Failure(Exception):
-    """Why nothing could be remade, as the block to show."""
+    """The reason why nothing could be remade, as the block to show."""
 
 
 def remake(root: Path, scratch: Path) -> list[str]:
-    """Run every notebook of `root` in the empty folder `scratch`; the names of the files made."""
+    """Run every notebook of `root` in the empty folder `scratch`; return the names of the files."""
     sources = sorted((root / "notebooks").glob("[0-9][0-9]-*.py"))
     if not sources:
         raise Failure(f"no notebooks in {root / 'notebooks'}")
@@ -77,11 +77,11 @@ def remake(root: Path, scratch: Path) -> list[str]:
 
 
 def _write_page(scratch: Path) -> None:
-    """The reader's page, in a process of its own: with the settings of the notebooks from its first import on."""
+    """Write the reader's page in a process of its own, with the settings of the notebooks."""
     code = (
         "import sys; from pathlib import Path; from kapmeta.review.evidence import load_evidence; "
-        "from kapmeta.review.report import write; root = Path(sys.argv[1]); "
-        "write(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
+        "from kapmeta.review.report import write_page; root = Path(sys.argv[1]); "
+        "write_page(load_evidence(root / 'data'), root / 'report', results=root / 'results')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(scratch)], capture_output=True, text=True, check=False
@@ -93,7 +93,7 @@ def _write_page(scratch: Path) -> None:
 
 
 def _require_valid(data: Path) -> None:
-    """Tables that contradict themselves are said once, not by every notebook that reads them."""
+    """Refuse tables that contradict themselves once, not in every notebook that reads them."""
     if (data / "datapackage.json").is_file():
         try:
             load_evidence(data)
@@ -104,7 +104,7 @@ def _require_valid(data: Path) -> None:
 
 
 def _kernel_environment(scratch: Path) -> Mapping[str, str]:
-    """Settings under which two runs give the same bytes, whatever the user's own settings are."""
+    """Fix the settings under which two runs give the same bytes for every user."""
     for name in FOREIGN_SETTINGS:
         os.environ.pop(name, None)
     (scratch / "matplotlibrc").write_text(MATPLOTLIBRC)
@@ -168,8 +168,8 @@ async def _run_notebook(source: Path, scratch: Path) -> None:
         with log.open("w") as stderr:
             await client.async_execute(stderr=stderr)
     except (CellExecutionError, TimeoutError, RuntimeError) as error:
-        said = "".join(f"\n  {line}" for line in log.read_text(errors="replace").splitlines()[-3:])
-        raise Failure(_failed_cell(source, notebook, f"{error}{said}")) from None
+        last = "".join(f"\n  {line}" for line in log.read_text(errors="replace").splitlines()[-3:])
+        raise Failure(_failed_cell(source, notebook, f"{error}{last}")) from None
     _tidy(notebook)
     _require_stable(source, notebook, scratch)
     text = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
@@ -177,7 +177,7 @@ async def _run_notebook(source: Path, scratch: Path) -> None:
 
 
 def _tidy(notebook: NotebookNode) -> None:
-    """What a run leaves behind that belongs to the machine or the moment is fixed."""
+    """Fix what depends on the machine or the moment of the run."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -197,31 +197,33 @@ def _failed_cell(source: Path, notebook: NotebookNode, otherwise: str) -> str:
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                return _block(source, number, cell.source, f"{output.ename}: {output.evalue}")
+                return _failure_block(
+                    source, number, cell.source, f"{output.ename}: {output.evalue}"
+                )
     return f"notebooks/{source.name} failed: {otherwise}"
 
 
-def _block(source: Path, number: int, code: str, problem: str) -> str:
+def _failure_block(source: Path, number: int, code: str, problem: str) -> str:
     indented = "\n".join(f"    | {line}" for line in code.splitlines())
     return f"notebooks/{source.name} failed in cell {number}:\n{indented}\n  {problem}"
 
 
 def _require_stable(source: Path, notebook: NotebookNode, scratch: Path) -> None:
-    """An output that names this machine, or an address in memory, would differ at the next run."""
+    """Refuse an output that would differ at the next run or on another machine."""
     places = [str(scratch), sys.prefix, str(source.parents[1])]
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 problem = f"it printed to stderr: {output.text.strip()}"
-                raise Failure(_block(source, number, cell.source, problem))
-            shown = "\n".join(_texts(output))
+                raise Failure(_failure_block(source, number, cell.source, problem))
+            shown = "\n".join(_output_texts(output))
             unstable = [place for place in places if place in shown] + UNSTABLE.findall(shown)
             if unstable:
                 problem = f"its output names what differs at each run or machine: {unstable[0]}"
-                raise Failure(_block(source, number, cell.source, problem))
+                raise Failure(_failure_block(source, number, cell.source, problem))
 
 
-def _texts(output: NotebookNode) -> Iterator[str]:
+def _output_texts(output: NotebookNode) -> Iterator[str]:
     yield output.get("text", "")
     yield "\n".join(output.get("traceback", []))
     for kind, content in output.get("data", {}).items():
@@ -232,8 +234,8 @@ def _texts(output: NotebookNode) -> Iterator[str]:
 def update_readme(root: Path) -> None:
     """Replace each generated part of ``README.md`` by ``results/readme-PART.md``.
 
-    A part stands between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on its
-    own line.
+    A part is the text between ``<!-- generated: PART -->`` and ``<!-- end generated -->``, each on
+    its own line.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Saving a table, a figure or a text under its one name, from a notebook."""
+"""Tables, figures and texts that a notebook saves, each under its one name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTPUT = "KAPMETA_OUTPUT"
 
 
 def save_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Write a table to ``results/NAME.csv`` with ten significant digits, and return it to be shown.
+    """Write a table to ``results/NAME.csv`` with ten significant digits; return it.
 
     Parameters
     ----------
@@ -50,8 +50,9 @@ def save_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> import pandas as pd
     >>> from kapmeta.review.reproduce import save_table
     >>> table = pd.DataFrame({"study": ["Dakwar 2020"], "log_ratio": [2 / 3]})
-    >>> with tempfile.TemporaryDirectory() as folder, patch.dict("os.environ", KAPMETA_OUTPUT=folder):
-    ...     _ = save_table(table, "example")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with patch.dict("os.environ", KAPMETA_OUTPUT=folder):
+    ...         _ = save_table(table, "example")
     ...     print(Path(folder, "results", "example.csv").read_text(), end="")
     study,log_ratio
     Dakwar 2020,0.6666666667
@@ -85,8 +86,9 @@ def save_figure(drawn: Axes | Figure, name: str, *, alt: str | None = None) -> N
 
 
 def save_text(text: str, name: str) -> None:
-    """Write a text to ``results/NAME``; ``readme-PART.md`` becomes the generated part PART of
-    README.md.
+    """Write a text to ``results/NAME``.
+
+    ``readme-PART.md`` becomes the generated part PART of README.md.
 
     Parameters
     ----------
@@ -111,7 +113,7 @@ def save_readme_table(frame: pd.DataFrame, part: str) -> pd.DataFrame:
     frame : DataFrame
         A table of texts and numbers, already as they are to be read.
     part : str
-        The part's name: what stands between its markers is replaced.
+        Name of the part: the text between its markers is replaced.
 
     Returns
     -------
@@ -143,20 +145,19 @@ def save_readme_gallery(results: Mapping[str, Pooled], part: str = "gallery") ->
 def save_readme_thumbnails(
     figures: Mapping[str, tuple[str, Axes]], part: str = "kinds", columns: int = 4
 ) -> None:
-    """Write small figures, each with its caption, what it is and a link, as a generated part of
-    README.md.
+    """Write small figures with captions and links as a generated part of README.md.
 
     A small figure is described by the first clause of its text alternative; the file it links to
-    carries the whole.
+    has the whole.
 
     Parameters
     ----------
     figures : mapping of str to tuple of str and Axes
-        Name of a saved figure to its caption and the plot, which tells what it shows.
+        Name of a saved figure to its caption and the plot, which has a text alternative.
     part : str
         The part's name.
     columns : int
-        How many stand side by side.
+        Number of figures per row.
     """
     from kapmeta.plot.saving import alt_text
 
@@ -198,7 +199,7 @@ def _destination(folder: str, filename: str) -> Path:
 
 
 def _output_root() -> Path:
-    """The scratch tree of a run, or else the repository around the working folder."""
+    """Find the scratch tree of a run, or else the repository around the working folder."""
     if OUTPUT in os.environ:
         return Path(os.environ[OUTPUT])
     here = Path.cwd()

@@ -1,5 +1,4 @@
-"""Independent witnesses: the values R's metafor gives for the BCG trials, and statsmodels on any
-table of counts.
+"""Independent witnesses: metafor's values for the BCG trials, and statsmodels on any counts.
 
 For notebook 06. statsmodels is asked here and nowhere else in the package: it is a witness, not a
 base.
@@ -27,7 +26,7 @@ METAFOR = "metafor 5.1-12 (R 4.2.2), threshold 1e-13, root tolerance at machine 
 
 
 def against_metafor(trials: pd.DataFrame) -> pd.DataFrame:
-    """Every pooled quantity of the BCG trials here, beside the value metafor gives.
+    """Compare every pooled quantity of the BCG trials with the value that metafor gives.
 
     Parameters
     ----------
@@ -45,12 +44,12 @@ def against_metafor(trials: pd.DataFrame) -> pd.DataFrame:
         .open(encoding="utf-8") as file
     ):
         there = pd.read_csv(file)
-    fits = {method: _fit(method, trials) for method in there["method"].unique()}
+    fits = {method: _metafor_fit(method, trials) for method in there["method"].unique()}
     here = [getattr(fits[row.method], str(row.quantity)) for row in there.itertuples()]
-    return _compared(there.rename(columns={"value": "metafor"}), here, "metafor")
+    return _with_agreement(there.rename(columns={"value": "metafor"}), here, "metafor")
 
 
-def _fit(method: str, trials: pd.DataFrame) -> Pooled:
+def _metafor_fit(method: str, trials: pd.DataFrame) -> Pooled:
     if method.startswith("Mantel-Haenszel"):
         return mantel_haenszel(trials, measure=method.split()[-1])
     if method == "Peto":
@@ -63,15 +62,15 @@ def _fit(method: str, trials: pd.DataFrame) -> Pooled:
     )
 
 
-def _compared(frame: pd.DataFrame, here: list[float], witness: str) -> pd.DataFrame:
-    """The witness's column, ours, and how far apart they are, rounded to what is meant: digits of agreement."""
+def _with_agreement(frame: pd.DataFrame, here: list[float], witness: str) -> pd.DataFrame:
+    """Set our values beside those of the witness, with the digits of agreement."""
     frame = frame.assign(kapmeta=here)
     apart = np.abs(frame["kapmeta"] - frame[witness]) / np.abs(frame[witness])
     return frame.assign(agreement=[_agreement(float(x)) for x in apart])
 
 
 def _agreement(relative: float) -> str:
-    """Relative difference as the power of ten it stays under, so that the table does not hang on the last bit."""
+    """Round a relative difference to digits of agreement, so that the last bit does not show."""
     if relative < 1e-9:
         return "to 9 digits or more"
     return (
@@ -82,8 +81,7 @@ def _agreement(relative: float) -> str:
 
 
 def against_statsmodels(trials: pd.DataFrame) -> pd.DataFrame:
-    """Mantel-Haenszel and random-effects quantities of a table of counts here, beside those of
-    statsmodels.
+    """Compare quantities of a table of counts with those of statsmodels.
 
     Parameters
     ----------
@@ -111,7 +109,7 @@ def against_statsmodels(trials: pd.DataFrame) -> pd.DataFrame:
         *_random_effects(effects),
     ]
     frame = pd.DataFrame(rows, columns=["quantity", "statsmodels", "here"])
-    return _compared(frame[["quantity", "statsmodels"]], list(frame["here"]), "statsmodels")
+    return _with_agreement(frame[["quantity", "statsmodels"]], list(frame["here"]), "statsmodels")
 
 
 def _random_effects(effects: Effects) -> list[tuple[str, float, float]]:
@@ -130,14 +128,13 @@ def _random_effects(effects: Effects) -> list[tuple[str, float, float]]:
 def _combine_effects(y: Any, v: Any, method: str) -> Any:
     from statsmodels.stats.meta_analysis import combine_effects
 
-    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding carries it past
-    # the root
+    # tight, but above rounding: its Paule-Mandel iteration returns 0 once rounding passes the root
     options = {"atol": 1e-9} if method == "iterated" else {}
     return combine_effects(np.asarray(y), np.asarray(v), method_re=method, **options)
 
 
 def known_defects() -> pd.DataFrame:
-    """Questions that statsmodels is known to answer wrongly, its answer, and ours.
+    """List questions that statsmodels answers wrongly, with its answer and ours.
 
     Returns
     -------
@@ -179,12 +176,12 @@ def known_defects() -> pd.DataFrame:
 
 
 def divergences() -> pd.DataFrame:
-    """Where metafor, meta and this package give different numbers, why, and by how much at most.
+    """List where metafor, meta and this package differ, why, and by how much at most.
 
     Returns
     -------
     DataFrame
-        One row a difference; the sizes are measured on the reference values and checked by the
+        One row per difference; the sizes are measured on the reference values and checked by the
         tests.
     """
     with (
