@@ -175,7 +175,9 @@ km.review.conclusion(days)
 
 # %%
 save_table(
-    km.sensitivity.sensitivity_table(evidence.trials(substance="alcohol", randomised=True)),
+    km.sensitivity.sensitivity_table(
+        evidence.trials(substance="alcohol", randomised=True), opposite="relapse"
+    ),
     "alcohol-sensitivity",
 )
 

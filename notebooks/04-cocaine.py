@@ -94,7 +94,10 @@ km.pool(km.risk_ratio(trials))
 # ## Does the conclusion hold under other choices?
 
 # %%
-save_table(km.sensitivity.sensitivity_table(trials, time="earliest"), "cocaine-sensitivity")
+save_table(
+    km.sensitivity.sensitivity_table(trials, time="earliest", opposite="relapse"),
+    "cocaine-sensitivity",
+)
 
 # %% [markdown]
 # ## Other effects the trial reported

@@ -22,16 +22,22 @@ evidence = km.load_evidence()
 
 # %%
 alcohol = evidence.trials(substance="alcohol")
-save_table(km.sensitivity.sensitivity_table(alcohol, mixed=True), "sensitivity-alcohol")
+save_table(
+    km.sensitivity.sensitivity_table(alcohol, mixed=True, opposite="relapse"), "sensitivity-alcohol"
+)
 
 # %%
 cocaine = evidence.trials(substance="cocaine")
-save_table(km.sensitivity.sensitivity_table(cocaine, time="earliest"), "sensitivity-cocaine")
+save_table(
+    km.sensitivity.sensitivity_table(cocaine, time="earliest", opposite="relapse"),
+    "sensitivity-cocaine",
+)
 
 # %%
 sessions = evidence.trials(substance="opioids", contrast="sessions")
 save_table(
-    km.sensitivity.sensitivity_table(sessions, totals="observed"), "sensitivity-opioids-sessions"
+    km.sensitivity.sensitivity_table(sessions, totals="observed", opposite="relapse"),
+    "sensitivity-opioids-sessions",
 )
 
 # %% [markdown]
@@ -42,7 +48,9 @@ save_table(
 # tables are the same.
 
 # %%
-measures = save_table(km.sensitivity.pooled_measures(alcohol, mixed=True), "sensitivity-direction")
+measures = save_table(
+    km.sensitivity.pooled_measures(alcohol, mixed=True, opposite="relapse"), "sensitivity-direction"
+)
 measures.drop(columns="flag")
 
 # %%

@@ -33,7 +33,7 @@ def robust(
     intercept: bool = True,
     mixed: bool = False,
 ) -> RobustTests:
-    """Cluster-robust tests: valid for dependent effects even where the working model is wrong.
+    """Test with cluster-robust standard errors, valid even if the working model is wrong.
 
     They rest on the number of clusters, not of effects. With fewer than four clusters they are
     refused; where a coefficient has fewer than four degrees of freedom its p-value is not
@@ -84,7 +84,8 @@ def robust(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
-    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30],
+    ...                      "comparison_id": range(9)})
     >>> from kapmeta.moderators.dependence import multilevel
     >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
     >>> found.se.round(6), found.df.round(4)
@@ -144,7 +145,7 @@ def _working(
     code: IntArray,
     rho: float,
 ) -> tuple[clustered.Working, str, float]:
-    """The working model, in numbers and words, and its tau2 where it was estimated here."""
+    """Return the working model, its description, and its tau2 where estimated here."""
     if isinstance(fitted, Multilevel):
         return fitted.working(code), "working model: the multilevel fit", math.nan
     v = entering.effects.v[entering.positions]

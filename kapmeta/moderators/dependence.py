@@ -25,13 +25,13 @@ from kapmeta.results.regressions import Design
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
-INTERVALS = ("wald", "t", "contain")
+MULTILEVEL_INTERVALS = ("wald", "t", "contain")
 METHODS = ("REML", "ML")
 _FEW_FOR_TWO_LEVELS = 5
 
 
 class Entering(NamedTuple):
-    """Effects with their exclusions; positions, labels and rows of those that enter; what is set aside."""
+    """The effects analysed: positions, labels and rows of those that enter, and notes."""
 
     effects: Effects
     positions: IntArray
@@ -56,14 +56,13 @@ def multilevel(
 ) -> Multilevel:
     """Pool or regress several effects of the same trials, with random effects at several levels.
 
-    With five trials or fewer the variance within trials cannot be told from the one between them:
-    bring each trial to one effect with `aggregate` instead, which is the same model without the
-    inner level.
+    With five trials or fewer the variances within and between trials cannot be distinguished: bring
+    each trial to one effect with `aggregate` instead, the same model without the inner level.
 
     Parameters
     ----------
     effects : Effects
-        Any number of effects a trial.
+        Any number of effects per trial.
     levels : str or sequence of str
         Columns that say which effects share a random effect, outermost first and each nested in
         those before it; the word ``"effect"`` stands for the single effect.
@@ -80,7 +79,7 @@ def multilevel(
     method : {"REML", "ML"}
         Likelihood.
     ci : {"contain", "t", "wald"}
-        Tests: t with the groups of the finest level within which a moderator does not vary, less
+        Tests: t with the groups of the coarsest level within which a moderator does not vary, less
         the coefficients (the default); t with n - p, which takes effects of one trial for
         independent; normal.
     level : float
@@ -113,12 +112,13 @@ def multilevel(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
-    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30],
+    ...                      "comparison_id": range(9)})
     >>> found = multilevel(km.generic(rows, y="y", v="v"), rho=0.8)
     >>> found.estimate.round(6), found.components.round(6).tolist()
     (array([0.587643]), [0.136162, 0.026727])
     """
-    checking.chosen(ci, INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
@@ -127,7 +127,9 @@ def multilevel(
     design = entering_design(moderators, entering, intercept)
     described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
     terms = components.levels(codes)
-    return _fitted(entering, design, sampling, terms, described, codes, _method(method, ci, level))
+    return _multilevel_fit(
+        entering, design, sampling, terms, described, codes, _likelihood_method(method, ci, level)
+    )
 
 
 def multivariate(
@@ -144,8 +146,7 @@ def multivariate(
     intercept: bool = False,
     mixed: bool = False,
 ) -> Multilevel:
-    """Pool several outcomes of the same trials together, their true effects correlated between
-    trials.
+    """Pool several outcomes of the same trials together, with correlated true effects.
 
     The covariance matrix of the true effects is unstructured. It has ``q (q + 1) / 2`` entries for
     q outcomes and needs many trials that report them together; with few, its correlations are often
@@ -154,18 +155,18 @@ def multivariate(
     Parameters
     ----------
     effects : Effects
-        At most one effect an outcome and trial.
+        At most one effect per outcome and trial.
     outcome, study : str
         Columns of the outcome and of the trial.
     moderators : optional
-        As for `kapmeta.meta_regression`; by default one mean an outcome.
+        As for `kapmeta.meta_regression`; by default one mean per outcome.
     rho, covariance, method, ci, level, intercept, mixed
         As for `multilevel`.
 
     Returns
     -------
     Multilevel
-        A mean an outcome (or the coefficients asked for) and the entries of the covariance matrix.
+        A mean per outcome (or the coefficients asked for), the entries of the covariance matrix.
 
     Raises
     ------
@@ -185,25 +186,24 @@ def multivariate(
 
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10), "outcome": ["use", "craving"] * 5,
-    ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3], "v": [0.04, 0.05] * 5})
+    >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10),
+    ...                      "outcome": ["use", "craving"] * 5, "v": [0.04, 0.05] * 5,
+    ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3]})
     >>> found = km.moderators.multivariate(km.generic(rows, measure="SMD"), "outcome", rho=0.5)
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """
-    checking.chosen(ci, INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
     entering = entering_effects(effects, mixed)
     (cluster,) = group_codes([study], entering)
-    checked = _column(outcome, entering)
+    checked = _full_column(outcome, entering)
     which, words = pd.factorize(checked, sort=True)
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
     checking.refuse_first(
         twice,
         entering.labels,
         lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
-        lambda i: (
-            "an outcome enters once a trial; choose one, or bring them together with aggregate"
-        ),
+        lambda i: "an outcome enters once per trial; choose one, or combine them with aggregate",
     )
     sampling = _sampling(entering, cluster, rho, None, covariance)
     design = entering_design([outcome] if moderators is None else moderators, entering, intercept)
@@ -211,18 +211,17 @@ def multivariate(
     names = [str(word) for word in words]
     described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
-    return _fitted(
-        entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False
-    )
+    how = _likelihood_method(method, ci, level)
+    return _multilevel_fit(entering, design, sampling, terms, described, [cluster], how, False)
 
 
-def _method(method: str, ci: str, level: float) -> Method:
+def _likelihood_method(method: str, ci: str, level: float) -> Method:
     checking.chosen(method, METHODS, "method")
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
 
 def entering_effects(effects: Effects, mixed: bool) -> Entering:
-    """Effects that may be analysed together; a trial may come more than once."""
+    """Select the effects that may be analysed together; a trial may come more than once."""
     effects_given(effects)
     question, aside = one_question(
         replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
@@ -230,15 +229,15 @@ def entering_effects(effects: Effects, mixed: bool) -> Entering:
     effects = replace(question, table=effects.table)
     positions = np.flatnonzero(effects.present)
     if not positions.size:
-        raise ValueError("no study carries an estimate, so there is nothing to analyse")
+        raise ValueError("no study has an estimate, so there is nothing to analyse")
     labels = tuple(effects.labels[i] for i in positions)
     return Entering(
         effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside
     )
 
 
-def _column(name: str, entering: Entering) -> pd.Series:
-    """A column of the effects without gaps."""
+def _full_column(name: str, entering: Entering) -> pd.Series:
+    """Return a column of the effects, refusing gaps."""
     if name not in entering.table:
         columns = ", ".join(map(str, entering.table.columns))
         raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
@@ -256,18 +255,18 @@ def _column(name: str, entering: Entering) -> pd.Series:
 
 
 def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
-    """Group of each effect at each level, nested in the levels before."""
+    """Assign a number to the group of each effect at each level, nested in the levels before."""
     n = entering.positions.size
     code: IntArray = np.zeros(n, dtype=int)
     codes: list[IntArray] = []
     for name in names:
-        inner = np.arange(n) if name == "effect" else pd.factorize(_column(name, entering))[0]
+        inner = np.arange(n) if name == "effect" else pd.factorize(_full_column(name, entering))[0]
         _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
             raise ValueError(
                 f'level "{name}" has one group in every group of the level before it: their'
-                " variances cannot be told apart; leave one of them out"
+                " variances cannot be distinguished; leave one of them out"
             )
         codes.append(code)
     if codes[0].max() == 0:
@@ -285,7 +284,7 @@ def _sampling(
     time: str | None,
     covariance: npt.ArrayLike | None,
 ) -> FloatArray:
-    """Sampling covariance of the effects that enter: given, or constructed from a correlation."""
+    """Return the sampling covariance of the effects: given, or built from a correlation."""
     v = entering.effects.v[entering.positions]
     if covariance is not None:
         if rho is not None or time is not None:
@@ -312,7 +311,7 @@ def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
     n = len(entering.effects)
     if matrix.shape != (n, n):
         raise ValueError(
-            f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}"
+            f"covariance must have a row and a column per effect, {n} x {n}: got {matrix.shape}"
         )
     part = matrix[np.ix_(entering.positions, entering.positions)]
     if not np.isfinite(part).all():
@@ -333,7 +332,7 @@ def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
 
 
 def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
-    """`matrix` if it is positive definite; otherwise an error that names the first block that is not."""
+    """Return `matrix` if positive definite; otherwise name the first block that is not."""
     block = components.blocks_of((matrix != 0) | np.eye(len(matrix), dtype=bool))
     for j in range(int(block.max()) + 1):
         rows = np.flatnonzero(block == j)
@@ -348,7 +347,7 @@ def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
 
 
 def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Design:
-    """Design matrix; None for moderators is an intercept alone."""
+    """Build the design matrix; an intercept alone if moderators is None."""
     n = len(entering.labels)
     if moderators is None:
         return Design(
@@ -366,7 +365,7 @@ def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Des
     return design
 
 
-def _fitted(
+def _multilevel_fit(
     entering: Entering,
     design: Design,
     sampling: FloatArray,
@@ -378,8 +377,7 @@ def _fitted(
 ) -> Multilevel:
     y, x = entering.effects.y[entering.positions], design.matrix
     found = components.fit_components(y, sampling, x, terms, restricted=method.tau2 == "REML")
-    # each outcome has a random effect of its own in every trial: its mean rests on trials, not on
-    # effects
+    # every trial has a random effect per outcome: a mean has the degrees of freedom of the trials
     df = _degrees(x if own_levels else np.ones(x.shape), codes, method.ci)
     q, q_df = components.cochran_residual_q(y, sampling, x), float(y.size - x.shape[1])
     return Multilevel(
@@ -396,12 +394,12 @@ def _fitted(
         q,
         q_df,
         float(chi2_upper(q, q_df)),
-        (*entering.aside, *_notes(found, codes, described, x)),
+        (*entering.aside, *_component_notes(found, codes, described, x)),
     )
 
 
 def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
-    """Degrees of freedom of each coefficient; ``contain``: from the coarsest level a moderator is constant in."""
+    """Return df per coefficient; ``contain`` takes the coarsest level it is constant in."""
     n, p = x.shape
     if ci == "wald":
         return np.full(p, np.inf)
@@ -428,7 +426,7 @@ def _joint(found: components.Components, design: Design, df: FloatArray) -> Join
     return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
 
 
-def _notes(
+def _component_notes(
     found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray
 ) -> list[str]:
     notes = []
@@ -464,7 +462,7 @@ def aggregate(
     Parameters
     ----------
     effects : Effects
-        Any number of effects a trial.
+        Any number of effects per trial.
     by : str
         Column that says which effects belong together.
     rho, time, covariance
@@ -478,7 +476,7 @@ def aggregate(
     Returns
     -------
     Effects
-        One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects`
+        One per trial, labelled by it; columns that do not vary within trials are kept, `n_effects`
         says how many went in.
 
     Raises
@@ -499,7 +497,7 @@ def aggregate(
     """
     entering = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
-    groups = _column(by, entering)
+    groups = _full_column(by, entering)
     code, words = pd.factorize(groups)
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(
@@ -528,5 +526,5 @@ def aggregate(
 
 
 def _constant(column: pd.Series, code: npt.NDArray[np.int_]) -> bool:
-    """Whether a column has one value within each group."""
+    """Check whether a column has one value within each group."""
     return bool((column.astype(str).groupby(code).nunique() <= 1).all())

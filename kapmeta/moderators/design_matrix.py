@@ -1,4 +1,4 @@
-"""Design matrices of moderators, from column names, a formula, or as given; checked before any fit."""
+"""Design matrices of moderators from column names, a formula or a matrix, checked before a fit."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from kapmeta.results.regressions import Design
 __all__ = ["check_design", "design_of"]
 
 # share of a column left by the others, relative to its length, below which it depends on them
-_DEPENDENT = 1e-10
+_DEPENDENT_SHARE = 1e-10
 
 
 def design_of(
     moderators: Any, table: pd.DataFrame, labels: tuple[str, ...], *, intercept: bool = True
 ) -> Design:
-    """The moderators of the studies in `table` as a checked design matrix.
+    """Build a checked design matrix from the moderators of the studies in `table`.
 
     Parameters
     ----------
     moderators : str, sequence of str, DataFrame or ndarray
         A formula (``"~ months + substance"``, needs the package formulaic), names of columns of
-        `table` (numbers as they are, words as one indicator a level but the first), or the design
-        matrix itself, one row a study.
+        `table` (numbers as they are, words as one indicator per level but the first), or the design
+        matrix itself, one row per study.
     table : DataFrame
         Rows of the studies.
     labels : tuple of str
@@ -73,7 +73,7 @@ def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -
 
 
 def _levels(column: pd.Series) -> list[Any] | None:
-    """Levels of a factor, in the order of its categories or else sorted; None for numbers."""
+    """List the levels of a factor, in the order of its categories or sorted; None for numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         present = set(column.dropna())
         return [level for level in column.cat.categories if level in present]
@@ -141,7 +141,8 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
     )
     if len(values) != len(labels):
         raise ValueError(
-            f"the design matrix must have one row a study: got {len(values)} rows for {len(labels)}"
+            f"the design matrix must have one row per study: got {len(values)} rows for"
+            f" {len(labels)}"
             " studies"
         )
     _refuse_gaps(values, names, labels)
@@ -205,7 +206,7 @@ def _from_formula(formula: str, table: pd.DataFrame, labels: tuple[str, ...]) ->
 
 
 def _read_formula(formula: str) -> tuple[str, list[str], Any]:
-    """Right-hand side of a formula, the columns it needs, and the package that reads it."""
+    """Read the right-hand side of a formula, the columns it needs, and import its parser."""
     try:
         import formulaic
     except ImportError:
@@ -230,7 +231,7 @@ def _read_formula(formula: str) -> tuple[str, list[str], Any]:
 
 
 def check_design(design: Design, labels: tuple[str, ...]) -> None:
-    """Refuse what cannot be fitted: constant, collinear or too many moderators, a level of one study."""
+    """Refuse constant, collinear or too many moderators, and a level that rests on one study."""
     x, names = design.matrix, design.names
     k, p = x.shape
     for j, name in enumerate(names):
@@ -246,7 +247,7 @@ def check_design(design: Design, labels: tuple[str, ...]) -> None:
     if k <= p:
         raise ValueError(
             f"too many moderators: {p} coefficients ({', '.join(names)}) from {k} studies leave no"
-            f" residual degrees of freedom; {k} studies carry at most {max(k - 2, 0)} moderators,"
+            f" residual degrees of freedom; {k} studies allow at most {max(k - 2, 0)} moderators,"
             " and claims need ten studies for each"
         )
     _refuse_collinear(x, names, design.intercept)
@@ -254,7 +255,7 @@ def check_design(design: Design, labels: tuple[str, ...]) -> None:
 
 
 def _centred(x: FloatArray, intercept: int | None) -> FloatArray:
-    """Columns of unit length, deviations from their mean where there is an intercept."""
+    """Scale columns to unit length, centred where there is an intercept."""
     moved = x.copy()
     if intercept is not None:
         others = [j for j in range(x.shape[1]) if j != intercept]
@@ -270,8 +271,10 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
     for place, j in enumerate(order):
         before = unit[:, :place]
         share = np.linalg.lstsq(before, unit[:, place], rcond=None)[0] if place else np.zeros(0)
-        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT:
-            others = [f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT)]
+        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT_SHARE:
+            others = [
+                f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT_SHARE)
+            ]
             raise ValueError(
                 f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these'
                 f" {len(x)} studies; leave one of them out"
@@ -281,9 +284,9 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
 def _refuse_lone_study(
     x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None
 ) -> None:
-    """Refuse a study without which a coefficient would not exist: its leverage is 1, its residual always 0."""
+    """Refuse a study of leverage 1, without which a coefficient would not exist."""
     basis = np.linalg.qr(_centred(x, intercept))[0]
-    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT)
+    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT_SHARE)
     if lone.size:
         i = int(lone[0])
         rest = np.delete(x, i, axis=0)

@@ -12,7 +12,6 @@ from kapmeta._lazy import lazy
 if TYPE_CHECKING:
     from kapmeta.results.dependence import Multilevel as Multilevel
     from kapmeta.results.dependence import RobustTests as RobustTests
-    from kapmeta.results.designs import DoseTrend as DoseTrend
     from kapmeta.results.effects import Effects as Effects
     from kapmeta.results.multiverses import Multiverse as Multiverse
     from kapmeta.results.pooled import Pooled as Pooled
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _FILES = {
     "dependence": ["Multilevel", "RobustTests"],
-    "designs": ["DoseTrend"],
     "effects": ["Effects"],
     "multiverses": ["Multiverse"],
     "pooled": ["Pooled"],

@@ -1,4 +1,4 @@
-"""Dependent effects: constructed covariances, the multilevel front, robust tests, aggregation, and their refusals."""
+"""Dependent effects: constructed covariances, multilevel and robust tests, aggregation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def schools() -> km.Effects:
 
 
 def nine() -> km.Effects:
-    """The example of methods 6.3."""
+    """Return nine effects of four studies."""
     frame = pd.DataFrame(
         {
             "study": list("AAABBCCCD"),
@@ -337,7 +337,7 @@ def test_refusals() -> None:
         zero="drop",
     )
     with pytest.raises(
-        ValueError, match="no study carries an estimate, so there is nothing to analyse"
+        ValueError, match="no study has an estimate, so there is nothing to analyse"
     ):
         multilevel(nothing)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Subgroups and meta-regression on the named front: against R and the specification, and what they refuse."""
+"""Meta-regression with labels: against R and its equations, and what it refuses."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_subgroups_refuse_what_cannot_be_compared() -> None:
         ValueError, match='subgroup is missing in row 2 \\("S2"\\): every study needs a subgroup'
     ):
         subgroups(effects, ["a", None, "b", "b", "b"])
-    with pytest.raises(ValueError, match="one value a study: got 2 values for 5 studies"):
+    with pytest.raises(ValueError, match="one value per study: got 2 values for 5 studies"):
         subgroups(effects, ["a", "b"])
     with pytest.raises(ValueError, match='unknown subgroup "tobacco"'):
         subgroups(effects, "substance")["tobacco"]
@@ -441,7 +441,7 @@ def with_column(**columns: list[Any]) -> km.Effects:
             ["months"],
             'no column "months" among the moderators of the studies; there are: ',
         ),
-        ({}, np.ones((5, 2)), "one row a study: got 5 rows for 6 studies"),
+        ({}, np.ones((5, 2)), "one row per study: got 5 rows for 6 studies"),
         ({}, np.array([1, 2, np.nan, 3, 4, 5]), 'moderator x1 is missing in row 3 \\("C"\\)'),
     ],
 )
@@ -477,7 +477,7 @@ def test_other_refusals() -> None:
         pd.DataFrame({"study": ["A"], "events_t": [0], "n_t": [5], "events_c": [0], "n_c": [5]}),
         zero="drop",
     )
-    with pytest.raises(ValueError, match="no study carries an estimate"):
+    with pytest.raises(ValueError, match="no study has an estimate"):
         meta_regression(nothing, ["m"])
 
 

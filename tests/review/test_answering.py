@@ -164,7 +164,7 @@ def test_headline_rules() -> None:
 
 
 def test_every_measure_tells_the_table_both_ways(evidence: Evidence) -> None:
-    frame = km.sensitivity.every_measure(evidence.trials(substance="alcohol"))
+    frame = km.sensitivity.every_measure(evidence.trials(substance="alcohol"), opposite="relapse")
     assert len(frame) == 8
     relapse = frame[frame["measure"] == "risk ratio of relapse"].set_index("study")["estimate"]
     assert_allclose(relapse[["Krupitsky 1997", "Dakwar 2020"]], [0.4505, 0.7964], rtol=1e-3)

@@ -299,9 +299,7 @@ def test_each_question_is_answered_once(
 ) -> None:
     calls: list[km.Pooled] = []
     monkeypatch.setattr(
-        answering,
-        "headline_of",
-        lambda pooled, **more: calls.append(pooled) or headline_of(pooled, **more),
+        answering, "headline_of", lambda x, **o: calls.append(x) or headline_of(x, **o)
     )
     gather(evidence)
     assert len(calls) == len(km.review.protocol.QUESTIONS)
