@@ -77,10 +77,10 @@ class Simulation(View):
         lines = [f"{self._scenarios()}, {len(self.methods)} methods."]
         for _, rows in worst.groupby(["measure", "k"], sort=False):
             best = wording.records(rows.nlargest(1, "coverage"))[0]
-            enough = rows[rows["coverage"] >= self.level]
+            enough = int((rows["coverage"] >= self.level).sum())
             text = (
-                f"{best['measure']}, {wording.studies(best['k'])}: {len(enough)} of {len(rows)} methods cover"
-                f" {wording.percent(self.level)} in every scenario; the highest smallest coverage"
+                f"{best['measure']}, {wording.studies(best['k'])}: {enough} of {len(rows)} methods"
+                f" cover {wording.percent(self.level)} in every scenario; the highest smallest coverage"
                 f" is that of {best['method']}, {best['coverage']:.3f}"
                 f" (Monte-Carlo error {best['coverage_se']:.4f})"
             )

@@ -159,8 +159,7 @@ def _effects() -> dict[str, dict[str, Any]]:
         ),
         **dict.fromkeys(("arcsine_difference", "peto_odds_ratio"), counts),
         **dict.fromkeys(
-            ("mean_difference", "standardized_mean_difference", "ratio_of_means"),
-            {"trials": means},
+            ("mean_difference", "standardized_mean_difference", "ratio_of_means"), {"trials": means}
         ),
         "proportion": {"frame": arms},
         "correlation": {"frame": pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.5], "n": 40})},
@@ -398,5 +397,3 @@ def arguments_of(function: Callable[..., Any]) -> list[Argument]:
 
 def _written(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)
-
-

@@ -115,7 +115,11 @@ def test_every_public_function_has_an_example_call(room: str) -> None:
     assert set(public_functions(room)) <= set(calls(room))
 
 
-@pytest.mark.parametrize("room, name", [(room, name) for room in ROOMS for name in public_functions(room)])
-def test_a_wrong_kind_of_argument_is_refused_by_name(room: str, name: str, monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "room, name", [(room, name) for room in ROOMS for name in public_functions(room)]
+)
+def test_a_wrong_kind_of_argument_is_refused_by_name(
+    room: str, name: str, monkeypatch, tmp_path
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert list(complaints(room, name)) == []

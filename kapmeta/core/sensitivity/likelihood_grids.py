@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kapmeta.core.bayes.priors import TauPrior, log_density
-from kapmeta.core.exact.likelihood_curves import Tables, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
@@ -102,10 +103,10 @@ def likelihood_surfaces(tables: Tables, measure: str) -> tuple[FloatArray, Float
     known = [_one_table(measure, *(float(x) for x in row)) for row in distinct]
     informative = np.array([values is not None for values in known])
     flat = np.zeros(_TAUS * _MEANS, dtype=np.float32)
-    stack = np.stack([flat if values is None else values for values in known])
+    stack: FloatArray = np.stack([flat if values is None else values for values in known])
     total = np.zeros((sets, flat.size))
     for column in range(k):
-        total = total + stack[place[:, column]]
+        total += np.asarray(stack[place[:, column]], dtype=np.float64)
     return total.reshape(sets, _TAUS, _MEANS), informative[place].sum(-1)
 
 
@@ -162,7 +163,7 @@ def _crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
     rows, right = np.arange(len(excess)), np.maximum(beyond.argmax(-1), 1)
     below, above = excess[rows, right - 1], excess[rows, right]
     finer = grid().finer
-    return finer[right - 1] + (finer[1] - finer[0]) * below / (below - above)
+    return np.asarray(finer[right - 1] + (finer[1] - finer[0]) * below / (below - above))
 
 
 def _crossing_beyond(drop: FloatArray) -> FloatArray:
