@@ -41,8 +41,8 @@ print(study.methods_text())
 # between-study standard deviation, from corrected effects and from the counts; the usual
 # estimators with Wald, Hartung-Knapp and likelihood-based intervals; Mantel-Haenszel; the
 # beta-binomial and binomial-normal models. Zero cells are part of a method. Methods that take
-# longer had fewer draws; where a method was not tried in every scenario of a number of trials, it is
-# not compared there.
+# longer had fewer draws; where a method was not tried in every scenario of a number of trials, it
+# is not compared there.
 #
 # ## Performance
 #
@@ -109,8 +109,8 @@ save_figure(axes, "policy-tau-odds-ratio")
 #
 # Cochrane has adopted REML with the Hartung-Knapp interval for its reviews. Bender and colleagues
 # (2018) hold that heterogeneity cannot be estimated reliably from two to four trials and that this
-# interval then has very low power; Röver and colleagues (2015) recommend its variance-corrected form
-# where trials differ in precision; Felsch and colleagues (2022) find no method good with two trials.
-# IQWiG's methods ask for a Bayesian analysis with three or four trials and for none with two. The
-# simulation agrees that no sampling interval is at once honest and usable with so few trials. It
-# shows what a prior costs in width and gives in coverage.
+# interval then has very low power; Röver and colleagues (2015) recommend its variance-corrected
+# form where trials differ in precision; Felsch and colleagues (2022) find no method good with two
+# trials. IQWiG's methods ask for a Bayesian analysis with three or four trials and for none with
+# two. The simulation agrees that no sampling interval is at once honest and usable with so few
+# trials. It shows what a prior costs in width and gives in coverage.

@@ -78,13 +78,12 @@ class Simulation(View):
         for _, rows in worst.groupby(["measure", "k"], sort=False):
             best = wording.records(rows.nlargest(1, "coverage"))[0]
             enough = int((rows["coverage"] >= self.level).sum())
-            text = (
+            lines.append(
                 f"{best['measure']}, {wording.studies(best['k'])}: {enough} of {len(rows)} methods"
-                f" cover {wording.percent(self.level)} in every scenario; the highest smallest coverage"
-                f" is that of {best['method']}, {best['coverage']:.3f}"
-                f" (Monte-Carlo error {best['coverage_se']:.4f})"
+                f" cover {wording.percent(self.level)} in every scenario; the highest smallest"
+                f" coverage is that of {best['method']}, {best['coverage']:.3f} (Monte-Carlo error"
+                f" {best['coverage_se']:.4f})."
             )
-            lines.append(f"{text}.")
         lines += [f"Lost: {reason}." for reason in self.lost]
         return "\n".join(lines)
 

@@ -135,13 +135,13 @@ def test_bad_input() -> None:
         calibration(KAP5.iloc[:1])
     with pytest.raises(ValueError, match='unknown measure "RD"; use one of: RR, OR'):
         calibration(KAP5, measure="RD")
-    with pytest.raises(ValueError, match="true_effects are ratios and lie above 0: got -1"):
+    with pytest.raises(ValueError, match="true_effects must be a finite number above 0: got -1"):
         calibration(KAP5, true_effects=[-1.0])
-    with pytest.raises(ValueError, match="tau is a standard deviation and not negative"):
+    with pytest.raises(ValueError, match="tau must be a finite number at least 0: got -0.1"):
         calibration(KAP5, tau=[-0.1])
     with pytest.raises(ValueError, match="control_risks must be 5 proportions"):
         calibration(KAP5, control_risks=[0.1])
-    with pytest.raises(ValueError, match="draws must be at least 2"):
+    with pytest.raises(ValueError, match="draws must be at least 2: got 1"):
         calibration(KAP5, draws=1)
     with pytest.raises(ValueError, match='unknown pooling "MH"'):
         calibration(KAP5, intervals=[("MH", "wald")])

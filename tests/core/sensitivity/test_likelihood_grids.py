@@ -7,7 +7,8 @@ import pytest
 
 from kapmeta.core.bayes import binomial_posterior
 from kapmeta.core.bayes.priors import half_normal
-from kapmeta.core.exact.likelihood_curves import Tables, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.sensitivity import likelihood_grids
 
