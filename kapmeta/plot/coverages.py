@@ -177,6 +177,9 @@ def _shown_methods(
 ) -> tuple[str, ...]:
     """Return the methods to show; refuse one that has no row of the measure."""
     checking.instance(result, Simulation, "result", "come from kapmeta.sensitivity.simulate")
+    checking.instance(measure, str, "measure", "be text")
+    if methods is not None and (isinstance(methods, str) or not isinstance(methods, Sequence)):
+        raise TypeError(f"methods must be a list of names: got {methods!r}")
     there = list(dict.fromkeys(result.table.loc[result.table["measure"] == measure, "method"]))
     if not there:
         raise ValueError(f"the simulation has no scenario of measure {measure}")
@@ -184,7 +187,7 @@ def _shown_methods(
     shown = there[:most] if methods is None else list(methods)
     if len(shown) > most:
         raise ValueError(f"at most {most} methods can be told apart: got {len(shown)}")
-    return tuple(checking.chosen(name, there, "method") for name in shown)
+    return tuple(checking.chosen(name, there, "method, of methods") for name in shown)
 
 
 def _unit(measure: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -65,8 +66,10 @@ def choose_headlines(
     checking.instance(
         simulation, Simulation, "simulation", "come from kapmeta.sensitivity.simulate"
     )
+    least = checking.finite_number(least, "least", at_least=0, at_most=1)
+    most_refused = checking.finite_number(most_refused, "most_refused", at_least=0, at_most=1)
     table = simulation.table
-    table = table[~table["method"].isin(list(leave_out))]
+    table = table[~table["method"].isin(_names(leave_out, "leave_out"))]
     rows = []
     for measure, own in table.groupby("measure", sort=False):
         for words, (fewest, most) in NUMBERS.items():
@@ -75,6 +78,14 @@ def choose_headlines(
                 chosen = _choice(_over_scenarios(some), least, most_refused)
                 rows.append({"measure": measure, "trials": words, **chosen})
     return HeadlineChoices(pd.DataFrame(rows), least, most_refused, simulation.level)
+
+
+def _names(given: Any, argument: str) -> list[str]:
+    """Return a list of names; refuse one text in its place, and what is no text."""
+    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else None
+    if listed is None or not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"{argument} must be a list of names: got {given!r}")
+    return listed
 
 
 def _over_scenarios(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +134,12 @@ def combined_policy(
     ValueError
         If a number of trials or a method is unknown.
     """
+    checking.instance(
+        simulation, Simulation, "simulation", "come from kapmeta.sensitivity.simulate"
+    )
+    checking.instance(name, str, "name", "be text")
+    if not isinstance(policy, HeadlineChoices | Mapping) or not _rules(simulation, policy):
+        raise TypeError(f"policy must come from choose_headlines or be a mapping: got {policy!r}")
     table, parts = simulation.table, []
     for measure, words, method in _rules(simulation, policy):
         fewest, most = NUMBERS[checking.chosen(words, NUMBERS, "number of trials")]

@@ -41,6 +41,7 @@ CELLS = ("events_t", "n_t", "events_c", "n_c")
 ONE_TRIAL_SCALE = 0.5  # half-normal scale of tau where the unread trial is the second
 MOST_FINDINGS = 1001  # numbers of events tried; evenly spread in a larger arm
 EFFECTS_TRIED = 401  # of a trial given by its standard error
+LARGEST_ERROR = 1e20
 SPREAD = 4.0  # standard errors beyond the effects pooled, on either side
 
 Limits = tuple[FloatArray, FloatArray, FloatArray]
@@ -65,7 +66,7 @@ def unread_trial(
     n_c: int | None = None,
     control_risk: float | None = None,
     se: float | None = None,
-    study: str = "the unread trial",
+    name: str = "the unread trial",
 ) -> UnreadTrial:
     """Find what a trial that exists and was not read would have to show to change a result.
 
@@ -86,7 +87,7 @@ def unread_trial(
         events there are the nearest whole number.
     se : float, optional
         Standard error of the unread trial on the analysis scale, in place of its arms.
-    study : str
+    name : str
         What the trial is called in the sentences.
 
     Returns
@@ -107,12 +108,13 @@ def unread_trial(
     >>> import kapmeta as km
     >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [40, 31], "n_t": [60, 45],
     ...                        "events_c": [22, 15], "n_c": [60, 45]})
-    >>> found = unread_trial(km.pool_exact(trials), n_t=39, n_c=19, study="C")
+    >>> found = unread_trial(km.pool_exact(trials), n_t=39, n_c=19, name="C")
     >>> found.ranges().round(2)
        verdict   low  high  events_low  events_high
     0        0  0.03  0.77         0.0         11.0
     1        1  0.84  2.71        12.0         39.0
     """
+    checking.instance(name, str, "name", "be text")
     _refuse(result, n_t, n_c, se)
     if se is None:
         events_c = _control_events(result, int(n_c or 0), control_risk)
@@ -134,7 +136,7 @@ def unread_trial(
         }
     )
     sizes = (np.nan, np.nan) if se is not None else (float(n_t or 0), float(n_c or 0))
-    return UnreadTrial(curve, result, study, *sizes, _how(result))
+    return UnreadTrial(curve, result, name, *sizes, _how(result))
 
 
 def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) -> None:
@@ -149,8 +151,7 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
     if se is not None:
         if n_t is not None or n_c is not None:
             raise ValueError("give the arms n_t and n_c or the standard error se, not both")
-        if not 0 < se < np.inf:
-            raise ValueError(f"se must be above 0 and finite: got {se}")
+        checking.finite_number(se, "se", above=0, at_most=LARGEST_ERROR)
         if _by_counts(result):
             raise ValueError("this result was pooled from counts: give n_t and n_c, not se")
         return
@@ -160,9 +161,7 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
             " trial, se"
         )
     for name, size in (("n_t", n_t), ("n_c", n_c)):
-        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
-        if size is None or not whole or size < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1: got {size!r}")
+        checking.whole_number(size, name, at_least=1)
 
 
 def _by_counts(result: Result) -> bool:
@@ -191,8 +190,7 @@ def _control_events(result: Result, n_c: int, control_risk: float | None) -> int
                 " in the control arm of the unread trial"
             )
         control_risk = float(cells["events_c"].sum() / cells["n_c"].sum())
-    elif not 0 <= control_risk <= 1:
-        raise ValueError(f"control_risk is a proportion from 0 to 1: got {control_risk}")
+    control_risk = checking.finite_number(control_risk, "control_risk", at_least=0, at_most=1)
     return round(n_c * control_risk)
 
 

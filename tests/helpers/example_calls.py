@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import kapmeta as km
+from tests.helpers.places import ROOT
 
 ROOMS = (
     "effects",
@@ -190,9 +191,26 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "half_cauchy": {"scale": 0.5},
         "uniform": {"upper": 2.0},
         "log_normal": {"mean": -2.0, "sd": 1.0},
+        "inverse_gamma": {"shape": 1.5, "scale": 0.2},
         "turner": {},
         "rhodes": {},
+        "empirical": {"field": "Tobacco Addiction", "measure": "RR"},
+        "empirical_mean": {"field": "Tobacco Addiction", "measure": "RR"},
     }
+
+
+def _supposed() -> dict[str, Any]:
+    return {
+        "arms": {"equal": ([20, 20], [20, 20])},
+        "control_risks": [0.3],
+        "effects": [2.0],
+        "tau": [0.3],
+    }
+
+
+def _simulation() -> Any:
+    given = km.sensitivity.scenarios(**_supposed())
+    return km.sensitivity.simulate(given, methods=["half-normal 1"], draws=100)
 
 
 def _sensitivity() -> dict[str, dict[str, Any]]:
@@ -213,6 +231,20 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
         "estimator_table": {"effects": effects},
+        "unread_trial": {"result": km.pool(effects), "n_t": 12, "n_c": 10},
+        "scenarios": _supposed(),
+        "simulate": {
+            "given": km.sensitivity.scenarios(**_supposed()),
+            "methods": ["half-normal 1"],
+            "draws": 100,
+        },
+        "read_simulation": {"file": str(ROOT / "results" / "policy-performance.csv")},
+        "choose_headlines": {"simulation": _simulation()},
+        "combined_policy": {
+            "simulation": _simulation(),
+            "policy": {"2": "half-normal 1"},
+            "name": "one",
+        },
         "calibration": {
             **counts,
             "draws": 20,
@@ -325,6 +357,8 @@ def _plot() -> dict[str, dict[str, Any]]:
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
+        **dict.fromkeys(("coverage_by_width", "coverage_by_tau"), _simulation()),
+        "unread_trial": km.sensitivity.unread_trial(pooled, n_t=12, n_c=10),
     }
     axes = km.plot.radial(pooled)
     return {

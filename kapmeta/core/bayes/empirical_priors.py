@@ -72,7 +72,8 @@ RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 def _row(
     table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
 ) -> tuple[float, float]:
-    if (outcome, comparison) not in table:
+    both_text = isinstance(outcome, str) and isinstance(comparison, str)
+    if not both_text or (outcome, comparison) not in table:
         rows = "; ".join(f'"{o}", "{c}"' for o, c in table)
         raise ValueError(
             f'no empirical prior for outcome "{outcome}" and comparison "{comparison}";'
@@ -182,12 +183,12 @@ def _field_rows() -> Mapping[tuple[str, str, str], Mapping[str, str]]:
 
 def _field_row(field: str, measure: str, parameter: str) -> Mapping[str, str]:
     """Look up a row of the table of fields; refuse an unknown measure or field by name."""
-    if measure not in FIELD_MEASURES:
+    if not isinstance(measure, str) or measure not in FIELD_MEASURES:
         raise ValueError(
             f'no empirical prior for measure "{measure}"; use one of: {", ".join(FIELD_MEASURES)}'
         )
     rows, word = _field_rows(), FIELD_MEASURES[measure]
-    if (word, parameter, field) not in rows:
+    if not isinstance(field, str) or (word, parameter, field) not in rows:
         fields = [f for m, p, f in rows if (m, p) == (word, parameter)]
         raise ValueError(
             f'no empirical prior for field "{field}" and measure {measure}; use one of:'
@@ -236,7 +237,7 @@ def empirical(field: str, *, measure: str) -> TauPrior:
     if row["distribution"] == "normal":  # of a standard deviation, so cut at 0
         return half_normal(float(row["sd"]))._replace(origin=origin, measure=measure)
     shape, scale = float(row["shape"]), float(row["scale"])
-    return inverse_gamma(shape, scale, origin=origin, measure=measure)
+    return inverse_gamma(shape, scale, origin=origin)._replace(measure=measure)
 
 
 def empirical_mean(field: str, *, measure: str) -> MeanPrior:

@@ -23,6 +23,7 @@ from scipy import special
 
 from kapmeta.core.numerics.arrays import FloatArray
 
+_LARGEST_PARAMETER = 1e100
 _BASE_POINTS = 64  # multiplied by factors for the family and the number of studies
 _NORMAL_RANGE = 38.0  # prior standard deviations covered: room for data that contradict the prior
 _HEAVY_RANGE = 1e16  # of heavy tails, in units of the scale
@@ -74,11 +75,21 @@ class Nodes(NamedTuple):
 
 
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
-    array = np.asarray(value, dtype=np.float64)
-    if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
-        kind = "a number of at least 0" if positive else "a number"
-        raise ValueError(f"{name} must be {kind}: got {value!r}")
+    kind = "a number of at least 0" if positive else "a number"
+    given = np.asarray(value)
+    if given.dtype.kind not in "iuf" or not given.size:
+        raise TypeError(f"{name} must be {kind}: got {value!r}")
+    array = given.astype(np.float64)
+    finite = (np.abs(array) <= _LARGEST_PARAMETER).all()
+    if not finite or (positive and not (array >= 0).all()):
+        raise ValueError(f"{name} must be {kind} and not beyond reason: got {value!r}")
     return array
+
+
+def _source(origin: str) -> str:
+    if not isinstance(origin, str):
+        raise TypeError(f"origin must be text: got {origin!r}")
+    return origin
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
@@ -182,18 +193,16 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
     'log-normal(-2.13, 1.58)'
     """
     parameters = _parameter(mean, "mean", positive=False), _parameter(sd, "sd")
-    return TauPrior("log-normal", parameters, origin)
+    return TauPrior("log-normal", parameters, _source(origin))
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """Build the prior with ``ln(tau^2) = location + scale t``, t on 5 degrees of freedom."""
     parameters = _parameter(location, "location", positive=False), _parameter(scale, "scale")
-    return TauPrior("log-t5", parameters, origin)
+    return TauPrior("log-t5", parameters, _source(origin))
 
 
-def inverse_gamma(
-    shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "", measure: str = ""
-) -> TauPrior:
+def inverse_gamma(shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """Build the prior with ``1 / tau`` gamma-distributed: density ~ tau^(-shape-1) exp(-scale/tau).
 
     The form of the empirical priors by field, see `empirical`. It excludes tau = 0, and the tail
@@ -205,8 +214,6 @@ def inverse_gamma(
         Both above 0; the scale is on the analysis scale. The mean of tau is scale / (shape - 1).
     origin : str
         Where the values come from, for the sentences of a result.
-    measure : str
-        The measure whose scale it is stated on; empty where it may be any.
 
     Returns
     -------
@@ -221,7 +228,7 @@ def inverse_gamma(
     parameters = _parameter(shape, "shape"), _parameter(scale, "scale")
     if not all((part > 0).all() for part in parameters):
         raise ValueError(f"shape and scale must be above 0: got {shape!r} and {scale!r}")
-    return TauPrior("inverse-gamma", parameters, origin, measure)
+    return TauPrior("inverse-gamma", parameters, _source(origin))
 
 
 class PriorFamily(NamedTuple):
