@@ -112,7 +112,8 @@ def coverage_by_tau(
 ) -> Axes:
     """Plot coverage against the heterogeneity supposed, for a few methods or policies.
 
-    Each small dot is a scenario; the lines join the smallest coverage of each method.
+    Upright lines reach from the smallest to the largest coverage over the scenarios, with a dot at
+    the median; the other lines join the smallest.
 
     Parameters
     ----------
@@ -163,12 +164,14 @@ def coverage_by_tau(
     panel = framed(frame.with_text(title, notes), look, ax, width)
     line(panel, [panel.x.low, panel.x.high], [100 * result.level] * 2, look.text, order=1.5)
     for i, method in enumerate(shown):
-        own = table[table["method"] == method]
+        own = table[table["method"] == method].groupby("tau")["coverage"]
         shift = 0.25 * room * (i - (len(shown) - 1) / 2)
-        x, y = (own[column].to_numpy(dtype=float) for column in ("tau", "coverage"))
-        dots(panel, x + shift, 100 * y, np.full(x.size, 0.3), CATEGORICAL[i], "none", 2)
-        ends = lowest[method]
-        line(panel, ends.index + shift, 100 * ends.to_numpy(), CATEGORICAL[i], DASHES[i], 3)
+        low, middle, high = (100 * part.to_numpy() for part in (own.min(), own.median(), own.max()))
+        x = own.min().index.to_numpy(dtype=float) + shift
+        for at, ends in zip(x, zip(low, high, strict=True), strict=True):
+            line(panel, [at, at], ends, CATEGORICAL[i], order=2)
+        dots(panel, x, middle, np.full(x.size, DOT), CATEGORICAL[i], look.text)
+        line(panel, x, low, CATEGORICAL[i], DASHES[i], 3)
     return panel.ax
 
 
