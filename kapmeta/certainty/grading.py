@@ -65,6 +65,8 @@ def certainty_table(
     """
     checking.refuse_no_table(grade, "grade", "question and domain")
     _check_grade(grade)
+    for name, design in (randomised or {}).items():
+        checking.flag(design, f'randomised["{name}"]')
     rows = []
     for question, part in grade.groupby("question", sort=False):
         start = "high" if (randomised or {}).get(str(question), True) else "low"
