@@ -349,7 +349,7 @@ def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
 
 def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Design:
     """Design matrix; None for moderators is an intercept alone."""
-    n = len(entering.labels)
+    intercept, n = checking.flag(intercept, "intercept"), len(entering.labels)
     if moderators is None:
         return Design(
             np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1))
@@ -508,7 +508,7 @@ def aggregate(
         )
     sampling = _sampling(entering, code.astype(int), rho, time, covariance)
     y = entering.effects.y[entering.positions]
-    found = dependence.aggregate(y, sampling, code.astype(int), weighted=weighted)
+    found = dependence.aggregate(y, sampling, code.astype(int), weighted=checking.flag(weighted, "weighted"))
     first = np.unique(code, return_index=True)[1]
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)

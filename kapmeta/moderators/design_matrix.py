@@ -36,6 +36,7 @@ def design_of(
     intercept : bool
         Whether a column of ones is added; in a formula write ``0 +`` instead to leave it out.
     """
+    intercept = checking.flag(intercept, "intercept")
     if isinstance(moderators, str) and moderators not in table.columns:
         return _from_formula(moderators, table, labels)
     if isinstance(moderators, str):

@@ -99,7 +99,7 @@ def dose_trend(
         else covariance[np.ix_(positions, positions)]
     )
     x, y, tau2 = (high - low)[:, None], effects.y[positions], math.nan
-    if random_slope:
+    if checking.flag(random_slope, "random_slope"):
         shared = (study[:, None] == study) * np.outer(x, x)
         terms = multivariate.levels([study])._replace(shared=shared[None] / np.mean(x**2))
         found = multivariate.fit_components(y, v, x, terms)

@@ -105,6 +105,7 @@ def subgroups(
     }
     if model == "random":
         residual_variance.residual_estimator_named(tau2)
+    common_tau2 = checking.flag(common_tau2, "common_tau2")
     sharing = common_tau2 and model == "random" and positions.size > len(words)
     shared = _shared(effects, positions, codes, tau2, level) if sharing else None
     members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(words)}

@@ -92,7 +92,7 @@ def estimator_table(
         raise ValueError(
             f"the estimator table needs two studies or more: {present.size} carries an estimate"
         )
-    pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
+    pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if checking.flag(every, "every") else list(ESTIMATOR_LINE)
     rows = []
     for word, ci in [*pairs, ("common", "wald")]:
         tau2 = 0.0 if word == "common" else word

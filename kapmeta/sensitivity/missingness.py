@@ -134,6 +134,7 @@ def missing_outcomes(
     {'no event': {'min': 1.83, 'max': 2.75}, 'worst': {'min': 1.38, 'max': 1.83}}
     """
     checking.chosen(measure, MEASURES, "measure")
+    shared = checking.flag(shared, "shared")
     words = [
         checking.chosen(word, STRATEGIES, "assumption")
         for word in (STRATEGIES if strategies is None else strategies)

@@ -129,9 +129,10 @@ def multiverse(
     """
     asked = choices_asked(choices)
     level = checking.proportion(level, "level")
+    progress = None if progress is None else checking.flag(progress, "progress")
     ready = _trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
-    sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
+    sets = len(asked["studies"]) + (2 ** len(ready.labels) if checking.flag(subsets, "subsets") else 0)
     _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
     named = _studies(ready, asked["studies"], subsets, smallest)
     _refuse_too_many(

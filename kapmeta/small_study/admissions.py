@@ -66,6 +66,7 @@ def enough_trials(
     k: int, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
     """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
+    force = checking.flag(force, "force")
     if k >= least:
         return ()
     said = (

@@ -214,6 +214,7 @@ def _check_selection(
     two_sided: bool,
 ) -> None:
     """Steps, weights and p-values a selection model can work with."""
+    checking.flag(two_sided, "two_sided")
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
         p = np.asarray(special.ndtr(-z))
