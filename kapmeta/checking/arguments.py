@@ -95,4 +95,4 @@ def warn(message: str) -> None:
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "kapmeta":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=max(2, level - 1))
+    warnings.warn(message, UserWarning, stacklevel=level)
