@@ -15,6 +15,7 @@ __all__ = [
     "Method",
     "method_phrase",
     "method_text",
+    "method_words",
     "model_name",
     "model_phrase",
     "tau2_name",
@@ -44,6 +45,58 @@ class Method:
     ci: str = "hksj-hybrid"
     prediction: str = "auto"
     level: float = 0.95
+
+
+_OF_RANDOM_EFFECTS = ("tau2", "ci")  # a common effect has its own
+
+
+def method_words(method: Method | None, **words: Any) -> dict[str, Any]:
+    """Return the fields of `method` by name, or the words given in its place; refuse both.
+
+    Parameters
+    ----------
+    method : Method or None
+        All words at once.
+    **words
+        Fields of `Method` that the caller accepts, None where not given.
+
+    Returns
+    -------
+    dict
+        A value for each of `words`. `tau2` and `ci` are None where they are to be the default of
+        the model: where not given, or left as they are in a `Method` of another model than
+        ``"random"``.
+
+    Raises
+    ------
+    ValueError
+        If both `method` and one of the words are given.
+    """
+    if method is None:
+        return {name: _default(name) if x is None else x for name, x in words.items()}
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"method must be a kapmeta.methods.Method: got {type(method).__name__}; e.g."
+            ' Method(tau2="DL", ci="wald")'
+        )
+    for name, value in words.items():
+        if value is not None:
+            raise ValueError(
+                f"method and {name} are both given: got {name}={value!r} and"
+                f" method.{name}={getattr(method, name)!r}; leave one out"
+            )
+    found = {name: getattr(method, name) for name in words}
+    if method.model != "random":
+        found |= {
+            name: None
+            for name in _OF_RANDOM_EFFECTS
+            if name in found and found[name] in (getattr(PRIMARY, name), "none")
+        }
+    return found
+
+
+def _default(name: str) -> Any:
+    return None if name in _OF_RANDOM_EFFECTS else getattr(PRIMARY, name)
 
 
 PRIMARY = Method()

@@ -260,11 +260,6 @@ PAPERS: Mapping[str, str] = {
         "continuity corrections in meta-analysis of sparse data. Stat Med 2004;23:1351-1375. "
         "https://doi.org/10.1002/sim.1761"
     ),
-    "dose trend": (
-        "Greenland S, Longnecker MP. Methods for trend estimation from summarized dose-response "
-        "data, with applications to meta-analysis. Am J Epidemiol 1992;135:1301-1309. "
-        "https://doi.org/10.1093/oxfordjournals.aje.a116237"
-    ),
     "follow-up": (
         "Greenwood M. The natural duration of cancer. London: His Majesty's Stationery Office; 1926"
     ),

@@ -95,7 +95,10 @@ rules
 
 # %%
 observed = evidence.trials(substance="opioids", contrast="sessions")
-save_table(km.sensitivity.sensitivity_table(observed, totals="observed"), "opioids-sensitivity")
+save_table(
+    km.sensitivity.sensitivity_table(observed, totals="observed", opposite="relapse"),
+    "opioids-sensitivity",
+)
 
 # %% [markdown]
 # ## What is not in here

@@ -251,7 +251,7 @@ def combine_arms(
     DataFrame
         One row per trial and control, `treatment` naming the arms joined by ``+``. Every other
         column is that of the first row; where several arms are combined, what describes one of them
-        (`percent_t`, `dose_t`, `missing`, the label) is missing if the rows differ in it.
+        (`percent_t`, `missing`, the label) is missing if the rows differ in it.
 
     Raises
     ------

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from kapmeta.moderators.dependence import aggregate as aggregate
     from kapmeta.moderators.dependence import multilevel as multilevel
     from kapmeta.moderators.dependence import multivariate as multivariate
-    from kapmeta.moderators.doses import dose_trend as dose_trend
     from kapmeta.moderators.regression import likelihood_ratio as likelihood_ratio
     from kapmeta.moderators.regression import meta_regression as meta_regression
     from kapmeta.moderators.subgroup_pooling import subgroups as subgroups
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _FILES = {
     "cluster_robust": ["robust"],
     "dependence": ["aggregate", "multilevel", "multivariate"],
-    "doses": ["dose_trend"],
     "regression": ["likelihood_ratio", "meta_regression"],
     "subgroup_pooling": ["subgroups"],
 }

@@ -11,7 +11,8 @@ from kapmeta import checking
 from kapmeta.core.moderators import clustered
 from kapmeta.core.numerics.arrays import IntArray
 from kapmeta.methods import PRIMARY
-from kapmeta.moderators.dependence import Entering, entering_design, entering_effects, group_codes
+from kapmeta.moderators.dependence import entering_design, group_codes
+from kapmeta.moderators.entering import Entering, entering_effects
 from kapmeta.pooling.inverse_variance import check_variances
 from kapmeta.results.dependence import FEWEST_DF, Multilevel, RobustTests
 from kapmeta.results.effects import Effects
@@ -31,9 +32,10 @@ def robust(
     rho: float = 0.8,
     level: float = PRIMARY.level,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> RobustTests:
-    """Cluster-robust tests: valid for dependent effects even where the working model is wrong.
+    """Test with cluster-robust standard errors, valid even if the working model is wrong.
 
     They rest on the number of clusters, not of effects. With fewer than four clusters they are
     refused; where a coefficient has fewer than four degrees of freedom its p-value is not
@@ -50,7 +52,7 @@ def robust(
     kind : str
         Type of covariance, a word of `kapmeta.core.moderators.clustered.ROBUST_TYPES`; CR2 is the
         one for few clusters.
-    moderators, intercept, mixed
+    moderators, intercept, missing, mixed
         With effects, as for `kapmeta.meta_regression`.
     rho : float
         With effects, the correlation of sampling errors within a cluster; it has little influence.
@@ -84,7 +86,8 @@ def robust(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
-    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30],
+    ...                      "comparison_id": range(9)})
     >>> from kapmeta.moderators.dependence import multilevel
     >>> found = robust(multilevel(km.generic(rows, y="y", v="v"), rho=0.8))
     >>> found.se.round(6), found.df.round(4)
@@ -93,7 +96,7 @@ def robust(
     checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type")
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
-        entering = entering_effects(fitted, mixed)
+        entering, moderators = entering_effects(fitted, mixed, moderators, missing)
         check_variances(entering.effects.v[entering.positions])
         design = entering_design(moderators, entering, intercept)
     elif isinstance(fitted, MetaRegression | Multilevel):
@@ -144,7 +147,7 @@ def _working(
     code: IntArray,
     rho: float,
 ) -> tuple[clustered.Working, str, float]:
-    """The working model, in numbers and words, and its tau2 where it was estimated here."""
+    """Return the working model, its description, and its tau2 where estimated here."""
     if isinstance(fitted, Multilevel):
         return fitted.working(code), "working model: the multilevel fit", math.nan
     v = entering.effects.v[entering.positions]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,27 +17,21 @@ from kapmeta.core.moderators.regression import Joint, joint_test
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.methods import PRIMARY, Method
-from kapmeta.moderators.design_matrix import check_design, design_of
-from kapmeta.pooling.inverse_variance import check_variances, one_question
+from kapmeta.moderators.design_checks import check_design, tested_rows
+from kapmeta.moderators.design_matrix import design_of
+from kapmeta.moderators.entering import Entering, entering_effects
+from kapmeta.pooling.inverse_variance import check_variances
+from kapmeta.results.columns import empty_cells, level_names, levels_of
 from kapmeta.results.dependence import Multilevel
-from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design
+from kapmeta.results.rows import people_in
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
-INTERVALS = ("wald", "t", "contain")
+MULTILEVEL_INTERVALS = ("wald", "t", "contain")
 METHODS = ("REML", "ML")
 _FEW_FOR_TWO_LEVELS = 5
-
-
-class Entering(NamedTuple):
-    """Effects with their exclusions; positions, labels and rows of those that enter; what is set aside."""
-
-    effects: Effects
-    positions: IntArray
-    labels: tuple[str, ...]
-    table: pd.DataFrame
-    aside: tuple[str, ...]
 
 
 def multilevel(
@@ -52,18 +46,18 @@ def multilevel(
     ci: str = "contain",
     level: float = PRIMARY.level,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Multilevel:
     """Pool or regress several effects of the same trials, with random effects at several levels.
 
-    With five trials or fewer the variance within trials cannot be told from the one between them:
-    bring each trial to one effect with `aggregate` instead, which is the same model without the
-    inner level.
+    With five trials or fewer the variances within and between trials cannot be distinguished: bring
+    each trial to one effect with `aggregate` instead, the same model without the inner level.
 
     Parameters
     ----------
     effects : Effects
-        Any number of effects a trial.
+        Any number of effects per trial.
     levels : str or sequence of str
         Columns that say which effects share a random effect, outermost first and each nested in
         those before it; the word ``"effect"`` stands for the single effect.
@@ -80,12 +74,12 @@ def multilevel(
     method : {"REML", "ML"}
         Likelihood.
     ci : {"contain", "t", "wald"}
-        Tests: t with the groups of the finest level within which a moderator does not vary, less
+        Tests: t with the groups of the coarsest level within which a moderator does not vary, less
         the coefficients (the default); t with n - p, which takes effects of one trial for
         independent; normal.
     level : float
         Confidence level, a proportion.
-    intercept, mixed : bool
+    intercept, missing, mixed
         As for `kapmeta.meta_regression`.
 
     Returns
@@ -113,13 +107,14 @@ def multilevel(
     >>> import kapmeta as km
     >>> rows = pd.DataFrame({"study": list("AAABBCCCD"),
     ...                      "y": [.62, .90, .75, -.15, .40, 1.30, 1.05, 1.60, .10],
-    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30], "comparison_id": range(9)})
+    ...                      "v": [.06, .08, .12, .15, .20, .10, .14, .25, .30],
+    ...                      "comparison_id": range(9)})
     >>> found = multilevel(km.generic(rows, y="y", v="v"), rho=0.8)
     >>> found.estimate.round(6), found.components.round(6).tolist()
     (array([0.587643]), [0.136162, 0.026727])
     """
-    checking.chosen(ci, INTERVALS, "interval")
-    entering = entering_effects(effects, mixed)
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    entering, moderators = entering_effects(effects, mixed, moderators, missing)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
     codes = group_codes(names, entering)
@@ -127,7 +122,9 @@ def multilevel(
     design = entering_design(moderators, entering, intercept)
     described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
     terms = components.levels(codes)
-    return _fitted(entering, design, sampling, terms, described, codes, _method(method, ci, level))
+    return _multilevel_fit(
+        entering, design, sampling, terms, described, codes, _likelihood_method(method, ci, level)
+    )
 
 
 def multivariate(
@@ -142,10 +139,10 @@ def multivariate(
     ci: str = "contain",
     level: float = PRIMARY.level,
     intercept: bool = False,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Multilevel:
-    """Pool several outcomes of the same trials together, their true effects correlated between
-    trials.
+    """Pool several outcomes of the same trials together, with correlated true effects.
 
     The covariance matrix of the true effects is unstructured. It has ``q (q + 1) / 2`` entries for
     q outcomes and needs many trials that report them together; with few, its correlations are often
@@ -154,18 +151,18 @@ def multivariate(
     Parameters
     ----------
     effects : Effects
-        At most one effect an outcome and trial.
+        At most one effect per outcome and trial.
     outcome, study : str
         Columns of the outcome and of the trial.
     moderators : optional
-        As for `kapmeta.meta_regression`; by default one mean an outcome.
-    rho, covariance, method, ci, level, intercept, mixed
+        As for `kapmeta.meta_regression`; by default one mean per outcome.
+    rho, covariance, method, ci, level, intercept, missing, mixed
         As for `multilevel`.
 
     Returns
     -------
     Multilevel
-        A mean an outcome (or the coefficients asked for) and the entries of the covariance matrix.
+        A mean per outcome (or the coefficients asked for), the entries of the covariance matrix.
 
     Raises
     ------
@@ -185,89 +182,72 @@ def multivariate(
 
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10), "outcome": ["use", "craving"] * 5,
-    ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3], "v": [0.04, 0.05] * 5})
+    >>> rows = pd.DataFrame({"study": list("AABBCCDDEE"), "comparison_id": range(10),
+    ...                      "outcome": ["use", "craving"] * 5, "v": [0.04, 0.05] * 5,
+    ...                      "y": [0.5, 0.3, 0.2, 0.1, 0.7, 0.6, 0.4, 0.2, 0.1, 0.3]})
     >>> found = km.moderators.multivariate(km.generic(rows, measure="SMD"), "outcome", rho=0.5)
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """
-    checking.chosen(ci, INTERVALS, "interval")
-    entering = entering_effects(effects, mixed)
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    entering, moderators = entering_effects(effects, mixed, moderators, missing)
     (cluster,) = group_codes([study], entering)
-    checked = _column(outcome, entering)
-    which, words = pd.factorize(checked, sort=True)
+    column = _full_column(outcome, entering)
+    checked, words = level_names(column), levels_of(column)
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        words = tuple(sorted(words))
+    which = np.array([words.index(name) for name in checked])
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
     checking.refuse_first(
         twice,
         entering.labels,
-        lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
-        lambda i: (
-            "an outcome enters once a trial; choose one, or bring them together with aggregate"
-        ),
+        lambda i: f"{outcome} {checked[i]} comes twice for one {study}",
+        lambda i: "an outcome enters once per trial; choose one, or combine them with aggregate",
     )
     sampling = _sampling(entering, cluster, rho, None, covariance)
     design = entering_design([outcome] if moderators is None else moderators, entering, intercept)
     pairs = zip(*np.tril_indices(len(words)), strict=True)
-    names = [str(word) for word in words]
-    described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
+    described = tuple(words[a] if a == b else f"{words[a]} with {words[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
-    return _fitted(
-        entering, design, sampling, terms, described, [cluster], _method(method, ci, level), False
-    )
+    how = _likelihood_method(method, ci, level)
+    return _multilevel_fit(entering, design, sampling, terms, described, [cluster], how, False)
 
 
-def _method(method: str, ci: str, level: float) -> Method:
+def _likelihood_method(method: str, ci: str, level: float) -> Method:
     checking.chosen(method, METHODS, "method")
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
 
-def entering_effects(effects: Effects, mixed: bool) -> Entering:
-    """Effects that may be analysed together; a trial may come more than once."""
-    effects_given(effects)
-    question, aside = one_question(
-        replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
-    )
-    effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.present)
-    if not positions.size:
-        raise ValueError("no study carries an estimate, so there is nothing to analyse")
-    labels = tuple(effects.labels[i] for i in positions)
-    return Entering(
-        effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside
-    )
-
-
-def _column(name: str, entering: Entering) -> pd.Series:
-    """A column of the effects without gaps."""
+def _full_column(name: str, entering: Entering) -> pd.Series:
+    """Return a column of the effects, refusing gaps."""
     if name not in entering.table:
         columns = ", ".join(map(str, entering.table.columns))
         raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
     column = entering.table[name]
     checking.refuse_first(
-        column.isna().to_numpy(dtype=bool),
+        empty_cells(column),
         entering.labels,
-        lambda i: f"{name} is missing",
-        lambda i: (
-            "every effect needs it; give it, or leave the effect out with effects.select and"
-            " say why"
-        ),
+        f"{name} is empty",
+        "every effect needs it; give it, or leave the effect out with effects.select",
     )
     return column
 
 
 def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
-    """Group of each effect at each level, nested in the levels before."""
+    """Assign a number to the group of each effect at each level, nested in the levels before."""
     n = entering.positions.size
     code: IntArray = np.zeros(n, dtype=int)
     codes: list[IntArray] = []
     for name in names:
-        inner = np.arange(n) if name == "effect" else pd.factorize(_column(name, entering))[0]
+        inner = np.arange(n)
+        if name != "effect":
+            inner = pd.factorize(pd.Series(level_names(_full_column(name, entering))))[0]
         _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
             raise ValueError(
                 f'level "{name}" has one group in every group of the level before it: their'
-                " variances cannot be told apart; leave one of them out"
+                " variances cannot be distinguished; leave one of them out"
             )
         codes.append(code)
     if codes[0].max() == 0:
@@ -285,7 +265,7 @@ def _sampling(
     time: str | None,
     covariance: npt.ArrayLike | None,
 ) -> FloatArray:
-    """Sampling covariance of the effects that enter: given, or constructed from a correlation."""
+    """Return the sampling covariance of the effects: given, or built from a correlation."""
     v = entering.effects.v[entering.positions]
     if covariance is not None:
         if rho is not None or time is not None:
@@ -312,7 +292,7 @@ def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
     n = len(entering.effects)
     if matrix.shape != (n, n):
         raise ValueError(
-            f"covariance must have a row and a column an effect, {n} x {n}: got {matrix.shape}"
+            f"covariance must have a row and a column per effect, {n} x {n}: got {matrix.shape}"
         )
     part = matrix[np.ix_(entering.positions, entering.positions)]
     if not np.isfinite(part).all():
@@ -333,7 +313,7 @@ def _given(matrix: FloatArray, entering: Entering, v: FloatArray) -> FloatArray:
 
 
 def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
-    """`matrix` if it is positive definite; otherwise an error that names the first block that is not."""
+    """Return `matrix` if positive definite; otherwise name the first block that is not."""
     block = components.blocks_of((matrix != 0) | np.eye(len(matrix), dtype=bool))
     for j in range(int(block.max()) + 1):
         rows = np.flatnonzero(block == j)
@@ -348,25 +328,24 @@ def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
 
 
 def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Design:
-    """Design matrix; None for moderators is an intercept alone."""
+    """Build the design matrix; an intercept alone if moderators is None."""
     intercept, n = checking.flag(intercept, "intercept"), len(entering.labels)
     if moderators is None:
         return Design(
-            np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1))
-        )
-    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(
-        entering.effects
-    ):
-        rows = entering.positions
-        moderators = (
-            moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
+            np.ones((n, 1)),
+            ("intercept",),
+            0,
+            "~ 1",
+            (),
+            lambda frame: np.ones((len(frame), 1)),
+            (0,),
         )
     design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
     check_design(design, entering.labels)
     return design
 
 
-def _fitted(
+def _multilevel_fit(
     entering: Entering,
     design: Design,
     sampling: FloatArray,
@@ -378,8 +357,7 @@ def _fitted(
 ) -> Multilevel:
     y, x = entering.effects.y[entering.positions], design.matrix
     found = components.fit_components(y, sampling, x, terms, restricted=method.tau2 == "REML")
-    # each outcome has a random effect of its own in every trial: its mean rests on trials, not on
-    # effects
+    # every trial has a random effect per outcome: a mean has the degrees of freedom of the trials
     df = _degrees(x if own_levels else np.ones(x.shape), codes, method.ci)
     q, q_df = components.cochran_residual_q(y, sampling, x), float(y.size - x.shape[1])
     return Multilevel(
@@ -392,16 +370,16 @@ def _fitted(
         described,
         sampling,
         df,
-        _joint(found, design, df),
+        _joint(found, design, df, entering.effects.scale.compares),
         q,
         q_df,
         float(chi2_upper(q, q_df)),
-        (*entering.aside, *_notes(found, codes, described, x)),
+        (*entering.aside, *_component_notes(found, codes, described, x)),
     )
 
 
 def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
-    """Degrees of freedom of each coefficient; ``contain``: from the coarsest level a moderator is constant in."""
+    """Return df per coefficient; ``contain`` takes the coarsest level it is constant in."""
     n, p = x.shape
     if ci == "wald":
         return np.full(p, np.inf)
@@ -420,15 +398,17 @@ def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
     return df
 
 
-def _joint(found: components.Components, design: Design, df: FloatArray) -> Joint | None:
-    p = len(design.names)
-    places = [j for j in range(p) if j != design.intercept]
-    if not places:
+def _joint(
+    found: components.Components, design: Design, df: FloatArray, compares: bool
+) -> Joint | None:
+    rows = tested_rows(design, compares)
+    if not len(rows):
         return None
-    return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
+    fewest = df[(rows != 0).any(axis=0)].min()
+    return joint_test(found.beta, found.covariance, rows, np.asarray(fewest))
 
 
-def _notes(
+def _component_notes(
     found: components.Components, codes: list[IntArray], described: tuple[str, ...], x: FloatArray
 ) -> list[str]:
     notes = []
@@ -464,7 +444,7 @@ def aggregate(
     Parameters
     ----------
     effects : Effects
-        Any number of effects a trial.
+        Any number of effects per trial.
     by : str
         Column that says which effects belong together.
     rho, time, covariance
@@ -478,7 +458,7 @@ def aggregate(
     Returns
     -------
     Effects
-        One a trial, labelled by it; columns that do not vary within trials are kept, `n_effects`
+        One per trial, labelled by it; columns that do not vary within trials are kept, `n_effects`
         says how many went in.
 
     Raises
@@ -497,10 +477,10 @@ def aggregate(
     >>> one.labels, one.v.round(4)
     (('A', 'B'), array([0.0593, 0.2   ]))
     """
-    entering = entering_effects(effects, mixed)
+    entering, _ = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
-    groups = _column(by, entering)
-    code, words = pd.factorize(groups)
+    groups = _full_column(by, entering)
+    code, words = pd.factorize(pd.Series(level_names(groups)))
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(
             "effects of one trial share patients and are not independent: give rho, their"
@@ -508,11 +488,14 @@ def aggregate(
         )
     sampling = _sampling(entering, code.astype(int), rho, time, covariance)
     y = entering.effects.y[entering.positions]
-    found = dependence.aggregate(y, sampling, code.astype(int), weighted=checking.flag(weighted, "weighted"))
+    found = dependence.aggregate(
+        y, sampling, code.astype(int), weighted=checking.flag(weighted, "weighted")
+    )
     first = np.unique(code, return_index=True)[1]
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)
     table["study"], table["n_effects"] = [str(word) for word in words], found.made_from
+    table["participants"] = [people_in(entering.table[code == j]) for j in range(len(words))]
     corrected = np.array(
         [entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))]
     )
@@ -528,5 +511,5 @@ def aggregate(
 
 
 def _constant(column: pd.Series, code: npt.NDArray[np.int_]) -> bool:
-    """Whether a column has one value within each group."""
+    """Check whether a column has one value within each group."""
     return bool((column.astype(str).groupby(code).nunique() <= 1).all())

@@ -1,11 +1,9 @@
-"""Moderators: effects by subgroup and by meta-regression, with the caution that few trials call for."""
+"""Meta-regression: effects against characteristics of the trials."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,58 +15,68 @@ from kapmeta.core.moderators.regression import Joint, Regression
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
-from kapmeta.methods import PRIMARY, Method
-from kapmeta.moderators.design_matrix import check_design, design_of
-from kapmeta.pooling.inverse_variance import MODELS, check_variances, one_question
-from kapmeta.results.effects import Effects, effects_given
+from kapmeta.methods import PRIMARY, Method, method_words
+from kapmeta.moderators.design_checks import check_design, tested_rows
+from kapmeta.moderators.design_matrix import design_of, from_text_notes
+from kapmeta.moderators.entering import effects_to_regress, without_gaps
+from kapmeta.pooling.inverse_variance import MODELS, check_variances
+from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design, MetaRegression
 
 __all__ = ["likelihood_ratio", "meta_regression"]
 
-_STUDIES_PER_MODERATOR = 10
+STUDIES_PER_MODERATOR = 10
 
 
 def meta_regression(
     effects: Effects,
     moderators: str | Sequence[str] | pd.DataFrame | FloatArray,
     *,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | residual_variance.ResidualEstimator | None = None,
-    ci: str = PRIMARY.ci,
-    level: float = PRIMARY.level,
+    ci: str | None = None,
+    level: float | None = None,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> MetaRegression:
     """Regress effects on characteristics of the trials.
 
     Not a way to prove a cause: trials were not randomised to their characteristics, and relations
-    between averages need not hold for patients. With fewer than ten studies a moderator it can only
-    suggest.
+    between averages need not hold for patients. With fewer than ten studies per moderator it can
+    only suggest.
 
     Parameters
     ----------
     effects : Effects
-        From `kapmeta.risk_ratio` or another effect function, one effect a trial; several dependent
-        effects of a trial belong into `kapmeta.multilevel`.
+        From `kapmeta.risk_ratio` or another effect function, one effect per trial; for several
+        dependent effects of a trial use `kapmeta.multilevel`.
     moderators : str, sequence of str, DataFrame or ndarray
         Names of columns of the trials (numbers as they are, words as indicators of all levels but
         the first); or a formula such as ``"~ months + substance"`` (needs the package formulaic);
-        or the design matrix, one row a study of `effects`.
-    model : {"random", "common"}
-        Random effects for what the moderators leave, or none.
+        or the design matrix, one row per study of `effects`. Numbers written as text are numbers if
+        all of them are, and the result says so; a categorical keeps them as names.
+    method : Method, optional
+        Model, tau2, interval and level at once, instead of one by one.
+    model : {"random", "common"}, optional
+        Random effects for what the moderators leave (the default), or none.
     tau2 : str or callable, optional
         Estimator of the residual between-study variance, a word of
         `kapmeta.core.moderators.residual_variance.RESIDUAL_ESTIMATORS` or a function of effects,
         variances and moderators; REML by default.
-    ci : str
+    ci : str, optional
         Test and interval of the coefficients, a word of
         `kapmeta.core.moderators.regression.COEFFICIENT_TESTS`: ``wald``, ``t``, ``hksj``,
-        ``hksj-variance``, ``hksj-hybrid``, ``kr``.
-    level : float
-        Confidence level, a proportion.
+        ``hksj-variance``, ``hksj-hybrid`` (the default), ``kr``.
+    level : float, optional
+        Confidence level, a proportion; 0.95 by default.
     intercept : bool
         Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +``
         to leave it out.
+    missing : {"exclude", "raise"}
+        What is done with a study whose moderator is empty: it is excluded from this regression, by
+        name and with its reason, or an error is raised.
     mixed : bool
         Whether randomised and non-randomised trials may enter together where design is not itself a
         moderator.
@@ -82,8 +90,9 @@ def meta_regression(
     Raises
     ------
     ValueError
-        If a moderator is missing, constant or collinear, if a level rests on one study, or if there
-        are more coefficients than the studies carry; the message says which and what to do.
+        If a moderator does not exist, mixes numbers and words, is constant or collinear, if a level
+        rests on one study, or if there are too many coefficients for the studies; the message says
+        which and what to do.
 
     References
     ----------
@@ -104,68 +113,39 @@ def meta_regression(
     >>> found.estimate.round(4)
     array([ 0.4026, -0.035 ])
     """
-    method = _method(model, tau2, ci, level)
-    effects, positions, aside = _entering(effects, moderators, mixed)
+    words = method_words(method, model=model, tau2=tau2, ci=ci, level=level)
+    method, intercept = _regression_method(**words), checking.flag(intercept, "intercept")
+    effects, positions, aside = effects_to_regress(effects, moderators, mixed)
+    effects, moderators, gaps = without_gaps(effects, positions, moderators, missing)
+    positions = np.flatnonzero(effects.present)
     labels = tuple(effects.labels[i] for i in positions)
     table = effects.table.iloc[positions].reset_index(drop=True)
-    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(effects):
-        moderators = (
-            moderators.iloc[positions]
-            if isinstance(moderators, pd.DataFrame)
-            else moderators[positions]
-        )
     design = design_of(moderators, table, labels, intercept=intercept)
     check_design(design, labels)
     check_variances(effects.v[positions])
-    return _regressed(effects, positions, design, method, aside)
+    notes = (*aside, *gaps, *from_text_notes(design, table, labels))
+    return _regression_fit(effects, positions, design, method, notes)
 
 
-def _method(
-    model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str, level: float
+def _regression_method(
+    model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str | None, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    checking.chosen(ci, regression.COEFFICIENT_TESTS, "interval")
+    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval")
+    level = checking.proportion(level, "level")
     if model == "common":
         if tau2 is not None:
             raise ValueError(
                 "the common-effect model has no between-study variance; leave tau2 out or use"
                 ' model="random"'
             )
-        return Method("common", "none", ci, "none", checking.proportion(level, "level"))
-    residual_variance.residual_estimator_named(PRIMARY.tau2 if tau2 is None else tau2)
-    return Method(
-        "random",
-        PRIMARY.tau2 if tau2 is None else tau2,
-        ci,
-        "none",
-        checking.proportion(level, "level"),
-    )
+        return Method("common", "none", ci, "none", level)
+    tau2 = PRIMARY.tau2 if tau2 is None else tau2
+    residual_variance.residual_estimator_named(tau2)
+    return Method("random", tau2, ci, "none", level)
 
 
-def _entering(
-    effects: Effects, moderators: Any, mixed: bool
-) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
-    """Effects that may be regressed together, the positions of those that enter, and what was set aside."""
-    effects_given(effects)
-    named = (
-        moderators
-        if isinstance(moderators, str)
-        else " ".join(moderators)
-        if isinstance(moderators, list | tuple)
-        else ""
-    )
-    asked = [name for name in ("contrast", "randomised") if name in named]
-    question, aside = one_question(
-        replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed
-    )
-    effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.present)
-    if not positions.size:
-        raise ValueError("no study carries an estimate, so there is nothing to regress")
-    return effects, positions, aside
-
-
-def _regressed(
+def _regression_fit(
     effects: Effects,
     positions: npt.NDArray[np.int_],
     design: Design,
@@ -175,70 +155,67 @@ def _regressed(
     y, v, x = effects.y[positions], effects.v[positions], design.matrix
     z, _ = regression.orthonormal(x)
     random = method.model == "random"
-    found = regression.fit(
-        y, v, x, tau2=method.tau2 if random else 0.0, ci=method.ci, level=method.level
-    )
-    if found.status == Status.REFUSED:
-        raise ValueError(
-            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
-            f' use ci="{PRIMARY.ci}"'
-        )
-    low, high = residual_variance.residual_q_profile(y, v, z, level=method.level)
-    h2 = (
-        float(1 + found.tau2 / residual_variance.typical_sampling_variance(v, z))
-        if random
-        else max(1.0, float(found.q / found.q_df))
-    )
-    modes: tuple[float, ...] = ()
-    if method.tau2 in ("REML", "ML"):
-        modes = tuple(
-            map(
-                float,
-                residual_likelihood.residual_local_maxima(
-                    y, v, z, restricted=method.tau2 == "REML"
-                )[0],
-            )
-        )
-    full, restricted = residual_variance.log_likelihoods(y, v, z, found.tau2)
+    tau2 = method.tau2 if random else 0.0
+    found = regression.fit(y, v, x, tau2=tau2, ci=method.ci, level=method.level)
+    _refuse_no_interval(found, method)
+    low, high = math.nan, math.nan
+    h2 = max(1.0, float(found.q / found.q_df))
+    if random:
+        low, high = map(float, residual_variance.residual_q_profile(y, v, z, level=method.level))
+        h2 = float(1 + found.tau2 / residual_variance.typical_sampling_variance(v, z))
+    modes = _tau2_modes(y, v, z, method)
+    full, restricted = map(float, residual_variance.log_likelihoods(y, v, z, found.tau2))
     return MetaRegression(
         effects,
         method,
         design,
         positions,
         found,
-        _omnibus(found, design, method.ci),
-        float(low) if random else math.nan,
-        float(high) if random else math.nan,
+        _omnibus(found, design, method.ci, effects.scale.compares),
+        low,
+        high,
         float(chi2_upper(found.q, found.q_df)),
         1 - 1 / h2,
         h2,
-        _explained(y, v, design, found, method),
-        float(full),
-        float(restricted),
+        _r2(y, v, design, found, method),
+        full,
+        restricted,
         modes,
-        (*aside, *_notes(design, modes)),
+        (*aside, *_regression_notes(design, modes)),
     )
 
 
-def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
-    """Test of all moderators together; Kenward-Roger offers it for one moderator only."""
-    p = len(design.names)
-    rows = np.eye(p)[[j for j in range(p) if j != design.intercept]]
+def _refuse_no_interval(found: Regression, method: Method) -> None:
+    if found.status == Status.REFUSED:
+        raise ValueError(
+            f'ci="{method.ci}" does not exist for these effects (tau2 = {float(found.tau2):.4g});'
+            f' use ci="{PRIMARY.ci}"'
+        )
+
+
+def _tau2_modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> tuple[float, ...]:
+    """List the local maxima of the likelihood in tau2, the global one first; none by moments."""
+    if method.tau2 not in ("REML", "ML"):
+        return ()
+    restricted = method.tau2 == "REML"
+    found = residual_likelihood.residual_local_maxima(y, v, z, restricted=restricted)[0]
+    return tuple(float(tau2) for tau2 in found)
+
+
+def _omnibus(found: Regression, design: Design, ci: str, compares: bool) -> Joint | None:
+    """Test all moderators together; Kenward-Roger offers it for one moderator only."""
+    rows = tested_rows(design, compares)
     if not len(rows) or (ci == "kr" and len(rows) > 1):
         return None
     df = found.df[..., -1] if ci == "kr" else found.df[..., 0]
     return regression.joint_test(found.beta, found.covariance, rows, np.asarray(df))
 
 
-def _explained(
-    y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method
-) -> float:
-    """R2: share of the between-study variance without moderators that they explain, not below 0."""
+def _r2(y: FloatArray, v: FloatArray, design: Design, found: Regression, method: Method) -> float:
+    """Compute R2, the share of the between-study variance the moderators explain, at least 0."""
     ones, x = np.ones((y.size, 1)), regression.orthonormal(design.matrix)[0]
     if x.shape[1] == 1 or not np.allclose(x @ (x.T @ ones), ones, rtol=1e-8, atol=0):
-        return (
-            math.nan
-        )  # without a common mean among the columns there is nothing that they explain more of
+        return math.nan  # without a common mean among the columns there is nothing to compare with
     if method.model == "common":
         total, left = (
             residual_likelihood.residual_q(y, v, ones) / (y.size - 1),
@@ -250,14 +227,14 @@ def _explained(
     return max(0.0, 1 - float(left / total)) if total > 0 else math.nan
 
 
-def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
+def _regression_notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     k, p = design.matrix.shape
     moderators = p - (design.intercept is not None)
     notes = []
-    if k < _STUDIES_PER_MODERATOR * moderators:
+    if k < STUDIES_PER_MODERATOR * moderators:
         notes.append(
             f"{k} studies for {moderators} {'moderator' if moderators == 1 else 'moderators'}: too"
-            f" few for claims, which need {_STUDIES_PER_MODERATOR} studies for each; read the"
+            f" few for claims, which need {STUDIES_PER_MODERATOR} studies for each; read the"
             " result as a suggestion"
         )
     if len(modes) > 1:
@@ -270,8 +247,7 @@ def _notes(design: Design, modes: tuple[float, ...]) -> list[str]:
 
 
 def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
-    """Likelihood-ratio test of the moderators that `full` has and `reduced` has not; both by
-    ``tau2="ML"``.
+    """Test by likelihood ratio the moderators that `full` has and `reduced` has not.
 
     Restricted likelihoods of models with different moderators are not comparable and are refused.
     Anticonservative with few studies: prefer the Hartung-Knapp test of the same coefficients.

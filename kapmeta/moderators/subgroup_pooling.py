@@ -16,9 +16,11 @@ from kapmeta.core.moderators import regression, residual_variance
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.pooling.intervals import classic
-from kapmeta.methods import PRIMARY
-from kapmeta.moderators.regression import _STUDIES_PER_MODERATOR, _entering
+from kapmeta.methods import Method, method_words
+from kapmeta.moderators.entering import effects_to_regress, without_gaps
+from kapmeta.moderators.regression import STUDIES_PER_MODERATOR
 from kapmeta.pooling.inverse_variance import MODELS, pool
+from kapmeta.results.columns import level_names, levels_of
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.subgroups import Subgroups
@@ -31,11 +33,13 @@ def subgroups(
     by: str | Sequence[Any],
     *,
     common_tau2: bool = True,
-    model: str = "random",
-    tau2: str = "REML",
+    method: Method | None = None,
+    model: str | None = None,
+    tau2: str | None = None,
     ci: str | None = None,
-    prediction: str = "auto",
-    level: float = PRIMARY.level,
+    prediction: str | None = None,
+    level: float | None = None,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Subgroups:
     """Pool each subgroup of the trials and test whether the subgroups differ.
@@ -46,29 +50,33 @@ def subgroups(
     Parameters
     ----------
     effects : Effects
-        One effect a trial.
+        One effect per trial.
     by : str or sequence
-        Column of the trials, or the subgroup of each.
+        Column of the trials, or the subgroup of each. Subgroups come in the order of a categorical,
+        else in that of the trials; 1, 1.0 and "1" are one subgroup.
     common_tau2 : bool
         One between-study variance for all subgroups, estimated from what is left within them (the
         default: a subgroup of few trials cannot estimate its own); False gives each its own.
-    model, ci, prediction, level, mixed
+    method, model, ci, prediction, level, mixed
         As for `kapmeta.pool`.
-    tau2 : str
+    tau2 : str, optional
         Estimator of the between-study variance, a word of
         `kapmeta.core.heterogeneity.tau2.ESTIMATORS`.
+    missing : {"exclude", "raise"}
+        What is done with a trial without a subgroup: it is excluded, also from the overall result,
+        by name and with its reason, or an error is raised.
 
     Returns
     -------
     Subgroups
-        A `Pooled` a subgroup; a subgroup of one trial is that trial. Tests between subgroups use
+        A `Pooled` per subgroup; a subgroup of one trial is that trial. Tests between subgroups use
         model-based standard errors: those scaled by Hartung and Knapp collapse where two trials
         agree.
 
     Raises
     ------
     ValueError
-        If there is no such column, a trial has no subgroup, or all trials are in one.
+        If there is no such column, or all trials are in one subgroup.
 
     References
     ----------
@@ -81,37 +89,40 @@ def subgroups(
     >>> import kapmeta as km
     >>> trials = pd.DataFrame({"study": list("ABCDE"), "y": [1.01, 1.00, 0.81, 1.10, 3.25],
     ...                        "v": [0.036, 0.398, 0.168, 0.610, 2.010],
-    ...                        "substance": ["alcohol", "alcohol", "opioids", "opioids", "cocaine"]})
-    >>> found = subgroups(km.generic(trials, y="y", v="v"), "substance")
+    ...                        "setting": ["clinic", "clinic", "ward", "ward", "home"]})
+    >>> found = subgroups(km.generic(trials, y="y", v="v"), "setting")
     >>> found
-    Subgroups(substance: alcohol k=2, opioids k=2, cocaine k=1)
+    Subgroups(setting: clinic k=2, ward k=2, home k=1)
     >>> round(found.q_between, 2), round(found.p_between, 2)
     (2.64, 0.27)
     """
+    options = method_words(
+        method, model=model, tau2=tau2, ci=ci, prediction=prediction, level=level
+    )
+    model, tau2 = options["model"], options.pop("tau2") or "REML"
     checking.chosen(model, MODELS, "model")
-    effects, positions, aside = _entering(effects, by if isinstance(by, str) else "", mixed)
-    name, group = _groups(effects, by, positions)
-    codes, words = pd.factorize(group)
-    if len(words) < 2:
+    effects, positions, aside = effects_to_regress(
+        effects, by if isinstance(by, str) else "", mixed
+    )
+    checking.flag(common_tau2, "common_tau2")
+    name, group = _grouping(effects, by)
+    effects, group, gaps = without_gaps(effects, positions, group.to_frame(name), missing)
+    positions = np.flatnonzero(effects.present)
+    codes, groups = _codes_of_levels(group[name])
+    if len(groups) < 2:
         raise ValueError(
-            f'{name} has one level, "{words[0]}", in all studies: there are no subgroups to compare'
+            f'{name} has one level, "{groups[0]}", in all studies: there is nothing to compare'
         )
-    options: dict[str, Any] = {
-        "model": model,
-        "ci": ci,
-        "prediction": prediction,
-        "level": level,
-        "mixed": True,
-    }
+    options["mixed"] = True
     if model == "random":
         residual_variance.residual_estimator_named(tau2)
-    common_tau2 = checking.flag(common_tau2, "common_tau2")
-    sharing = common_tau2 and model == "random" and positions.size > len(words)
-    shared = _shared(effects, positions, codes, tau2, level) if sharing else None
-    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(words)}
+    sharing = common_tau2 and model == "random" and positions.size > len(groups)
+    shared = _shared(effects, positions, codes, tau2, options["level"]) if sharing else None
+    members = {word: effects.select(positions[codes == i]) for i, word in enumerate(groups)}
     pooled = {word: _pool_group(part, shared, tau2, options) for word, part in members.items()}
     overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
-    return _compared(effects, name, positions, codes, pooled, overall, shared, aside)
+    notes = (*aside, *gaps)
+    return _between_tests(effects, name, positions, codes, pooled, overall, shared, notes)
 
 
 class _Shared:
@@ -124,35 +135,31 @@ class _Shared:
         return np.full(v.shape[:-1], self.value)
 
 
-def _groups(
-    effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]
-) -> tuple[str, pd.Series]:
-    """Name and values of the grouping, of the studies that enter, none missing."""
+def _grouping(effects: Effects, by: str | Sequence[Any]) -> tuple[str, pd.Series]:
+    """Return name and values of the grouping, one per study."""
     if isinstance(by, str):
         if by not in effects.table:
             raise ValueError(
                 f'no column "{by}" among the trials; there are:'
                 f" {', '.join(map(str, effects.table.columns))}"
             )
-        name, values = by, effects.table[by]
-    else:
-        name, values = "subgroup", pd.Series(list(by))
-        if len(values) != len(effects):
-            raise ValueError(
-                f"by must have one value a study: got {len(values)} values for {len(effects)}"
-                " studies"
-            )
-    group = values.iloc[positions].reset_index(drop=True)
-    checking.refuse_first(
-        group.isna().to_numpy(dtype=bool),
-        tuple(effects.labels[i] for i in positions),
-        lambda i: f"{name} is missing",
-        lambda i: (
-            "every study needs a subgroup; give it, or leave the study out with effects.select and"
-            " say why"
-        ),
-    )
-    return name, group
+        return by, effects.table[by].reset_index(drop=True)
+    if not isinstance(by, Sequence | np.ndarray | pd.Series | pd.Categorical):
+        raise TypeError(
+            f"by must be a column of the trials or one subgroup per study: got {type(by).__name__}"
+        )
+    values = pd.Series(by if isinstance(by, pd.Series | pd.Categorical) else list(by))
+    if len(values) != len(effects):
+        raise ValueError(
+            f"by must have one value per study: got {len(values)} values for {len(effects)} studies"
+        )
+    return "subgroup", values.reset_index(drop=True)
+
+
+def _codes_of_levels(group: pd.Series) -> tuple[npt.NDArray[np.int_], tuple[str, ...]]:
+    """Return the place of each study's subgroup among the subgroups, and their names in order."""
+    levels = levels_of(group)
+    return np.array([levels.index(name) for name in level_names(group)]), levels
 
 
 def _shared(
@@ -162,7 +169,7 @@ def _shared(
     tau2: str,
     level: float,
 ) -> _Shared:
-    """Residual variance of the regression on subgroup indicators."""
+    """Estimate the residual variance of the regression on subgroup indicators."""
     y, v, x = effects.y[positions], effects.v[positions], np.eye(codes.max() + 1)[codes]
     low, high = residual_variance.residual_q_profile(y, v, x, level=level)
     value = float(residual_variance.residual_estimator_named(tau2)(y, v, x))
@@ -186,7 +193,7 @@ def _pool_group(
     )
 
 
-def _compared(
+def _between_tests(
     effects: Effects,
     name: str,
     positions: npt.NDArray[np.int_],
@@ -196,7 +203,7 @@ def _compared(
     shared: _Shared | None,
     aside: tuple[str, ...],
 ) -> Subgroups:
-    """The subgroups with the tests between them."""
+    """Test between the subgroups, and collect the result."""
     y, v = effects.y[positions], effects.v[positions]
     own = [p.tau2 if p.k > 1 and p.method.model == "random" else 0.0 for p in pooled.values()]
     between = np.full(len(pooled), shared.value) if shared else np.array(own)
@@ -205,13 +212,6 @@ def _compared(
     weight = 1 / se**2
     df = len(pooled) - 1
     q = float((weight * (estimate - (weight * estimate).sum() / weight.sum()) ** 2).sum())
-    f, f_df, f_p = math.nan, math.nan, math.nan
-    if shared is not None:
-        x = np.eye(len(pooled))[codes]
-        fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
-        rows = np.eye(len(pooled))[1:] - np.eye(len(pooled))[:1]
-        joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
-        f, f_df, f_p = float(joint.statistic), float(joint.df2), float(joint.p_value)
     return Subgroups(
         effects,
         name,
@@ -223,17 +223,27 @@ def _compared(
         q,
         float(df),
         float(chi2_upper(q, df)),
-        f,
-        f_df,
-        f_p,
+        *_scaled_test(y, v, np.eye(len(pooled))[codes], shared),
         (*aside, *_limits_of_test(pooled, codes.size)),
     )
 
 
+def _scaled_test(
+    y: FloatArray, v: FloatArray, x: FloatArray, shared: _Shared | None
+) -> tuple[float, float, float]:
+    """Test between subgroups with Hartung and Knapp's scale: F, its df and p; nan without it."""
+    if shared is None:
+        return math.nan, math.nan, math.nan
+    fit = regression.fit(y, v, x, tau2=shared.value, ci="hksj")
+    rows = np.eye(x.shape[1])[1:] - np.eye(x.shape[1])[:1]
+    joint = regression.joint_test(fit.beta, fit.covariance, rows, fit.q_df)
+    return float(joint.statistic), float(joint.df2), float(joint.p_value)
+
+
 def _limits_of_test(pooled: dict[str, Pooled], k: int) -> list[str]:
-    """What the test between subgroups cannot tell with so few studies."""
+    """Note what the test between subgroups cannot show with so few studies."""
     notes = []
-    if k < _STUDIES_PER_MODERATOR * (len(pooled) - 1):
+    if k < STUDIES_PER_MODERATOR * (len(pooled) - 1):
         notes.append(
             f"{k} studies in {len(pooled)} subgroups: the test between them has next to no power; a"
             " large p-value means that the data cannot distinguish the subgroups, not that there"

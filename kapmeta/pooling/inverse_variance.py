@@ -28,7 +28,7 @@ from kapmeta.core.pooling.likelihood_intervals import no_effect_p_value
 from kapmeta.core.pooling.permutation import permutation_p_value
 from kapmeta.core.pooling.prediction import PREDICTIONS
 from kapmeta.effects.counts import CELLS
-from kapmeta.methods import PRIMARY, Method
+from kapmeta.methods import PRIMARY, Method, method_words
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
 
@@ -53,11 +53,12 @@ _FEW = 5  # below this many studies no prediction interval unless it is asked fo
 def pool(
     effects: Effects,
     *,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | Estimator | None = None,
     ci: str | None = None,
-    prediction: str = "auto",
-    level: float = PRIMARY.level,
+    prediction: str | None = None,
+    level: float | None = None,
     mixed: bool = False,
 ) -> Pooled:
     """Pool effects by inverse variance.
@@ -72,8 +73,10 @@ def pool(
     ----------
     effects : Effects
         From `kapmeta.risk_ratio` or another effect function.
-    model : {"random", "common"}
-        Random effects, or one common effect ("if no heterogeneity").
+    method : Method, optional
+        Model, tau2, interval, prediction interval and level at once, instead of one by one.
+    model : {"random", "common"}, optional
+        Random effects (the default), or one common effect ("if no heterogeneity").
     tau2 : str or callable, optional
         Estimator of the between-study variance, a word of
         `kapmeta.core.heterogeneity.tau2.ESTIMATORS` or a function of effects and variances; REML by
@@ -81,11 +84,11 @@ def pool(
     ci : str, optional
         Interval of the mean, a word of `kapmeta.core.pooling.intervals.INTERVALS`;
         ``"hksj-hybrid"`` by default, ``"wald"`` with the common-effect model.
-    prediction : str
-        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``:
-        none below five studies, from five on ``"t"``.
-    level : float
-        Confidence level, a proportion.
+    prediction : str, optional
+        Prediction interval, a word of `kapmeta.core.pooling.prediction.PREDICTIONS`, or ``"auto"``
+        (the default): none below five studies, from five on ``"t"``.
+    level : float, optional
+        Confidence level, a proportion; 0.95 by default.
     mixed : bool
         Whether randomised and other trials may be pooled together. By default trials that are not
         randomised, or not known to be, are set aside and listed with that reason.
@@ -121,8 +124,8 @@ def pool(
     Pooled(RR 1.82 (95 % CI 1.01 to 3.28), k=3, random-effects model)
     """
     effects_given(effects)
-    method = checked_method(model, tau2, ci, prediction, level)
-    return pool_each(effects, [method], mixed=mixed)[0]
+    words = method_words(method, model=model, tau2=tau2, ci=ci, prediction=prediction, level=level)
+    return pool_each(effects, [checked_method(**words)], mixed=mixed)[0]
 
 
 def pool_each(effects: Effects, methods: Sequence[Method], *, mixed: bool) -> list[Pooled]:

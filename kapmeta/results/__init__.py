@@ -12,7 +12,6 @@ from kapmeta._lazy import lazy
 if TYPE_CHECKING:
     from kapmeta.results.dependence import Multilevel as Multilevel
     from kapmeta.results.dependence import RobustTests as RobustTests
-    from kapmeta.results.designs import DoseTrend as DoseTrend
     from kapmeta.results.effects import Effects as Effects
     from kapmeta.results.multiverses import Multiverse as Multiverse
     from kapmeta.results.pooled import Pooled as Pooled
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from kapmeta.results.sweeps import Sweep as Sweep
     from kapmeta.results.tipping import Fragility as Fragility
     from kapmeta.results.tipping import Tipping as Tipping
+    from kapmeta.results.unread_trials import UnreadTrial as UnreadTrial
 
 _FILES = {
     "dependence": ["Multilevel", "RobustTests"],
-    "designs": ["DoseTrend"],
     "effects": ["Effects"],
     "multiverses": ["Multiverse"],
     "pooled": ["Pooled"],
@@ -44,6 +43,7 @@ _FILES = {
     "subsets": ["Subsets"],
     "sweeps": ["Sweep"],
     "tipping": ["Fragility", "Tipping"],
+    "unread_trials": ["UnreadTrial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES)

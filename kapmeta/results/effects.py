@@ -20,6 +20,7 @@ from kapmeta.methods import CI_NAMES, ZERO_NAMES
 from kapmeta.results.rows import (
     CELLS,
     absence_reason,
+    people_in,
     positions_of,
     reversed_rows,
     same_name,
@@ -47,6 +48,7 @@ __all__ = [
     "listed_excluded",
     "opposite_direction",
     "outcome_text",
+    "participants",
     "rules_applied",
     "unconfirmed",
     "unconfirmed_labels",
@@ -488,8 +490,8 @@ def _turned_to(other: Effects, first: Effects) -> Effects:
     )
     if not declared:
         raise ValueError(
-            f'effects of "{first.event}" and of "{other.event}" cannot be put together. If one is'
-            f' the opposite of the other, say so: second.reversed("{first.event}") where the measure'
+            f'effects of "{first.event}" and of "{other.event}" cannot be put together. If they are'
+            f' opposites, turn the second round: second.reversed("{first.event}") where the measure'
             " allows it, else compute it from complement(trials)"
         )
     return other.reversed(first.event)
@@ -524,6 +526,14 @@ def _reasons_turned(effects: Effects, turned: Effects) -> dict[int, str]:
 def opposite_direction(event_is_good: bool | None) -> bool | None:
     """Turn a direction round for the opposite event; an unknown one stays unknown."""
     return None if event_is_good is None else not event_is_good
+
+
+def participants(effects: Effects) -> float:
+    """Count the people of the studies that take part, each once; nan where not known of all."""
+    table = effects.table[effects.present]
+    if not effects.scale.compares:
+        return float(table.reindex(columns=["n"])["n"].astype("float64").sum(skipna=False))
+    return people_in(table)
 
 
 def effects_given(value: Any, name: str = "effects") -> Effects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ _KEEP = (
 
 
 def name_key(name: object) -> str:
-    """Reduce a name to what is compared: Unicode NFKC, blanks collapsed, no invisible characters."""
+    """Reduce a name to what is compared: NFKC, blanks collapsed, no invisible characters."""
     text = unicodedata.normalize("NFKC", str(name))
     visible = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cf", "Cc"))
     return " ".join(visible.split())
@@ -150,7 +151,7 @@ def reversed_rows(
 
 
 def swapped_rows(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
-    """Swap the arms of rows: every column ``..._t`` with its ``..._c``, printed estimates turned."""
+    """Swap the arms of rows: columns ``..._t`` with ``..._c``, printed estimates turned round."""
     names = {"treatment": "control", "control": "treatment"}
     for column in map(str, table.columns):
         twin = re.sub("_([tc])$", lambda end: "_c" if end[1] == "t" else "_t", column)
@@ -175,3 +176,33 @@ def _printed_turned(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
         if name in table:
             table[name] = 1 / table[name] if ratio else -table[name]
     return table[[name for name in columns if name in table]]
+
+
+def people_in(table: pd.DataFrame) -> float:
+    """Count the people of rows, every arm of a trial once; nan where a number is not known.
+
+    Rows of one trial may share an arm, or be the same arms at several times: an arm is known by
+    its name and counts with its largest number. Effects that combine several rows, and reported
+    ones, have their number in `participants`.
+    """
+    studies = table["study"] if "study" in table else pd.Series(range(len(table)))
+    keys = [name_key(study) for study in studies]
+    return float(sum(_people_of_trial(part) for _, part in table.groupby(keys, sort=False)))
+
+
+def _people_of_trial(rows: pd.DataFrame) -> float:
+    """Count the people of the rows of one trial."""
+    combined = "n_effects" in rows and bool((rows["n_effects"] > 1).any())
+    arms: dict[str, float] = {}
+    for row in [] if combined else rows.to_dict("records"):
+        for side, total in (("treatment", "n_t"), ("control", "n_c")):
+            name = row.get(side) if len(rows) > 1 else side
+            if pd.isna(name) or pd.isna(row.get(total)):
+                arms[""] = math.nan
+            else:
+                arms[name_key(name)] = max(arms.get(name_key(name), 0.0), float(row[total]))
+    counted = math.fsum(arms.values()) if arms else math.nan
+    if math.isnan(counted):
+        given = rows.reindex(columns=["participants"])["participants"].astype("float64").unique()
+        return float(given[0]) if given.size == 1 else math.nan
+    return counted

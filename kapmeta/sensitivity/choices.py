@@ -1,4 +1,4 @@
-"""The same trials under other choices of analysis: estimator, interval, continuity rule, measure, design, time."""
+"""Other choices of analysis for the same trials: estimator, interval, zero cells, measure, time."""
 
 from __future__ import annotations
 
@@ -43,23 +43,22 @@ ESTIMATOR_LINE = (
     ("DL", "wald"),
     ("SJ", "hksj-hybrid"),
 )
-"""Estimator and interval pairs shown beside every random-effects result; the first is the registered one."""
+"""Estimator and interval pairs shown beside a random-effects result, the primary method first."""
 
 
 def estimator_table(
     effects: Effects, *, every: bool = False, level: float = PRIMARY.level, mixed: bool = False
 ) -> Sweep:
-    """The same effects under other estimators of tau2 and other intervals: how much hangs on that
-    choice.
+    """Pool the same effects with other estimators of tau2 and other intervals.
 
-    With few studies a great deal does, and a reader must see it.
+    With few studies much depends on that choice, and a reader must see it.
 
     Parameters
     ----------
     effects : Effects
         At least two studies.
     every : bool
-        Every estimator with every interval, instead of the registered line.
+        Every estimator with every interval, instead of `ESTIMATOR_LINE`.
     level : float
         Confidence level, a proportion.
     mixed : bool
@@ -68,20 +67,20 @@ def estimator_table(
     Returns
     -------
     Sweep
-        One row an estimator and interval, then the common-effect model; limits are nan, and
+        One row per estimator and interval, then the common-effect model; limits are nan, and
         `status` says why, where an interval does not exist.
 
     Raises
     ------
     ValueError
-        If fewer than two studies carry an estimate.
+        If fewer than two studies have an estimate.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
-    ...                        "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
+    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20],
+    ...                        "n_t": [40, 35, 61], "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
     >>> print(km.estimator_table(km.risk_ratio(trials)).summary())
     Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
     """
@@ -90,9 +89,10 @@ def estimator_table(
     present = np.flatnonzero(effects.present)
     if present.size < 2:
         raise ValueError(
-            f"the estimator table needs two studies or more: {present.size} carries an estimate"
+            f"the estimator table needs two studies or more: {present.size} has an estimate"
         )
-    pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if checking.flag(every, "every") else list(ESTIMATOR_LINE)
+    every = checking.flag(every, "every")
+    pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
     rows = []
     for word, ci in [*pairs, ("common", "wald")]:
         tau2 = 0.0 if word == "common" else word
@@ -117,7 +117,7 @@ def _estimators_methods(effects: Effects, pairs: list[tuple[str, str]]) -> str:
 def zero_rules(
     trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]
 ) -> Sweep:
-    """The same trials under every zero-cell rule: what the continuity correction decides.
+    """Compute the effects under every zero-cell rule: what the continuity correction decides.
 
     Where no table has a zero cell the rules agree (all but ``"half-all"``). Where one has, the
     estimate is an artefact of the rule and only the side of the interval that the data bound is
@@ -135,7 +135,7 @@ def zero_rules(
     Returns
     -------
     Sweep
-        One row a trial and rule.
+        One row per trial and rule.
 
     Examples
     --------
@@ -179,23 +179,23 @@ def zero_rules(
     return Sweep("zero-cell rules", table, effects, methods=methods, papers=("zero cells",))
 
 
-def _every(frame: pd.DataFrame) -> Any:
+def _all_studies(frame: pd.DataFrame) -> Any:
     return np.ones(len(frame), dtype=bool)
 
 
 def _all_of_one_design(frame: pd.DataFrame) -> Any:
-    """Everything; or the randomised alone, where both designs are there."""
+    """Select all studies, or the randomised alone where both designs are present."""
     randomised = _randomised(frame)
-    return randomised if randomised.any() else _every(frame)
+    return randomised if randomised.any() else _all_studies(frame)
 
 
 def _randomised(frame: pd.DataFrame) -> Any:
     if "randomised" not in frame:
-        return _every(frame)
+        return _all_studies(frame)
     return checking.established(frame, "randomised")
 
 
-def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:
+def _with_words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]:
     def chosen(frame: pd.DataFrame) -> Any:
         if column not in frame:
             raise ValueError(f'trials has no column "{column}", by which studies are to be chosen')
@@ -207,25 +207,25 @@ def _words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame], Any]
 INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "all": _all_of_one_design,
     "randomised": _randomised,
-    "with non-randomised": _every,
-    "primary sources": _words("evidence_level", FIRST_HAND),
-    "not tertiary": _words("evidence_level", CONFIRMED),
-    "low risk of bias": _words("risk_of_bias", ("low",)),
-    "not high risk of bias": _words("risk_of_bias", ("low", "some concerns", "unclear")),
+    "with non-randomised": _all_studies,
+    "primary sources": _with_words("evidence_level", FIRST_HAND),
+    "not tertiary": _with_words("evidence_level", CONFIRMED),
+    "low risk of bias": _with_words("risk_of_bias", ("low",)),
+    "not high risk of bias": _with_words("risk_of_bias", ("low", "some concerns", "unclear")),
 }
-"""Which studies take part, by name: from the rows, one a study, to a boolean for each."""
+"""Which studies take part, by name: from the rows, one per study, to a boolean for each."""
 
 
 def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.DataFrame:
-    """One row a study, by one rule for all: a trial enters a pool once.
+    """Choose one time point per study by one rule for all: a trial enters a pool once.
 
     Parameters
     ----------
     trials : DataFrame
         Rows of which several may be of one study, with `months`.
     rule : str
-        ``"as given"`` (one row a study already), ``"longest"``, ``"earliest"``, or ``"nearest 6"``
-        for the time nearest to so many months; of two as near, the later.
+        ``"as given"`` (one row per study already), ``"longest"``, ``"earliest"``, or
+        ``"nearest 6"`` for the time nearest to so many months; of two as near, the later.
     study : str
         Column of the study.
 
@@ -296,13 +296,12 @@ _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
 def pooled_measures(
     trials: pd.DataFrame,
     *,
-    opposite: str = "relapse",
+    opposite: str = "the opposite",
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> pd.DataFrame:
-    """The pooled result on every scale: risk ratios of the event and of its opposite, odds ratio,
-    differences.
+    """Pool on every scale: risk ratios of the event and of its opposite, odds ratio, differences.
 
     The risk ratio of an event is not the reciprocal of that of its opposite: the weights differ,
     and with them the heterogeneity and sometimes the conclusion. `flag` says so where it happens.
@@ -319,7 +318,7 @@ def pooled_measures(
     Returns
     -------
     DataFrame
-        One row a measure: k, estimate and limits as shown, `favours` (treatment, control or
+        One row per measure: k, estimate and limits as shown, `favours` (treatment, control or
         neither), Q with its p-value, tau2, and the flag, the same in every row.
 
     References
@@ -331,15 +330,15 @@ def pooled_measures(
     --------
     >>> import kapmeta as km
     >>> alcohol = km.load_evidence().trials(substance="alcohol")
-    >>> pooled_measures(alcohol, mixed=True)[["measure", "q"]].head(2).round(2)
+    >>> pooled_measures(alcohol, mixed=True, opposite="relapse")[["measure", "q"]].head(2).round(2)
                       measure     q
     0  risk ratio of abstinence  8.32
     1     risk ratio of relapse  0.04
     """
     rows = []
     for _, function, turned in _DIRECTIONS:
-        told = complement(_default_names(trials, names), opposite) if turned else trials
-        effects = function(told, **(_story(names) if turned else names))
+        counted = complement(_default_names(trials, names), opposite) if turned else trials
+        effects = function(counted, **(arm_names(names) if turned else names))
         found = pool(effects, level=level, mixed=mixed)
         rows.append(_measure_row(found, turned))
     table = pd.DataFrame(rows)
@@ -351,9 +350,15 @@ def _default_names(trials: pd.DataFrame, names: Names) -> pd.DataFrame:
     return checking.columns_of(trials, columns)
 
 
-def _story(names: Names) -> Names:
-    """The words of the arms; the event and whether it is good are those of the complement."""
-    return {key: value for key, value in names.items() if key in ("treatment", "control")}  # type: ignore[return-value]
+def arm_names(names: Names, *more: str) -> Names:
+    """Keep the names of the arms, and those in `more`; names of columns are dropped."""
+    kept = ("treatment", "control", *more)
+    return {key: value for key, value in names.items() if key in kept}  # type: ignore[return-value]
+
+
+def event_names(names: Names) -> Names:
+    """Keep the names of the arms and what the event is; names of columns are dropped."""
+    return arm_names(names, "event", "event_is_good")
 
 
 def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
@@ -370,7 +375,7 @@ def _measure_row(found: Pooled, turned: bool) -> dict[str, Any]:
 
 
 def _direction_flag(table: pd.DataFrame) -> str:
-    """What depends on the direction in which the result is told, in words; empty where nothing does."""
+    """Describe which conclusions depend on the direction of the event; empty if none does."""
     parts = []
     if table["more events under"].nunique() > 1:
         parts.append("the conclusion depends on the measure")
@@ -382,9 +387,8 @@ def _direction_flag(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.DataFrame:
-    """Each trial on every scale: risk ratio, odds ratio, risk difference, and the risk ratio of the
-    opposite event.
+def every_measure(trials: pd.DataFrame, *, opposite: str = "the opposite") -> pd.DataFrame:
+    """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 
     Parameters
     ----------
@@ -396,14 +400,14 @@ def every_measure(trials: pd.DataFrame, *, opposite: str = "relapse") -> pd.Data
     Returns
     -------
     DataFrame
-        One row a trial and measure, with Wald limits; score limits too for risk ratios of the
+        One row per trial and measure, with Wald limits; score limits too for risk ratios of the
         event.
 
     Examples
     --------
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
-    >>> km.sensitivity.every_measure(trials)[["measure", "estimate", "low", "high"]].round(2)
+    >>> km.sensitivity.every_measure(trials, opposite="relapse").iloc[:, 1:5].round(2)
                              measure  estimate   low   high
     0       risk ratio of abstinence      4.49  1.44  14.03
     1       odds ratio of abstinence      7.74  1.88  31.87

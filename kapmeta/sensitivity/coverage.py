@@ -1,4 +1,4 @@
-"""Which interval to trust with trials like these: a simulation at their own sizes and control risks."""
+"""Coverage and power of the intervals, simulated at the sizes and control risks of given trials."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CARD: tuple[tuple[str, str], ...] = (
     (COMMON, "wald"),
     (STRATIFIED, "wald"),
 )
-"""Of each interval of the card: estimator of tau2 (or the pooling without one), interval. The first is registered."""
+"""Intervals compared, PRIMARY first: estimator of tau2 (or pooling without one), and interval."""
 
 
 def calibration(
@@ -50,11 +50,10 @@ def calibration(
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Calibration:
-    """Coverage and power of each interval, simulated at the arm sizes and control risks of the
-    trials at hand.
+    """Simulate coverage and power of each interval at the trials' arm sizes and control risks.
 
     No interval is best everywhere; with two to five small trials the differences are large. The
-    card says what each would do here, for a heterogeneity that has to be supposed. The effects of
+    simulation shows what each would do here, for an assumed heterogeneity. The effects of
     the trials are normal; the data are binomial.
 
     Parameters
@@ -64,8 +63,7 @@ def calibration(
     measure : {"RR", "OR"}
         Scale of the effects.
     true_effects : sequence of float
-        Effects to suppose, on the scale shown; 1 gives the error of the first kind, others the
-        power.
+        Assumed effects, on the scale shown; 1 gives the type I error, others the power.
     tau : sequence of float
         Between-study standard deviations to suppose, log scale.
     control_risks : sequence of float, optional
@@ -74,7 +72,7 @@ def calibration(
     intervals : sequence of (str, str)
         Pooling and interval, see `CARD`.
     draws : int
-        Simulated meta-analyses for each supposition.
+        Simulated meta-analyses per scenario.
     rng : numpy.random.Generator, optional
         Source of chance; a fixed one by default. All intervals see the same draws.
     level : float
@@ -87,7 +85,7 @@ def calibration(
     Returns
     -------
     Calibration
-        One row a supposition and interval, with Monte-Carlo standard errors.
+        One row per scenario and interval, with Monte-Carlo standard errors.
 
     Raises
     ------
@@ -109,19 +107,17 @@ def calibration(
     """
     checking.chosen(measure, RISKS, "measure")
     level = checking.proportion(level, "level")
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2: got {draws}")
     effects, _ = one_question(from_counts(trials, measure, **names), mixed)
     table = effects.table[effects.present]
     if len(table) < 2:
         raise ValueError(
-            f"the card is for two trials or more: got {len(table)}; one trial has a score or exact"
-            " interval"
+            f"calibration needs two trials or more: got {len(table)}; use a score or exact interval"
+            " for one trial"
         )
     n_t, c, n_c = (table[name].to_numpy(dtype=np.float64) for name in ("n_t", "events_c", "n_c"))
     risks = _risks(c, n_c, control_risks)
-    analyses = [_analysis(measure, pooling, ci) for pooling, ci in intervals]
-    _refuse_outside(true_effects, tau)
+    analyses = [_card_analysis(measure, pooling, ci) for pooling, ci in intervals]
+    _refuse_scenarios(true_effects, tau, draws)
     rng = np.random.default_rng(0) if rng is None else rng
     rows = []
     for effect, deviation in itertools.product(true_effects, tau):
@@ -136,7 +132,9 @@ def calibration(
     return Calibration(table, measure_named(measure), draws, level, tuple(map(float, risks)))
 
 
-def _refuse_outside(true_effects: Sequence[float], tau: Sequence[float]) -> None:
+def _refuse_scenarios(true_effects: Sequence[float], tau: Sequence[float], draws: int) -> None:
+    if draws < 2:
+        raise ValueError(f"draws must be at least 2: got {draws}")
     for effect in true_effects:
         if not effect > 0:
             raise ValueError(f"true_effects are ratios and lie above 0: got {effect}")
@@ -151,12 +149,12 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
     risks = np.asarray(given, dtype=np.float64)
     if risks.shape != c.shape or not ((risks > 0) & (risks < 1)).all():
         raise ValueError(
-            f"control_risks must be {c.size} proportions between 0 and 1, one a trial pooled: got"
+            f"control_risks must be {c.size} proportions between 0 and 1, one per trial pooled: got"
             f" {list(given)}"
         )
     return risks
 
 
-def _analysis(measure: str, pooling: str, ci: str) -> Analysis:
+def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
     checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
     return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))

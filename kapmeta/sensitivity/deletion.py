@@ -1,4 +1,4 @@
-"""The same analysis of fewer studies: each left out, pairs left out, added one by one, every subset."""
+"""Analyses of fewer studies: one or two left out, studies added one by one, influence."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _EACH_LEFT_OUT = "with each study left out in turn"
 
 
 def leave_one_out(pooled: Pooled) -> Sweep:
-    """The same analysis with each study left out in turn.
+    """Repeat the analysis with each study left out in turn.
 
-    Shows whether the conclusion hangs on one trial. With two studies each row is the other trial's
-    own result.
+    Shows whether the conclusion depends on one trial. With two studies each row is the other
+    trial's own result.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     Returns
     -------
     Sweep
-        One row a study left out.
+        One row per study left out.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     --------
     >>> import pandas as pd
     >>> import kapmeta as km
-    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20], "n_t": [40, 35, 61],
-    ...                        "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
+    >>> trials = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [12, 9, 20],
+    ...                        "n_t": [40, 35, 61], "events_c": [5, 6, 11], "n_c": [41, 33, 60]})
     >>> sweep = km.leave_one_out(km.pool(km.risk_ratio(trials)))
     >>> sweep.to_frame()[["analysis", "k", "estimate", "low", "high"]].round(2)
         analysis  k  estimate   low   high
@@ -63,9 +63,9 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     1  without B  2      1.98  0.30  13.00
     2  without C  2      1.85  0.05  62.11
     """
-    labels, again = _again(pooled, 2, "leave-one-out")
+    labels, refit = refit_of(pooled, 2, "leave-one-out")
     masked = masks.leave_one_out(len(labels))
-    found = again(masked)
+    found = refit(masked)
     table = _alone(
         pooled,
         analyses_table([f"without {label}" for label in labels], found, left_out=labels),
@@ -79,10 +79,10 @@ def leave_one_out(pooled: Pooled) -> Sweep:
 
 
 def leave_two_out(pooled: Pooled) -> Sweep:
-    """The same analysis with each pair of studies left out.
+    """Repeat the analysis with each pair of studies left out.
 
-    Two trials of one group, or two with the same flaw, may carry a result that leave-one-out finds
-    stable.
+    Two trials of one group, or two with the same flaw, may decide a result that leave-one-out
+    finds stable.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     Returns
     -------
     Sweep
-        One row a pair.
+        One row per pair.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     >>> print(leave_two_out(km.pool(km.risk_ratio(km.load_example("bcg")))).summary())
     Leave-two-out, 78 analyses: RR 0.42 to 0.58. The interval excludes 1 in 78 of 78.
     """
-    labels, again = _again(pooled, 3, "leave-two-out")
+    labels, refit = refit_of(pooled, 3, "leave-two-out")
     first, second = np.triu_indices(len(labels), 1)
     pairs = [(labels[i], labels[j]) for i, j in zip(first, second, strict=True)]
     masked = masks.leave_two_out(len(labels))
@@ -115,13 +115,13 @@ def leave_two_out(pooled: Pooled) -> Sweep:
         "left_out": [one for one, _ in pairs],
         "left_out_too": [other for _, other in pairs],
     }
-    table = _alone(pooled, analyses_table(names, again(masked), **left_out), masked)
+    table = _alone(pooled, analyses_table(names, refit(masked), **left_out), masked)
     methods = repeated(pooled, len(table), "with each pair of studies left out")
     return Sweep("leave-two-out", table, pooled.effects, pooled, (), methods)
 
 
 def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
-    """The same analysis as studies join one by one.
+    """Repeat the analysis as studies are added one by one.
 
     By year it is the history of the evidence; by precision it shows whether the small trials moved
     the result; by evidence level, what the best-documented trials say before the others join. Not a
@@ -139,7 +139,7 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     Returns
     -------
     Sweep
-        One row a study that joins.
+        One row per study added.
 
     Raises
     ------
@@ -156,20 +156,20 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     0           Aronson 1948  1      0.41  0.13  1.26
     1  Ferguson & Simes 1949  2      0.27  0.13  0.53
     """
-    labels, again = _again(pooled, 2, "a cumulative analysis")
+    labels, refit = refit_of(pooled, 2, "a cumulative analysis")
     order = _order(pooled, labels, by)
     joined = [labels[i] for i in order]
     masked = masks.cumulative(order)
     names = [joined[0], *(f"+ {label}" for label in joined[1:])]
     how = by if isinstance(by, str) else "the order given"
-    table = _alone(pooled, analyses_table(names, again(masked), joined=joined), masked)
+    table = _alone(pooled, analyses_table(names, refit(masked), joined=joined), masked)
     methods = repeated(pooled, len(table), f"as studies joined one by one, by {how}")
     methods += " The intervals are not adjusted for repeated looks."
     return Sweep(f"cumulative by {how}", table, pooled.effects, pooled, (), methods)
 
 
 def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFrame:
-    """The rows of a single study with its own interval, where the effects are shown with another than Wald's."""
+    """Replace rows of a single study by its own interval, where that is not Wald's."""
     if pooled.effects.interval == "wald" or pooled.method.model not in ("random", "common"):
         return table
     there = np.flatnonzero(pooled.effects.present)
@@ -187,7 +187,7 @@ def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFra
 
 
 def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArray:
-    """Positions of the studies present, in the order asked for."""
+    """Return the positions of the studies present in the order asked for."""
     if not isinstance(by, str):
         if sorted(by) != sorted(labels):
             raise ValueError(
@@ -219,7 +219,7 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
 
 
 def influence(pooled: Pooled) -> Sweep:
-    """What each study does to the result: deletion diagnostics.
+    """Compute deletion diagnostics: what each study does to the result.
 
     For display. A residual beyond about 2, or a covariance ratio below 1, is a reason to read that
     trial again, not to leave it out; with fewer than five studies no threshold means anything.
@@ -287,9 +287,9 @@ def _influence_methods(pooled: Pooled, k: int) -> str:
 
 
 def baujat(pooled: Pooled) -> Sweep:
-    """Each study's contribution to heterogeneity against its influence on the result.
+    """Set each study's contribution to heterogeneity against its influence on the result.
 
-    A trial far to the right disagrees with the others; far up, it carries the result.
+    A trial far to the right disagrees with the others; far up, it decides the result.
 
     Parameters
     ----------
@@ -336,12 +336,12 @@ def baujat(pooled: Pooled) -> Sweep:
 def _deleted(
     pooled: Pooled, fewest: int, what: str
 ) -> tuple[Sweep, FloatArray, FloatArray, Combined, Combined]:
-    """Leave-one-out as a sweep, the effects pooled, and both analyses as arrays."""
-    labels, again = _again(pooled, fewest, what)
+    """Return leave-one-out as a sweep, the effects pooled, and both analyses as arrays."""
+    labels, refit = refit_of(pooled, fewest, what)
     there = pooled.effects.present
     whole, without = (
-        again(np.ones(len(labels), dtype=bool)),
-        again(masks.leave_one_out(len(labels))),
+        refit(np.ones(len(labels), dtype=bool)),
+        refit(masks.leave_one_out(len(labels))),
     )
     table = analyses_table([f"without {label}" for label in labels], without, left_out=labels)
     sweep = Sweep("leave-one-out", table, pooled.effects, pooled)
@@ -352,18 +352,14 @@ def _corrected_rows(pooled: Pooled) -> tuple[str, ...]:
     effects = pooled.effects
     if pooled.method.model in ("random", "common") or not effects.corrected[effects.present].any():
         return ()
-    return (
-        (
-            "residuals are of the single trials' effects, which carry the continuity correction;"
-            " the pooled one does not"
-        ),
-    )
+    note = "residuals use the trials' corrected effects; the pooled effect has no correction"
+    return (note,)
 
 
-def _again(
+def refit_of(
     pooled: Pooled, fewest: int, what: str
 ) -> tuple[list[str], Callable[[BoolArray], Combined]]:
-    """Labels of the studies pooled, and the same analysis of subsets of them."""
+    """Return the labels of the studies pooled and the function that pools subsets of them."""
     effects = pooled_given(pooled).effects
     labels = [label for label, yes in zip(effects.labels, effects.present, strict=True) if yes]
     if len(labels) < fewest:

@@ -15,13 +15,13 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity import fragility
 from kapmeta.effects.counts import Names, from_counts
-from kapmeta.methods import PRIMARY, model_phrase
+from kapmeta.methods import PRIMARY, Method, model_phrase
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Fragility
 from kapmeta.sensitivity.missing_counts import number_missing
-from kapmeta.sensitivity.missingness import MEASURES, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, pooled_again
 
 __all__ = ["fragility_index"]
 
@@ -29,28 +29,28 @@ __all__ = ["fragility_index"]
 def fragility_index(
     trials: pd.DataFrame,
     *,
-    method: str = "inverse-variance",
+    method: str | Method = "inverse-variance",
     measure: str = "RR",
-    model: str = "random",
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Fragility:
-    """How many patients would have to have fared otherwise for the conclusion to change.
+    """Count how many outcomes would have to change for the conclusion to change.
 
     One trial: by Fisher's exact test. Several: by the interval of the method named, greedily, so an
-    upper bound. The index hangs on the method as much as on the data, and grows with the trials;
-    set it against the number missing.
+    upper bound. The index depends on the method as much as on the data, and grows with the trials;
+    compare it with the number missing.
 
     Parameters
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`; with `missing_t` and `missing_c`, or their total `missing`, the
-        index is set against those missing.
-    method : {"inverse-variance", "mantel-haenszel"}
-        How several trials are pooled.
+        index is compared with those missing.
+    method : {"inverse-variance", "mantel-haenszel"} or Method
+        How several trials are pooled; a `Method` is one of inverse variance.
     measure : {"RR", "OR", "RD"}
         Effect measure.
     model, tau2, ci, level, mixed
@@ -61,7 +61,7 @@ def fragility_index(
     Returns
     -------
     Fragility
-        The index, the steps that lead there, and what it is set against.
+        The index, the steps that lead there, and the number missing.
 
     Raises
     ------
@@ -85,19 +85,21 @@ def fragility_index(
     >>> fragility_index(trials)
     Fragility(4 of 55, Fisher's exact test)
     """
-    checking.chosen(method, _FRAGILE, "method")
-    checking.chosen(measure, MEASURES, "measure")
-    base = _FRAGILE[method](trials, measure, model, tau2, ci, level, mixed, names)
+    given, pooling = (method, "inverse-variance") if isinstance(method, Method) else (None, method)
+    checking.chosen(pooling, _FRAGILE, "method")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
+    words = {"model": model, "tau2": tau2, "ci": ci, "level": level}
+    base = _FRAGILE[pooling](trials, measure, {**words, "method": given}, mixed, names)
     there = base.effects.present
     table = base.effects.table[there]
     cells = tuple(
         table[name].to_numpy(dtype=np.float64) for name in ("events_t", "n_t", "events_c", "n_c")
     )
     if base.k == 1:
-        steps = fragility.trial_fragility(*(int(x[0]) for x in cells), alpha=1 - level)
+        steps = fragility.trial_fragility(*(int(x[0]) for x in cells), alpha=1 - base.method.level)
         name = "Fisher's exact test"
     else:
-        again = _limits(cells, method, measure, base)
+        again = _limits_function(cells, pooling, measure, base)
         steps = fragility.pooled_fragility(cells, again)  # type: ignore[arg-type]
         name = model_phrase(base.method)
     labels = [label for label, yes in zip(base.effects.labels, there, strict=True) if yes]
@@ -112,37 +114,17 @@ def fragility_index(
 
 
 def _by_inverse_variance(
-    trials: pd.DataFrame,
-    measure: str,
-    model: str,
-    tau2: Any,
-    ci: Any,
-    level: float,
-    mixed: bool,
-    names: Any,
+    trials: pd.DataFrame, measure: str, words: Mapping[str, Any], mixed: bool, names: Any
 ) -> Pooled:
-    return pool(
-        from_counts(trials, measure, **names),
-        model=model,
-        tau2=tau2,
-        ci=ci,
-        level=level,
-        mixed=mixed,
-    )
+    return pool(from_counts(trials, measure, **names), mixed=mixed, **words)
 
 
 def _by_mantel_haenszel(
-    trials: pd.DataFrame,
-    measure: str,
-    model: str,
-    tau2: Any,
-    ci: Any,
-    level: float,
-    mixed: bool,
-    names: Any,
+    trials: pd.DataFrame, measure: str, words: Mapping[str, Any], mixed: bool, names: Any
 ) -> Pooled:
-    if tau2 is not None or ci is not None:
-        raise ValueError('method="mantel-haenszel" has neither tau2 nor ci; leave them out')
+    if any(words[name] is not None for name in ("model", "tau2", "ci")):
+        raise ValueError('method="mantel-haenszel" has no model, tau2 or ci; leave them out')
+    level = PRIMARY.level if words["level"] is None else words["level"]
     return mantel_haenszel(trials, measure=measure, level=level, mixed=mixed, **names)
 
 
@@ -153,10 +135,10 @@ _FRAGILE: Mapping[str, Callable[..., Pooled]] = {
 """How several trials are pooled, by name."""
 
 
-def _limits(
+def _limits_function(
     cells: tuple[FloatArray, ...], method: str, measure: str, base: Pooled
 ) -> Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
-    """The pooled estimate and limits of candidate tables."""
+    """Return a function from candidate tables to the pooled estimate and limits."""
     half = float(normal_quantile((1 + base.method.level) / 2))
 
     def limits(a: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

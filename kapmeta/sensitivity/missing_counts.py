@@ -1,4 +1,4 @@
-"""Numbers missing of each arm: read, checked, divided between the arms where that is not known."""
+"""Numbers of missing outcomes per arm: read, checked, and divided where the arms are unknown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Observed", "number_missing", "observed"]
 
 
 class Observed(NamedTuple):
-    """Both arms of each trial, their missing outcomes, and what the trials are called."""
+    """Both arms of each trial with their missing outcomes, and the labels of the trials."""
 
     treatment: Arm
     control: Arm
@@ -30,7 +30,7 @@ class Observed(NamedTuple):
 def observed(
     trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names
 ) -> Observed:
-    """Checked arms of the trials, the missing apart, by reason where there are reasons."""
+    """Read and check both arms of the trials, the missing apart, by reason if given."""
     checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
     columns, _ = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
@@ -42,7 +42,7 @@ def observed(
         many = (
             _by_reasons(frame, labels, side, reasons)
             if reasons
-            else _missing(frame, labels, side)[None]
+            else _missing_of_arm(frame, labels, side)[None]
         )
         some = np.where(np.isnan(many), 0.0, many)
         n, lost = cells[f"n_{side}"], some.sum(0)
@@ -52,7 +52,7 @@ def observed(
 
 
 def number_missing(trials: pd.DataFrame) -> float:
-    """How many are missing in all trials, by their arms or their totals; nan where some trial does not say."""
+    """Count the missing of all trials, from arms or totals; nan where a trial gives neither."""
     empty = pd.Series(np.nan, index=trials.index)
     by_treatment, by_control, total = (
         pd.to_numeric(trials.get(name, empty), errors="coerce").to_numpy(
@@ -64,7 +64,7 @@ def number_missing(trials: pd.DataFrame) -> float:
     return float(np.where(np.isnan(by_arm), total, by_arm).sum())
 
 
-def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:
+def _missing_of_arm(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatArray:
     column = f"missing_{side}"
     if column not in frame:
         if "missing" in frame:
@@ -74,17 +74,17 @@ def _missing(frame: pd.DataFrame, labels: tuple[str, ...], side: str) -> FloatAr
             " missing_c), or in each trial (missing) where the arms are not known"
         )
     values = checking.numbers(frame, column, labels, missing=True)
-    _whole(values, column, labels)
+    _refuse_fractions(values, column, labels)
     return values
 
 
-def _whole(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
+def _refuse_fractions(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
     with np.errstate(invalid="ignore"):
         bad = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
     checking.refuse_first(
         bad,
         labels,
-        lambda i: f"{column} is no count",
+        lambda i: f"{column} is not a count",
         lambda i: f"{column} = {values[i]:g}; give a whole number from 0",
     )
 
@@ -92,14 +92,14 @@ def _whole(values: FloatArray, column: str, labels: tuple[str, ...]) -> None:
 def _splits(
     frame: pd.DataFrame, labels: tuple[str, ...], cells: Mapping[str, FloatArray], totals: str
 ) -> list[tuple[tuple[float, float], ...]]:
-    """The ways in which the missing of each trial may be divided between its arms: one, where that is known."""
-    arms = [_missing(frame, labels, side) for side in ("t", "c")]
+    """List the possible divisions of each trial's missing between its arms; one where known."""
+    arms = [_missing_of_arm(frame, labels, side) for side in ("t", "c")]
     whole = (
         checking.numbers(frame, "missing", labels, missing=True)
         if "missing" in frame
         else np.full(len(labels), np.nan)
     )
-    _whole(whole, "missing", labels)
+    _refuse_fractions(whole, "missing", labels)
     known = ~np.isnan(arms[0]) & ~np.isnan(arms[1])
     with np.errstate(invalid="ignore"):
         clash = known & ~np.isnan(whole) & (arms[0] + arms[1] != whole)
@@ -135,7 +135,7 @@ def _ways(
     cells: Mapping[str, FloatArray],
     totals: str,
 ) -> tuple[tuple[float, float], ...]:
-    """The divisions of `whole` missing of trial i that agree with what is known of its arms."""
+    """List the divisions of `whole` missing of trial i that agree with its known arms."""
     ways = [(float(x), whole - x) for x in range(int(whole) + 1)]
     for side in (0, 1):
         if not np.isnan(arms[side][i]):
@@ -154,7 +154,7 @@ def _ways(
 def _by_reasons(
     frame: pd.DataFrame, labels: tuple[str, ...], side: str, reasons: Mapping[str, Any]
 ) -> FloatArray:
-    """Numbers missing by reason, shape (reasons, studies), checked against the sum where that is given."""
+    """Read the missing by reason, shape (reasons, studies), and check their sum if given."""
     names = [f"missing_{side}_{reason}" for reason in reasons]
     lost = [name for name in names if name not in frame]
     if lost:
@@ -163,7 +163,7 @@ def _by_reasons(
         )
     many = np.stack([checking.numbers(frame, name, labels) for name in names])
     for name, values in zip(names, many, strict=True):
-        _whole(values, name, labels)
+        _refuse_fractions(values, name, labels)
     if f"missing_{side}" in frame:
         total = checking.numbers(frame, f"missing_{side}", labels, missing=True)
         checking.refuse_first(
@@ -199,7 +199,7 @@ def _refuse_missing(
         lambda i: "events and missing exceed total",
         lambda i: (
             f"events_{side} = {events[i]:g} and missing_{side} = {lost[i]:g} > n_{side} = {n[i]:g};"
-            ' if n counts only those observed, say totals="observed"'
+            ' if n counts only those observed, use totals="observed"'
         ),
     )
     checking.refuse_first(

@@ -1,4 +1,4 @@
-"""Missing outcomes: what the result would be if the missing had fared otherwise, and when it would turn."""
+"""Missing outcomes: the result under other assumptions about those whose outcome is missing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from kapmeta.core.pooling.combining import Combined, combine
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names, from_counts
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row, repeated
+from kapmeta.sensitivity.choices import event_names
 from kapmeta.sensitivity.missing_counts import Observed, observed
 
 __all__ = ["missing_outcomes"]
 
-MEASURES = ("RR", "OR", "RD")
+COUNT_MEASURES = ("RR", "OR", "RD")
 
 STRATEGIES: Mapping[str, str] = {
     "available": "those observed, the missing left out",
@@ -56,17 +57,18 @@ def missing_outcomes(
     shared: bool = False,
     reasons: Mapping[str, float | tuple[float, float]] | None = None,
     totals: str = "randomised",
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Sweep:
-    """The same analysis under other assumptions about those whose outcome is missing.
+    """Repeat the analysis under other assumptions about those whose outcome is missing.
 
-    Counting the missing as relapsed is the custom of the field. It is cautious for a risk, not for
-    a comparison: where more drop out of the control arm it favours treatment.
+    Counting the missing as failures is customary. It is cautious for a risk, not for a comparison:
+    where more drop out of the control arm it favours treatment.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def missing_outcomes(
         `missing_c` where those are given.
     totals : {"randomised", "observed"}
         Whether `n_t` and `n_c` count everybody, or only those observed.
-    model, tau2, ci, level, mixed
+    method, model, tau2, ci, level, mixed
         As in `kapmeta.pool`.
     **names
         As in `kapmeta.risk_ratio`.
@@ -104,7 +106,7 @@ def missing_outcomes(
     Returns
     -------
     Sweep
-        One row an assumption (and split of the missing); `base` is the analysis of those observed.
+        One row per assumption (and split of the missing); `base` is the analysis of those observed.
 
     Raises
     ------
@@ -129,30 +131,29 @@ def missing_outcomes(
     >>> import kapmeta as km
     >>> from kapmeta.sensitivity.missingness import missing_outcomes
     >>> trials = km.load_evidence().trials(substance="opioids", contrast="sessions")
-    >>> sweep = missing_outcomes(trials, totals="observed", strategies=["no event", "worst"], imor=[])
-    >>> sweep.to_frame().groupby("assumption")["estimate"].agg(["min", "max"]).round(2).to_dict("index")
-    {'no event': {'min': 1.83, 'max': 2.75}, 'worst': {'min': 1.38, 'max': 1.83}}
+    >>> words = ["no event", "worst"]
+    >>> sweep = missing_outcomes(trials, totals="observed", strategies=words, imor=[])
+    >>> sweep.to_frame().groupby("assumption")["estimate"].max().round(2).to_dict()
+    {'no event': 2.75, 'worst': 1.83}
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     shared = checking.flag(shared, "shared")
     words = [
         checking.chosen(word, STRATEGIES, "assumption")
         for word in (STRATEGIES if strategies is None else strategies)
     ]
     seen = observed(trials, totals, reasons, names)
-    base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
+    base = available(seen, measure, names, method=method, **options)
     pairs = _pairs(imor, base.effects.event_is_good)
-    rows = []
-    for split, arms in each_split(seen, base):
-        analyses = {
-            word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words
-        }
-        for pair in pairs:
-            told = _imor_text(pair, imor_sd, correlation, shared)
-            analyses[told] = _by_imor(arms, pair, measure, base, imor_sd, correlation, shared)
-        if reasons:
-            analyses["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
-        rows += [_row(assumption, split, found) for assumption, found in analyses.items()]
+    uncertainty = (imor_sd, correlation, shared)
+    rows = [
+        _assumption_row(assumption, split, found)
+        for split, arms in each_split(seen, base)
+        for assumption, found in _by_assumption(
+            arms, words, pairs, uncertainty, reasons, measure, base
+        ).items()
+    ]
     notes = (*_differential(seen), *_about_splits(seen))
     table = pd.concat(rows, ignore_index=True)
     methods, papers = _missing_methods(base, table)
@@ -175,25 +176,38 @@ def _missing_methods(base: Pooled, table: pd.DataFrame) -> tuple[str, tuple[str,
     return text, ("imor", *papers)
 
 
-def _row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
+def _by_assumption(
+    arms: tuple[Arm, Arm],
+    words: Sequence[str],
+    pairs: Sequence[tuple[float, float]],
+    uncertainty: tuple[float, float, bool],
+    reasons: Mapping[str, Any] | None,
+    measure: str,
+    base: Pooled,
+) -> dict[str, Combined]:
+    """Pool under each assumption: named strategies, IMORs, and IMORs by reason."""
+    found = {word: pooled_again(by_strategy(word, *arms, measure, base), base) for word in words}
+    for pair in pairs:
+        found[_imor_text(pair, *uncertainty)] = _by_imor(arms, pair, measure, base, *uncertainty)
+    if reasons:
+        found["IMOR by reason"] = _by_reason(arms, reasons, measure, base)
+    return found
+
+
+def _assumption_row(assumption: str, split: str, found: Combined) -> pd.DataFrame:
     name = f"{assumption}, {split}" if split else assumption
     return analyses_table([name], one_row(found), assumption=assumption, split=split)
 
 
 def available(seen: Observed, measure: str, names: Names, **options: Any) -> Pooled:
-    """The analysis of those observed."""
-    story: dict[str, Any] = {
-        key: value
-        for key, value in names.items()
-        if key in ("event", "event_is_good", "treatment", "control")
-    }
+    """Pool the outcomes observed, the missing left out."""
     frame = seen.frame.assign(n_t=seen.treatment.observed, n_c=seen.control.observed)
     mixed = options.pop("mixed")
-    return pool(from_counts(frame, measure, **story), mixed=mixed, **options)
+    return pool(from_counts(frame, measure, **event_names(names)), mixed=mixed, **options)
 
 
 def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]]:
-    """Every division of the missing between the arms, named, with the arms of the trials that take part."""
+    """List every division of the missing between the arms, with the arms of the trials pooled."""
     there = base.effects.present
     several = int(
         np.prod(
@@ -224,7 +238,7 @@ def each_split(seen: Observed, base: Pooled) -> list[tuple[str, tuple[Arm, Arm]]
 
 
 def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
-    """The arm with so many missing; those not known to be missing before are no longer observed."""
+    """Set the number missing of an arm; those newly missing are no longer observed."""
     found = lost - arm.missing.sum(0)
     return arm._replace(
         observed=arm.observed - found if inside else arm.observed, missing=lost[None]
@@ -232,7 +246,7 @@ def _losing(arm: Arm, lost: FloatArray, inside: bool) -> Arm:
 
 
 def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estimates:
-    """Effects under one of `STRATEGIES`."""
+    """Compute effects under one of `STRATEGIES`."""
     table = counts.KERNELS[measure]
 
     def counted(event_t: bool, event_c: bool) -> Estimates:
@@ -268,7 +282,7 @@ def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estima
 
 
 def pooled_again(found: Estimates, base: Pooled) -> Combined:
-    """The method of `base` on other effects of the same trials."""
+    """Pool other effects of the same trials by the method of `base`."""
     method = base.method
     plain = method.model in ("common", "single")
     ci = "wald" if method.model == "single" else method.ci
@@ -308,7 +322,7 @@ def _by_imor(
     correlation: float,
     shared: bool,
 ) -> Combined:
-    """Pooled effect at one IMOR a side: known, uncertain trial by trial, or uncertain and shared."""
+    """Pool at one IMOR per arm: fixed, uncertain trial by trial, or uncertain and shared."""
     if sd < 0 or not -1 <= correlation <= 1:
         raise ValueError(
             f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g},"
@@ -341,7 +355,7 @@ def _by_reason(
 
 
 def _differential(seen: Observed) -> tuple[str, ...]:
-    """A warning for each trial from one arm of which more than ten points more are missing."""
+    """Warn of each trial whose arms differ by more than ten points in the share missing."""
     out = []
     for i, label in enumerate(seen.labels):
         if len(seen.splits[i]) > 1:
@@ -369,9 +383,5 @@ def _about_splits(seen: Observed) -> tuple[str, ...]:
     if not open_ones:
         return ()
     inside = ", of those observed too, since the totals count the missing" if seen.inside else ""
-    return (
-        (
-            f"the arms of the missing are not known in {', '.join(open_ones)}: every division is"
-            f" shown{inside}"
-        ),
-    )
+    trials = ", ".join(open_ones)
+    return (f"the arms of the missing are not known in {trials}: every division is shown{inside}",)

@@ -1,4 +1,4 @@
-"""The choices of the multiverse: the words on offer, the combinations that exist, and the standing of each."""
+"""The choices of the multiverse: words offered, combinations that exist, standing of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.sensitivity import universes
 from kapmeta.core.sensitivity.universes import COMMON, PETO, STRATIFIED, Analysis
 from kapmeta.sensitivity.choices import INCLUSIONS
-from kapmeta.sensitivity.multiverse_exact import MODELS, offers
+from kapmeta.sensitivity.multiverse_exact import COUNT_MODELS, offers
 
 __all__ = [
     "CHOICES",
@@ -37,7 +37,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "ci": ("hksj-hybrid", "hksj-variance", "wald"),
     "studies": ("all",),
 }
-"""The choices of the multiverse and what each may be by default; `kapmeta.multiverse` takes others."""
+"""The choices of the multiverse and their default words; `kapmeta.multiverse` takes others."""
 
 MISSING: Mapping[str, tuple[bool, bool] | None] = {
     "as counted": None,
@@ -74,13 +74,13 @@ STANDING: Mapping[str, str] = {
     "worst": "reference only",
     "event": "reference only",
 }
-"""Words that make an analysis less than defensible; an analysis has the weakest standing of its words."""
+"""Words that make an analysis less than defensible; its standing is that of its weakest word."""
 
 OWN_INTERVAL: Mapping[str, str] = {
     COMMON: "wald",
     STRATIFIED: "wald",
     PETO: "wald",
-    **{word: model.intervals[0] for word, model in MODELS.items()},
+    **{word: model.intervals[0] for word, model in COUNT_MODELS.items()},
 }
 """The interval of each pooling that has one of its own, whatever `ci` offers."""
 
@@ -88,14 +88,14 @@ _RANKS = ("defensible", "arguable", "reference only")
 
 
 def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """The choices asked for, checked word by word."""
+    """Check the choices asked for, word by word, and fill in the defaults."""
     given = dict(choices or {})
     offered: dict[str, Sequence[str] | None] = {
         "time": None,
         "missing": tuple(MISSING),
         "measure": tuple(universes.ORIENTED_MEASURES),
         "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
-        "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *MODELS),
+        "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *COUNT_MODELS),
         "ci": tuple(word for word in INTERVALS if word != "permutation"),
         "studies": tuple(INCLUSIONS),
     }
@@ -110,22 +110,25 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
     asked = {axis: tuple(dict.fromkeys(given.get(axis, words))) for axis, words in CHOICES.items()}
     for pooling in asked["pooling"]:
         if not any(exists(pooling, measure) for measure in asked["measure"]):
+            given_by = [
+                measure for measure in universes.ORIENTED_MEASURES if exists(pooling, measure)
+            ]
             raise ValueError(
                 f'pooling "{pooling}" gives none of the measures asked for'
-                f" ({', '.join(asked['measure'])}); it gives: "
-                f"{', '.join(measure for measure in universes.ORIENTED_MEASURES if exists(pooling, measure))}"
+                f" ({', '.join(asked['measure'])}); it gives: {', '.join(given_by)}"
             )
     return asked
 
 
 def exists(pooling: str, measure: str) -> bool:
-    """Whether a way of pooling gives this measure."""
-    return offers(pooling, measure) if pooling in MODELS else pooling != PETO or measure == "OR"
+    """Check whether a way of pooling gives this measure."""
+    return (
+        offers(pooling, measure) if pooling in COUNT_MODELS else pooling != PETO or measure == "OR"
+    )
 
 
 def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], list[Analysis]]:
-    """The combinations that exist and differ, those of the batch engine apart from those of exact
-    models.
+    """List the combinations that exist and differ, exact models apart from the batch engine's.
 
     What pools the tables themselves has no zero rule, and like the common effect one interval of
     its own.
@@ -136,17 +139,17 @@ def analyses_of(asked: Mapping[str, tuple[str, ...]]) -> tuple[list[Analysis], l
     ):
         if not exists(pooling, measure):
             continue
-        if pooling in universes.TABLE_POOLINGS or pooling in MODELS:
+        if pooling in universes.TABLE_POOLINGS or pooling in COUNT_MODELS:
             zero = "none"
         if pooling in OWN_INTERVAL:
             ci = OWN_INTERVAL[pooling]
         found[Analysis(measure, zero, pooling, ci)] = None
-    exact = [each for each in found if each.pooling in MODELS]
-    return [each for each in found if each.pooling not in MODELS], exact
+    exact = [each for each in found if each.pooling in COUNT_MODELS]
+    return [each for each in found if each.pooling not in COUNT_MODELS], exact
 
 
 def standings(table: pd.DataFrame) -> list[str]:
-    """The weakest standing of the words of each analysis; an interval of its own does not count."""
+    """Return the weakest standing of each analysis's words, its own interval not counted."""
     rank = np.zeros(len(table), dtype=int)
     for axis in CHOICES:
         words = (
@@ -161,7 +164,7 @@ def standings(table: pd.DataFrame) -> list[str]:
 def about_poolings(
     asked: Mapping[str, tuple[str, ...]], unshuffled: Sequence[str]
 ) -> tuple[str, ...]:
-    """Which poolings lack a measure, and which were not shuffled."""
+    """Note which poolings lack a measure and which were not shuffled."""
     notes = []
     for pooling in asked["pooling"]:
         lacking = [measure for measure in asked["measure"] if not exists(pooling, measure)]
@@ -170,6 +173,6 @@ def about_poolings(
     if unshuffled:
         notes.append(
             f"exact models ({', '.join(unshuffled)}) take no part in the null distribution, nor in"
-            " the median that is set against it"
+            " the median compared with it"
         )
     return tuple(notes)

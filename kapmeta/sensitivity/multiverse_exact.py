@@ -13,20 +13,24 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, counted_events
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, ExactModel, no_contrast
 
-__all__ = ["MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
+__all__ = ["COUNT_MODELS", "ExactOutcomes", "evaluate_exact", "offers"]
 
-MODELS: Mapping[str, ExactModel] = {
+COUNT_MODELS: Mapping[str, ExactModel] = {
     word: row for word, row in EXACT_MODELS.items() if word != "arcsine"
 }
 """Models of `kapmeta.pool_exact` by name, but the one that is not of the counts themselves."""
 
 ONE_TRIAL = "one trial: nothing to pool"
-_COMMON = ("binomial-common", "conditional", "firth", "combination")  # of these one trial is a case
+_FOR_ONE_TRIAL = (
+    "binomial-common",
+    "conditional",
+    "firth",
+    "combination",
+)  # of these one trial is a case
 
 
 class ExactOutcomes(NamedTuple):
-    """As `universes.Outcomes` of the core, shape (variants, analyses, masks), and why where there
-    is no answer.
+    """Outcomes of exact models, as `universes.Outcomes`, with the reason if there is no answer.
 
     `statistic` is the normal deviate of the model's own p-value with the sign of the estimate: an
     infinite estimate has one too.
@@ -55,8 +59,8 @@ _Row = tuple[str, float, float, float, float]  # label of the trial, and its tab
 
 
 def offers(model: str, measure: str) -> bool:
-    """Whether a model has an effect on this measure of the multiverse."""
-    return ("RR" if measure == OPPOSITE else measure) in MODELS[model].measures
+    """Check whether a model has an effect on this measure of the multiverse."""
+    return ("RR" if measure == OPPOSITE else measure) in COUNT_MODELS[model].measures
 
 
 def evaluate_exact(
@@ -67,7 +71,7 @@ def evaluate_exact(
     *,
     level: float,
 ) -> ExactOutcomes:
-    """Every exact analysis of every subset of every set of tables.
+    """Fit every exact model to every subset of every set of tables.
 
     Trials whose tables are the same in several variants have one curve, and the same trials are
     fitted once.
@@ -77,7 +81,7 @@ def evaluate_exact(
     cells : Cells
         Tables, shape (variants, k); nan where a trial has none.
     analyses : sequence of Analysis
-        Their `pooling` is a word of `MODELS`, their `ci` an interval that the model offers.
+        Their `pooling` is a word of `COUNT_MODELS`, their `ci` an interval that the model offers.
     masks : ndarray of bool, shape (masks, k)
         Which trials take part.
     labels : sequence of str
@@ -93,7 +97,7 @@ def evaluate_exact(
         **numbers, k=np.zeros(size, dtype=np.int64), reason=np.full(size, "", dtype=object)
     )
     for j, each in enumerate(analyses):
-        rows = _rows(counted_events(cells, each.measure), labels)
+        rows = _labelled_tables(counted_events(cells, each.measure), labels)
         measure = "RR" if each.measure == OPPOSITE else each.measure
         curves = _curves(measure, rows)
         known: dict[tuple[_Row, ...], _Answer] = {}
@@ -103,14 +107,16 @@ def evaluate_exact(
                     row for row, yes in zip(variant, mask, strict=True) if yes and row is not None
                 )
                 if some not in known:
-                    known[some] = _turned(_answer(each, measure, some, curves, level), each.measure)
+                    known[some] = _turned(
+                        _exact_answer(each, measure, some, curves, level), each.measure
+                    )
                 for whole, part in zip(out, known[some], strict=True):
                     whole[i, j, m] = part
     return out
 
 
-def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
-    """The tables of each variant, trial by trial; None where a trial has none."""
+def _labelled_tables(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
+    """List the tables of each variant by trial; None where a trial has none."""
     a, n1, c, n2 = (x.tolist() for x in cells)
     return [
         [
@@ -126,7 +132,7 @@ def _rows(cells: Cells, labels: Sequence[str]) -> list[list[_Row | None]]:
 
 
 def _curves(measure: str, rows: Sequence[Sequence[_Row | None]]) -> dict[_Row, Tabulated]:
-    """The likelihood curve of every table."""
+    """Tabulate the likelihood curve of every table."""
     there = list(dict.fromkeys(row for variant in rows for row in variant if row is not None))
     return dict(zip(there, tabulated(measure, _tables(there)), strict=True))
 
@@ -136,19 +142,19 @@ def _tables(rows: Sequence[_Row]) -> Tables:
     return Tables(*counts.T)
 
 
-def _answer(
+def _exact_answer(
     each: Analysis,
     measure: str,
     rows: tuple[_Row, ...],
     curves: Mapping[_Row, Tabulated],
     level: float,
 ) -> _Answer:
-    """One fit, or why there is none."""
-    model = MODELS[each.pooling]
+    """Fit one model, or give the reason why it has no answer."""
+    model = COUNT_MODELS[each.pooling]
     if not any(curves[row].informative for row in rows):
         return _Answer(reason=no_contrast(measure) if rows else "no trial takes part")
     rows = tuple(row for row in rows if curves[row].informative or measure in model.silent)
-    if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _COMMON):
+    if len(rows) < model.least or (len(rows) == 1 and each.pooling not in _FOR_ONE_TRIAL):
         return _Answer(k=len(rows), reason=ONE_TRIAL)
     data = Data(
         _tables(rows),
@@ -167,7 +173,7 @@ def _answer(
 
 
 def _turned(found: _Answer, measure: str) -> _Answer:
-    """The answer told of the event, where the model was fed its opposite."""
+    """Turn the answer back to the event, where the model was given its opposite."""
     if measure != OPPOSITE:
         return found
     return found._replace(

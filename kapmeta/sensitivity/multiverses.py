@@ -1,4 +1,4 @@
-"""Every defensible analysis at once: the product of the choices declared, and a null distribution for the whole."""
+"""Every defensible analysis at once: the product of declared choices, with a null distribution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.multiverses import Multiverse
-from kapmeta.sensitivity.choices import INCLUSIONS, at_time
+from kapmeta.sensitivity.choices import INCLUSIONS, at_time, event_names
 from kapmeta.sensitivity.missing_counts import observed
 from kapmeta.sensitivity.multiverse_choices import (
     CHOICES,
@@ -29,7 +29,12 @@ from kapmeta.sensitivity.multiverse_choices import (
     choices_asked,
     standings,
 )
-from kapmeta.sensitivity.multiverse_exact import MODELS, ONE_TRIAL, ExactOutcomes, evaluate_exact
+from kapmeta.sensitivity.multiverse_exact import (
+    COUNT_MODELS,
+    ONE_TRIAL,
+    ExactOutcomes,
+    evaluate_exact,
+)
 
 __all__ = ["CHOICES", "multiverse"]
 
@@ -38,12 +43,12 @@ _MOST_EXACT = 5_000  # fits of some 30 ms each
 _DRAWS_AT_ONCE = 100
 
 
-class Trials(NamedTuple):
+class AlignedTrials(NamedTuple):
     """The trials with one set of tables for each choice of time and missing, aligned by study."""
 
     cells: Cells  # (variants, k)
     labels: tuple[str, ...]
-    frame: pd.DataFrame  # one row a study
+    frame: pd.DataFrame  # one row per study
     patients: Patients
     rows: IntArray  # (times, k): the row of `patients` that a study has at a time, -1 where none
     variants: list[tuple[str, str]]
@@ -63,7 +68,7 @@ def multiverse(
     level: float = PRIMARY.level,
     **names: Unpack[Names],
 ) -> Multiverse:
-    """Every combination of the declared choices, and how much each choice matters.
+    """Analyse every combination of the declared choices, and show how much each choice matters.
 
     Shows whether a conclusion rests on the trials or on one way through them. Not a vote: analyses
     of the same patients are no independent evidence, so the share that excludes no effect has no
@@ -102,7 +107,7 @@ def multiverse(
     Returns
     -------
     Multiverse
-        One row an analysis, with its `reason` where it has no answer; `summary`, the variance each
+        One row per analysis, with its `reason` where it has no answer; `summary`, the variance each
         choice explains, and the p-value of the whole.
 
     Raises
@@ -129,15 +134,16 @@ def multiverse(
     """
     asked = choices_asked(choices)
     level = checking.proportion(level, "level")
+    subsets = checking.flag(subsets, "subsets")
     progress = None if progress is None else checking.flag(progress, "progress")
-    ready = _trials(trials, asked, totals, names)
+    ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
-    sets = len(asked["studies"]) + (2 ** len(ready.labels) if checking.flag(subsets, "subsets") else 0)
-    _refuse_too_many(len(ready.variants), len(quick) + len(exact), sets, _MOST, "analyses")
-    named = _studies(ready, asked["studies"], subsets, smallest)
-    _refuse_too_many(
-        len(ready.variants), len(exact), len(named), _MOST_EXACT, "exact models, fitted one by one,"
-    )
+    variants, several = len(ready.variants), len(quick) + len(exact)
+    sets = len(asked["studies"]) + (2 ** len(ready.labels) if subsets else 0)
+    _refuse_too_many(variants, several, sets, _MOST, "analyses")
+    named = _study_sets(ready, asked["studies"], subsets, smallest)
+    single = "exact models, fitted one by one,"
+    _refuse_too_many(variants, len(exact), len(named), _MOST_EXACT, single)
     if permutations and not quick:
         raise ValueError(
             "permutations leave exact models out, and there is nothing else here; name another"
@@ -149,15 +155,11 @@ def multiverse(
         rng = np.random.default_rng(0) if rng is None else rng
         which = np.array([mask for _, mask in named])
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
-    effects, _ = one_question(risk_ratio(ready.frame, **_story(names)), mixed=True)
-    fitted_singly = tuple(word for word in asked["pooling"] if word in MODELS)
-    unshuffled = fitted_singly if permutations else ()
-    notes = (
-        *_notes(ready),
-        *_same_studies(ready, asked["studies"]),
-        *about_poolings(asked, unshuffled),
-    )
-    shares = {axis: _explained(table, axis) for axis in asked}
+    effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
+    fitted_singly = tuple(word for word in asked["pooling"] if word in COUNT_MODELS)
+    notes = (*_trial_notes(ready), *_same_studies(ready, asked["studies"]))
+    notes += about_poolings(asked, fitted_singly if permutations else ())
+    shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
 
 
@@ -169,20 +171,20 @@ def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: s
         )
 
 
-def _trials(
+def _aligned_trials(
     trials: pd.DataFrame, asked: Mapping[str, tuple[str, ...]], totals: str, names: Names
-) -> Trials:
-    """Tables for each time and each way with the missing, one column a study."""
+) -> AlignedTrials:
+    """Assemble the tables for each time and each treatment of the missing, one column per study."""
     columns, _ = split_names(names)
-    rowed = _told_apart(trials, columns["study"])
+    rowed = _distinguished(trials, columns["study"])
     times = [at_time(rowed, rule, study=columns["study"]) for rule in asked["time"]]
     used = sorted({i for frame in times for i in frame.index})
     counts, _, _ = counts_of(rowed.loc[used], columns)
     labels = tuple(dict.fromkeys(counts["study"].astype(str)))
     first = counts.drop_duplicates("study").reset_index(drop=True)
-    one_question(risk_ratio(first, **_story(names)), mixed=True)
+    one_question(risk_ratio(first, **event_names(names)), mixed=True)
     with_missing = set(asked["missing"]) != {"as counted"}
-    seen = observed(counts, totals, None, _story(names)) if with_missing else None
+    seen = observed(counts, totals, None, event_names(names)) if with_missing else None
     lost = (
         [np.zeros(len(counts)), np.zeros(len(counts))]
         if seen is None
@@ -190,7 +192,7 @@ def _trials(
     )
     if seen is not None and any(len(ways) > 1 for ways in seen.splits):
         raise ValueError(
-            "the missing of some trial are not known by arm; fill in missing_t and missing_c"
+            "the missing of some trials are not known by arm; fill in missing_t and missing_c"
         )
     grow = 0.0 if totals == "randomised" else 1.0
     n = [
@@ -205,13 +207,13 @@ def _trials(
         for i, study in zip(frame.index, frame[columns["study"]].astype(str), strict=True):
             rows[t, labels.index(study)] = used.index(i)
     variants = list(itertools.product(asked["time"], asked["missing"]))
-    good = risk_ratio(first, **_story(names)).event_is_good
-    cells = _cells(patients, rows, asked["missing"], good)
-    return Trials(cells, labels, first, patients, rows, variants, good)
+    good = risk_ratio(first, **event_names(names)).event_is_good
+    cells = _variant_cells(patients, rows, asked["missing"], good)
+    return AlignedTrials(cells, labels, first, patients, rows, variants, good)
 
 
-def _told_apart(trials: pd.DataFrame, study: str) -> pd.DataFrame:
-    """Rows numbered anew, with a `comparison_id` where a study has several."""
+def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Renumber the rows, and add a `comparison_id` where a study has several."""
     checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)
     if (
@@ -226,16 +228,8 @@ def _told_apart(trials: pd.DataFrame, study: str) -> pd.DataFrame:
     return rowed
 
 
-def _story(names: Names) -> Names:
-    return {
-        key: value
-        for key, value in names.items()
-        if key in ("event", "event_is_good", "treatment", "control")
-    }  # type: ignore[return-value]
-
-
 def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
-    """For each row the row of its trial just before it whose events hold its own (continuous abstinence), or -1."""
+    """Find for each row its trial's row just before it whose events contain its own, or -1."""
     earlier = np.full(len(counts), -1)
     if "months" not in counts:
         return earlier
@@ -251,8 +245,8 @@ def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
     return earlier
 
 
-def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
-    """Tables of every variant, shape (..., variants, k), from patients of shape (..., rows)."""
+def _variant_cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
+    """Return tables of every variant, (..., variants, k), from patients of shape (..., rows)."""
     out = []
     for time in rows:
         there = time >= 0
@@ -260,14 +254,14 @@ def _cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool)
             np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan)
             for x in patients[:6]
         ]
-        out += [_counted(at, word, good) for word in words]
+        out += [_counted_missing(at, word, good) for word in words]
     return Cells(*(np.stack(pieces, axis=-2) for pieces in zip(*out, strict=True)))
 
 
-def _counted(
+def _counted_missing(
     at: Sequence[FloatArray], word: str, good: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Events and totals with the missing counted in the way named."""
+    """Count events and totals with the missing treated as named."""
     a, lost_t, n1, c, lost_c, n2 = at
     if word == "available":
         return a, n1 - lost_t, c, n2 - lost_c
@@ -277,10 +271,10 @@ def _counted(
     return a + counted[0] * lost_t, n1, c + counted[1] * lost_c, n2
 
 
-def _studies(
-    ready: Trials, words: Sequence[str], subsets: bool, smallest: int
+def _study_sets(
+    ready: AlignedTrials, words: Sequence[str], subsets: bool, smallest: int
 ) -> list[tuple[str, BoolArray]]:
-    """Which studies take part, by name; the same set never twice."""
+    """List the sets of studies by name, no set twice."""
     k = len(ready.labels)
     named: dict[bytes, tuple[str, BoolArray]] = {}
     for word in words:
@@ -301,13 +295,13 @@ def _studies(
 
 
 def _analysed(
-    ready: Trials,
+    ready: AlignedTrials,
     quick: Sequence[Analysis],
     exact: Sequence[Analysis],
     named: Sequence[tuple[str, BoolArray]],
     level: float,
 ) -> tuple[pd.DataFrame, BoolArray]:
-    """The table of all analyses, and which of those of the batch engine have an answer."""
+    """Build the table of all analyses, and flag which of the batch engine's have an answer."""
     names, which = [name for name, _ in named], np.array([mask for _, mask in named])
     tables, answered = [], np.zeros(0, dtype=bool)
     if quick:
@@ -320,8 +314,8 @@ def _analysed(
     return pd.concat(tables, ignore_index=True), answered
 
 
-def _same_studies(ready: Trials, words: Sequence[str]) -> tuple[str, ...]:
-    """Choices of studies that come to the same set as an earlier one, which stands for both."""
+def _same_studies(ready: AlignedTrials, words: Sequence[str]) -> tuple[str, ...]:
+    """Note the choices of studies that give the same set as an earlier one."""
     notes = []
     first: dict[bytes, str] = {}
     for word in words:
@@ -333,7 +327,7 @@ def _same_studies(ready: Trials, words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> ExactOutcomes:
-    """The same with the reason of each that has no answer; those have no numbers then."""
+    """Add the reason where an analysis has no answer, and remove its numbers."""
     single = np.array([each.pooling != COMMON for each in analyses])[:, None] & (found.k == 1)
     statistic = found.statistic
     unanswered = ~np.isfinite(statistic) | ~np.isfinite(found.low)
@@ -350,9 +344,9 @@ def _with_reasons(found: universes.Outcomes, analyses: Sequence[Analysis]) -> Ex
 
 
 def _table(
-    ready: Trials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes
+    ready: AlignedTrials, analyses: Sequence[Analysis], studies: Sequence[str], found: ExactOutcomes
 ) -> pd.DataFrame:
-    """One row an analysis, in the order variants x analyses x subsets."""
+    """Lay the outcomes out as one row per analysis, in the order variants x analyses x subsets."""
     index = pd.MultiIndex.from_product(
         [range(len(ready.variants)), range(len(analyses)), range(len(studies))]
     )
@@ -373,40 +367,42 @@ def _table(
     )
 
 
-def _explained(table: pd.DataFrame, axis: str) -> float:
-    """Share of the variance between analyses that one choice explains on its own."""
+def _explained_share(table: pd.DataFrame, axis: str) -> float:
+    """Compute the share of the variance between analyses that one choice explains on its own."""
     levels, _ = pd.factorize(table[axis])
     values = table["y"] if table["measure"].nunique() == 1 else table["statistic"]
     return universes.explained(values.to_numpy(dtype=float), levels)
 
 
 def _null(
-    ready: Trials,
+    ready: AlignedTrials,
     analyses: Sequence[Analysis],
     which: BoolArray,
     kept: BoolArray,
     permutations: int,
     rng: np.random.Generator,
-    tell: Callable[[float], None],
+    report: Callable[[float], None],
 ) -> FloatArray:
-    """Median statistic of the same analyses in each shuffled data set."""
+    """Compute the median statistic of the same analyses in each shuffled data set."""
     words = tuple(dict.fromkeys(word for _, word in ready.variants))
     medians = []
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         draws = min(_DRAWS_AT_ONCE, permutations - start)
         dealt = universes.shuffled(ready.patients, draws, rng)
-        found = universes.evaluate(_cells(dealt, ready.rows, words, ready.good), analyses, which)
+        found = universes.evaluate(
+            _variant_cells(dealt, ready.rows, words, ready.good), analyses, which
+        )
         medians.append(np.nanmedian(found.statistic.reshape(draws, -1)[:, kept], axis=-1))
-        tell((start + draws) / permutations)
+        report((start + draws) / permutations)
     return np.concatenate(medians)
 
 
 def _bar(progress: bool | None) -> Callable[[float], None]:
-    """Writes how far the work is to standard error, or nothing."""
+    """Return a function that writes progress to standard error, or one that does nothing."""
     if not (sys.stderr.isatty() if progress is None else progress):
         return lambda share: None
 
-    def tell(share: float) -> None:
+    def report(share: float) -> None:
         done = int(30 * share)
         sys.stderr.write(
             f"\r[{'#' * done}{' ' * (30 - done)}] {100 * share:3.0f}"
@@ -414,11 +410,11 @@ def _bar(progress: bool | None) -> Callable[[float], None]:
         )
         sys.stderr.flush()
 
-    return tell
+    return report
 
 
-def _notes(ready: Trials) -> tuple[str, ...]:
-    """What must be known before the shares are quoted."""
+def _trial_notes(ready: AlignedTrials) -> tuple[str, ...]:
+    """List what a reader must know before quoting the shares."""
     notes = []
     several = [
         label

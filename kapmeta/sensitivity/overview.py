@@ -1,4 +1,4 @@
-"""What a conclusion hangs on, in one table: every choice that could have been made otherwise."""
+"""One table of all sensitivity analyses: every choice that could have been made otherwise."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from kapmeta.sensitivity.choices import (
     INCLUSIONS,
     at_time,
     estimator_table,
+    event_names,
     pooled_measures,
 )
 from kapmeta.sensitivity.deletion import leave_one_out
@@ -55,13 +56,13 @@ def sensitivity_table(
     trials: pd.DataFrame,
     *,
     time: str = "as given",
-    opposite: str = "relapse",
+    opposite: str = "the opposite",
     totals: str = "randomised",
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> pd.DataFrame:
-    """The risk ratio under every other choice, one row each, and whether the conclusion holds.
+    """Compute the risk ratio under every other choice, and whether the conclusion holds.
 
     The conclusion is the side of no effect on which the whole interval lies, or that it lies on
     both. One trial is judged by its score interval.
@@ -69,7 +70,7 @@ def sensitivity_table(
     Parameters
     ----------
     trials : DataFrame
-        As in `kapmeta.risk_ratio`; further columns are used where they are there: several rows a
+        As in `kapmeta.risk_ratio`; further columns are used if present: several rows per
         study with `months`, `randomised`, `evidence_level`, `risk_of_bias`, `missing_t` and
         `missing_c` or their total `missing`, `percent_t` and `percent_c`.
     time : str
@@ -87,8 +88,7 @@ def sensitivity_table(
         Columns `group`, `choice`, `k`, `measure`, `estimate`, `low`, `high`, `holds` and `reason`.
         Holds: ``"yes"``, ``"no"``, ``"no interval"`` where the choice gives none, ``"no trial"``
         where it leaves none, with the reason then. The first row is the primary analysis. Where the
-        arms of the missing are not known, the lowest and the highest of all divisions stand for
-        them.
+        arms of the missing are not known, the lowest and the highest result are shown.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def sensitivity_table(
     >>> from kapmeta.sensitivity.overview import sensitivity_table
     >>> cocaine = km.load_evidence().trials(substance="cocaine")
     >>> table = sensitivity_table(cocaine, time="earliest")
-    >>> table.loc[table["group"].isin(["primary", "time"]), ["choice", "estimate", "low", "high", "holds"]].round(1)
+    >>> shown = table[table["group"].isin(["primary", "time"])]
+    >>> shown[["choice", "estimate", "low", "high", "holds"]].round(1)
                   choice  estimate  low  high holds
     0   primary analysis       4.5  1.6  13.7   yes
     8            longest       inf  3.6   inf   yes
@@ -114,7 +115,7 @@ def sensitivity_table(
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
     asked = Asked(trials, chosen, base, time, opposite, totals, level, mixed, names)
-    primary = _row("primary", "primary analysis", base)
+    primary = _result_row("primary", "primary analysis", base)
     rows = [primary]
     for group in (
         _estimators,
@@ -124,7 +125,7 @@ def sensitivity_table(
         _deletion,
         _inclusions,
         _times,
-        _missing,
+        _missing_rows,
         _rounding,
     ):
         rows.extend(group(asked))
@@ -135,7 +136,7 @@ def sensitivity_table(
     return table.assign(holds=np.where(table["k"] == 0, "no trial", holds), reason=reason)
 
 
-def _row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
+def _result_row(group: str, choice: str, found: Pooled) -> dict[str, Any]:
     return _values(group, choice, found.k, found.scale.short, *found.shown_interval)
 
 
@@ -149,7 +150,7 @@ def _values(
     high: float,
     reason: str = "",
 ) -> dict[str, Any]:
-    """A row of ratios as shown, with the side of no effect on which the interval lies."""
+    """Build a row of ratios as shown, with the side of no effect on which the interval lies."""
     side = int(side_of(low, high, 1.0))
     return {
         "group": group,
@@ -165,7 +166,7 @@ def _values(
 
 
 def _nothing(group: str, choice: str, k: int, reason: str) -> dict[str, Any]:
-    """A row without an answer."""
+    """Build a row without an answer."""
     return _values(group, choice, k, "RR", np.nan, np.nan, np.nan, reason)
 
 
@@ -182,9 +183,9 @@ def _of_sweep(
 def _tried(
     group: str, choice: str, k: int, analysis: Callable[[], Pooled]
 ) -> Iterator[dict[str, Any]]:
-    """One row; without an interval, and with the reason, where the method refuses these trials."""
+    """Yield one row; without an interval, and with the reason, if the method refuses the trials."""
     try:
-        yield _row(group, choice, analysis())
+        yield _result_row(group, choice, analysis())
     except ValueError as refusal:
         yield _nothing(group, choice, k, str(refusal))
 
@@ -248,7 +249,7 @@ def _deletion(asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
-    """The studies chosen by design, evidence level and risk of bias, where that changes who takes part."""
+    """Choose studies by design, evidence level and risk of bias, where that changes the set."""
     table = asked.base.effects.table
     before = asked.base.effects.present
     needs = {"primary sources": "evidence_level", "not tertiary": "evidence_level"}
@@ -269,7 +270,7 @@ def _inclusions(asked: Asked) -> Iterator[dict[str, Any]]:
         kept = asked.trials[keep]
         mixed = wider or asked.mixed
         effects = risk_ratio(kept, interval="koopman", **asked.names)
-        yield _row("studies", word, pool(effects, level=asked.level, mixed=mixed))
+        yield _result_row("studies", word, pool(effects, level=asked.level, mixed=mixed))
 
 
 def _times(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -280,17 +281,17 @@ def _times(asked: Asked) -> Iterator[dict[str, Any]]:
         if rule != asked.time:
             chosen = at_time(asked.every, rule, study=columns["study"])
             effects = risk_ratio(chosen, interval="koopman", **asked.names)
-            yield _row("time", rule, pool(effects, level=asked.level, mixed=asked.mixed))
+            yield _result_row("time", rule, pool(effects, level=asked.level, mixed=asked.mixed))
 
 
-def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
-    """Assumptions about the missing, where their numbers are known and some are missing."""
+def _missing_rows(asked: Asked) -> Iterator[dict[str, Any]]:
+    """Vary the assumption about the missing, where their number is given and not zero."""
     if not number_missing(asked.trials) > 0:
         return
     group = "missing outcomes"
     try:
         if asked.base.k == 1:
-            yield from _ends(list(_imputed(asked)))
+            yield from _lowest_and_highest(list(_imputed(asked)))
             return
         words = ["available", "no event", "best", "worst", "gamble-hollis"]
         options: dict[str, Any] = {
@@ -303,21 +304,22 @@ def _missing(asked: Asked) -> Iterator[dict[str, Any]]:
     except ValueError as refusal:
         yield _nothing(group, "any assumption", asked.base.k, str(refusal))
         return
-    yield from _ends(list(zip(sweep.table["assumption"], _of_sweep(group, sweep), strict=True)))
+    yield from _lowest_and_highest(
+        list(zip(sweep.table["assumption"], _of_sweep(group, sweep), strict=True))
+    )
 
 
 def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One trial with its missing counted in, by the score interval of each table."""
-    effects = asked.base.effects
-    good, table = effects.event_is_good, effects.table[effects.present]
+    """Impute the missing of one trial, with the score interval of each table."""
+    primary = asked.base.effects
+    good, table = primary.event_is_good, primary.table[primary.present]
     ways = {
         "available": None,
         "no event": (False, False),
         "best": (good, not good),
         "worst": (not good, good),
     }
-    story = ("event", "event_is_good", "treatment", "control")
-    names: Names = {key: value for key, value in asked.names.items() if key in story}  # type: ignore[assignment]
+    names = event_names(asked.names)
     for split, arms in each_split(
         observed(asked.trials, asked.totals, None, asked.names), asked.base
     ):
@@ -326,15 +328,15 @@ def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
                 (arm.events, arm.observed) if events is None else imputed(arm, events[side])
                 for side, arm in enumerate(arms)
             )
-            told = risk_ratio(
+            effects = risk_ratio(
                 table.assign(events_t=a, n_t=n_t, events_c=c, n_c=n_c), interval="koopman", **names
             )
             choice = f"{word}, {split}" if split else word
-            yield word, _row("missing outcomes", choice, pool(told, level=asked.level))
+            yield word, _result_row("missing outcomes", choice, pool(effects, level=asked.level))
 
 
-def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Of each assumption the lowest and the highest estimate, where the missing can be divided in several ways."""
+def _lowest_and_highest(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Keep the lowest and highest estimate of each assumption over the divisions of the missing."""
     for assumption in dict.fromkeys(word for word, _ in rows):
         same = [row for word, row in rows if word == assumption]
         ranks = tied_ranks([row["estimate"] for row in same])
@@ -345,12 +347,12 @@ def _ends(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
 
 
 def _rounding(asked: Asked) -> Iterator[dict[str, Any]]:
-    """The lowest and the highest result that the printed percentages allow."""
+    """Yield the lowest and the highest result that the printed percentages allow."""
     if not {"percent_t", "percent_c"} & set(asked.trials):
         return
     sweep = rounded_counts(asked.trials, level=asked.level, mixed=asked.mixed, **asked.names)
     frame = sweep.to_frame()
     if len(frame) > 1:
         ranks = tied_ranks(frame["estimate"])
-        ends = frame.iloc[[ranks.argmin(), ranks.argmax()]]
+        ends = frame.iloc[[int(ranks.argmin()), int(ranks.argmax())]]
         yield from _of_sweep("counts from percentages", sweep, ends)

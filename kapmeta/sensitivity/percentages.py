@@ -1,4 +1,4 @@
-"""The same analysis with every count that the printed percentages allow."""
+"""Analyses with every count that the printed percentages allow."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.printed_counts import candidate_counts
-from kapmeta.core.pooling.combining import combine
 from kapmeta.effects.counts import Names, counts_of, from_counts, split_names
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, pooled_again
 
 __all__ = ["rounded_counts"]
 
 _MOST_COUNTS = 20_000
-_MEASURES = ("RR", "OR", "RD")
 
 
 def rounded_counts(
     trials: pd.DataFrame,
     *,
     measure: str = "RR",
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Sweep:
-    """The same analysis with every count that the printed percentages allow.
+    """Repeat the analysis with every count that the printed percentages allow.
 
-    A percentage of a large arm, or one without decimals, fits several counts; all of them are
-    carried through.
+    A percentage of a large arm, or one without decimals, fits several counts: all of
+    them are analysed.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def rounded_counts(
         as it is.
     measure : {"RR", "OR", "RD"}
         Effect measure.
-    model, tau2, ci, level, mixed
+    method, model, tau2, ci, level, mixed
         As in `kapmeta.pool`.
     **names
         As in `kapmeta.risk_ratio`.
@@ -56,8 +56,8 @@ def rounded_counts(
     Returns
     -------
     Sweep
-        One row a combination of counts. Where no count fits a percentage, counts within one unit of
-        its last place are taken, and a note says so.
+        One row per combination of counts. Where no count fits a percentage, counts within one unit
+        of its last place are taken, and a note says so.
 
     Raises
     ------
@@ -75,50 +75,32 @@ def rounded_counts(
     >>> import kapmeta as km
     >>> trials = km.load_evidence().trials(substance="cocaine", window="end of trial")
     >>> sweep = rounded_counts(trials)
-    >>> len(sweep.table), sweep.notes
-    (1, ('no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken',))
+    >>> sweep.notes[0]
+    'no count of 27 gives the 48.2 % printed for "Dakwar 2019", treatment: neighbours are taken'
     """
-    checking.chosen(measure, _MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     columns, _ = split_names(names)
-    base = pool(
-        from_counts(trials, measure, **names),
-        model=model,
-        tau2=tau2,
-        ci=ci,
-        level=level,
-        mixed=mixed,
-    )
+    words = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
+    base = pool(from_counts(trials, measure, **names), method=method, **words)  # type: ignore[arg-type]
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
     options, notes = [], []
     for i, side in itertools.product(there, "tc"):
-        fitting, note = _fitting(frame, labels, int(i), side, cells)
+        fitting, note = _fitting_counts(frame, labels, int(i), side, cells)
         options.append(fitting)
         notes += [note] if note else []
-    several = int(np.prod([len(x) for x in options], dtype=float))
-    if several > _MOST_COUNTS:
-        raise ValueError(
-            f"the percentages allow {several} combinations of counts; at most {_MOST_COUNTS} are"
-            " analysed"
-        )
+    _refuse_too_many_counts(options)
     many = np.array(list(itertools.product(*options)), dtype=np.float64)
     found = counts.KERNELS[measure](
         many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
     )
-    method = base.method
-    plain = method.model in ("common", "single")
-    again = combine(
-        np.nan_to_num(found.y),
-        found.v,
-        tau2=0.0 if plain else method.tau2,
-        ci="wald" if method.model == "single" else method.ci,
-        level=level,
+    table = analyses_table(
+        [_combination_text(row, cells, there) for row in many], pooled_again(found, base)
     )
-    names_of = [_combination(row, cells, there) for row in many]
     how = "with every combination of counts that the printed percentages allow"
     return Sweep(
         "counts from percentages",
-        analyses_table(names_of, again),
+        table,
         base.effects,
         base,
         tuple(notes),
@@ -127,10 +109,19 @@ def rounded_counts(
     )
 
 
-def _fitting(
+def _refuse_too_many_counts(options: list[list[int]]) -> None:
+    several = int(np.prod([len(x) for x in options], dtype=float))
+    if several > _MOST_COUNTS:
+        raise ValueError(
+            f"the percentages allow {several} combinations of counts; at most {_MOST_COUNTS} are"
+            " analysed"
+        )
+
+
+def _fitting_counts(
     frame: pd.DataFrame, labels: tuple[str, ...], i: int, side: str, cells: Mapping[str, Any]
 ) -> tuple[list[int], str]:
-    """The counts one percentage allows, and a note where none fits it."""
+    """List the counts that one percentage allows, with a note if none fits it."""
     given, n = int(cells[f"events_{side}"][i]), int(cells[f"n_{side}"][i])
     printed = frame[f"percent_{side}"].iloc[i] if f"percent_{side}" in frame else None
     if printed is None or pd.isna(printed):
@@ -150,6 +141,6 @@ def _fitting(
     return list(fitting) or [given], none
 
 
-def _combination(row: Any, cells: Mapping[str, Any], there: Any) -> str:
+def _combination_text(row: Any, cells: Mapping[str, Any], there: Any) -> str:
     pairs = zip(row[0::2], cells["n_t"][there], row[1::2], cells["n_c"][there], strict=True)
     return "; ".join(f"{a:g}/{n1:g} v {c:g}/{n2:g}" for a, n1, c, n2 in pairs)

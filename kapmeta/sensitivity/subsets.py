@@ -10,7 +10,7 @@ from kapmeta.core.sensitivity import subsets
 from kapmeta.pooling.exact_models import EXACT_MODELS
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.subsets import Subsets, blocks, membership
-from kapmeta.sensitivity.deletion import _again
+from kapmeta.sensitivity.deletion import refit_of
 
 __all__ = ["all_subsets"]
 
@@ -27,7 +27,7 @@ def all_subsets(
     sample: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Subsets:
-    """The same analysis in every subset of the studies.
+    """Repeat the analysis in every subset of the studies.
 
     Shows whether the estimates fall into groups, and which trial the grouping follows (GOSH). With
     k studies there are 2^k - 1 subsets; above 22 studies only a random sample of them can be held.
@@ -47,7 +47,7 @@ def all_subsets(
     Returns
     -------
     Subsets
-        One row a subset.
+        One row per subset.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def all_subsets(
     >>> all_subsets(km.pool(km.risk_ratio(km.load_example("bcg")), model="common"))
     Subsets(8191 of 13 studies, RR)
     """
-    labels, again = _again(pooled, 2, "an analysis of subsets")
+    labels, refit = refit_of(pooled, 2, "an analysis of subsets")
     k = len(labels)
     if not 1 <= smallest <= k:
         raise ValueError(f"smallest must lie between 1 and the {k} studies pooled: got {smallest}")
@@ -79,7 +79,7 @@ def all_subsets(
         return Subsets(np.arange(1, 2**k), found, pooled, tuple(labels))
     codes = _codes(k, smallest, sample, rng)
     _refuse_slow(pooled, codes.size)
-    parts = [again(membership(codes[rows], k)) for rows in blocks(codes.size)]
+    parts = [refit(membership(codes[rows], k)) for rows in blocks(codes.size)]
     fields = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     return Subsets(codes, Combined(*fields), pooled, tuple(labels), sample is not None)
 
@@ -89,7 +89,7 @@ def _plain_common(pooled: Pooled) -> bool:
 
 
 def _refuse_slow(pooled: Pooled, subsets: int) -> None:
-    """Models that are fitted one by one are not fitted for hours."""
+    """Refuse to fit models for hours that are fitted subset by subset."""
     if subsets > _MOST_FITTED and pooled.method.model in {
         model.name for model in EXACT_MODELS.values()
     }:
@@ -101,7 +101,7 @@ def _refuse_slow(pooled: Pooled, subsets: int) -> None:
 
 
 def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator | None) -> IntArray:
-    """Subsets as numbers: all of them, or a sample."""
+    """Draw up the numbers of the subsets: all of them, or a sample."""
     if sample is None:
         if k > _MOST_LISTED:
             size = 2.0**k * (k + 80) / 1e9

@@ -1,4 +1,4 @@
-"""When a conclusion turns: other outcomes of the missing, or other outcomes of the patients counted."""
+"""Tipping points: which outcomes of the missing would turn the conclusion."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names
 from kapmeta.measures import side_of
-from kapmeta.methods import PRIMARY
+from kapmeta.methods import Method
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.tipping import Tipping
 from kapmeta.sensitivity.missing_counts import observed
-from kapmeta.sensitivity.missingness import MEASURES, available, each_split, pooled_again
+from kapmeta.sensitivity.missingness import COUNT_MEASURES, available, each_split, pooled_again
 
 __all__ = ["tipping_point"]
 
@@ -31,8 +31,8 @@ _OWN_INTERVALS = {
     "OR": single_trial.exact_odds_ratio,
     "RD": single_trial.miettinen_nurminen_difference,
 }
-_REACH = float(np.log(1e4))
-_GRID = 41
+_FARTHEST_LOG_IMOR = float(np.log(1e4))
+_IMORS_TRIED = 41
 
 
 def tipping_point(
@@ -41,14 +41,15 @@ def tipping_point(
     measure: str = "RR",
     totals: str = "randomised",
     target: float | None = None,
-    model: str = "random",
+    method: Method | None = None,
+    model: str | None = None,
     tau2: str | None = None,
     ci: str | None = None,
-    level: float = PRIMARY.level,
+    level: float | None = None,
     mixed: bool = False,
     **names: Unpack[Names],
 ) -> Tipping:
-    """How different the missing would have to be for the conclusion to turn.
+    """Find how different the missing would have to be for the conclusion to turn.
 
     One trial: every number of events among its missing, with the exact or score interval of each
     table. Several: the pooled result over a surface of IMORs, and the IMOR at which its interval
@@ -58,7 +59,7 @@ def tipping_point(
     ----------
     trials : DataFrame
         As in `missing_outcomes`; numbers missing by arm must be known.
-    measure, totals, model, tau2, ci, level, mixed, **names
+    measure, totals, method, model, tau2, ci, level, mixed, **names
         As in `missing_outcomes`.
     target : float, optional
         An effect that would still matter, on the scale shown: the IMOR at which the estimate falls
@@ -78,18 +79,19 @@ def tipping_point(
     --------
     >>> import pandas as pd
     >>> from kapmeta.sensitivity.tipping import tipping_point
-    >>> trial = pd.DataFrame({"study": ["A"], "events_t": [20], "n_t": [40], "events_c": [8], "n_c": [40],
-    ...                       "missing_t": [4], "missing_c": [9]})
+    >>> trial = pd.DataFrame({"study": ["A"], "events_t": [20], "n_t": [40], "events_c": [8],
+    ...                       "n_c": [40], "missing_t": [4], "missing_c": [9]})
     >>> tipping_point(trial).points
     {'events': 4.0, 'events_t': 0.0, 'events_c': 4.0}
     """
-    checking.chosen(measure, MEASURES, "measure")
+    checking.chosen(measure, COUNT_MEASURES, "measure")
     seen = observed(trials, totals, None, names)
     if any(len(ways) > 1 for ways in seen.splits):
         raise ValueError(
             "tipping points need the numbers missing of each arm: fill in missing_t and missing_c"
         )
-    base = available(seen, measure, names, model=model, tau2=tau2, ci=ci, level=level, mixed=mixed)
+    options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
+    base = available(seen, measure, names, method=method, **options)
     (_, arms), *_ = each_split(seen, base)
     if not sum(arm.missing.sum() for arm in arms):
         raise ValueError("nothing is missing, so nothing can tip")
@@ -99,7 +101,7 @@ def tipping_point(
 
 
 def _by_counts(arms: tuple[Arm, Arm], measure: str, base: Pooled) -> Tipping:
-    """Every imputed table of one trial."""
+    """Analyse every imputed table of one trial."""
     t, c = arms
     lost = [int(arm.missing.sum()) for arm in arms]
     x_t, x_c = (
@@ -141,18 +143,18 @@ _PATHS: Mapping[str, tuple[float, float]] = {
     "treatment only": (-1.0, 0.0),
     "control only": (0.0, 1.0),
 }
-"""Which way ln IMOR goes in the treated and the control arm as the missing speak against treatment."""
+"""Direction of ln IMOR, treatment and control, as the missing speak against treatment."""
 
 
 def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float | None) -> Tipping:
-    """The pooled result over IMORs of both arms, and where it turns along three paths."""
+    """Pool over IMORs of both arms, and find where the result turns along three paths."""
 
     def at(log_t: FloatArray, log_c: FloatArray) -> Combined:
         batch = [Arm(a.events[None], a.observed[None], a.missing[:, None]) for a in arms]
         deltas = [np.exp(np.asarray(x))[None, :, None] for x in (log_t, log_c)]
         return pooled_again(missing.informative(*batch, *deltas, measure=measure), base)
 
-    axis = np.linspace(-np.log(8), np.log(8), _GRID)
+    axis = np.linspace(-np.log(8), np.log(8), _IMORS_TRIED)
     log_t, log_c = (x.ravel() for x in np.meshgrid(axis, axis, indexing="ij"))
     found = at(log_t, log_c)
     frame = pd.DataFrame(
@@ -167,30 +169,31 @@ def _by_surface(arms: tuple[Arm, Arm], measure: str, base: Pooled, target: float
     )
     points = {}
     for path, direction in _PATHS.items():
-        points[path] = _turning(partial(_along, at, direction), None)
+        points[path] = _turning(partial(_along_path, at, direction), None)
         if target is not None:
             if base.scale.ratio and not target > 0:
                 raise ValueError(f"target is a {base.scale.name} and lies above 0: got {target:g}")
             wanted = float(np.log(target)) if base.scale.ratio else target
             points[f"{path}, estimate {target:g}"] = _turning(
-                partial(_along, at, direction), wanted
+                partial(_along_path, at, direction), wanted
             )
     lost = [int(arm.missing.sum()) for arm in arms]
     return Tipping("imor", frame, points, base, (lost[0], lost[1]))
 
 
-def _along(at: Callable[..., Combined], direction: tuple[float, float], s: FloatArray) -> Combined:
+def _along_path(
+    at: Callable[..., Combined], direction: tuple[float, float], s: FloatArray
+) -> Combined:
     return at(direction[0] * s, direction[1] * s)
 
 
 def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> float:
-    """The factor exp(s) at which the watched limit (or the estimate) first meets its mark; inf
-    where it never does.
+    """Find the factor exp(s) at which the watched limit or estimate first meets its mark, or inf.
 
     A growing s speaks against treatment. A conclusion is pushed towards no effect, an open result
     to where it would conclude.
     """
-    low, high, estimate = _start(along)
+    low, high, estimate = _at_start(along)
     if wanted is not None:
         watched, sign, mark = "estimate", 1.0 if estimate > wanted else -1.0, wanted
     else:
@@ -201,7 +204,7 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     def excess(s: FloatArray) -> FloatArray:
         return np.asarray(getattr(along(sign * np.ravel(s)), watched) - mark).reshape(np.shape(s))
 
-    grid = np.linspace(0.0, _REACH, _GRID)
+    grid = np.linspace(0.0, _FARTHEST_LOG_IMOR, _IMORS_TRIED)
     values = excess(grid)
     crossed = np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1]))
     if not crossed.size:
@@ -210,6 +213,6 @@ def _turning(along: Callable[[FloatArray], Combined], wanted: float | None) -> f
     return float(np.exp(sign * root[0]))
 
 
-def _start(along: Callable[[FloatArray], Combined]) -> tuple[float, float, float]:
+def _at_start(along: Callable[[FloatArray], Combined]) -> tuple[float, float, float]:
     found = along(np.zeros(1))
     return float(found.low[0]), float(found.high[0]), float(found.estimate[0])

@@ -1,22 +1,23 @@
-"""Pooled effects adjusted for small-study effects: trim and fill, PET-PEESE, limit meta-analysis."""
+"""Effects adjusted for small-study effects: trim and fill, PET-PEESE, limit meta-analysis."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.numerics.distributions import normal_quantile, t_quantile, t_two_sided
+from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
-from kapmeta.core.small_study.trim_and_fill import COUNT_ESTIMATORS, SIDES, FillStatus
+from kapmeta.core.small_study.trim_and_fill import COUNT_ESTIMATORS, SIDES, Filled, FillStatus
 from kapmeta.core.small_study.trim_and_fill import trim_and_fill as fill_core
-from kapmeta.methods import CI_NAMES, PRIMARY
+from kapmeta.methods import CI_NAMES, PRIMARY, Method, method_words
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import AdjustedEffect
 from kapmeta.small_study.admissions import (
@@ -28,6 +29,7 @@ from kapmeta.small_study.admissions import (
     study_rows,
     trials_of,
     unadjusted,
+    wald,
 )
 
 __all__ = ["limit_meta_analysis", "pet_peese", "trim_and_fill"]
@@ -52,10 +54,11 @@ def trim_and_fill(
     *,
     count_by: str = "L0",
     side: str = "auto",
-    tau2: str = PRIMARY.tau2 if isinstance(PRIMARY.tau2, str) else "REML",
     trim: str = "random",
-    ci: str = PRIMARY.ci,
-    level: float = PRIMARY.level,
+    method: Method | None = None,
+    tau2: str | None = None,
+    ci: str | None = None,
+    level: float | None = None,
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
@@ -73,13 +76,13 @@ def trim_and_fill(
     side : {"auto", "left", "right"}
         Where they are missing; ``"auto"`` takes the side the slope of effect on standard error
         points away from.
-    tau2 : str
-        Between-study variance of the random-effects model.
     trim : {"random", "common"}
         Model that finds the centre while trimming: ``"random"`` is metafor's choice, ``"common"``
         meta's.
-    ci : str
-        Interval of the filled estimate, as in `kapmeta.pool`.
+    method : Method, optional
+        Estimator of tau2, interval and level at once, instead of one by one.
+    tau2, ci : str, optional
+        Between-study variance and interval of the random-effects model, as in `kapmeta.pool`.
     level, force, mixed
         As in `asymmetry_test` and `kapmeta.pool`.
 
@@ -105,51 +108,48 @@ def trim_and_fill(
     checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing")
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model")
-    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    words = method_words(method, tau2=tau2, ci=ci, level=level)
+    estimator, interval = words["tau2"] or PRIMARY.tau2, words["ci"] or PRIMARY.ci
+    level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "trim and fill")
     notes = enough_trials(data.k, "trim and fill", force) + data.notes
-    found = fill_core(
-        data.y,
-        data.v,
-        count_by=count_by,
-        side=side,
-        tau2=tau2,
-        trim_tau2=tau2 if trim == "random" else 0.0,
-    )
+    centre = {"tau2": estimator, "trim_tau2": estimator if trim == "random" else 0.0}
+    found = fill_core(data.y, data.v, count_by=count_by, side=side, **centre)
     if found.status != FillStatus.OK:
         raise ValueError(f"trim and fill gives {_FILL_REFUSALS[FillStatus(int(found.status))]}")
-    pooled = combine(found.y, found.v, tau2=tau2, ci=ci, level=level)
-    numbers = {name: float(getattr(pooled, name)) for name in ("estimate", "se", "low", "high")}
-    model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
-    definition = (
-        f"{count_by}, missing on the {'left' if found.side < 0 else 'right'}, trimmed with the"
-        f" {model}, average ranks for ties; filled studies pooled with tau2 {tau2},"
-        f" {CI_NAMES.get(ci, ci)}"
-    )
-    parameters = {
-        "filled": float(found.k0),
-        "filled_se": float(found.se_k0),
-        "tau2": float(pooled.tau2),
-    }
-    if count_by == "R0":
-        parameters["filled_p_value"] = float(found.p_value)
+    pooled = combine(found.y, found.v, tau2=estimator, ci=interval, level=level)
     return AdjustedEffect(
         "trim and fill",
-        definition,
+        _fill_definition(count_by, float(found.side), trim, estimator, interval),
         k=data.k,
         level=level,
         effects=data.effects,
-        parameters=parameters,
+        parameters=_fill_parameters(found, float(pooled.tau2), count_by),
         studies=_with_filled(data, found.y, found.v),
         notes=notes,
         papers=("trim and fill",),
-        **numbers,
-        **unadjusted(data, tau2=tau2, ci=ci, level=level),
+        **{name: float(getattr(pooled, name)) for name in ("estimate", "se", "low", "high")},
+        **unadjusted(data, tau2=estimator, ci=interval, level=level),
     )
 
 
+def _fill_definition(count_by: str, side: float, trim: str, tau2: Any, ci: str) -> str:
+    model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
+    return (
+        f"{count_by}, missing on the {'left' if side < 0 else 'right'}, trimmed with the"
+        f" {model}, average ranks for ties; filled studies pooled with tau2 {tau2},"
+        f" {CI_NAMES.get(ci, ci)}"
+    )
+
+
+def _fill_parameters(found: Filled, tau2: float, count_by: str) -> dict[str, float]:
+    """Collect the number filled with its standard error, and tau2 of all studies."""
+    numbers = {"filled": float(found.k0), "filled_se": float(found.se_k0), "tau2": tau2}
+    return numbers | ({"filled_p_value": float(found.p_value)} if count_by == "R0" else {})
+
+
 def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
-    """Rows of the studies, then of the mirror images that were added."""
+    """Stack the rows of the studies and of the mirror images added."""
     mirrored, mirrored_v = y[data.k :], v[data.k :]
     added = np.flatnonzero(mirrored_v < np.inf)
     if not added.size:
@@ -170,8 +170,7 @@ def pet_peese(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """Effect at standard error 0, from a line through effect on standard error (PET) or on variance
-    (PEESE).
+    """Extrapolate to standard error 0 by a line on standard error (PET) or variance (PEESE).
 
     Extrapolates beyond every trial: unreliable with fewer than twenty trials, with heterogeneity,
     or where none is large.
@@ -208,8 +207,45 @@ def pet_peese(
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "PET-PEESE")
     notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
-    if 10 <= data.k < 20:
-        notes += ("with fewer than twenty trials the extrapolation is unreliable",)
+    notes += (_UNRELIABLE,) if 10 <= data.k < 20 else ()
+    lines = _pet_and_peese(data, ("PET", "PEESE") if method == "pet-peese" else (method.upper(),))
+    one_sided = _pet_p_value(lines["PET"], favoured_sign(data.effects, favoured))
+    name, rule = method.upper(), ""
+    if method == "pet-peese":
+        name = "PEESE" if one_sided < 0.1 else "PET"
+        rule = f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
+    line = lines[name]
+    estimate, se = float(line.intercept), float(line.intercept_se)
+    half = float(t_quantile((1 + level) / 2, line.df) * line.intercept_se)
+    return AdjustedEffect(
+        name,
+        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v,"
+        f" multiplicative dispersion, t with k - 2 degrees of freedom{rule}",
+        estimate,
+        se,
+        estimate - half,
+        estimate + half,
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        studies=study_rows(data),
+        notes=notes,
+        papers=("PET-PEESE",),
+        parameters=_pet_parameters(line, one_sided),
+        **unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
+    )
+
+
+_UNRELIABLE = "with fewer than twenty trials the extrapolation is unreliable"
+
+
+def _pet_parameters(line: asymmetry.WeightedLine, one_sided: float) -> dict[str, float]:
+    slope, p_value = float(line.slope), float(line.p_value)
+    return {"slope": slope, "slope_p_value": p_value, "pet_one_sided_p_value": one_sided}
+
+
+def _pet_and_peese(data: Trials, used: tuple[str, ...]) -> dict[str, asymmetry.WeightedLine]:
+    """Fit the lines of PET and PEESE, refusing those `used` that have no slope or no residual."""
     points = {
         "PET": asymmetry.egger_points(data.y, data.v),
         "PEESE": asymmetry.peese_points(data.y, data.v),
@@ -220,46 +256,22 @@ def pet_peese(
             f"PET-PEESE is singular: all {data.k} trials have the standard error"
             f" {math.sqrt(data.v[0]):.6g}"
         )
-    for name in ("PET", "PEESE") if method == "pet-peese" else (method.upper(),):
+    for name in used:
         refuse_exact_line(points[name], lines[name], name)
-    one_sided = _one_sided(lines["PET"], favoured_sign(data.effects, favoured))
-    name = {"pet": "PET", "peese": "PEESE"}.get(method, "PEESE" if one_sided < 0.1 else "PET")
-    line = lines[name]
-    half = float(t_quantile((1 + level) / 2, line.df) * line.intercept_se)
-    rule = (
-        ""
-        if method != "pet-peese"
-        else f", chosen by PET's one-sided {wording.p_text(one_sided)} (PEESE below 0.1)"
-    )
-    return AdjustedEffect(
-        name,
-        f"intercept of effect on {'standard error' if name == 'PET' else 'variance'}, weights 1/v,"
-        f" multiplicative dispersion, t with k - 2 degrees of freedom{rule}",
-        float(line.intercept),
-        float(line.intercept_se),
-        float(line.intercept) - half,
-        float(line.intercept) + half,
-        k=data.k,
-        level=level,
-        effects=data.effects,
-        studies=study_rows(data),
-        notes=notes,
-        papers=("PET-PEESE",),
-        parameters={
-            "slope": float(line.slope),
-            "slope_p_value": float(line.p_value),
-            "pet_one_sided_p_value": one_sided,
-        },
-        **unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
-    )
+    return lines
 
 
-def _one_sided(pet: asymmetry.WeightedLine, sign: float) -> float:
-    """One-sided p-value of PET's intercept in the favoured direction."""
+def _pet_p_value(pet: asymmetry.WeightedLine, sign: float) -> float:
+    """Compute the one-sided p-value of PET's intercept in the favoured direction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign
     beyond = float(t_two_sided(t, pet.df)) / 2
     return beyond if t > 0 else 1 - beyond
+
+
+_LIMIT_PARAMETERS = {"alpha": "intercept", "beta": "slope"} | {
+    name: name for name in ("tau2", "q_small", "q_residual", "g2")
+}
 
 
 def limit_meta_analysis(
@@ -271,7 +283,7 @@ def limit_meta_analysis(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """The effect that trials of ever greater precision would tend to, heterogeneity kept.
+    """Estimate the effect in trials of ever greater precision, heterogeneity kept.
 
     Parameters
     ----------
@@ -312,28 +324,18 @@ def limit_meta_analysis(
         raise ValueError(
             f"limit meta-analysis is singular: all {data.k} trials have the same standard error"
         )
-    half = float(normal_quantile((1 + level) / 2) * found.se)
-    names = {
-        "alpha": found.intercept,
-        "beta": found.slope,
-        "tau2": found.tau2,
-        "q_small": found.q_small,
-        "q_residual": found.q_residual,
-        "g2": found.g2,
-    }
     return AdjustedEffect(
         "limit meta-analysis",
         f'adjustment "{adjustment}", tau2 {tau2}, Wald interval',
-        float(found.estimate),
-        float(found.se),
-        float(found.estimate) - half,
-        float(found.estimate) + half,
+        **wald(float(found.estimate), float(found.se), level),
         k=data.k,
         level=level,
         effects=data.effects,
         notes=notes,
         studies=study_rows(data, shrunken=found.shrunken),
         papers=("limit",),
-        parameters={name: float(value) for name, value in names.items()},
+        parameters={
+            name: float(getattr(found, field)) for name, field in _LIMIT_PARAMETERS.items()
+        },
         **unadjusted(data, tau2=tau2, ci="wald", level=level),
     )

@@ -1,4 +1,4 @@
-"""Which trials a method of small-study effects takes, how many it needs, and which direction is favoured."""
+"""The trials a method of small-study effects takes, its minimum, and the favoured direction."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study.asymmetry import Points, WeightedLine
 from kapmeta.effects.counts import odds_ratio
@@ -24,7 +25,7 @@ COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 
 
 class Trials(NamedTuple):
-    """The trials that take part: effects as given, arrays, counts where all have them, else who has none."""
+    """The trials that take part: effects, arrays, and counts where every trial has them."""
 
     effects: Effects
     y: FloatArray
@@ -41,18 +42,18 @@ class Trials(NamedTuple):
 
 
 def trials_of(effects: Effects | pd.DataFrame, *, mixed: bool) -> Trials:
-    """Trials that may be looked at together; a frame of trials is read as odds ratios."""
+    """Select the trials that may be analysed together; a frame of trials is read as odds ratios."""
     if isinstance(effects, pd.DataFrame):
         effects = odds_ratio(effects)
     effects, aside = one_question(effects_given(effects), mixed)
     there = effects.select(effects.present)
     if there.k == 0:
-        raise ValueError("no study takes part: every one is excluded or carries no estimate")
+        raise ValueError("no study takes part: every one is excluded or has no estimate")
     return Trials(effects, there.y, there.v, there.labels, *_counts_of(there), aside)
 
 
 def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
-    """Counts of both arms of every trial; None, and who has none, if one lacks them."""
+    """Return the counts of both arms of every trial; None, and who lacks them, if one does."""
     if not set(COUNT_COLUMNS) <= set(effects.table.columns):
         return None, "these effects have none"
     cells = effects.table[list(COUNT_COLUMNS)].to_numpy(dtype=np.float64)
@@ -65,25 +66,25 @@ def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
 def enough_trials(
     k: int, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
-    """Nothing for `least` trials or more; below, a refusal or, forced, a note."""
+    """Refuse fewer than `least` trials or, if forced, return a note."""
     force = checking.flag(force, "force")
     if k >= least:
         return ()
-    said = (
+    reason = (
         f"{wording.studies(k)}, and fewer than {least} cannot tell bias from chance or from"
         " differences between trials"
     )
-    said += f"; {detail}" if detail else ""
+    reason += f"; {detail}" if detail else ""
     if not force:
         raise ValueError(
-            f"{what} is not worked out: {said}. publication_bias_sensitivity, e_value and"
+            f"{what} is not computed: {reason}. publication_bias_sensitivity, e_value and"
             " fail_safe_n say what it would take; force=True computes it all the same"
         )
-    return (f"forced: {said}",)
+    return (f"forced: {reason}",)
 
 
 def require_trials(k: int, least: int, what: str) -> None:
-    """Refuse fewer trials than the formulas can do with, forced or not."""
+    """Refuse fewer trials than the formulas need, forced or not."""
     if k < least:
         raise ValueError(
             f"{what} needs at least {least} trials: {k} given; fewer leave nothing to judge it by"
@@ -102,7 +103,7 @@ def refuse_exact_line(points: Points, line: WeightedLine, what: str) -> None:
 
 
 def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, float]:
-    """Fields of an `AdjustedEffect` that hold the same model without the adjustment."""
+    """Pool without the adjustment, as fields of an `AdjustedEffect`."""
     found = combine(data.y, data.v, tau2=tau2, ci=ci, level=level)
     names = {
         "unadjusted": found.estimate,
@@ -112,8 +113,14 @@ def unadjusted(data: Trials, *, tau2: Any, ci: str, level: float) -> dict[str, f
     return {name: float(value) for name, value in names.items()}
 
 
+def wald(estimate: float, se: float, level: float) -> dict[str, float]:
+    """Return an estimate with its standard error and Wald limits, as fields of a result."""
+    half = float(normal_quantile((1 + level) / 2)) * se
+    return {"estimate": estimate, "se": se, "low": estimate - half, "high": estimate + half}
+
+
 def study_rows(data: Trials, **columns: Any) -> pd.DataFrame:
-    """The trials as rows of an `AdjustedEffect`, with further columns."""
+    """Return the trials as rows of an `AdjustedEffect`, with further columns."""
     return pd.DataFrame(
         {"row": "study", "study": list(data.labels), "y": data.y, "v": data.v, **columns}
     )
@@ -130,7 +137,7 @@ FAVOURED: Mapping[str, str] = MappingProxyType(
 
 
 def favoured_sign(effects: Effects, favoured: str) -> float:
-    """+1 where larger effects are favoured, -1 where smaller ones are."""
+    """Return +1 where larger effects are favoured, -1 where smaller ones are."""
     checking.chosen(favoured, FAVOURED, "favoured direction")
     return {"positive": 1.0, "negative": -1.0, "treatment": 1.0 if effects.event_is_good else -1.0}[
         favoured
@@ -138,7 +145,7 @@ def favoured_sign(effects: Effects, favoured: str) -> float:
 
 
 def on_analysis_scale(effects: Effects, value: float, name: str) -> float:
-    """A value on the scale shown, taken to the analysis scale."""
+    """Convert a value on the scale shown to the analysis scale."""
     scale = effects.scale
     if scale.null is None:
         raise ValueError(

@@ -29,7 +29,7 @@ __all__ = ["TESTS", "asymmetry_test"]
 
 
 class _Test(NamedTuple):
-    """One asymmetry test: its name, what exactly it is, how it is computed, and how many trials say something to it."""
+    """One asymmetry test: its name, definition, computation and the trials that inform it."""
 
     name: str
     definition: str
@@ -46,35 +46,35 @@ def _egger(data: Trials) -> asymmetry.Points:
     return asymmetry.egger_points(data.y, data.v)
 
 
-def _cells(data: Trials) -> tuple[FloatArray, ...]:
-    assert data.counts is not None  # the table of tests says which need them
+def _all_counts(data: Trials) -> tuple[FloatArray, ...]:
+    assert data.counts is not None  # checked by `_refuse_measure`
     return data.counts
 
 
 def _sizes(data: Trials) -> tuple[FloatArray, FloatArray]:
-    _, n1, _, n2 = _cells(data)
+    _, n1, _, n2 = _all_counts(data)
     return n1, n2
 
 
 def _with_both(data: Trials) -> int:
-    """Trials with events and with people without one."""
-    a, n1, c, n2 = _cells(data)
+    """Count the trials with both events and non-events."""
+    a, n1, c, n2 = _all_counts(data)
     return int(np.count_nonzero((a + c > 0) & (a + c < n1 + n2)))
 
 
 def _arcsine(data: Trials) -> tuple[FloatArray, FloatArray]:
-    found = counts.arcsine_difference(*_cells(data))
+    found = counts.arcsine_difference(*_all_counts(data))
     return found.y, found.v
 
 
-_LINE = "weighted regression with multiplicative dispersion, t with k - 2 degrees of freedom"
+_WLS = "weighted regression with multiplicative dispersion, t with k - 2 degrees of freedom"
 _MIXED = "meta-regression on the standard error, additive heterogeneity by REML"
 
 TESTS: Mapping[str, _Test] = MappingProxyType(
     {
         "egger": _Test(
             "Egger's test",
-            f"effect on standard error, weights 1/v; {_LINE} (meta's Egger, metafor's regtest with"
+            f"effect on standard error, weights 1/v; {_WLS} (meta's Egger, metafor's regtest with"
             " model = lm)",
             points=_egger,
         ),
@@ -106,37 +106,37 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
         ),
         "harbord": _Test(
             "Harbord's test",
-            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_LINE}. For"
+            f"score Z/V on 1/sqrt(V), weights V, from the counts without correction; {_WLS}. For"
             " the risk ratio V = n1 n2 m / (N (N - m)); meta uses (N / 4) m / (N - m), which is"
             " that for equal arms only",
-            points=lambda d: asymmetry.harbord_points(*_cells(d), measure=d.effects.measure),
+            points=lambda d: asymmetry.harbord_points(*_all_counts(d), measure=d.effects.measure),
             counts=True,
             measures=("OR", "RR"),
         ),
         "peters": _Test(
             "Peters's test",
-            f"effect on 1/N, weights m (N - m) / N; {_LINE} (meta's Peters)",
-            points=lambda d: asymmetry.peters_points(d.y, d.v, *_cells(d)),
+            f"effect on 1/N, weights m (N - m) / N; {_WLS} (meta's Peters)",
+            points=lambda d: asymmetry.peters_points(d.y, d.v, *_all_counts(d)),
             counts=True,
             measures=("OR", "RR", "RD", "AS", "PETO"),
         ),
         "macaskill": _Test(
             "Macaskill's test",
-            f"effect on N, weights 1/v; {_LINE} (meta's Macaskill; other authors weight as Peters"
+            f"effect on N, weights 1/v; {_WLS} (meta's Macaskill; other authors weight as Peters"
             " does)",
             points=lambda d: asymmetry.macaskill_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
         "deeks": _Test(
             "Deeks's test",
-            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_LINE} (meta's Deeks); made for"
+            f"effect on 1/sqrt(ESS), weights ESS = 4 n1 n2 / N; {_WLS} (meta's Deeks); made for"
             " diagnostic odds ratios",
             points=lambda d: asymmetry.deeks_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
         "pustejovsky": _Test(
             "Pustejovsky and Rodgers's test",
-            f"effect on sqrt(1/n1 + 1/n2), weights 1/v; {_LINE} (meta's Pustejovsky)",
+            f"effect on sqrt(1/n1 + 1/n2), weights 1/v; {_WLS} (meta's Pustejovsky)",
             points=lambda d: asymmetry.pustejovsky_points(d.y, d.v, *_sizes(d)),
             counts=True,
         ),
@@ -145,13 +145,13 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
             "Kendall's score of (a - E) / sqrt(V) and 1/V, hypergeometric moments at the"
             " Mantel-Haenszel odds ratio without correction (meta adds 0.5 to tables with a zero"
             " cell for that odds ratio), normal reference",
-            rank=lambda d: asymmetry.schwarzer(*_cells(d)),
+            rank=lambda d: asymmetry.schwarzer(*_all_counts(d)),
             counts=True,
             informed=_with_both,
         ),
         "arcsine-egger": _Test(
             "Rücker's arcsine test, Egger",
-            f"arcsine difference on its standard error, weights 1/v; {_LINE}",
+            f"arcsine difference on its standard error, weights 1/v; {_WLS}",
             points=lambda d: asymmetry.egger_points(*_arcsine(d)),
             counts=True,
         ),
@@ -183,7 +183,7 @@ def asymmetry_test(
     """Test whether small trials show other effects than large ones.
 
     Asymmetry is not publication bias: it also comes from heterogeneity, from poorer conduct of
-    small trials, from the measure and from chance. With fewer than ten trials no test is worked out
+    small trials, from the measure and from chance. With fewer than ten trials no test is computed
     unless it is forced, and a forced one says how little it could have found. For odds and risk
     ratios prefer ``"harbord"``, ``"peters"`` or an arcsine test: the standard error of a log ratio
     depends on the ratio, and Egger's test then finds asymmetry that is not there.
@@ -238,7 +238,7 @@ def asymmetry_test(
         "; a rank test finds less than this, which is Egger's" if test.rank else ""
     )
     notes = (*(enough_trials(k, test.name, force, detail) or (detail,)), *data.notes)
-    found = _ranked(test, data) if test.rank else _regressed(test, data, k)
+    found = _rank_test(test, data) if test.rank else _regression_test(test, data, k)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
         notes += (
             (
@@ -261,7 +261,7 @@ def asymmetry_test(
 
 def _power_text(power: float) -> str:
     if math.isnan(power):
-        return "its power cannot be worked out"
+        return "its power cannot be computed"
     return (
         "with these standard errors and no heterogeneity, a bias of one standard error in every"
         f" trial would be found in {100 * power:.0f} % of cases"
@@ -269,7 +269,7 @@ def _power_text(power: float) -> str:
 
 
 def _refuse_measure(test: _Test, data: Trials) -> None:
-    """Counts and measures that the test needs and the effects do not have."""
+    """Refuse effects that lack the counts or the measure that the test needs."""
     if test.counts and data.counts is None:
         raise ValueError(
             f"{test.name} needs the counts of both arms of every trial"
@@ -283,14 +283,14 @@ def _refuse_measure(test: _Test, data: Trials) -> None:
 
 
 def _informed(test: _Test, data: Trials) -> int:
-    """How many trials say something to this test: tables without events or non-events may not."""
+    """Count the trials that inform this test: tables without events or non-events may not."""
     if test.points is not None:
         return int(np.count_nonzero(test.points(data).w > 0))
     return data.k if test.informed is None else test.informed(data)
 
 
-def _regressed(test: _Test, data: Trials, k: int) -> dict[str, Any]:
-    """Fields of the result of a regression test, or an error that says why there is no line."""
+def _regression_test(test: _Test, data: Trials, k: int) -> dict[str, Any]:
+    """Fit a regression test, or refuse with the reason why there is no line."""
     assert test.points is not None
     points = test.points(data)
     if test.reference is None:
@@ -318,8 +318,8 @@ def _refuse_line(
         refuse_exact_line(points, line, test.name)
 
 
-def _ranked(test: _Test, data: Trials) -> dict[str, Any]:
-    """Fields of the result of a rank test."""
+def _rank_test(test: _Test, data: Trials) -> dict[str, Any]:
+    """Compute a rank test."""
     assert test.rank is not None
     found = test.rank(data)
     if not np.isfinite(found.tau):

@@ -1,4 +1,4 @@
-"""What publication bias or confounding would have to be like to change a result; for any number of trials."""
+"""Publication bias or confounding that would change a result, for any number of trials."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def publication_bias_sensitivity(
     level: float = PRIMARY.level,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """How much more likely significant favourable results would have to be published to take the
-    effect away.
+    """Find how strong the selection of significant favourable results must be to remove the effect.
 
     Valid for any number of trials, three included: nothing about the selection is estimated.
 
@@ -57,7 +56,7 @@ def publication_bias_sensitivity(
     Returns
     -------
     BiasSensitivity
-        One row a ratio and one for the worst case. ``result["s_value"]`` and
+        One row per ratio and one for the worst case. ``result["s_value"]`` and
         ``result["s_value_limit"]`` are the ratios at which the estimate and the confidence limit
         nearest the target reach it: ``inf`` if none does, ``nan`` where no trial, or every trial,
         is significant in the favoured direction; in the latter case there is no worst case.
@@ -76,51 +75,22 @@ def publication_bias_sensitivity(
     """
     checking.chosen(model, ("common", "robust"), "model")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
-    if any(not ratio >= 1 for ratio in ratios):
-        raise ValueError(
-            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
-            " for the direction"
-        )
     sign = favoured_sign(data.effects, favoured)
     goal = 0.0 if target is None else sign * on_analysis_scale(data.effects, target, "target")
-    tau2 = (
-        float(combine(data.y, data.v, tau2="REML").tau2)
-        if model == "robust" and data.k > 1
-        else None
-    )
-    y, v = sign * data.y, data.v
-    yes = float(bias_bounds.affirmative(y, v, level=level).sum())
-    limit = bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level)
-    s = float(
-        bias_bounds.s_value(
-            y, v, target=goal, tau2=None if tau2 is None else np.asarray(tau2), level=level
-        )
-    )
-    table = _bias_table(data, sign, [float(r) for r in ratios], tau2, level)
-    values = {
-        "s_value": s,
-        "s_value_limit": limit,
-        "affirmative": yes,
-        "not_affirmative": data.k - yes,
+    several = model == "robust" and data.k > 1
+    tau2 = float(combine(data.y, data.v, tau2="REML").tau2) if several else None
+    table = _bias_table(data, sign, _ratios(ratios), tau2, level)
+    values = _bias_values(data, sign, goal, tau2, level) | {
+        f"worst_case{end and '_' + end}": float(table[end or "estimate"].iloc[-1])
+        for end in ("", "low", "high")
     }
-    for name, column in (
-        ("worst_case", "estimate"),
-        ("worst_case_low", "low"),
-        ("worst_case_high", "high"),
-    ):
-        values[name] = float(table[column].iloc[-1])
-    definition = (
-        f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; "
-        + (
-            "common-effect weights, normal limits"
-            if tau2 is None
-            else f"weights 1/(v + {tau2:.4g}), CR2 robust limits"
-        )
-        + "; worst case: the trials that are not affirmative, alone"
-    )
+    weights = "common-effect weights, normal limits"
+    if tau2 is not None:
+        weights = f"weights 1/(v + {tau2:.4g}), CR2 robust limits"
     return BiasSensitivity(
         "Publication bias sensitivity",
-        definition,
+        f"affirmative: two-sided p < {1 - level:.3g} in the favoured direction; {weights}; worst"
+        " case: the trials that are not affirmative, alone",
         values,
         table,
         _bias_sentences(data, values, target, level),
@@ -131,10 +101,34 @@ def publication_bias_sensitivity(
     )
 
 
+def _ratios(ratios: Sequence[float]) -> list[float]:
+    if any(not ratio >= 1 for ratio in ratios):
+        raise ValueError(
+            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
+            " for the direction"
+        )
+    return [float(ratio) for ratio in ratios]
+
+
+def _bias_values(
+    data: Trials, sign: float, goal: float, tau2: float | None, level: float
+) -> dict[str, float]:
+    """Compute the S-values of estimate and limit, and count the affirmative trials."""
+    y, v = sign * data.y, data.v
+    between = None if tau2 is None else np.asarray(tau2)
+    yes = float(bias_bounds.affirmative(y, v, level=level).sum())
+    return {
+        "s_value": float(bias_bounds.s_value(y, v, target=goal, tau2=between, level=level)),
+        "s_value_limit": bias_bounds.s_value_limit(y, v, target=goal, tau2=tau2, level=level),
+        "affirmative": yes,
+        "not_affirmative": data.k - yes,
+    }
+
+
 def _bias_table(
     data: Trials, sign: float, ratios: list[float], tau2: float | None, level: float
 ) -> pd.DataFrame:
-    """One row a selection ratio, the worst case (ratio infinite) last; nan where nothing is left to pool."""
+    """Tabulate the result by selection ratio, the worst case last; nan if nothing is left."""
     y, v = sign * data.y, data.v
     rows = np.broadcast_to(y, (len(ratios), y.size)), np.broadcast_to(v, (len(ratios), v.size))
     between = None if tau2 is None else np.full(len(ratios), tau2)
@@ -164,26 +158,17 @@ def _bias_table(
 def _bias_sentences(
     data: Trials, values: Mapping[str, float], target: float | None, level: float
 ) -> tuple[str, ...]:
-    """What the S-values and the worst case say."""
+    """Describe the S-values and the worst case."""
     k, yes = data.k, int(values["affirmative"])
     counted = f"{yes} of {k} {'trial' if k == 1 else 'trials'} {'is' if 1 in (yes, k) else 'are'}"
     head = f"{counted} significant in the favoured direction."
     if yes == 0:
-        return (
-            head,
-            (
-                "So there is nothing that such selection could have let through more readily: no"
-                " S-value."
-            ),
-        )
+        return head, "None could have been favoured by such selection, so there is no S-value."
     if yes == k:
-        return (
-            head,
-            "So the trials say nothing about those held back: no S-value and no worst case.",
-        )
+        return head, "No unfavoured trial was published, so there is no S-value and no worst case."
     goal = "no effect" if target is None else f"{data.effects.scale.short} {target:g}"
 
-    def told(what: str, s: float) -> str:
+    def sentence(what: str, s: float) -> str:
         if math.isinf(s):
             return f"No amount of such selection brings {what} to {goal}."
         if s <= 1:
@@ -198,8 +183,8 @@ def _bias_sentences(
     )
     return (
         head,
-        told("the estimate", values["s_value"]),
-        told(f"the {wording.percent(level)} limit", values["s_value_limit"]),
+        sentence("the estimate", values["s_value"]),
+        sentence(f"the {wording.percent(level)} limit", values["s_value_limit"]),
         f"Worst case: {data.effects.scale.short} {worst}.",
     )
 
@@ -220,8 +205,7 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
 
 
 def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensitivity:
-    """How strongly a confounder would have to be tied to treatment and outcome to explain the
-    effect away.
+    """Compute E-values: how strong a confounder must be to explain the effect away.
 
     For non-randomised trials, one or several; randomisation has taken care of confounders. The
     E-value of an event and of its opposite differ: state the event.
@@ -260,12 +244,12 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         "estimate": float(bias_bounds.e_value(estimate)),
         "limit": float(bias_bounds.e_value(limit)),
     }
-    level = wording.percent(pooled.method.level)
     explain, move = (wording.number(x) for x in values.values())
     sentence = (
-        f"A confounder tied to both treatment and outcome by a risk ratio of {explain} could"
-        f" explain the estimate away, one of {move} could move the {level} CI to no effect; weaker"
-        " ones could not."
+        f"A confounder associated with both treatment and outcome by a risk ratio of {explain}"
+        f" could explain the estimate away, one of {move} could move the"
+        f" {wording.percent(pooled.method.level)} CI to no effect;"
+        " weaker ones could not."
     )
     table = pd.DataFrame(
         {
@@ -278,14 +262,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     if pooled.measure in ("OR", "PETO", "HR"):
         how = "turned into an approximate risk ratio" if common_outcome else "taken as a risk ratio"
         definition += f"; the {pooled.scale.name} {how}"
-    notes: tuple[str, ...] = ()
-    if _any_randomised(pooled.effects):
-        notes = (
-            (
-                "randomised trials are among these: for them confounding is a matter of chance, not"
-                " of bias"
-            ),
-        )
+    notes = (_RANDOMISED,) if _any_randomised(pooled.effects) else ()
     return BiasSensitivity(
         "E-value",
         definition,
@@ -299,8 +276,13 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
     )
 
 
+_RANDOMISED = (
+    "randomised trials are among these: for them confounding is a matter of chance, not of bias"
+)
+
+
 def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
-    """Refuse what is no risk ratio and cannot be turned into one."""
+    """Refuse a measure that cannot be turned into a risk ratio."""
     if pooled_given(pooled).measure not in _AS_RISK_RATIO:
         raise ValueError(
             f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}"
@@ -315,7 +297,7 @@ def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
-    """Estimate, and the confidence limit nearest no effect (1 beyond it), as approximate risk ratios."""
+    """Convert the estimate and the limit nearest no effect to approximate risk ratios."""
     to_rr = _AS_RISK_RATIO[pooled.measure][common_outcome]
     estimate, low, high = (
         to_rr(float(pooled.scale.shown(x))) for x in (pooled.estimate, pooled.low, pooled.high)

@@ -1,4 +1,4 @@
-"""Studies that may lie unpublished: how many null ones it would take, and whether too many are significant."""
+"""Unpublished studies: how many null ones would change the result, and excess significance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _null_studies(
 
 
 class _Count(NamedTuple):
-    """One way to count: its name, what exactly it is, how it is computed, and the options it reads."""
+    """One way to count: its name, definition, computation, and the options it reads."""
 
     name: str
     definition: str
@@ -107,7 +107,7 @@ def fail_safe_n(
     level: float | None = None,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """How many null studies would take the result away.
+    """Count how many null studies would take the result away.
 
     For any number of trials. A large number proves nothing: unpublished studies need not be null,
     nor of that size.
@@ -161,12 +161,8 @@ def fail_safe_n(
     data = trials_of(effects, mixed=mixed)
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
-    found = how.compute(
-        data,
-        null_v,
-        negligible,
-        {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level},
-    )
+    words = {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level}
+    found = how.compute(data, null_v, negligible, words)
     n, p = float(found.n), float(found.p_value)
     values = (
         {"n": n}
@@ -222,7 +218,7 @@ def _count_sentence(
 
 
 def _null_size(data: Trials, size: str | float) -> float:
-    """Sampling variance of a null study."""
+    """Return the sampling variance of a null study."""
     if isinstance(size, str):
         words = {
             "median": float(np.median(data.v)),
@@ -242,7 +238,7 @@ def _null_size(data: Trials, size: str | float) -> float:
 
 
 def _negligible(data: Trials, target: float | None) -> float:
-    """Orwin's target on the analysis scale, positive."""
+    """Return Orwin's target on the analysis scale, positive."""
     if target is None:
         half = abs(float(combine(data.y, data.v, tau2=0.0).estimate)) / 2
         if half == 0:
@@ -257,6 +253,16 @@ def _negligible(data: Trials, target: float | None) -> float:
             " effect exactly 0"
         )
     return value
+
+
+_EXCESS = {
+    "observed": "observed",
+    "expected": "expected",
+    "p_value": "exact_p_value",
+    "chi2": "statistic",
+    "chi2_p_value": "p_value",
+}
+"""Numbers of the test of excess significance, and where the core has them."""
 
 
 def excess_significance(
@@ -281,7 +287,7 @@ def excess_significance(
     Returns
     -------
     BiasSensitivity
-        One row a trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]``
+        One row per trial with its power; ``result["observed"]``, ``["expected"]``, ``["p_value"]``
         (exact) and ``["chi2_p_value"]`` (nan where every trial is sure to be significant).
 
     References
@@ -303,13 +309,7 @@ def excess_significance(
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level
     )
-    values = {
-        "observed": float(found.observed),
-        "expected": float(found.expected),
-        "p_value": float(found.exact_p_value),
-        "chi2": float(found.statistic),
-        "chi2_p_value": float(found.p_value),
-    }
+    values = {name: float(getattr(found, field)) for name, field in _EXCESS.items()}
     edge = float(normal_quantile((1 + level) / 2))
     table = pd.DataFrame(
         {
@@ -322,13 +322,10 @@ def excess_significance(
         f"{values['observed']:.0f} of {data.k} trials are significant, {values['expected']:.1f} are"
         f" expected: {wording.p_text(values['p_value'])}."
     )
-    definition = (
-        "one-sided test at the pooled mean and tau2; exact distribution of a sum of unequal coins"
-        " (metafor up to 20 trials; chi-squared above, given beside it)"
-    )
     return BiasSensitivity(
         "Test of excess significance",
-        definition,
+        "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution (metafor"
+        " up to 20 trials; chi-squared above, given beside it)",
         values,
         table,
         (sentence,),

@@ -1,4 +1,4 @@
-"""Effects under a model of which studies are published: selection by p-value, and Copas and Shi's model."""
+"""Effects under a model of which studies are published: weight functions, Copas and Shi's model."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from kapmeta.small_study.admissions import (
     study_rows,
     trials_of,
     unadjusted,
+    wald,
 )
 
 __all__ = ["copas", "selection_model"]
@@ -44,7 +45,7 @@ def selection_model(
     force: bool = False,
     mixed: bool = False,
 ) -> AdjustedEffect:
-    """Effect before selection, where the chance of being published depends on the p-value.
+    """Estimate the effect before selection, where the p-value decides on the chance of publication.
 
     With few trials the selection cannot be estimated: fewer than ten are refused unless the weights
     are given (`delta`), which makes it a sensitivity analysis, or `force` is set.
@@ -60,8 +61,8 @@ def selection_model(
         For ``"step"``: p-values at which the chance changes, ascending; one-sided in the favoured
         direction unless `two_sided`. 0.025 if left out.
     delta : sequence of float, optional
-        Given weights, one an interval with the first 1 for steps, else the parameters of the weight
-        function.
+        Given weights, one per interval with the first 1 for steps, else the parameters of the
+        weight function.
     two_sided : bool
         Whether selection goes by two-sided p-values.
     model : {"random", "common"}
@@ -82,8 +83,8 @@ def selection_model(
     ------
     ValueError
         If an interval between steps holds no study, a step is not a p-value, steps are given to
-        another function, weights do not fit the function, a p-value cannot be told from 0 or 1, or
-        the likelihood rises without end.
+        another function, weights do not fit the function, a p-value rounds to 0 or 1, or the
+        likelihood rises without end.
 
     References
     ----------
@@ -105,68 +106,65 @@ def selection_model(
     """
     checking.chosen(weight, ("step", *WEIGHT_FAMILIES), "weight function")
     checking.chosen(model, ("random", "common"), "model")
+    steps = _steps_given(steps, weight)
+    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    model = model if data.k > 1 else "common"  # one trial has no between-study variance
+    sign = favoured_sign(data.effects, favoured)
+    _check_selection(data, sign, weight, steps, delta, two_sided)
+    given, common = delta is not None, model == "common"
+    require_trials(data.k, 1 if given else 2, "a selection model")
+    least, instead = 1 if given else LEAST, "give the weights (delta) instead"
+    notes = enough_trials(data.k, "an estimated selection model", force, instead, least)
+    y, kind = sign * data.y, {"family": weight, "steps": steps, "two_sided": two_sided}
+    found = selection.fit_selection(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
+    _refuse_unsettled(found, sign, weight)
+    return AdjustedEffect(
+        f"{weight} selection model",
+        _selection_definition(weight, steps, two_sided, given, model),
+        **wald(sign * found.mu, found.se, level),
+        k=data.k,
+        level=level,
+        effects=data.effects,
+        studies=study_rows(data, p_value=Tail(y / np.sqrt(data.v), two_sided).p),
+        notes=notes + data.notes + _selection_notes(found),
+        parameters=_selection_parameters(found),
+        papers=_weight_papers(weight, given),
+        **unadjusted(data, tau2=0.0 if common else "ML", ci="wald", level=level),
+    )
+
+
+def _steps_given(steps: Sequence[float] | None, weight: str) -> tuple[float, ...]:
     if steps is not None and weight != "step":
         raise ValueError(
             f'steps would change nothing for weight="{weight}"; leave them out, or use'
             ' weight="step"'
         )
-    steps = tuple(steps) if steps is not None else (0.025,)
-    level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
-    model = model if data.k > 1 else "common"  # one trial has no between-study variance
-    sign = favoured_sign(data.effects, favoured)
-    _check_selection(data, sign, weight, steps, delta, two_sided)
-    require_trials(data.k, 1 if delta is not None else 2, "a selection model")
-    least, instead = LEAST if delta is None else 1, "give the weights (delta) instead"
-    notes = (
-        enough_trials(data.k, "an estimated selection model", force, instead, least) + data.notes
-    )
-    found = selection.fit_selection(
-        sign * data.y,
-        data.v,
-        family=weight,
-        steps=steps,
-        delta=delta,
-        two_sided=two_sided,
-        common=model == "common",
-    )
+    return (0.025,) if steps is None else tuple(steps)
+
+
+def _refuse_unsettled(found: selection.Selection, sign: float, weight: str) -> None:
     if not found.converged:
         raise ValueError(
             f"the {weight} selection model did not converge: its likelihood was still rising, at a"
             f" mean of {sign * found.mu:.3g}, so these data do not fix its weights; give them"
             " (delta), or take another weight function"
         )
+
+
+def _selection_notes(found: selection.Selection) -> tuple[str, ...]:
+    """Note a missing standard error and a weight parameter at the end of its range."""
+    notes = []
     if math.isnan(found.se):
-        notes += (
-            (
-                "no standard error: the data do not tell the mean from the selection; give the"
-                " weights (delta)"
-            ),
+        notes.append(
+            "no standard error: the data cannot separate the mean from the selection; give the"
+            " weights (delta)"
         )
     if found.on_bound:
-        notes += (
-            (
-                f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do"
-                " not fix it"
-            ),
+        notes.append(
+            f"a weight parameter ran to the end of its range (0 to {LARGEST:g}): the data do not"
+            " fix it"
         )
-    half = float(normal_quantile((1 + level) / 2)) * found.se
-    estimate = sign * found.mu
-    return AdjustedEffect(
-        f"{weight} selection model",
-        _selection_definition(weight, steps, two_sided, delta is not None, model),
-        estimate,
-        found.se,
-        estimate - half,
-        estimate + half,
-        k=data.k,
-        level=level,
-        effects=data.effects,
-        studies=study_rows(data, p_value=Tail(sign * data.y / np.sqrt(data.v), two_sided).p),
-        notes=notes,
-        parameters=_selection_parameters(found),
-        papers=_weight_papers(weight, delta is not None),
-        **unadjusted(data, tau2=0.0 if model == "common" else "ML", ci="wald", level=level),
-    )
+    return tuple(notes)
 
 
 def _selection_definition(
@@ -193,7 +191,7 @@ def _weight_papers(weight: str, given: bool) -> tuple[str, ...]:
 
 
 def _selection_parameters(found: selection.Selection) -> dict[str, float]:
-    """What was estimated beside the mean, and the test of no selection."""
+    """Collect what was estimated beside the mean, and the test of no selection."""
     weights = {f"delta_{i}": float(d) for i, d in enumerate(found.delta, start=1)}
     return {
         "tau2": found.tau2,
@@ -213,7 +211,7 @@ def _check_selection(
     delta: Sequence[float] | None,
     two_sided: bool,
 ) -> None:
-    """Steps, weights and p-values a selection model can work with."""
+    """Check the steps, weights and p-values of a selection model."""
     checking.flag(two_sided, "two_sided")
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
@@ -223,8 +221,7 @@ def _check_selection(
             data.labels,
             lambda i: f"p-value is {p[i]:g}",
             lambda i: (
-                f"z = {z[i]:.4g} and p cannot be told from {p[i]:g}; check the variance, or use"
-                ' weight="step"'
+                f'z = {z[i]:.4g} and p rounds to {p[i]:g}; check the variance, or use weight="step"'
             ),
         )
         expected = len(WEIGHT_FAMILIES[weight].neutral)
@@ -249,7 +246,7 @@ def _check_selection(
 def _check_steps(
     data: Trials, z: FloatArray, steps: Sequence[float], two_sided: bool, *, empty: bool
 ) -> int:
-    """Steps that are ascending p-values and, unless weights are given, leave no interval without a study."""
+    """Check that steps are ascending p-values and, without given weights, no interval is empty."""
     ends = np.asarray(steps, dtype=np.float64)
     if (
         ends.ndim != 1
@@ -282,7 +279,7 @@ def copas(
     force: bool = False,
     mixed: bool = False,
 ) -> BiasSensitivity:
-    """Copas and Shi's selection model over a range of selection that the data cannot choose from.
+    """Fit Copas and Shi's selection model over a range of selection the data cannot choose from.
 
     For fifteen trials or more. The likelihood is flat in rho: read the curve, not a point.
 
@@ -302,7 +299,7 @@ def copas(
     Returns
     -------
     BiasSensitivity
-        One row a probability, the first without selection; `values` has the estimate at the least
+        One row per probability, the first without selection; `values` has the estimate at the least
         selection that leaves no asymmetry unexplained (p > 0.1).
 
     References
@@ -328,11 +325,7 @@ def copas(
     notes = (
         enough_trials(data.k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
     )
-    if np.ptp(data.v) <= 1e-12 * data.v.max():
-        raise ValueError(
-            f"the Copas model needs trials of different size: all {data.k} have the standard error "
-            f"{math.sqrt(data.v[0]):.6g}"
-        )
+    _refuse_equal_sizes(data)
     sign = favoured_sign(data.effects, favoured)
     gamma0, gamma1 = copas_model.selection_line(data.v, least_precise, published_smallest_se=top)
     curve = copas_model.copas(sign * data.y, data.v, np.r_[np.inf, gamma0], np.r_[0.0, gamma1])
@@ -340,15 +333,9 @@ def copas(
         notes += ("rho ran to its bound in some rows: their standard error holds it there",)
     table = _copas_table(data, curve, sign, level)
     values, sentence = _least_selection(data, table)
-    definition = (
-        "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most"
-        f" precise trial published with probability {top:g}; residual p-value against a"
-        " meta-regression on the standard error (metasens's definition; its grid of gamma0 and"
-        " gamma1 is another)"
-    )
     return BiasSensitivity(
         "Copas selection model",
-        definition,
+        _COPAS.format(top=top),
         values,
         table,
         (sentence,),
@@ -359,8 +346,23 @@ def copas(
     )
 
 
+_COPAS = (
+    "maximum likelihood in mu, tau2 and rho, global maximum of several searches; the most precise"
+    " trial published with probability {top:g}; residual p-value against a meta-regression on the"
+    " standard error (metasens's definition; its grid of gamma0 and gamma1 is another)"
+)
+
+
+def _refuse_equal_sizes(data: Trials) -> None:
+    if np.ptp(data.v) <= 1e-12 * data.v.max():
+        raise ValueError(
+            f"the Copas model needs trials of different size: all {data.k} have the standard error "
+            f"{math.sqrt(data.v[0]):.6g}"
+        )
+
+
 def _least_precise(published: Sequence[float], top: float) -> list[float]:
-    """Probabilities that the least precise trial is published, the weakest selection first."""
+    """Check and sort the probabilities that the least precise trial is published."""
     given = sorted((checking.proportion(float(p), "published") for p in published), reverse=True)
     if not given:
         raise ValueError("published needs at least one probability, e.g. (0.9, 0.5)")
@@ -373,12 +375,12 @@ def _least_precise(published: Sequence[float], top: float) -> list[float]:
 
 
 def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float], str]:
-    """The row of the least selection that explains the asymmetry, as numbers and as a sentence."""
+    """Find the least selection that explains the asymmetry, as numbers and as a sentence."""
     quiet = np.flatnonzero(table["residual_p_value"] > 0.1)
     chosen = table.iloc[int(quiet[0])] if quiet.size else table.iloc[-1]
     names = ("published", "estimate", "low", "high", "unpublished", "residual_p_value")
     values = {name: float(chosen[name]) for name in names}
-    said = (
+    strength = (
         "the least selection that leaves no asymmetry unexplained"
         if quiet.size
         else "the strongest selection tried"
@@ -386,7 +388,7 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
     return (
         values,
         (
-            f"With {said} ({100 * values['published']:.0f} % of trials like the least precise"
+            f"With {strength} ({100 * values['published']:.0f} % of trials like the least precise"
             f" published): {data.effects.scale.short}"
             f" {wording.interval_text(values['estimate'], values['low'], values['high'])}."
         ),
@@ -396,7 +398,7 @@ def _least_selection(data: Trials, table: pd.DataFrame) -> tuple[dict[str, float
 def _copas_table(
     data: Trials, curve: copas_model.CopasCurve, sign: float, level: float
 ) -> pd.DataFrame:
-    """One row a point of the curve, on the scale shown and on the analysis scale."""
+    """Tabulate the points of the curve, on the scale shown and on the analysis scale."""
     half = float(normal_quantile((1 + level) / 2)) * curve.se
     shown = data.effects.scale.shown
     estimate = sign * curve.mu

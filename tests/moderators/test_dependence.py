@@ -1,4 +1,4 @@
-"""Dependent effects: constructed covariances, the multilevel front, robust tests, aggregation, and their refusals."""
+"""Dependent effects: constructed covariances, multilevel and robust tests, aggregation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def schools() -> km.Effects:
 
 
 def nine() -> km.Effects:
-    """The example of methods 6.3."""
+    """Return nine effects of four studies."""
     frame = pd.DataFrame(
         {
             "study": list("AAABBCCCD"),
@@ -337,7 +337,7 @@ def test_refusals() -> None:
         zero="drop",
     )
     with pytest.raises(
-        ValueError, match="no study carries an estimate, so there is nothing to analyse"
+        ValueError, match="no study has an estimate, so there is nothing to analyse"
     ):
         multilevel(nothing)
     with pytest.raises(
@@ -377,7 +377,7 @@ def test_refusals() -> None:
         ValueError, match='level "team" has one group in every group of the level before it'
     ):
         multilevel(changed(team=list("aaabbcccd")), ["study", "team"])
-    with pytest.raises(ValueError, match="team is missing in row 2"):
+    with pytest.raises(ValueError, match="team is empty in row 2"):
         multilevel(changed(team=["a", None, *"abbcccd"]), ["team", "effect"])
     with pytest.raises(ValueError, match='unknown interval "hksj"; use one of: wald, t, contain'):
         multilevel(effects, ci="hksj")

@@ -19,10 +19,8 @@ from _pytest.runner import runtestprotocol
 from tests.mutation.in_place import put_in_place
 from tests.mutation.mutants import Mutant
 
-PATIENCE = (
-    2.0,
-    10.0,
-)  # seconds of processor time for one test, and times what it takes: a mutant that never ends is noticed
+# Seconds of processor time for one test, and times what it takes: an endless mutant is noticed.
+PATIENCE = (2.0, 10.0)
 BYTES = 8 << 30  # of address space: so is one that asks for everything
 HANGS, NOBODY = "out of time or memory", ""
 

@@ -418,7 +418,7 @@ def test_estimator_table() -> None:
     refused = every[every["analysis"] == "REML, kr"]
     assert refused["low"].isna().all()
     assert refused["status"].iloc[0] == "the method gives no interval for these data"
-    with pytest.raises(ValueError, match="needs two studies or more: 1 carries an estimate"):
+    with pytest.raises(ValueError, match="needs two studies or more: 1 has an estimate"):
         km.estimator_table(km.risk_ratio(THREE.iloc[:1]))
 
 

@@ -1,4 +1,4 @@
-"""Missing outcomes, tipping points and fragility on the named front."""
+"""Missing outcomes: strategies, informative missingness, divisions, and refusals."""
 
 from __future__ import annotations
 
@@ -9,22 +9,9 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.core.effects import single_trial
-from kapmeta.sensitivity.fragility import fragility_index
 from kapmeta.sensitivity.missingness import STRATEGIES, missing_outcomes
 from kapmeta.sensitivity.tipping import tipping_point
-
-TRIALS = pd.DataFrame(
-    {
-        "study": ["A", "B", "C"],
-        "events_t": [20, 12, 14],
-        "n_t": [40, 35, 30],
-        "events_c": [8, 6, 7],
-        "n_c": [41, 33, 31],
-        "missing_t": [4, 0, 2],
-        "missing_c": [9, 3, 2],
-    }
-)
+from tests.helpers.small_trials import TRIALS_WITH_MISSING as TRIALS
 
 
 def rows(sweep: km.results.Sweep) -> Any:
@@ -157,7 +144,7 @@ def test_unknown_arms_are_gone_through() -> None:
 
 @pytest.mark.parametrize("totals", ["randomised", "observed"])
 def test_a_division_of_the_missing_is_as_if_it_had_been_known(totals: str) -> None:
-    """Totals that count the missing lose them when they are divided; those without a known arm stayed observed."""
+    """Totals that count the missing lose them when they are divided between the arms."""
     unknown = TRIALS.assign(
         missing_t=[4, 0, np.nan], missing_c=[9, 3, np.nan], missing=[13, np.nan, 4]
     )
@@ -194,12 +181,12 @@ def test_differential_drop_out_is_told() -> None:
         (
             {"missing_t": [21, 0, 2]},
             (
-                "events and missing exceed total in row 1 .*if n counts only those observed, say"
+                "events and missing exceed total in row 1 .*if n counts only those observed, use"
                 " totals"
             ),
         ),
-        ({"missing_c": [9, -1, 2]}, r'missing_c is no count in row 2 \("B"\): missing_c = -1'),
-        ({"missing_t": [4, 0.5, 2]}, r'missing_t is no count in row 2 \("B"\): missing_t = 0.5'),
+        ({"missing_c": [9, -1, 2]}, r'missing_c is not a count in row 2 \("B"\): missing_c = -1'),
+        ({"missing_t": [4, 0.5, 2]}, r'missing_t is not a count in row 2 \("B"\): missing_t = 0.5'),
         (
             {"missing": [12, 3, 4]},
             "missing does not add up in row 1 .*missing_t = 4 and missing_c = 9, but missing = 12",
@@ -234,146 +221,3 @@ def test_other_refusals() -> None:
         tipping_point(many, totals="observed")
     with pytest.raises(ValueError, match="nothing is missing"):
         tipping_point(TRIALS.assign(missing_t=0, missing_c=0))
-
-
-def test_tipping_of_one_trial_is_the_nearest_table_with_the_other_verdict() -> None:
-    found = tipping_point(TRIALS.iloc[:1])
-    surface = found.to_frame()
-    assert len(surface) == 5 * 10
-    point = surface[
-        (surface["events_t"] == found.points["events_t"])
-        & (surface["events_c"] == found.points["events_c"])
-    ]
-    assert point["verdict"].item() != surface["verdict"].iloc[0]
-    nearer = surface[surface["events_t"] + surface["events_c"] < found.points["events"]]
-    assert (nearer["verdict"] == surface["verdict"].iloc[0]).all()
-    row = surface.iloc[7]
-    score = single_trial.koopman(20 + row["events_t"], 40, 8 + row["events_c"], 41)
-    np.testing.assert_allclose([row["y_low"], row["y_high"]], [score.low, score.high], rtol=1e-12)
-    assert "It turns when" in found.summary()
-    never = tipping_point(TRIALS.iloc[:1].assign(events_t=34, events_c=1, missing_t=1, missing_c=1))
-    assert never.points == {}
-    assert "It does so whatever happened to the 2 missing" in never.summary()
-    assert repr(found) == "Tipping(counts, 50 points, RR)"
-    assert found._repr_html_().startswith("<p>RR ")
-
-
-def test_tipping_of_a_pooled_result_is_where_the_limit_meets_no_effect() -> None:
-    found = tipping_point(TRIALS, model="common", target=1.5)
-    assert set(found.points) == {
-        path + extra
-        for path in ("both arms", "treatment only", "control only")
-        for extra in ("", ", estimate 1.5")
-    }
-    factor = found.points["both arms"]
-    assert factor > 1
-    at = missing_outcomes(TRIALS, strategies=[], imor=[(1 / factor, factor)], model="common").table
-    assert at["y_low"][0] == pytest.approx(0, abs=1e-9)
-    factor = found.points["both arms, estimate 1.5"]
-    at = missing_outcomes(TRIALS, strategies=[], imor=[(1 / factor, factor)], model="common").table
-    assert np.exp(at["y"][0]) == pytest.approx(1.5, rel=1e-9)
-    assert (
-        np.isinf(found.points["treatment only"])
-        or found.points["treatment only"] > found.points["both arms"]
-    )
-    assert "turn the result" in found.summary()
-    with pytest.raises(ValueError, match="target is a risk ratio and lies above 0: got -1"):
-        tipping_point(TRIALS, target=-1.0)
-    middle = found.to_frame().iloc[41 * 20 + 20]
-    assert middle["imor_t"] == pytest.approx(1)
-
-
-def test_an_open_result_tips_the_other_way() -> None:
-    weak = TRIALS.assign(events_t=[12, 9, 8])
-    found = tipping_point(weak, model="common")
-    assert 0 < found.points["both arms"] < 1
-    at = missing_outcomes(
-        weak,
-        strategies=[],
-        imor=[(1 / found.points["both arms"], found.points["both arms"])],
-        model="common",
-    ).table
-    assert at["y_low"][0] == pytest.approx(0, abs=1e-9)
-
-
-KAP5 = pd.DataFrame(
-    {
-        "study": [
-            "S1",
-            "S2",
-            "S3",
-            "S4",
-            "S5",
-        ],  # methods 0.4: two of the trials are invented for tests
-        "events_t": [73, 6, 13, 6, 12],
-        "n_t": [111, 17, 26, 35, 27],
-        "events_c": [24, 3, 6, 2, 0],
-        "n_c": [100, 23, 27, 35, 28],
-    }
-)
-
-
-@pytest.mark.parametrize(
-    "options, index",
-    [
-        ({"model": "common"}, 23),
-        ({"tau2": "DL", "ci": "wald"}, 11),
-        ({"method": "mantel-haenszel"}, 50),
-        ({"tau2": "PM", "ci": "hksj-variance"}, 5),
-    ],
-)
-def test_fragility_of_a_pooled_result(options: dict[str, str], index: int) -> None:
-    found = fragility_index(KAP5, **options)
-    assert found.index == index
-    assert not found.reverse
-    frame = found.to_frame()
-    changed = KAP5.set_index("study").astype(float)
-    for step in frame.iloc[1:].itertuples():
-        changed.loc[step.study, "events_t" if step.arm == "treatment" else "events_c"] += (
-            step.events
-        )
-    option = {key: value for key, value in options.items() if key != "method"}
-    changed = changed.reset_index()
-    again = (
-        km.mantel_haenszel(changed)
-        if "method" in options
-        else km.pool(km.risk_ratio(changed), **option)
-    )
-    assert again.low == pytest.approx(frame["limit"].iloc[-1], rel=1e-12)
-    assert again.low <= 0
-
-
-def test_fragility_of_one_trial_against_those_missing() -> None:
-    trial = KAP5.iloc[[2]].assign(missing_t=3, missing_c=3)
-    found = fragility_index(trial)
-    assert (found.index, found.beyond_missing, found.participants) == (1, -5, 53)
-    assert (
-        found.summary()
-        == "Fragility index by Fisher's exact test: 1 of 53 participants. The outcomes of 6 are"
-        " missing."
-    )
-    whole = fragility_index(KAP5.iloc[[2]].assign(missing=6))
-    assert (whole.index, whole.beyond_missing) == (1, -5)
-    several = KAP5.assign(
-        missing_t=[1, 2, np.nan, 0, 0], missing_c=[1, 0, np.nan, 0, 0], missing=[np.nan, 2, 6, 0, 0]
-    )
-    assert fragility_index(several, model="common").missing == 10
-    assert np.isnan(fragility_index(several.assign(missing=np.nan), model="common").missing)
-    reverse = fragility_index(KAP5.iloc[[3]])
-    assert reverse.reverse
-    assert reverse.index == 3
-    assert "not known" in reverse.summary()
-    assert "<table" in reverse._repr_html_()
-    with pytest.raises(ValueError, match="has neither tau2 nor ci"):
-        fragility_index(KAP5, method="mantel-haenszel", tau2="DL")
-    with pytest.raises(
-        ValueError, match='unknown method "exact"; use one of: inverse-variance, mantel-haenszel'
-    ):
-        fragility_index(KAP5, method="exact")
-
-
-def test_fragility_beside_missing_counts_in_a_nullable_column_with_gaps() -> None:
-    gap = TRIALS.assign(
-        missing_t=pd.array([1] + [pd.NA] * (len(TRIALS) - 1), dtype="Int64"), missing_c=0
-    )
-    assert km.fragility_index(gap).summary()

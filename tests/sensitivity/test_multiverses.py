@@ -1,4 +1,4 @@
-"""The multiverse: every analysis is the one pool would give, choices are what they say, the null holds its level."""
+"""The multiverse: each analysis is that of `pool`, choices mean what they say, the null holds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kapmeta.pooling.exact_models import Data
 from kapmeta.sensitivity import multiverse_exact
 from kapmeta.sensitivity.choices import at_time
 from kapmeta.sensitivity.multiverse_choices import CHOICES, OWN_INTERVAL
-from kapmeta.sensitivity.multiverse_exact import MODELS
+from kapmeta.sensitivity.multiverse_exact import COUNT_MODELS
 from kapmeta.sensitivity.multiverses import multiverse
 
 KAP5 = pd.DataFrame(
@@ -62,7 +62,7 @@ def cells(frame: pd.DataFrame) -> Cells:
 
 
 def analysed(row: Any) -> km.Pooled:
-    """The analysis of a row of the table, by the functions a user would call."""
+    """Repeat the analysis of a row of the table by the functions a user would call."""
     names = list(PLAIN["study"]) if row.studies == "all" else row.studies.split(" + ")
     trials = PLAIN[PLAIN["study"].isin(names)]
     measure = "RR" if row.measure == OPPOSITE else row.measure
@@ -71,7 +71,7 @@ def analysed(row: Any) -> km.Pooled:
         return km.mantel_haenszel(told, measure=measure)
     if row.pooling == "peto":
         return km.peto(told)
-    if row.pooling in MODELS:
+    if row.pooling in COUNT_MODELS:
         return km.pool_exact(told, model=row.pooling, measure=measure, ci=row.ci)
     options = {"model": "common"} if row.pooling == "common" else {"tau2": row.pooling}
     return km.pool(MEASURES[measure](told, zero=row.zero), ci=row.ci, **options)
@@ -190,14 +190,14 @@ def test_an_analysis_without_an_answer_keeps_its_row_and_says_why() -> None:
 
 def test_equal_tables_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
-    model = multiverse_exact.MODELS["binomial-common"]
+    model = multiverse_exact.COUNT_MODELS["binomial-common"]
 
     def counting(data: Data) -> Any:
         fits.append(data.labels)
         return model.fit(data)
 
     monkeypatch.setattr(
-        multiverse_exact, "MODELS", {"binomial-common": model._replace(fit=counting)}
+        multiverse_exact, "COUNT_MODELS", {"binomial-common": model._replace(fit=counting)}
     )
     one = cells(PLAIN)
     many = Cells(*(np.stack([x, x, np.where(np.arange(5) == 4, np.nan, x)]) for x in one))

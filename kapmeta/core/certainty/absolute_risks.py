@@ -92,6 +92,45 @@ ABSOLUTE: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
 """Risk under treatment from an effect and a baseline, by measure."""
 
 
+def _log_odds(p: FloatArray) -> FloatArray:
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+_EFFECTS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    "RR": lambda p1, p0: np.asarray(np.log(p1 / p0)),
+    "OR": lambda p1, p0: np.asarray(_log_odds(p1) - _log_odds(p0)),
+    "PETO": lambda p1, p0: np.asarray(_log_odds(p1) - _log_odds(p0)),
+    "HR": lambda p1, p0: np.asarray(np.log(np.log1p(-p1) / np.log1p(-p0))),
+    "RD": lambda p1, p0: np.asarray(p1 - p0),
+    "AS": lambda p1, p0: np.asarray(np.arcsin(np.sqrt(p1)) - np.arcsin(np.sqrt(p0))),
+}
+
+
+def effect_of_risks(treatment: npt.ArrayLike, control: npt.ArrayLike, measure: str) -> FloatArray:
+    """Compute the effect that leads from one risk to another; the inverse of `absolute_risk`.
+
+    Parameters
+    ----------
+    treatment, control : array_like
+        Risks, proportions.
+    measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}
+        Measure of the effect.
+
+    Returns
+    -------
+    ndarray of float
+        The effect on the analysis scale: the logarithm of a ratio, or a difference.
+
+    Examples
+    --------
+    >>> [round(float(effect_of_risks(0.3, 0.2, measure)), 4) for measure in ("RR", "OR", "RD")]
+    [0.4055, 0.539, 0.1]
+    """
+    p1, p0 = broadcast_floats(as_proportion(treatment), as_proportion(control))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _EFFECTS[measure](p1, p0)
+
+
 def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str) -> AbsoluteRisk:
     """Compute the risk under treatment that an effect implies at a baseline risk.
 

@@ -144,7 +144,7 @@ def s_value(
     w, yes = 1 / phi, affirmative(y, v, level=level)
     above = np.where(yes, w * (y - target), 0.0).sum(-1)
     below = -np.where(yes, 0.0, w * (y - target)).sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(above <= below, 1.0, np.where(below > 0, above / below, np.inf))
     return np.where(_mixed(yes, v), ratio, np.nan)
 

@@ -123,7 +123,7 @@ def test_five_thousand_draws_of_eight_intervals_take_seconds() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(ValueError, match="the card is for two trials or more: got 1"):
+    with pytest.raises(ValueError, match="calibration needs two trials or more: got 1"):
         calibration(KAP5.iloc[:1])
     with pytest.raises(ValueError, match='unknown measure "RD"; use one of: RR, OR'):
         calibration(KAP5, measure="RD")
