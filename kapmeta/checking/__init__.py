@@ -7,9 +7,11 @@ from kapmeta.checking.arguments import (
     column_keyword,
     flag,
     instance,
+    number,
     proportion,
     refuse_first,
     split_keywords,
+    text,
     warn,
 )
 from kapmeta.checking.flag_columns import established, flags
@@ -50,6 +52,7 @@ __all__ = [
     "gaps_of",
     "instance",
     "name_of",
+    "number",
     "numbers",
     "proportion",
     "refuse_empty",
@@ -62,6 +65,7 @@ __all__ = [
     "same_word",
     "split_keywords",
     "study_labels",
+    "text",
     "total_rows",
     "unified",
     "warn",
