@@ -311,7 +311,7 @@ def bias_adjusted(
 
 
 def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
-    labels = list(biased)
+    labels = [biased] if isinstance(biased, str) else list(biased)
     for label in labels:
         chosen(label, effects.labels, "study")
     return np.array([label in labels for label in effects.labels])

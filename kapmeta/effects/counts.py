@@ -13,7 +13,9 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import absence_reason
+from kapmeta.wording import opposite_event
 
 __all__ = [
     "arcsine_difference",
@@ -64,7 +66,7 @@ CELLS = ("events_t", "n_t", "events_c", "n_c")
 _TOTALS = {"events_t": "n_t", "events_c": "n_c"}
 _OUTCOME: Mapping[str, Any] = {
     "event": "event",
-    "event_is_good": True,
+    "event_is_good": None,
     "treatment": "treatment",
     "control": "control",
 }
@@ -185,7 +187,10 @@ def from_counts(
         frame,
         zero=rule,
         corrected=found.corrected,
-        excluded={int(i): _absence(cells, int(i), rule) for i in np.flatnonzero(found.absent)},
+        excluded={
+            int(i): absence_reason(*(float(cells[name][i]) for name in CELLS), rule)
+            for i in np.flatnonzero(found.absent)
+        },
         interval=interval,
         **outcome_of(frame, outcome),
     )
@@ -193,16 +198,6 @@ def from_counts(
 
 def _rule(zero: str) -> str:
     return checking.chosen(zero, counts.TRIGGERS, "zero-cell rule")
-
-
-def _absence(cells: Mapping[str, FloatArray], i: int, zero: str | None) -> str:
-    """Say why a table has no estimate."""
-    a, n1, c, n2 = (cells[name][i] for name in CELLS)
-    if a == 0 and c == 0:
-        return "no event in either arm"
-    if a == n1 and c == n2:
-        return "the event happened to everybody in both arms"
-    return f'a zero cell ({a:g} of {n1:g} v {c:g} of {n2:g}) and zero-cell rule "{zero}"'
 
 
 def risk_ratio(
@@ -452,6 +447,6 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
-        event=f"no {outcome['event']}" if event is None else event,
-        event_is_good=not outcome["event_is_good"],
+        event=opposite_event(outcome["event"]) if event is None else event,
+        event_is_good=opposite_direction(outcome["event_is_good"]),
     )

@@ -7,7 +7,7 @@ is its opposite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import CELLS, counts_of, outcome_of
 from kapmeta.references import PAPERS
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import reversed_rows
 from kapmeta.results.views import View
+from kapmeta.wording import opposite_event
 
 __all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]
 
@@ -264,10 +266,13 @@ def hazard_ratio(
         last = survival.one_time(a[-1], n_t, c[-1], n_c)
         found.append((table.y, table.v) if method == "life-table" else last)
     outcome = outcome_of(frame, {})
-    outcome |= {"event": event or f"no {outcome['event']}"}
-    outcome |= {"event_is_good": not outcome["event_is_good"]}
+    outcome |= {"event": event or opposite_event(outcome["event"])}
+    outcome |= {"event_is_good": opposite_direction(outcome["event_is_good"])}
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
-    return _per_trial(frame, np.array(found), "HR", outcome, reason)
+    effects = _per_trial(frame, np.array(found), "HR", outcome, reason)
+    # the ratio is of the hazard of losing what was counted: the table counts that, too
+    table = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
+    return replace(effects, table=table)
 
 
 def event_free_time(

@@ -22,6 +22,7 @@ from kapmeta.pooling.inverse_variance import check_variances, one_question
 from kapmeta.results.dependence import Multilevel
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.regressions import Design
+from kapmeta.results.rows import people_in
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
@@ -511,6 +512,7 @@ def aggregate(
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)
     table["study"], table["n_effects"] = [str(word) for word in words], found.made_from
+    table["participants"] = [people_in(entering.table[code == j]) for j in range(len(words))]
     corrected = np.array(
         [entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))]
     )

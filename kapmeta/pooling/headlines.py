@@ -220,10 +220,12 @@ def _analysis_row(entry: Entry) -> dict[str, Any]:
 
 def _conclusion(result: Result) -> str:
     """Name the side of no effect on which the interval lies, if it does."""
-    e = result.effects
+    sides = result.effects.sides
+    if not sides:
+        return ""
     if not result.side:
         return "leaves it open"
-    return e.favours[result.side > 0].replace("Favours", "favours", 1)
+    return sides[result.side > 0].replace("Favours", "favours", 1)
 
 
 def _sentences(frame: pd.DataFrame, role: str, opening: str) -> list[str]:

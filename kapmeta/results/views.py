@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
@@ -11,7 +11,6 @@ from kapmeta.wording import html_page
 
 if TYPE_CHECKING:
     from kapmeta.measures import Interval, Measure
-    from kapmeta.results.effects import Effects
 
 __all__ = ["EffectsView", "IntervalView", "View"]
 
@@ -54,6 +53,14 @@ class View(ABC):
         return html_page(self._shown_text(), self._shown_table())
 
 
+class Scaled(Protocol):
+    """Anything on the scale of a measure, as `kapmeta.results.Effects` are."""
+
+    @property
+    def scale(self) -> Measure:
+        """The measure with its names and its way back to the scale shown."""
+
+
 class EffectsView(View):
     """A result that was made from a set of effects and is shown on their scale.
 
@@ -63,7 +70,7 @@ class EffectsView(View):
         What was analysed.
     """
 
-    effects: Effects
+    effects: Scaled
 
     @property
     def scale(self) -> Measure:

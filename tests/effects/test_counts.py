@@ -149,7 +149,11 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
         "ketamine",
         "control",
     )
-    assert effects.favours == ("Favours control", "Favours ketamine")
+    assert effects.sides == ("less abstinence with ketamine", "more abstinence with ketamine")
+    assert km.risk_ratio(told, event_is_good=True).favours == (
+        "Favours control",
+        "Favours ketamine",
+    )
     assert km.risk_ratio(told, event_is_good=False).favours == (
         "Favours ketamine",
         "Favours control",
@@ -160,7 +164,8 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
 
 
 def test_complement_turns_the_event_round() -> None:
-    relapse = km.effects.complement(TRIALS, "relapse")
+    assert km.effects.complement(TRIALS)["event_is_good"].isna().all()
+    relapse = km.effects.complement(TRIALS.assign(event_is_good=True), "relapse")
     assert relapse["events_t"].tolist() == [38, 13, 15]
     assert not relapse["event_is_good"].any()
     assert_array_equal(km.effects.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])

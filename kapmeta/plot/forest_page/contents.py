@@ -111,7 +111,7 @@ def forest_contents(
         right=columns[1],
         scale=scale,
         heading=f"{_heading(effects, scale)}\n{words}".strip(),
-        favours=_favours(effects, scale, theme),
+        favours=_favours(effects, theme),
         references=_references(grouped, rows),
         title=options.title,
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
@@ -149,7 +149,7 @@ def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> ForestConten
         right=columns[1],
         scale=scale,
         heading=_heading(effects, scale),
-        favours=_favours(effects, scale, theme),
+        favours=_favours(effects, theme),
         references=tuple(whole),
         title=options.title,
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
@@ -319,11 +319,9 @@ def _measure(scale: Measure) -> str:
     return wording.capital(scale.name.split(" (")[0])
 
 
-def _favours(effects: Effects, scale: Measure, theme: Theme) -> tuple[str, ...]:
-    if scale.null is None:
-        return ()
+def _favours(effects: Effects, theme: Theme) -> tuple[str, ...]:
     word = "Favors" if theme.american else "Favours"
-    return tuple(_one_line(side.replace("Favours", word, 1)) for side in effects.favours)
+    return tuple(_one_line(side.replace("Favours", word, 1)) for side in effects.sides)
 
 
 def part(contents: ForestContents, first: int, last: int, whole: bool) -> ForestContents:
