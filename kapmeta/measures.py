@@ -20,6 +20,18 @@ def _inverse_logit(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def _logarithm(x: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.where(x >= 0, x, np.nan)))
+
+
+def _logit(x: FloatArray) -> FloatArray:
+    return np.asarray(np.log(x) - np.log1p(-x))
+
+
+def _arcsine_root(x: FloatArray) -> FloatArray:
+    return np.asarray(np.arcsin(np.sqrt(x)))
+
+
 def _squared_sine(x: FloatArray) -> FloatArray:
     return np.asarray(np.sin(np.clip(x, 0, np.pi / 2)) ** 2)
 
@@ -60,6 +72,7 @@ class Measure:
     counts: bool = False
     limits: tuple[float, float] = (-np.inf, np.inf)
     _shown: Callable[[FloatArray], FloatArray] = _identity
+    _analysed: Callable[[FloatArray], FloatArray] = _identity
 
     @property
     def compares(self) -> bool:
@@ -70,6 +83,11 @@ class Measure:
         """Take `x` from the analysis scale to the scale that readers see, within its limits."""
         with np.errstate(over="ignore"):
             return np.clip(self._shown(np.asarray(x, dtype=np.float64)), *self.limits)
+
+    def analysed(self, x: npt.ArrayLike) -> FloatArray:
+        """Take `x` from the scale that readers see to the analysis scale; nan where impossible."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._analysed(np.asarray(x, dtype=np.float64))
 
     def shown_interval(self, estimate: float, low: float, high: float) -> Interval:
         """Take an estimate with its limits to the scale that readers see."""
@@ -86,13 +104,27 @@ class Measure:
 
 
 def _ratio_measure(key: str, name: str, short: str = "", *, counts: bool = True) -> Measure:
-    return Measure(key, name, short or key, ratio=True, null=1.0, counts=counts, _shown=np.exp)
+    return Measure(
+        key,
+        name,
+        short or key,
+        ratio=True,
+        null=1.0,
+        counts=counts,
+        _shown=np.exp,
+        _analysed=_logarithm,
+    )
 
 
 def _proportion_measure(
-    key: str, name: str, shown: Callable[[FloatArray], FloatArray], *, ratio: bool = False
+    key: str,
+    name: str,
+    shown: Callable[[FloatArray], FloatArray],
+    analysed: Callable[[FloatArray], FloatArray],
+    *,
+    ratio: bool = False,
 ) -> Measure:
-    return Measure(key, name, "proportion", ratio, None, True, (0.0, 1.0), shown)
+    return Measure(key, name, "proportion", ratio, None, True, (0.0, 1.0), shown, analysed)
 
 
 def side_of(low: npt.ArrayLike, high: npt.ArrayLike, null: float = 0.0) -> IntArray:
@@ -121,11 +153,13 @@ MEASURES: dict[str, Measure] = {
         Measure("AS", "arcsine difference", "AS", counts=True),
         Measure("MD", "mean difference", "MD"),
         Measure("SMD", "standardised mean difference", "SMD"),
-        _proportion_measure("PR", "proportion", _identity),
-        _proportion_measure("PLN", "proportion (log)", np.exp, ratio=True),
-        _proportion_measure("PLO", "proportion (logit)", _inverse_logit),
-        _proportion_measure("PAS", "proportion (arcsine)", _squared_sine),
-        Measure("ZCOR", "correlation (Fisher z)", "r", null=None, _shown=np.tanh),
+        _proportion_measure("PR", "proportion", _identity, _identity),
+        _proportion_measure("PLN", "proportion (log)", np.exp, _logarithm, ratio=True),
+        _proportion_measure("PLO", "proportion (logit)", _inverse_logit, _logit),
+        _proportion_measure("PAS", "proportion (arcsine)", _squared_sine, _arcsine_root),
+        Measure(
+            "ZCOR", "correlation (Fisher z)", "r", null=None, _shown=np.tanh, _analysed=np.arctanh
+        ),
         Measure("GEN", "effect", "effect"),
     )
 }

@@ -23,7 +23,12 @@ from kapmeta.effects.counts import Names
 from kapmeta.methods import PRIMARY, Method
 from kapmeta.pooling.exact import counts_and_curves
 from kapmeta.pooling.exact_models import no_contrast
-from kapmeta.pooling.inverse_variance import check_variances, one_question, shares_by_study
+from kapmeta.pooling.inverse_variance import (
+    check_variances,
+    one_question,
+    refuse_other_measure,
+    shares_by_study,
+)
 from kapmeta.results.effects import Effects
 from kapmeta.results.posteriors import Distribution, Posterior
 
@@ -42,7 +47,7 @@ def pool_bayes(
     *,
     tau_prior: TauPrior | float | None = None,
     mu_prior: tuple[float, float] | str | None = None,
-    measure: str = "RR",
+    measure: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -66,7 +71,8 @@ def pool_bayes(
         Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for
         counts.
     measure : {"RR", "OR"}
-        Measure for counts; effects bring their own.
+        Measure for counts, a risk ratio by default. Effects bring their own; another one beside
+        them is refused.
     level : float
         Level of the intervals, a proportion.
     mixed : bool
@@ -108,8 +114,9 @@ def pool_bayes(
     if isinstance(effects_or_trials, Effects):
         if names:
             raise TypeError(f"effects bring their own names; leave out {', '.join(names)}")
+        refuse_other_measure(effects_or_trials, measure)
         return bayes_each(effects_or_trials, [(tau_prior, mu_prior)], level=level, mixed=mixed)[0]
-    checking.chosen(measure, _COUNT_MEASURES, "measure")
+    measure = checking.chosen("RR" if measure is None else measure, _COUNT_MEASURES, "measure")
     effects, _, curves, aside = counts_and_curves(effects_or_trials, measure, mixed, names)
     order = _informative(effects, curves)
     if not order.size:

@@ -22,7 +22,7 @@ from kapmeta.pooling.headline_rules import (
     fit_analyses,
     headline_rule,
 )
-from kapmeta.pooling.inverse_variance import one_question, pool
+from kapmeta.pooling.inverse_variance import one_question, pool, refuse_other_measure
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
@@ -113,7 +113,7 @@ class Headline(View):
 def headline(
     effects_or_trials: Effects | pd.DataFrame,
     *,
-    measure: str = "RR",
+    measure: str | None = None,
     opposite: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
@@ -132,7 +132,8 @@ def headline(
     effects_or_trials : Effects or DataFrame
         Effects, or rows of counts as in `kapmeta.risk_ratio`; counts allow more.
     measure : {"RR", "OR"}
-        Measure for counts.
+        Measure for counts, a risk ratio by default. Effects bring their own; another one beside
+        them is refused.
     opposite : str, optional
         Name of the opposite event; "no" and the name of the event by default.
     level : float
@@ -169,9 +170,12 @@ def headline(
     Posterior(RR 1.86 (95 % CrI 0.78 to 4.46), k=2, tau half-normal(0.5))
     """
     if isinstance(effects_or_trials, Effects):
+        if names:
+            raise TypeError(f"effects bring their own names; leave out {', '.join(names)}")
+        refuse_other_measure(effects_or_trials, measure)
         effects, trials = effects_or_trials, None
     else:
-        checking.chosen(measure, ("RR", "OR"), "measure")
+        measure = checking.chosen("RR" if measure is None else measure, ("RR", "OR"), "measure")
         trials = effects_or_trials
         effects = from_counts(trials, measure, zero="drop", **names)
     question, _ = one_question(effects, mixed)

@@ -241,10 +241,7 @@ class Effects(View):
             return unknown, unknown, unknown
         printed = [self.table[name].to_numpy(dtype=np.float64) for name in ("low", "high")]
         same = self.table["printed_level"].to_numpy(dtype=np.float64) == level
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = (
-                np.where(same, np.log(x) if self.scale.ratio else x, np.nan) for x in printed
-            )
+        low, high = (np.where(same, self.scale.analysed(x), np.nan) for x in printed)
         return self.y, low, high
 
     def select(self, keep: Any) -> Effects:

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "absence_reason",
     "name_key",
     "positions_of",
+    "rest_of_percent",
     "reversed_rows",
     "same_name",
     "swapped_rows",
@@ -24,6 +26,9 @@ __all__ = [
 
 CELLS = ("events_t", "n_t", "events_c", "n_c")
 """Columns of the counts of two arms."""
+
+PERCENTS = ("percent_t", "percent_c")
+"""Columns of the percentages printed for two arms."""
 
 _KEEP = (
     "keep names the studies to select: names as in effects.labels, one True or False per study, or"
@@ -116,18 +121,29 @@ def absence_reason(a: float, n1: float, c: float, n2: float, zero: str | None) -
     return f'a zero cell ({a:g} of {n1:g} v {c:g} of {n2:g}) and zero-cell rule "{zero}"'
 
 
+def rest_of_percent(percent: Any) -> Any:
+    """Take a printed percentage from 100, with its decimals; leave alone what is no number."""
+    try:
+        rest = 100 - Decimal(str(percent).strip())
+    except InvalidOperation:
+        return percent
+    return str(rest) if isinstance(percent, str) else float(rest)
+
+
 def reversed_rows(
     table: pd.DataFrame, event: str, event_is_good: bool | None, *, ratio: bool
 ) -> pd.DataFrame:
     """Turn rows round to the opposite event: counts, printed estimates and their limits.
 
-    Every count of events becomes ``n - events``; a printed ratio becomes its reciprocal, a printed
-    difference changes its sign.
+    Every count of events becomes ``n - events``, a printed percentage its rest to 100; a printed
+    ratio becomes its reciprocal, a printed difference changes its sign.
     """
     table = _printed_turned(table, ratio=ratio)
     if set(CELLS) <= set(table.columns):
         table = table.assign(
-            events_t=table["n_t"] - table["events_t"], events_c=table["n_c"] - table["events_c"]
+            events_t=table["n_t"] - table["events_t"],
+            events_c=table["n_c"] - table["events_c"],
+            **{name: table[name].map(rest_of_percent) for name in PERCENTS if name in table},
         )
         return table.assign(event=event, event_is_good=event_is_good)
     words = {"event": event, "event_is_good": event_is_good}
