@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.measures import Measure
 from kapmeta.methods import model_name
 from kapmeta.plot.forest_page.columns import (
@@ -36,7 +36,7 @@ from kapmeta.plot.forest_page.notes import (
     reading_notes,
     sentences,
 )
-from kapmeta.plot.panel.frames import texts_of
+from kapmeta.plot.panel.arguments import text_given, texts_of
 from kapmeta.plot.style import Theme
 from kapmeta.results.effects import Effects, unconfirmed
 from kapmeta.results.pooled import Pooled, estimate_text
@@ -91,6 +91,7 @@ def forest_contents(
 ) -> ForestContents:
     """Write the contents of a forest plot of one result, of several models, or of subgroups."""
     grouped = grouped_results(result, overall)
+    checking.flag(options.studies, "studies")
     effects, models = grouped.effects, grouped.models
     rows, extra_notes = enriched(
         _forest_rows(grouped, options.studies),
@@ -113,7 +114,7 @@ def forest_contents(
         heading=f"{_heading(effects, scale)}\n{words}".strip(),
         favours=_favours(effects, theme),
         references=_references(grouped, rows),
-        title=options.title,
+        title=text_given(options.title, "title"),
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
         name=f"Forest plot: {scale.name} of {effects.event}",
         alt=_forest_alt(result, grouped),
@@ -151,7 +152,7 @@ def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> ForestConten
         heading=_heading(effects, scale),
         favours=_favours(effects, theme),
         references=tuple(whole),
-        title=options.title,
+        title=text_given(options.title, "title"),
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
         name=f"{sweep.kind.capitalize()}: {scale.name} of {effects.event}",
         alt=sweep.alt_text(),

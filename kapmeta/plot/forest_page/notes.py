@@ -74,9 +74,13 @@ def method_notes(models: Sequence[ModelResult]) -> list[str]:
 
 
 def method_line(model: ModelResult) -> str:
-    """Say how a model was fitted and test its effect; for a posterior, name its priors."""
+    """Say how a model was fitted and test its effect; for a posterior, name its priors.
+
+    A measure of one group has no value of no effect, and so no test of it.
+    """
     if isinstance(model, Pooled):
-        return f"{method_text(model.method)}; {effect_test(model)}."
+        tests = [effect_test(model)] if model.scale.compares else []
+        return f"{'; '.join([method_text(model.method), *tests])}."
     return next(line for line in model.summary().splitlines() if "; priors: " in line)
 
 
