@@ -152,9 +152,16 @@ def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
     return {f"{name} of the control risks": risk for name, risk in each}
 
 
+def has_control_counts(pooled: Result) -> bool:
+    """Say whether any trial has control counts to take a baseline risk from."""
+    table, there = pooled.effects.table, pooled.effects.present
+    known = {"events_c", "n_c"} <= set(table.columns)
+    return known and bool(table.loc[there, "events_c"].notna().any())
+
+
 def _control_risks(pooled: Result) -> tuple[FloatArray, list[str]]:
     table, there = pooled.effects.table, pooled.effects.present
-    if not {"events_c", "n_c"} <= set(table.columns) or table.loc[there, "events_c"].isna().all():
+    if not has_control_counts(pooled):
         raise ValueError(
             "no trial has control counts to take a baseline risk from; give baseline=0.2, say"
         )

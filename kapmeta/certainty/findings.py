@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.certainty.absolute_risks import Baseline, absolute_effects
+from kapmeta.certainty.absolute_risks import Baseline, absolute_effects, has_control_counts
 from kapmeta.certainty.grading import CERTAINTY, certainty_table
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE
 from kapmeta.methods import CI_NAMES
@@ -172,7 +172,8 @@ def summary_of_findings(
     Returns
     -------
     SummaryOfFindings
-        One row per question and baseline risk.
+        One row per question and baseline risk. A ratio from trials without counts of their control
+        groups has no absolute effects; give `baseline` to have them.
 
     Raises
     ------
@@ -245,6 +246,7 @@ def _certainty_of(
 
 
 _RISKS = ("control", "treatment", "low", "high", "difference", "difference_low", "difference_high")
+_NO_COUNTS = "not given: no trial has counts of its control group"
 _NO_RISKS = {"baseline": "", **dict.fromkeys(_RISKS, math.nan), "nnt": "–", "capped": False}
 
 
@@ -265,6 +267,8 @@ def _finding_rows(
     rows: list[dict[str, Any]] = [_NO_RISKS]
     if tertiary(pooled):
         head |= {**dict.fromkeys(("estimate", "low", "high"), math.nan), "interval": _REFUSED}
+    elif effect.measure in ABSOLUTE and baseline is None and not has_control_counts(effect):
+        rows = [_NO_RISKS | {"nnt": _NO_COUNTS}]
     elif effect.measure in ABSOLUTE:
         rows = wording.records(absolute_effects(effect, baseline=baseline).table)
     if not randomised(pooled):

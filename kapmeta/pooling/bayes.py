@@ -209,6 +209,11 @@ def _informative(effects: Effects, curves: list[Tabulated]) -> npt.NDArray[np.in
 
 def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
     if isinstance(prior, TauPrior):
+        if prior.measure and prior.measure != ("OR" if measure == "PETO" else measure):
+            raise ValueError(
+                f"tau_prior {prior.name} is stated on the scale of measure {prior.measure}; it does"
+                f" not hold for {measure}"
+            )
         if any(np.ndim(p) for p in prior.parameters):
             raise ValueError(
                 "tau_prior must have single numbers as parameters; for many, call"

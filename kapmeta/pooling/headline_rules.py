@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from kapmeta.core.bayes.priors import turner
+from kapmeta.core.bayes.empirical_priors import turner
 from kapmeta.effects.counts import COUNT_MEASURES, Names, from_counts
 from kapmeta.pooling.bayes import WIDE, bayes_each, pool_bayes
 from kapmeta.pooling.exact import pool_exact

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["OPPOSITES", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Question"]
+__all__ = ["OPPOSITES", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Question", "window_of"]
 
 SUBSTANCES: Mapping[str, str] = MappingProxyType(
     {
@@ -32,6 +32,32 @@ WINDOWS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Time windows in months after treatment began; a trial enters a pool once, in one window."""
+
+
+def window_of(months: float | None) -> str:
+    """Name the window of the plan that holds a time; empty where none does.
+
+    Parameters
+    ----------
+    months : float or None
+        Months after treatment began; None or nan where not known.
+
+    Returns
+    -------
+    str
+        A word of `WINDOWS`, or ``""``.
+
+    Examples
+    --------
+    >>> window_of(6), window_of(3)
+    ('6 months', '')
+    """
+    held = [
+        name
+        for name, (low, high) in WINDOWS.items()
+        if months is not None and low <= months <= high
+    ]
+    return held[0] if held else ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,11 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             roles=("sensitivity",),
         ),
         "alcohol-odds": Question(
-            "alcohol", "ketamine v control, randomised, odds", measure="OR", reported="relapse"
+            "alcohol",
+            "ketamine v control, randomised, odds, 6 months",
+            measure="OR",
+            window="6 months",
+            reported="relapse",
         ),
         "alcohol-days": Question(
             "alcohol",

@@ -34,7 +34,7 @@ def test_headline_effect_follows_the_number_of_trials(evidence: Evidence) -> Non
     assert (math.exp(one.low), math.exp(one.high)) == pytest.approx(
         (1.599191, 13.689937), rel=1e-6
     )  # score interval
-    two = headline_effect(km.review.answer(evidence, "alcohol-odds"))
+    two = headline_effect(km.pool(km.odds_ratio(FIVE.head(2))))
     assert "Posterior" in repr(two)
     several = km.pool(km.risk_ratio(FIVE))
     assert headline_effect(several) is several

@@ -163,7 +163,7 @@ def test_double_zeros_are_not_counted():
 
 
 def test_a_notebook_shows_each_analysis_once() -> None:
-    found = km.headline(km.review.question_effects(km.load_evidence(), "alcohol-odds"))
+    found = km.headline(km.odds_ratio(STRESS))
     page = found._repr_html_()
     for entry in found.entries:
         assert page.count(f"<td>{entry.name}</td>") == 1

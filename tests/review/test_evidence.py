@@ -252,6 +252,15 @@ FAULTS = [
     ),
     ("comparisons", 7, "role", "main", "dakwar2019", "counted once", "already counted in row 6"),
     (
+        "comparisons",
+        8,
+        "overlaps_with",
+        "dakwar2020",
+        "krupitsky1992",
+        "overlap is of one series",
+        "have not the same overlap_group",
+    ),
+    (
         "effects",
         2,
         "estimate",
@@ -300,7 +309,7 @@ FAULTS = [
         "levels follow judgement",
         'judgement = "serious" takes 1',
     ),
-    ("claims", 2, "verdict", "true", "", "enum", "agrees, imprecise, contradicted"),
+    ("claims", 2, "verdict", "true", "", "enum", "agrees, could not be verified, imprecise"),
     ("claims", 2, "source_ids", "", "", "required", "source_ids is empty; it is required"),
     ("grade", 2, "reason", "", "", "required", "reason is empty; it is required"),
     ("sources", 2, "url", "scilit.com", "", "pattern", "does not have the form"),
@@ -362,6 +371,14 @@ def test_comparison_without_counts_is_refused(folder: Path) -> None:
     assert set(found["rule"]) == {"comparison has counts"}
     assert list(found["column"]) == ["treatment_arm", "control_arm"]
     assert '"abstinence" at "36mo"' in found["message"][0]
+
+
+def test_report_of_the_same_people_must_name_the_other(folder: Path) -> None:
+    """The control group of Krupitsky 1992 is very probably that of 1997."""
+    put(folder, "comparisons", 8, "overlaps_with", "")
+    found = violations(folder)
+    assert found[["row", "column", "rule"]].to_numpy().tolist() == [[8, "role", "counted once"]]
+    assert 'or name "krupitsky1997" in overlaps_with' in found["message"].item()
 
 
 def test_arms_at_different_times_are_not_compared(folder: Path) -> None:
@@ -467,13 +484,13 @@ def test_count_one_unit_off_is_flagged_with_the_counts_that_fit(folder: Path) ->
 def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
     before = load_evidence(folder)
     marks = {
-        "source_ids": "S80",
-        "locator": "S80: Table 2",
+        "source_ids": "S99",
+        "locator": "S99: Table 2",
         "evidence_level": "primary_full_text",
         "origin": "printed",
     }
     source = {
-        "source_id": "S80",
+        "source_id": "S99",
         "citation": "Doe 2027",
         "kind": "primary_full_text",
         "what_was_seen": "all",
@@ -518,8 +535,8 @@ def test_a_new_trial_is_rows_and_nothing_else(folder: Path) -> None:
     add(folder, "studies", **study, **marks)
     add(folder, "arms", **arm, arm_id="ket", label="ketamine 0.5 mg/kg", role="ketamine", **marks)
     add(folder, "arms", **arm, arm_id="mid", label="midazolam", role="active placebo", **marks)
-    add(folder, "outcomes", **outcome, outcome_id="O025", arm_id="ket", events=15, **marks)
-    add(folder, "outcomes", **outcome, outcome_id="O026", arm_id="mid", events=9, **marks)
+    add(folder, "outcomes", **outcome, outcome_id="O901", arm_id="ket", events=15, **marks)
+    add(folder, "outcomes", **outcome, outcome_id="O902", arm_id="mid", events=9, **marks)
     add(folder, "comparisons", **comparison)
     after = load_evidence(folder)
     row = after.trials("alcohol", role="main").iloc[0]
@@ -668,6 +685,7 @@ def test_nothing_in_the_evidence_can_be_altered(evidence: Evidence) -> None:
         "grade",
         "sources",
         "pending",
+        "known_missing",
         "flags",
     ):
         table = getattr(evidence, name)
@@ -704,12 +722,12 @@ def test_codebook_has_a_line_for_every_column(evidence: Evidence) -> None:
 
 def test_repr_is_short_and_html_lists_the_tables(evidence: Evidence) -> None:
     assert repr(evidence).startswith(
-        "Evidence(26 studies, 6 comparisons, 84 sources, 2 flags, sha256 "
+        "Evidence(28 studies, 7 comparisons, 87 sources, 2 flags, sha256 "
     )
     assert len(repr(evidence)) < 100
     page = evidence._repr_html_()
-    assert page.count("<tr>") == 11
-    assert "<td>comparisons</td><td>6</td>" in page
+    assert page.count("<tr>") == 12
+    assert "<td>comparisons</td><td>7</td>" in page
 
 
 def test_installed_package_reads_the_tables_it_carries(

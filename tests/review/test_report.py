@@ -137,7 +137,7 @@ def page(tree: Path) -> Reader:
 
 
 def test_numbers_on_the_page_equal_the_results(page: Reader, tree: Path) -> None:
-    assert numbers_are_equal(page, tree / "results") > 250
+    assert numbers_are_equal(page, tree / "results") > 240
 
 
 @pytest.mark.skipif(
@@ -340,7 +340,7 @@ def test_short_answer_follows_the_evidence(answered: dict[str, Answered]) -> Non
         (
             "alcohol-randomised",
             False,
-            "14 of 17 people (82 %) with ketamine and 15 of 23 people (65 %) with midazolam",
+            "9 of 17 people (53 %) with ketamine and 9 of 22 people (41 %) with midazolam",
         ),
         (
             "alcohol-randomised",
@@ -351,7 +351,7 @@ def test_short_answer_follows_the_evidence(answered: dict[str, Answered]) -> Non
         (
             "alcohol-odds",
             True,
-            "Two randomised trials together (Dakwar 2020 and Grabski 2022): odds ratio 1.57",
+            "In one randomised trial (Grabski 2022): odds ratio 1.25 (95 % interval 0.48 to 3.23;",
         ),
         (
             "alcohol-days",

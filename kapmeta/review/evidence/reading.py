@@ -33,8 +33,8 @@ class Evidence:
     ----------
     studies, arms, outcomes, comparisons, effects : DataFrame
         The tables of results; `codebook` says what each column means.
-    risk_of_bias, claims, grade, sources, pending : DataFrame
-        The tables of judgements and sources.
+    risk_of_bias, claims, grade, sources, pending, known_missing : DataFrame
+        The tables of judgements and sources, and of what has not been read.
     flags : DataFrame
         What is worth knowing but breaks no rule, such as a printed percentage that no count
         attains: table, row (line of the file), study, column, rule, message.
@@ -98,6 +98,11 @@ class Evidence:
         return self._tables["pending"].copy()
 
     @property
+    def known_missing(self) -> pd.DataFrame:
+        """One row per study and question it answers or would: what of its result was read."""
+        return self._tables["known_missing"].copy()
+
+    @property
     def flags(self) -> pd.DataFrame:
         """One row per finding that breaks no rule but should be known."""
         return self._flags.copy()
@@ -116,7 +121,8 @@ class Evidence:
 
         Without arguments every comparison is given, also those the plan never pools together: time
         points of the same patients, randomised and not, ketamine against none and against less.
-        Choose before pooling.
+        Choose before pooling. Only a comparison that counts people of another (`overlaps_with`) is
+        left out beside it; it is given in its place, or when named by `comparison_id`.
 
         Parameters
         ----------
@@ -131,10 +137,12 @@ class Evidence:
         -------
         DataFrame
             One row per comparison, by substance, year and months; no rows where nothing fits.
-            Counts are participants. ``missing_t`` and ``missing_c`` were randomised and are outside
-            ``n_t`` and ``n_c`` (``totals="observed"`` for the functions that ask); they are nan
-            where the source does not give them. ``missing`` is their sum, also where only that is
-            known. The evidence level and the origin are those of the weaker arm.
+            Reports that count the same people have one `study`, so that no pool takes both; `label`
+            and `study_id` tell them apart. Counts are participants. ``missing_t`` and ``missing_c``
+            were randomised and are outside ``n_t`` and ``n_c`` (``totals="observed"`` for the
+            functions that ask); they are nan where the source does not give them. ``missing`` is
+            their sum, also where only that is known. ``unknown_t`` and ``unknown_c`` are inside and count as without the event
+            (``totals="randomised"``). The evidence level and the origin are those of the weaker arm.
 
         Raises
         ------
@@ -160,6 +168,8 @@ class Evidence:
             if not isinstance(randomised, bool):
                 raise TypeError(f"randomised must be True, False or None: {randomised!r}")
             frame = frame[checking.established(frame, "randomised") == randomised]
+        if comparison_id is None:
+            frame = frame[~frame["overlaps_with"].isin(frame["comparison_id"])]
         return frame.reset_index(drop=True)
 
     def reported(

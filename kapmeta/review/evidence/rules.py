@@ -18,7 +18,7 @@ from kapmeta.core.certainty.risk_of_bias import (
 from kapmeta.core.effects.printed_counts import candidate_counts, last_place
 from kapmeta.review.evidence.description import Finding, Schema
 from kapmeta.review.evidence.tables import Record, Records
-from kapmeta.review.protocol import WINDOWS
+from kapmeta.review.protocol import window_of
 
 TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "RoB 2": (tuple(DOMAINS), (*ROB2, "unclear")),
@@ -201,23 +201,13 @@ def _arms_can_be_compared(tables: Records) -> Iterator[Remark]:
 def _window_fits_months(tables: Records) -> Iterator[Remark]:
     for row, sides in _outcomes_by_side(tables):
         outcome = sides["treatment_arm"]
-        if outcome is not None and row.text["window"] != _window_of(outcome["months"]):
+        if outcome is not None and row.text["window"] != window_of(outcome["months"]):
             at = f"{outcome.text['months'] or 'an unknown number of'} months"
-            right = f'"{_window_of(outcome["months"])}"'
+            right = f'"{window_of(outcome["months"])}"'
             message = (
                 f'window = "{row.text["window"]}", but the outcome is at {at}: it must be {right}'
             )
             yield Remark("comparisons", row, "window", message)
-
-
-def _window_of(months: float | None) -> str:
-    """Name the window of the plan that holds `months`; empty where none does."""
-    held = [
-        name
-        for name, (low, high) in WINDOWS.items()
-        if months is not None and low <= months <= high
-    ]
-    return held[0] if held else ""
 
 
 def _randomised_as_in_study(tables: Records) -> Iterator[Remark]:
@@ -235,16 +225,38 @@ def _counted_once(tables: Records) -> Iterator[Remark]:
     group = {row.study: row.text["overlap_group"] or row.study for row in tables["studies"]}
     seen: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for row in tables["comparisons"]:
-        if row["role"] in ("main", "provisional", "sensitivity"):
+        if row["role"] in ("main", "provisional", "sensitivity") and not row["overlaps_with"]:
             seen[group.get(row.study, row.study), row.text["event"]].append(row)
     for first, *others in seen.values():
         for row in others:
             message = (
                 f"the same patients are already counted in row {first.line} (role"
                 f' "{first["role"]}"); give this row the role alternative_time, separate or'
-                " not_pooled"
+                f' not_pooled, or name "{first["comparison_id"]}" in overlaps_with'
             )
             yield Remark("comparisons", row, "role", message)
+
+
+def _overlap_is_of_one_series(tables: Records) -> Iterator[Remark]:
+    """Check that a comparison overlaps with a counted one of its own series and event."""
+    group = {row.study: row.text["overlap_group"] for row in tables["studies"]}
+    known = {row.text["comparison_id"]: row for row in tables["comparisons"]}
+    for row in tables["comparisons"]:
+        other = known.get(row.text["overlaps_with"])
+        if other is None:
+            continue
+        if not group.get(row.study) or group.get(row.study) != group.get(other.study):
+            message = (
+                f'"{row.study}" and "{other.study}" have not the same overlap_group in studies.csv;'
+                " reports that share people share that word"
+            )
+            yield Remark("comparisons", row, "overlaps_with", message)
+        if other is row or other["overlaps_with"] or other.text["event"] != row.text["event"]:
+            message = (
+                f'"{other.text["comparison_id"]}" must be another comparison of the same event'
+                " that overlaps with none itself"
+            )
+            yield Remark("comparisons", row, "overlaps_with", message)
 
 
 def _levels_follow_judgement(tables: Records) -> Iterator[Remark]:
@@ -291,6 +303,7 @@ RULES: Mapping[str, tuple[tuple[str, ...], Callable[[Records], Iterator[Remark]]
     "window fits months": (("outcomes", "comparisons"), _window_fits_months),
     "randomised as in study": (("studies", "comparisons", "effects"), _randomised_as_in_study),
     "counted once": (("studies", "comparisons"), _counted_once),
+    "overlap is of one series": (("studies", "comparisons"), _overlap_is_of_one_series),
     "levels follow judgement": (("grade",), _levels_follow_judgement),
     "judgement of the tool": (("risk_of_bias",), _judgement_of_the_tool),
 }

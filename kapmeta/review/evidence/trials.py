@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta.review.evidence.description import Schema
+from kapmeta.review.protocol import window_of
 
 Frames = Mapping[str, pd.DataFrame]
 Schemas = Mapping[str, Schema]
@@ -19,10 +20,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 COLUMNS = _names(
     """
-    study label year substance comparison_id contrast randomised months window outcome event
-    event_is_good treatment control events_t n_t events_c n_c percent_t percent_c randomised_t
-    randomised_c missing_t missing_c missing evidence_level origin role risk_of_bias source_ids
-    locator_t locator_c notes
+    study study_id label year substance comparison_id contrast randomised months window outcome
+    event event_is_good treatment control events_t n_t events_c n_c percent_t percent_c randomised_t
+    randomised_c missing_t missing_c missing unknown_t unknown_c evidence_level origin role
+    overlaps_with risk_of_bias source_ids locator_t locator_c notes
     """
 )
 """Columns of the trials frame, in order."""
@@ -30,7 +31,8 @@ COLUMNS = _names(
 REPORTED_COLUMNS = _names(
     """
     study label year substance effect_id contrast randomised treatment control outcome event
-    event_is_good months measure estimate low high p_value p_relation unit participants adjusted
+    event_is_good months window measure estimate low high p_value p_relation unit participants
+    adjusted
     role risk_of_bias evidence_level origin source_ids locator wording notes
     """
 )
@@ -45,6 +47,7 @@ _SIDE_COLUMNS = {
     "percent_printed": "percent",
     "n_randomised": "randomised",
     "n_missing": "missing",
+    "n_unknown": "unknown",
     "evidence_level": "evidence_level",
     "origin": "origin",
     "source_ids": "source_ids",
@@ -105,6 +108,12 @@ def _with_study(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     return named.assign(study=named["study_id"])
 
 
+def _study_counted(frame: pd.DataFrame) -> pd.Series:
+    """Name the study whose people are counted: of a comparison that overlaps, the other's."""
+    whose = dict(zip(frame["comparison_id"], frame["study_id"], strict=True))
+    return frame["overlaps_with"].map(whose).fillna(frame["study_id"])
+
+
 def _missing_in_both(frame: pd.DataFrame, studies: pd.DataFrame) -> pd.Series:
     """Count people missing from both arms: by arm, else from a study with no other arm."""
     counted = studies.set_index("study_id")[["n_analysed", "n_missing"]].reindex(frame["study_id"])
@@ -130,6 +139,7 @@ def trial_frame(tables: Frames, described: Schemas) -> pd.DataFrame:
     sources = zip(frame["source_ids_t"], frame["source_ids_c"], strict=True)
     return _in_order(
         frame.assign(
+            study=_study_counted(frame),
             evidence_level=_weaker(frame, "evidence_level", words["evidence_level"]),
             origin=_weaker(frame, "origin", words["origin"]),
             source_ids=[_joined_lists(*pair) for pair in sources],
@@ -150,8 +160,11 @@ def reported_frame(tables: Frames, described: Schemas) -> pd.DataFrame:
     )
     risk = _overall_risk(tables["risk_of_bias"], usable.assign(timepoint="all"))
     people = _randomised_in(usable, tables["arms"])
+    windows = [window_of(months) for months in usable["months"]]
     return _in_order(
-        usable.assign(risk_of_bias=risk, participants=people), described, REPORTED_COLUMNS
+        usable.assign(risk_of_bias=risk, participants=people, window=windows),
+        described,
+        REPORTED_COLUMNS,
     )
 
 

@@ -10,8 +10,8 @@ ASKED: Mapping[str, str] = {
     "alcohol-randomised": "Are more people abstinent with ketamine than with another treatment?",
     "alcohol-not-randomised": "What did the comparison without random assignment show?",
     "alcohol-odds": (
-        "What do the randomised trials say together, if those who did not relapse count as"
-        " abstinent?"
+        "Are more people abstinent six months after ketamine, if those who did not relapse count"
+        " as abstinent?"
     ),
     "alcohol-days": "Are there more days without alcohol with ketamine?",
     "opioids-sessions": (
