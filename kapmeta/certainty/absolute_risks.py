@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.checking import proportion
 from kapmeta.core.certainty import absolute_risks as core_risks
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
@@ -87,6 +88,7 @@ def _row_sentence(row: Any, pooled: Result) -> str:
     )
 
 
+@checking.checked
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
     """Express a relative effect per 1,000 people at low, median and high baseline risk.
 
@@ -236,6 +238,7 @@ def _needed(number: float) -> str:
     return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
+@checking.checked
 def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
     """Give the numbers needed to treat for benefit or harm at each baseline risk.
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import (
     AbsoluteEffects,
     absolute_effects,
@@ -54,6 +54,7 @@ WIDEST_RATIO = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
 """Screening rule by measure: upper over lower limit at which the information size is far away."""
 
 
+@checking.checked
 def imprecision(
     absolute: AbsoluteEffects,
     *,
@@ -152,6 +153,7 @@ class EffectDistribution(Protocol):
         """Return the lower-tail area at `x`."""
 
 
+@checking.checked
 def probability_beyond(
     posterior: Posterior | EffectDistribution,
     difference: float,

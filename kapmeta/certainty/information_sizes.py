@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import CELLS
 from kapmeta.checking import proportion
 from kapmeta.core.certainty.information import (
@@ -87,6 +87,7 @@ class InformationSize(View):
         return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
 
 
+@checking.checked
 def information_size(
     pooled: Pooled,
     *,

@@ -32,6 +32,7 @@ from kapmeta.results.sweeps import Sweep
 __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
 
+@checking.checked
 def rob2_judgements(
     answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None
 ) -> pd.DataFrame:
@@ -146,6 +147,7 @@ def _check_answers(answers: pd.DataFrame) -> None:
         seen.add((study, question))
 
 
+@checking.checked
 def robins_i_overall(domains: Mapping[str, str]) -> str:
     """Derive the overall judgement of ROBINS-I from its seven domains [1]_.
 
@@ -194,6 +196,7 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     return overall_robins_i(domains.values())
 
 
+@checking.checked
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
     """Set aside studies at other risk of bias; they stay visible with the reason.
 
@@ -239,6 +242,7 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     return found
 
 
+@checking.checked
 def bias_adjusted(
     effects: Effects,
     biased: Iterable[str],

@@ -25,6 +25,7 @@ __all__ = ["combine_arms", "contrasts", "refuse_double_counting"]
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
 
 
+@checking.checked
 def contrasts(
     arms: pd.DataFrame,
     *,
@@ -165,6 +166,7 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
     ]
 
 
+@checking.checked
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
@@ -225,6 +227,7 @@ _CONTROL = ("events_c", "n_c", "missing_c")  # of the control they share
 _SAME = ("event", "event_is_good", "months", "window", "contrast")  # one question, one time
 
 
+@checking.checked
 def combine_arms(
     trials: pd.DataFrame,
     *,

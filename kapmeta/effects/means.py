@@ -83,6 +83,7 @@ def _moments(frame: pd.DataFrame, labels: tuple[str, ...]) -> dict[str, FloatArr
     return cells
 
 
+@checking.checked
 def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Compute differences of means, treatment less control, one per row.
 
@@ -127,6 +128,7 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     return _from_means("MD", means.mean_difference, trials, names)
 
 
+@checking.checked
 def standardized_mean_difference(
     trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]
 ) -> Effects:
@@ -165,6 +167,7 @@ def standardized_mean_difference(
     return _from_means("SMD", means.standardized_mean_difference, trials, names, variance=variance)
 
 
+@checking.checked
 def ratio_of_means(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Compute log ratios of means, treatment over control, one per row.
 

@@ -22,6 +22,7 @@ __all__ = ["robust"]
 _FEWEST_CLUSTERS = 4  # with three clusters or fewer robust standard errors are not offered
 
 
+@checking.checked
 def robust(
     fitted: MetaRegression | Multilevel | Effects,
     cluster: str = "study",

@@ -41,6 +41,7 @@ class Entering(NamedTuple):
     aside: tuple[str, ...]
 
 
+@checking.checked
 def multilevel(
     effects: Effects,
     levels: str | Sequence[str] = ("study", "effect"),
@@ -133,6 +134,7 @@ def multilevel(
     )
 
 
+@checking.checked
 def multivariate(
     effects: Effects,
     outcome: str,
@@ -445,6 +447,7 @@ def _component_notes(
     return notes
 
 
+@checking.checked
 def aggregate(
     effects: Effects,
     by: str = "study",

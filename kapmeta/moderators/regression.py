@@ -28,6 +28,7 @@ __all__ = ["likelihood_ratio", "meta_regression"]
 STUDIES_PER_MODERATOR = 10
 
 
+@checking.checked
 def meta_regression(
     effects: Effects,
     moderators: str | Sequence[str] | pd.DataFrame | FloatArray,
@@ -267,6 +268,7 @@ def _regression_notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     return notes
 
 
+@checking.checked
 def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
     """Test by likelihood ratio the moderators that `full` has and `reduced` has not.
 

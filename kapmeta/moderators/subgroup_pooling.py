@@ -26,6 +26,7 @@ from kapmeta.results.subgroups import Subgroups
 __all__ = ["subgroups"]
 
 
+@checking.checked
 def subgroups(
     effects: Effects,
     by: str | Sequence[Any],

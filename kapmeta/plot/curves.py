@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
 from kapmeta.plot.forest_page.notes import nonbreaking, plain, sentences
@@ -37,6 +37,7 @@ POINTS = 241
 DASHED = (0, (4, 2.5))
 
 
+@checking.checked
 def posterior(
     result: Any,
     *,
@@ -165,6 +166,7 @@ def _probability(p: float) -> str:
     return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else f"= {p:.3f}"
 
 
+@checking.checked
 def prior_scale(
     result: Any,
     *,
@@ -259,6 +261,7 @@ def _prior_scale_frame(
     )
 
 
+@checking.checked
 def drapery(
     result: Effects | Pooled,
     *,
@@ -384,6 +387,7 @@ def _p_curve(pooled: Pooled, x: FloatArray) -> FloatArray:
     return np.asarray(t_two_sided((x - pooled.estimate) / se, pooled.df))
 
 
+@checking.checked
 def follow_up(
     result: Any,
     *,

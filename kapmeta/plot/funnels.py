@@ -38,6 +38,7 @@ WARNING = (
 )
 
 
+@checking.checked
 def funnel(
     result: Effects | Pooled,
     *,
@@ -410,6 +411,7 @@ def _draw_limits(panel: Panel, funnel: _Funnel) -> None:
         )
 
 
+@checking.checked
 def radial(
     result: Pooled,
     *,

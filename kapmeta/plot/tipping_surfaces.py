@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.measures import MEASURES, Measure, side_of
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of, ten_digits
@@ -27,6 +27,7 @@ LONGEST_TICK = 5  # letters
 COUNT_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # between the counts labelled
 
 
+@checking.checked
 def tipping(
     result: Any,
     *,

@@ -42,6 +42,7 @@ _FREE_OF_UNITS = ("OR", "RR", "HR", "IRR", "ROM", "PETO", "SMD")
 _COUNT_MEASURES = ("RR", "OR")
 
 
+@checking.checked
 def pool_bayes(
     effects_or_trials: Effects | pd.DataFrame,
     *,

@@ -29,6 +29,7 @@ from kapmeta.results.pooled import Pooled
 __all__ = ["counts_and_curves", "pool_exact"]
 
 
+@checking.checked
 def pool_exact(
     trials: pd.DataFrame,
     *,

@@ -50,6 +50,7 @@ NO_HETEROGENEITY = "the interval holds if there is no heterogeneity between the 
 _FEW = 5  # below this many studies no prediction interval unless it is asked for
 
 
+@checking.checked
 def pool(
     effects: Effects,
     *,

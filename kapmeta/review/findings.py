@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.certainty import findings
 from kapmeta.certainty.absolute_risks import Baseline
 from kapmeta.certainty.grading import certainty_table
@@ -16,6 +17,7 @@ from kapmeta.review.protocol import QUESTIONS
 __all__ = ["findings_of", "question_certainty", "summary_of_findings"]
 
 
+@checking.checked
 def summary_of_findings(
     evidence: Evidence, *, baseline: Baseline = None
 ) -> findings.SummaryOfFindings:
@@ -60,6 +62,7 @@ def findings_of(
     )
 
 
+@checking.checked
 def question_certainty(evidence: Evidence) -> pd.DataFrame:
     """Add up the GRADE judgements of ``data/grade.csv``, question by question.
 

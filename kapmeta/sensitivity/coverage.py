@@ -36,6 +36,7 @@ CARD: tuple[tuple[str, str], ...] = (
 """Intervals compared, PRIMARY first: estimator of tau2 (or pooling without one), and interval."""
 
 
+@checking.checked
 def calibration(
     trials: pd.DataFrame,
     *,

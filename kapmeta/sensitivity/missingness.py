@@ -46,6 +46,7 @@ _MOST_SPLITS = 5_000
 _DIFFERENTIAL = 0.10
 
 
+@checking.checked
 def missing_outcomes(
     trials: pd.DataFrame,
     *,

@@ -55,6 +55,7 @@ class AlignedTrials(NamedTuple):
     good: bool  # whether more events are better
 
 
+@checking.checked
 def multiverse(
     trials: pd.DataFrame,
     *,

@@ -52,6 +52,7 @@ class Asked(NamedTuple):
     names: Names
 
 
+@checking.checked
 def sensitivity_table(
     trials: pd.DataFrame,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kapmeta import checking
 from kapmeta.core.numerics.arrays import IntArray
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import subsets
@@ -20,6 +21,7 @@ _DEFAULT_SAMPLE = 100_000
 _FITS_A_SECOND, _MOST_FITTED = 25, 10_000  # of exact models
 
 
+@checking.checked
 def all_subsets(
     pooled: Pooled,
     *,

@@ -49,6 +49,7 @@ _FILL_REFUSALS = {
 }
 
 
+@checking.checked
 def trim_and_fill(
     effects: Effects,
     *,
@@ -161,6 +162,7 @@ def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
     return pd.concat([study_rows(data), filled], ignore_index=True)
 
 
+@checking.checked
 def pet_peese(
     effects: Effects,
     *,
@@ -274,6 +276,7 @@ _LIMIT_PARAMETERS = {"alpha": "intercept", "beta": "slope"} | {
 }
 
 
+@checking.checked
 def limit_meta_analysis(
     effects: Effects,
     *,

@@ -173,6 +173,7 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
 """Asymmetry tests by name; each says which definition it follows where packages differ."""
 
 
+@checking.checked
 def asymmetry_test(
     effects: Effects | pd.DataFrame,
     *,

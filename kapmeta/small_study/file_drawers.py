@@ -96,6 +96,7 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
 """Ways to count missing null studies, by name."""
 
 
+@checking.checked
 def fail_safe_n(
     effects: Effects,
     *,
@@ -265,6 +266,7 @@ _EXCESS = {
 """Numbers of the test of excess significance, and where the core has them."""
 
 
+@checking.checked
 def excess_significance(
     effects: Effects,
     *,

@@ -32,6 +32,7 @@ from kapmeta.small_study.admissions import (
 __all__ = ["copas", "selection_model"]
 
 
+@checking.checked
 def selection_model(
     effects: Effects,
     *,
@@ -268,6 +269,7 @@ def _check_steps(
     return int(ends.size + 1)
 
 
+@checking.checked
 def copas(
     effects: Effects,
     *,
