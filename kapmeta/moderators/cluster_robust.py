@@ -92,7 +92,7 @@ def robust(
     >>> found.se.round(6), found.df.round(4)
     (array([0.26582]), array([2.7584]))
     """
-    checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type")
+    checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type", "kind")
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
         entering = entering_effects(fitted, mixed)

@@ -120,7 +120,7 @@ def multilevel(
     >>> found.estimate.round(6), found.components.round(6).tolist()
     (array([0.587643]), [0.136162, 0.026727])
     """
-    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval", "ci")
     entering = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
@@ -196,7 +196,7 @@ def multivariate(
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """
-    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval", "ci")
     entering = entering_effects(effects, mixed)
     (cluster,) = group_codes([study], entering)
     checked = _full_column(outcome, entering)

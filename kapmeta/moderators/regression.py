@@ -129,7 +129,9 @@ def _regression_method(
     model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str | None, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval")
+    ci = checking.chosen(
+        PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval", "ci"
+    )
     level = checking.proportion(level, "level")
     if model == "common":
         if tau2 is not None:

@@ -255,7 +255,7 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
         )
     nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)
     if nearest is None:
-        checking.chosen(rule, ("as given", "longest", "earliest"), "time")
+        checking.chosen(rule, ("as given", "longest", "earliest"), "time", "rule")
     if not trials[study].duplicated().any():
         return trials
     twice = trials.loc[trials[study].duplicated(), study].iloc[0]

@@ -106,9 +106,9 @@ def trim_and_fill(
     >>> km.trim_and_fill(smoke, tau2="DL", ci="wald")
     AdjustedEffect(trim and fill, OR 1.19 (1.08 to 1.31), k=37)
     """
-    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing")
+    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing", "count_by")
     checking.chosen(side, SIDES, "side")
-    checking.chosen(trim, ("random", "common"), "trimming model")
+    checking.chosen(trim, ("random", "common"), "trimming model", "trim")
     words = method_words(method, tau2=tau2, ci=ci, level=level)
     estimator, interval = words["tau2"] or PRIMARY.tau2, words["ci"] or PRIMARY.ci
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
