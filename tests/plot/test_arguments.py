@@ -82,7 +82,7 @@ def test_what_cannot_be_drawn_is_refused_by_name(call: Callable[[], Any], said: 
 
 
 def diamond(ax: Axes) -> np.ndarray[Any, Any]:
-    """The corners of the pooled result."""
+    """Find the corners of the pooled result."""
     (shape,) = [
         path
         for each in ax.collections
@@ -121,7 +121,8 @@ def test_a_diamond_cut_at_both_ends_is_higher_on_the_side_of_its_middle() -> Non
 def test_the_sides_of_the_axis_are_neutral_until_the_direction_is_given() -> None:
     for plot in (km.plot.forest, km.plot.drapery):
         texts = " ".join(text.get_text() for text in plot(POOLED).texts).replace("\xa0", " ")
-        assert "← fewer deaths with drug" in texts and "more deaths with drug →" in texts
+        assert "← fewer deaths with drug" in texts
+        assert "more deaths with drug →" in texts
         assert "avours" not in texts
     good = km.risk_ratio(TRIALS, event_is_good=False, treatment="drug", control="placebo")
     texts = " ".join(text.get_text() for text in km.plot.forest(good, theme="jama").texts)
