@@ -53,7 +53,7 @@ def _from_means(
     labels = checking.study_labels(frame)
     cells = _moments(frame, labels)
     missing = words.pop("missing")
-    gaps = checking.gaps_of(cells, labels, "exclude" if missing is None else missing))
+    gaps = checking.gaps_of(cells, labels, "exclude" if missing is None else missing)
     found = estimated(partial(kernel, **options), cells, gaps)
     why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
     absent = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
