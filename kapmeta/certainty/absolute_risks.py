@@ -142,6 +142,8 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
 
 def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
     if isinstance(baseline, Mapping):
+        if not baseline:
+            raise ValueError("baseline names no risk; give one or more, or leave it out")
         return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
     if baseline is not None:
         return {"baseline given": proportion(baseline, "baseline")}

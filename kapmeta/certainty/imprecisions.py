@@ -217,6 +217,11 @@ def _measure_of(posterior: Posterior | EffectDistribution, measure: str | None) 
     if measure is not None:
         chosen(measure, ABSOLUTE, "measure")
     if not isinstance(posterior, Posterior):
+        if not callable(getattr(posterior, "cdf", None)):
+            raise TypeError(
+                "posterior must come from pool_bayes, or have cdf(x): got"
+                f" {type(posterior).__name__}"
+            )
         if measure is None:
             raise ValueError(
                 "measure is not given: a distribution does not say what it is of; give measure="

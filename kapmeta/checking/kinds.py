@@ -156,7 +156,9 @@ def _meant(path: str, names: Mapping[str, Any]) -> Any:
     return reduce(lambda found, name: getattr(found, name, None), rest, names.get(first))
 
 
-def _instance_of(meant: type) -> Kind:
+def _instance_of(meant: type) -> Kind | None:
+    if getattr(meant, "_is_protocol", False):
+        return None
     if meant is pd.DataFrame:  # or what `checking.frame_of` makes one of
         return Kind(
             lambda value: isinstance(value, meant) or hasattr(value, "to_pandas"),
@@ -188,6 +190,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not flag and math.isfinite(value)
 
 
+def _is_array(value: Any) -> bool:
+    """Check for a number, or numbers in an array, a table or nested lists."""
+    if isinstance(value, str | Mapping) or value is None:
+        return False
+    return all(isinstance(x, Real) and not isinstance(x, bool | np.bool_) for x in _items(value))
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """Run through the items of nested lists or of an array."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _items(part)
+    else:
+        yield from np.asarray(value, dtype=object).flat
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
 
@@ -206,7 +224,7 @@ def _list_of(kind: Kind | None) -> Kind:
     return Kind(
         lambda value: (
             isinstance(value, Iterable)
-            and not isinstance(value, str | bytes | pd.DataFrame)
+            and not isinstance(value, str | bytes | Mapping | pd.DataFrame)
             and _each(value, kind)
         ),
         f"a list of {_plural(kind)}",
@@ -240,6 +258,7 @@ _PLAIN: Mapping[str, Kind] = MappingProxyType(
         "bool": Kind(lambda value: isinstance(value, bool | np.bool_), "True or False"),
         "int": Kind(_is_whole, "a whole number"),
         "float": Kind(_is_number, "a number"),
+        "ArrayLike": Kind(_is_array, "numbers"),
         "str": Kind(lambda value: isinstance(value, str), "text"),
         "Path": Kind(lambda value: isinstance(value, os.PathLike), "a path"),
         "PathLike": Kind(lambda value: isinstance(value, os.PathLike), "a path"),

@@ -79,6 +79,8 @@ def contrasts(
     2           K+T         P+E  drug+therapy
     3           K+E         P+T  drug+therapy
     """
+    if not len(factors):
+        raise ValueError("factors is empty; name one column or more in which arms can differ")
     frame = checking.columns_of(
         arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms"
     )

@@ -109,7 +109,7 @@ def robust(
             "robust takes effects, a meta_regression or a multilevel fit: got"
             f" {type(fitted).__name__}"
         )
-    (code,) = group_codes([cluster], entering)
+    (code,) = group_codes([cluster], entering, "cluster")
     _enough_clusters(int(code.max()) + 1, design)
     model, words, tau2 = _working(fitted, entering, design, code, rho)
     y = entering.effects.y[entering.positions]

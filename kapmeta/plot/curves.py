@@ -86,7 +86,7 @@ def posterior(
     """
     if not callable(getattr(result, "density", None)):
         raise TypeError(
-            f"posterior draws a Posterior with its density, got {type(result).__name__}"
+            f"result: posterior draws a Posterior with its density, got {type(result).__name__}"
         )
     look, scale = theme_named(theme), result.scale
     left, right = _posterior_ends(result)
@@ -206,6 +206,8 @@ def prior_scale(
     >>> prior_scale(pool_bayes(km.risk_ratio(trials), tau_prior=0.5)).get_yscale()
     'log'
     """
+    if not isinstance(result, Posterior):
+        raise TypeError(f"result: prior_scale draws a Posterior, got {type(result).__name__}")
     look, scale = theme_named(theme), result.scale
     curve, marks = result.prior_scale_curve(), result.prior_scale_curve([0.25, 0.5, 1.0])
     x = curve["scale"].to_numpy()

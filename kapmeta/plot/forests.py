@@ -185,7 +185,7 @@ def sweep(
     """
     if not isinstance(result, Sweep):
         raise TypeError(
-            f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
+            f"result: sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
         )
     look = theme_named(theme)
     options = Options(left, right, drop, title=title, notes=notes)

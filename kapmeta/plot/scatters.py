@@ -335,7 +335,7 @@ def bubble(
     'log'
     """
     if not isinstance(result, MetaRegression):
-        raise TypeError(f"bubble draws a MetaRegression, got {type(result).__name__}")
+        raise TypeError(f"result: bubble draws a MetaRegression, got {type(result).__name__}")
     look, effects = theme_named(theme), result.effects
     name, others = _moderator(result, moderator, at or {})
     x = effects.table[name].to_numpy(dtype=float)[result.positions]

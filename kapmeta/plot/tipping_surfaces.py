@@ -85,7 +85,8 @@ def tipping(
     scale: Measure = getattr(result, "scale", MEASURES["RR"])
     null = null if null is not None else (1.0 if scale.null is None else scale.null)
     names = [name if name is not None else str(frame.columns[n]) for n, name in enumerate((x, y))]
-    frame_of(frame, names, "tipping")
+    for argument, name in zip("xy", names, strict=True):
+        frame_of(frame, (name,), f"{argument} of tipping")
     across, up = (_Assumption.of(name, result, frame[name]) for name in names)
     if max(across.values.size, up.values.size) < 2:
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")

@@ -136,6 +136,9 @@ def calibration(
 def _refuse_scenarios(true_effects: Sequence[float], tau: Sequence[float], draws: int) -> None:
     if draws < 2:
         raise ValueError(f"draws must be at least 2: got {draws}")
+    for name, values in (("true_effects", true_effects), ("tau", tau)):
+        if not len(values):
+            raise ValueError(f"{name} is empty; give one value or more")
     for effect in true_effects:
         if not effect > 0:
             raise ValueError(f"true_effects are ratios and lie above 0: got {effect}")
@@ -157,5 +160,7 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
 
 
 def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
-    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
-    return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))
+    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling", "intervals")
+    return Analysis(
+        measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval", "intervals")
+    )

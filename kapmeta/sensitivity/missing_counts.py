@@ -16,6 +16,10 @@ from kapmeta.effects.counts import Names, counts_of, split_names
 __all__ = ["Observed", "number_missing", "observed"]
 
 
+TOTALS = ("randomised", "observed")
+"""Whether the totals count the missing participants too, or not."""
+
+
 class Observed(NamedTuple):
     """Both arms of each trial with their missing outcomes, and the labels of the trials."""
 
@@ -31,7 +35,7 @@ def observed(
     trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names
 ) -> Observed:
     """Read and check both arms of the trials, the missing apart, by reason if given."""
-    checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     columns, _ = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
     splits: list[tuple[tuple[float, float], ...]] = [((np.nan, np.nan),)] * len(labels)

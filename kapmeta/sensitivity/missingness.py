@@ -44,6 +44,7 @@ STRATEGIES: Mapping[str, str] = {
 _CHALLENGE = (1.5, 2.0, 3.0, 5.0)
 _MOST_SPLITS = 5_000
 _DIFFERENTIAL = 0.10
+_LARGEST_SD = 10.0  # of a log odds ratio: its 95 % range spans 17 powers of ten
 
 
 @checking.checked
@@ -146,6 +147,10 @@ def missing_outcomes(
     options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
     base = available(seen, measure, names, method=method, **options)
     pairs = _pairs(imor, base.effects.event_is_good)
+    if not 0 <= imor_sd <= _LARGEST_SD:
+        raise ValueError(f"imor_sd must lie between 0 and {_LARGEST_SD:g}: got {imor_sd:g}")
+    if not -1 <= correlation <= 1:
+        raise ValueError(f"correlation must lie between -1 and 1: got {correlation:g}")
     uncertainty = (imor_sd, correlation, shared)
     rows = [
         _assumption_row(assumption, split, found)
@@ -323,11 +328,6 @@ def _by_imor(
     shared: bool,
 ) -> Combined:
     """Pool at one IMOR per arm: fixed, uncertain trial by trial, or uncertain and shared."""
-    if sd < 0 or not -1 <= correlation <= 1:
-        raise ValueError(
-            f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g},"
-            f" {correlation:g}"
-        )
     if sd == 0:
         return pooled_again(missing.informative(*arms, *pair, measure=measure), base)
     if not all(0 < x < np.inf for x in pair):

@@ -20,7 +20,7 @@ from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.multiverses import Multiverse
 from kapmeta.sensitivity.choices import INCLUSIONS, at_time, event_names
-from kapmeta.sensitivity.missing_counts import observed
+from kapmeta.sensitivity.missing_counts import TOTALS, observed
 from kapmeta.sensitivity.multiverse_choices import (
     CHOICES,
     MISSING,
@@ -135,6 +135,7 @@ def multiverse(
     """
     asked = choices_asked(choices)
     level = checking.proportion(level, "level")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
     variants, several = len(ready.variants), len(quick) + len(exact)

@@ -29,7 +29,7 @@ from kapmeta.sensitivity.choices import (
     pooled_measures,
 )
 from kapmeta.sensitivity.deletion import leave_one_out
-from kapmeta.sensitivity.missing_counts import number_missing, observed
+from kapmeta.sensitivity.missing_counts import TOTALS, number_missing, observed
 from kapmeta.sensitivity.missingness import each_split, missing_outcomes
 from kapmeta.sensitivity.percentages import rounded_counts
 
@@ -112,6 +112,7 @@ def sensitivity_table(
     11        nearest 12       inf  3.6   inf   yes
     """
     level = checking.proportion(level, "level")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     columns, _ = split_names(names)
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)

@@ -82,7 +82,7 @@ def _check_groups(grouped: GroupedResults) -> None:
     wrong = [item for item in given if not isinstance(item, Effects | ModelResult)]
     if wrong or not given:
         raise TypeError(
-            "forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"
+            "result: forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"
             f" to Pooled; got {_kind_of(wrong[0]) if given else 'nothing'}"
         )
     others = [item for item in grouped.overall if not isinstance(item, ModelResult)]

@@ -14,13 +14,18 @@ from kapmeta.plot.style import LEAST_POINTS, WIDTHS
 
 __all__ = ["inches_of", "room_of", "type_scales"]
 
+_WIDEST = 200.0  # inches; a poster is about 50
+
 
 def inches_of(width: float | str | None) -> float | None:
     """Look up a width given in inches or as a word of `WIDTHS`; None stays None."""
     if width is None:
         return None
     if not isinstance(width, str):
-        return finite_number(width, "width", above=0.0)
+        inches = finite_number(width, "width", above=0.0)
+        if inches > _WIDEST:
+            raise ValueError(f"width must be at most {_WIDEST:g} inches: got {inches:g}")
+        return inches
     if width not in WIDTHS:
         raise ValueError(
             f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
