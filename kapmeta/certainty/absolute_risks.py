@@ -140,13 +140,21 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     return AbsoluteEffects(pooled, pd.DataFrame(rows))
 
 
-def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
-    if isinstance(baseline, Mapping):
-        if not baseline:
-            raise ValueError("baseline names no risk; give one or more, or leave it out")
-        return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
-    if baseline is not None:
+def baselines_given(baseline: Baseline) -> dict[str, float]:
+    """Return the baseline risks that the caller named, each a proportion; none for None."""
+    if baseline is None:
+        return {}
+    if not isinstance(baseline, Mapping):
         return {"baseline given": proportion(baseline, "baseline")}
+    if not baseline:
+        raise ValueError("baseline names no risk; give one or more, or leave it out")
+    return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
+
+
+def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
+    given = baselines_given(baseline)
+    if given:
+        return given
     risks, labels = _control_risks(pooled)
     if risks.size == 1:
         return {f"control risk of {labels[0]}": float(risks[0])}

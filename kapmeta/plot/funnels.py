@@ -118,6 +118,7 @@ def funnel(
     look, effects = theme_named(theme), drawable_effects(result, "funnel")
     checking.flag(names, "names")
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
+    _refuse_other_test(test)
     extra = _adjustments(adjusted, effects)
     levels, lines = _contours(contours, effects), _funnel_lines(look, test, extra, effects)
     places = _Funnel.of(effects, pooled, levels, lines, extra)
@@ -291,6 +292,12 @@ def _adjustments(
     if len(given) > len(_STYLES):
         raise ValueError(f"a funnel holds up to {len(_STYLES)} adjusted effects: got {len(given)}")
     return given
+
+
+def _refuse_other_test(test: Any) -> None:
+    """Refuse what is no result of a test."""
+    if test is not None and not callable(getattr(test, "summary", None)):
+        raise TypeError(f"test must be a result of asymmetry_test: got {type(test).__name__}")
 
 
 def _added_studies(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:

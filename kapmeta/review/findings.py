@@ -8,7 +8,7 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.certainty import findings
-from kapmeta.certainty.absolute_risks import Baseline
+from kapmeta.certainty.absolute_risks import Baseline, baselines_given
 from kapmeta.certainty.grading import certainty_table
 from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence, evidence_given
@@ -46,6 +46,7 @@ def summary_of_findings(
     >>> cocaine["Treatment arm, per 1,000"]
     '481 (171 to 1000), limit cut'
     """
+    baselines_given(baseline)  # before every question is answered
     return findings_of(answers(evidence), evidence.grade, baseline)
 
 

@@ -170,6 +170,7 @@ def _effects() -> dict[str, dict[str, Any]]:
         "event_free_time": {"trials": _one_over_time(), "horizon": 6.0},
         "hazard_ratio": {"trials": _one_over_time()},
         "contrasts": {"arms": _arms()},
+        "reserved_columns": {},
         "combine_arms": {"rows": _shared(), "trials": _shared()},
         "refuse_double_counting": {"comparisons": trials()},
         "sampling_covariance": {"effects": km.risk_ratio(_shared())},
@@ -335,7 +336,7 @@ def _plot() -> dict[str, dict[str, Any]]:
     axes = km.plot.radial(pooled)
     return {
         **{name: {"result": result} for name, result in results.items()},
-        "save": {"figure": axes},
+        "save": {"figure": axes, "stem": "figure"},
         "alt_text": {"figure": axes},
         "Column": {"name": "year"},
     }
@@ -345,10 +346,11 @@ def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
-        " question_certainty substances_table summary_of_findings write_page"
+        " question_certainty substances_table summary_of_findings"
     )
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
+        "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(
             ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
         ),

@@ -27,7 +27,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 _BASE_POINTS = 64  # multiplied by factors for the family and the number of studies
 _NORMAL_RANGE = 38.0  # prior standard deviations covered: room for data that contradict the prior
 _HEAVY_RANGE = 1e16  # of heavy tails, in units of the scale
-_LARGEST = 1e25  # parameter: squares of it and their reciprocals can be computed with
+LARGEST_PARAMETER = 1e25  # squares of it and their reciprocals can be computed with
 _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 
 
@@ -83,8 +83,8 @@ def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> Flo
     if not given.size or not all(numbers):
         raise TypeError(f"{name} must be {kind}: got {type(value).__name__}")
     array = given.astype(np.float64)
-    if not (np.abs(array) <= _LARGEST).all() or (positive and not (array >= 0).all()):
-        raise ValueError(f"{name} must be {kind} and at most {_LARGEST:g}: got {value!r}")
+    if not (np.abs(array) <= LARGEST_PARAMETER).all() or (positive and not (array >= 0).all()):
+        raise ValueError(f"{name} must be {kind} and at most {LARGEST_PARAMETER:g}: got {value!r}")
     return array
 
 

@@ -94,7 +94,8 @@ def frame_of(result: Any, needed: Sequence[str], name: str) -> pd.DataFrame:
     frame = result.to_frame() if has_frame else result
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
-            f"result: {name} draws a DataFrame or a result with to_frame(), got {type(result).__name__}"
+            f"result: {name} draws a DataFrame or a result with to_frame(), got"
+            f" {type(result).__name__}"
         )
     lacking = [column for column in needed if column not in frame]
     if lacking:
