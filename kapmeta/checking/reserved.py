@@ -58,6 +58,7 @@ RESERVED: Mapping[str, Reserved] = MappingProxyType(
         "percent_c": Reserved("percentage printed for the control arm"),
         "dose_t": Reserved("dose of the treated arm"),
         "dose_c": Reserved("dose of the control arm"),
+        "participants": Reserved("people of a trial whose effect is reported without counts"),
         "unit": Reserved("unit of a mean, or what is counted in place of people"),
         "row": Reserved("kind of row, written by to_frame"),
         "corrected": Reserved("whether a zero cell was corrected, written by to_frame"),

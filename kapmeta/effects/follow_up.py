@@ -290,8 +290,8 @@ def hazard_ratio(
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
     effects = _per_trial(frame, np.array(found), "HR", outcome, (reason, gaps))
     # the ratio is of the hazard of losing what was counted: the table counts that, too
-    table = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
-    return replace(effects, table=table)
+    rows = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
+    return replace(effects, table=rows)
 
 
 @checking.checked

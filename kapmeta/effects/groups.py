@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ TRANSFORMS: Mapping[str, tuple[str, Callable[..., Estimates]]] = MappingProxyTyp
     {
         "logit": ("PLO", proportions.logit_proportion),
         "raw": ("PR", proportions.raw_proportion),
-        "log": ("PLN", proportions.log_proportion),
+        "log": ("PLN", partial(proportions.log_proportion, keep_full=True)),
         "arcsine": ("PAS", proportions.arcsine_proportion),
     }
 )
@@ -52,7 +53,9 @@ def proportion(
     frame : DataFrame
         One row per group.
     transform : {"logit", "raw", "log", "arcsine"}
-        Scale of analysis; results are shown as proportions on all of them.
+        Scale of analysis; results are shown as proportions on all of them. On the raw and the log
+        scale a group in which everybody had the event keeps its estimate; only its variance is
+        corrected.
     study, events, n : str
         Columns of label, events and participants.
     event : str, optional
