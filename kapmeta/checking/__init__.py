@@ -35,6 +35,7 @@ from kapmeta.checking.number_columns import (
     whole,
     with_numbers,
 )
+from kapmeta.checking.quantities import finite_number, finite_numbers, generator, whole_number
 from kapmeta.checking.reserved import RESERVED, renamed
 
 __all__ = [
@@ -46,10 +47,13 @@ __all__ = [
     "columns_of",
     "counts",
     "established",
+    "finite_number",
+    "finite_numbers",
     "flag",
     "flags",
     "frame_of",
     "gaps_of",
+    "generator",
     "instance",
     "name_of",
     "numbers",
@@ -69,5 +73,6 @@ __all__ = [
     "warn",
     "warn_of_spellings",
     "whole",
+    "whole_number",
     "with_numbers",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from kapmeta.plot.panel.arguments import finite_number
+from kapmeta import checking
 from kapmeta.plot.saving import root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS
 
@@ -22,10 +22,7 @@ def inches_of(width: float | str | None) -> float | None:
     if width is None:
         return None
     if not isinstance(width, str):
-        inches = finite_number(width, "width", above=0.0)
-        if inches > _WIDEST:
-            raise ValueError(f"width must be at most {_WIDEST:g} inches: got {inches:g}")
-        return inches
+        return checking.finite_number(width, "width", above=0.0, at_most=_WIDEST)
     if width not in WIDTHS:
         raise ValueError(
             f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
