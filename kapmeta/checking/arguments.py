@@ -25,11 +25,15 @@ __all__ = [
 _Kind = TypeVar("_Kind")
 
 
-def chosen(word: str, table: Iterable[str], what: str) -> str:
-    """Return `word` if it is in `table`; otherwise raise an error that prints the table."""
+def chosen(word: str, table: Iterable[str], what: str, argument: str = "") -> str:
+    """Return `word` if it is in `table`; otherwise raise an error that prints the table.
+
+    `argument` names the argument where `what` does not.
+    """
     words = list(table)
     if word not in words:
-        raise ValueError(f'unknown {what} "{word}"; use one of: {", ".join(words)}')
+        named = f" in {argument}" if argument else ""
+        raise ValueError(f'unknown {what} "{word}"{named}; use one of: {", ".join(words)}')
     return word
 
 
