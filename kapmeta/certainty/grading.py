@@ -26,6 +26,7 @@ _SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", 
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
+@checking.checked
 def certainty_table(
     grade: pd.DataFrame, *, randomised: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:

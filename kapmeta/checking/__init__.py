@@ -7,15 +7,14 @@ from kapmeta.checking.arguments import (
     column_keyword,
     flag,
     instance,
-    number,
     proportion,
     refuse_first,
     split_keywords,
-    text,
     warn,
 )
 from kapmeta.checking.flag_columns import established, flags
 from kapmeta.checking.frames import columns_of, frame_of, refuse_no_table
+from kapmeta.checking.kinds import checked
 from kapmeta.checking.name_columns import (
     name_of,
     refuse_empty,
@@ -36,23 +35,27 @@ from kapmeta.checking.number_columns import (
     whole,
     with_numbers,
 )
+from kapmeta.checking.quantities import finite_number, finite_numbers, generator, whole_number
 from kapmeta.checking.reserved import RESERVED, renamed
 
 __all__ = [
     "GAP_RULES",
     "RESERVED",
+    "checked",
     "chosen",
     "column_keyword",
     "columns_of",
     "counts",
     "established",
+    "finite_number",
+    "finite_numbers",
     "flag",
     "flags",
     "frame_of",
     "gaps_of",
+    "generator",
     "instance",
     "name_of",
-    "number",
     "numbers",
     "proportion",
     "refuse_empty",
@@ -65,11 +68,11 @@ __all__ = [
     "same_word",
     "split_keywords",
     "study_labels",
-    "text",
     "total_rows",
     "unified",
     "warn",
     "warn_of_spellings",
     "whole",
+    "whole_number",
     "with_numbers",
 ]

@@ -25,6 +25,7 @@ __all__ = ["combine_arms", "contrasts", "refuse_double_counting"]
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
 
 
+@checking.checked
 def contrasts(
     arms: pd.DataFrame,
     *,
@@ -78,14 +79,14 @@ def contrasts(
     2           K+T         P+E  drug+therapy
     3           K+E         P+T  drug+therapy
     """
-    reference = _mapping({} if reference is None else reference, "reference")
-    within, factors = _mapping(within, "within"), _factors(factors)
+    if not len(factors):
+        raise ValueError("factors is empty; name one column or more in which arms can differ")
     frame = checking.columns_of(
         arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms"
     )
     _refuse_arms(frame, factors)
     rows = [
-        _contrast(first, second, factors, reference, within)
+        _contrast(first, second, factors, reference or {}, within)
         for _, trial in frame.groupby("study", sort=False)
         for first, second in combinations(trial.to_dict("records"), 2)
     ]
@@ -94,24 +95,6 @@ def contrasts(
         raise ValueError("arms permits no contrast: no trial has two arms that differ in a factor")
     table["shares_arms_with"] = _sharing(table)
     return table
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise TypeError(
-            f'{name} must be a mapping by factor, e.g. {{"drug": "placebo"}}: got'
-            f" {type(value).__name__}"
-        )
-    return value
-
-
-def _factors(factors: Any) -> list[str]:
-    if isinstance(factors, str) or not isinstance(factors, Sequence) or not len(factors):
-        raise TypeError(
-            'factors must be a sequence of columns, e.g. ["drug", "dose"]: got'
-            f" {type(factors).__name__}"
-        )
-    return [checking.text(name, "factors") for name in factors]
 
 
 def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:
@@ -185,6 +168,7 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
     ]
 
 
+@checking.checked
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
@@ -245,6 +229,7 @@ _CONTROL = ("events_c", "n_c", "missing_c")  # of the control they share
 _SAME = ("event", "event_is_good", "months", "window", "contrast")  # one question, one time
 
 
+@checking.checked
 def combine_arms(
     trials: pd.DataFrame,
     *,

@@ -53,6 +53,7 @@ __all__ = [
     "unconfirmed",
     "unconfirmed_labels",
     "unconfirmed_sentences",
+    "unit_of",
     "zero_sentence",
 ]
 
@@ -516,7 +517,7 @@ def _reasons_turned(effects: Effects, turned: Effects) -> dict[int, str]:
         return reasons
     for i, why in reasons.items():
         before, after = (
-            absence_reason(*(float(part.table[name].iloc[i]) for name in CELLS), part.rules[i])
+            absence_reason([float(part.table[name].iloc[i]) for name in CELLS], part.rules[i])
             for part in (effects, turned)
         )
         reasons[i] = after if why == before else why
@@ -528,11 +529,21 @@ def opposite_direction(event_is_good: bool | None) -> bool | None:
     return None if event_is_good is None else not event_is_good
 
 
+def unit_of(effects: Effects) -> str:
+    """Name the unit of differences of means, where the trials name one; else nothing."""
+    if effects.measure not in ("MD", "GEN"):
+        return ""
+    units = effects.table[effects.present].reindex(columns=["unit"])["unit"]
+    named = (" ".join(unit.split()) for unit in units if isinstance(unit, str))
+    return joined(dict.fromkeys(filter(None, named)))
+
+
 def participants(effects: Effects) -> float:
     """Count the people of the studies that take part, each once; nan where not known of all."""
     table = effects.table[effects.present]
     if not effects.scale.compares:
-        return float(table.reindex(columns=["n"])["n"].astype("float64").sum(skipna=False))
+        n = pd.to_numeric(table.reindex(columns=["n"])["n"], errors="coerce")
+        return float(n.sum(skipna=False))
     return people_in(table)
 
 
@@ -553,14 +564,30 @@ def listed_excluded(effects: Effects) -> str:
 
 def zero_sentence(effects: Effects) -> str:
     """Say what each continuity rule changed; empty for measures without counts."""
-    each = list(zip(effects.labels, effects.corrected, effects.rules, strict=True))
-    sentences = []
-    for rule in dict.fromkeys(effects.rules):
-        if rule is not None:
-            touched = [label for label, yes, own in each if yes and own == rule]
-            changed = f"it changed {joined(touched)}" if touched else "it changed no table"
-            sentences.append(f'Zero-cell rule "{rule}" ({ZERO_NAMES[rule]}): {changed}.')
-    return " ".join(sentences)
+    rules = dict.fromkeys(rule for rule in effects.rules if rule is not None)
+    return " ".join(_rule_sentence(effects, rule) for rule in rules)
+
+
+def _rule_sentence(effects: Effects, rule: str) -> str:
+    """Say which studies one continuity rule changed, or that none had an empty cell."""
+    own = np.array([each == rule for each in effects.rules])
+    touched = [effects.labels[i] for i in np.flatnonzero(own & effects.corrected)]
+    head = f'Zero-cell rule "{rule}" ({ZERO_NAMES[rule]})'
+    if touched:
+        return f"{head}: it changed {joined(touched)}."
+    return (
+        f"{head}."
+        if _has_empty_cell(effects.table[own])
+        else f"{head}: no trial had an empty cell."
+    )
+
+
+def _has_empty_cell(table: pd.DataFrame) -> bool:
+    """Decide whether a table of counts has a cell of nobody, with or without the event."""
+    if not set(CELLS) <= set(table.columns):
+        return False
+    a, n1, c, n2 = (table[name].to_numpy(dtype=np.float64) for name in CELLS)
+    return bool(np.any((a == 0) | (c == 0) | (a == n1) | (c == n2)))
 
 
 def rules_applied(effects: Effects) -> str:

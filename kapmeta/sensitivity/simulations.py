@@ -427,9 +427,7 @@ def _outcomes(
 
 
 def _in_parallel(
-    chunks: Mapping[int, _Chunk],
-    work: Callable[[_Chunk], list[dict[str, Any]]],
-    n_jobs: int | None,
+    chunks: Mapping[int, _Chunk], work: Callable[[_Chunk], list[dict[str, Any]]], n_jobs: int | None
 ) -> Iterable[_Outcome]:
     import joblib  # only here: importing kapmeta must cost nothing
 

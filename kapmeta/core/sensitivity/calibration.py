@@ -44,9 +44,7 @@ def _risks_by_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray,
     return lowered, lowered * np.exp(theta)
 
 
-def _risks_by_difference(
-    control: FloatArray, theta: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _risks_by_difference(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return risks that differ by theta; the control risk is moved if the other leaves 0 to 1."""
     theta = np.clip(theta, -1.0, 1.0)
     moved = np.clip(control, np.maximum(0.0, -theta), np.minimum(1.0, 1.0 - theta))

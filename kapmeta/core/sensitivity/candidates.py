@@ -176,7 +176,9 @@ def _named() -> dict[str, Candidate]:
     found = {f"half-normal {x:g}": normal_posterior(half_normal(x)) for x in scales}
     found |= {f"counts, half-normal {x:g}": counts_posterior(half_normal(x)) for x in scales[1:]}
     simple = ("wald", "hksj", "hksj-hybrid", "hksj-variance")
-    found |= {f"{word}, {ci}": inverse_variance(word, ci) for word in ("REML", "PM") for ci in simple}
+    found |= {
+        f"{word}, {ci}": inverse_variance(word, ci) for word in ("REML", "PM") for ci in simple
+    }
     found["DL, wald"] = inverse_variance("DL", "wald")
     found["common, wald"] = inverse_variance("common", "wald")
     likelihood = ("profile", "bartlett", "skovgaard")
@@ -208,9 +210,7 @@ def limits(draws: Draws, candidate: Candidate) -> Limits:
 
 
 def policy_limits(
-    draws: Draws,
-    rules: tuple[PolicyRule, ...],
-    candidates: Mapping[str, Candidate] | None = None,
+    draws: Draws, rules: tuple[PolicyRule, ...], candidates: Mapping[str, Candidate] | None = None
 ) -> Limits:
     """Apply a headline policy: by the number of tables with a contrast, one by its own interval.
 
