@@ -112,6 +112,7 @@ class Headline(View):
         return "\n".join([*_sentences(self.to_frame(), SHOWN, "Headline"), *self._caveats()])
 
 
+@checking.checked
 def headline(
     effects_or_trials: Effects | pd.DataFrame,
     *,
@@ -298,6 +299,7 @@ def _directions(
     )
 
 
+@checking.checked
 def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     """Return the one effect that may be headlined, by the number of trials.
 

@@ -36,6 +36,7 @@ CARD: tuple[tuple[str, str], ...] = (
 """Intervals compared, PRIMARY first: estimator of tau2 (or pooling without one), and interval."""
 
 
+@checking.checked
 def calibration(
     trials: pd.DataFrame,
     *,
@@ -157,5 +158,7 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
 
 
 def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
-    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
-    return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))
+    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling", "intervals")
+    return Analysis(
+        measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval", "intervals")
+    )
