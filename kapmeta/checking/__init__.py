@@ -14,6 +14,7 @@ from kapmeta.checking.arguments import (
 )
 from kapmeta.checking.flag_columns import established, flags
 from kapmeta.checking.frames import columns_of, frame_of, refuse_no_table
+from kapmeta.checking.kinds import checked
 from kapmeta.checking.name_columns import (
     name_of,
     refuse_empty,
@@ -47,6 +48,7 @@ __all__ = [
     "GAP_RULES",
     "RESERVED",
     "Bounds",
+    "checked",
     "chosen",
     "column_keyword",
     "columns_of",

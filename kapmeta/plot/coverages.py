@@ -23,6 +23,7 @@ DASHES = ("-", (0, (4, 2.5)), (0, (1.5, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)))
 DOT = 0.62  # ems
 
 
+@checking.checked
 def coverage_by_width(
     result: Simulation,
     *,
@@ -99,6 +100,7 @@ def coverage_by_width(
     return panel.ax
 
 
+@checking.checked
 def coverage_by_tau(
     result: Simulation,
     *,
@@ -181,8 +183,8 @@ def _shown_methods(
     """Return the methods to show; refuse one that has no row of the measure."""
     checking.instance(result, Simulation, "result", "come from kapmeta.sensitivity.simulate")
     checking.instance(measure, str, "measure", "be text")
-    if methods is not None and (isinstance(methods, str) or not isinstance(methods, Sequence)):
-        raise TypeError(f"methods must be a list of names: got {methods!r}")
+    if methods is not None and (isinstance(methods, str) or not len(methods)):
+        raise ValueError(f"methods must be a list of one name or more: got {methods!r}")
     there = list(dict.fromkeys(result.table.loc[result.table["measure"] == measure, "method"]))
     if not there:
         raise ValueError(f"the simulation has no scenario of measure {measure}")

@@ -21,6 +21,7 @@ __all__ = ["unread_trial"]
 DASHED = (0, (4, 2.5))
 
 
+@checking.checked
 def unread_trial(
     result: UnreadTrial,
     *,

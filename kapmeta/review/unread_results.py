@@ -56,4 +56,4 @@ def could_change(evidence: Evidence, study: str, question: str) -> UnreadTrial:
         n_c = int(total) // 2
         n_t = int(total) - n_c
     label = str(evidence.studies.set_index("study_id").loc[study, "label"])
-    return unread_trial(answer(evidence, question), n_t=int(n_t), n_c=int(n_c), name=label)
+    return unread_trial(answer(evidence, question), n_t=int(n_t), n_c=int(n_c), study=label)

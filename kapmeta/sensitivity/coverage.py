@@ -39,6 +39,7 @@ CARD: tuple[tuple[str, str], ...] = (
 MEASURES = ("RR", "OR")
 
 
+@checking.checked
 def calibration(
     trials: pd.DataFrame,
     *,
@@ -160,5 +161,7 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
 
 
 def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
-    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
-    return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))
+    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling", "intervals")
+    return Analysis(
+        measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval", "intervals")
+    )

@@ -22,6 +22,7 @@ LEAST_COVERAGE = 0.945
 MOST_REFUSED = 0.01
 
 
+@checking.checked
 def choose_headlines(
     simulation: Simulation,
     *,
@@ -110,6 +111,7 @@ def _choice(methods: pd.DataFrame, least: float, most_refused: float) -> dict[st
     return {**{str(name): value for name, value in best.items()}, "reached": not enough.empty}
 
 
+@checking.checked
 def combined_policy(
     simulation: Simulation, policy: HeadlineChoices | Mapping[str, str], name: str
 ) -> Simulation:

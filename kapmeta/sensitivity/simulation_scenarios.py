@@ -50,6 +50,7 @@ class Scenario(NamedTuple):
         return dict(zip(SCENARIO_COLUMNS, words, strict=True))
 
 
+@checking.checked
 def scenarios(
     arms: Mapping[str, tuple[Sequence[int], Sequence[int]]],
     *,

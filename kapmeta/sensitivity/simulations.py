@@ -44,6 +44,7 @@ FEWEST_DRAWS = 100
 MOST_WORKERS = 10_000
 
 
+@checking.checked
 def simulate(
     given: Sequence[Scenario],
     *,
@@ -281,6 +282,7 @@ def _asked_for(
     return table[keep].reset_index(drop=True)
 
 
+@checking.checked
 def read_simulation(file: str | Path) -> Simulation:
     """Read the result of a simulation from the file it was written to.
 

@@ -41,7 +41,6 @@ CELLS = ("events_t", "n_t", "events_c", "n_c")
 ONE_TRIAL_SCALE = 0.5  # half-normal scale of tau where the unread trial is the second
 MOST_FINDINGS = 1001  # numbers of events tried; evenly spread in a larger arm
 EFFECTS_TRIED = 401  # of a trial given by its standard error
-LARGEST_ERROR = 1e20
 SPREAD = 4.0  # standard errors beyond the effects pooled, on either side
 
 Limits = tuple[FloatArray, FloatArray, FloatArray]
@@ -59,6 +58,7 @@ class Findings(NamedTuple):
     shown: FloatArray
 
 
+@checking.checked
 def unread_trial(
     result: Result,
     *,
@@ -66,7 +66,7 @@ def unread_trial(
     n_c: int | None = None,
     control_risk: float | None = None,
     se: float | None = None,
-    name: str = "the unread trial",
+    study: str = "the unread trial",
 ) -> UnreadTrial:
     """Find what a trial that exists and was not read would have to show to change a result.
 
@@ -87,7 +87,7 @@ def unread_trial(
         events there are the nearest whole number.
     se : float, optional
         Standard error of the unread trial on the analysis scale, in place of its arms.
-    name : str
+    study : str
         What the trial is called in the sentences.
 
     Returns
@@ -108,13 +108,12 @@ def unread_trial(
     >>> import kapmeta as km
     >>> trials = pd.DataFrame({"study": ["A", "B"], "events_t": [40, 31], "n_t": [60, 45],
     ...                        "events_c": [22, 15], "n_c": [60, 45]})
-    >>> found = unread_trial(km.pool_exact(trials), n_t=39, n_c=19, name="C")
+    >>> found = unread_trial(km.pool_exact(trials), n_t=39, n_c=19, study="C")
     >>> found.ranges().round(2)
        verdict   low  high  events_low  events_high
     0        0  0.03  0.77         0.0         11.0
     1        1  0.84  2.71        12.0         39.0
     """
-    checking.instance(name, str, "name", "be text")
     _refuse(result, n_t, n_c, se)
     if se is None:
         events_c = _control_events(result, int(n_c or 0), control_risk)
@@ -136,7 +135,7 @@ def unread_trial(
         }
     )
     sizes = (np.nan, np.nan) if se is not None else (float(n_t or 0), float(n_c or 0))
-    return UnreadTrial(curve, result, name, *sizes, _how(result))
+    return UnreadTrial(curve, result, study, *sizes, _how(result))
 
 
 def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) -> None:
@@ -151,7 +150,8 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
     if se is not None:
         if n_t is not None or n_c is not None:
             raise ValueError("give the arms n_t and n_c or the standard error se, not both")
-        checking.finite_number(se, "se", above=0, at_most=LARGEST_ERROR)
+        if not 0 < se < np.inf:
+            raise ValueError(f"se must be above 0 and finite: got {se}")
         if _by_counts(result):
             raise ValueError("this result was pooled from counts: give n_t and n_c, not se")
         return
@@ -161,7 +161,9 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
             " trial, se"
         )
     for name, size in (("n_t", n_t), ("n_c", n_c)):
-        checking.whole_number(size, name, at_least=1)
+        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if size is None or not whole or size < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1: got {size!r}")
 
 
 def _by_counts(result: Result) -> bool:
@@ -190,7 +192,8 @@ def _control_events(result: Result, n_c: int, control_risk: float | None) -> int
                 " in the control arm of the unread trial"
             )
         control_risk = float(cells["events_c"].sum() / cells["n_c"].sum())
-    control_risk = checking.finite_number(control_risk, "control_risk", at_least=0, at_most=1)
+    elif not 0 <= control_risk <= 1:
+        raise ValueError(f"control_risk is a proportion from 0 to 1: got {control_risk}")
     return round(n_c * control_risk)
 
 
@@ -226,7 +229,7 @@ def _pooled_with(result: Result, findings: Findings) -> Limits:
     if isinstance(result, Posterior):
         if result.likelihood == "binomial":
             return _one_by_one(result, findings, _posterior_from_counts(result))
-        return _posterior_with(result, findings, result.tau_prior, result.mu_prior)
+        return _posterior_with(result, findings, _tau_prior_of(result), result.mu_prior)
     if result.method.model == "single":
         return _posterior_with(result, findings, half_normal(ONE_TRIAL_SCALE), None)
     if not _by_counts(result):
@@ -322,10 +325,15 @@ def _frames(result: Result, findings: Findings) -> Iterable[pd.DataFrame]:
     return each()
 
 
+def _tau_prior_of(result: Posterior) -> TauPrior:
+    """Return the prior of tau; one trial had none, two need it."""
+    return result.tau_prior if result.k > 1 else half_normal(ONE_TRIAL_SCALE)
+
+
 def _posterior_from_counts(result: Posterior) -> Callable[[pd.DataFrame], Posterior]:
     return partial(
         pool_bayes,
-        tau_prior=result.tau_prior,
+        tau_prior=_tau_prior_of(result),
         mu_prior="flat" if result.mu_prior is None else result.mu_prior,
         measure=result.measure,
         level=result.method.level,

@@ -171,6 +171,7 @@ def _effects() -> dict[str, dict[str, Any]]:
         "event_free_time": {"trials": _one_over_time(), "horizon": 6.0},
         "hazard_ratio": {"trials": _one_over_time()},
         "contrasts": {"arms": _arms()},
+        "reserved_columns": {},
         "combine_arms": {"rows": _shared(), "trials": _shared()},
         "refuse_double_counting": {"comparisons": trials()},
         "sampling_covariance": {"effects": km.risk_ratio(_shared())},
@@ -191,11 +192,12 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "half_cauchy": {"scale": 0.5},
         "uniform": {"upper": 2.0},
         "log_normal": {"mean": -2.0, "sd": 1.0},
-        "inverse_gamma": {"shape": 1.5, "scale": 0.2},
         "turner": {},
         "rhodes": {},
-        "empirical": {"field": "Tobacco Addiction", "measure": "RR"},
-        "empirical_mean": {"field": "Tobacco Addiction", "measure": "RR"},
+        **dict.fromkeys(
+            ("empirical", "empirical_mean"), {"field": "Drugs and Alcohol", "measure": "RR"}
+        ),
+        "inverse_gamma": {"shape": 1.5, "scale": 0.2},
     }
 
 
@@ -227,11 +229,11 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
             counts,
         ),
         **dict.fromkeys(("pooled_measures", "sensitivity_table"), counts),
+        "unread_trial": {"result": pooled["pooled"], "n_t": 39, "n_c": 19},
         "every_measure": {"trials": trials().head(1)},
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
         "estimator_table": {"effects": effects},
-        "unread_trial": {"result": km.pool(effects), "n_t": 12, "n_c": 10},
         "scenarios": _supposed(),
         "simulate": {
             "given": km.sensitivity.scenarios(**_supposed()),
@@ -358,12 +360,12 @@ def _plot() -> dict[str, dict[str, Any]]:
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
         **dict.fromkeys(("coverage_by_width", "coverage_by_tau"), _simulation()),
-        "unread_trial": km.sensitivity.unread_trial(pooled, n_t=12, n_c=10),
+        "unread_trial": km.sensitivity.unread_trial(pooled, n_t=39, n_c=19),
     }
     axes = km.plot.radial(pooled)
     return {
         **{name: {"result": result} for name, result in results.items()},
-        "save": {"figure": axes},
+        "save": {"figure": axes, "stem": "figure"},
         "alt_text": {"figure": axes},
         "Column": {"name": "year"},
     }
@@ -373,10 +375,11 @@ def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
-        " question_certainty substances_table summary_of_findings write_page"
+        " question_certainty substances_table summary_of_findings"
     )
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
+        "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(
             ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
         ),

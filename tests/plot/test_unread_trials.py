@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 
 def test_the_dashed_lines_lie_between_the_verdicts() -> None:
     found = km.sensitivity.unread_trial(
-        km.pool_bayes(km.risk_ratio(few(2)), tau_prior=0.1), n_t=60, n_c=60, name="C"
+        km.pool_bayes(km.risk_ratio(few(2)), tau_prior=0.1), n_t=60, n_c=60, study="C"
     )
     ax = unread_trial(found)
     runs = found.ranges()

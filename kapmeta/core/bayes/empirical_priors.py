@@ -29,7 +29,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kapmeta.core.bayes.priors import TauPrior, half_normal, inverse_gamma, log_normal, log_t
+from kapmeta.core.bayes.priors import TauPrior, half_normal, inverse_gamma, log_normal, log_t, text
 
 TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
@@ -72,8 +72,7 @@ RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 def _row(
     table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
 ) -> tuple[float, float]:
-    both_text = isinstance(outcome, str) and isinstance(comparison, str)
-    if not both_text or (outcome, comparison) not in table:
+    if (text(outcome, "outcome"), text(comparison, "comparison")) not in table:
         rows = "; ".join(f'"{o}", "{c}"' for o, c in table)
         raise ValueError(
             f'no empirical prior for outcome "{outcome}" and comparison "{comparison}";'
@@ -183,12 +182,12 @@ def _field_rows() -> Mapping[tuple[str, str, str], Mapping[str, str]]:
 
 def _field_row(field: str, measure: str, parameter: str) -> Mapping[str, str]:
     """Look up a row of the table of fields; refuse an unknown measure or field by name."""
-    if not isinstance(measure, str) or measure not in FIELD_MEASURES:
+    if text(measure, "measure") not in FIELD_MEASURES:
         raise ValueError(
             f'no empirical prior for measure "{measure}"; use one of: {", ".join(FIELD_MEASURES)}'
         )
     rows, word = _field_rows(), FIELD_MEASURES[measure]
-    if not isinstance(field, str) or (word, parameter, field) not in rows:
+    if (word, parameter, text(field, "field")) not in rows:
         fields = [f for m, p, f in rows if (m, p) == (word, parameter)]
         raise ValueError(
             f'no empirical prior for field "{field}" and measure {measure}; use one of:'

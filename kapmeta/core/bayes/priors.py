@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,10 +24,10 @@ from scipy import special
 
 from kapmeta.core.numerics.arrays import FloatArray
 
-_LARGEST_PARAMETER = 1e100
 _BASE_POINTS = 64  # multiplied by factors for the family and the number of studies
 _NORMAL_RANGE = 38.0  # prior standard deviations covered: room for data that contradict the prior
 _HEAVY_RANGE = 1e16  # of heavy tails, in units of the scale
+LARGEST_PARAMETER = 1e25  # squares of it and their reciprocals can be computed with
 _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 
 
@@ -75,21 +76,23 @@ class Nodes(NamedTuple):
 
 
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
+    """Return a parameter, or an array of them, as float64; refuse what is no number by name."""
     kind = "a number of at least 0" if positive else "a number"
-    given = np.asarray(value)
-    if given.dtype.kind not in "iuf" or not given.size:
-        raise TypeError(f"{name} must be {kind}: got {value!r}")
+    given = np.asarray(value, dtype=object)
+    numbers = (isinstance(x, Real) and not isinstance(x, bool | np.bool_) for x in given.flat)
+    if not given.size or not all(numbers):
+        raise TypeError(f"{name} must be {kind}: got {type(value).__name__}")
     array = given.astype(np.float64)
-    finite = (np.abs(array) <= _LARGEST_PARAMETER).all()
-    if not finite or (positive and not (array >= 0).all()):
-        raise ValueError(f"{name} must be {kind} and not beyond reason: got {value!r}")
+    if not (np.abs(array) <= LARGEST_PARAMETER).all() or (positive and not (array >= 0).all()):
+        raise ValueError(f"{name} must be {kind} and at most {LARGEST_PARAMETER:g}: got {value!r}")
     return array
 
 
-def _source(origin: str) -> str:
-    if not isinstance(origin, str):
-        raise TypeError(f"origin must be text: got {origin!r}")
-    return origin
+def text(value: str, name: str) -> str:
+    """Return a word that a prior is named or looked up by; refuse what is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text: got {type(value).__name__}")
+    return value
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
@@ -193,16 +196,18 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
     'log-normal(-2.13, 1.58)'
     """
     parameters = _parameter(mean, "mean", positive=False), _parameter(sd, "sd")
-    return TauPrior("log-normal", parameters, _source(origin))
+    return TauPrior("log-normal", parameters, text(origin, "origin"))
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """Build the prior with ``ln(tau^2) = location + scale t``, t on 5 degrees of freedom."""
     parameters = _parameter(location, "location", positive=False), _parameter(scale, "scale")
-    return TauPrior("log-t5", parameters, _source(origin))
+    return TauPrior("log-t5", parameters, text(origin, "origin"))
 
 
-def inverse_gamma(shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
+def inverse_gamma(
+    shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "", measure: str = ""
+) -> TauPrior:
     """Build the prior with ``1 / tau`` gamma-distributed: density ~ tau^(-shape-1) exp(-scale/tau).
 
     The form of the empirical priors by field, see `empirical`. It excludes tau = 0, and the tail
@@ -214,6 +219,8 @@ def inverse_gamma(shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "
         Both above 0; the scale is on the analysis scale. The mean of tau is scale / (shape - 1).
     origin : str
         Where the values come from, for the sentences of a result.
+    measure : str
+        The measure whose scale it is stated on; empty where it may be any.
 
     Returns
     -------
@@ -228,7 +235,8 @@ def inverse_gamma(shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "
     parameters = _parameter(shape, "shape"), _parameter(scale, "scale")
     if not all((part > 0).all() for part in parameters):
         raise ValueError(f"shape and scale must be above 0: got {shape!r} and {scale!r}")
-    return TauPrior("inverse-gamma", parameters, _source(origin))
+    words = text(origin, "origin"), text(measure, "measure")
+    return TauPrior("inverse-gamma", parameters, *words)
 
 
 class PriorFamily(NamedTuple):

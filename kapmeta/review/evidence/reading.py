@@ -371,6 +371,7 @@ def _hash(contents: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
+@checking.checked
 def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
     """Read the evidence tables and check them against their description.
 
