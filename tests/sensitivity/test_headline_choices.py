@@ -11,9 +11,13 @@ import pytest
 import kapmeta as km
 from kapmeta.core.sensitivity.candidates import CANDIDATES
 from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
-from kapmeta.sensitivity.headline_choices import NUMBERS, choose_headlines, combined_policy
-from kapmeta.sensitivity.simulation_scenarios import scenarios
-from kapmeta.sensitivity.simulations import read_simulation, simulate
+from kapmeta.sensitivity.simulation.headline_choices import (
+    NUMBERS,
+    choose_headlines,
+    combined_policy,
+)
+from kapmeta.sensitivity.simulation.performances import read_simulation, simulate
+from kapmeta.sensitivity.simulation.scenario_grids import scenarios
 from tests.helpers.places import ROOT
 
 STUDY = ROOT / "results" / "policy-performance.csv"

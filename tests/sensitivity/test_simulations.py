@@ -14,8 +14,8 @@ import pytest
 
 import kapmeta as km
 from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws
-from kapmeta.sensitivity.simulation_scenarios import Scenario, scenarios
-from kapmeta.sensitivity.simulations import simulate
+from kapmeta.sensitivity.simulation.performances import simulate
+from kapmeta.sensitivity.simulation.scenario_grids import Scenario, scenarios
 
 NAMES = ["half-normal 1", "REML, hksj-hybrid", "mantel-haenszel"]
 

@@ -205,7 +205,7 @@ def empirical(field: str, *, measure: str) -> TauPrior:
     Parameters
     ----------
     field : str
-        A Cochrane group, e.g. ``"Drugs and Alcohol"``, or ``"Cochrane"``.
+        A Cochrane group, e.g. ``"Tobacco Addiction"``, or ``"Cochrane"``.
     measure : {"RR", "OR", "RD", "HR", "SMD"}
         The measure of the effects.
 

@@ -135,6 +135,15 @@ def combined_policy(
     ------
     ValueError
         If a number of trials or a method is unknown.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
+    ...                                  effects=[2.0], tau=[0.3])
+    >>> study = km.sensitivity.simulate(given, methods=["half-normal 1", "REML, wald"], draws=100)
+    >>> combined_policy(study, {"2": "half-normal 1"}, "Bayesian with two trials").methods
+    ['Bayesian with two trials']
     """
     checking.instance(
         simulation, Simulation, "simulation", "come from kapmeta.sensitivity.simulate"

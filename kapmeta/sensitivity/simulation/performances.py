@@ -23,7 +23,7 @@ from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws, li
 from kapmeta.core.sensitivity.universes import Cells
 from kapmeta.methods import PRIMARY
 from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
-from kapmeta.sensitivity.simulation_runs import (
+from kapmeta.sensitivity.simulation.chunks import (
     Chunk,
     Method,
     Report,
@@ -34,7 +34,7 @@ from kapmeta.sensitivity.simulation_runs import (
     tell_cost,
     write_rows,
 )
-from kapmeta.sensitivity.simulation_scenarios import Scenario
+from kapmeta.sensitivity.simulation.scenario_grids import Scenario
 from kapmeta.wording import records
 
 __all__ = ["read_simulation", "simulate"]
@@ -100,7 +100,7 @@ def simulate(
 
     Examples
     --------
-    >>> from kapmeta.sensitivity.simulation_scenarios import scenarios
+    >>> from kapmeta.sensitivity.simulation.scenario_grids import scenarios
     >>> given = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                   effects=[2.0], tau=[0.3])
     >>> simulate(given, methods=["half-normal 1", "REML, hksj-hybrid"], draws=200)
@@ -299,6 +299,19 @@ def read_simulation(file: str | Path) -> Simulation:
     ------
     ValueError
         If the file is no simulation.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from kapmeta.sensitivity.simulation.scenario_grids import scenarios
+    >>> given = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
+    ...                   effects=[2.0], tau=[0.3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "study.csv")
+    ...     _ = simulate(given, methods=["half-normal 1"], draws=100, file=file)
+    ...     read_simulation(file)
+    Simulation(1 scenario, 1 methods)
     """
     path = table_path(file)
     if not path.is_file():

@@ -64,7 +64,7 @@ def coverage_by_width(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.plot.coverages import coverage_by_width
+    >>> from kapmeta.plot.scenarios.coverages import coverage_by_width
     >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                                  effects=[2.0], tau=[0.0, 0.3])
     >>> names = ["half-normal 1", "REML, wald"]
@@ -135,7 +135,7 @@ def coverage_by_tau(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.plot.coverages import coverage_by_tau
+    >>> from kapmeta.plot.scenarios.coverages import coverage_by_tau
     >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                                  effects=[2.0], tau=[0.0, 0.3])
     >>> names = ["half-normal 1", "REML, wald"]

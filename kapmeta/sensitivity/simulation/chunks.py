@@ -12,7 +12,7 @@ import pandas as pd
 
 from kapmeta.core.sensitivity.candidates import Candidate
 from kapmeta.results.simulations import SCENARIO_COLUMNS
-from kapmeta.sensitivity.simulation_scenarios import DIGITS, Scenario
+from kapmeta.sensitivity.simulation.scenario_grids import DIGITS, Scenario
 
 __all__ = [
     "Chunk",
