@@ -151,8 +151,7 @@ def _draws_of_each(known: Mapping[str, Method], draws: Any) -> dict[str, int]:
     found = {}
     for name in known:
         number = draws.get(name) if isinstance(draws, Mapping) else draws
-        checking.whole_number(number, f"draws of {name}", at_least=FEWEST_DRAWS)
-        found[name] = int(number)
+        found[name] = checking.whole_number(number, f"draws of {name}", at_least=FEWEST_DRAWS)
     return found
 
 

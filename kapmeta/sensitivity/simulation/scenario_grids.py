@@ -91,7 +91,8 @@ def scenarios(
     (4, 2)
     """
     checking.chosen(checking.instance(measure, str, "measure", "be text"), RISKS, "measure")
-    checking.instance(arms, Mapping, "arms", "map names to pairs of sizes")
+    if not isinstance(arms, Mapping):
+        raise TypeError(f"arms must map names to pairs of sizes: got {arms!r}")
     ratio = measure_named(measure).ratio
     bounds: checking.Bounds = {"above": 0, "at_most": 1e6} if ratio else {"above": -1, "below": 1}
     risks = checking.finite_numbers(control_risks, "control_risks", above=0, below=1)
