@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.percentages import rounded_counts as rounded_counts
     from kapmeta.sensitivity.simulation.calibrations import calibration as calibration
     from kapmeta.sensitivity.simulation.headline_choices import choose_headlines as choose_headlines
-    from kapmeta.sensitivity.simulation.headline_choices import combined_policy as combined_policy
+    from kapmeta.sensitivity.simulation.headline_choices import compare_policies as compare_policies
     from kapmeta.sensitivity.simulation.performances import read_simulation as read_simulation
     from kapmeta.sensitivity.simulation.performances import simulate as simulate
     from kapmeta.sensitivity.simulation.scenario_grids import scenarios as scenarios
@@ -40,7 +40,7 @@ _FILES = {
     "simulation.calibrations": ["calibration"],
     "deletion": ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"],
     "fragility": ["fragility_index"],
-    "simulation.headline_choices": ["choose_headlines", "combined_policy"],
+    "simulation.headline_choices": ["choose_headlines", "compare_policies"],
     "missingness": ["missing_outcomes"],
     "multiverses": ["multiverse"],
     "overview": ["sensitivity_table"],

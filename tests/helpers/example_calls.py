@@ -242,10 +242,9 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
         },
         "read_simulation": {"file": str(ROOT / "results" / "policy-performance.csv")},
         "choose_headlines": {"simulation": _simulation()},
-        "combined_policy": {
+        "compare_policies": {
             "simulation": _simulation(),
-            "policy": {"2": "half-normal 1"},
-            "name": "one",
+            "policies": {"one": {"2": "half-normal 1"}},
         },
         "calibration": {
             **counts,

@@ -11,7 +11,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.results.simulations import HeadlineChoices, Simulation
 
-__all__ = ["LEAST_COVERAGE", "NUMBERS", "choose_headlines", "combined_policy"]
+__all__ = ["LEAST_COVERAGE", "NUMBERS", "choose_headlines", "compare_policies"]
 
 NUMBERS: Mapping[str, tuple[int, float]] = MappingProxyType(
     {"2": (2, 2), "3": (3, 3), "4": (4, 4), "5": (5, 5), "6-9": (6, 9), "10+": (10, float("inf"))}
@@ -112,29 +112,28 @@ def _choice(methods: pd.DataFrame, least: float, most_refused: float) -> dict[st
 
 
 @checking.checked
-def combined_policy(
-    simulation: Simulation, policy: HeadlineChoices | Mapping[str, str], name: str
+def compare_policies(
+    simulation: Simulation, policies: Mapping[str, HeadlineChoices | Mapping[str, str]]
 ) -> Simulation:
-    """Return the rows of the method that a policy takes for each number of trials, as one method.
+    """Return the rows of the method that each policy takes for each number of trials.
 
     Parameters
     ----------
     simulation : Simulation
         From `simulate` or `read_simulation`.
-    policy : HeadlineChoices or mapping of str to str
-        From `choose_headlines`; or the method of each word of `NUMBERS`, for all measures.
-    name : str
-        What the policy is called.
+    policies : mapping of str to HeadlineChoices or mapping
+        By name what `choose_headlines` returned, or the method of each word of `NUMBERS`, for all
+        measures.
 
     Returns
     -------
     Simulation
-        Its only method is `name`.
+        Its methods are the names of the policies.
 
     Raises
     ------
     ValueError
-        If a number of trials or a method is unknown.
+        If a number of trials or a method is unknown, or there is no policy.
 
     Examples
     --------
@@ -142,23 +141,30 @@ def combined_policy(
     >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                                  effects=[2.0], tau=[0.3])
     >>> study = km.sensitivity.simulate(given, methods=["half-normal 1", "REML, wald"], draws=100)
-    >>> combined_policy(study, {"2": "half-normal 1"}, "Bayesian with two trials").methods
-    ['Bayesian with two trials']
+    >>> compare_policies(study, {"Bayesian": {"2": "half-normal 1"}}).methods
+    ['Bayesian']
     """
-    checking.instance(
-        simulation, Simulation, "simulation", "come from kapmeta.sensitivity.simulate"
-    )
-    checking.instance(name, str, "name", "be text")
+    source = "come from kapmeta.sensitivity.simulate"
+    checking.instance(simulation, Simulation, "simulation", source)
+    if not policies:
+        raise ValueError("policies must name one policy or more")
+    parts = [_as_one(simulation, policy, str(name)) for name, policy in policies.items()]
+    return Simulation(pd.concat(parts, ignore_index=True), simulation.level, simulation.seed)
+
+
+def _as_one(
+    simulation: Simulation, policy: HeadlineChoices | Mapping[str, str], name: str
+) -> pd.DataFrame:
+    """Select the rows of a policy and call their method by its name."""
     if not isinstance(policy, HeadlineChoices | Mapping) or not _rules(simulation, policy):
-        raise TypeError(f"policy must come from choose_headlines or be a mapping: got {policy!r}")
+        raise TypeError(f"policies must come from choose_headlines or be mappings: got {policy!r}")
     table, parts = simulation.table, []
     for measure, words, method in _rules(simulation, policy):
         fewest, most = NUMBERS[checking.chosen(words, NUMBERS, "number of trials")]
         checking.chosen(method, simulation.methods, "method")
         own = (table["measure"] == measure) & (table["method"] == method)
         parts.append(table[own & table["k"].between(fewest, most)])
-    joined = pd.concat(parts, ignore_index=True).assign(method=name)
-    return Simulation(joined, simulation.level, simulation.seed)
+    return pd.concat(parts, ignore_index=True).assign(method=name)
 
 
 def _rules(
