@@ -72,8 +72,8 @@ save_figure(axes, "policy-width-odds-ratio")
 # ## The rule
 #
 # The headline of each number of trials is the narrowest method that covers enough in every
-# declared scenario. The smallest of many simulated coverages lies below the true one by chance alone, the
-# more so the fewer the draws, so the rule errs on the side of caution.
+# declared scenario. The smallest of many simulated coverages lies below the true one by chance
+# alone, the more so the fewer the draws, so the rule errs on the side of caution.
 
 # %%
 policies = ["policy before the study"]
@@ -89,8 +89,8 @@ choices
 # ## The choice beside the policy before it
 #
 # Before the study two trials were headlined by a posterior with a half-normal prior, and more
-# trials by REML with the hybrid Hartung-Knapp interval. The choice is not yet the headline of the package:
-# that waits for the draws that its rule asks for.
+# trials by REML with the hybrid Hartung-Knapp interval. The choice is not yet the headline of the
+# package: that waits for the draws that its rule asks for.
 
 # %%
 before = {
