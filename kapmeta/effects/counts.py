@@ -76,7 +76,7 @@ _OUTCOME: Mapping[str, Any] = {
 }
 
 
-def split_names(names: Names) -> tuple[dict[str, Hashable], dict[str, Any]]:
+def split_names(names: Names) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split keywords into column names, defaults filled in, and names of the outcome and arms."""
     columns, words = checking.split_keywords(names, ("study", *CELLS), (*_OUTCOME, "rename"))
     return checking.renamed(columns, words.pop("rename")), words

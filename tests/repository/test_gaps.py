@@ -53,7 +53,7 @@ OF_TRIALS: dict[str, Callable[[pd.DataFrame], Any]] = {
 OF_EFFECTS: dict[str, Callable[[Any], Any]] = {
     "pool": km.pool,
     "leave_one_out": lambda e: km.leave_one_out(km.pool(e)),
-    "cumulative": lambda e: km.cumulative(km.pool(e)),
+    "cumulative": lambda e: km.cumulative(km.pool(e), by="precision"),
     "influence": lambda e: km.influence(km.pool(e)),
     "all_subsets": lambda e: km.all_subsets(km.pool(e)),
     "estimator_table": km.estimator_table,
