@@ -551,16 +551,32 @@ def listed_excluded(effects: Effects) -> str:
     return f", {len(effects.excluded)} excluded" if effects.excluded else ""
 
 
-def zero_sentence(effects: Effects) -> str:
-    """Say what each continuity rule changed; empty for measures without counts."""
+def zero_sentence(effects: Effects, opening: str = "Before analysis") -> str:
+    """Say what was added to which trials with an empty cell; empty for measures without counts."""
     each = list(zip(effects.labels, effects.corrected, effects.rules, strict=True))
     sentences = []
     for rule in dict.fromkeys(effects.rules):
         if rule is not None:
             touched = [label for label, yes, own in each if yes and own == rule]
-            changed = f"it changed {joined(touched)}" if touched else "it changed no table"
-            sentences.append(f'Zero-cell rule "{rule}" ({ZERO_NAMES[rule]}): {changed}.')
+            several = len(set(effects.rules)) > 1
+            sentences.append(_rule_sentence(rule, touched, opening, several=several))
     return " ".join(sentences)
+
+
+def _rule_sentence(rule: str, touched: list[str], opening: str, *, several: bool) -> str:
+    """Say what one continuity rule changed."""
+    named = f'zero-cell rule "{rule}"'
+    if not touched:
+        if rule == "none":
+            return f"No continuity correction was made ({named})."
+        return f"No trial{' under this rule' * several} had an empty cell ({named})."
+    n = len(touched)
+    trials = f"the {n} trials" if n > 1 else "the one trial"
+    if rule in ("half-if-any", "drop"):
+        added = f"0.5 was added to all four cells of {trials} with an empty cell"
+    else:
+        added = f"{ZERO_NAMES[rule]}; this changed {trials}"
+    return f"{opening}, {added} ({joined(touched)}; {named})."
 
 
 def rules_applied(effects: Effects) -> str:

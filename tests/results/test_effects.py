@@ -217,8 +217,8 @@ def test_each_part_keeps_its_zero_cell_rule() -> None:
         zeros.iloc[2:], zero="half-all"
     )
     text = both.summary()
-    assert 'rule "none" (no continuity correction): it changed no table' in text
-    assert "added to every cell of every table): it changed Cruz 2024 and Dunn 2020." in text
+    assert 'No continuity correction was made (zero-cell rule "none").' in text
+    assert "0.5 added to every cell of every table; this changed the 2 trials (Cruz 2024" in text
     assert both.rules == ("none", "none", "half-all", "half-all")
     assert both.zero is None
     assert both.select(["Cruz 2024"]).rules == ("half-all",)
