@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import Baseline, absolute_effects, has_control_counts
 from kapmeta.certainty.grading import CERTAINTY, certainty_table
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE
 from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
 from kapmeta.references import PAPERS
-from kapmeta.results.effects import direction_of, outcome_text, participants
+from kapmeta.results.effects import direction_of, outcome_text, participants, unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
 from kapmeta.results.rows import same_name
 from kapmeta.results.views import View
 
-__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
+__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings"]
 
 _SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
 _PLAIN_SENTENCES = {
@@ -143,6 +143,7 @@ def _thousand(
     return texts[0] if len(texts) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
+@checking.checked
 def summary_of_findings(
     results: Pooled | Mapping[str, Pooled],
     *,
@@ -261,7 +262,7 @@ def _finding_rows(
         "participants": _people_counted(pooled),
         "measure": effect.scale.short,
         **effect.shown_interval._asdict(),
-        "unit": unit_of(pooled),
+        "unit": unit_of(pooled.effects),
         "interval": _interval_name(effect),
     }
     rows: list[dict[str, Any]] = [_NO_RISKS]
@@ -292,12 +293,6 @@ def _people_counted(pooled: Pooled) -> float:
     """Count the people of all trials, each once; 0 where the number is not known of every trial."""
     people = participants(pooled.effects)
     return 0.0 if math.isnan(people) else people
-
-
-def unit_of(pooled: Pooled) -> str:
-    """Name the unit of a difference of means, where the trials name one."""
-    units = pooled.effects.table[pooled.effects.present].reindex(columns=["unit"])["unit"]
-    return wording.joined(dict.fromkeys(unit for unit in units if isinstance(unit, str)))
 
 
 def _interval_name(effect: Result) -> str:

@@ -14,6 +14,7 @@ from kapmeta.checking.arguments import (
 )
 from kapmeta.checking.flag_columns import established, flags
 from kapmeta.checking.frames import columns_of, frame_of, refuse_no_table
+from kapmeta.checking.kinds import checked
 from kapmeta.checking.name_columns import (
     name_of,
     refuse_empty,
@@ -34,20 +35,25 @@ from kapmeta.checking.number_columns import (
     whole,
     with_numbers,
 )
+from kapmeta.checking.quantities import finite_number, finite_numbers, generator, whole_number
 from kapmeta.checking.reserved import RESERVED, renamed
 
 __all__ = [
     "GAP_RULES",
     "RESERVED",
+    "checked",
     "chosen",
     "column_keyword",
     "columns_of",
     "counts",
     "established",
+    "finite_number",
+    "finite_numbers",
     "flag",
     "flags",
     "frame_of",
     "gaps_of",
+    "generator",
     "instance",
     "name_of",
     "numbers",
@@ -67,5 +73,6 @@ __all__ = [
     "warn",
     "warn_of_spellings",
     "whole",
+    "whole_number",
     "with_numbers",
 ]

@@ -130,6 +130,7 @@ def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
     return outcome
 
 
+@checking.checked
 def from_counts(
     trials: pd.DataFrame,
     measure: str = "RR",
@@ -189,7 +190,7 @@ def from_counts(
             " a zero cell; choose another rule"
         )
     absent = {
-        int(i): absence_reason(*(float(cells[name][i]) for name in CELLS), rule)
+        int(i): absence_reason([float(cells[name][i]) for name in CELLS], rule)
         for i in np.flatnonzero(found.absent)
     }
     return Effects(
@@ -218,6 +219,7 @@ def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
     return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
 
 
+@checking.checked
 def risk_ratio(
     trials: pd.DataFrame,
     *,
@@ -293,13 +295,14 @@ def risk_ratio(
     >>> effects = km.risk_ratio(trials)
     >>> print(effects.summary())  # doctest: +NORMALIZE_WHITESPACE
     Risk ratio of abstinence, ketamine v midazolam: 1 study.
-    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): it
-    changed no table.
+    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): no
+    trial had an empty cell.
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
     return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def odds_ratio(
     trials: pd.DataFrame,
     *,
@@ -339,6 +342,7 @@ def odds_ratio(
     return from_counts(trials, "OR", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def risk_difference(
     trials: pd.DataFrame,
     *,
@@ -378,6 +382,7 @@ def risk_difference(
     return from_counts(trials, "RD", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def arcsine_difference(
     trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
 ) -> Effects:
@@ -417,6 +422,7 @@ def arcsine_difference(
     return from_counts(trials, "AS", missing=missing, **names)
 
 
+@checking.checked
 def peto_odds_ratio(
     trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
 ) -> Effects:
@@ -450,6 +456,7 @@ def peto_odds_ratio(
     return from_counts(trials, "PETO", missing=missing, **names)
 
 
+@checking.checked
 def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     """Turn trials round to the opposite event: ``n - events`` for every count of events.
 

@@ -111,6 +111,7 @@ class FollowUp(View):
         return f"FollowUp({self.study}, {len(self.table)} times)"
 
 
+@checking.checked
 def event_free_curve(
     trials: pd.DataFrame, *, months: str | int = "months", level: float = 0.95
 ) -> FollowUp:
@@ -214,6 +215,7 @@ def _refuse_course(frame: pd.DataFrame) -> None:
         checking.refuse_first(rises, names, f"{name} rises over time", nested)
 
 
+@checking.checked
 def hazard_ratio(
     trials: pd.DataFrame,
     *,
@@ -288,10 +290,11 @@ def hazard_ratio(
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
     effects = _per_trial(frame, np.array(found), "HR", outcome, (reason, gaps))
     # the ratio is of the hazard of losing what was counted: the table counts that, too
-    table = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
-    return replace(effects, table=table)
+    rows = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
+    return replace(effects, table=rows)
 
 
+@checking.checked
 def event_free_time(
     trials: pd.DataFrame,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,13 +24,14 @@ TRANSFORMS: Mapping[str, tuple[str, Callable[..., Estimates]]] = MappingProxyTyp
     {
         "logit": ("PLO", proportions.logit_proportion),
         "raw": ("PR", proportions.raw_proportion),
-        "log": ("PLN", proportions.log_proportion),
+        "log": ("PLN", partial(proportions.log_proportion, keep_full=True)),
         "arcsine": ("PAS", proportions.arcsine_proportion),
     }
 )
 """Scales a proportion can be analysed on, with the measure each gives."""
 
 
+@checking.checked
 def proportion(
     frame: pd.DataFrame,
     *,
@@ -51,7 +53,9 @@ def proportion(
     frame : DataFrame
         One row per group.
     transform : {"logit", "raw", "log", "arcsine"}
-        Scale of analysis; results are shown as proportions on all of them.
+        Scale of analysis; results are shown as proportions on all of them. On the raw and the log
+        scale a group in which everybody had the event keeps its estimate; only its variance is
+        corrected.
     study, events, n : str
         Columns of label, events and participants.
     event : str, optional
@@ -89,6 +93,7 @@ def proportion(
     return _group_effects(measure, kernel, groups, missing, {"event": event})
 
 
+@checking.checked
 def correlation(
     frame: pd.DataFrame,
     *,
@@ -146,6 +151,7 @@ def correlation(
     return _group_effects("ZCOR", proportions.fisher_z, groups, missing, {"event": event})
 
 
+@checking.checked
 def rate_ratio(
     trials: pd.DataFrame,
     *,

@@ -16,10 +16,7 @@ from kapmeta.moderators.design_matrix import gaps_in
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, effects_given
 
-__all__ = ["MISSING", "Entering", "effects_to_regress", "entering_effects", "without_gaps"]
-
-MISSING = ("exclude", "raise")
-"""What is done with a study whose moderator is not known."""
+__all__ = ["Entering", "effects_to_regress", "entering_effects", "without_gaps"]
 
 
 def effects_to_regress(
@@ -49,7 +46,7 @@ def without_gaps(
     Returns the effects, the rows of a design matrix that belong to those left, and a note that
     names the others.
     """
-    checking.chosen(missing, MISSING, 'word for "missing"')
+    checking.chosen(missing, checking.GAP_RULES, "rule for missing moderators")
     table = effects.table.iloc[positions].reset_index(drop=True)
     if isinstance(moderators, pd.DataFrame | np.ndarray):
         rows = positions if len(moderators) == len(effects) else np.arange(len(moderators))
@@ -95,6 +92,7 @@ def entering_effects(
     of a design matrix the rows that belong to the effects selected.
     """
     effects_given(effects)
+    checking.chosen(missing, checking.GAP_RULES, "rule for missing moderators")
     question, aside = one_question(
         replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.bayes import binomial_posterior, posterior
 from kapmeta.core.bayes.posterior import Mixture
-from kapmeta.core.bayes.priors import TauPrior, half_normal
+from kapmeta.core.bayes.priors import LARGEST_PARAMETER, TauPrior, half_normal
 from kapmeta.core.exact.marginal_likelihood import marginal
 from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
@@ -42,6 +42,7 @@ _FREE_OF_UNITS = ("OR", "RR", "HR", "IRR", "ROM", "PETO", "SMD")
 _COUNT_MEASURES = ("RR", "OR")
 
 
+@checking.checked
 def pool_bayes(
     effects_or_trials: Effects | pd.DataFrame,
     *,
@@ -246,9 +247,10 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
             "tau_prior must be a prior of kapmeta.core.bayes.priors or the scale of a half-normal:"
             f" got {scale!r}"
         )
-    if not 0 <= scale < math.inf:
+    if not 0 <= scale <= LARGEST_PARAMETER:
         raise ValueError(
-            f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}"
+            "tau_prior, the scale of a half-normal, must be 0 or above and at most"
+            f" {LARGEST_PARAMETER:g}: got {scale:g}"
         )
     return half_normal(float(scale))
 

@@ -59,8 +59,9 @@ class FewStudies:
 
     @property
     def units(self) -> bool:
-        """Whether the default prior of tau has no meaning because the effects have a unit."""
-        return not self.effects.scale.ratio and self.effects.measure != "SMD"
+        """Whether the default prior of tau has no meaning: effects with a unit, or of one group."""
+        scale = self.effects.scale
+        return not scale.compares or (not scale.ratio and scale.key != "SMD")
 
     @property
     def sparse(self) -> bool:

@@ -104,7 +104,8 @@ class Headline(View):
         return "\n".join([*analyses, *self._caveats()])
 
     def _caveats(self) -> list[str]:
-        agreed = ["No defensible method contradicts another."] if self.agrees else []
+        compared = self.effects.scale.compares
+        agreed = ["No defensible method contradicts another."] * (self.agrees and compared)
         refused = [f"Refused: {reason}." for reason in self.refused]
         return [*refused, *(f"Methods disagree: {text}." for text in self.disagreements), *agreed]
 
@@ -125,6 +126,7 @@ class Headline(View):
         return "\n".join([*_sentences(self.to_frame(), SHOWN, "Headline"), *self._caveats()])
 
 
+@checking.checked
 def headline(
     effects_or_trials: Effects | pd.DataFrame,
     *,
@@ -212,8 +214,8 @@ def headline(
     refused = [rule.refused, *_not_alone(entries, question.k)]
     if studies.units and question.k == 2:
         refused.append(
-            "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with"
-            " tau_prior"
+            f"a headline: a {effects.scale.name} has no default prior of tau; call pool_bayes with"
+            " a tau_prior on its scale"
         )
     return Headline(effects, question.k, rule, entries, tuple(refused), tuple(disagreements))
 
@@ -237,13 +239,15 @@ def _analysis_row(entry: Entry) -> dict[str, Any]:
         "measure": r.scale.short,
         "k": r.k,
         **r.shown_interval._asdict(),
-        "probability_above_null": r.probability_above() if isinstance(r, Posterior) else math.nan,
+        "probability_above_null": (
+            r.probability_above() if isinstance(r, Posterior) and r.scale.compares else math.nan
+        ),
         "conclusion": _conclusion(r),
     }
 
 
 def _conclusion(result: Result) -> str:
-    """Name the side of no effect on which the interval lies, if it does."""
+    """Name the side of no effect on which the interval lies, if it does; empty for one group."""
     sides = result.effects.sides
     if not sides:
         return ""
@@ -264,7 +268,8 @@ def _sentence(row: pd.Series[Any]) -> str:
     )
     p = row["probability_above_null"]
     probability = "" if math.isnan(p) else f", probability above no effect {p:.3f}"
-    return f"{text}{probability}; {row['conclusion']}."
+    conclusion = f": {row['conclusion']}" if row["conclusion"] else ""
+    return f"{text}{probability}{conclusion}."
 
 
 def _differing(entries: tuple[Entry, ...]) -> Iterator[str]:
@@ -283,7 +288,7 @@ def _differing(entries: tuple[Entry, ...]) -> Iterator[str]:
 def _prior_that_decides(entries: tuple[Entry, ...]) -> Iterator[str]:
     """Name the scale of the prior of tau at which the Bayesian interval reaches no effect."""
     bayes = next((entry.result for entry in entries if isinstance(entry.result, Posterior)), None)
-    if bayes is not None and bayes.k > 1:
+    if bayes is not None and bayes.k > 1 and bayes.scale.compares:
         scale = bayes.tipping_scale()
         if 0 < scale < 2:
             yield (
@@ -313,6 +318,7 @@ def _directions(
     )
 
 
+@checking.checked
 def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     """Return the one effect that may be headlined, by the number of trials.
 

@@ -51,6 +51,7 @@ NO_HETEROGENEITY = "the interval holds if there is no heterogeneity between the 
 _FEW = 5  # below this many studies no prediction interval unless it is asked for
 
 
+@checking.checked
 def pool(
     effects: Effects,
     *,
@@ -183,11 +184,11 @@ def checked_method(
                 "the common-effect model has no prediction interval; leave prediction out or use"
                 ' model="random"'
             )
-        ci = checking.chosen(ci or "wald", _COMMON_INTERVALS, "interval")
+        ci = checking.chosen("wald" if ci is None else ci, _COMMON_INTERVALS, "interval", "ci")
         return Method("common", "none", ci, "none", level)
     estimator = tau2 if tau2 is not None else PRIMARY.tau2
     estimator_named(estimator)
-    ci = checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval")
+    ci = checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci")
     return Method("random", estimator, ci, prediction, level)
 
 

@@ -7,9 +7,7 @@ column holds is decided here, once, for moderators, subgroups and orders.
 from __future__ import annotations
 
 import datetime
-import math
 import re
-import unicodedata
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -19,15 +17,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = [
-    "ColumnReading",
-    "empty_cells",
-    "level_name",
-    "level_names",
-    "levels_of",
-    "order_of",
-    "read_column",
-]
+__all__ = ["ColumnReading", "empty_cells", "level_names", "levels_of", "order_of", "read_column"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -47,32 +37,19 @@ class ColumnReading(NamedTuple):
 
 def empty_cells(column: pd.Series[Any]) -> BoolArray:
     """Mark the cells that hold nothing, or nothing but blanks."""
-    blank = [isinstance(value, str) and not value.strip() for value in column]
-    return np.asarray(column.isna().to_numpy(dtype=bool) | np.array(blank, dtype=bool))
-
-
-def level_name(value: Any) -> str:
-    """Write the name of a level: 1, 1.0 and "1" are one; blanks and invisible signs are trimmed."""
-    if isinstance(value, float | np.floating | Decimal) and math.isfinite(value):
-        value = int(value) if value == int(value) else value
-    text = unicodedata.normalize("NFKC", str(value))
-    visible = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
-    return " ".join(visible.split())
+    return np.array([name == "" for name in level_names(column)], dtype=bool)
 
 
 def level_names(column: pd.Series[Any]) -> tuple[str, ...]:
     """Write the name of the level of each cell; empty where the cell is."""
-    empty = empty_cells(column)
-    return tuple(
-        "" if nothing else level_name(value) for value, nothing in zip(column, empty, strict=True)
-    )
+    return tuple(checking.name_of(value) for value in column)
 
 
 def levels_of(column: pd.Series[Any]) -> tuple[str, ...]:
     """List the levels that occur: in the order of a categorical, or else of appearance."""
     names = [name for name in level_names(column) if name]
     if isinstance(column.dtype, pd.CategoricalDtype):
-        ordered = dict.fromkeys(level_name(category) for category in column.cat.categories)
+        ordered = dict.fromkeys(checking.name_of(category) for category in column.cat.categories)
         return tuple(name for name in ordered if name in set(names))
     return tuple(dict.fromkeys(names))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -12,11 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kapmeta.checking import name_of
 from kapmeta.core.numerics.arrays import IntArray
 
 __all__ = [
     "absence_reason",
-    "name_key",
+    "has_empty_cell",
+    "joined_rows",
+    "people_in",
     "positions_of",
     "rest_of_percent",
     "reversed_rows",
@@ -36,16 +38,9 @@ _KEEP = (
 )
 
 
-def name_key(name: object) -> str:
-    """Reduce a name to what is compared: NFKC, blanks collapsed, no invisible characters."""
-    text = unicodedata.normalize("NFKC", str(name))
-    visible = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cf", "Cc"))
-    return " ".join(visible.split())
-
-
 def same_name(first: object, second: object) -> bool:
-    """Decide whether two names are one, by `name_key`."""
-    return name_key(first) == name_key(second)
+    """Decide whether two names are one, by `name_of`."""
+    return name_of(first) == name_of(second)
 
 
 def positions_of(keep: Any, labels: Sequence[str]) -> IntArray:
@@ -83,10 +78,10 @@ def _by_mask(mask: list[Any], labels: Sequence[str]) -> IntArray:
 
 def _by_name(names: list[str], labels: Sequence[str]) -> IntArray:
     """Select the studies named, in that order; a label that occurs twice is selected twice."""
-    keys = [name_key(label) for label in labels]
+    keys = [name_of(label) for label in labels]
     found: list[int] = []
     for name in names:
-        here = [i for i, key in enumerate(keys) if key == name_key(name)]
+        here = [i for i, key in enumerate(keys) if key == name_of(name)]
         if not here:
             raise ValueError(f'keep: no study is named "{name}"; there are: {", ".join(labels)}')
         if found and here[0] in found:
@@ -112,8 +107,9 @@ def _by_position(positions: list[Any], labels: Sequence[str]) -> IntArray:
 _SELECTORS = (((bool, np.bool_), _by_mask), (str, _by_name), ((int, np.integer), _by_position))
 
 
-def absence_reason(a: float, n1: float, c: float, n2: float, zero: str | None) -> str:
-    """Say why a table of counts has no estimate."""
+def absence_reason(cells: Sequence[float], zero: str | None) -> str:
+    """Say why a table of counts has no estimate, from its cells in the order of `CELLS`."""
+    a, n1, c, n2 = cells
     if a == 0 and c == 0:
         return "no event in either arm"
     if a == n1 and c == n2:
@@ -159,7 +155,8 @@ def swapped_rows(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
             names[column] = twin
     columns = table.columns
     table = _printed_turned(table, ratio=ratio).rename(columns=names)
-    return table[[name for name in columns if name in table]]
+    kept = [name for name in columns if name in table]
+    return table[[*kept, *(name for name in table if name not in kept)]]
 
 
 def _printed_turned(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
@@ -178,6 +175,24 @@ def _printed_turned(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
     return table[[name for name in columns if name in table]]
 
 
+def joined_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Join the rows of two tables; columns of printed estimates are kept where they are printed."""
+    printed = ["estimate", "low", "high"]
+    parts = [
+        table if "printed_level" in table else table.drop(columns=printed, errors="ignore")
+        for table in (first, second)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def has_empty_cell(table: pd.DataFrame) -> bool:
+    """Decide whether a table of counts has a cell of nobody, with or without the event."""
+    if not set(CELLS) <= set(table.columns):
+        return False
+    a, n1, c, n2 = (table[name].to_numpy(dtype=np.float64) for name in CELLS)
+    return bool(np.any((a == 0) | (c == 0) | (a == n1) | (c == n2)))
+
+
 def people_in(table: pd.DataFrame) -> float:
     """Count the people of rows, every arm of a trial once; nan where a number is not known.
 
@@ -186,7 +201,7 @@ def people_in(table: pd.DataFrame) -> float:
     ones, have their number in `participants`.
     """
     studies = table["study"] if "study" in table else pd.Series(range(len(table)))
-    keys = [name_key(study) for study in studies]
+    keys = [name_of(study) for study in studies]
     return float(sum(_people_of_trial(part) for _, part in table.groupby(keys, sort=False)))
 
 
@@ -200,9 +215,10 @@ def _people_of_trial(rows: pd.DataFrame) -> float:
             if pd.isna(name) or pd.isna(row.get(total)):
                 arms[""] = math.nan
             else:
-                arms[name_key(name)] = max(arms.get(name_key(name), 0.0), float(row[total]))
+                arms[name_of(name)] = max(arms.get(name_of(name), 0.0), float(row[total]))
     counted = math.fsum(arms.values()) if arms else math.nan
     if math.isnan(counted):
-        given = rows.reindex(columns=["participants"])["participants"].astype("float64").unique()
+        column = rows.reindex(columns=["participants"])["participants"]
+        given = pd.to_numeric(column, errors="coerce").unique()  # a user's own may hold words
         return float(given[0]) if given.size == 1 else math.nan
     return counted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.core.certainty.risk_of_bias import (
     NO_INFORMATION,
     ROB2,
@@ -18,6 +19,7 @@ __all__ = ["check_bias_judgements"]
 _AS_IN_ROB2 = {"unclear": "some concerns"}
 
 
+@checking.checked
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     """Derive the overall judgement of each study from its domains, beside the one entered.
 

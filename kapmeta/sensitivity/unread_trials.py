@@ -58,6 +58,7 @@ class Findings(NamedTuple):
     shown: FloatArray
 
 
+@checking.checked
 def unread_trial(
     result: Result,
     *,

@@ -13,19 +13,24 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
+from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import fail_safe
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import (
     Trials,
+    check_variance,
     enough_trials,
     on_analysis_scale,
+    refuse_one_group,
     require_trials,
     trials_of,
 )
 
 __all__ = ["FAIL_SAFE", "excess_significance", "fail_safe_n"]
+
+_LARGEST_SIZE = 1e50  # sampling variance: it and its reciprocal can be computed with
 
 
 def _rosenthal(
@@ -96,6 +101,7 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
 """Ways to count missing null studies, by name."""
 
 
+@checking.checked
 def fail_safe_n(
     effects: Effects,
     *,
@@ -159,9 +165,15 @@ def fail_safe_n(
     _refuse_unused(method, {"size": size, "target": target, "tau2": tau2, "ci": ci, "level": level})
     level = checking.proportion(PRIMARY.level if level is None else level, "level")
     data = trials_of(effects, mixed=mixed)
+    refuse_one_group(data.effects, how.name)
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
-    words = {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level}
+    words = {
+        "tau2": PRIMARY.tau2 if tau2 is None else tau2,
+        "ci": checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci"),
+        "level": level,
+    }
+    check_variance(words["tau2"])
     found = how.compute(data, null_v, negligible, words)
     n, p = float(found.n), float(found.p_value)
     values = (
@@ -232,7 +244,7 @@ def _null_size(data: Trials, size: str | float) -> float:
                 f" {', '.join(data.labels)}"
             )
         return words.get(size, named.get(size, math.nan))
-    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size <= _LARGEST_SIZE:
         raise ValueError(f"size must be a positive sampling variance or a word: got {size!r}")
     return float(size)
 
@@ -265,6 +277,7 @@ _EXCESS = {
 """Numbers of the test of excess significance, and where the core has them."""
 
 
+@checking.checked
 def excess_significance(
     effects: Effects,
     *,
@@ -303,8 +316,12 @@ def excess_significance(
     (8.0, 6.0927, 0.1344)
     """
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    check_variance(tau2, number=True)
+    refuse_one_group(data.effects, "the test of excess significance")
     require_trials(data.k, 2, "the test of excess significance")
     notes = enough_trials(data.k, "the test of excess significance", force) + data.notes
+    if not isinstance(tau2, str) and tau2 < 0:
+        raise ValueError(f"tau2 must be an estimator or a variance of at least 0: got {tau2:g}")
     pooled = combine(data.y, data.v, tau2=tau2, level=level)
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level

@@ -112,6 +112,8 @@ def test_benefit_or_harm_waits_for_the_direction() -> None:
     unknown = km.pool(km.risk_ratio(FIVE, event="death"))
     table = summary_of_findings(unknown).shown()
     assert set(table["Number needed"]) == {"benefit or harm not known: give event_is_good"}
+    first = absolute_effects(unknown, baseline=0.1).summary()
+    assert "with treatment: 174 more (89 more to 299 more)." in first
     with pytest.raises(ValueError, match="number needed to treat .* event_is_good=True or"):
         km.certainty.number_needed_to_treat(unknown)
     grade = pd.DataFrame(
@@ -160,3 +162,24 @@ def test_the_same_arms_at_two_times_count_once_and_arms_without_names_not_at_all
     assert participants(km.risk_ratio(times.assign(events_t=5))) == 24 + 25 + 58
     nameless = SHARED.drop(columns=["treatment", "control"]).assign(comparison_id=range(3))
     assert math.isnan(participants(km.risk_ratio(nameless)))
+
+
+def test_one_group_has_people_and_no_risks() -> None:
+    arms = pd.DataFrame({"study": list("abc"), "events": 12, "n": [100, 90, 80]})
+    pooled = km.pool(km.proportion(arms, event="relapse"))
+    row = summary_of_findings(pooled).to_frame().iloc[0]
+    assert (row["participants"], row["k"]) == (270, 3)
+    assert row["in_plain_words"].endswith("one group, nothing is compared.")
+    assert summary_of_findings(pooled).shown()["Number needed"].item() == "–"
+    grade = pd.DataFrame(
+        {
+            "question": ["mine"],
+            "domain": ["imprecision"],
+            "reason": ["few"],
+            "judgement": ["serious"],
+            "levels_down": [1],
+            "status": ["agreed"],
+        }
+    )
+    with pytest.raises(ValueError, match="describes one group"):
+        summary_of_findings({"mine": pooled}, grade=grade)

@@ -611,7 +611,7 @@ def test_a_study_without_a_moderator_is_left_out_of_that_regression_by_name(gap:
     assert "Note: set aside, C: m is empty." in found.summary()
     with pytest.raises(ValueError, match='m is empty in row 3 ."C".: give its value'):
         meta_regression(effects, ["m"], missing="raise")
-    with pytest.raises(ValueError, match='unknown word for "missing" "drop"'):
+    with pytest.raises(ValueError, match='unknown rule for missing moderators "drop"'):
         meta_regression(effects, ["m"], missing="drop")
 
 

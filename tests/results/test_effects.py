@@ -23,6 +23,7 @@ from kapmeta.effects import (
     standardized_mean_difference,
 )
 from kapmeta.results.effects import Effects, direction_of
+from kapmeta.wording import less_and_more
 
 TRIALS = pd.DataFrame(
     {
@@ -219,6 +220,8 @@ def test_each_part_keeps_its_zero_cell_rule() -> None:
     text = both.summary()
     assert 'No continuity correction was made (zero-cell rule "none").' in text
     assert "0.5 added to every cell of every table; this changed the 2 trials (Cruz 2024" in text
+    plain = km.odds_ratio(TRIALS)
+    assert plain.summary().splitlines()[1].startswith("No trial had an empty cell (zero-cell")
     assert both.rules == ("none", "none", "half-all", "half-all")
     assert both.zero is None
     assert both.select(["Cruz 2024"]).rules == ("half-all",)
@@ -283,3 +286,47 @@ def test_means_are_lower_or_higher_and_one_group_has_no_sides() -> None:
     assert group.sides == ()
     with pytest.raises(ValueError, match="describes one group"):
         _ = group.favours
+
+
+@pytest.mark.parametrize(
+    ("transform", "low"),
+    [("raw", 0.950281802844), ("log", 0.950947420), ("arcsine", None), ("logit", None)],
+)
+def test_proportions_stay_within_0_and_1_and_have_no_p_value(
+    transform: str, low: float | None
+) -> None:
+    """R's meta 8: metaprop with PRAW 0.9503 to 1.0000, with PLN 0.9509 to 1.0000."""
+    arms = pd.DataFrame({"study": list("ABCD"), "events": [48, 30, 19, 50], "n": [50, 30, 20, 51]})
+    effects = km.proportion(arms, transform=transform)
+    pooled = km.pool(effects)
+    frame = pooled.to_frame()
+    assert frame[["low", "high"]].stack().between(0, 1).all()
+    if low is not None:
+        assert frame["low"].iloc[-1] == pytest.approx(low, abs=1e-4)
+    assert np.isnan(pooled.p_value)
+    assert np.isnan(pooled.statistic)
+    for text in (pooled.summary(), pooled.methods_text(), pooled.alt_text(), effects.summary()):
+        assert "control" not in text
+        assert " against " not in text
+    assert "p =" not in pooled.summary().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "fewer"),
+    [
+        ("death", "fewer deaths"),
+        ("relapse", "fewer relapses"),
+        ("abstinence from smoking", "less abstinence from smoking"),
+        ("tuberculosis", "less tuberculosis"),
+        ("serious infection within 30 days", "fewer serious infections within 30 days"),
+        ("loss of follow-up", "fewer losses of follow-up"),
+        ("recovery", "fewer recoveries"),
+        ("dropouts", "fewer dropouts"),
+        ("no death", "no death less often"),
+        ("cured", "cured less often"),
+        ("Rückfall", "Rückfall less often"),
+        ("event", "fewer events"),
+    ],
+)
+def test_less_of_an_event_in_english(event: str, fewer: str) -> None:
+    assert less_and_more(event)[0] == fewer

@@ -53,7 +53,8 @@ def test_every_result_has_its_views(one: Any) -> None:
     assert inspect.getdoc(one.methods_text)
 
 
-SMOKE = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+SMOKING = km.load_example("passive_smoking")
+SMOKE = km.generic(SMOKING, y="y", v="v", measure="OR", event_is_good=True)
 BCG = km.odds_ratio(km.load_example("bcg"))
 FEW = BCG.select([0, 3, 4, 7])
 Call = Callable[[Effects], Any]

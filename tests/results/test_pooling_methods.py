@@ -17,8 +17,6 @@ THREE = frame("k3_S1S3S5")
 RARE = pd.DataFrame(
     [("A", 3, 60, 1, 60), ("B", 4, 80, 2, 90), ("C", 2, 50, 1, 55)], columns=COLUMNS
 )
-    [("A", 3, 60, 1, 60), ("B", 4, 80, 2, 90), ("C", 2, 50, 1, 55)], columns=COLUMNS
-)
 BCG = km.load_example("bcg")
 TEXTS = {
     **{f"headline {k}": lambda k=k: km.headline(frame("kap5")[:k]) for k in (1, 2, 5)},

@@ -38,7 +38,7 @@ from kapmeta.plot.forest_page.notes import (
 )
 from kapmeta.plot.panel.arguments import text_given, texts_of
 from kapmeta.plot.style import Theme
-from kapmeta.results.effects import Effects, unconfirmed
+from kapmeta.results.effects import Effects, unconfirmed, unit_of
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Posterior
 from kapmeta.results.subgroups import Subgroups
@@ -309,11 +309,11 @@ def _chosen_columns(
 
 
 def _heading(effects: Effects, scale: Measure) -> str:
-    """Name the measure, and below it the unit of a difference if all studies have the same."""
+    """Name the measure, and below it the unit of a difference of means."""
     if scale.ratio:
         return f"{_measure(scale)} (log\u00a0scale)"
-    units = {str(unit) for unit in effects.table.get("unit", ()) if not pd.isna(unit) and unit}
-    return f"{_measure(scale)}\n({units.pop()})" if len(units) == 1 else _measure(scale)
+    unit = unit_of(effects)
+    return f"{_measure(scale)}\n({unit})" if unit else _measure(scale)
 
 
 def _measure(scale: Measure) -> str:

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from kapmeta import checking
 
-__all__ = [
-    "axis_given",
-    "axis_limits",
-    "axis_ticks",
-    "contour_levels",
-    "finite_number",
-    "text_given",
-    "texts_of",
-]
-
-
-def finite_number(value: Any, name: str, *, above: float = -math.inf) -> float:
-    """Return `value` if it is a finite number greater than `above`."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name} must be a number: got {value!r}")
-    if not (math.isfinite(value) and value > above):
-        more = f" above {above:g}" if math.isfinite(above) else ""
-        raise ValueError(f"{name} must be a finite number{more}: got {value:g}")
-    return float(value)
+__all__ = ["axis_given", "axis_limits", "axis_ticks", "contour_levels", "text_given", "texts_of"]
 
 
 def axis_given(ax: Axes | None) -> Axes | None:
@@ -51,18 +31,11 @@ def texts_of(texts: Iterable[str], argument: str = "notes") -> tuple[str, ...]:
     return tuple(text_given(text, f"each of {argument}") for text in texts)
 
 
-def _several(values: Any, name: str, example: str) -> list[float]:
-    """Return the numbers of a sequence."""
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-        raise TypeError(f"{name} must be a sequence of numbers, e.g. {example}: got {values!r}")
-    return [finite_number(value, f"each of {name}") for value in values]
-
-
 def axis_limits(ends: Any, *, ratio: bool, name: str = "xlim") -> tuple[float, float] | None:
     """Return the ends of an axis: two numbers, the lower first, above 0 for ratios."""
     if ends is None:
         return None
-    found = _several(ends, name, "(0.1, 10)" if ratio else "(-1, 1)")
+    found = checking.finite_numbers(ends, name)
     if len(found) != 2 or not found[0] < found[1]:
         raise ValueError(f"{name} must be two numbers, the lower end first: got {_listed(found)}")
     _refuse_not_ratio(found, ratio, name)
@@ -75,7 +48,7 @@ def axis_ticks(
     """Return the labelled values of an axis: on it, above 0 for ratios, each once."""
     if ticks is None:
         return None
-    found = _several(ticks, "ticks", "(0.5, 1, 2)" if ratio else "(-1, 0, 1)")
+    found = checking.finite_numbers(ticks, "ticks")
     if not found or len(set(found)) < len(found):
         raise ValueError(f"ticks must be one value or more, each once: got {_listed(found)}")
     _refuse_not_ratio(found, ratio, "ticks")

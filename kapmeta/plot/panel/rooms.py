@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from kapmeta.plot.panel.arguments import finite_number
+from kapmeta import checking
 from kapmeta.plot.saving import root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS
 
 __all__ = ["inches_of", "room_of", "type_scales"]
+
+_WIDEST = 200.0  # inches; a poster is about 50
 
 
 def inches_of(width: float | str | None) -> float | None:
@@ -20,7 +22,7 @@ def inches_of(width: float | str | None) -> float | None:
     if width is None:
         return None
     if not isinstance(width, str):
-        return finite_number(width, "width", above=0.0)
+        return checking.finite_number(width, "width", above=0.0, at_most=_WIDEST)
     if width not in WIDTHS:
         raise ValueError(
             f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'
