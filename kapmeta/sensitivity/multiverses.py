@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -216,7 +216,7 @@ def _aligned_trials(
     return AlignedTrials(cells, labels, first, patients, rows, variants, events)
 
 
-def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+def _distinguished(trials: pd.DataFrame, study: Hashable) -> pd.DataFrame:
     """Renumber the rows, and add a `comparison_id` where a study has several."""
     checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)
