@@ -135,11 +135,9 @@ def multiverse(
     """
     asked, rng = choices_asked(choices), checking.generator(rng)
     level = checking.proportion(level, "level")
-    subsets = checking.flag(subsets, "subsets")
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
     checking.chosen(totals, TOTALS, "meaning of totals")
-    progress = None if progress is None else checking.flag(progress, "progress")
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
     variants, several = len(ready.variants), len(quick) + len(exact)
@@ -148,11 +146,7 @@ def multiverse(
     named = _study_sets(ready, asked["studies"], subsets, smallest)
     single = "exact models, fitted one by one,"
     _refuse_too_many(variants, len(exact), len(named), _MOST_EXACT, single)
-    if permutations and not quick:
-        raise ValueError(
-            "permutations leave exact models out, and there is nothing else here; name another"
-            " pooling too, or permutations=0"
-        )
+    _refuse_nothing_to_shuffle(permutations, quick)
     table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
     if permutations:
@@ -164,6 +158,14 @@ def multiverse(
     notes += about_poolings(asked, fitted_singly if permutations else ())
     shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
+
+
+def _refuse_nothing_to_shuffle(permutations: int, quick: Sequence[Analysis]) -> None:
+    if permutations and not quick:
+        raise ValueError(
+            "permutations leave exact models out, and there is nothing else here; name another"
+            " pooling too, or permutations=0"
+        )
 
 
 def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: str) -> None:
