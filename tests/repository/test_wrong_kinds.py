@@ -40,10 +40,32 @@ NUMBERS = ("nan", "infinity", "negative", "huge")
 CONTAINERS = ("list", "list of objects", "mapping")
 
 # Text that is shown and not looked up: any text is right.
-FREE_TEXT = set("event treatment control opposite title alt head name group origin".split())
-FREE_TEXT |= {"stem", "folder", "results", "unread_trial.study", "inverse_gamma.measure"}
+FREE_TEXT = {
+    "event",
+    "treatment",
+    "control",
+    "opposite",
+    "title",
+    "alt",
+    "head",
+    "name",
+    "group",
+    "origin",
+}
+FREE_TEXT |= {
+    "title",
+    "alt",
+    "head",
+    "name",
+    "group",
+    "stem",
+    "folder",
+    "results",
+    "unread_trial.study",
+    "inverse_gamma.measure",
+}
 # Numbers that may lie anywhere on the line; those that may be as large as one likes.
-UNBOUNDED = set("shift target mean null".split())
+UNBOUNDED = {"shift", "target", "mean", "null"}
 LARGE = UNBOUNDED | {"tau2"}
 # Kinds with a name of their own that include None, and containers.
 ALIASES = ("Baseline", "Overall")
