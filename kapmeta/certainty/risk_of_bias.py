@@ -302,7 +302,7 @@ def bias_adjusted(
     >>> sweep = bias_adjusted(effects, ["Krupitsky 1997"], shift=np.log(1.3), inflation=[0.3],
     ...                       model="common")
     >>> sweep.to_frame()[["estimate", "low", "high"]].round(2).to_numpy().tolist()
-    [[1.41, 1.02, 1.96]]
+    [[1.64, 1.01, 2.66]]
     """
     suspected = _suspected(effects_given(effects), biased)
     shifts = [float(by) for by in np.atleast_1d(np.asarray(shift, dtype=object))]

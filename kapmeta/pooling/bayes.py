@@ -14,8 +14,8 @@ from kapmeta import checking
 from kapmeta.core.bayes import binomial_posterior, posterior
 from kapmeta.core.bayes.posterior import Mixture
 from kapmeta.core.bayes.priors import LARGEST_PARAMETER, TauPrior, half_normal
-from kapmeta.core.exact.likelihood_curves import Tabulated
 from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
 from kapmeta.core.numerics.weighting import q_statistic

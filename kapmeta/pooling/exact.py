@@ -12,8 +12,9 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.exact import likelihood_models
-from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
 from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.exact.tabulated_curves import Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status

@@ -110,9 +110,9 @@ def against_answer(rows: EvidenceRows, stated: str, name: str) -> Item:
     "Effective" needs a favourable interval from randomised trials and at least moderate certainty.
     """
     one, certainty = rows.answers[name], rows.certainty[name]
-    text = f"{one.title}: {_effect_text(one)}, certainty {certainty}"
+    text = f"{name} {_effect_text(one)}, certainty {certainty}"
     if one.withheld:
-        return Item(f"{one.title}: no effect is given", "could not be verified", independent=False)
+        return Item(f"{name}: no effect is given", "could not be verified", independent=False)
     return Item(text, _verdict_on_answer(_strength(stated), one, certainty))
 
 

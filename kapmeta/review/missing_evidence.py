@@ -24,7 +24,7 @@ UNREAD = ("measured, not reported", "direction only", "unpublished")
 """States of ``known_missing.csv`` in which a result exists, or should, and is in no number."""
 
 _FOUND: Mapping[str, str] = {
-    "no difference": "found no difference between its groups",
+    "no difference": "found no difference",
     "favours control": "found less of it with ketamine",
     "favours treatment": "found more of it with ketamine",
 }
@@ -78,29 +78,22 @@ def missing_trials_sentence(evidence: Evidence, question: str | None = None) -> 
     Returns
     -------
     str
-        One sentence on the trials whose direction is known, one on the others; empty if none.
+        One sentence, first the trials whose direction is known; empty if none is missing.
     """
     trials = missing_trials(evidence)
     if question is not None:
         trials = trials[trials["question"] == question]
     trials = trials.drop_duplicates("study_id")
-    sentences = []
-    for direction, found in _FOUND.items():
-        some = trials[trials["direction"] == direction]
-        if len(some):
-            one = len(some) == 1
-            sentences.append(
-                f"{_count_phrase(some)} that measured abstinence and"
-                f" {found if one else found.replace('its', 'their')} ({_names(some)})"
-                f" {'has' if one else 'have'} not been read in full and"
-                f" {'is' if one else 'are'} in none of these numbers."
-            )
+    parts = [
+        f"{_counted(some)} that measured abstinence, {found} and"
+        f" {'was' if len(some) == 1 else 'were'} not read ({_names(some)})"
+        for direction, found in _FOUND.items()
+        if len(some := trials[trials["direction"] == direction])
+    ]
     others = trials[~trials["direction"].isin(list(_FOUND))]
     if len(others):
-        which = "another trial" if sentences else "one trial"
-        which = which if len(others) == 1 else f"{len(others)} trials"
-        sentences.append(f"Of {which} ({_names(others)}) no result was found.")
-    return " ".join(sentences)
+        parts.append(f"{_counted(others)} without a published result ({_names(others)})")
+    return f"Missing from the numbers: {wording.joined(parts)}." if parts else ""
 
 
 def missing_words(evidence: Evidence, question: str) -> str:
@@ -112,9 +105,9 @@ def missing_words(evidence: Evidence, question: str) -> str:
     )
 
 
-def _count_phrase(trials: pd.DataFrame) -> str:
-    """Write ``A trial`` or ``2 trials``."""
-    return "A trial" if len(trials) == 1 else f"{len(trials)} trials"
+def _counted(trials: pd.DataFrame) -> str:
+    """Write ``a trial`` or ``2 trials``."""
+    return "a trial" if len(trials) == 1 else f"{len(trials)} trials"
 
 
 def _names(trials: pd.DataFrame) -> str:
@@ -153,10 +146,9 @@ def counts_reread_sentence(evidence: Evidence) -> str:
         if share in row["conflict"] and row["study_id"] in trials:
             trial = trials[row["study_id"]]
             sentences.append(
-                f"Reports gave {share} abstinent in {trial['label']}; that is very probably the"
-                f" share without a day of heavy drinking: {trial['events_t']} of {trial['n_t']}"
-                f" with {trial['treatment']} and {trial['events_c']} of {trial['n_c']} with"
-                f" {trial['control']} drank nothing."
+                f"The {share} reported abstinent in {trial['label']} is very probably the share"
+                f" without heavy drinking: {trial['events_t']} of {trial['n_t']} drank nothing"
+                f" ({trial['events_c']} of {trial['n_c']} with {trial['control']})."
             )
     return " ".join(sentences)
 
@@ -187,8 +179,8 @@ def check_reporting_bias(evidence: Evidence) -> pd.DataFrame:
     >>> import kapmeta as km
     >>> from kapmeta.review.missing_evidence import check_reporting_bias
     >>> table = check_reporting_bias(km.load_evidence()).set_index("question")
-    >>> table.loc["alcohol-randomised", ["implied", "agree"]].tolist()
-    ['serious', True]
+    >>> str(table.loc["alcohol-randomised", "implied"]), bool(table["agree"].all())
+    ('serious', True)
     """
     known = evidence_given(evidence).known_missing
     grade = evidence.grade

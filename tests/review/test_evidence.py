@@ -423,7 +423,7 @@ def test_columns_may_stand_in_any_order(folder: Path) -> None:
 def test_row_with_an_unquoted_comma_is_named(folder: Path) -> None:
     file = folder / "claims.csv"
     file.write_text(
-        file.read_text("utf-8").replace('"Heroin trial had 70', "Heroin trial had 70", 1), "utf-8"
+        file.read_text("utf-8").replace('"paragraph 4, sent', "paragraph 4, sent", 1), "utf-8"
     )
     found = violations(folder)
     assert (found["row"][0], found["rule"][0]) == (2, "shape")
@@ -722,7 +722,7 @@ def test_codebook_has_a_line_for_every_column(evidence: Evidence) -> None:
 
 def test_repr_is_short_and_html_lists_the_tables(evidence: Evidence) -> None:
     assert repr(evidence).startswith(
-        "Evidence(28 studies, 7 comparisons, 87 sources, 2 flags, sha256 "
+        "Evidence(28 studies, 7 comparisons, 94 sources, 2 flags, sha256 "
     )
     assert len(repr(evidence)) < 100
     page = evidence._repr_html_()

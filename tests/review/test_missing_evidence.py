@@ -47,8 +47,8 @@ def test_trial_without_a_difference_is_named_first(evidence: Evidence) -> None:
     assert trials.loc[["yoon2025"], "direction"].unique().tolist() == ["no difference"]
     sentence = missing_trials_sentence(evidence)
     assert sentence.startswith(
-        "A trial that measured abstinence and found no difference between its groups (Yoon 2025,"
-        " 65 people) has not been read in full and is in none of these numbers."
+        "Missing from the numbers: a trial that measured abstinence, found no difference and was"
+        " not read (Yoon 2025, 65 people) and a trial without a published result"
     )
     assert "Columbia cocaine trial, 110 people" in sentence
 
@@ -69,8 +69,8 @@ def test_first_words_name_the_missing_trial_and_the_counts_read_again(evidence: 
 
 def test_counts_of_dakwar_2020_were_read_again(evidence: Evidence) -> None:
     assert counts_reread_sentence(evidence) == (
-        "Reports gave 82 % abstinent in Dakwar 2020; that is very probably the share without a day"
-        " of heavy drinking: 9 of 17 with ketamine and 9 of 22 with midazolam drank nothing."
+        "The 82 % reported abstinent in Dakwar 2020 is very probably the share without heavy"
+        " drinking: 9 of 17 drank nothing (9 of 22 with midazolam)."
     )
 
 
@@ -82,7 +82,9 @@ def test_sentences_change_with_what_is_known(tmp_path: Path) -> None:
 
 def test_result_against_the_treatment_is_called_so(tmp_path: Path) -> None:
     worse = changed(tmp_path, "yoon2025", {"direction": "favours control"})
-    assert "found less of it with ketamine (Yoon 2025" in missing_trials_sentence(worse)
+    assert "found less of it with ketamine and was not read (Yoon 2025" in missing_trials_sentence(
+        worse
+    )
 
 
 def test_missing_results_lower_the_certainty(evidence: Evidence) -> None:
@@ -111,7 +113,7 @@ def test_unread_trial_has_the_arms_of_the_table(evidence: Evidence) -> None:
     curve = found.to_frame()
     assert np.isfinite(curve["estimate"]).all()
     assert curve["trial"].is_monotonic_increasing
-    assert "Yoon 2025 (39 v 19 people" in found.summary()
+    assert "(39 v 19 people" in found.summary()
     halves = could_change(evidence, "columbia_cocaine_u01", "cocaine-end-of-trial")
     assert (halves.n_t, halves.n_c) == (55, 55)  # 110 planned, arms not known
 

@@ -27,9 +27,9 @@ from scipy import special
 
 from kapmeta.core.bayes.posterior import sinc_step
 from kapmeta.core.bayes.priors import Nodes, TauPrior, nodes, tail_power
-from kapmeta.core.exact.likelihood_curves import Tabulated, extended
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
 from kapmeta.core.exact.mode_search import scale_of, sides
+from kapmeta.core.exact.tabulated_curves import Tabulated, extended
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 
 # points of the mean at each tau; more where their distance would exceed `_COARSEST`, in units of
@@ -148,7 +148,7 @@ def binomial_normal(
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.exact.likelihood_curves.tabulated`.
+        From `kapmeta.core.exact.tabulated_curves.tabulated`.
     prior : TauPrior
         Prior of tau, with one value per parameter.
     mu_prior : (mean, sd) or None
