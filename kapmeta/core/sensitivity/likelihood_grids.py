@@ -16,8 +16,8 @@ from scipy import special
 
 from kapmeta.core.bayes.priors import TauPrior, log_density
 from kapmeta.core.exact.likelihood_curves import Tables
-from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
+from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 
