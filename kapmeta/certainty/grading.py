@@ -68,7 +68,8 @@ def certainty_table(
     _check_grade(grade)
     rows = []
     for question, part in grade.groupby("question", sort=False):
-        start = "high" if (randomised or {}).get(str(question), True) else "low"
+        design = (randomised or {}).get(str(question), True)
+        start = "high" if checking.flag(design, f'randomised["{question}"]') else "low"
         down = int(part["levels_down"].sum())
         certainty = CERTAINTY[max(CERTAINTY.index(start) - down, 0)]
         lowered = part[part["levels_down"] > 0]

@@ -16,9 +16,11 @@ __all__ = [
     "column_keyword",
     "flag",
     "instance",
+    "number",
     "proportion",
     "refuse_first",
     "split_keywords",
+    "text",
     "warn",
 ]
 
@@ -31,10 +33,32 @@ def chosen(word: str, table: Iterable[str], what: str, argument: str = "") -> st
     `argument` names the argument where `what` does not.
     """
     words = list(table)
-    if word not in words:
+    if not isinstance(word, str) or word not in words:
+        given = f'"{word}"' if isinstance(word, str) else f"of kind {type(word).__name__}"
         named = f" in {argument}" if argument else ""
-        raise ValueError(f'unknown {what} "{word}"{named}; use one of: {", ".join(words)}')
+        raise ValueError(f"unknown {what} {given}{named}; use one of: {', '.join(words)}")
     return word
+
+
+def text(value: Any, name: str) -> str:
+    """Return `value` if it is text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError(f"{name} must be a name, as text: got {_kind(value)}")
+    return value
+
+
+def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) -> float:
+    """Return `value` as a float if it is a finite number from `low` to `high`."""
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number: got {_kind(value)}")
+    if not (np.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must lie between {low:g} and {high:g}: got {value:g}")
+    return float(value)
+
+
+def _kind(value: Any) -> str:
+    """Name a value for an error: text as it is, anything else by its kind."""
+    return repr(value) if isinstance(value, str | int | float) else type(value).__name__
 
 
 def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:
@@ -63,8 +87,9 @@ def flag(value: Any, name: str) -> bool:
 
 def column_keyword(value: Any, name: str) -> Hashable:
     """Return the name of a column if it can be one: text or a number."""
-    if not isinstance(value, str | int | float | np.number) or isinstance(value, bool):
-        raise TypeError(f"{name} must be the name of a column: got {value!r}")
+    named = isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
+    if not named or not str(value).strip() or value != value:
+        raise TypeError(f"{name} must be the name of a column: got {_kind(value)}")
     return value
 
 
@@ -99,4 +124,4 @@ def warn(message: str) -> None:
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "kapmeta":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=max(2, level - 1))
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -222,7 +222,7 @@ class Effects(View):
                 np.where(self.v < np.inf, x, np.nan) for x in (self.y, self.y - half, self.y + half)
             ]
         own = self._own_limits(level)
-        known = ~np.isnan(own[1]) & ~np.isnan(own[2])
+        known = ~np.isnan(own).any(axis=0)
         first, second, third = (np.where(known, x, w) for x, w in zip(own, wald, strict=True))
         return first, second, third
 
