@@ -592,7 +592,7 @@ def test_unknown_words_are_refused_with_the_table(options: dict[str, object], me
 
 
 def test_what_is_no_result_is_refused() -> None:
-    with pytest.raises(TypeError, match="forest draws Effects, a Pooled.*got DataFrame"):
+    with pytest.raises(TypeError, match="result must be Effects, Pooled.*got DataFrame"):
         forest(TRIALS)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="got nothing"):
         forest([])

@@ -100,7 +100,7 @@ def test_four_adjustments_fit_every_theme(smoke: Effects, main: Pooled, theme: s
 
 def test_bad_adjustments_are_named(smoke: Effects, main: Pooled) -> None:
     filled = km.trim_and_fill(smoke)
-    with pytest.raises(TypeError, match="adjusted is one result; give a list"):
+    with pytest.raises(TypeError, match="adjusted must be a list of AdjustedEffect"):
         funnels.funnel(main, adjusted=filled)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="got Pooled"):
         funnels.funnel(main, adjusted=[main])  # type: ignore[list-item]
