@@ -102,7 +102,7 @@ def test_bad_adjustments_are_named(smoke: Effects, main: Pooled) -> None:
     filled = km.trim_and_fill(smoke)
     with pytest.raises(TypeError, match="adjusted must be a list of AdjustedEffect"):
         funnels.funnel(main, adjusted=filled)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="got Pooled"):
+    with pytest.raises(TypeError, match="adjusted must be a list of AdjustedEffect"):
         funnels.funnel(main, adjusted=[main])  # type: ignore[list-item]
     with pytest.raises(
         ValueError, match="an adjusted odds ratio has no place in a funnel of the risk ratio"
