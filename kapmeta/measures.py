@@ -168,7 +168,7 @@ MEASURES: dict[str, Measure] = {
 
 def measure_named(key: str) -> Measure:
     """Look up the measure called `key`; an unknown word is refused with the list of words."""
-    if not isinstance(key, str) or key not in MEASURES:
-        given = f'"{key}"' if isinstance(key, str) else f"of kind {type(key).__name__}"
-        raise ValueError(f"unknown measure {given}; use one of: {', '.join(MEASURES)}")
-    return MEASURES[key]
+    try:
+        return MEASURES[key]
+    except KeyError:
+        raise ValueError(f'unknown measure "{key}"; use one of: {", ".join(MEASURES)}') from None

@@ -86,13 +86,20 @@ def _row_sentence(row: Any, pooled: Result) -> str:
     text = (
         f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with"
         f" {effects.control} ({row.baseline}) and {1000 * row.treatment:.0f} ({1000 * row.low:.0f}"
-        f" to {1000 * row.high:.0f}) with {effects.treatment}: {row.nnt}."
+        f" to {1000 * row.high:.0f}) with {effects.treatment}:"
     )
-    return text + (
-        " A limit was cut at 1,000: the ratio does not apply to this baseline."
-        if row.capped
-        else ""
+    known = effects.event_is_good is not None
+    cut = " A limit was cut at 1,000: the ratio does not apply to this baseline." * row.capped
+    return f"{text} {row.nnt if known else _change_text(row)}.{cut}"
+
+
+def _change_text(row: Any) -> str:
+    """Write ``95 fewer (140 fewer to 34 fewer)``: what is so while good and bad are not known."""
+    middle, low, high = (
+        f"{abs(1000 * getattr(row, name)):.0f} {'fewer' if getattr(row, name) < 0 else 'more'}"
+        for name in _DIFFERENCES
     )
+    return f"{middle} ({low} to {high})"
 
 
 @checking.checked

@@ -66,6 +66,8 @@ def certainty_table(
     """
     checking.refuse_no_table(grade, "grade", "question and domain")
     _check_grade(grade)
+    for name, design in (randomised or {}).items():
+        checking.flag(design, f'randomised["{name}"]')
     rows = []
     for question, part in grade.groupby("question", sort=False):
         design = (randomised or {}).get(str(question), True)

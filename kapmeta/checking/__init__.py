@@ -7,11 +7,9 @@ from kapmeta.checking.arguments import (
     column_keyword,
     flag,
     instance,
-    number,
     proportion,
     refuse_first,
     split_keywords,
-    text,
     warn,
 )
 from kapmeta.checking.flag_columns import established, flags
@@ -58,7 +56,6 @@ __all__ = [
     "generator",
     "instance",
     "name_of",
-    "number",
     "numbers",
     "proportion",
     "refuse_empty",
@@ -71,7 +68,6 @@ __all__ = [
     "same_word",
     "split_keywords",
     "study_labels",
-    "text",
     "total_rows",
     "unified",
     "warn",

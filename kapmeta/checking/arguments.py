@@ -16,11 +16,9 @@ __all__ = [
     "column_keyword",
     "flag",
     "instance",
-    "number",
     "proportion",
     "refuse_first",
     "split_keywords",
-    "text",
     "warn",
 ]
 
@@ -34,31 +32,19 @@ def chosen(word: str, table: Iterable[str], what: str, argument: str = "") -> st
     """
     words = list(table)
     if not isinstance(word, str) or word not in words:
-        given = f'"{word}"' if isinstance(word, str) else f"of kind {type(word).__name__}"
         named = f" in {argument}" if argument else ""
+        given = f'"{word}"' if isinstance(word, str) else f"of kind {type(word).__name__}"
         raise ValueError(f"unknown {what} {given}{named}; use one of: {', '.join(words)}")
     return word
 
 
-def text(value: Any, name: str) -> str:
-    """Return `value` if it is text that is not blank."""
-    if not isinstance(value, str) or not value.strip():
-        raise TypeError(f"{name} must be a name, as text: got {_kind(value)}")
-    return value
-
-
-def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) -> float:
-    """Return `value` as a float if it is a finite number from `low` to `high`."""
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number: got {_kind(value)}")
-    if not (np.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must lie between {low:g} and {high:g}: got {value:g}")
-    return float(value)
-
-
 def _kind(value: Any) -> str:
     """Name a value for an error: text as it is, anything else by its kind."""
-    return repr(value) if isinstance(value, str | int | float) else type(value).__name__
+    return (
+        repr(value)
+        if value is None or isinstance(value, str | int | float)
+        else type(value).__name__
+    )
 
 
 def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from kapmeta.checking.arguments import column_keyword
 from kapmeta.checking.name_columns import name_of, unified
 from kapmeta.checking.reserved import NAME_COLUMNS, RESERVED
 
@@ -76,7 +75,6 @@ def columns_of(
         raise ValueError(f'{name} has two columns named "{twice}"; rename one')
     wanted = dict(columns)
     for default, user in (optional or {}).items():
-        column_keyword(user, default)
         if user != default or _spellings(given, default):
             wanted[default] = user
     found = {default: _found(given, user, default, name) for default, user in wanted.items()}
@@ -99,7 +97,6 @@ def _spellings(frame: pd.DataFrame, user: Hashable) -> list[Hashable]:
 
 def _found(frame: pd.DataFrame, user: Hashable, default: str, name: str) -> Hashable:
     """Return the column that `user` names; refuse an absent or ambiguous one."""
-    column_keyword(user, default)
     found = _spellings(frame, user)
     if len(found) == 1:
         return found[0]
@@ -110,8 +107,8 @@ def _found(frame: pd.DataFrame, user: Hashable, default: str, name: str) -> Hash
         column for column in frame.columns if name_of(column).casefold() == name_of(user).casefold()
     ]
     hint = f'Name yours with the keyword, e.g. {default}="{alike[0] if alike else "..."}"'
-    if name_of(user) in {name_of(one) for one in frame.index.names if one is not None}:
-        hint = f"{default} is the index; use reset_index()"
+    if name_of(user) in (name_of(level) for level in frame.index.names if level is not None):
+        hint = f"It is the index; use reset_index(), or name the column with {default}="
     raise ValueError(
         f'{name} has no column "{user}"; it has: {", ".join(map(str, frame.columns))}. {hint}'
     )

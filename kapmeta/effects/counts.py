@@ -38,11 +38,11 @@ class Names(TypedDict, total=False):
     n_t: str | int
     events_c: str | int
     n_c: str | int
-    rename: Mapping[str, str] | None
-    event: str | None
-    event_is_good: bool | None
-    treatment: str | None
-    control: str | None
+    rename: Mapping[str, str]
+    event: str
+    event_is_good: bool
+    treatment: str
+    control: str
 
 
 class CountMeasure(NamedTuple):
@@ -114,8 +114,8 @@ def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
     outcome = {}
     for name, default in _OUTCOME.items():
         value = given.get(name)
-        if value is not None:
-            value = (checking.flag if name == "event_is_good" else checking.text)(value, name)
+        if value is not None and name == "event_is_good":
+            value = checking.flag(value, name)
         elif value is None and name in frame:
             column = checking.flags(frame, name) if name == "event_is_good" else frame[name]
             values = column.dropna().unique().tolist()
@@ -216,11 +216,7 @@ def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
     if default is None and zero is not None:
         raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
     rule = default if zero is None else zero
-    return None if rule is None else _rule(rule)
-
-
-def _rule(zero: str) -> str:
-    return checking.chosen(zero, counts.TRIGGERS, "zero-cell rule")
+    return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
 
 
 @checking.checked
@@ -303,7 +299,7 @@ def risk_ratio(
     trial had an empty cell.
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
-    return from_counts(trials, "RR", zero=_rule(zero), interval=interval, missing=missing, **names)
+    return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
 
 
 @checking.checked
@@ -343,7 +339,7 @@ def odds_ratio(
     >>> km.odds_ratio(trials)
     Effects(OR, k=1)
     """
-    return from_counts(trials, "OR", zero=_rule(zero), interval=interval, missing=missing, **names)
+    return from_counts(trials, "OR", zero=zero, interval=interval, missing=missing, **names)
 
 
 @checking.checked
@@ -383,7 +379,7 @@ def risk_difference(
     >>> float(km.risk_difference(trials).y[0].round(4))     # 12 of 27 less 0 of 28
     0.4444
     """
-    return from_counts(trials, "RD", zero=_rule(zero), interval=interval, missing=missing, **names)
+    return from_counts(trials, "RD", zero=zero, interval=interval, missing=missing, **names)
 
 
 @checking.checked
@@ -495,7 +491,6 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     >>> km.effects.complement(trials, "relapse")[columns].to_string(index=False)
     '  event  events_t  n_t  events_c  n_c\\nrelapse        14   27        25   28'
     """
-    event = None if event is None else checking.text(event, "event")
     frame = checking.columns_of(trials, {name: name for name in ("study", *CELLS)})
     frame = counts_as_numbers(frame)
     outcome = outcome_of(frame, {} if event is None else {"event": event})

@@ -80,7 +80,8 @@ def sampling_covariance(
            [0.084, 0.346]])
     """
     effects_given(effects)
-    rho = None if rho is None else checking.number(rho, "rho", -1, 1)
+    if rho is not None and not -1 <= rho <= 1:
+        raise ValueError(f"rho is a correlation, between -1 and 1: got {rho:g}")
     names = {"study": "study", "treatment": treatment, "control": control}
     frame = checking.columns_of(effects.table, names, "effects.table", optional={"months": months})
     time = frame["months"] if "months" in frame else pd.Series(0.0, index=frame.index)

@@ -79,14 +79,14 @@ def contrasts(
     2           K+T         P+E  drug+therapy
     3           K+E         P+T  drug+therapy
     """
-    reference = _mapping({} if reference is None else reference, "reference")
-    within, factors = _mapping(within, "within"), _factors(factors)
+    if not len(factors):
+        raise ValueError("factors is empty; name one column or more in which arms can differ")
     frame = checking.columns_of(
         arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms"
     )
     _refuse_arms(frame, factors)
     rows = [
-        _contrast(first, second, factors, reference, within)
+        _contrast(first, second, factors, reference or {}, within)
         for _, trial in frame.groupby("study", sort=False)
         for first, second in combinations(trial.to_dict("records"), 2)
     ]
@@ -95,24 +95,6 @@ def contrasts(
         raise ValueError("arms permits no contrast: no trial has two arms that differ in a factor")
     table["shares_arms_with"] = _sharing(table)
     return table
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise TypeError(
-            f'{name} must be a mapping by factor, e.g. {{"drug": "placebo"}}: got'
-            f" {type(value).__name__}"
-        )
-    return value
-
-
-def _factors(factors: Any) -> list[str]:
-    if isinstance(factors, str) or not isinstance(factors, Sequence) or not len(factors):
-        raise TypeError(
-            'factors must be a sequence of columns, e.g. ["drug", "dose"]: got'
-            f" {type(factors).__name__}"
-        )
-    return [checking.text(name, "factors") for name in factors]
 
 
 def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:

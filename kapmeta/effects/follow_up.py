@@ -285,7 +285,6 @@ def hazard_ratio(
         y, v = (table.y, table.v) if method == "life-table" else last
         found.append((float(y), float(v)))
     outcome = outcome_of(frame, {})
-    event = None if event is None else checking.text(event, "event")
     outcome |= {"event": event or opposite_event(outcome["event"])}
     outcome |= {"event_is_good": opposite_direction(outcome["event_is_good"])}
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
@@ -346,7 +345,7 @@ def event_free_time(
     (1.405, 0.568)
     """
     frame, gaps = _by_time(trials, months, missing)
-    if not checking.number(horizon, "horizon") > 0:
+    if not horizon > 0:
         raise ValueError(f"horizon must be above 0, in months: got {horizon:g}")
     found = []
     for study, part in frame.groupby("study", sort=False):
@@ -370,7 +369,6 @@ def event_free_time(
         ]
         found.append((arms[0][0] - arms[1][0], arms[0][1] + arms[1][1]))
     outcome = outcome_of(frame, {})
-    event = None if event is None else checking.text(event, "event")
     outcome |= {"event": event or f"months of {outcome['event']}"}
     reason = "everybody kept the outcome, or lost it at once, in both arms"
     return _per_trial(frame, np.array(found), "MD", outcome, (reason, gaps))

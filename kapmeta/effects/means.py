@@ -30,12 +30,12 @@ class MeanNames(TypedDict, total=False):
     mean_c: str | int
     sd_c: str | int
     n_c: str | int
-    rename: Mapping[str, str] | None
+    rename: Mapping[str, str]
     missing: str
-    event: str | None
-    event_is_good: bool | None
-    treatment: str | None
-    control: str | None
+    event: str
+    event_is_good: bool
+    treatment: str
+    control: str
 
 
 _MOMENTS = ("mean_t", "sd_t", "n_t", "mean_c", "sd_c", "n_c")
@@ -49,11 +49,11 @@ def _from_means(
     columns, words = checking.split_keywords(
         names, ("study", *_MOMENTS), (*_OUTCOME_WORDS, "rename", "missing")
     )
-    words.pop("missing")
     frame = checking.columns_of(trials, checking.renamed(columns, words.pop("rename")))
     labels = checking.study_labels(frame)
     cells = _moments(frame, labels)
-    gaps = checking.gaps_of(cells, labels, names.get("missing", "exclude"))
+    missing = words.pop("missing")
+    gaps = checking.gaps_of(cells, labels, "exclude" if missing is None else missing)
     found = estimated(partial(kernel, **options), cells, gaps)
     why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
     absent = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}

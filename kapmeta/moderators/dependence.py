@@ -336,7 +336,7 @@ def _definite(matrix: FloatArray, entering: Entering) -> FloatArray:
 
 def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Design:
     """Build the design matrix; an intercept alone if moderators is None."""
-    intercept, n = checking.flag(intercept, "intercept"), len(entering.labels)
+    n = len(entering.labels)
     if moderators is None:
         return Design(
             np.ones((n, 1)),
@@ -496,9 +496,7 @@ def aggregate(
         )
     sampling = _sampling(entering, code.astype(int), rho, time, covariance)
     y = entering.effects.y[entering.positions]
-    found = dependence.aggregate(
-        y, sampling, code.astype(int), weighted=checking.flag(weighted, "weighted")
-    )
+    found = dependence.aggregate(y, sampling, code.astype(int), weighted=weighted)
     first = np.unique(code, return_index=True)[1]
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta.checking import flag
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.moderators.formulas import from_formula, read_formula
 from kapmeta.moderators.moderator_columns import (
@@ -42,7 +41,6 @@ def design_of(
     intercept : bool
         Whether a column of ones is added; in a formula write ``0 +`` instead to leave it out.
     """
-    intercept = flag(intercept, "intercept")
     empty = isinstance(moderators, str | Sequence) and not len(moderators)
     if empty or (isinstance(moderators, str) and not moderators.strip()):
         raise ValueError("moderators is empty; name one column or more, or give a formula")

@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 MODELS = ("random", "common")
+_PERMUTATION = {"permutation": "standardised", "permutation-coefficient": "coefficient"}
 _COMMON_INTERVALS = ("wald", "t", "hksj", "hksj-variance", "hksj-hybrid")
 _LIKELIHOOD = ("profile", "bartlett", "skovgaard")  # intervals that invert a test of their own
 NO_HETEROGENEITY = "the interval holds if there is no heterogeneity between the studies"
@@ -384,8 +385,8 @@ def _no_effect_test(
     """Return the statistic and p-value of no effect of the interval; nan where it has none."""
     if method.ci in _LIKELIHOOD:
         return math.nan, float(no_effect_p_value(y[None], v[None], method.ci)[0])
-    if method.ci == "permutation":
-        return math.nan, permutation_p_value(y, v, 0.0)
+    if method.ci in _PERMUTATION:
+        return math.nan, permutation_p_value(y, v, 0.0, statistic=_PERMUTATION[method.ci])
     if not interval.df > 0:
         return math.nan, math.nan
     statistic = float(interval.estimate / interval.se)

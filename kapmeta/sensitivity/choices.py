@@ -93,7 +93,6 @@ def estimator_table(
         raise ValueError(
             f"the estimator table needs two studies or more: {present.size} has an estimate"
         )
-    every = checking.flag(every, "every")
     pairs = [(t, c) for t in ESTIMATORS for c in INTERVALS] if every else list(ESTIMATOR_LINE)
     rows = []
     for word, ci in [*pairs, ("common", "wald")]:

@@ -296,8 +296,6 @@ def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
         raise ValueError(
             f"an E-value needs a ratio ({', '.join(_AS_RISK_RATIO)}): this is a {pooled.scale.name}"
         )
-    if common_outcome is not None:
-        checking.flag(common_outcome, "common_outcome")
     if common_outcome is None and pooled.measure in ("OR", "PETO", "HR"):
         raise ValueError(
             f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 %"

@@ -220,7 +220,6 @@ def _check_selection(
     two_sided: bool,
 ) -> None:
     """Check the steps, weights and p-values of a selection model."""
-    checking.flag(two_sided, "two_sided")
     z = sign * data.y / np.sqrt(data.v)
     if weight != "step":
         p = np.asarray(special.ndtr(-z))

@@ -41,7 +41,7 @@ def test_spellings_of_a_column_are_one_name(names: list[str]) -> None:
 
 def test_integer_columns_can_be_named() -> None:
     plain = BASE.set_axis(range(5), axis=1)
-    for kind in (int, str, float):
+    for kind in (int, str):
         names = dict(zip(BASE.columns, map(kind, range(5)), strict=True))
         assert_array_equal(km.risk_ratio(plain, **names).y, km.risk_ratio(BASE).y)
 
@@ -138,7 +138,7 @@ def test_rename_is_checked(rename: Any, error: type[Exception], message: str) ->
 
 @pytest.mark.parametrize("name", [["events_t"], None, True])
 def test_a_column_is_named_by_text_or_a_number(name: Any) -> None:
-    with pytest.raises(TypeError, match="events_t must be the name of a column"):
+    with pytest.raises(TypeError, match="events_t must be text or a whole number"):
         km.risk_ratio(BASE, events_t=name)
 
 

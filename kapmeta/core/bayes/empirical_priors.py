@@ -176,8 +176,7 @@ FIELD_MEASURES: Mapping[str, str] = MappingProxyType(
 def _field_rows() -> Mapping[tuple[str, str, str], Mapping[str, str]]:
     """Read the table of fields [4]_, [5]_: rows by measure, parameter and field."""
     table = resources.files(__package__).joinpath("cochrane_fields.csv")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     return {(row["measure"], row["parameter"], row["field"]): row for row in rows}
 
 
@@ -272,5 +271,5 @@ def empirical_mean(field: str, *, measure: str) -> MeanPrior:
     't(0, 0.44, 4 df), Bartoš, Drugs and Alcohol'
     """
     row = _field_row(field, measure, "effect")
-    parameters = (float(row[name]) for name in ("location", "scale", "df"))
-    return MeanPrior(*parameters, f"Bartoš, {field}", measure)
+    location, scale, df = (float(row[name]) for name in ("location", "scale", "df"))
+    return MeanPrior(location, scale, df, f"Bartoš, {field}", measure)
