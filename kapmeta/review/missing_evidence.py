@@ -86,7 +86,7 @@ def missing_trials_sentence(evidence: Evidence, question: str | None = None) -> 
     trials = trials.drop_duplicates("study_id")
     parts = [
         f"{_counted(some)} that measured abstinence, {found} and"
-        f" {'was' if len(some) == 1 else 'were'} not read ({_names(some)})"
+        f" {'has' if len(some) == 1 else 'have'} not been read ({_names(some)})"
         for direction, found in _FOUND.items()
         if len(some := trials[trials["direction"] == direction])
     ]

@@ -47,8 +47,8 @@ def test_trial_without_a_difference_is_named_first(evidence: Evidence) -> None:
     assert trials.loc[["yoon2025"], "direction"].unique().tolist() == ["no difference"]
     sentence = missing_trials_sentence(evidence)
     assert sentence.startswith(
-        "Missing from the numbers: a trial that measured abstinence, found no difference and was"
-        " not read (Yoon 2025, 65 people) and a trial without a published result"
+        "Missing from the numbers: a trial that measured abstinence, found no difference and has"
+        " not been read (Yoon 2025, 65 people) and a trial without a published result"
     )
     assert "Columbia cocaine trial, 110 people" in sentence
 
@@ -82,7 +82,7 @@ def test_sentences_change_with_what_is_known(tmp_path: Path) -> None:
 
 def test_result_against_the_treatment_is_called_so(tmp_path: Path) -> None:
     worse = changed(tmp_path, "yoon2025", {"direction": "favours control"})
-    assert "found less of it with ketamine and was not read (Yoon 2025" in missing_trials_sentence(
+    assert "found less of it with ketamine and has not been read (Yoon 2025" in missing_trials_sentence(
         worse
     )
 
