@@ -141,8 +141,9 @@ class Evidence:
             and `study_id` tell them apart. Counts are participants. ``missing_t`` and ``missing_c``
             were randomised and are outside ``n_t`` and ``n_c`` (``totals="observed"`` for the
             functions that ask); they are nan where the source does not give them. ``missing`` is
-            their sum, also where only that is known. ``unknown_t`` and ``unknown_c`` are inside and count as without the event
-            (``totals="randomised"``). The evidence level and the origin are those of the weaker arm.
+            their sum, also where only that is known. ``unknown_t`` and ``unknown_c`` are inside and
+            count as without the event (``totals="randomised"``). The evidence level and the origin
+            are those of the weaker arm.
 
         Raises
         ------

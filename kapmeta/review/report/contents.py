@@ -10,9 +10,10 @@ from typing import Any
 
 from kapmeta import wording
 from kapmeta._version import __version__
-from kapmeta.certainty.findings import SummaryOfFindings, unit_of
+from kapmeta.certainty.findings import SummaryOfFindings
 from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
 from kapmeta.review.answering import Answered, answers, substances_table
@@ -227,7 +228,7 @@ def _headline_sentence(pooled: Pooled, effect: Result, withheld: bool) -> str:
             f"{how}: {effect.scale.name} above {wording.number(low)}, the lower limit of its"
             f" {level}; no upper limit"
         )
-    numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled)}".rstrip()
+    numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled.effects)}".rstrip()
     return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.certainty.findings import unit_of
 from kapmeta.certainty.grading import CERTAINTY
 from kapmeta.pooling.headlines import randomised
+from kapmeta.results.effects import unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
 from kapmeta.review.answering import Answered, against_control, answers, benefit_side
@@ -206,11 +206,11 @@ def _effect_phrase(one: Known) -> str:
 
 def _mean_phrase(one: Known) -> str:
     """Write a difference of means with its unit."""
-    effects = one.pooled.effects
+    effects, unit = one.pooled.effects, unit_of(one.pooled.effects)
     middle, low, high = _shown_numbers(one)
     side = "higher" if one.effect.estimate > 0 else "lower"
     return (
-        f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)}"
+        f"the {effects.event} was on average {middle.removeprefix('-')} {unit}"
         f" {side} with {effects.treatment} than with {effects.control} (95 % interval of the"
         f" difference {low} to {high})."
     )
