@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
+from kapmeta.certainty.grading import certainty_table
 from kapmeta.checking import chosen, established
 from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
@@ -18,7 +19,7 @@ from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
-from kapmeta.review.missing_evidence import missing_words
+from kapmeta.review.evidence.missing import missing_words
 from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
@@ -29,6 +30,7 @@ __all__ = [
     "answers",
     "benefit_side",
     "evidence_table",
+    "question_certainty",
     "question_effects",
     "substances_table",
 ]
@@ -333,3 +335,27 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def question_certainty(evidence: Evidence) -> pd.DataFrame:
+    """Add up the GRADE judgements of ``data/grade.csv``, question by question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        As `kapmeta.certainty.certainty_table` gives it, with the designs of the declared questions.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> table = km.review.question_certainty(km.load_evidence()).set_index("question")
+    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
+    ['very low', 'provisional']
+    """
+    designs = {name: asked.randomised for name, asked in QUESTIONS.items()}
+    return certainty_table(evidence_given(evidence).grade, randomised=designs)

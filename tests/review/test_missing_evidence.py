@@ -11,14 +11,14 @@ import pytest
 
 import kapmeta as km
 from kapmeta.review.evidence import Evidence, load_evidence
-from kapmeta.review.missing_evidence import (
+from kapmeta.review.evidence.missing import (
     check_reporting_bias,
     counts_reread_sentence,
     missing_trials,
     missing_trials_sentence,
 )
+from kapmeta.review.findings import could_change
 from kapmeta.review.report import in_short
-from kapmeta.review.unread_results import could_change
 from tests.helpers.places import DATA
 
 
@@ -82,8 +82,9 @@ def test_sentences_change_with_what_is_known(tmp_path: Path) -> None:
 
 def test_result_against_the_treatment_is_called_so(tmp_path: Path) -> None:
     worse = changed(tmp_path, "yoon2025", {"direction": "favours control"})
-    assert "found less of it with ketamine and has not been read (Yoon 2025" in missing_trials_sentence(
-        worse
+    assert (
+        "found less of it with ketamine and has not been read (Yoon 2025"
+        in missing_trials_sentence(worse)
     )
 
 

@@ -20,8 +20,8 @@ from kapmeta.review.answering import Answered, answers, substances_table
 from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
+from kapmeta.review.evidence.missing import missing_trials_sentence
 from kapmeta.review.findings import findings_of
-from kapmeta.review.missing_evidence import missing_trials_sentence
 from kapmeta.review.protocol import SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
