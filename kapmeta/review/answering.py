@@ -18,7 +18,7 @@ from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
-from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, WITHOUT_RESULT, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
@@ -62,6 +62,7 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     parts = []
     if asked.measure in COUNT_MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
+        trials = trials[trials["event"] == asked.event]
         if len(trials):
             # a single trial is shown with its score interval, which needs no correction for a zero
             # cell
@@ -79,10 +80,10 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
 
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
-    """Keep the rows of the contrast, design, roles and window asked for."""
+    """Keep the rows of the contrast, design, roles, definitions and window asked for."""
     keep = rows["contrast"] == asked.contrast
     keep &= established(rows, "randomised") == asked.randomised
-    keep &= rows["role"].isin(asked.roles)
+    keep &= rows["role"].isin(asked.roles) & rows["definition"].isin(asked.definitions)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
     return pd.DataFrame(rows[keep])
@@ -303,7 +304,7 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
                 "plan": plan,
                 "comparisons": int((trials["substance"] == substance).sum()),
                 "studies seen": len(seen),
-                "without a result yet": int((seen["status"] == "ongoing or no results").sum()),
+                "without a result yet": int(seen["status"].isin(WITHOUT_RESULT).sum()),
             }
         )
     return pd.DataFrame(rows)
