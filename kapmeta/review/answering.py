@@ -20,7 +20,7 @@ from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
 from kapmeta.review.evidence.missing import missing_words
-from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, WITHOUT_RESULT, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
@@ -67,6 +67,7 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     parts = []
     if asked.measure in COUNT_MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
+        trials = trials[trials["event"] == asked.event]
         if len(trials):
             # a single trial is shown with its score interval, which needs no correction for a zero
             # cell
@@ -84,10 +85,10 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
 
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
-    """Keep the rows of the contrast, design, roles and window asked for."""
+    """Keep the rows of the contrast, design, roles, definitions and window asked for."""
     keep = rows["contrast"] == asked.contrast
     keep &= established(rows, "randomised") == asked.randomised
-    keep &= rows["role"].isin(asked.roles)
+    keep &= rows["role"].isin(asked.roles) & rows["definition"].isin(asked.definitions)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
     return pd.DataFrame(rows[keep])
@@ -331,7 +332,7 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
                 "plan": plan,
                 "comparisons": int((trials["substance"] == substance).sum()),
                 "studies seen": len(seen),
-                "without a result yet": int((seen["status"] == "ongoing or no results").sum()),
+                "without a result yet": int(seen["status"].isin(WITHOUT_RESULT).sum()),
             }
         )
     return pd.DataFrame(rows)

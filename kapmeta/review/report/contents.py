@@ -174,8 +174,8 @@ def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
 
 
 def _risk_of_bias(evidence: Evidence) -> str:
-    """Draw the traffic light of the studies that were judged domain by domain."""
-    table = evidence.risk_of_bias
+    """Draw the traffic light of the trials that were judged domain by domain, by RoB 2."""
+    table = evidence.risk_of_bias.query("tool == 'RoB 2'")
     judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
     return inline_risk_of_bias(
         judged, dict(zip(evidence.studies["study_id"], evidence.studies["label"], strict=True))
