@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.grading import certainty_table
 from kapmeta.checking import chosen, established
 from kapmeta.effects.counts import COUNT_MEASURES, from_counts
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 
+@checking.checked
 def question_effects(evidence: Evidence, question: str) -> Effects:
     """Collect the effects that answer a declared question.
 
@@ -94,6 +95,7 @@ def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     return pd.DataFrame(rows[keep])
 
 
+@checking.checked
 def answer(evidence: Evidence, question: str) -> Pooled:
     """Answer a declared question by the declared method.
 
@@ -179,6 +181,7 @@ def benefit_side(pooled: Pooled, effect: Result) -> int:
     return int(effect.side or 0) * (1 if pooled.effects.event_is_good else -1)
 
 
+@checking.checked
 def answers(evidence: Evidence) -> dict[str, Answered]:
     """Answer every declared question once, by name, with all that may be shown of it.
 
@@ -207,6 +210,7 @@ def answers(evidence: Evidence) -> dict[str, Answered]:
     return found
 
 
+@checking.checked
 def evidence_table(evidence: Evidence) -> pd.DataFrame:
     """Tabulate what the evidence says now, one row per declared question.
 
@@ -301,6 +305,7 @@ def _effect_words(pooled: Pooled) -> str:
     return "; ".join(texts)
 
 
+@checking.checked
 def substances_table(evidence: Evidence) -> pd.DataFrame:
     """Tabulate every substance of the plan: what is known and what is under way.
 
@@ -338,6 +343,7 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@checking.checked
 def question_certainty(evidence: Evidence) -> pd.DataFrame:
     """Add up the GRADE judgements of ``data/grade.csv``, question by question.
 

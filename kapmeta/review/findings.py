@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty import findings
-from kapmeta.certainty.absolute_risks import Baseline
+from kapmeta.certainty.absolute_risks import Baseline, baselines_given
 from kapmeta.results.unread_trials import UnreadTrial
 from kapmeta.review.answering import Answered, answer, answers
 from kapmeta.review.evidence import Evidence, evidence_given
@@ -18,6 +18,7 @@ from kapmeta.sensitivity.unread_trials import unread_trial
 __all__ = ["could_change", "findings_of", "summary_of_findings"]
 
 
+@checking.checked
 def summary_of_findings(
     evidence: Evidence, *, baseline: Baseline = None
 ) -> findings.SummaryOfFindings:
@@ -46,6 +47,7 @@ def summary_of_findings(
     >>> cocaine["Treatment arm, per 1,000"]
     '481 (171 to 1000), limit cut'
     """
+    baselines_given(baseline)  # before every question is answered
     return findings_of(answers(evidence), evidence.grade, baseline)
 
 
@@ -62,6 +64,7 @@ def findings_of(
     )
 
 
+@checking.checked
 def could_change(evidence: Evidence, study: str, question: str) -> UnreadTrial:
     """Ask what a trial that is missing would have to have found to change an answer.
 

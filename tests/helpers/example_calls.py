@@ -170,6 +170,7 @@ def _effects() -> dict[str, dict[str, Any]]:
         "event_free_time": {"trials": _one_over_time(), "horizon": 6.0},
         "hazard_ratio": {"trials": _one_over_time()},
         "contrasts": {"arms": _arms()},
+        "reserved_columns": {},
         "combine_arms": {"rows": _shared(), "trials": _shared()},
         "refuse_double_counting": {"comparisons": trials()},
         "sampling_covariance": {"effects": km.risk_ratio(_shared())},
@@ -192,6 +193,10 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "log_normal": {"mean": -2.0, "sd": 1.0},
         "turner": {},
         "rhodes": {},
+        **dict.fromkeys(
+            ("empirical", "empirical_mean"), {"field": "Drugs and Alcohol", "measure": "RR"}
+        ),
+        "inverse_gamma": {"shape": 1.5, "scale": 0.2},
     }
 
 
@@ -209,6 +214,7 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
             counts,
         ),
         **dict.fromkeys(("pooled_measures", "sensitivity_table"), counts),
+        "unread_trial": {"result": pooled["pooled"], "n_t": 39, "n_c": 19},
         "every_measure": {"trials": trials().head(1)},
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
@@ -242,7 +248,7 @@ def _moderators() -> dict[str, dict[str, Any]]:
 def _small_study() -> dict[str, dict[str, Any]]:
     effects = km.risk_ratio(trials())
     many = km.risk_ratio(km.load_example("bcg").assign(event_is_good=False))
-    names = "excess_significance fail_safe_n publication_bias_sensitivity".split()
+    names = ["excess_significance", "fail_safe_n", "publication_bias_sensitivity"]
     forced = "asymmetry_test trim_and_fill pet_peese selection_model limit_meta_analysis copas"
     return {
         "e_value": {"pooled": km.pool(effects)},
@@ -275,7 +281,7 @@ def _certainty() -> dict[str, dict[str, Any]]:
         "certainty_table": {"grade": grade},
         "rob2_judgements": {"answers": answers},
         "robins_i_overall": {
-            "domains": {"D1": "serious", **dict.fromkeys("D2 D3 D4 D5 D6 D7".split(), "moderate")}
+            "domains": {"D1": "serious", **dict.fromkeys(["D2", "D3", "D4", "D5", "D6", "D7"], "moderate")}
         },
         "low_risk_only": {"effects": effects},
         "bias_adjusted": {"effects": effects, "biased": ["A"], "shift": 0.2},
@@ -325,11 +331,12 @@ def _plot() -> dict[str, dict[str, Any]]:
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
+        "unread_trial": km.sensitivity.unread_trial(pooled, n_t=39, n_c=19),
     }
     axes = km.plot.radial(pooled)
     return {
         **{name: {"result": result} for name, result in results.items()},
-        "save": {"figure": axes},
+        "save": {"figure": axes, "stem": "figure"},
         "alt_text": {"figure": axes},
         "Column": {"name": "year"},
     }
@@ -339,14 +346,16 @@ def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
-        " question_certainty substances_table summary_of_findings write_page"
+        " question_certainty substances_table summary_of_findings"
     )
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
+        "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(
             ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
         ),
         "conclusion": {"pooled": km.pool(km.risk_ratio(trials()))},
+        "could_change": {**evidence, "study": "yoon2025", "question": "alcohol-randomised"},
         "load_evidence": {},
     }
 

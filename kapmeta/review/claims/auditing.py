@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.references import PAPERS
 from kapmeta.results.views import View
 from kapmeta.review.answering import Answered, answers, question_certainty
 from kapmeta.review.claims.effect_claims import HELD_AGAINST, JudgedAnswers
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
+from kapmeta.review.protocol import QUESTIONS
 from kapmeta.review.recomputing import ITEM_VERDICTS, RECOMPUTATIONS, EvidenceRows, Item
 
 __all__ = ["CONTRADICTED", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims"]
@@ -121,6 +122,7 @@ class ClaimsAudit(View):
         return self.scorecard()
 
 
+@checking.checked
 def audit_claims(
     evidence: Evidence, *, answered: Mapping[str, Answered] | None = None
 ) -> ClaimsAudit:
@@ -184,6 +186,12 @@ def audit_claims(
 
 def _judged(evidence: Evidence, answered: Mapping[str, Answered] | None) -> JudgedAnswers:
     """Put the answers and their certainty together."""
+    lacking = [] if answered is None else [name for name in QUESTIONS if name not in answered]
+    if lacking:
+        raise ValueError(
+            f'answered has no "{lacking[0]}"; give all that answers(evidence) returns, or leave it'
+            " out"
+        )
     table = question_certainty(evidence)
     certainty = dict(zip(table["question"], table["certainty"], strict=True))
     return JudgedAnswers(answers(evidence) if answered is None else answered, certainty)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.review.answering import Answered
 from kapmeta.review.claims.auditing import ClaimsAudit, audit_claims
 from kapmeta.review.evidence import Evidence, EvidenceError
@@ -15,6 +15,7 @@ from kapmeta.review.evidence.description import Finding
 __all__ = ["check_claims"]
 
 
+@checking.checked
 def check_claims(
     evidence: Evidence, *, answered: Mapping[str, Answered] | None = None
 ) -> ClaimsAudit:
