@@ -248,7 +248,7 @@ def _moderators() -> dict[str, dict[str, Any]]:
 def _small_study() -> dict[str, dict[str, Any]]:
     effects = km.risk_ratio(trials())
     many = km.risk_ratio(km.load_example("bcg").assign(event_is_good=False))
-    names = ["excess_significance", "fail_safe_n", "publication_bias_sensitivity"]
+    names = "excess_significance fail_safe_n publication_bias_sensitivity".split()
     forced = "asymmetry_test trim_and_fill pet_peese selection_model limit_meta_analysis copas"
     return {
         "e_value": {"pooled": km.pool(effects)},
@@ -281,7 +281,7 @@ def _certainty() -> dict[str, dict[str, Any]]:
         "certainty_table": {"grade": grade},
         "rob2_judgements": {"answers": answers},
         "robins_i_overall": {
-            "domains": {"D1": "serious", **dict.fromkeys(["D2", "D3", "D4", "D5", "D6", "D7"], "moderate")}
+            "domains": {"D1": "serious", **dict.fromkeys("D2 D3 D4 D5 D6 D7".split(), "moderate")}
         },
         "low_risk_only": {"effects": effects},
         "bias_adjusted": {"effects": effects, "biased": ["A"], "shift": 0.2},

@@ -40,10 +40,10 @@ NUMBERS = ("nan", "infinity", "negative", "huge")
 CONTAINERS = ("list", "list of objects", "mapping")
 
 # Text that is shown and not looked up: any text is right.
-FREE_TEXT = set(["event", "treatment", "control", "opposite", "title", "alt", "head", "name", "group", "origin"])
+FREE_TEXT = set("event treatment control opposite title alt head name group origin".split())
 FREE_TEXT |= {"stem", "folder", "results", "unread_trial.study", "inverse_gamma.measure"}
 # Numbers that may lie anywhere on the line; those that may be as large as one likes.
-UNBOUNDED = set(["shift", "target", "mean", "null"])
+UNBOUNDED = set("shift target mean null".split())
 LARGE = UNBOUNDED | {"tau2"}
 # Kinds with a name of their own that include None, and containers.
 ALIASES = ("Baseline", "Overall")

@@ -75,9 +75,9 @@ def test_counts_of_dakwar_2020_were_read_again(evidence: Evidence) -> None:
 
 
 def test_sentences_change_with_what_is_known(tmp_path: Path) -> None:
-    read = changed(tmp_path, "yoon2025", {"state": "effect read", "direction": ""})
-    assert "Yoon 2025" not in missing_trials_sentence(read)
-    assert not (check_reporting_bias(read)["missing"].str.contains("Yoon 2025")).any()
+    waiting = changed(tmp_path, "yoon2025", {"state": "ongoing", "direction": "not known"})
+    assert "Yoon 2025" not in missing_trials_sentence(waiting)
+    assert not (check_reporting_bias(waiting)["missing"].str.contains("Yoon 2025")).any()
 
 
 def test_result_against_the_treatment_is_called_so(tmp_path: Path) -> None:
