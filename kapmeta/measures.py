@@ -20,6 +20,18 @@ def _inverse_logit(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def _logarithm(x: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.where(x >= 0, x, np.nan)))
+
+
+def _logit(x: FloatArray) -> FloatArray:
+    return np.asarray(np.log(x) - np.log1p(-x))
+
+
+def _arcsine_root(x: FloatArray) -> FloatArray:
+    return np.asarray(np.arcsin(np.sqrt(x)))
+
+
 def _squared_sine(x: FloatArray) -> FloatArray:
     return np.asarray(np.sin(np.clip(x, 0, np.pi / 2)) ** 2)
 
@@ -45,7 +57,11 @@ class Measure:
     ratio : bool
         True if the analysis scale is the logarithm of the measure.
     null : float or None
-        The value of no effect on the scale shown; None where there is none (a proportion).
+        The value of no effect on the scale shown; None where there is none: in one group.
+    counts : bool
+        True if the measure is of how many people have an event, False for means and the like.
+    limits : tuple of float
+        The smallest and the largest possible value on the scale shown.
     """
 
     key: str
@@ -53,12 +69,25 @@ class Measure:
     short: str
     ratio: bool = False
     null: float | None = 0.0
+    counts: bool = False
+    limits: tuple[float, float] = (-np.inf, np.inf)
     _shown: Callable[[FloatArray], FloatArray] = _identity
+    _analysed: Callable[[FloatArray], FloatArray] = _identity
+
+    @property
+    def compares(self) -> bool:
+        """Whether the measure compares two arms; False for a measure of one group."""
+        return self.null is not None
 
     def shown(self, x: npt.ArrayLike) -> FloatArray:
-        """Take `x` from the analysis scale to the scale that readers see."""
+        """Take `x` from the analysis scale to the scale that readers see, within its limits."""
         with np.errstate(over="ignore"):
-            return self._shown(np.asarray(x, dtype=np.float64))
+            return np.clip(self._shown(np.asarray(x, dtype=np.float64)), *self.limits)
+
+    def analysed(self, x: npt.ArrayLike) -> FloatArray:
+        """Take `x` from the scale that readers see to the analysis scale; nan where impossible."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._analysed(np.asarray(x, dtype=np.float64))
 
     def shown_interval(self, estimate: float, low: float, high: float) -> Interval:
         """Take an estimate with its limits to the scale that readers see."""
@@ -74,8 +103,28 @@ class Measure:
         return None if self.null is None else side_of(low, high, self.null if shown else 0.0)
 
 
-def _ratio_measure(key: str, name: str, short: str = "") -> Measure:
-    return Measure(key, name, short or key, ratio=True, null=1.0, _shown=np.exp)
+def _ratio_measure(key: str, name: str, short: str = "", *, counts: bool = True) -> Measure:
+    return Measure(
+        key,
+        name,
+        short or key,
+        ratio=True,
+        null=1.0,
+        counts=counts,
+        _shown=np.exp,
+        _analysed=_logarithm,
+    )
+
+
+def _proportion_measure(
+    key: str,
+    name: str,
+    shown: Callable[[FloatArray], FloatArray],
+    analysed: Callable[[FloatArray], FloatArray],
+    *,
+    ratio: bool = False,
+) -> Measure:
+    return Measure(key, name, "proportion", ratio, None, True, (0.0, 1.0), shown, analysed)
 
 
 def side_of(low: npt.ArrayLike, high: npt.ArrayLike, null: float = 0.0) -> IntArray:
@@ -99,16 +148,18 @@ MEASURES: dict[str, Measure] = {
         _ratio_measure("PETO", "Peto odds ratio", "Peto OR"),
         _ratio_measure("HR", "hazard ratio"),
         _ratio_measure("IRR", "rate ratio"),
-        _ratio_measure("ROM", "ratio of means", "RoM"),
-        Measure("RD", "risk difference", "RD"),
-        Measure("AS", "arcsine difference", "AS"),
+        _ratio_measure("ROM", "ratio of means", "RoM", counts=False),
+        Measure("RD", "risk difference", "RD", counts=True),
+        Measure("AS", "arcsine difference", "AS", counts=True),
         Measure("MD", "mean difference", "MD"),
         Measure("SMD", "standardised mean difference", "SMD"),
-        Measure("PR", "proportion", "proportion", null=None),
-        Measure("PLN", "proportion (log)", "proportion", ratio=True, null=None, _shown=np.exp),
-        Measure("PLO", "proportion (logit)", "proportion", null=None, _shown=_inverse_logit),
-        Measure("PAS", "proportion (arcsine)", "proportion", null=None, _shown=_squared_sine),
-        Measure("ZCOR", "correlation (Fisher z)", "r", _shown=np.tanh),
+        _proportion_measure("PR", "proportion", _identity, _identity),
+        _proportion_measure("PLN", "proportion (log)", np.exp, _logarithm, ratio=True),
+        _proportion_measure("PLO", "proportion (logit)", _inverse_logit, _logit),
+        _proportion_measure("PAS", "proportion (arcsine)", _squared_sine, _arcsine_root),
+        Measure(
+            "ZCOR", "correlation (Fisher z)", "r", null=None, _shown=np.tanh, _analysed=np.arctanh
+        ),
         Measure("GEN", "effect", "effect"),
     )
 }

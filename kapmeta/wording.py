@@ -80,6 +80,53 @@ def plural(name: str) -> str:
     return re.sub(r"(?= of | \(|$)", "s", name, count=1)
 
 
+_PREPOSITIONS = r" (?:of|from|in|at|with|for|by|to|on|after|before|within|during|until|per)\b"
+_MASS_NOUN = re.compile(
+    r"(?:[ea]nce|ness|ity|osis|itis|epsis|ism|ia|ival|use|pain|sleep|weight|work|smoking)$"
+)
+_NO_NOUN = re.compile(
+    r"^(?:no|not|none|any|never|without|still|free)\b|(?:dead|alive|abstinent|ed|free|ly|ing)$"
+)
+
+
+def less_and_more(event: str) -> tuple[str, str]:
+    """Name less and more of an event: ``("fewer deaths", "more deaths")``.
+
+    Nouns that have no plural are "less abstinence", and what is no noun is "cured less often".
+    """
+    if event in ("", "event"):
+        return "fewer events", "more events"
+    head, rest = re.match(rf"(.*?)((?:{_PREPOSITIONS}.*)?)$", event, re.DOTALL).groups()  # type: ignore[union-attr]
+    word = head.lower()
+    if not word.isascii() or not word[-1:].isalpha() or _NO_NOUN.search(word):
+        return f"{event} less often", f"{event} more often"
+    if _MASS_NOUN.search(word):
+        return f"less {event}", f"more {event}"
+    return f"fewer {_plural_noun(head)}{rest}", f"more {_plural_noun(head)}{rest}"
+
+
+def _plural_noun(noun: str) -> str:
+    """Form the plural of an English noun; one that is a plural already stays."""
+    if noun.endswith(("ss", "sh", "ch", "x")):
+        return f"{noun}es"
+    if noun.endswith("sis"):
+        return f"{noun[:-2]}es"
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+
+
+def opposite_event(event: str) -> str:
+    """Name the opposite of an event in plain words: "no death" of "death", and back."""
+    return event[3:] if event.startswith("no ") and event[3:].strip() else f"no {event}"
+
+
+def lower_and_higher(outcome: str) -> tuple[str, str]:
+    """Name a lower and a higher mean: ``("lower days of use", "higher days of use")``."""
+    what = "" if outcome in ("", "event", "outcome") else f" {outcome}"
+    return f"lower{what}", f"higher{what}"
+
+
 def analyses(n: int) -> str:
     """Write ``1 analysis`` or ``3 analyses``."""
     return f"{n:,} {'analysis' if n == 1 else 'analyses'}"

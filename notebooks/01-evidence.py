@@ -104,7 +104,7 @@ save_table(
 # ## Every study that was looked at
 #
 # Also those that give no abstinence count: single-arm reports, laboratory studies, duplicates, and
-# trials that are registered and have no result yet.
+# trials known from a registry or a grant that have no result yet.
 
 # %%
 studies = evidence.studies

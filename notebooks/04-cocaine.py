@@ -7,8 +7,10 @@
 
 # %%
 import pandas as pd
+from IPython.display import Markdown
 
 import kapmeta as km
+from kapmeta.review.missing_evidence import missing_trials_sentence
 from kapmeta.review.reproduce import save_figure, save_table
 
 pd.set_option("display.max_colwidth", None)
@@ -28,6 +30,9 @@ trials[
         "role",
     ]
 ]
+
+# %%
+Markdown(missing_trials_sentence(evidence, "cocaine-end-of-trial"))
 
 # %% [markdown]
 # ## Both times on every scale

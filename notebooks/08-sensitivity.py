@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Sensitivity: what the conclusions hang on
+# # Sensitivity: what the conclusions depend on
 #
 # In this field drop-outs are counted as relapse, times of follow-up differ, and many numbers come
 # from secondary reports. Here every choice is changed in turn, then all at once.
@@ -10,7 +10,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 import kapmeta as km
+from kapmeta.review.overlaps import known_outcomes
 from kapmeta.review.reproduce import save_figure, save_table
+from kapmeta.review.unread_results import could_change
 
 pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
@@ -78,6 +80,40 @@ save_table(tipping.to_frame(), "sensitivity-tipping")
 axes = km.plot.tipping(tipping)
 save_figure(axes, "sensitivity-tipping")
 tipping
+
+# %% [markdown]
+# ## Krupitsky 1997: outcomes that nobody knows
+#
+# Of the people in its totals some neither relapsed nor were abstinent as far as was known, and
+# count as not abstinent. Here they are taken out and every fate of them is tried.
+
+# %%
+known = known_outcomes(evidence.trials(comparison_id="krupitsky1997"))
+unknown = km.missing_outcomes(known, totals="observed")
+save_table(unknown.to_frame(), "sensitivity-missing-1997")
+Markdown(unknown.summary())
+
+# %% [markdown]
+# ## What trials that have not been read could change
+#
+# Some trials are known to have measured abstinence and are in no number; 11-small-study lists them.
+# Each is added here with everything it could have found, the risk among its controls being that of
+# the trial it joins. Where the arms are not known they are taken to be equal. How likely each
+# finding is does not enter.
+
+# %%
+alcohol_unread = could_change(evidence, "yoon2025", "alcohol-randomised")
+save_table(alcohol_unread.to_frame(), "sensitivity-unread-alcohol")
+axes = km.plot.unread_trial(alcohol_unread)
+save_figure(axes, "sensitivity-unread-alcohol")
+alcohol_unread
+
+# %%
+cocaine_unread = could_change(evidence, "columbia_cocaine_u01", "cocaine-end-of-trial")
+save_table(cocaine_unread.to_frame(), "sensitivity-unread-cocaine")
+axes = km.plot.unread_trial(cocaine_unread)
+save_figure(axes, "sensitivity-unread-cocaine")
+cocaine_unread
 
 # %% [markdown]
 # ## Fragility

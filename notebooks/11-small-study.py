@@ -10,6 +10,7 @@
 from IPython.display import Markdown
 
 import kapmeta as km
+from kapmeta.review.missing_evidence import missing_trials
 from kapmeta.review.reproduce import save_figure, save_table
 
 # %% [markdown]
@@ -160,8 +161,12 @@ km.small_study.fail_safe_n(alcohol)
 km.small_study.e_value(km.review.answer(evidence, "alcohol-not-randomised"))
 
 # %% [markdown]
-# What no statistic can replace is the list of registered trials that have no result yet: the drawer
-# itself.
+# What no statistic can replace is a list of the trials known to exist that are in no number: the
+# drawer itself, with what is known of each result, and how many studies of each substance have none
+# yet.
 
 # %%
-save_table(km.review.substances_table(evidence), "small-study-registered")
+save_table(missing_trials(evidence), "small-study-missing")
+
+# %%
+save_table(km.review.substances_table(evidence), "small-study-waiting")

@@ -2,9 +2,12 @@
 # # Claims, certainty and the summary of findings
 #
 # Readers of clinic pages and magazine articles meet figures such as "66 % against 24 %" or "a 162 %
-# increase". Here every quantitative claim of the documents named below is traced to the trial it is
-# about and, where the tables allow, recomputed by the library. A stated rule gives the verdict.
-# "Could not verify" means that nothing that was read settles it: the claim may be true.
+# increase", and sentences such as "has proven to be effective". Here every claim of the documents
+# named below that can be checked is traced to the trial it is about and, where the tables allow,
+# recomputed by the library. Claims that ketamine works are held against this review's own answers.
+# A stated rule gives the verdict. "Could not be verified" means that nothing that was read settles
+# it: the claim may be true. A contradiction of substance is a wrong fact; one of reference is a
+# wrong statement of who published what, and where.
 
 # %%
 import numpy as np
@@ -19,6 +22,7 @@ from kapmeta.certainty.risk_of_bias import bias_adjusted
 from kapmeta.citing import cite
 from kapmeta.pooling.headlines import headline_effect, headline_of
 from kapmeta.review.claims import audit_claims
+from kapmeta.review.missing_evidence import check_reporting_bias
 from kapmeta.review.report import in_short, question_analyses, trials_table
 from kapmeta.review.reproduce import save_table, save_text
 from kapmeta.review.risk_of_bias import check_bias_judgements
@@ -30,12 +34,13 @@ save_table(audit.scorecard(), "claims-scorecard")
 audit
 
 # %% [markdown]
-# Each claim: what is stated, what the tables give, what the sources that were read say, and the
-# verdict.
+# Each claim: its place in the document, what is stated, what the tables give, what the sources that
+# were read say, and the verdict.
 
 # %%
 claims = save_table(audit.to_frame(), "claims-audit")
-claims[["claim_id", "claim", "stated", "recomputed", "sources_say", "verdict", "decided_by"]]
+shown = ["claim", "quote", "locator", "stated", "recomputed", "sources_say", "verdict"]
+claims.set_index("claim_id")[shown]
 
 # %% [markdown]
 # ## The rule
@@ -59,6 +64,13 @@ claims[claims["verdict"] != claims["verdict_entered"]][["claim_id", "verdict", "
 
 # %%
 save_table(km.review.question_certainty(evidence), "certainty")
+
+# %% [markdown]
+# Publication bias needs no test where a trial that measured the outcome is known to be missing.
+# Here is what the table of missing evidence implies, beside what was entered.
+
+# %%
+save_table(check_reporting_bias(evidence), "certainty-missing-evidence")
 
 # %% [markdown]
 # ## Summary of findings

@@ -16,6 +16,7 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
 from kapmeta.core.effects.single_trial import newcombe
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
+from kapmeta.results.effects import direction_of
 from kapmeta.results.posteriors import Result
 from kapmeta.results.views import View
 
@@ -23,6 +24,8 @@ __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_
 
 Baseline = float | Mapping[str, float] | None
 CELLS = ("events_t", "n_t", "events_c", "n_c")
+NO_DIRECTION = "benefit or harm not known: give event_is_good"
+"""What is shown in place of a number needed to treat while the direction is not known."""
 _DIFFERENCES = ("difference", "difference_low", "difference_high")
 
 
@@ -207,10 +210,12 @@ def _own_risks(pooled: Result) -> pd.DataFrame:
     return pd.DataFrame([_absolute_row(pooled, name, control, (a / n1, *limits), False)])
 
 
-def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool) -> str:
+def _nnt_text(difference: float, low: float, high: float, *, event_is_good: bool | None) -> str:
     """Write ``NNTB 3.6 (1.3 to 609)``; an interval across no effect goes through infinity."""
     if low == difference == high == 0:
         return "no difference"  # a ratio of a risk of 0, or an odds ratio of a risk of 1
+    if event_is_good is None:
+        return NO_DIRECTION
     needed = core_risks.number_needed_to_treat(low, difference, high, event_is_good=event_is_good)
     numbers = {name: value for name, value in needed._asdict().items() if name != "benefit"}
     shown = {name: _needed(float(value)) for name, value in numbers.items()}
@@ -248,6 +253,11 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
         each side, and the words. Where the interval of the difference holds 0, both sides have
         limits and they meet at infinity.
 
+    Raises
+    ------
+    ValueError
+        If the effects do not say whether the event is good, and as in `absolute_effects`.
+
     Examples
     --------
     >>> import kapmeta as km
@@ -256,9 +266,8 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     >>> number_needed_to_treat(cocaine)["nnt"].item()
     'NNTB 2.7 (1.1 to 15.6)'
     """
+    event_is_good = direction_of(pooled.effects, "a number needed to treat for benefit or harm")
     table = absolute_effects(pooled, baseline=baseline).table
     middle, low, high = (table[name] for name in _DIFFERENCES)
-    needed = core_risks.number_needed_to_treat(
-        low, middle, high, event_is_good=pooled.effects.event_is_good
-    )
+    needed = core_risks.number_needed_to_treat(low, middle, high, event_is_good=event_is_good)
     return pd.DataFrame({"baseline": table["baseline"], **needed._asdict(), "nnt": table["nnt"]})

@@ -19,11 +19,13 @@ from kapmeta.core.certainty.absolute_risks import ABSOLUTE
 from kapmeta.methods import CI_NAMES
 from kapmeta.pooling.headlines import headline_effect, randomised, tertiary
 from kapmeta.references import PAPERS
+from kapmeta.results.effects import direction_of, outcome_text, participants, unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
+from kapmeta.results.rows import same_name
 from kapmeta.results.views import View
 
-__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings", "unit_of"]
+__all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings"]
 
 _SIGNS = re.compile("([⊕◯]+)")  # the word beside them says the same to a screen reader
 _PLAIN_SENTENCES = {
@@ -176,7 +178,8 @@ def summary_of_findings(
     Raises
     ------
     ValueError
-        As `absolute_effects` and `certainty_table` say.
+        As `absolute_effects` and `certainty_table` say; if `grade` is given and the effects do not
+        say whether the event is good; if `shown` is of another event.
 
     References
     ----------
@@ -201,20 +204,41 @@ def summary_of_findings(
             " kapmeta.review.summary_of_findings"
         )
     certainty = _certainty_of(results, grade)
+    _refuse_other_effects(results, shown)
     rows = []
     for name, pooled in results.items():
-        effect = shown[name] if shown else headline_effect(pooled)
+        effect = shown[name] if shown is not None else headline_effect(pooled)
         found = _finding_rows(pooled, effect, certainty.get(name, {}), baseline)
         title = (titles or {}).get(name, name)
         rows += [{"question": name, "title": title, **row} for row in found]
     return SummaryOfFindings(pd.DataFrame(rows))
 
 
+def _refuse_other_effects(
+    results: Mapping[str, Pooled], shown: Mapping[str, Result] | None
+) -> None:
+    """Refuse effects to show that are missing, or are of another event than their result."""
+    if shown is None:
+        return
+    for name, pooled in results.items():
+        if name not in shown:
+            raise ValueError(f'shown has no effect for "{name}"; it needs one for each result')
+        event = shown[name].effects.event
+        if not same_name(event, pooled.effects.event):
+            raise ValueError(
+                f'shown["{name}"] is of "{event}", but the result is of "{pooled.effects.event}";'
+                " show an effect of the same event"
+            )
+
+
 def _certainty_of(
     results: Mapping[str, Pooled], grade: pd.DataFrame | None
 ) -> dict[str, dict[str, Any]]:
+    """Add up the certainty of each result; it is judged for benefit or harm."""
     if grade is None:
         return {}
+    for pooled in results.values():
+        direction_of(pooled.effects, "a certainty of benefit or harm (GRADE)")
     designs = {name: randomised(pooled) for name, pooled in results.items()}
     return {
         row["question"]: row for row in wording.records(certainty_table(grade, randomised=designs))
@@ -237,7 +261,7 @@ def _finding_rows(
         "participants": _people_counted(pooled),
         "measure": effect.scale.short,
         **effect.shown_interval._asdict(),
-        "unit": unit_of(pooled),
+        "unit": unit_of(pooled.effects),
         "interval": _interval_name(effect),
     }
     rows: list[dict[str, Any]] = [_NO_RISKS]
@@ -265,19 +289,9 @@ def _finding_rows(
 
 
 def _people_counted(pooled: Pooled) -> float:
-    """Count the people of all trials; 0 where the number is not known of every trial."""
-    table = pooled.effects.table[pooled.effects.present]
-    counted = table.reindex(columns=["n_t", "n_c"]).astype("float64").sum(axis=1, skipna=False)
-    people = counted.fillna(
-        table.reindex(columns=["participants"])["participants"].astype("float64")
-    )
-    return 0.0 if people.isna().any() else float(people.sum())
-
-
-def unit_of(pooled: Pooled) -> str:
-    """Name the unit of a difference of means, where the trials name one."""
-    units = pooled.effects.table[pooled.effects.present].reindex(columns=["unit"])["unit"]
-    return wording.joined(dict.fromkeys(unit for unit in units if isinstance(unit, str)))
+    """Count the people of all trials, each once; 0 where the number is not known of every trial."""
+    people = participants(pooled.effects)
+    return 0.0 if math.isnan(people) else people
 
 
 def _interval_name(effect: Result) -> str:
@@ -295,6 +309,8 @@ def _plain_sentence(effect: Result, certainty: str) -> str:
     if tertiary(effect):
         return "Nothing can be said before the primary report has been read."
     e = effect.effects
+    if not e.scale.compares:
+        return wording.capital(f"{outcome_text(e)}: one group, nothing is compared.")
     more = "greater" if effect.estimate > 0 else "smaller"
     return wording.capital(
         _PLAIN_SENTENCES[certainty].format(

@@ -21,7 +21,8 @@ from kapmeta.certainty.absolute_risks import (
     number_needed_to_treat,
 )
 from kapmeta.certainty.information_sizes import InformationSize, information_size
-from kapmeta.checking import proportion
+from kapmeta.checking import chosen, proportion
+from kapmeta.core.certainty.absolute_risks import ABSOLUTE, effect_of_risks
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.results.posteriors import Posterior, Result
 
@@ -156,7 +157,7 @@ def probability_beyond(
     difference: float,
     *,
     baseline: float,
-    measure: str = "RR",
+    measure: str | None = None,
 ) -> float:
     """Compute the probability of an absolute difference greater than one that would matter.
 
@@ -166,16 +167,22 @@ def probability_beyond(
         From `kapmeta.pool_bayes`, or anything with ``cdf(x)`` for the effect on the analysis scale
         (log for ratios).
     difference : float
-        The difference, a proportion; 0.05 is 50 per 1,000. It may be negative.
+        The difference, a proportion between -1 and 1; 0.05 is 50 more per 1,000.
     baseline : float
         Risk under control, a proportion, held fixed.
-    measure : str
-        ``"RR"``, ``"OR"``, ``"PETO"`` or ``"RD"``: what the posterior is of.
+    measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}, optional
+        What a distribution is of. A `Posterior` has its own measure; another one is refused.
 
     Returns
     -------
     float
         The probability; 0 where no effect could lead that far.
+
+    Raises
+    ------
+    ValueError
+        If `difference` or `baseline` is out of range, or the measure is not known, contradicts
+        that of the posterior, or has no absolute risk.
 
     Examples
     --------
@@ -183,16 +190,46 @@ def probability_beyond(
     >>> from kapmeta.core.bayes.posterior import Mixture
     >>> import numpy as np
     >>> posterior = Mixture(np.array([1.0]), np.array([np.log(2)]), np.array([0.3]))
-    >>> round(probability_beyond(posterior, 0.05, baseline=0.2), 3)
+    >>> round(probability_beyond(posterior, 0.05, baseline=0.2, measure="RR"), 3)
     0.941
     """
-    p0, p1 = proportion(baseline, "baseline"), baseline + difference
-    if measure not in ("RR", "OR", "PETO", "RD"):
-        raise ValueError(f'unknown measure "{measure}"; use one of: RR, OR, PETO, RD')
+    measure = _measure_of(posterior, measure)
+    p0 = proportion(baseline, "baseline")
+    if isinstance(difference, bool) or not isinstance(difference, int | float | np.number):
+        raise TypeError(f"difference must be a number between -1 and 1: got {difference!r}")
+    if not -1 <= difference <= 1:
+        hint = "; 0.05 is 50 more per 1,000" if abs(difference) > 1 else ""
+        raise ValueError(
+            f"difference must lie between -1 and 1, a difference of risks: got {difference:g}{hint}"
+        )
+    p1 = p0 + float(difference)
     if p1 <= 0 or p1 >= 1:
         return float(p1 <= 0)
-    limit = {"RR": math.log(p1 / p0), "RD": difference}.get(
-        measure, math.log(p1 / (1 - p1) * (1 - p0) / p0)
-    )
+    limit = effect_of_risks(p1, p0, measure)
     distribution = posterior.mean_effect if isinstance(posterior, Posterior) else posterior
-    return float(1 - distribution.cdf(np.asarray(limit)))
+    return float(1 - distribution.cdf(limit))
+
+
+def _measure_of(posterior: Posterior | EffectDistribution, measure: str | None) -> str:
+    """Return the measure of the posterior's effect; refuse one that contradicts it."""
+    if measure is not None:
+        chosen(measure, ABSOLUTE, "measure")
+    if not isinstance(posterior, Posterior):
+        if measure is None:
+            raise ValueError(
+                "measure is not given: a distribution does not say what it is of; give measure="
+                f'"RR", say ({", ".join(ABSOLUTE)})'
+            )
+        return measure
+    own = posterior.measure
+    if measure not in (None, own):
+        raise ValueError(
+            f'measure="{measure}" contradicts the posterior, which is of a {posterior.scale.name}'
+            f' ("{own}"); leave measure out'
+        )
+    if own not in ABSOLUTE:
+        raise ValueError(
+            f"a {posterior.scale.name} has no absolute risk; give a posterior of one of:"
+            f" {', '.join(ABSOLUTE)}"
+        )
+    return own

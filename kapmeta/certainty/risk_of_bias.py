@@ -202,7 +202,7 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     effects : Effects
         With a column `risk_of_bias` in their table.
     words : iterable of str
-        Judgements that stay.
+        Judgements that stay, in any case and with any blanks around.
 
     Returns
     -------
@@ -223,12 +223,12 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     """
     if "risk_of_bias" not in effects_given(effects).table:
         raise ValueError("effects has no column risk_of_bias; add it to the trials")
-    keep = set(words)
-    risk = [str(word) for word in effects.table["risk_of_bias"]]
+    keep = {checking.name_of(word).casefold() for word in words}
+    risk = [checking.name_of(word) for word in effects.table["risk_of_bias"]]
     aside = {
         i: f"risk of bias: {word or 'not judged'}"
         for i, word in enumerate(risk)
-        if word not in keep
+        if word.casefold() not in keep
     }
     found = replace(effects, excluded={**aside, **effects.excluded})
     if not found.k:
@@ -311,7 +311,7 @@ def bias_adjusted(
 
 
 def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
-    labels = list(biased)
+    labels = [biased] if isinstance(biased, str) else list(biased)
     for label in labels:
         chosen(label, effects.labels, "study")
     return np.array([label in labels for label in effects.labels])

@@ -24,7 +24,8 @@ _MODULES = {
     ),
     "exact": (
         "beta_binomial exact_difference firth likelihood_curves likelihood_models logistic_models "
-        "marginal_likelihood mode_search profile_limits strata stratified stratified_tests"
+        "marginal_likelihood mode_search profile_limits rising_products strata stratified "
+        "stratified_tests tabulated_curves"
     ),
     "heterogeneity": "tau2 tau2_intervals variance_likelihood",
     "moderators": (

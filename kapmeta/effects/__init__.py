@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
+    from kapmeta.effects.columns import reserved_columns as reserved_columns
     from kapmeta.effects.counts import arcsine_difference as arcsine_difference
     from kapmeta.effects.counts import complement as complement
     from kapmeta.effects.counts import from_counts as from_counts
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kapmeta.effects.means import standardized_mean_difference as standardized_mean_difference
 
 _FILES = {
+    "columns": ["reserved_columns"],
     "counts": [
         "arcsine_difference",
         "complement",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -13,7 +14,10 @@ from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.effects import Effects
+from kapmeta.effects.gaps import estimated
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import PERCENTS, absence_reason, rest_of_percent
+from kapmeta.wording import opposite_event
 
 __all__ = [
     "arcsine_difference",
@@ -29,11 +33,12 @@ __all__ = [
 class Names(TypedDict, total=False):
     """Names of the columns of a frame of trials, of the event counted and of the arms."""
 
-    study: str
-    events_t: str
-    n_t: str
-    events_c: str
-    n_c: str
+    study: str | int
+    events_t: str | int
+    n_t: str | int
+    events_c: str | int
+    n_c: str | int
+    rename: Mapping[str, str]
     event: str
     event_is_good: bool
     treatment: str
@@ -64,33 +69,40 @@ CELLS = ("events_t", "n_t", "events_c", "n_c")
 _TOTALS = {"events_t": "n_t", "events_c": "n_c"}
 _OUTCOME: Mapping[str, Any] = {
     "event": "event",
-    "event_is_good": True,
+    "event_is_good": None,
     "treatment": "treatment",
     "control": "control",
 }
 
 
-def split_names(names: Names) -> tuple[dict[str, str], dict[str, Any]]:
+def split_names(names: Names) -> tuple[dict[str, Hashable], dict[str, Any]]:
     """Split keywords into column names, defaults filled in, and names of the outcome and arms."""
-    return checking.split_keywords(names, ("study", *CELLS), tuple(_OUTCOME))
+    columns, words = checking.split_keywords(names, ("study", *CELLS), (*_OUTCOME, "rename"))
+    return checking.renamed(columns, words.pop("rename")), words
 
 
 def counts_of(
-    trials: Any, columns: Mapping[str, str]
+    trials: Any, columns: Mapping[str, Hashable], *, missing: bool = False
 ) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
-    """Return the rows, the labels and the four checked count columns of a frame of trials."""
+    """Return the rows, the labels and the four checked count columns of a frame of trials.
+
+    Empty cells are refused unless `missing`, which keeps them as nan.
+    """
     frame = checking.columns_of(trials, columns)
     labels = checking.study_labels(frame)
-    cells = checking.counts(frame, _TOTALS, labels)
+    cells = checking.counts(frame, _TOTALS, labels, missing=missing)
     return frame.assign(**cells), labels, cells
 
 
 def counts_as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the count columns to numbers; refuse text, keep missing values."""
-    labels = tuple(frame["study"].astype(str))
-    for name in CELLS:
-        checking.numbers(frame, name, labels, missing=True)
-    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in CELLS})
+    """Convert the count columns to numbers; refuse text, keep missing values and whole numbers."""
+    labels = tuple(checking.name_of(study) for study in frame["study"])
+    cells = {name: checking.numbers(frame, name, labels, missing=True) for name in CELLS}
+    exact = {
+        name: frame[name] if pd.api.types.is_integer_dtype(frame[name].dtype) else values
+        for name, values in cells.items()
+    }
+    return frame.assign(**exact)
 
 
 def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +122,8 @@ def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
             if name in ("event", "event_is_good") and len(values) > 1:
                 raise ValueError(
                     f"{name} differs between rows: {', '.join(map(repr, values))}; analyse one"
-                    " outcome at a time"
+                    f' outcome at a time, or rename={{"{name}": "..."}} a column that means'
+                    " something else"
                 )
             value = values[0] if len(values) == 1 else None
         outcome[name] = default if value is None or str(value).strip() == "" else value
@@ -123,6 +136,7 @@ def from_counts(
     *,
     zero: str | None = None,
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
     """Compute effects of the measure named, from the events and totals of two arms.
@@ -141,6 +155,8 @@ def from_counts(
         measures, which need none.
     interval : str
         Interval shown for single trials, as in the function of the measure.
+    missing : {"exclude", "raise"}
+        As in `risk_ratio`.
     **names
         As in `risk_ratio`.
 
@@ -161,22 +177,21 @@ def from_counts(
     >>> [from_counts(km.load_example("bcg"), measure).k for measure in ("RR", "RD", "PETO")]
     [13, 13, 13]
     """
-    checking.chosen(measure, COUNT_MEASURES, "measure")
-    default_rule = COUNT_MEASURES[measure].zero
-    offered = ["wald", *(word for word, of in SINGLE_TRIAL_MEASURES.items() if of == measure)]
-    checking.chosen(interval, offered, "interval of single trials")
-    if default_rule is None and zero is not None:
-        raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
-    rule = default_rule if zero is None else zero
-    options = {} if rule is None else {"zero": _rule(rule)}
+    rule = _checked_rule(measure, zero, interval)
     columns, outcome = split_names(names)
-    frame, labels, cells = counts_of(trials, columns)
-    found = counts.KERNELS[measure](*cells.values(), **options)
+    frame, labels, cells = counts_of(trials, columns, missing=True)
+    gaps = checking.gaps_of(cells, labels, missing)
+    kernel = partial(counts.KERNELS[measure], **({} if rule is None else {"zero": rule}))
+    found = estimated(kernel, cells, gaps)
     if np.isnan(found.v).any():
         raise ValueError(
             f'zero-cell rule "{rule}" cannot be applied here: it needs at least one table without'
             " a zero cell; choose another rule"
         )
+    absent = {
+        int(i): absence_reason([float(cells[name][i]) for name in CELLS], rule)
+        for i in np.flatnonzero(found.absent)
+    }
     return Effects(
         found.y,
         found.v,
@@ -185,24 +200,22 @@ def from_counts(
         frame,
         zero=rule,
         corrected=found.corrected,
-        excluded={int(i): _absence(cells, int(i), rule) for i in np.flatnonzero(found.absent)},
+        excluded=absent | gaps,
         interval=interval,
         **outcome_of(frame, outcome),
     )
 
 
-def _rule(zero: str) -> str:
-    return checking.chosen(zero, counts.TRIGGERS, "zero-cell rule")
-
-
-def _absence(cells: Mapping[str, FloatArray], i: int, zero: str | None) -> str:
-    """Say why a table has no estimate."""
-    a, n1, c, n2 = (cells[name][i] for name in CELLS)
-    if a == 0 and c == 0:
-        return "no event in either arm"
-    if a == n1 and c == n2:
-        return "the event happened to everybody in both arms"
-    return f'a zero cell ({a:g} of {n1:g} v {c:g} of {n2:g}) and zero-cell rule "{zero}"'
+def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
+    """Check measure, zero-cell rule and interval against each other; return the rule."""
+    checking.chosen(measure, COUNT_MEASURES, "measure")
+    offered = ["wald", *(word for word, of in SINGLE_TRIAL_MEASURES.items() if of == measure)]
+    checking.chosen(interval, offered, "interval of single trials")
+    default = COUNT_MEASURES[measure].zero
+    if default is None and zero is not None:
+        raise ValueError(f"measure {measure} needs no zero-cell rule; leave zero out")
+    rule = default if zero is None else zero
+    return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
 
 
 def risk_ratio(
@@ -210,6 +223,7 @@ def risk_ratio(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
     """Compute log risk ratios of the event, treatment against control, one per row.
@@ -234,9 +248,19 @@ def risk_ratio(
         Interval shown for single trials: ``"wald"``, or ``"koopman"`` or
         ``"miettinen-nurminen-rr"``, score intervals that need no correction. It does not
         change the pooled result.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count: it stays in the table, out of the pool, with
+        the reason, or it is an error. An impossible count is always an error.
     study, events_t, n_t, events_c, n_c : str, optional
         Columns that hold the label, and events and totals of the treated and of the control arm, if
-        they have other names than these.
+        they have other names than these. Names are compared without blanks around them and
+        invisible characters. Where both columns of each arm are named for the other, the names of
+        the arms and the other paired columns (``missing_t``, ``missing_c`` and the like) are
+        exchanged too.
+    rename : mapping of str to str, optional
+        Other columns to be renamed first: one of yours that has a reserved name and means something
+        else, ``{"label": "blinding"}``, or the reverse, ``{"rct": "randomised"}``.
+        `kapmeta.effects.reserved_columns` lists the names.
     event, event_is_good, treatment, control : optional
         Name of the event, whether more events are better, and names of the arms: for labels and
         sentences. Taken from columns of these names by default.
@@ -249,8 +273,13 @@ def risk_ratio(
     Raises
     ------
     ValueError
-        If a column is missing, a count is negative, fractional, missing or larger than its total, a
-        total is 0, or a study appears twice.
+        If a column is missing, a count is negative, fractional, not a number, 2^53 or more, or
+        larger than its total, a total is 0, or a study appears twice, in whatever spelling.
+
+    Warns
+    -----
+    UserWarning
+        If two studies differ by case or punctuation only, or a row is called a total.
 
     References
     ----------
@@ -264,11 +293,11 @@ def risk_ratio(
     >>> effects = km.risk_ratio(trials)
     >>> print(effects.summary())  # doctest: +NORMALIZE_WHITESPACE
     Risk ratio of abstinence, ketamine v midazolam: 1 study.
-    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): it
-    changed no table.
+    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): no
+    trial had an empty cell.
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
-    return from_counts(trials, "RR", zero=zero, interval=interval, **names)
+    return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
 
 
 def odds_ratio(
@@ -276,6 +305,7 @@ def odds_ratio(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
     """Compute log odds ratios of the event, treatment against control, one per row.
@@ -285,7 +315,7 @@ def odds_ratio(
 
     Parameters
     ----------
-    trials, zero, interval, **names
+    trials, zero, interval, missing, **names
         As in `risk_ratio`. ``zero="drop"`` also excludes tables in which everybody had the event;
         `interval` is ``"wald"``, ``"exact"`` or ``"mid-p"``.
 
@@ -306,7 +336,7 @@ def odds_ratio(
     >>> km.odds_ratio(trials)
     Effects(OR, k=1)
     """
-    return from_counts(trials, "OR", zero=zero, interval=interval, **names)
+    return from_counts(trials, "OR", zero=zero, interval=interval, missing=missing, **names)
 
 
 def risk_difference(
@@ -314,6 +344,7 @@ def risk_difference(
     *,
     zero: str = "half-if-any",
     interval: str = "wald",
+    missing: str = "exclude",
     **names: Unpack[Names],
 ) -> Effects:
     """Compute risk differences of the event, treatment less control, one per row.
@@ -323,7 +354,7 @@ def risk_difference(
 
     Parameters
     ----------
-    trials, zero, interval, **names
+    trials, zero, interval, missing, **names
         As in `risk_ratio`. The correction enters the variance only: the difference itself is never
         changed; `interval` is ``"wald"``, ``"newcombe"`` or ``"miettinen-nurminen-rd"``.
 
@@ -344,10 +375,12 @@ def risk_difference(
     >>> float(km.risk_difference(trials).y[0].round(4))     # 12 of 27 less 0 of 28
     0.4444
     """
-    return from_counts(trials, "RD", zero=zero, interval=interval, **names)
+    return from_counts(trials, "RD", zero=zero, interval=interval, missing=missing, **names)
 
 
-def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
+def arcsine_difference(
+    trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
+) -> Effects:
     """Compute differences of arcsine-transformed risks, treatment less control, one per row.
 
     A sensitivity scale for tables with zeros: its variance does not depend on the counts and it
@@ -355,7 +388,7 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
 
     Parameters
     ----------
-    trials, **names
+    trials, missing, **names
         As in `risk_ratio`.
 
     Returns
@@ -381,10 +414,12 @@ def arcsine_difference(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     >>> float(km.arcsine_difference(trials).y[0].round(6))
     0.729728
     """
-    return from_counts(trials, "AS", **names)
+    return from_counts(trials, "AS", missing=missing, **names)
 
 
-def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
+def peto_odds_ratio(
+    trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
+) -> Effects:
     """Compute Peto's one-step log odds ratios, one per row.
 
     For rare events, balanced arms and small effects. Not for common events or large effects: there
@@ -392,7 +427,7 @@ def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
 
     Parameters
     ----------
-    trials, **names
+    trials, missing, **names
         As in `risk_ratio`.
 
     Returns
@@ -412,7 +447,7 @@ def peto_odds_ratio(trials: pd.DataFrame, **names: Unpack[Names]) -> Effects:
     >>> km.peto_odds_ratio(trials)
     Effects(PETO, k=1)
     """
-    return from_counts(trials, "PETO", **names)
+    return from_counts(trials, "PETO", missing=missing, **names)
 
 
 def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
@@ -426,17 +461,20 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     trials : DataFrame
         Rows with the default columns `events_t`, `n_t`, `events_c`, `n_c`.
     event : str, optional
-        Name of the opposite event; "no" and the name of the event by default.
+        Name of the opposite event; "no" and the name of the event by default, or the name without
+        its "no".
 
     Returns
     -------
     DataFrame
-        A copy with ``events = n - events``, the new `event`, and `event_is_good` turned round.
+        A copy with ``events = n - events``, the new `event`, `event_is_good` turned round, and
+        printed percentages, `percent_t` and `percent_c`, taken from 100. An unknown count stays
+        unknown. The complement of the complement is the table itself.
 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or a count is not a number.
 
     Examples
     --------
@@ -449,9 +487,11 @@ def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     frame = checking.columns_of(trials, {name: name for name in ("study", *CELLS)})
     frame = counts_as_numbers(frame)
     outcome = outcome_of(frame, {} if event is None else {"event": event})
+    percents = {name: frame[name].map(rest_of_percent) for name in PERCENTS if name in frame}
     return frame.assign(
         events_t=frame["n_t"] - frame["events_t"],
         events_c=frame["n_c"] - frame["events_c"],
-        event=f"no {outcome['event']}" if event is None else event,
-        event_is_good=not outcome["event_is_good"],
+        event=opposite_event(outcome["event"]) if event is None else event,
+        event_is_good=opposite_direction(outcome["event_is_good"]),
+        **percents,
     )

@@ -22,9 +22,9 @@ def sampling_covariance(
     effects: Effects,
     *,
     rho: float | None = None,
-    months: str = "months",
-    treatment: str = "treatment",
-    control: str = "control",
+    months: str | int = "months",
+    treatment: str | int = "treatment",
+    control: str | int = "control",
 ) -> FloatArray:
     """Compute the sampling covariance of effects of which some share patients.
 
@@ -46,7 +46,8 @@ def sampling_covariance(
         Correlation of effects that share patients at two times or in another way (point prevalence,
         several outcomes). A guess to be varied.
     months, treatment, control : str
-        Columns of the time and the two arms.
+        Columns of the time and the two arms. Without a column `months` all effects are of one time;
+        a column under another name must be there.
 
     Returns
     -------
@@ -81,8 +82,8 @@ def sampling_covariance(
     if rho is not None and not -1 <= rho <= 1:
         raise ValueError(f"rho is a correlation, between -1 and 1: got {rho:g}")
     names = {"study": "study", "treatment": treatment, "control": control}
-    frame = checking.columns_of(effects.table, names, "effects.table")
-    time = frame[months] if months in frame else pd.Series(0.0, index=frame.index)
+    frame = checking.columns_of(effects.table, names, "effects.table", optional={"months": months})
+    time = frame["months"] if "months" in frame else pd.Series(0.0, index=frame.index)
     covariance = np.diag(effects.v)
     for i, j in combinations(np.flatnonzero(effects.present), 2):
         first, second = frame.iloc[i], frame.iloc[j]

@@ -10,7 +10,9 @@ covariance, or with their arms combined.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import combinations
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -29,8 +31,8 @@ def contrasts(
     factors: Sequence[str] = ("drug", "dose", "therapy"),
     reference: Mapping[str, Any] | None = None,
     within: Mapping[str, str] = _NESTED,
-    study: str = "study",
-    arm: str = "arm",
+    study: str | int = "study",
+    arm: str | int = "arm",
 ) -> pd.DataFrame:
     """List the contrasts that the arms of each trial permit, and the question of each.
 
@@ -59,8 +61,8 @@ def contrasts(
     Raises
     ------
     ValueError
-        If an arm is declared twice or lacks the level of a factor, or no two arms of a trial
-        differ.
+        If an arm or its trial has no name, an arm is declared twice or lacks the level of a factor,
+        or no two arms of a trial differ.
 
     Examples
     --------
@@ -93,6 +95,7 @@ def contrasts(
 
 
 def _refuse_arms(frame: pd.DataFrame, factors: Sequence[str]) -> None:
+    checking.refuse_empty(frame, ("study", "arm"), "arms")
     labels = tuple(f"{s}, {a}" for s, a in zip(frame["study"], frame["arm"], strict=True))
     for name in factors:
         checking.refuse_first(
@@ -117,14 +120,17 @@ def _contrast(
     within: Mapping[str, str],
 ) -> dict[str, Any] | None:
     """Return the contrast of two arms in its direction, or None where no factor differs."""
-    differ = [name for name in factors if first[name] != second[name]]
+    same = {
+        name: checking.name_of(first[name]) == checking.name_of(second[name]) for name in factors
+    }
+    differ = [name for name in factors if not same[name]]
     differ = [name for name in differ if within.get(name) not in differ]
     if not differ:
         return None
     treatment, control = (
         (second, first) if _is_control(first, second, differ, reference) else (first, second)
     )
-    held = "; ".join(f"{name} {first[name]}" for name in factors if first[name] == second[name])
+    held = "; ".join(f"{name} {first[name]}" for name in factors if same[name])
     return {
         "study": first["study"],
         "treatment_arm": treatment["arm"],
@@ -141,10 +147,11 @@ def _is_control(
     """Say whether the first of two arms is the control, by the first factor that decides."""
     for name in differ:
         a, b = first[name], second[name]
-        if name in reference and reference[name] in (a, b):
-            return bool(a == reference[name])
-        if isinstance(a, int | float) and isinstance(b, int | float):
-            return bool(a < b)
+        level = checking.name_of(reference.get(name))
+        if level and level in (checking.name_of(a), checking.name_of(b)):
+            return checking.name_of(a) == level
+        if isinstance(a, Real | Decimal) and isinstance(b, Real | Decimal):
+            return float(a) < float(b)
     return False
 
 
@@ -161,9 +168,9 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
-    study: str = "study",
-    treatment: str = "treatment",
-    control: str = "control",
+    study: str | int = "study",
+    treatment: str | int = "treatment",
+    control: str | int = "control",
 ) -> None:
     """Refuse comparisons of one analysis in which the patients of an arm would count twice.
 
@@ -185,7 +192,8 @@ def refuse_double_counting(
     Raises
     ------
     ValueError
-        Naming the arm and the rows, with the ways out.
+        If an arm or its trial has no name, or an arm would count twice: naming the arm and the
+        rows, with the ways out.
 
     Examples
     --------
@@ -199,6 +207,7 @@ def refuse_double_counting(
     """
     columns = {"study": study, "treatment": treatment, "control": control}
     frame = checking.columns_of(comparisons, columns, "comparisons")
+    checking.refuse_empty(frame, columns, "comparisons")
     seen: dict[tuple[Any, Any], int] = {}
     for row, (trial, *pair) in enumerate(zip(*(frame[name] for name in columns), strict=True)):
         for arm in pair:
@@ -211,18 +220,24 @@ def refuse_double_counting(
         seen.update({(trial, arm): row for arm in pair})
 
 
+_SUMMED = ("events_t", "n_t", "missing_t")  # of the treated arms
+_CONTROL = ("events_c", "n_c", "missing_c")  # of the control they share
+_SAME = ("event", "event_is_good", "months", "window", "contrast")  # one question, one time
+
+
 def combine_arms(
     trials: pd.DataFrame,
     *,
-    study: str = "study",
-    control: str = "control",
-    treatment: str = "treatment",
+    study: str | int = "study",
+    control: str | int = "control",
+    treatment: str | int = "treatment",
 ) -> pd.DataFrame:
     """Combine treated arms that a trial compared with one control, which then counts once.
 
     For the question whether any of the treatments works, not for which of them does: the sum
-    answers neither where they differ. Events and totals of the treated arms are summed; the control
-    must be the same in all rows of the trial.
+    answers neither where they differ. Events and totals of the treated arms are summed, and so is
+    `missing_t`; a sum with an unknown number is unknown. The control must be the same in all rows
+    of the trial, and so must event, time and contrast.
 
     Parameters
     ----------
@@ -234,13 +249,15 @@ def combine_arms(
     Returns
     -------
     DataFrame
-        One row per trial and control, `treatment` naming the arms joined by ``+``; every other
-        column is that of the first row.
+        One row per trial and control, `treatment` naming the arms joined by ``+``. Every other
+        column is that of the first row; where several arms are combined, what describes one of them
+        (`percent_t`, `dose_t`, `missing`, the label) is missing if the rows differ in it.
 
     Raises
     ------
     ValueError
-        If a control has different counts in its rows, or a treated arm appears twice.
+        If a trial or an arm has no name, a control has different counts in its rows, a treated arm
+        appears twice, or rows to be combined differ in event, time or contrast.
 
     Examples
     --------
@@ -257,19 +274,44 @@ def combine_arms(
         "treatment": treatment,
         **{name: name for name in CELLS},
     }
-    frame = counts_as_numbers(checking.columns_of(trials, columns))
+    frame = checking.columns_of(trials, columns)
+    checking.refuse_empty(frame, ("study", "control", "treatment"), "trials")
+    frame = counts_as_numbers(frame)
     rows = []
-    for (name, arm), part in frame.groupby(["study", "control"], sort=False):
-        if part[["events_c", "n_c"]].drop_duplicates().shape[0] > 1:
-            raise ValueError(
-                f'the control "{arm}" of "{name}" has different counts in its rows; it must be one'
-                " group"
-            )
-        if part["treatment"].duplicated().any():
-            raise ValueError(
-                f'"{name}" compares the same arm twice with "{arm}"; keep one time point or outcome'
-            )
-        sums = {"events_t": part["events_t"].sum(), "n_t": part["n_t"].sum()}
-        first: dict[Any, Any] = part.iloc[0].to_dict()
-        rows.append(first | sums | {"treatment": " + ".join(map(str, part["treatment"]))})
+    for (name, arm), part in frame.groupby(["study", "control"], sort=False, observed=True):
+        _refuse_unlike(part, str(name), str(arm))
+        rows.append(_combined(part) if len(part) > 1 else part.iloc[0].to_dict())
     return pd.DataFrame(rows).reset_index(drop=True)
+
+
+def _refuse_unlike(part: pd.DataFrame, name: str, control: str) -> None:
+    """Refuse rows of one trial and control that are no arms of one comparison."""
+    shared = [column for column in _CONTROL if column in part]
+    if len(part[shared].drop_duplicates()) > 1:
+        raise ValueError(
+            f'the control "{control}" of "{name}" has different counts in its rows; it must be one'
+            " group"
+        )
+    if part["treatment"].duplicated().any():
+        raise ValueError(
+            f'"{name}" compares the same arm twice with "{control}"; keep one time point or outcome'
+        )
+    for column in _SAME:
+        if column in part and len({checking.name_of(value) for value in part[column]}) > 1:
+            raise ValueError(
+                f'rows of "{name}" to be combined differ in {column}; combine arms of one outcome'
+                " at one time"
+            )
+
+
+def _combined(part: pd.DataFrame) -> dict[Any, Any]:
+    """Sum the treated arms; leave out what describes one of them only."""
+    kept = {"study", "treatment", *_SUMMED}
+    unlike = {
+        column: None
+        for column in part.columns.difference(list(kept))
+        if len({checking.name_of(value) for value in part[column]}) > 1
+    }
+    sums = {column: part[column].sum(skipna=False) for column in _SUMMED if column in part}
+    first: dict[Any, Any] = part.iloc[0].to_dict()
+    return first | unlike | sums | {"treatment": " + ".join(map(str, part["treatment"]))}

@@ -7,7 +7,7 @@ is its opposite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import CELLS, counts_of, outcome_of
 from kapmeta.references import PAPERS
-from kapmeta.results.effects import Effects
+from kapmeta.results.effects import Effects, opposite_direction
+from kapmeta.results.rows import reversed_rows
 from kapmeta.results.views import View
+from kapmeta.wording import opposite_event
 
 __all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]
 
@@ -110,7 +112,7 @@ class FollowUp(View):
 
 
 def event_free_curve(
-    trials: pd.DataFrame, *, months: str = "months", level: float = 0.95
+    trials: pd.DataFrame, *, months: str | int = "months", level: float = 0.95
 ) -> FollowUp:
     """Compute the risk ratio of a sustained outcome at several times of one trial.
 
@@ -150,7 +152,7 @@ def event_free_curve(
     2     6.0      2.58  0.91  7.35
     """
     checking.proportion(level, "level")
-    frame = _by_time(trials, months)
+    frame, _ = _by_time(trials, months)
     if frame["study"].nunique() > 1:
         raise ValueError(
             f"a curve is of one trial: got {frame['study'].nunique()}; choose one, or use"
@@ -168,19 +170,28 @@ def event_free_curve(
     return FollowUp(str(frame["study"].iloc[0]), named, table, covariance, level, quantile)
 
 
-def _by_time(trials: pd.DataFrame, months: str) -> pd.DataFrame:
-    """Sort checked rows by trial and time; refuse counts that rise and totals that change."""
+def _by_time(
+    trials: pd.DataFrame, months: str | int, missing: str = "raise"
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Sort checked rows by trial and time; refuse counts that rise and totals that change.
+
+    Also returns the trials with an empty count at some time, each with its reason.
+    """
     frame = checking.columns_of(trials, {**_COUNT_COLUMNS, "months": months})
     frame["comparison_id"] = range(len(frame))  # a trial may have several times here
-    frame, labels, _ = counts_of(frame, _COUNT_COLUMNS)
+    frame, labels, cells = counts_of(frame, _COUNT_COLUMNS, missing=True)
+    gaps = checking.gaps_of(cells, labels, missing)
     frame["months"] = checking.numbers(frame, "months", labels)
+    reasons: dict[str, str] = {}
+    for i, why in gaps.items():
+        reasons.setdefault(frame["study"].iloc[i], f"{why} at {frame['months'].iloc[i]:g} months")
     first = frame["study"].drop_duplicates()
     place = dict(zip(first, range(len(first)), strict=True))
     frame = frame.assign(place=frame["study"].map(place)).sort_values(
         ["place", "months"], ignore_index=True
     )
-    _refuse_course(frame)
-    return frame
+    _refuse_course(frame[~frame["study"].isin(list(reasons))].reset_index(drop=True))
+    return frame, reasons
 
 
 def _refuse_course(frame: pd.DataFrame) -> None:
@@ -206,9 +217,10 @@ def _refuse_course(frame: pd.DataFrame) -> None:
 def hazard_ratio(
     trials: pd.DataFrame,
     *,
-    months: str = "months",
+    months: str | int = "months",
     method: str = "life-table",
     event: str | None = None,
+    missing: str = "exclude",
 ) -> Effects:
     """Estimate hazard ratios from the numbers still free of the event at one time or several.
 
@@ -228,6 +240,9 @@ def hazard_ratio(
         proportional hazards.
     event : str, optional
         Name of the event whose hazard it is; "no" and the name of the counted outcome by default.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count at some time: it stays in the table, out of
+        the pool, with the reason, or it is an error.
 
     Returns
     -------
@@ -255,23 +270,35 @@ def hazard_ratio(
     (-0.907857, 0.403635)
     """
     checking.chosen(method, ("life-table", "one-time"), "method")
-    frame = _by_time(trials, months)
+    frame, gaps = _by_time(trials, months, missing)
     found = []
-    for _, part in frame.groupby("study", sort=False):
+    for study, part in frame.groupby("study", sort=False):
+        if study in gaps:
+            found.append((np.nan, np.inf))
+            continue
         a, c = (part[name].to_numpy(dtype=np.float64) for name in ("events_t", "events_c"))
         n_t, n_c = float(part["n_t"].iloc[0]), float(part["n_c"].iloc[0])
         table = survival.life_table(a, n_t, c, n_c)
         last = survival.one_time(a[-1], n_t, c[-1], n_c)
-        found.append((table.y, table.v) if method == "life-table" else last)
+        y, v = (table.y, table.v) if method == "life-table" else last
+        found.append((float(y), float(v)))
     outcome = outcome_of(frame, {})
-    outcome |= {"event": event or f"no {outcome['event']}"}
-    outcome |= {"event_is_good": not outcome["event_is_good"]}
+    outcome |= {"event": event or opposite_event(outcome["event"])}
+    outcome |= {"event_is_good": opposite_direction(outcome["event_is_good"])}
     reason = "no event" if method == "life-table" else "an arm where all or none had the event"
-    return _per_trial(frame, np.array(found), "HR", outcome, reason)
+    effects = _per_trial(frame, np.array(found), "HR", outcome, (reason, gaps))
+    # the ratio is of the hazard of losing what was counted: the table counts that, too
+    rows = reversed_rows(effects.table, effects.event, effects.event_is_good, ratio=True)
+    return replace(effects, table=rows)
 
 
 def event_free_time(
-    trials: pd.DataFrame, *, horizon: float, months: str = "months", event: str | None = None
+    trials: pd.DataFrame,
+    *,
+    horizon: float,
+    months: str | int = "months",
+    event: str | None = None,
+    missing: str = "exclude",
 ) -> Effects:
     """Compute differences in mean event-free time up to a common horizon.
 
@@ -291,6 +318,9 @@ def event_free_time(
         Column of the time.
     event : str, optional
         What is compared; "months of" and the name of the counted outcome by default.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty count at some time: it stays in the table, out of
+        the pool, with the reason, or it is an error.
 
     Returns
     -------
@@ -311,11 +341,14 @@ def event_free_time(
     >>> round(float(found.y[0]), 3), round(float(found.se[0]), 3)
     (1.405, 0.568)
     """
-    frame = _by_time(trials, months)
+    frame, gaps = _by_time(trials, months, missing)
     if not horizon > 0:
         raise ValueError(f"horizon must be above 0, in months: got {horizon:g}")
     found = []
     for study, part in frame.groupby("study", sort=False):
+        if study in gaps:
+            found.append((np.nan, np.inf))
+            continue
         time = part["months"].to_numpy(dtype=np.float64)
         if time[-1] < horizon:
             raise ValueError(
@@ -335,22 +368,31 @@ def event_free_time(
     outcome = outcome_of(frame, {})
     outcome |= {"event": event or f"months of {outcome['event']}"}
     reason = "everybody kept the outcome, or lost it at once, in both arms"
-    return _per_trial(frame, np.array(found), "MD", outcome, reason)
+    return _per_trial(frame, np.array(found), "MD", outcome, (reason, gaps))
 
 
 def _per_trial(
-    frame: pd.DataFrame, found: FloatArray, measure: str, outcome: dict[str, Any], reason: str
+    frame: pd.DataFrame,
+    found: FloatArray,
+    measure: str,
+    outcome: dict[str, Any],
+    reasons: tuple[str, dict[str, str]],
 ) -> Effects:
-    """Return one effect per trial; set those without an estimate aside with the reason."""
+    """Return one effect per trial; set those without an estimate aside with the reason.
+
+    The reasons are that of trials without an estimate, and those of trials with a gap by name.
+    """
     last = frame.drop_duplicates("study", keep="last").reset_index(drop=True)
     last = last.drop(columns=["comparison_id", "place"])
     absent = ~(np.isfinite(found).all(axis=1) & (found[:, 1] > 0))
+    why, gaps = reasons
+    studies = last["study"].tolist()
     return Effects(
         np.where(absent, np.nan, found[:, 0]),
         np.where(absent, np.inf, found[:, 1]),
         checking.study_labels(last),
         measure,
         last,
-        excluded={int(i): reason for i in np.flatnonzero(absent)},
+        excluded={int(i): gaps.get(studies[i], why) for i in np.flatnonzero(absent)},
         **outcome,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from kapmeta.core.effects import proportions
 from kapmeta.core.effects.counts import Estimates
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.effects.counts import outcome_of
+from kapmeta.effects.gaps import estimated
 from kapmeta.results.effects import Effects
 
 __all__ = ["correlation", "proportion", "rate_ratio"]
@@ -22,7 +24,7 @@ TRANSFORMS: Mapping[str, tuple[str, Callable[..., Estimates]]] = MappingProxyTyp
     {
         "logit": ("PLO", proportions.logit_proportion),
         "raw": ("PR", proportions.raw_proportion),
-        "log": ("PLN", proportions.log_proportion),
+        "log": ("PLN", partial(proportions.log_proportion, keep_full=True)),
         "arcsine": ("PAS", proportions.arcsine_proportion),
     }
 )
@@ -33,10 +35,12 @@ def proportion(
     frame: pd.DataFrame,
     *,
     transform: str = "logit",
-    study: str = "study",
-    events: str = "events",
-    n: str = "n",
+    study: str | int = "study",
+    events: str | int = "events",
+    n: str | int = "n",
     event: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
     """Transform the proportion of one group per study to the scale named.
 
@@ -48,11 +52,18 @@ def proportion(
     frame : DataFrame
         One row per group.
     transform : {"logit", "raw", "log", "arcsine"}
-        Scale of analysis; results are shown as proportions on all of them.
+        Scale of analysis; results are shown as proportions on all of them. On the raw and the log
+        scale a group in which everybody had the event keeps its estimate; only its variance is
+        corrected.
     study, events, n : str
         Columns of label, events and participants.
     event : str, optional
         What is counted.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -63,7 +74,7 @@ def proportion(
     Raises
     ------
     ValueError
-        If a count is negative, fractional, missing or larger than its total, or a total is 0.
+        If a count is negative, fractional, not a number or larger than its total, or a total is 0.
 
     Examples
     --------
@@ -74,20 +85,22 @@ def proportion(
     [0.481, 0.824]
     """
     measure, kernel = TRANSFORMS[checking.chosen(transform, TRANSFORMS, "transform")]
-    rows, labels, cells = _read(
-        frame, {"study": study, "events": events, "n": n}, whole=("events", "n")
-    )
-    checking.refuse_impossible(cells["events"], cells["n"], ("events", "n"), labels)
-    return _group_effects(measure, kernel(cells["events"], cells["n"]), rows, labels, event)
+    columns = checking.renamed({"study": study, "events": events, "n": n}, rename)
+    groups = _read(frame, columns, ("events", "n"), whole=("events", "n"))
+    cells = groups.cells
+    checking.refuse_impossible(cells["events"], cells["n"], ("events", "n"), groups.labels)
+    return _group_effects(measure, kernel, groups, missing, {"event": event})
 
 
 def correlation(
     frame: pd.DataFrame,
     *,
-    study: str = "study",
-    r: str = "r",
-    n: str = "n",
+    study: str | int = "study",
+    r: str | int = "r",
+    n: str | int = "n",
     event: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
     """Transform correlations to Fisher's z, one per row.
 
@@ -102,6 +115,11 @@ def correlation(
         Columns of label, correlation and number of pairs.
     event : str, optional
         What is correlated, for sentences.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -121,28 +139,30 @@ def correlation(
     >>> km.pool(km.correlation(studies), model="common")
     Pooled(r 0.36 (95 % CI 0.20 to 0.51), k=2, common-effect model)
     """
-    rows, labels, cells = _read(
-        frame, {"study": study, "r": r, "n": n}, whole=("n",), signed=("r",)
-    )
+    columns = checking.renamed({"study": study, "r": r, "n": n}, rename)
+    groups = _read(frame, columns, ("r", "n"), whole=("n",), signed=("r",))
+    labels, cells = groups.labels, groups.cells
     perfect, few = np.abs(cells["r"]) >= 1, cells["n"] < 4
     why = "a perfect correlation has no variance"
     checking.refuse_first(perfect, labels, "r is not between -1 and 1", why)
     checking.refuse_first(few, labels, "n is below 4", "Fisher's z needs four pairs")
-    return _group_effects("ZCOR", proportions.fisher_z(cells["r"], cells["n"]), rows, labels, event)
+    return _group_effects("ZCOR", proportions.fisher_z, groups, missing, {"event": event})
 
 
 def rate_ratio(
     trials: pd.DataFrame,
     *,
-    study: str = "study",
-    events_t: str = "events_t",
-    time_t: str = "time_t",
-    events_c: str = "events_c",
-    time_c: str = "time_c",
+    study: str | int = "study",
+    events_t: str | int = "events_t",
+    time_t: str | int = "time_t",
+    events_c: str | int = "events_c",
+    time_c: str | int = "time_c",
     event: str | None = None,
     event_is_good: bool | None = None,
     treatment: str | None = None,
     control: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: str = "exclude",
 ) -> Effects:
     """Compute log ratios of rates, treatment over control, one per row.
 
@@ -157,6 +177,11 @@ def rate_ratio(
         Columns of label, events and time at risk of both arms, in one unit of time.
     event, event_is_good, treatment, control : optional
         As in `kapmeta.risk_ratio`.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
+    missing : {"exclude", "raise"}
+        What is done about a row with an empty number: it stays in the table, out of the pool, with
+        the reason, or it is an error.
 
     Returns
     -------
@@ -166,7 +191,7 @@ def rate_ratio(
     Raises
     ------
     ValueError
-        If a count is negative, fractional or missing, or a time is not positive.
+        If a count is negative, fractional or not a number, or a time is not positive.
 
     Examples
     --------
@@ -178,57 +203,70 @@ def rate_ratio(
     Effects(IRR, k=1)
     """
     names = ("events_t", "time_t", "events_c", "time_c")
-    columns = dict(zip(names, (events_t, time_t, events_c, time_c), strict=True))
-    rows, labels, cells = _read(
-        trials, {"study": study, **columns}, whole=("events_t", "events_c"), name="trials"
+    columns: dict[str, Hashable] = dict(
+        zip(names, (events_t, time_t, events_c, time_c), strict=True)
     )
+    columns = checking.renamed({"study": study, **columns}, rename)
+    groups = _read(trials, columns, names, whole=("events_t", "events_c"), name="trials")
     why = "an arm that was not followed gives no information; leave the row out"
     for name in ("time_t", "time_c"):
-        checking.refuse_first(cells[name] == 0, labels, f"{name} is 0", why)
-    found = proportions.rate_ratio(*(cells[name] for name in names))
-    outcome = {"event_is_good": event_is_good, "treatment": treatment, "control": control}
-    return _group_effects("IRR", found, rows, labels, event, **outcome)
+        checking.refuse_first(groups.cells[name] == 0, groups.labels, f"{name} is 0", why)
+    outcome = {
+        "event": event,
+        "event_is_good": event_is_good,
+        "treatment": treatment,
+        "control": control,
+    }
+    return _group_effects("IRR", proportions.rate_ratio, groups, missing, outcome)
+
+
+class _Groups(NamedTuple):
+    """The user's rows, what they are called, and their checked numbers, nan where empty."""
+
+    rows: pd.DataFrame
+    labels: tuple[str, ...]
+    cells: dict[str, FloatArray]
 
 
 def _read(
     frame: Any,
-    columns: Mapping[str, str],
+    columns: Mapping[str, Hashable],
+    names: tuple[str, ...],
     *,
     whole: tuple[str, ...],
     signed: tuple[str, ...] = (),
     name: str = "frame",
-) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, FloatArray]]:
+) -> _Groups:
     """Return rows, labels and checked numbers of the columns named."""
     rows = checking.columns_of(frame, columns, name)
     labels = checking.study_labels(rows, name)
-    cells = {
-        column: checking.numbers(rows, column, labels) for column in columns if column != "study"
-    }
+    cells = {column: checking.numbers(rows, column, labels, missing=True) for column in names}
     for column, values in cells.items():
         if column not in signed:
             checking.refuse_negative(values, column, labels)
         if column in whole:
-            checking.refuse_fractions(values, column, labels)
-    return rows, labels, cells
+            cells[column] = checking.whole(values, column, labels)
+    return _Groups(checking.with_numbers(rows, cells), labels, cells)
 
 
 def _group_effects(
     measure: str,
-    found: Estimates,
-    rows: pd.DataFrame,
-    labels: tuple[str, ...],
-    event: str | None,
-    **outcome: Any,
+    kernel: Callable[..., Estimates],
+    groups: _Groups,
+    missing: str,
+    outcome: Mapping[str, Any],
 ) -> Effects:
-    excluded = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
-    names = outcome_of(rows, {"event": event, **outcome})
+    """Compute the effects of the rows without a gap; list the others with their reasons."""
+    gaps = checking.gaps_of(groups.cells, groups.labels, missing)
+    found = estimated(kernel, groups.cells, gaps)
+    absent = {int(i): "the counts give no variance" for i in np.flatnonzero(found.absent)}
     return Effects(
         found.y,
         found.v,
-        labels,
+        groups.labels,
         measure,
-        rows,
+        groups.rows,
         corrected=found.corrected,
-        excluded=excluded,
-        **names,
+        excluded=absent | gaps,
+        **outcome_of(groups.rows, outcome),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -11,7 +12,9 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import means
 from kapmeta.core.effects.counts import Estimates
+from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.effects.counts import outcome_of
+from kapmeta.effects.gaps import estimated
 from kapmeta.results.effects import Effects
 
 __all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
@@ -20,13 +23,15 @@ __all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
 class MeanNames(TypedDict, total=False):
     """Names of the columns of means, of the outcome measured and of the arms."""
 
-    study: str
-    mean_t: str
-    sd_t: str
-    n_t: str
-    mean_c: str
-    sd_c: str
-    n_c: str
+    study: str | int
+    mean_t: str | int
+    sd_t: str | int
+    n_t: str | int
+    mean_c: str | int
+    sd_c: str | int
+    n_c: str | int
+    rename: Mapping[str, str]
+    missing: str
     event: str
     event_is_good: bool
     treatment: str
@@ -41,10 +46,25 @@ def _from_means(
     measure: str, kernel: Callable[..., Estimates], trials: Any, names: MeanNames, **options: Any
 ) -> Effects:
     """Check the rows and pass them to a core function of means, standard deviations and sizes."""
-    columns, outcome = checking.split_keywords(names, ("study", *_MOMENTS), _OUTCOME_WORDS)
-    frame = checking.columns_of(trials, columns)
+    columns, words = checking.split_keywords(
+        names, ("study", *_MOMENTS), (*_OUTCOME_WORDS, "rename", "missing")
+    )
+    frame = checking.columns_of(trials, checking.renamed(columns, words.pop("rename")))
     labels = checking.study_labels(frame)
-    cells = {name: checking.numbers(frame, name, labels) for name in _MOMENTS}
+    cells = _moments(frame, labels)
+    gaps = checking.gaps_of(cells, labels, words.pop("missing") or "exclude")
+    found = estimated(partial(kernel, **options), cells, gaps)
+    why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
+    absent = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
+    v = np.where(np.isnan(found.v), np.inf, found.v)
+    frame = checking.with_numbers(frame, cells)
+    names_of = outcome_of(frame, words)
+    return Effects(found.y, v, labels, measure, frame, excluded=absent | gaps, **names_of)
+
+
+def _moments(frame: pd.DataFrame, labels: tuple[str, ...]) -> dict[str, FloatArray]:
+    """Read means, standard deviations and sizes, nan where empty; refuse impossible ones."""
+    cells = {name: checking.numbers(frame, name, labels, missing=True) for name in _MOMENTS}
     for name in ("sd_t", "sd_c"):
         checking.refuse_first(
             cells[name] < 0,
@@ -53,19 +73,14 @@ def _from_means(
             lambda i, name=name: f"{name} = {cells[name][i]:g}; a standard deviation never is",  # type: ignore[misc]
         )
     for name in ("n_t", "n_c"):
+        cells[name] = checking.whole(cells[name], name, labels)
         checking.refuse_first(
-            (cells[name] < 2) | (cells[name] != np.floor(cells[name])),
+            cells[name] < 2,
             labels,
             f"{name} is not a whole number above 1",
-            lambda i, name=name: f"{name} = {cells[name][i]:g}; give the number of participants",  # type: ignore[misc]
+            lambda i, name=name: f"{name} = {cells[name][i]:g}; one person has no spread",  # type: ignore[misc]
         )
-    found = kernel(*cells.values(), **options)
-    why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
-    excluded = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
-    v = np.where(np.isnan(found.v), np.inf, found.v)
-    return Effects(
-        found.y, v, labels, measure, frame, excluded=excluded, **outcome_of(frame, outcome)
-    )
+    return cells
 
 
 def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
@@ -81,6 +96,11 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     study, mean_t, sd_t, n_t, mean_c, sd_c, n_c : str, optional
         Columns of label, mean, standard deviation and participants of both arms, if they have other
         names than these.
+    missing : {"exclude", "raise"}
+        What is done about a trial with an empty number: it stays in the table, out of the pool,
+        with the reason, or it is an error.
+    rename : mapping of str to str, optional
+        As in `kapmeta.risk_ratio`.
     event, event_is_good, treatment, control : optional
         As in `kapmeta.risk_ratio`; `event` is what was measured.
 
@@ -92,8 +112,8 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     Raises
     ------
     ValueError
-        If a number is missing, a standard deviation is negative, or an arm has fewer than two
-        participants.
+        If a column is missing, a value is not a number, a standard deviation is negative, or an
+        arm has fewer than two participants.
 
     Examples
     --------

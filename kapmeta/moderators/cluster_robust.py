@@ -11,7 +11,8 @@ from kapmeta import checking
 from kapmeta.core.moderators import clustered
 from kapmeta.core.numerics.arrays import IntArray
 from kapmeta.methods import PRIMARY
-from kapmeta.moderators.dependence import Entering, entering_design, entering_effects, group_codes
+from kapmeta.moderators.dependence import entering_design, group_codes
+from kapmeta.moderators.entering import Entering, entering_effects
 from kapmeta.pooling.inverse_variance import check_variances
 from kapmeta.results.dependence import FEWEST_DF, Multilevel, RobustTests
 from kapmeta.results.effects import Effects
@@ -31,6 +32,7 @@ def robust(
     rho: float = 0.8,
     level: float = PRIMARY.level,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> RobustTests:
     """Test with cluster-robust standard errors, valid even if the working model is wrong.
@@ -50,7 +52,7 @@ def robust(
     kind : str
         Type of covariance, a word of `kapmeta.core.moderators.clustered.ROBUST_TYPES`; CR2 is the
         one for few clusters.
-    moderators, intercept, mixed
+    moderators, intercept, missing, mixed
         With effects, as for `kapmeta.meta_regression`.
     rho : float
         With effects, the correlation of sampling errors within a cluster; it has little influence.
@@ -94,7 +96,7 @@ def robust(
     checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type")
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
-        entering = entering_effects(fitted, mixed)
+        entering, moderators = entering_effects(fitted, mixed, moderators, missing)
         check_variances(entering.effects.v[entering.positions])
         design = entering_design(moderators, entering, intercept)
     elif isinstance(fitted, MetaRegression | Multilevel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,27 +17,21 @@ from kapmeta.core.moderators.regression import Joint, joint_test
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.methods import PRIMARY, Method
-from kapmeta.moderators.design_matrix import check_design, design_of
-from kapmeta.pooling.inverse_variance import check_variances, one_question
+from kapmeta.moderators.design_checks import check_design, tested_rows
+from kapmeta.moderators.design_matrix import design_of
+from kapmeta.moderators.entering import Entering, entering_effects
+from kapmeta.pooling.inverse_variance import check_variances
+from kapmeta.results.columns import empty_cells, level_names, levels_of
 from kapmeta.results.dependence import Multilevel
-from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design
+from kapmeta.results.rows import people_in
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 
 MULTILEVEL_INTERVALS = ("wald", "t", "contain")
 METHODS = ("REML", "ML")
 _FEW_FOR_TWO_LEVELS = 5
-
-
-class Entering(NamedTuple):
-    """The effects analysed: positions, labels and rows of those that enter, and notes."""
-
-    effects: Effects
-    positions: IntArray
-    labels: tuple[str, ...]
-    table: pd.DataFrame
-    aside: tuple[str, ...]
 
 
 def multilevel(
@@ -52,6 +46,7 @@ def multilevel(
     ci: str = "contain",
     level: float = PRIMARY.level,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Multilevel:
     """Pool or regress several effects of the same trials, with random effects at several levels.
@@ -84,7 +79,7 @@ def multilevel(
         independent; normal.
     level : float
         Confidence level, a proportion.
-    intercept, mixed : bool
+    intercept, missing, mixed
         As for `kapmeta.meta_regression`.
 
     Returns
@@ -119,7 +114,7 @@ def multilevel(
     (array([0.587643]), [0.136162, 0.026727])
     """
     checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
-    entering = entering_effects(effects, mixed)
+    entering, moderators = entering_effects(effects, mixed, moderators, missing)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
     codes = group_codes(names, entering)
@@ -144,6 +139,7 @@ def multivariate(
     ci: str = "contain",
     level: float = PRIMARY.level,
     intercept: bool = False,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Multilevel:
     """Pool several outcomes of the same trials together, with correlated true effects.
@@ -160,7 +156,7 @@ def multivariate(
         Columns of the outcome and of the trial.
     moderators : optional
         As for `kapmeta.meta_regression`; by default one mean per outcome.
-    rho, covariance, method, ci, level, intercept, mixed
+    rho, covariance, method, ci, level, intercept, missing, mixed
         As for `multilevel`.
 
     Returns
@@ -194,22 +190,24 @@ def multivariate(
     [0.3, 0.38]
     """
     checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
-    entering = entering_effects(effects, mixed)
+    entering, moderators = entering_effects(effects, mixed, moderators, missing)
     (cluster,) = group_codes([study], entering)
-    checked = _full_column(outcome, entering)
-    which, words = pd.factorize(checked, sort=True)
+    column = _full_column(outcome, entering)
+    checked, words = level_names(column), levels_of(column)
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        words = tuple(sorted(words))
+    which = np.array([words.index(name) for name in checked])
     twice = pd.Series(list(zip(cluster, which, strict=True))).duplicated().to_numpy()
     checking.refuse_first(
         twice,
         entering.labels,
-        lambda i: f"{outcome} {checked.iloc[i]} comes twice for one {study}",
+        lambda i: f"{outcome} {checked[i]} comes twice for one {study}",
         lambda i: "an outcome enters once per trial; choose one, or combine them with aggregate",
     )
     sampling = _sampling(entering, cluster, rho, None, covariance)
     design = entering_design([outcome] if moderators is None else moderators, entering, intercept)
     pairs = zip(*np.tril_indices(len(words)), strict=True)
-    names = [str(word) for word in words]
-    described = tuple(names[a] if a == b else f"{names[a]} with {names[b]}" for a, b in pairs)
+    described = tuple(words[a] if a == b else f"{words[a]} with {words[b]}" for a, b in pairs)
     terms = components.outcomes(which.astype(int), cluster)
     how = _likelihood_method(method, ci, level)
     return _multilevel_fit(entering, design, sampling, terms, described, [cluster], how, False)
@@ -220,22 +218,6 @@ def _likelihood_method(method: str, ci: str, level: float) -> Method:
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
 
-def entering_effects(effects: Effects, mixed: bool) -> Entering:
-    """Select the effects that may be analysed together; a trial may come more than once."""
-    effects_given(effects)
-    question, aside = one_question(
-        replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
-    )
-    effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.present)
-    if not positions.size:
-        raise ValueError("no study has an estimate, so there is nothing to analyse")
-    labels = tuple(effects.labels[i] for i in positions)
-    return Entering(
-        effects, positions, labels, effects.table.iloc[positions].reset_index(drop=True), aside
-    )
-
-
 def _full_column(name: str, entering: Entering) -> pd.Series:
     """Return a column of the effects, refusing gaps."""
     if name not in entering.table:
@@ -243,13 +225,10 @@ def _full_column(name: str, entering: Entering) -> pd.Series:
         raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
     column = entering.table[name]
     checking.refuse_first(
-        column.isna().to_numpy(dtype=bool),
+        empty_cells(column),
         entering.labels,
-        lambda i: f"{name} is missing",
-        lambda i: (
-            "every effect needs it; give it, or leave the effect out with effects.select and"
-            " say why"
-        ),
+        f"{name} is empty",
+        "every effect needs it; give it, or leave the effect out with effects.select",
     )
     return column
 
@@ -260,7 +239,9 @@ def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
     code: IntArray = np.zeros(n, dtype=int)
     codes: list[IntArray] = []
     for name in names:
-        inner = np.arange(n) if name == "effect" else pd.factorize(_full_column(name, entering))[0]
+        inner = np.arange(n)
+        if name != "effect":
+            inner = pd.factorize(pd.Series(level_names(_full_column(name, entering))))[0]
         _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
@@ -351,14 +332,13 @@ def entering_design(moderators: Any, entering: Entering, intercept: bool) -> Des
     n = len(entering.labels)
     if moderators is None:
         return Design(
-            np.ones((n, 1)), ("intercept",), 0, "~ 1", (), lambda frame: np.ones((len(frame), 1))
-        )
-    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(
-        entering.effects
-    ):
-        rows = entering.positions
-        moderators = (
-            moderators.iloc[rows] if isinstance(moderators, pd.DataFrame) else moderators[rows]
+            np.ones((n, 1)),
+            ("intercept",),
+            0,
+            "~ 1",
+            (),
+            lambda frame: np.ones((len(frame), 1)),
+            (0,),
         )
     design = design_of(moderators, entering.table, entering.labels, intercept=intercept)
     check_design(design, entering.labels)
@@ -390,7 +370,7 @@ def _multilevel_fit(
         described,
         sampling,
         df,
-        _joint(found, design, df),
+        _joint(found, design, df, entering.effects.scale.compares),
         q,
         q_df,
         float(chi2_upper(q, q_df)),
@@ -418,12 +398,14 @@ def _degrees(x: FloatArray, codes: list[IntArray], ci: str) -> FloatArray:
     return df
 
 
-def _joint(found: components.Components, design: Design, df: FloatArray) -> Joint | None:
-    p = len(design.names)
-    places = [j for j in range(p) if j != design.intercept]
-    if not places:
+def _joint(
+    found: components.Components, design: Design, df: FloatArray, compares: bool
+) -> Joint | None:
+    rows = tested_rows(design, compares)
+    if not len(rows):
         return None
-    return joint_test(found.beta, found.covariance, np.eye(p)[places], np.asarray(df[places].min()))
+    fewest = df[(rows != 0).any(axis=0)].min()
+    return joint_test(found.beta, found.covariance, rows, np.asarray(fewest))
 
 
 def _component_notes(
@@ -495,10 +477,10 @@ def aggregate(
     >>> one.labels, one.v.round(4)
     (('A', 'B'), array([0.0593, 0.2   ]))
     """
-    entering = entering_effects(effects, mixed)
+    entering, _ = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
     groups = _full_column(by, entering)
-    code, words = pd.factorize(groups)
+    code, words = pd.factorize(pd.Series(level_names(groups)))
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(
             "effects of one trial share patients and are not independent: give rho, their"
@@ -511,6 +493,7 @@ def aggregate(
     constant = [name for name in entering.table if _constant(entering.table[name], code)]
     table = entering.table.iloc[first][constant].reset_index(drop=True)
     table["study"], table["n_effects"] = [str(word) for word in words], found.made_from
+    table["participants"] = [people_in(entering.table[code == j]) for j in range(len(words))]
     corrected = np.array(
         [entering.effects.corrected[entering.positions][code == j].any() for j in range(len(words))]
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.moderators.formulas import from_formula, read_formula
+from kapmeta.moderators.moderator_columns import (
+    levels_given,
+    matrix_columns,
+    numbers_given,
+    numbers_in,
+    readings,
+)
+from kapmeta.results.columns import empty_cells, read_column
 from kapmeta.results.regressions import Design
 
-__all__ = ["check_design", "design_of"]
-
-# share of a column left by the others, relative to its length, below which it depends on them
-_DEPENDENT_SHARE = 1e-10
+__all__ = ["design_of", "from_text_notes", "gaps_in"]
 
 
 def design_of(
@@ -28,7 +33,7 @@ def design_of(
     moderators : str, sequence of str, DataFrame or ndarray
         A formula (``"~ months + substance"``, needs the package formulaic), names of columns of
         `table` (numbers as they are, words as one indicator per level but the first), or the design
-        matrix itself, one row per study.
+        matrix itself, one row per study. Cells must not be empty; see `gaps_in`.
     table : DataFrame
         Rows of the studies.
     labels : tuple of str
@@ -37,7 +42,7 @@ def design_of(
         Whether a column of ones is added; in a formula write ``0 +`` instead to leave it out.
     """
     if isinstance(moderators, str) and moderators not in table.columns:
-        return _from_formula(moderators, table, labels)
+        return from_formula(moderators, table, labels)
     if isinstance(moderators, str):
         moderators = [moderators]
     if isinstance(moderators, pd.DataFrame | np.ndarray):
@@ -50,60 +55,77 @@ def design_of(
     )
 
 
-def _known(names: Iterable[str], table: pd.DataFrame, labels: tuple[str, ...]) -> None:
-    """Refuse columns that do not exist and moderator values that are missing."""
-    for name in names:
-        if name not in table:
-            columns = ", ".join(map(str, table.columns))
-            raise ValueError(
-                f'no column "{name}" among the moderators of the studies; there are: {columns}'
-            )
-        checking.refuse_first(
-            table[name].isna().to_numpy(dtype=bool),
-            labels,
-            lambda i, name=name: f"moderator {name} is missing",  # type: ignore[misc]
-            lambda i: "give its value, or leave the study out with effects.select and say why",
-        )
-        checking.refuse_first(
-            table[name].isin([np.inf, -np.inf]).to_numpy(dtype=bool),
-            labels,
-            lambda i, name=name: f"moderator {name} is infinite",  # type: ignore[misc]
-            lambda i: "give its value, or leave the study out with effects.select and say why",
-        )
+def gaps_in(moderators: Any, table: pd.DataFrame) -> dict[int, str]:
+    """Find the studies whose moderators are not all known, with the reason.
+
+    Parameters
+    ----------
+    moderators : str, sequence of str, DataFrame or ndarray
+        As in `design_of`; a matrix has one row per row of `table`.
+    table : DataFrame
+        Rows of the studies.
+
+    Returns
+    -------
+    dict of int to str
+        Position in `table` to the reason: ``months is empty``.
+    """
+    if isinstance(moderators, pd.DataFrame | np.ndarray):
+        columns = matrix_columns(moderators)
+    else:
+        columns = {name: table[name] for name in _names_in(moderators, table) if name in table}
+    found: dict[int, str] = {}
+    for name, column in columns.items():
+        for i in np.flatnonzero(empty_cells(column)):
+            found.setdefault(int(i), f"{name} is empty")
+    return found
 
 
-def _levels(column: pd.Series) -> list[Any] | None:
-    """List the levels of a factor, in the order of its categories or sorted; None for numbers."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        present = set(column.dropna())
-        return [level for level in column.cat.categories if level in present]
-    if pd.api.types.is_numeric_dtype(column.infer_objects().dtype):
-        return None
-    return sorted(column.dropna().unique(), key=str)
+def _names_in(moderators: Any, table: pd.DataFrame) -> list[str]:
+    """List the columns that the moderators are made from."""
+    if isinstance(moderators, str):
+        return [moderators] if moderators in table.columns else read_formula(moderators)[1]
+    listed = moderators if isinstance(moderators, Sequence) else ()
+    return [name for name in listed if isinstance(name, str)]
+
+
+def from_text_notes(design: Design, table: pd.DataFrame, labels: tuple[str, ...]) -> list[str]:
+    """Note which moderators are numbers written as text, and how to keep them as names."""
+    read = {
+        name: read_column(table[name], name, labels) for name in design.variables if name in table
+    }
+    return [
+        f"the numbers of {name} are written as text and were read as numbers; make the column a"
+        " categorical if they are names"
+        for name, found in read.items()
+        if found.from_text
+    ]
 
 
 def _from_columns(
     names: list[str], table: pd.DataFrame, labels: tuple[str, ...], intercept: bool
 ) -> Design:
-    _known(names, table, labels)
-    factors = {name: _levels(table[name]) for name in names}
+    factors = {name: found.levels for name, found in readings(names, table, labels).items()}
     columns = ["intercept"] if intercept else []
+    means = [0] if intercept else []
     for name, levels in factors.items():
         full = not intercept and levels is not None and not any("[" in c for c in columns)
+        first = len(columns)
         columns += (
             [name]
             if levels is None
             else [f"{name}[{level}]" for level in (levels if full else levels[1:])]
         )
+        means += list(range(first, len(columns))) if full else []
 
     def encode(frame: pd.DataFrame) -> FloatArray:
-        _known_levels(frame, factors)
         parts = {"intercept": np.ones(len(frame))}
         for name, levels in factors.items():
             if levels is None:
-                parts[name] = frame[name].to_numpy(dtype=np.float64)
-            for level in levels or []:
-                parts[f"{name}[{level}]"] = (frame[name] == level).to_numpy(dtype=np.float64)
+                parts[name] = numbers_given(frame[name], name)
+                continue
+            given = np.array(levels_given(frame[name], name, levels))
+            parts |= {f"{name}[{level}]": (given == level).astype(np.float64) for level in levels}
         return np.column_stack([parts[column] for column in columns])
 
     return Design(
@@ -113,39 +135,21 @@ def _from_columns(
         f"~ {'' if intercept else '0 + '}{' + '.join(names)}",
         tuple(names),
         encode,
+        tuple(means),
     )
-
-
-def _known_levels(frame: pd.DataFrame, factors: dict[str, list[Any] | None]) -> None:
-    for name, levels in factors.items():
-        new = (
-            []
-            if levels is None
-            else [value for value in frame[name].unique() if value not in levels]
-        )
-        if new:
-            raise ValueError(
-                f'{name} has no level "{new[0]}" in the fit; it has:'
-                f" {', '.join(map(str, levels or []))}"
-            )
 
 
 def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Design:
-    values = np.asarray(matrix, dtype=np.float64)
-    values = values[:, None] if values.ndim == 1 else values
     named = isinstance(matrix, pd.DataFrame)
-    names = (
-        [str(name) for name in matrix.columns]
-        if named
-        else [f"x{j + 1}" for j in range(values.shape[1])]
-    )
-    if len(values) != len(labels):
+    columns = matrix_columns(matrix)
+    if len(matrix) != len(labels):
         raise ValueError(
-            f"the design matrix must have one row per study: got {len(values)} rows for"
+            f"the design matrix must have one row per study: got {len(matrix)} rows for"
             f" {len(labels)}"
             " studies"
         )
-    _refuse_gaps(values, names, labels)
+    names = list(columns)
+    values = np.column_stack([numbers_in(columns[name], name, labels) for name in names])
     ones = np.flatnonzero((values == 1).all(axis=0))
     if not ones.size and intercept:
         values, names, ones = (
@@ -161,143 +165,10 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
 
     def encode(frame: pd.DataFrame) -> FloatArray:
         rows = np.ones((len(frame), len(names)))
-        rows[:, others] = frame[list(variables)].to_numpy(dtype=np.float64)
+        for j, name in zip(others, variables, strict=True):
+            rows[:, j] = numbers_given(frame[name], name)
         return rows
 
-    return Design(
-        values, tuple(names), place, f"~ {' + '.join(variables) or '1'}", variables, encode
-    )
-
-
-def _refuse_gaps(values: FloatArray, names: list[str], labels: tuple[str, ...]) -> None:
-    for j, name in enumerate(names):
-        checking.refuse_first(
-            ~np.isfinite(values[:, j]),
-            labels,
-            lambda i, name=name: f"moderator {name} is missing",  # type: ignore[misc]
-            lambda i: "give its value, or leave the study out with effects.select and say why",
-        )
-
-
-def _from_formula(formula: str, table: pd.DataFrame, labels: tuple[str, ...]) -> Design:
-    side, required, formulaic = _read_formula(formula)
-    _known(required, table, labels)
-    found = formulaic.model_matrix(side, table[required] if required else table, output="pandas")
-    spec = found.model_spec
-    # a factor is written as its column or, to say that numbers are names, as C(column)
-    states = {
-        str(term): list(state.levels) for term, state in (spec.factor_contrasts or {}).items()
-    }
-    factors = {
-        term.removeprefix("C(").split(",")[0].rstrip(")"): levels for term, levels in states.items()
-    }
-
-    def encode(frame: pd.DataFrame) -> FloatArray:
-        _known_levels(frame, {name: levels for name, levels in factors.items() if name in frame})
-        return np.asarray(spec.get_model_matrix(frame), dtype=np.float64)
-
-    names = [
-        "intercept" if name == "Intercept" else str(name).replace("[T.", "[")
-        for name in found.columns
-    ]
-    place = names.index("intercept") if "intercept" in names else None
-    matrix = np.asarray(found, dtype=np.float64)
-    return Design(matrix, tuple(names), place, f"~ {side}", tuple(required), encode)
-
-
-def _read_formula(formula: str) -> tuple[str, list[str], Any]:
-    """Read the right-hand side of a formula, the columns it needs, and import its parser."""
-    try:
-        import formulaic
-    except ImportError:
-        raise ImportError(
-            "formulas need the package formulaic: pip install formulaic. Without it give the names"
-            f" of columns, or a design matrix: got the formula {formula!r}"
-        ) from None
-    side = formula.strip().removeprefix("~").strip()
-    if "~" in side:
-        wanted = side.split("~")[-1].strip()
-        raise ValueError(f'the effects are the left-hand side: write only moderators, "~ {wanted}"')
-    try:
-        return (
-            side,
-            sorted(str(name) for name in formulaic.Formula(side).required_variables),
-            formulaic,
-        )
-    except Exception as error:
-        raise ValueError(
-            f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}"
-        ) from None
-
-
-def check_design(design: Design, labels: tuple[str, ...]) -> None:
-    """Refuse constant, collinear or too many moderators, and a level that rests on one study."""
-    x, names = design.matrix, design.names
-    k, p = x.shape
-    for j, name in enumerate(names):
-        if (
-            j != design.intercept
-            and (x[:, j] == x[0, j]).all()
-            and (design.intercept is not None or x[0, j] == 0)
-        ):
-            raise ValueError(
-                f'moderator "{name}" is constant: it is {x[0, j]:g} in all {wording.studies(k)} and'
-                " explains nothing; leave it out"
-            )
-    if k <= p:
-        raise ValueError(
-            f"too many moderators: {p} coefficients ({', '.join(names)}) from {k} studies leave no"
-            f" residual degrees of freedom; {k} studies allow at most {max(k - 2, 0)} moderators,"
-            " and claims need ten studies for each"
-        )
-    _refuse_collinear(x, names, design.intercept)
-    _refuse_lone_study(x, names, labels, design.intercept)
-
-
-def _centred(x: FloatArray, intercept: int | None) -> FloatArray:
-    """Scale columns to unit length, centred where there is an intercept."""
-    moved = x.copy()
-    if intercept is not None:
-        others = [j for j in range(x.shape[1]) if j != intercept]
-        moved[:, others] -= x[:, others].mean(axis=0)
-    return np.asarray(moved / np.linalg.norm(moved, axis=0))
-
-
-def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | None) -> None:
-    # deviations from the mean: a shift of a moderator must not make it look dependent on the
-    # intercept
-    order = [j for j in range(x.shape[1]) if j != intercept]
-    unit = _centred(x, intercept)[:, order]
-    for place, j in enumerate(order):
-        before = unit[:, :place]
-        share = np.linalg.lstsq(before, unit[:, place], rcond=None)[0] if place else np.zeros(0)
-        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT_SHARE:
-            others = [
-                f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT_SHARE)
-            ]
-            raise ValueError(
-                f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these'
-                f" {len(x)} studies; leave one of them out"
-            )
-
-
-def _refuse_lone_study(
-    x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None
-) -> None:
-    """Refuse a study of leverage 1, without which a coefficient would not exist."""
-    basis = np.linalg.qr(_centred(x, intercept))[0]
-    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT_SHARE)
-    if lone.size:
-        i = int(lone[0])
-        rest = np.delete(x, i, axis=0)
-        resting = [
-            name
-            for j, name in enumerate(names)
-            if (rest[:, j] == rest[0, j]).all() and x[i, j] != rest[0, j]
-        ]
-        what = f'"{resting[0]}"' if resting else "a coefficient"
-        raise ValueError(
-            f'{what} rests on one study, row {i + 1} ("{labels[i]}"): nothing is left to judge it'
-            " by. Merge the level with another, leave the study out, or use subgroups, which shows"
-            " a single trial as what it is"
-        )
+    means = () if place is None else (place,)
+    described = f"~ {' + '.join(variables) or '1'}"
+    return Design(values, tuple(names), place, described, variables, encode, means)

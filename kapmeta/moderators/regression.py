@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +16,11 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
 from kapmeta.methods import PRIMARY, Method, method_words
-from kapmeta.moderators.design_matrix import check_design, design_of
-from kapmeta.pooling.inverse_variance import MODELS, check_variances, one_question
-from kapmeta.results.effects import Effects, effects_given
+from kapmeta.moderators.design_checks import check_design, tested_rows
+from kapmeta.moderators.design_matrix import design_of, from_text_notes
+from kapmeta.moderators.entering import effects_to_regress, without_gaps
+from kapmeta.pooling.inverse_variance import MODELS, check_variances
+from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design, MetaRegression
 
 __all__ = ["likelihood_ratio", "meta_regression"]
@@ -38,6 +38,7 @@ def meta_regression(
     ci: str | None = None,
     level: float | None = None,
     intercept: bool = True,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> MetaRegression:
     """Regress effects on characteristics of the trials.
@@ -54,7 +55,8 @@ def meta_regression(
     moderators : str, sequence of str, DataFrame or ndarray
         Names of columns of the trials (numbers as they are, words as indicators of all levels but
         the first); or a formula such as ``"~ months + substance"`` (needs the package formulaic);
-        or the design matrix, one row per study of `effects`.
+        or the design matrix, one row per study of `effects`. Numbers written as text are numbers if
+        all of them are, and the result says so; a categorical keeps them as names.
     method : Method, optional
         Model, tau2, interval and level at once, instead of one by one.
     model : {"random", "common"}, optional
@@ -72,6 +74,9 @@ def meta_regression(
     intercept : bool
         Whether a column of ones is added to columns or a design matrix; in a formula write ``0 +``
         to leave it out.
+    missing : {"exclude", "raise"}
+        What is done with a study whose moderator is empty: it is excluded from this regression, by
+        name and with its reason, or an error is raised.
     mixed : bool
         Whether randomised and non-randomised trials may enter together where design is not itself a
         moderator.
@@ -85,8 +90,9 @@ def meta_regression(
     Raises
     ------
     ValueError
-        If a moderator is missing, constant or collinear, if a level rests on one study, or if there
-        are too many coefficients for the studies; the message says which and what to do.
+        If a moderator does not exist, mixes numbers and words, is constant or collinear, if a level
+        rests on one study, or if there are too many coefficients for the studies; the message says
+        which and what to do.
 
     References
     ----------
@@ -108,20 +114,17 @@ def meta_regression(
     array([ 0.4026, -0.035 ])
     """
     words = method_words(method, model=model, tau2=tau2, ci=ci, level=level)
-    method = _regression_method(**words)
+    method, intercept = _regression_method(**words), checking.flag(intercept, "intercept")
     effects, positions, aside = effects_to_regress(effects, moderators, mixed)
+    effects, moderators, gaps = without_gaps(effects, positions, moderators, missing)
+    positions = np.flatnonzero(effects.present)
     labels = tuple(effects.labels[i] for i in positions)
     table = effects.table.iloc[positions].reset_index(drop=True)
-    if isinstance(moderators, pd.DataFrame | np.ndarray) and len(moderators) == len(effects):
-        moderators = (
-            moderators.iloc[positions]
-            if isinstance(moderators, pd.DataFrame)
-            else moderators[positions]
-        )
     design = design_of(moderators, table, labels, intercept=intercept)
     check_design(design, labels)
     check_variances(effects.v[positions])
-    return _regression_fit(effects, positions, design, method, aside)
+    notes = (*aside, *gaps, *from_text_notes(design, table, labels))
+    return _regression_fit(effects, positions, design, method, notes)
 
 
 def _regression_method(
@@ -140,29 +143,6 @@ def _regression_method(
     tau2 = PRIMARY.tau2 if tau2 is None else tau2
     residual_variance.residual_estimator_named(tau2)
     return Method("random", tau2, ci, "none", level)
-
-
-def effects_to_regress(
-    effects: Effects, moderators: Any, mixed: bool
-) -> tuple[Effects, npt.NDArray[np.int_], tuple[str, ...]]:
-    """Select the effects that may be regressed together, and note what was set aside."""
-    effects_given(effects)
-    named = (
-        moderators
-        if isinstance(moderators, str)
-        else " ".join(moderators)
-        if isinstance(moderators, list | tuple)
-        else ""
-    )
-    asked = [name for name in ("contrast", "randomised") if name in named]
-    question, aside = one_question(
-        replace(effects, table=effects.table.drop(columns=asked, errors="ignore")), mixed
-    )
-    effects = replace(question, table=effects.table)
-    positions = np.flatnonzero(effects.present)
-    if not positions.size:
-        raise ValueError("no study has an estimate, so there is nothing to regress")
-    return effects, positions, aside
 
 
 def _regression_fit(
@@ -191,7 +171,7 @@ def _regression_fit(
         design,
         positions,
         found,
-        _omnibus(found, design, method.ci),
+        _omnibus(found, design, method.ci, effects.scale.compares),
         low,
         high,
         float(chi2_upper(found.q, found.q_df)),
@@ -222,10 +202,9 @@ def _tau2_modes(y: FloatArray, v: FloatArray, z: FloatArray, method: Method) -> 
     return tuple(float(tau2) for tau2 in found)
 
 
-def _omnibus(found: Regression, design: Design, ci: str) -> Joint | None:
+def _omnibus(found: Regression, design: Design, ci: str, compares: bool) -> Joint | None:
     """Test all moderators together; Kenward-Roger offers it for one moderator only."""
-    p = len(design.names)
-    rows = np.eye(p)[[j for j in range(p) if j != design.intercept]]
+    rows = tested_rows(design, compares)
     if not len(rows) or (ci == "kr" and len(rows) > 1):
         return None
     df = found.df[..., -1] if ci == "kr" else found.df[..., 0]

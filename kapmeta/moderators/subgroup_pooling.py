@@ -17,8 +17,10 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.pooling.intervals import classic
 from kapmeta.methods import Method, method_words
-from kapmeta.moderators.regression import STUDIES_PER_MODERATOR, effects_to_regress
+from kapmeta.moderators.entering import effects_to_regress, without_gaps
+from kapmeta.moderators.regression import STUDIES_PER_MODERATOR
 from kapmeta.pooling.inverse_variance import MODELS, pool
+from kapmeta.results.columns import level_names, levels_of
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.subgroups import Subgroups
@@ -37,6 +39,7 @@ def subgroups(
     ci: str | None = None,
     prediction: str | None = None,
     level: float | None = None,
+    missing: str = "exclude",
     mixed: bool = False,
 ) -> Subgroups:
     """Pool each subgroup of the trials and test whether the subgroups differ.
@@ -49,7 +52,8 @@ def subgroups(
     effects : Effects
         One effect per trial.
     by : str or sequence
-        Column of the trials, or the subgroup of each.
+        Column of the trials, or the subgroup of each. Subgroups come in the order of a categorical,
+        else in that of the trials; 1, 1.0 and "1" are one subgroup.
     common_tau2 : bool
         One between-study variance for all subgroups, estimated from what is left within them (the
         default: a subgroup of few trials cannot estimate its own); False gives each its own.
@@ -58,6 +62,9 @@ def subgroups(
     tau2 : str, optional
         Estimator of the between-study variance, a word of
         `kapmeta.core.heterogeneity.tau2.ESTIMATORS`.
+    missing : {"exclude", "raise"}
+        What is done with a trial without a subgroup: it is excluded, also from the overall result,
+        by name and with its reason, or an error is raised.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def subgroups(
     Raises
     ------
     ValueError
-        If there is no such column, a trial has no subgroup, or all trials are in one.
+        If there is no such column, or all trials are in one subgroup.
 
     References
     ----------
@@ -97,8 +104,11 @@ def subgroups(
     effects, positions, aside = effects_to_regress(
         effects, by if isinstance(by, str) else "", mixed
     )
-    name, group = _grouping(effects, by, positions)
-    codes, groups = pd.factorize(group)
+    checking.flag(common_tau2, "common_tau2")
+    name, group = _grouping(effects, by)
+    effects, group, gaps = without_gaps(effects, positions, group.to_frame(name), missing)
+    positions = np.flatnonzero(effects.present)
+    codes, groups = _codes_of_levels(group[name])
     if len(groups) < 2:
         raise ValueError(
             f'{name} has one level, "{groups[0]}", in all studies: there is nothing to compare'
@@ -108,10 +118,11 @@ def subgroups(
         residual_variance.residual_estimator_named(tau2)
     sharing = common_tau2 and model == "random" and positions.size > len(groups)
     shared = _shared(effects, positions, codes, tau2, options["level"]) if sharing else None
-    members = {str(word): effects.select(positions[codes == i]) for i, word in enumerate(groups)}
+    members = {word: effects.select(positions[codes == i]) for i, word in enumerate(groups)}
     pooled = {word: _pool_group(part, shared, tau2, options) for word, part in members.items()}
     overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
-    return _between_tests(effects, name, positions, codes, pooled, overall, shared, aside)
+    notes = (*aside, *gaps)
+    return _between_tests(effects, name, positions, codes, pooled, overall, shared, notes)
 
 
 class _Shared:
@@ -124,35 +135,31 @@ class _Shared:
         return np.full(v.shape[:-1], self.value)
 
 
-def _grouping(
-    effects: Effects, by: str | Sequence[Any], positions: npt.NDArray[np.int_]
-) -> tuple[str, pd.Series]:
-    """Return name and values of the grouping of the studies that enter, refusing gaps."""
+def _grouping(effects: Effects, by: str | Sequence[Any]) -> tuple[str, pd.Series]:
+    """Return name and values of the grouping, one per study."""
     if isinstance(by, str):
         if by not in effects.table:
             raise ValueError(
                 f'no column "{by}" among the trials; there are:'
                 f" {', '.join(map(str, effects.table.columns))}"
             )
-        name, values = by, effects.table[by]
-    else:
-        name, values = "subgroup", pd.Series(list(by))
-        if len(values) != len(effects):
-            raise ValueError(
-                f"by must have one value per study: got {len(values)} values for {len(effects)}"
-                " studies"
-            )
-    group = values.iloc[positions].reset_index(drop=True)
-    checking.refuse_first(
-        group.isna().to_numpy(dtype=bool),
-        tuple(effects.labels[i] for i in positions),
-        lambda i: f"{name} is missing",
-        lambda i: (
-            "every study needs a subgroup; give it, or leave the study out with effects.select and"
-            " say why"
-        ),
-    )
-    return name, group
+        return by, effects.table[by].reset_index(drop=True)
+    if not isinstance(by, Sequence | np.ndarray | pd.Series | pd.Categorical):
+        raise TypeError(
+            f"by must be a column of the trials or one subgroup per study: got {type(by).__name__}"
+        )
+    values = pd.Series(by if isinstance(by, pd.Series | pd.Categorical) else list(by))
+    if len(values) != len(effects):
+        raise ValueError(
+            f"by must have one value per study: got {len(values)} values for {len(effects)} studies"
+        )
+    return "subgroup", values.reset_index(drop=True)
+
+
+def _codes_of_levels(group: pd.Series) -> tuple[npt.NDArray[np.int_], tuple[str, ...]]:
+    """Return the place of each study's subgroup among the subgroups, and their names in order."""
+    levels = levels_of(group)
+    return np.array([levels.index(name) for name in level_names(group)]), levels
 
 
 def _shared(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.specifications import multiverse as multiverse
     from kapmeta.plot.subset_clouds import gosh as gosh
     from kapmeta.plot.tipping_surfaces import tipping as tipping
+    from kapmeta.plot.unread_trials import unread_trial as unread_trial
 
 _FILES = {
     "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
@@ -50,6 +51,7 @@ _FILES = {
     "specifications": ["multiverse"],
     "subset_clouds": ["gosh"],
     "tipping_surfaces": ["tipping"],
+    "unread_trials": ["unread_trial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["style"])

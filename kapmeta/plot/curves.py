@@ -128,7 +128,7 @@ def _posterior_frame(result: Posterior, look: Theme, x: FloatArray, top: float) 
             Key("--", look.prediction, "Effect in a new study"),
         ),
         ratio=0.55,
-        sides=tuple(effects.favours) if scale.null is not None else (),
+        sides=effects.sides,
     )
 
 
@@ -360,7 +360,7 @@ def _drapery_frame(
         ),
         keys=(*keys, Key("--", look.quiet, nonbreaking(ends))),
         ratio=0.65,
-        sides=tuple(effects.favours) if scale.null is not None else (),
+        sides=effects.sides,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,12 +20,13 @@ from kapmeta.plot.forest_page.contents import (
 from kapmeta.plot.forest_page.drawing import draw, vertical_lines
 from kapmeta.plot.forest_page.grouping import Forest, Overall
 from kapmeta.plot.forest_page.pages import Page, Request, fit_page
+from kapmeta.plot.panel.arguments import axis_given, axis_limits, axis_ticks
 from kapmeta.plot.panel.rooms import inches_of, room_of, type_scales
 from kapmeta.plot.saving import describe
 from kapmeta.plot.style import LEAST_POINTS, Theme, theme_named
 from kapmeta.results.sweeps import Sweep
 
-__all__ = ["drawn_page", "forest", "page_width", "size", "sweep"]
+__all__ = ["axis_request", "drawn_page", "forest", "page_width", "size", "sweep"]
 
 PAGE_MARGIN = 5.0  # points of white around a figure of its own
 MOST_STRETCH = 1.5
@@ -51,9 +53,10 @@ def forest(
     """Draw a forest plot: trials with counts, effects, weights and evidence, and what was pooled.
 
     Every number is in the result's ``to_frame()``. One trial gets no diamond. Trials without an
-    estimate are listed in grey with the reason. Intervals that leave the axis end in an arrow, as
-    do infinite limits. Which side favours which arm comes from the effects. Not for more than some
-    sixty trials on one page.
+    estimate are listed in grey with the reason. Intervals and diamonds that leave the axis end in
+    an arrow, as do infinite limits. The sides of no effect say which arm they favour where the
+    effects have `event_is_good`, and else in which arm there is more of the event. Not for more
+    than some sixty trials on one page.
 
     Parameters
     ----------
@@ -91,9 +94,9 @@ def forest(
         Width of the figure in inches, or a word of `kapmeta.plot.style.WIDTHS`; by default as wide
         as needed.
     xlim : tuple of float, optional
-        Ends of the axis on the scale shown.
+        Ends of the axis on the scale shown, the lower first. What lies beyond is drawn as an arrow.
     ticks : sequence of float, optional
-        Values labelled on the axis, on the scale shown.
+        Values labelled on the axis, on the scale shown; within `xlim` if that is given.
 
     Returns
     -------
@@ -104,8 +107,8 @@ def forest(
     Raises
     ------
     ValueError
-        For an unknown theme or column, results of different measures or studies, or too little
-        room.
+        For an unknown theme or column, results of different measures or studies, an axis that runs
+        backwards or, for a ratio, to 0, or too little room.
     TypeError
         If `result` is something else.
 
@@ -123,7 +126,7 @@ def forest(
     look = theme_named(theme)
     options = Options(left, right, drop, studies, title, notes, prediction, shrunken)
     contents = forest_contents(result, overall, look, options)
-    return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
+    return _plotted(contents, look, ax, width, axis_request(contents, xlim, ticks))
 
 
 def sweep(
@@ -160,7 +163,7 @@ def sweep(
     Raises
     ------
     ValueError
-        For an unknown theme or column, or too little room.
+        As `forest`.
 
     Examples
     --------
@@ -184,7 +187,13 @@ def sweep(
     look = theme_named(theme)
     options = Options(left, right, drop, title=title, notes=notes)
     contents = sweep_contents(result, look, options)
-    return _plotted(contents, look, ax, width, Request(ends=xlim, ticks=ticks))
+    return _plotted(contents, look, ax, width, axis_request(contents, xlim, ticks))
+
+
+def axis_request(contents: ForestContents, xlim: Any, ticks: Any) -> Request:
+    """Check the ends and ticks asked for against the scale, and put them into a request."""
+    ends = axis_limits(xlim, ratio=contents.scale.ratio)
+    return Request(ends=ends, ticks=axis_ticks(ticks, ends, ratio=contents.scale.ratio))
 
 
 def size(
@@ -255,6 +264,7 @@ def _plotted(
 ) -> Axes:
     """Set and draw a page in a figure of its own, or in the room of `ax`."""
     scale = 1.0
+    ax = axis_given(ax)
     if ax is None:
         asked = request._replace(margin=PAGE_MARGIN)
         fitted = fit_page(

@@ -13,12 +13,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.plot.forest_page.notes import nonbreaking, sentences
+from kapmeta.plot.panel.arguments import contour_levels, texts_of
 from kapmeta.plot.panel.axis import effect_axis, ten_digits
-from kapmeta.plot.panel.frames import Frame, Key, axis_of, texts_of
+from kapmeta.plot.panel.frames import Frame, Key, axis_of
 from kapmeta.plot.panel.framing import Panel, framed
 from kapmeta.plot.panel.labelling import PointNames
 from kapmeta.plot.panel.marks import DOT, GREYS, dots, drawable_effects, measure_words
@@ -41,7 +42,7 @@ def funnel(
     result: Effects | Pooled,
     *,
     ax: Axes | None = None,
-    contours: Sequence[float] = (0.9, 0.95, 0.99),
+    contours: Sequence[float] | None = None,
     test: Any = None,
     adjusted: Iterable[AdjustedEffect] = (),
     names: bool = False,
@@ -64,8 +65,9 @@ def funnel(
         ``filled`` is true are drawn hollow.
     ax : Axes, optional
         Where to draw.
-    contours : sequence of float
-        Levels of significance contours, as confidence levels; empty for none.
+    contours : sequence of float, optional
+        Levels of significance contours, as confidence levels: proportions, each once. By default
+        0.9, 0.95 and 0.99 for a measure with a value of no effect; empty for none.
     test : optional
         Result of an asymmetry test; the first line of its ``summary()`` is in the notes. The
         line of a test that regresses the effect on the standard error is drawn.
@@ -92,8 +94,8 @@ def funnel(
     Raises
     ------
     ValueError
-        If no study has an estimate, or adjusted effects are more than four or of another
-        measure.
+        If no study has an estimate, a contour is no proportion or there is no value of no effect
+        for it, or adjusted effects are more than four or of another measure.
 
     References
     ----------
@@ -113,9 +115,11 @@ def funnel(
     ('log', True)
     """
     look, effects = theme_named(theme), drawable_effects(result, "funnel")
+    checking.flag(names, "names")
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
     extra = _adjustments(adjusted, effects)
-    places = _Funnel.of(effects, pooled, contours, _funnel_lines(look, test, extra, effects), extra)
+    levels, lines = _contours(contours, effects), _funnel_lines(look, test, extra, effects)
+    places = _Funnel.of(effects, pooled, levels, lines, extra)
     frame = _funnel_frame(places, look, test, extra, names)
     # the caller's notes too are kept from breaking between a number and its sign
     panel = framed(frame.with_text(title, map(nonbreaking, texts_of(notes))), look, ax, width)
@@ -134,6 +138,21 @@ def funnel(
     for x, y, fill in ((*places.full, look.square), (*places.hollow, look.paper)):
         dots(panel, x, y, np.full(x.size, DOT), fill, look.interval)
     return panel.ax
+
+
+_CONTOURS = (0.9, 0.95, 0.99)
+
+
+def _contours(contours: Any, effects: Effects) -> tuple[float, ...]:
+    """Return the levels to draw; there are none for a measure without a value of no effect."""
+    if effects.scale.compares:
+        return _CONTOURS if contours is None else contour_levels(contours)
+    if contours is not None and contour_levels(contours):
+        raise ValueError(
+            f"contours are about no effect, which a {effects.scale.name} does not have; leave"
+            " contours out"
+        )
+    return ()
 
 
 class _Line(NamedTuple):
@@ -168,13 +187,12 @@ class _Funnel:
         cls,
         effects: Effects,
         pooled: Pooled | None,
-        contours: Sequence[float],
+        levels: tuple[float, ...],
         lines: Sequence[_Line],
         adjusted: Sequence[AdjustedEffect],
     ) -> _Funnel:
-        """Collect the places; there are no contours for a measure without a null value."""
+        """Collect the places."""
         _, se, shown = _studies_shown(effects)
-        levels = tuple(contours) if effects.scale.null is not None else ()
         filled = _filled_in(effects)
         return cls(effects, pooled, se, shown, filled, levels, lines, _added_studies(adjusted))
 
@@ -257,6 +275,8 @@ def _adjustments(
     """Return the adjusted effects that can be drawn in this funnel; refuse others."""
     if isinstance(adjusted, AdjustedEffect):
         raise TypeError("adjusted is one result; give a list of results")
+    if not isinstance(adjusted, Iterable):
+        raise TypeError(f"adjusted must be a list of results: got {type(adjusted).__name__}")
     given = tuple(adjusted)
     for one in given:
         if not isinstance(one, AdjustedEffect):
@@ -443,6 +463,7 @@ def radial(
     True
     """
     look, effects = theme_named(theme), drawable_effects(result, "radial")
+    checking.flag(names, "names")
     if not isinstance(result, Pooled) or result.k < 2:
         raise ValueError("a radial plot needs a pooled result of two studies or more")
     y, se, _ = _studies_shown(effects)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 
+from kapmeta import checking
 from kapmeta.plot.forest_page.columns import Column, Row
 from kapmeta.plot.forest_page.contents import Options, forest_contents
 from kapmeta.plot.forest_page.grouping import Forest, Overall
-from kapmeta.plot.forest_page.pages import Request
-from kapmeta.plot.forests import drawn_page, page_width
+from kapmeta.plot.forests import axis_request, drawn_page, page_width
 from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["forest_pages"]
@@ -65,19 +65,19 @@ def forest_pages(
     >>> len(forest_pages(effects, rows=6))
     2
     """
-    if rows < 5:
+    if checking.instance(rows, int, "rows", "be a whole number, the most on a page") < 5:
         raise ValueError(f"rows = {rows} leaves too little on a page; use 5 or more")
     look = theme_named(theme)
     contents = forest_contents(
         result, overall, look, Options(left, right, drop, title=title, notes=notes)
     )
     parts = _page_ranges(contents.rows, rows)
+    asked = axis_request(contents, xlim, ticks)._replace(width=page_width(width))
     found = []
     for number, (first, last) in enumerate(parts, start=1):
         heading = f"{contents.title or contents.name} ({number} of {len(parts)})"
-        request = Request(width=page_width(width), ends=xlim, ticks=ticks, rows=(first, last))
         titled = replace(contents, title=heading if len(parts) > 1 else title)
-        found.append(drawn_page(titled, look, request))
+        found.append(drawn_page(titled, look, asked._replace(rows=(first, last))))
     return tuple(found)
 
 

@@ -56,6 +56,11 @@ def _described(figure: Figure | SubFigure | Axes) -> list[tuple[str, str]]:
 
 def root_of(figure: Figure | SubFigure | Axes) -> Figure:
     """Find the figure that holds it all."""
+    if not isinstance(figure, Figure | SubFigure | Axes):
+        raise TypeError(
+            "figure must be what a plot function returned, or the figure it is in: got"
+            f" {type(figure).__name__}"
+        )
     found = figure.figure
     while found is not None and not isinstance(found, Figure):
         found = found.figure
@@ -70,9 +75,11 @@ def save(
     *,
     alt: str | None = None,
     title: str | None = None,
-    formats: Iterable[str] = ("svg", "png"),
+    formats: Iterable[str] | None = None,
 ) -> tuple[Path, ...]:
     """Write a figure to ``stem.svg``, ``stem.png`` ...: the same numbers give the same bytes.
+
+    A name that ends in ``.svg``, ``.png`` or ``.pdf`` is the name of the one file written.
 
     The whole figure is written, also when one of its axes is given. Text in SVG is drawn as
     outlines and the file has ``<title>``, ``<desc>`` and ``role="img"``; PNG has 300 dots an
@@ -84,14 +91,16 @@ def save(
     figure : Figure, SubFigure or Axes
         What a plot function returned, or the figure it is in.
     stem : str or Path
-        Path without suffix; its last part is the name of the figure. The folder must exist.
+        Path without suffix, whose last part is the name of the figure; or the whole name of one
+        file, such as ``"forest.pdf"``. The folder must exist.
     alt : str, optional
         Text alternative; by default that which the plots in the figure have written from their
         results.
     title : str, optional
         Short title inside the file; by default that of the first plot.
-    formats : iterable of str
-        Words of `FORMATS`: ``"svg"``, ``"png"``, ``"pdf"``.
+    formats : iterable of str, optional
+        Words of `FORMATS`: ``"svg"``, ``"png"``, ``"pdf"``; the first two by default. Not with the
+        whole name of a file.
 
     Returns
     -------
@@ -101,7 +110,8 @@ def save(
     Raises
     ------
     ValueError
-        If a format is not known, or if there is no text alternative.
+        If a format is not known, or differs from the ending of the name; if the folder does not
+        exist; if there is no text alternative.
 
     Examples
     --------
@@ -113,11 +123,11 @@ def save(
     >>> paths = save(Figure(), folder / "empty", alt="Nothing is drawn.", title="Empty")
     >>> [path.name for path in paths]
     ['empty.svg', 'empty.png']
+    >>> [path.name for path in save(Figure(), folder / "one.pdf", alt="Nothing is drawn.")]
+    ['one.pdf']
     """
-    root, stem, words = root_of(figure), Path(stem), tuple(formats)
-    for word in words:
-        if word not in FORMATS:
-            raise ValueError(f'formats has "{word}", which is not known; use: {", ".join(FORMATS)}')
+    root = root_of(figure)
+    stem, files = _files_named(stem, formats)
     described = _described(root)
     alt = alt if alt is not None else "\n".join(text for _, text in described)
     title = title if title is not None else next((name for name, _ in described), stem.name)
@@ -126,17 +136,41 @@ def save(
             f'figure "{stem.name}" has no text alternative; give alt="what it shows, and the'
             ' finding"'
         )
-    paths = []
+    texts = [_UNPRINTABLE.sub("", text) for text in (title, alt)]
     with matplotlib.rc_context({**_RC, "svg.hashsalt": stem.name}):
-        for word in words:
-            path = stem.with_name(f"{stem.name}.{word}")
-            path.write_bytes(
-                FORMATS[word](
-                    root, stem.name, _UNPRINTABLE.sub("", title), _UNPRINTABLE.sub("", alt)
-                )
-            )
-            paths.append(path)
-    return tuple(paths)
+        for word, path in files:
+            path.write_bytes(FORMATS[word](root, stem.name, *texts))
+    return tuple(path for _, path in files)
+
+
+_OTHER_ENDINGS = ("eps", "gif", "jpeg", "jpg", "pgf", "ps", "raw", "tif", "tiff", "webp")
+
+
+def _files_named(
+    stem: str | Path, formats: Iterable[str] | None
+) -> tuple[Path, list[tuple[str, Path]]]:
+    """Return the path without suffix, and the format and path of each file to write."""
+    if not isinstance(stem, str | Path) or not Path(stem).name:
+        raise TypeError(f"stem must be the path of a figure, e.g. 'figures/forest': got {stem!r}")
+    path = Path(stem)
+    if not path.parent.is_dir():
+        raise ValueError(f'stem: there is no folder "{path.parent}"; make it first')
+    if formats is not None and (isinstance(formats, str) or not isinstance(formats, Iterable)):
+        raise TypeError(f'formats must be a list, e.g. ["svg", "png"]: got {formats!r}')
+    ending = path.suffix.removeprefix(".").lower()
+    words = ("svg", "png") if formats is None else tuple(formats)
+    unknown = [word for word in words if word not in FORMATS]
+    if ending in _OTHER_ENDINGS or unknown:
+        what = f'formats has "{unknown[0]}"' if unknown else f'stem ends in ".{ending}"'
+        raise ValueError(f"{what}, which is not known; use: {', '.join(FORMATS)}")
+    if ending not in FORMATS:
+        return path, [(word, path.with_name(f"{path.name}.{word}")) for word in words]
+    if formats is not None and words != (ending,):
+        raise ValueError(
+            f'stem ends in ".{ending}" but formats are {", ".join(words) or "none"}; leave the'
+            " ending or formats out"
+        )
+    return path.with_suffix(""), [(ending, path)]
 
 
 def _rendered(figure: Figure, word: str, metadata: dict[str, Any], **options: Any) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 
+from kapmeta import checking
 from kapmeta.plot.saving import alt_text, describe, save
 
 __all__ = [
@@ -177,6 +178,7 @@ def theme_named(theme: str | Theme) -> Theme:
         if theme not in THEMES:
             raise ValueError(f'theme = "{theme}" is not known; use one of: {", ".join(THEMES)}')
         theme = THEMES[theme]
+    checking.instance(theme, Theme, "theme", f"be a Theme or one of: {', '.join(THEMES)}")
     rc = matplotlib.rcParams
     cycle = rc["axes.prop_cycle"].by_key().get("color", ["C0"])
     spoken = {

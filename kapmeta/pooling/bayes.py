@@ -14,8 +14,8 @@ from kapmeta import checking
 from kapmeta.core.bayes import binomial_posterior, posterior
 from kapmeta.core.bayes.posterior import Mixture
 from kapmeta.core.bayes.priors import TauPrior, half_normal
-from kapmeta.core.exact.likelihood_curves import Tabulated
 from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.quadratic_forms import cochran_q_slopes, quadratic_form_cdf
 from kapmeta.core.numerics.weighting import q_statistic
@@ -23,7 +23,12 @@ from kapmeta.effects.counts import Names
 from kapmeta.methods import PRIMARY, Method
 from kapmeta.pooling.exact import counts_and_curves
 from kapmeta.pooling.exact_models import no_contrast
-from kapmeta.pooling.inverse_variance import check_variances, one_question, shares_by_study
+from kapmeta.pooling.inverse_variance import (
+    check_variances,
+    one_question,
+    refuse_other_measure,
+    shares_by_study,
+)
 from kapmeta.results.effects import Effects
 from kapmeta.results.posteriors import Distribution, Posterior
 
@@ -42,7 +47,7 @@ def pool_bayes(
     *,
     tau_prior: TauPrior | float | None = None,
     mu_prior: tuple[float, float] | str | None = None,
-    measure: str = "RR",
+    measure: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -66,7 +71,8 @@ def pool_bayes(
         Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for
         counts.
     measure : {"RR", "OR"}
-        Measure for counts; effects bring their own.
+        Measure for counts, a risk ratio by default. Effects bring their own; another one beside
+        them is refused.
     level : float
         Level of the intervals, a proportion.
     mixed : bool
@@ -108,8 +114,9 @@ def pool_bayes(
     if isinstance(effects_or_trials, Effects):
         if names:
             raise TypeError(f"effects bring their own names; leave out {', '.join(names)}")
+        refuse_other_measure(effects_or_trials, measure)
         return bayes_each(effects_or_trials, [(tau_prior, mu_prior)], level=level, mixed=mixed)[0]
-    checking.chosen(measure, _COUNT_MEASURES, "measure")
+    measure = checking.chosen("RR" if measure is None else measure, _COUNT_MEASURES, "measure")
     effects, _, curves, aside = counts_and_curves(effects_or_trials, measure, mixed, names)
     order = _informative(effects, curves)
     if not order.size:
@@ -202,6 +209,11 @@ def _informative(effects: Effects, curves: list[Tabulated]) -> npt.NDArray[np.in
 
 def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
     if isinstance(prior, TauPrior):
+        if prior.measure and prior.measure != ("OR" if measure == "PETO" else measure):
+            raise ValueError(
+                f"tau_prior {prior.name} is stated on the scale of measure {prior.measure}; it does"
+                f" not hold for {measure}"
+            )
         if any(np.ndim(p) for p in prior.parameters):
             raise ValueError(
                 "tau_prior must have single numbers as parameters; for many, call"

@@ -12,13 +12,15 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.exact import likelihood_models
-from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
 from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.exact.tabulated_curves import Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_upper
 from kapmeta.core.numerics.status import Status
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.effects.counts import CELLS, COUNT_MEASURES, Names, from_counts
+from kapmeta.effects.gaps import complete
 from kapmeta.methods import PRIMARY, Method
 from kapmeta.pooling.exact_models import EXACT_MODELS, Data, Estimate, ExactModel, no_contrast
 from kapmeta.pooling.inverse_variance import one_question, pool, shares_by_study
@@ -133,7 +135,11 @@ def counts_and_curves(
     rule = "half-if-any" if silent or measure == "RD" else "drop"
     found = from_counts(trials, measure, interval=interval, zero=rule, **names)
     effects, notes = one_question(found, mixed)
-    a, n1, c, n2 = (effects.table[name].to_numpy(dtype=np.float64) for name in CELLS)
+    # a row with a gap has no curve: an empty table stands in its place and takes no part
+    a, n1, c, n2 = (
+        np.where(complete(effects.table, CELLS), effects.table[name], empty)
+        for name, empty in zip(CELLS, (0.0, 1.0, 0.0, 1.0), strict=True)
+    )
     tables = Tables(a, n1 - a, c, n2 - c)
     seen, _, _ = effects.limits(0.95)
     effects = replace(effects, y=np.where(np.isnan(seen), effects.y, seen), zero=None)
@@ -145,7 +151,7 @@ def _taking_part(effects: Effects, curves: list[Tabulated], silent: bool) -> Boo
     without_estimate = ~(effects.v < np.inf)
     set_aside = np.array([i in effects.excluded for i in range(len(effects))]) & ~without_estimate
     informative = np.array([curve.informative for curve in curves])
-    return ~set_aside & (informative | silent)
+    return complete(effects.table, CELLS) & ~set_aside & (informative | silent)
 
 
 def _refuse_uninformative(data: Data, model: ExactModel, word: str) -> None:

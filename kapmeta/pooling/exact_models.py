@@ -20,12 +20,8 @@ from kapmeta.core.exact import (
     mode_search,
     profile_limits,
 )
-from kapmeta.core.exact.likelihood_curves import (
-    Tables,
-    Tabulated,
-    odds_ratio_conditional,
-    tabulated,
-)
+from kapmeta.core.exact.likelihood_curves import Tables, odds_ratio_conditional
+from kapmeta.core.exact.tabulated_curves import Tabulated, tabulated
 from kapmeta.core.numerics.distributions import chi2_upper, normal_quantile, t_quantile, t_two_sided
 from kapmeta.pooling.inverse_variance import NO_HETEROGENEITY
 

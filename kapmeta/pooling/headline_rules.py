@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from kapmeta.core.bayes.priors import turner
+from kapmeta.core.bayes.empirical_priors import turner
 from kapmeta.effects.counts import COUNT_MEASURES, Names, from_counts
 from kapmeta.pooling.bayes import WIDE, bayes_each, pool_bayes
 from kapmeta.pooling.exact import pool_exact
@@ -59,8 +59,9 @@ class FewStudies:
 
     @property
     def units(self) -> bool:
-        """Whether the default prior of tau has no meaning because the effects have a unit."""
-        return not self.effects.scale.ratio and self.effects.measure != "SMD"
+        """Whether the default prior of tau has no meaning: effects with a unit, or of one group."""
+        scale = self.effects.scale
+        return not scale.compares or (not scale.ratio and scale.key != "SMD")
 
     @property
     def sparse(self) -> bool:

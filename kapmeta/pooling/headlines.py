@@ -22,7 +22,7 @@ from kapmeta.pooling.headline_rules import (
     fit_analyses,
     headline_rule,
 )
-from kapmeta.pooling.inverse_variance import one_question, pool
+from kapmeta.pooling.inverse_variance import one_question, pool, refuse_other_measure
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
@@ -91,7 +91,8 @@ class Headline(View):
         return "\n".join([*analyses, *self._caveats()])
 
     def _caveats(self) -> list[str]:
-        agreed = ["No defensible method contradicts another."] if self.agrees else []
+        compared = self.effects.scale.compares
+        agreed = ["No defensible method contradicts another."] * (self.agrees and compared)
         refused = [f"Refused: {reason}." for reason in self.refused]
         return [*refused, *(f"Methods disagree: {text}." for text in self.disagreements), *agreed]
 
@@ -99,8 +100,9 @@ class Headline(View):
         """Write the paragraph for a methods section."""
         shown = " ".join(result.methods_text() for result in self.results)
         names = wording.joined(entry.name for entry in self.entries if entry.role == BESIDE)
-        beside = f" Beside it we show: {names}." if names else ""
-        return f"{shown}{beside} We do not show: {self.rule.refused} ({PAPERS['few studies']})."
+        beside = f"Beside it we show: {names}." if names else ""
+        not_shown = f"We do not show: {self.rule.refused} ({PAPERS['few studies']})."
+        return " ".join(filter(None, [shown, beside, not_shown]))
 
     def __repr__(self) -> str:
         shown, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)
@@ -113,7 +115,7 @@ class Headline(View):
 def headline(
     effects_or_trials: Effects | pd.DataFrame,
     *,
-    measure: str = "RR",
+    measure: str | None = None,
     opposite: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
@@ -132,7 +134,8 @@ def headline(
     effects_or_trials : Effects or DataFrame
         Effects, or rows of counts as in `kapmeta.risk_ratio`; counts allow more.
     measure : {"RR", "OR"}
-        Measure for counts.
+        Measure for counts, a risk ratio by default. Effects bring their own; another one beside
+        them is refused.
     opposite : str, optional
         Name of the opposite event; "no" and the name of the event by default.
     level : float
@@ -169,9 +172,12 @@ def headline(
     Posterior(RR 1.86 (95 % CrI 0.78 to 4.46), k=2, tau half-normal(0.5))
     """
     if isinstance(effects_or_trials, Effects):
+        if names:
+            raise TypeError(f"effects bring their own names; leave out {', '.join(names)}")
+        refuse_other_measure(effects_or_trials, measure)
         effects, trials = effects_or_trials, None
     else:
-        checking.chosen(measure, ("RR", "OR"), "measure")
+        measure = checking.chosen("RR" if measure is None else measure, ("RR", "OR"), "measure")
         trials = effects_or_trials
         effects = from_counts(trials, measure, zero="drop", **names)
     question, _ = one_question(effects, mixed)
@@ -192,8 +198,8 @@ def headline(
     refused = [rule.refused, *(_not_alone(e.name) for e in entries if e.role == NOT_SHOWN)]
     if studies.units and question.k == 2:
         refused.append(
-            "a headline: two effects with a unit need a prior of tau in it; call pool_bayes with"
-            " tau_prior"
+            f"a headline: a {effects.scale.name} has no default prior of tau; call pool_bayes with"
+            " a tau_prior on its scale"
         )
     return Headline(effects, question.k, rule, entries, tuple(refused), tuple(disagreements))
 
@@ -213,17 +219,21 @@ def _analysis_row(entry: Entry) -> dict[str, Any]:
         "measure": r.scale.short,
         "k": r.k,
         **r.shown_interval._asdict(),
-        "probability_above_null": r.probability_above() if isinstance(r, Posterior) else math.nan,
+        "probability_above_null": (
+            r.probability_above() if isinstance(r, Posterior) and r.scale.compares else math.nan
+        ),
         "conclusion": _conclusion(r),
     }
 
 
 def _conclusion(result: Result) -> str:
-    """Name the side of no effect on which the interval lies, if it does."""
-    e = result.effects
+    """Name the side of no effect on which the interval lies, if it does; empty for one group."""
+    sides = result.effects.sides
+    if not sides:
+        return ""
     if not result.side:
         return "leaves it open"
-    return e.favours[result.side > 0].replace("Favours", "favours", 1)
+    return sides[result.side > 0].replace("Favours", "favours", 1)
 
 
 def _sentences(frame: pd.DataFrame, role: str, opening: str) -> list[str]:
@@ -238,7 +248,8 @@ def _sentence(row: pd.Series[Any]) -> str:
     )
     p = row["probability_above_null"]
     probability = "" if math.isnan(p) else f", probability above no effect {p:.3f}"
-    return f"{text}{probability}; {row['conclusion']}."
+    conclusion = f": {row['conclusion']}" if row["conclusion"] else ""
+    return f"{text}{probability}{conclusion}."
 
 
 def _differing(entries: tuple[Entry, ...]) -> Iterator[str]:
@@ -257,7 +268,7 @@ def _differing(entries: tuple[Entry, ...]) -> Iterator[str]:
 def _prior_that_decides(entries: tuple[Entry, ...]) -> Iterator[str]:
     """Name the scale of the prior of tau at which the Bayesian interval reaches no effect."""
     bayes = next((entry.result for entry in entries if isinstance(entry.result, Posterior)), None)
-    if bayes is not None and bayes.k > 1:
+    if bayes is not None and bayes.k > 1 and bayes.scale.compares:
         scale = bayes.tipping_scale()
         if 0 < scale < 2:
             yield (

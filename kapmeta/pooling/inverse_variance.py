@@ -39,6 +39,7 @@ __all__ = [
     "one_question",
     "pool",
     "pool_each",
+    "refuse_other_measure",
     "shares_by_study",
 ]
 
@@ -189,6 +190,15 @@ def checked_method(
     return Method("random", estimator, ci, prediction, level)
 
 
+def refuse_other_measure(effects: Effects, measure: str | None) -> None:
+    """Refuse a measure beside effects that have another one."""
+    if measure is not None and measure != effects.measure:
+        raise ValueError(
+            f'measure = "{measure}", but the effects are {effects.scale.name}s'
+            f' ("{effects.measure}"): leave measure out, or give the counts'
+        )
+
+
 _ASIDE_NOT_RANDOMISED = "not randomised, so not in one diamond with randomised trials"
 _ASIDE_NOT_ESTABLISHED = (
     "not established whether it was randomised, so not in one diamond with randomised trials"
@@ -203,6 +213,7 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
     """
     mixed = checking.flag(mixed, "mixed")
     table, there = effects.table, effects.present
+    _refuse_totals(effects)
     aside: tuple[str, ...] = ()
     kinds = list(dict.fromkeys(_present_values(table, "contrast", there)))
     if len(kinds) > 1:
@@ -229,6 +240,26 @@ def one_question(effects: Effects, mixed: bool) -> tuple[Effects, tuple[str, ...
             )
         once.add(study)
     return effects, aside
+
+
+_SUMMED = (CELLS, ("events", "n"), ("n_t", "n_c"))  # counts that a total sums, of any measure
+
+
+def _refuse_totals(effects: Effects) -> None:
+    """Refuse a row that is called a total and sums other rows."""
+    table = effects.table
+    numeric = set(table.select_dtypes("number").columns)
+    names: tuple[str, ...] = next((some for some in _SUMMED if set(some) <= numeric), ())
+    cells = {name: table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in names}
+    checking.refuse_first(
+        checking.total_rows(effects.labels, cells) & effects.present,
+        effects.labels,
+        "a total of other rows",
+        lambda i: (
+            f'"{effects.labels[i]}" is the sum of other rows, whose participants would count twice;'
+            " leave it out"
+        ),
+    )
 
 
 def _present_values(table: pd.DataFrame, column: str, there: BoolArray) -> list[str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kapmeta.results.sweeps import Sweep as Sweep
     from kapmeta.results.tipping import Fragility as Fragility
     from kapmeta.results.tipping import Tipping as Tipping
+    from kapmeta.results.unread_trials import UnreadTrial as UnreadTrial
 
 _FILES = {
     "dependence": ["Multilevel", "RobustTests"],
@@ -42,6 +43,7 @@ _FILES = {
     "subsets": ["Subsets"],
     "sweeps": ["Sweep"],
     "tipping": ["Fragility", "Tipping"],
+    "unread_trials": ["UnreadTrial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from kapmeta.core.moderators.multivariate import Components, Terms
 from kapmeta.core.moderators.regression import Joint
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
-from kapmeta.measures import Measure
 from kapmeta.methods import TAU2_NAMES, Method
 from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import (
@@ -27,18 +24,12 @@ from kapmeta.results.regressions import (
     coefficient_columns,
     coefficient_frame,
     lock,
-    shown_coefficients,
     terms_text,
+    tests_of_terms,
 )
 from kapmeta.results.views import EffectsView
 
 __all__ = ["Multilevel", "RobustTests"]
-
-
-def _shown_as(design: Design, scale: Measure) -> Callable[[FloatArray], FloatArray]:
-    """Choose the scale shown: the measure's own for a mean alone, else that of coefficients."""
-    alone = design.names == ("intercept",)
-    return scale.shown if alone else partial(shown_coefficients, scale)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,8 +115,9 @@ class Multilevel(EffectsView):
 
     @property
     def p_value(self) -> FloatArray:
-        """Two-sided p-values of the coefficients."""
-        return t_two_sided(self.estimate / self.se, self.df)
+        """Two-sided p-values of the coefficients; nan for means of one group."""
+        p = t_two_sided(self.estimate / self.se, self.df)
+        return tests_of_terms(self.design, self.scale, p)
 
     @property
     def components(self) -> pd.Series:
@@ -219,8 +211,7 @@ class Multilevel(EffectsView):
         """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
         numbers = {"y": self.estimate, "se": self.se, "y_low": self.low, "y_high": self.high}
         tests = {"statistic": self.estimate / self.se, "df": self.df, "p_value": self.p_value}
-        shown = _shown_as(self.design, self.scale)
-        return coefficient_frame(self.design, shown, {**numbers, **tests})
+        return coefficient_frame(self.design, self.scale, {**numbers, **tests})
 
     def summary(self) -> str:
         """Describe the result in words and numbers, with its limits."""
@@ -234,7 +225,7 @@ class Multilevel(EffectsView):
         variances = ", ".join(f"{name} {wording.number(c)}" for name, c in self.components.items())
         lines = [
             f"{head}{what}.",
-            *terms_text(self.to_frame()),
+            *terms_text(self.to_frame(), self.design, self.scale),
             f"Variances by {self.method.tau2}: {variances}.",
             (
                 f"Residual Q = {wording.number(self.q)} on {self.q_df:g} df,"
@@ -328,8 +319,8 @@ class RobustTests(EffectsView):
 
     @property
     def p_value(self) -> FloatArray:
-        """Two-sided p-values."""
-        return self.tests.p_value
+        """Two-sided p-values; nan for means of one group."""
+        return tests_of_terms(self.design, self.scale, self.tests.p_value)
 
     @property
     def clusters(self) -> int:
@@ -343,8 +334,7 @@ class RobustTests(EffectsView):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per coefficient, as shown; `y` and `se` on the analysis scale."""
-        shown = _shown_as(self.design, self.scale)
-        frame = coefficient_frame(self.design, shown, coefficient_columns(self.tests))
+        frame = coefficient_frame(self.design, self.scale, coefficient_columns(self.tests))
         return frame.assign(interpretable=self.interpretable)
 
     def summary(self) -> str:
@@ -353,9 +343,8 @@ class RobustTests(EffectsView):
             f"{self.kind} cluster-robust tests, {self.clusters} clusters by {self.cluster};"
             f" {self.model}."
         )
-        return "\n".join(
-            [head, *terms_text(self.to_frame()), *(f"Note: {note}." for note in self.notes)]
-        )
+        terms = terms_text(self.to_frame(), self.design, self.scale)
+        return "\n".join([head, *terms, *(f"Note: {note}." for note in self.notes)])
 
     def methods_text(self) -> str:
         """Write the sentence for a methods section."""

@@ -17,18 +17,43 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
+from kapmeta.results.rows import (
+    CELLS,
+    absence_reason,
+    people_in,
+    positions_of,
+    reversed_rows,
+    same_name,
+    swapped_rows,
+)
 from kapmeta.results.views import View
-from kapmeta.wording import interval_text, joined, level_named, plural, studies
+from kapmeta.wording import (
+    capital,
+    interval_text,
+    joined,
+    less_and_more,
+    level_named,
+    lower_and_higher,
+    opposite_event,
+    plural,
+    studies,
+)
 
 __all__ = [
     "NOT_CONFIRMED",
     "Effects",
+    "direction_of",
     "effects_table",
     "excluded_sentences",
     "listed_excluded",
+    "opposite_direction",
+    "outcome_text",
+    "participants",
+    "rules_applied",
     "unconfirmed",
     "unconfirmed_labels",
     "unconfirmed_sentences",
+    "unit_of",
     "zero_sentence",
 ]
 
@@ -82,7 +107,8 @@ class Effects(View):
     table : DataFrame
         The rows the effects were computed from, one per study.
     zero : str or None
-        The continuity rule that was asked for; None where the measure needs none.
+        The continuity rule that was asked for; None where the measure needs none, and where joined
+        parts differ.
     corrected : ndarray of bool, shape (studies,)
         Which studies the continuity rule changed.
     excluded : mapping of int to str
@@ -90,12 +116,17 @@ class Effects(View):
         was set aside. Such a study stays in sight and weighs nothing.
     event, treatment, control : str
         What is counted and in which arms; labels and sentences are made from these.
-    event_is_good : bool
-        Whether more events are better for the patient.
+    event_is_good : bool or None
+        Whether more of the event (or a higher mean) is better for the patient. None while it is
+        not known: nothing guesses it, and sentences stay neutral.
     interval : str
         What the rows of single trials are shown with: ``"wald"``, or a word of
         `kapmeta.core.effects.single_trial.SINGLE_TRIAL_INTERVALS`, which needs no continuity
         correction, or ``"as reported"``. Pooling is not touched.
+    rules : tuple of (str or None), shape (studies,)
+        The continuity rule of each study.
+    opposite : str or None
+        The name of the opposite event, where `reversed` has declared one.
     """
 
     y: FloatArray
@@ -107,10 +138,12 @@ class Effects(View):
     corrected: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     excluded: Mapping[int, str] = field(default_factory=dict)
     event: str = "event"
-    event_is_good: bool = True
+    event_is_good: bool | None = None
     treatment: str = "treatment"
     control: str = "control"
     interval: str = "wald"
+    rules: tuple[str | None, ...] = ()
+    opposite: str | None = None
 
     def __post_init__(self) -> None:
         measure_named(self.measure)
@@ -119,6 +152,8 @@ class Effects(View):
         _refuse_units(self.y, self.v, self.labels)
         corrected = self.corrected if np.size(self.corrected) else np.zeros(self.y.size)
         object.__setattr__(self, "corrected", read_only(corrected, bool))
+        if len(self.rules) != self.y.size:
+            object.__setattr__(self, "rules", (self.zero,) * self.y.size)
 
     @property
     def present(self) -> BoolArray:
@@ -144,9 +179,27 @@ class Effects(View):
 
     @property
     def favours(self) -> tuple[str, str]:
-        """Which arm the sides of no effect favour, below and above."""
+        """Which arm the sides of no effect favour, below and above.
+
+        Raises ValueError while `event_is_good` is None; `sides` is neutral then.
+        """
         sides = (f"Favours {self.control}", f"Favours {self.treatment}")
-        return sides if self.event_is_good else (sides[1], sides[0])
+        return sides if direction_of(self, "which arm a result favours") else (sides[1], sides[0])
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What the sides of no effect mean, below and above; empty for measures of one group.
+
+        ``("Favours placebo", "Favours drug")`` where `event_is_good` is known; until then
+        ``("fewer deaths with drug", "more deaths with drug")``, and ``lower`` and ``higher`` for
+        means.
+        """
+        if not self.scale.compares:
+            return ()
+        if self.event_is_good is not None:
+            return self.favours
+        words = less_and_more(self.event) if self.scale.counts else lower_and_higher(self.event)
+        return tuple(f"{each} with {self.treatment}" for each in words)
 
     def to_frame(self, *, level: float = 0.95) -> pd.DataFrame:
         """Return one row per study: counts as given, estimate and interval on the scale shown."""
@@ -189,15 +242,38 @@ class Effects(View):
             return unknown, unknown, unknown
         printed = [self.table[name].to_numpy(dtype=np.float64) for name in ("low", "high")]
         same = self.table["printed_level"].to_numpy(dtype=np.float64) == level
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = (
-                np.where(same, np.log(x) if self.scale.ratio else x, np.nan) for x in printed
-            )
+        low, high = (np.where(same, self.scale.analysed(x), np.nan) for x in printed)
         return self.y, low, high
 
     def select(self, keep: Any) -> Effects:
-        """Select studies by a boolean array, by positions or by a slice, in that order."""
-        positions = np.arange(self.y.size)[keep if isinstance(keep, slice) else np.asarray(keep)]
+        """Select studies by names, by a mask, by positions or by a slice, in that order.
+
+        Parameters
+        ----------
+        keep : str, int, slice or sequence
+            A study's label or several; one True or False per study (bool or nullable bool); or
+            positions from 0. A study that is named twice is refused: a trial counts once.
+
+        Returns
+        -------
+        Effects
+            The studies selected.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `keep` is none of these, or names a study that is not there.
+
+        Examples
+        --------
+        >>> import kapmeta as km
+        >>> bcg = km.risk_ratio(km.load_example("bcg"))
+        >>> bcg.select([label != "Aronson 1948" for label in bcg.labels])
+        Effects(RR, k=12)
+        >>> bcg.select("Aronson 1948").labels
+        ('Aronson 1948',)
+        """
+        positions = positions_of(keep, self.labels)
         place = {int(old): new for new, old in enumerate(positions)}
         return replace(
             self,
@@ -207,46 +283,87 @@ class Effects(View):
             table=self.table.iloc[positions].reset_index(drop=True),
             corrected=self.corrected[positions],
             excluded={place[i]: why for i, why in self.excluded.items() if i in place},
+            rules=tuple(self.rules[i] for i in positions),
         )
 
-    def reversed(self, event: str) -> Effects:
-        """Express the same studies as the opposite `event`: signs change, nothing else.
+    def reversed(self, event: str | None = None) -> Effects:
+        """Express the same studies as the opposite event, counts included.
 
-        For measures that are symmetric in the event: odds ratios (also Peto's), risk differences
-        and arcsine differences. A risk ratio is not the reciprocal of the risk ratio of the
-        opposite event and is refused.
+        Estimates change their sign and ``events`` become ``n - events``, so that rows, exact and
+        score intervals, baselines and numbers needed to treat are those of the opposite event. The
+        result is that of the same function on `kapmeta.effects.complement`; with
+        ``zero="empirical"``, whose correction depends on the event, it keeps the correction made.
+
+        Parameters
+        ----------
+        event : str, optional
+            Name of the opposite event; by default the one declared, else "no" and the event.
+
+        Returns
+        -------
+        Effects
+            The same studies in the same order, `event_is_good` turned round if it is known.
+
+        Raises
+        ------
+        ValueError
+            If the measure is not symmetric in the event. Odds ratios (also Peto's), risk
+            differences and arcsine differences are. A risk ratio is not the reciprocal of the risk
+            ratio of the opposite event.
+
+        Examples
+        --------
+        >>> import kapmeta as km
+        >>> died = km.odds_ratio(km.load_example("bcg"), event="death", event_is_good=False)
+        >>> survived = died.reversed("survival")
+        >>> survived.event_is_good, float(survived.y[0]) == -float(died.y[0])
+        (True, True)
         """
         if self.measure not in ("OR", "PETO", "RD", "AS"):
             raise ValueError(
                 f"a {self.scale.name} cannot be turned round without the counts; use"
                 " complement(trials) and compute it again"
             )
-        table = self.table.rename(columns={"low": "high", "high": "low"})
-        for column in {"estimate", "low", "high"} & set(table.columns):
-            table[column] = 1 / table[column] if self.scale.ratio else -table[column]
-        return replace(
-            self, y=-self.y, table=table, event=event, event_is_good=not self.event_is_good
+        event = event or self.opposite or opposite_event(self.event)
+        good = opposite_direction(self.event_is_good)
+        turned = replace(
+            self,
+            y=-self.y,
+            table=reversed_rows(self.table, event, good, ratio=self.scale.ratio),
+            event=event,
+            event_is_good=good,
+            opposite=self.event,
         )
+        return replace(turned, excluded=_reasons_turned(self, turned))
 
     def __add__(self, other: Effects) -> Effects:
-        """Join the studies of both, in order: counts of some trials, reported effects of others."""
-        if self.measure != other.measure:
-            raise ValueError(
-                f"effects of different measures cannot be put together: {self.measure} and"
-                f" {other.measure}"
-            )
+        """Join the studies of both, in order: counts of some trials, reported effects of others.
+
+        Both must be of one measure and one event. Effects of the declared opposite event are
+        turned round if the measure allows it, effects with the arms swapped are inverted. What
+        cannot be made to say the same is refused.
+        """
+        other = _aligned(effects_given(other, "what is added to effects"), self)
         shift = len(self)
-        table = pd.concat([self.table, other.table], ignore_index=True)
+        tables = [_without_own_columns(part.table) for part in (self, other)]
+        rules = self.rules + other.rules
+        used = {rule for rule in rules if rule is not None}
         return replace(
             self,
             y=np.concatenate([self.y, other.y]),
             v=np.concatenate([self.v, other.v]),
             labels=self.labels + other.labels,
-            table=table,
-            zero=self.zero if self.zero is not None else other.zero,
+            table=pd.concat(tables, ignore_index=True),
+            zero=used.pop() if len(used) == 1 else None,
+            rules=rules,
             interval=self.interval if self.interval == other.interval else "as reported",
-            treatment=self.treatment if self.treatment == other.treatment else "treatment",
-            control=self.control if self.control == other.control else "control",
+            event=other.event if self.event == "event" else self.event,
+            event_is_good=(
+                other.event_is_good if self.event_is_good is None else self.event_is_good
+            ),
+            opposite=self.opposite or other.opposite,
+            treatment=_common_name(self.treatment, other.treatment, "treatment"),
+            control=_common_name(self.control, other.control, "control"),
             corrected=np.concatenate([self.corrected, other.corrected]),
             excluded={**self.excluded, **{shift + i: why for i, why in other.excluded.items()}},
         )
@@ -259,9 +376,8 @@ class Effects(View):
 
     def summary(self) -> str:
         """Describe the effects: measure, number, continuity rule, corrections, exclusions."""
-        head = (
-            f"{self.scale.name.capitalize()} of {self.event}, {self.treatment} v {self.control}: "
-        )
+        arms = f", {self.treatment} v {self.control}" * self.scale.compares
+        head = f"{capital(self.scale.name)} of {self.event}{arms}: "
         lines = [head + f"{studies(self.k)}.", zero_sentence(self), *excluded_sentences(self)]
         frame = self.to_frame()
         for label, row in zip(self.labels, frame.itertuples(), strict=True):
@@ -287,6 +403,150 @@ class Effects(View):
         return effects_table(self)
 
 
+def direction_of(effects: Effects, needed_for: str) -> bool:
+    """Return whether the event is good; refuse where nobody has stated it.
+
+    Parameters
+    ----------
+    effects : Effects
+        The effects analysed.
+    needed_for : str
+        What needs the direction, for the error: "numbers needed to treat for benefit or harm".
+
+    Raises
+    ------
+    ValueError
+        If `event_is_good` is None; the error names the argument to give.
+    """
+    if not effects.scale.compares:
+        raise ValueError(
+            f"a {effects.scale.name} describes one group: there are no arms to compare, so"
+            f" {needed_for} cannot be given"
+        )
+    if effects.event_is_good is None:
+        raise ValueError(
+            f'{needed_for}: it is not known whether more of "{effects.event}" is good or bad. Give'
+            " event_is_good=True or event_is_good=False with the effects, e.g."
+            " risk_ratio(trials, event_is_good=False), or a column event_is_good"
+        )
+    return effects.event_is_good
+
+
+def _aligned(other: Effects, first: Effects) -> Effects:
+    """Make `other` say what `first` says, or refuse: one measure, one event, arms in one order."""
+    if first.measure != other.measure:
+        raise ValueError(
+            f"effects of different measures cannot be put together: {first.measure} and"
+            f" {other.measure}"
+        )
+    if first.scale.compares:
+        other = _with_arms_of(other, first)
+    named = "event" not in (first.event, other.event)
+    if named and not same_name(first.event, other.event):
+        other = _turned_to(other, first)
+    if None not in (both := {first.event_is_good, other.event_is_good}) and len(both) > 1:
+        raise ValueError(
+            f'"{first.event}" is good in one part and "{other.event}" is bad in the other: effects'
+            " put together must be of one event; turn one part round with reversed, or correct"
+            " event_is_good"
+        )
+    return other
+
+
+def _with_arms_of(other: Effects, first: Effects) -> Effects:
+    """Swap the arms of `other` if they are those of `first` in the other order."""
+    crossed = (same_name(other.treatment, first.control), same_name(other.control, first.treatment))
+    if not any(crossed) or same_name(first.treatment, first.control):
+        return other
+    texts = [f"{part.treatment} against {part.control}" for part in (first, other)]
+    if not all(crossed):
+        raise ValueError(
+            f"effects of {texts[0]} and of {texts[1]} cannot be put together: what is the control"
+            " of one part is treated in the other. Analyse them apart"
+        )
+    if other.measure == "GEN":
+        raise ValueError(
+            f"effects of {texts[0]} and of {texts[1]} cannot be put together: how an effect of"
+            " unknown scale is inverted is not known. Give both with the arms in one order"
+        )
+    return replace(
+        other,
+        y=-other.y,
+        table=swapped_rows(other.table, ratio=other.scale.ratio),
+        treatment=other.control,
+        control=other.treatment,
+    )
+
+
+def _turned_to(other: Effects, first: Effects) -> Effects:
+    """Turn `other` round if its event is the declared opposite of that of `first`."""
+    declared = any(
+        name is not None and same_name(name, event)
+        for name, event in (
+            (first.opposite, other.event),
+            (other.opposite, first.event),
+            (opposite_event(first.event), other.event),
+            (opposite_event(other.event), first.event),
+        )
+    )
+    if not declared:
+        raise ValueError(
+            f'effects of "{first.event}" and of "{other.event}" cannot be put together. If they are'
+            f' opposites, turn the second round: second.reversed("{first.event}") where the measure'
+            " allows it, else compute it from complement(trials)"
+        )
+    return other.reversed(first.event)
+
+
+def _common_name(first: str, second: str, plain: str) -> str:
+    """Return the name of the arm in both parts; the plain word where they differ."""
+    return first if same_name(first, second) else plain
+
+
+def _without_own_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out columns of a user that have the names of printed estimates but are none."""
+    if "printed_level" in table:
+        return table
+    return table.drop(columns=["estimate", "low", "high", "printed_level"], errors="ignore")
+
+
+def _reasons_turned(effects: Effects, turned: Effects) -> dict[int, str]:
+    """Give the reasons of tables without an estimate as they are for the opposite event."""
+    reasons = dict(effects.excluded)
+    if not set(CELLS) <= set(effects.table.columns):
+        return reasons
+    for i, why in reasons.items():
+        before, after = (
+            absence_reason([float(part.table[name].iloc[i]) for name in CELLS], part.rules[i])
+            for part in (effects, turned)
+        )
+        reasons[i] = after if why == before else why
+    return reasons
+
+
+def opposite_direction(event_is_good: bool | None) -> bool | None:
+    """Turn a direction round for the opposite event; an unknown one stays unknown."""
+    return None if event_is_good is None else not event_is_good
+
+
+def unit_of(effects: Effects) -> str:
+    """Name the unit of differences of means, where the trials name one; else nothing."""
+    if effects.measure not in ("MD", "GEN"):
+        return ""
+    units = effects.table[effects.present].reindex(columns=["unit"])["unit"]
+    named = (" ".join(unit.split()) for unit in units if isinstance(unit, str))
+    return joined(dict.fromkeys(filter(None, named)))
+
+
+def participants(effects: Effects) -> float:
+    """Count the people of the studies that take part, each once; nan where not known of all."""
+    table = effects.table[effects.present]
+    if not effects.scale.compares:
+        n = pd.to_numeric(table.reindex(columns=["n"])["n"], errors="coerce")
+        return float(n.sum(skipna=False))
+    return people_in(table)
+
+
 def effects_given(value: Any, name: str = "effects") -> Effects:
     """Return `value` if it is `Effects`; otherwise say where they come from."""
     return checking.instance(
@@ -303,12 +563,38 @@ def listed_excluded(effects: Effects) -> str:
 
 
 def zero_sentence(effects: Effects) -> str:
-    """Say what the continuity rule changed; empty for measures without counts."""
-    if effects.zero is None:
-        return ""
-    touched = [label for label, yes in zip(effects.labels, effects.corrected, strict=True) if yes]
-    changed = f"it changed {joined(touched)}" if touched else "it changed no table"
-    return f'Zero-cell rule "{effects.zero}" ({ZERO_NAMES[effects.zero]}): {changed}.'
+    """Say what each continuity rule changed; empty for measures without counts."""
+    rules = dict.fromkeys(rule for rule in effects.rules if rule is not None)
+    return " ".join(_rule_sentence(effects, rule) for rule in rules)
+
+
+def _rule_sentence(effects: Effects, rule: str) -> str:
+    """Say which studies one continuity rule changed, or that none had an empty cell."""
+    own = np.array([each == rule for each in effects.rules])
+    touched = [effects.labels[i] for i in np.flatnonzero(own & effects.corrected)]
+    head = f'Zero-cell rule "{rule}" ({ZERO_NAMES[rule]})'
+    if touched:
+        return f"{head}: it changed {joined(touched)}."
+    return (
+        f"{head}."
+        if _has_empty_cell(effects.table[own])
+        else f"{head}: no trial had an empty cell."
+    )
+
+
+def _has_empty_cell(table: pd.DataFrame) -> bool:
+    """Decide whether a table of counts has a cell of nobody, with or without the event."""
+    if not set(CELLS) <= set(table.columns):
+        return False
+    a, n1, c, n2 = (table[name].to_numpy(dtype=np.float64) for name in CELLS)
+    return bool(np.any((a == 0) | (c == 0) | (a == n1) | (c == n2)))
+
+
+def rules_applied(effects: Effects) -> str:
+    """Name the continuity rules by which rows were changed; empty where none was."""
+    each = zip(effects.rules, effects.corrected, strict=True)
+    rules = dict.fromkeys(rule for rule, yes in each if yes and rule is not None)
+    return joined(ZERO_NAMES[rule] for rule in rules)
 
 
 def excluded_sentences(effects: Effects) -> list[str]:
@@ -344,11 +630,18 @@ NOT_CONFIRMED = "Nothing may be concluded from it until the primary report has b
 
 
 def measure_sentence(effects: Effects) -> str:
-    """Name the measure, the event and the arms in the sentence that opens a methods section."""
-    return (
-        f"We expressed effects as {plural(effects.scale.name)} of {effects.event}"
-        f" ({effects.treatment} against {effects.control})."
-    )
+    """Name measure, event and any arms in the sentence that opens a methods section."""
+    what = f"{plural(effects.scale.name)} of {effects.event}"
+    if not effects.scale.compares:
+        return f"We analysed {what}, each of one group."
+    return f"We expressed effects as {what} ({effects.treatment} against {effects.control})."
+
+
+def outcome_text(effects: Effects) -> str:
+    """Write ``risk ratio of death, drug against placebo``; without arms for one group."""
+    what = f"{effects.scale.name} of {effects.event}"
+    arms = f", {effects.treatment} against {effects.control}" * effects.scale.compares
+    return what + arms
 
 
 def effects_table(effects: Effects) -> pd.DataFrame:

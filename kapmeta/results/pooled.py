@@ -28,6 +28,7 @@ from kapmeta.results.effects import (
     effects_table,
     excluded_sentences,
     measure_sentence,
+    outcome_text,
     read_only,
     unconfirmed_sentences,
     zero_sentence,
@@ -59,7 +60,8 @@ class Pooled(IntervalView):
         Pooled effect, its standard error and its confidence limits on the analysis scale (log for
         ratios).
     statistic, p_value, df : float
-        Test of no effect in the way of the interval; `df` is infinite for a normal reference.
+        Test of no effect in the way of the interval; `df` is infinite for a normal reference. A
+        measure of one group has no value of no effect: statistic and p-value are nan.
     k : int
         Number of studies that take part.
     tau2, tau2_low, tau2_high : float
@@ -110,6 +112,9 @@ class Pooled(IntervalView):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", read_only(self.weights))
+        if not self.scale.compares:
+            object.__setattr__(self, "statistic", math.nan)
+            object.__setattr__(self, "p_value", math.nan)
 
     @property
     def measure(self) -> str:
@@ -235,10 +240,7 @@ class Pooled(IntervalView):
             for label, row in zip(e.labels, frame.itertuples(), strict=True)
             if row.row == "study"
         ]
-        opening = (
-            f"Forest plot of the {e.scale.name} of {e.event}, {e.treatment} against {e.control},"
-            f" {studies(e.k)}: "
-        )
+        opening = f"Forest plot of the {outcome_text(e)}, {studies(e.k)}: "
         finding = pooled_sentence(self) if self.k > 1 else "One study; nothing is pooled."
         rest = [heterogeneity_text(self) + "." if self.k > 1 else "", prediction_text(self)]
         rest += [*unconfirmed_sentences(e), *excluded_sentences(e)]
@@ -324,4 +326,5 @@ def pooled_sentence(pooled: Pooled) -> str:
     e = pooled.effects
     verb = "Pooled" if pooled.k > 1 else "Not pooled:"
     what = f"{verb} {e.scale.name} of {e.event} from {studies(pooled.k)}"
-    return f"{what}: {estimate_text(pooled)}, {p_text(pooled.p_value)}."
+    test = f", {p_text(pooled.p_value)}" if e.scale.compares else ""
+    return f"{what}: {estimate_text(pooled)}{test}."

@@ -55,22 +55,55 @@ def coefficient_columns(found: Any, *names: str) -> dict[str, FloatArray]:
 
 
 def coefficient_frame(
-    design: Design, shown: Callable[[FloatArray], FloatArray], numbers: Mapping[str, FloatArray]
+    design: Design, scale: Measure, numbers: Mapping[str, FloatArray]
 ) -> pd.DataFrame:
     """Build one row per coefficient: limits as shown, then numbers on the analysis scale."""
-    ends = limits_named(*(shown(numbers[name]) for name in ("y", "y_low", "y_high")))
-    return pd.DataFrame({"term": design.names, **dict(ends), **numbers})
+    ends = limits_named(
+        *(_shown_terms(design, scale, numbers[name]) for name in ("y", "y_low", "y_high"))
+    )
+    tests = {
+        name: tests_of_terms(design, scale, numbers[name]) for name in ("statistic", "p_value")
+    }
+    return pd.DataFrame({"term": design.names, **dict(ends), **numbers, **tests})
 
 
-def terms_text(frame: pd.DataFrame) -> list[str]:
-    """Write one sentence per coefficient."""
+def _shown_terms(design: Design, scale: Measure, x: FloatArray) -> FloatArray:
+    """Take means to the measure's own scale, and other coefficients to ratios or differences."""
+    found, means = shown_coefficients(scale, x).copy(), list(design.means)
+    found[means] = scale.shown(np.asarray(x)[means])
+    return found
+
+
+def tests_of_terms(design: Design, scale: Measure, values: FloatArray) -> FloatArray:
+    """Return tests of coefficients; nan for means of one group, which nothing is tested against."""
+    if scale.compares or not design.means:
+        return values
+    tested = np.array(values, dtype=np.float64)
+    tested[list(design.means)] = np.nan
+    tested.setflags(write=False)
+    return tested
+
+
+def analysis_scale_words(scale: Measure) -> str:
+    """Say on which scale differences between measures of one group are: `` on the logit scale``."""
+    word = scale.name.partition("(")[2].rstrip(")")
+    return f" on the {word} scale" if word else ""
+
+
+def terms_text(frame: pd.DataFrame, design: Design, scale: Measure) -> list[str]:
+    """Write one sentence per coefficient; means of one group are not tested."""
     rows = zip(
         *(frame[name] for name in ("term", "estimate", "low", "high", "p_value")), strict=True
     )
-    return [
-        f"{term}: {wording.interval_text(*limits)}, {wording.p_text(p)}."
-        for term, *limits, p in rows
-    ]
+    sentences = []
+    for j, (term, *limits, p) in enumerate(rows):
+        text = f"{term}: {wording.interval_text(*limits)}"
+        if scale.compares or j not in design.means:
+            plain = scale.compares or scale.ratio
+            kind = "" if plain else f" (difference{analysis_scale_words(scale)})"
+            text += f"{kind}, {wording.p_text(p)}"
+        sentences.append(f"{text}.")
+    return sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +124,9 @@ class Design:
         Columns of the studies' table the moderators were made from.
     encode : callable
         Takes a DataFrame with these columns to rows of the matrix.
+    means : tuple of int
+        Positions of the coefficients that are mean effects and not differences between effects: the
+        intercept, or the levels of a factor where there is none.
     """
 
     matrix: FloatArray
@@ -99,6 +135,7 @@ class Design:
     described: str
     variables: tuple[str, ...]
     encode: Callable[[pd.DataFrame], FloatArray]
+    means: tuple[int, ...] = ()
 
     def rows(self, data: Any) -> FloatArray:
         """Build rows of the design matrix for the moderator values in `data`."""
@@ -211,8 +248,8 @@ class MetaRegression(EffectsView):
 
     @property
     def p_value(self) -> FloatArray:
-        """Two-sided p-values of the coefficients."""
-        return self.fit.p_value
+        """Two-sided p-values of the coefficients; nan for means of one group."""
+        return tests_of_terms(self.design, self.scale, self.fit.p_value)
 
     @property
     def df(self) -> FloatArray:
@@ -242,10 +279,11 @@ class MetaRegression(EffectsView):
     def to_frame(self) -> pd.DataFrame:
         """Return one row per coefficient, limits as ratios of ratios or differences.
 
-        `y` and `se` are on the analysis scale.
+        Means (the intercept, the levels of a factor without one) are shown as the measure is;
+        differences between proportions or correlations on the scale they were analysed on. `y` and
+        `se` are on the analysis scale.
         """
-        shown = partial(shown_coefficients, self.scale)
-        return coefficient_frame(self.design, shown, coefficient_columns(self.fit))
+        return coefficient_frame(self.design, self.scale, coefficient_columns(self.fit))
 
     def studies(self) -> pd.DataFrame:
         """Return one row per study: fitted value, residual, weight, what its absence changes."""
@@ -319,21 +357,21 @@ class MetaRegression(EffectsView):
         return frame.assign(y=found.mean, se=found.se)
 
     def contrast(self, combination: Mapping[str, float]) -> pd.Series:
-        """Test a combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``."""
+        """Test a combination of coefficients, e.g. ``{"dose[high]": 1, "dose[low]": -1}``.
+
+        A combination whose weights on means add up to 1 is a mean itself, and shown as one.
+        """
         row = np.zeros((1, len(self.names)))
         for name, factor in combination.items():
             row[0, self.names.index(checking.chosen(name, self.names, "coefficient"))] = factor
         y, df = float((row @ self.fit.beta)[0]), float(self._df(row)[0])
         se = float(np.sqrt(row @ self.fit.covariance @ row.T)[0, 0])
         half = float(t_quantile((1 + self.method.level) / 2, df)) * se
-        shown = dict(
-            limits_named(
-                *(float(shown_coefficients(self.effects.scale, x)) for x in (y, y - half, y + half))
-            )
-        )
-        return pd.Series(
-            {**shown, "y": y, "se": se, "df": df, "p_value": float(t_two_sided(y / se, df))}
-        )
+        mean = math.isclose(row[0, list(self.design.means)].sum(), 1.0, rel_tol=1e-9)
+        show = self.scale.shown if mean else partial(shown_coefficients, self.scale)
+        shown = dict(limits_named(*(float(show(x)) for x in (y, y - half, y + half))))
+        p = math.nan if mean and not self.scale.compares else float(t_two_sided(y / se, df))
+        return pd.Series({**shown, "y": y, "se": se, "df": df, "p_value": p})
 
     def variance_inflation(self) -> pd.Series:
         """Compute the variance inflation factor of each moderator."""
@@ -364,11 +402,14 @@ class MetaRegression(EffectsView):
 
     def summary(self) -> str:
         """Describe the result in words and numbers, with its limits."""
-        terms = terms_text(self.to_frame())
-        what = "ratio" if self.effects.scale.ratio else "difference"
+        scale = self.scale
+        terms = terms_text(self.to_frame(), self.design, scale)
+        what = "ratio" if scale.ratio else "difference"
+        where = "" if scale.compares or scale.ratio else analysis_scale_words(scale)
         head = (
-            f"Meta-regression of the {self.effects.scale.name} of {self.effects.event} on "
-            f"{self.design.described}, {wording.studies(self.k)}; coefficients as {what} per unit."
+            f"Meta-regression of the {scale.name} of {self.effects.event} on "
+            f"{self.design.described}, {wording.studies(self.k)}; coefficients as {what} per unit"
+            f"{where}."
         )
         return "\n".join(
             [

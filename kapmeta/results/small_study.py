@@ -23,10 +23,8 @@ LEAST = 10
 
 def _subject(effects: Effects, k: int) -> str:
     """Write ``the odds ratio of death (drug against placebo) in 12 studies``."""
-    what = (
-        f"{effects.scale.name} of {effects.event} ({effects.treatment} against {effects.control})"
-    )
-    return f"the {what} in {wording.studies(k)}"
+    arms = f" ({effects.treatment} against {effects.control})" if effects.scale.compares else ""
+    return f"the {effects.scale.name} of {effects.event}{arms} in {wording.studies(k)}"
 
 
 def _paragraph(sentences: Iterable[str], papers: tuple[str, ...]) -> str:

@@ -54,6 +54,11 @@ class Sweep(EffectsView):
     methods: str = ""
     papers: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.effects.scale.compares and "p_value" in self.table:
+            # one group has no value of no effect to be tested against
+            object.__setattr__(self, "table", self.table.assign(p_value=np.nan))
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per analysis; `estimate`, `low` and `high` on the scale shown."""
         frame = self.table.copy()
@@ -124,7 +129,8 @@ def analyses_table(names: list[str], found: Combined, **columns: Any) -> pd.Data
 def analysis_phrase(base: Pooled) -> str:
     """Name the analysis that was repeated, for use within a sentence."""
     e = base.effects
-    what = f"{e.scale.name} of {e.event}, {e.treatment} against {e.control}"
+    arms = f", {e.treatment} against {e.control}" if e.scale.compares else ""
+    what = f"{e.scale.name} of {e.event}{arms}"
     return f"the analysis of the {what} ({wording.studies(base.k)}; {method_phrase(base.method)})"
 
 

@@ -90,21 +90,25 @@ class Tipping(View):
         )
 
     def _about_imor(self) -> str:
-        parts = []
-        for path, factor in self.points.items():
-            if np.isinf(factor):
-                parts.append(f"{path}: nowhere up to a factor of 10,000")
-            else:
-                side = "against" if factor > 1 else "for"
-                parts.append(
-                    f"{path}: at a factor of {wording.number(max(factor, 1 / factor))} {side}"
-                    " treatment"
-                )
+        parts = [f"{path}: {self._turn(path, factor)}" for path, factor in self.points.items()]
         return (
-            f"{estimate_text(self.base)} in those observed, {sum(self.missing)} missing. Odds of"
-            " the event among the missing over odds among the observed turn the result,"
-            f" {'; '.join(parts)}."
+            f"{estimate_text(self.base)} in those observed, {sum(self.missing)} missing. The result"
+            " turns where the odds of the event among the missing, against those among the"
+            f" observed, are, {'; '.join(parts)}."
         )
+
+    def _turn(self, path: str, factor: float) -> str:
+        """Say at which odds of the missing of each arm the result turns on a path."""
+        if np.isinf(factor):
+            return "nowhere up to a factor of 10,000"
+        e, size = self.base.effects, wording.number(max(factor, 1 / factor))
+        how = ("lower", "higher") if factor > 1 else ("higher", "lower")
+        arms = [
+            f"{size} times {word} under {arm}"
+            for word, arm in zip(how, (e.treatment, e.control), strict=True)
+        ]
+        kept = {"treatment only": arms[:1], "control only": arms[1:]}
+        return wording.joined(kept.get(path.partition(",")[0], arms))
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section, with its references."""

@@ -18,13 +18,16 @@ from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
+from kapmeta.review.missing_evidence import missing_words
 from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, WITHOUT_RESULT, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
     "Answered",
+    "against_control",
     "answer",
     "answers",
+    "benefit_side",
     "evidence_table",
     "question_effects",
     "substances_table",
@@ -152,6 +155,27 @@ class Answered:
         """Whether every trial that takes part was randomised."""
         return randomised(self.pooled)
 
+    @property
+    def against_control(self) -> bool:
+        """Whether it is a randomised comparison with a treatment without ketamine."""
+        return against_control(self.pooled)
+
+    @property
+    def benefit_side(self) -> int:
+        """1 if the interval shown lies wholly on the better side, -1 on the worse, else 0."""
+        return benefit_side(self.pooled, self.effect)
+
+
+def against_control(pooled: Pooled) -> bool:
+    """Say whether a result is a randomised comparison with a treatment without ketamine."""
+    contrast = set(pooled.effects.table["contrast"][pooled.effects.present])
+    return contrast == {"ketamine_v_control"} and randomised(pooled)
+
+
+def benefit_side(pooled: Pooled, effect: Result) -> int:
+    """Return 1 if the interval shown lies on the better side, -1 on the worse, 0 on neither."""
+    return int(effect.side or 0) * (1 if pooled.effects.event_is_good else -1)
+
 
 def answers(evidence: Evidence) -> dict[str, Answered]:
     """Answer every declared question once, by name, with all that may be shown of it.
@@ -193,7 +217,8 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
     -------
     DataFrame
         Substance, question, trials, k, counts of the arms, effect with its interval, evidence
-        levels, what may be headlined. Counts known only from a tertiary source give no effect.
+        levels, what may be headlined, and the trials known to have measured it whose results have
+        not been read. Counts known only from a tertiary source give no effect.
 
     Examples
     --------
@@ -219,6 +244,7 @@ def evidence_table(evidence: Evidence) -> pd.DataFrame:
                 "Effect (95 % interval)": _effect_words(pooled),
                 "Evidence": wording.joined(EVIDENCE_LEVELS[x].short for x in dict.fromkeys(levels)),
                 "May be headlined": _headline_words(pooled),
+                "Known, not in the numbers": missing_words(evidence, name),
             }
         )
     return pd.DataFrame(rows)

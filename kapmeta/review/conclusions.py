@@ -12,7 +12,7 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.measures import Measure
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.effects import Effects, unconfirmed_labels
+from kapmeta.results.effects import Effects, participants, unconfirmed_labels, unit_of
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_given, pooled_sentence
 from kapmeta.wording import level_named
 
@@ -20,6 +20,8 @@ __all__ = ["Conclusion", "conclusion"]
 
 FEW_EVENTS = 300
 """Events below which the number of people is a reason for doubt, a rule of thumb of GRADE."""
+FEW_PEOPLE = 400
+"""People below which their number is a reason for doubt where no events are counted."""
 _SAME_TREATMENT = {"dose": "doses", "sessions": "numbers of sessions"}
 
 
@@ -45,7 +47,8 @@ def conclusion(pooled: Pooled) -> Conclusion:
 
     Made from the result alone: number of trials, design, counts, interval, evidence level and
     contrast. The wording changes when the numbers do. The number of people is a reason for doubt
-    below 300 events [1]_.
+    below 300 events, or below 400 people where the outcome is a mean [1]_. A measure of one group
+    is stated with its interval; nothing is compared.
 
     Parameters
     ----------
@@ -87,20 +90,24 @@ def _may(pooled: Pooled, effects: Effects) -> str:
         )
     if pooled.k > 2:
         shown = [float(scale.shown(x)) for x in (pooled.low, pooled.high)]
-        return f"{pooled_sentence(pooled)[:-1]}; the interval {_verdict_words(scale, *shown)}."
+        verdict = f"; the interval {_verdict_words(scale, *shown)}" * scale.compares
+        return f"{pooled_sentence(pooled)[:-1]}{verdict}."
     design = _design_words(effects)
     texts = [_trial_text(effects, int(i), pooled.method.level) for i in present]
     if pooled.k == 1:
         return f"In the one {design} ({effects.labels[present[0]]}), {texts[0]}."
     common = pool(effects, model="common", mixed=True)
     each = "; ".join(f"{effects.labels[i]}, {text}" for i, text in zip(present, texts, strict=True))
+    plural = "studies" if design == "study" else f"{design}s"
     return (
-        f"Two {design}s: {each}. If there were no heterogeneity between them, the common"
+        f"Two {plural}: {each}. If there were no heterogeneity between them, the common"
         f" {scale.name} would be {estimate_text(common)}."
     )
 
 
 def _design_words(effects: Effects) -> str:
+    if not effects.scale.compares:
+        return "study"
     if "randomised" not in effects.table:
         return "trial"
     every = checking.established(effects.table, "randomised")[effects.present].all()
@@ -116,6 +123,8 @@ def _verdict_words(scale: Measure, low: float, high: float) -> str:
 def _trial_text(effects: Effects, i: int, level: float) -> str:
     """Describe one trial: its counts with a score interval, or its effect as reported."""
     row, scale = effects.table.iloc[i], effects.scale
+    if not scale.compares:
+        return _group_text(effects, i, level)
     counted = not pd.isna(row.get("events_t", np.nan))
     scored = counted and scale.key == "RR"
     frame = (
@@ -124,9 +133,10 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
     estimate, low, high = (float(frame[name]) for name in ("estimate", "low", "high"))
     verdict = f"which {_verdict_words(scale, low, high)}"
     if not counted:
-        unit = f" {row['unit']}" if isinstance(row.get("unit"), str) and row["unit"] else ""
+        unit = f" {unit_of(effects.select(i))}".rstrip()
         what = f"{scale.name} of {effects.event}" if unit else scale.name
-        return f"{what} {wording.interval_text(estimate, low, high)}{unit} as reported, {verdict}"
+        source = " as reported" * ("printed_level" in row and not pd.isna(row["printed_level"]))
+        return f"{what} {wording.interval_text(estimate, low, high)}{unit}{source}, {verdict}"
     counts = f"{_counts_text(effects, row)}: {scale.name} "
     if not scored:
         return f"{counts}{wording.interval_text(estimate, low, high)}, {verdict}"
@@ -135,17 +145,30 @@ def _trial_text(effects: Effects, i: int, level: float) -> str:
     return f"{counts}{ratio} (score interval {limits}), {verdict}"
 
 
+def _group_text(effects: Effects, i: int, level: float) -> str:
+    """Describe one study of one group: its counts where there are any, and its estimate."""
+    row, frame = effects.table.iloc[i], effects.to_frame(level=level).iloc[i]
+    interval = wording.interval_text(*(float(frame[name]) for name in ("estimate", "low", "high")))
+    what = f"{effects.scale.short} {interval}"
+    if {"events", "n"} <= set(row.index):
+        return f"{row['events']:.0f} of {row['n']:.0f} had the outcome ({effects.event}): {what}"
+    return what
+
+
 def _counts_text(effects: Effects, row: pd.Series) -> str:
     """Say how many had the outcome in each arm."""
     a, n1, c, n2 = (float(row[name]) for name in ("events_t", "n_t", "events_c", "n_c"))
-    treatment, control = (
-        row.get("treatment", effects.treatment),
-        row.get("control", effects.control),
-    )
+    treatment, control = (_arm_name(effects, row, name) for name in ("treatment", "control"))
     return (
         f"{a:.0f} of {n1:.0f} ({100 * a / n1:.0f} %) with {treatment} and {c:.0f} of {n2:.0f} "
         f"({100 * c / n2:.0f} %) with {control} had the outcome ({effects.event})"
     )
+
+
+def _arm_name(effects: Effects, row: pd.Series, side: str) -> str:
+    """Name an arm of one trial: by its row where the arms differ between trials."""
+    common, own = str(getattr(effects, side)), row.get(side)
+    return own if common == side and isinstance(own, str) and own.strip() else common
 
 
 def _may_not(pooled: Pooled, effects: Effects) -> str:
@@ -185,14 +208,27 @@ def _number_reasons(pooled: Pooled, effects: Effects) -> Iterator[str]:
         yield "one trial cannot show that a result holds elsewhere"
     elif pooled.k == 2:
         yield "two trials cannot show how much results differ between trials"
-    cells = ["events_t", "n_t", "events_c", "n_c"]
-    counted = effects.table[effects.present].reindex(columns=cells).dropna(subset=["n_t"])
-    if counted.empty:
+    there = np.flatnonzero(effects.present)
+    known = [i for i in there if not np.isnan(participants(effects.select(i)))]
+    if not known:
         yield "how many people were counted is not known"
-    elif counted[["events_t", "events_c"]].sum().sum() < FEW_EVENTS:
-        part = f"known of {len(counted)} of {pooled.k} trials only and "
-        people = counted[["n_t", "n_c"]].sum().sum()
-        yield f"the counts are {part * (len(counted) < pooled.k)}of {people:.0f} people in all"
+        return
+    counted = effects.select(known)
+    events = _events_counted(counted)
+    people = participants(counted)
+    few = people < FEW_PEOPLE if events is None else events < FEW_EVENTS
+    if few:
+        part = f"known of {len(known)} of {pooled.k} trials only and "
+        yield f"the counts are {part * (len(known) < pooled.k)}of {people:.0f} people in all"
+
+
+def _events_counted(effects: Effects) -> float | None:
+    """Add up the events; None where the outcome is a mean, or the events are not known."""
+    names = ("events_t", "events_c") if effects.scale.compares else ("events",)
+    if not effects.scale.counts or not set(names) <= set(effects.table.columns):
+        return None
+    cells = effects.table[list(names)]
+    return None if cells.isna().any(axis=None) else float(cells.to_numpy(dtype=np.float64).sum())
 
 
 _CHECKS = (_design_reasons, _source_reasons, _number_reasons)

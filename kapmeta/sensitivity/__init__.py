@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.percentages import rounded_counts as rounded_counts
     from kapmeta.sensitivity.subsets import all_subsets as all_subsets
     from kapmeta.sensitivity.tipping import tipping_point as tipping_point
+    from kapmeta.sensitivity.unread_trials import unread_trial as unread_trial
 
 _FILES = {
     "choices": ["at_time", "estimator_table", "every_measure", "pooled_measures", "zero_rules"],
@@ -40,6 +41,7 @@ _FILES = {
     "percentages": ["rounded_counts"],
     "subsets": ["all_subsets"],
     "tipping": ["tipping_point"],
+    "unread_trials": ["unread_trial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES)

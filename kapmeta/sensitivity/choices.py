@@ -27,6 +27,7 @@ from kapmeta.effects.counts import (
 )
 from kapmeta.methods import CI_NAMES, PRIMARY, TAU2_NAMES, ZERO_NAMES
 from kapmeta.pooling.inverse_variance import one_question, pool
+from kapmeta.results.columns import empty_cells, level_names, read_column
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row
@@ -85,7 +86,7 @@ def estimator_table(
     Estimators, 8 analyses: RR 1.82 to 1.82. The interval excludes 1 in 6 of 8.
     """
     effects, aside = one_question(effects_given(effects), mixed)
-    level = checking.proportion(level, "level")
+    level, every = checking.proportion(level, "level"), checking.flag(every, "every")
     present = np.flatnonzero(effects.present)
     if present.size < 2:
         raise ValueError(
@@ -148,6 +149,11 @@ def zero_rules(
     3      treatment-arm     25.44  1.62  399.55
     4               none       NaN   NaN     NaN
     """
+    if measure not in (risk_ratio, odds_ratio, risk_difference):
+        raise TypeError(
+            "measure must be kapmeta.risk_ratio, kapmeta.odds_ratio or kapmeta.risk_difference: got"
+            f" {getattr(measure, '__name__', measure)!r}"
+        )
     rules = [rule for rule in TRIGGERS if rule not in ("empirical", "drop")]
     parts = []
     for rule in rules:
@@ -198,7 +204,7 @@ def _with_words(column: str, words: tuple[str, ...]) -> Callable[[pd.DataFrame],
     def chosen(frame: pd.DataFrame) -> Any:
         if column not in frame:
             raise ValueError(f'trials has no column "{column}", by which studies are to be chosen')
-        return frame[column].isin(words).to_numpy(dtype=bool)
+        return np.array([checking.same_word(word, words) is not None for word in frame[column]])
 
     return chosen
 
@@ -246,6 +252,7 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     [1.2, 6.0, 1.2]
     """
     checking.refuse_no_table(trials, row="comparison")
+    checking.instance(rule, str, "time", 'be a word, e.g. "longest" or "nearest 6"')
     if study not in trials:
         raise ValueError(
             f'trials has no column "{study}"; it has: {", ".join(map(str, trials.columns))}'
@@ -253,19 +260,16 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
     nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)
     if nearest is None:
         checking.chosen(rule, ("as given", "longest", "earliest"), "time")
-    if not trials[study].duplicated().any():
+    names = pd.Series(level_names(trials[study]), index=trials.index)
+    if not names.duplicated().any():
         return trials
-    twice = trials.loc[trials[study].duplicated(), study].iloc[0]
+    twice = names[names.duplicated()].iloc[0]
     if rule == "as given":
         raise ValueError(
             f'study "{twice}" comes more than once; choose a time: "longest", "earliest" or e.g.'
             ' "nearest 6"'
         )
-    if "months" not in trials or trials["months"].isna().any():
-        raise ValueError(
-            f'a time can be chosen only where every row has months; "{twice}" comes more than once'
-        )
-    months = trials["months"].astype(float)
+    months = _months_of(trials, names, twice)
     if nearest is not None:
         away = (months - float(nearest.group(1))).abs()
         ranked = trials.assign(_away=away, _later=-months).sort_values(
@@ -275,12 +279,25 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
         ranked = trials.assign(_away=months).sort_values(
             "_away", kind="stable", ascending=rule == "earliest"
         )
-    kept = ranked.drop_duplicates(study).index
-    same = trials[[study, "months"]].duplicated(keep=False)
+    kept = ranked.assign(_study=names).drop_duplicates("_study").index
+    same = pd.DataFrame({"study": names, "months": months}).duplicated(keep=False)
     if same[kept].any():
-        both = trials.loc[same[same].index[0], study]
-        raise ValueError(f'study "{both}" has two rows at the same time; keep one of them')
+        raise ValueError(
+            f'study "{names[same].iloc[0]}" has two rows at the same time; keep one of them'
+        )
     return trials.loc[sorted(kept)]
+
+
+def _months_of(trials: pd.DataFrame, names: pd.Series[str], twice: str) -> pd.Series[float]:
+    """Read the months of every row as numbers."""
+    if "months" not in trials or empty_cells(trials["months"]).any():
+        raise ValueError(
+            f'a time can be chosen only where every row has months; "{twice}" comes more than once'
+        )
+    found = read_column(trials["months"], "months", tuple(names)).numbers
+    if found is None:
+        raise ValueError(f'months must be numbers: got "{trials["months"].iloc[0]}"')
+    return pd.Series(found, index=trials.index)
 
 
 _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
@@ -295,7 +312,7 @@ _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
 def pooled_measures(
     trials: pd.DataFrame,
     *,
-    opposite: str = "the opposite",
+    opposite: str | None = None,
     level: float = PRIMARY.level,
     mixed: bool = False,
     **names: Unpack[Names],
@@ -309,16 +326,16 @@ def pooled_measures(
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`.
-    opposite : str
-        What the opposite of the event is called.
+    opposite : str, optional
+        What the opposite of the event is called; "no" and the name of the event by default.
     level, mixed, **names
         As in `kapmeta.pool`.
 
     Returns
     -------
     DataFrame
-        One row per measure: k, estimate and limits as shown, `favours` (treatment, control or
-        neither), Q with its p-value, tau2, and the flag, the same in every row.
+        One row per measure: k, estimate and limits as shown, `more events under` (treatment,
+        control or neither), Q with its p-value, tau2, and the flag, the same in every row.
 
     References
     ----------
@@ -386,15 +403,15 @@ def _direction_flag(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def every_measure(trials: pd.DataFrame, *, opposite: str = "the opposite") -> pd.DataFrame:
+def every_measure(trials: pd.DataFrame, *, opposite: str | None = None) -> pd.DataFrame:
     """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 
     Parameters
     ----------
     trials : DataFrame
         As in `kapmeta.risk_ratio`.
-    opposite : str
-        What the opposite of the event is called.
+    opposite : str, optional
+        What the opposite of the event is called; "no" and the name of the event by default.
 
     Returns
     -------

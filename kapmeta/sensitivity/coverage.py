@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -106,7 +106,10 @@ def calibration(
     Calibration(8 intervals, 1 suppositions, 200 draws)
     """
     checking.chosen(measure, RISKS, "measure")
-    level = checking.proportion(level, "level")
+    level, rng = checking.proportion(level, "level"), checking.generator(rng)
+    true_effects = checking.finite_numbers(true_effects, "true_effects", above=0)
+    tau = checking.finite_numbers(tau, "tau", at_least=0)
+    draws = checking.whole_number(draws, "draws", at_least=2)
     effects, _ = one_question(from_counts(trials, measure, **names), mixed)
     table = effects.table[effects.present]
     if len(table) < 2:
@@ -116,9 +119,7 @@ def calibration(
         )
     n_t, c, n_c = (table[name].to_numpy(dtype=np.float64) for name in ("n_t", "events_c", "n_c"))
     risks = _risks(c, n_c, control_risks)
-    analyses = [_card_analysis(measure, pooling, ci) for pooling, ci in intervals]
-    _refuse_scenarios(true_effects, tau, draws)
-    rng = np.random.default_rng(0) if rng is None else rng
+    analyses = [_card_analysis(measure, *pair) for pair in _interval_pairs(intervals)]
     rows = []
     for effect, deviation in itertools.product(true_effects, tau):
         truth = float(np.log(effect))
@@ -132,21 +133,21 @@ def calibration(
     return Calibration(table, measure_named(measure), draws, level, tuple(map(float, risks)))
 
 
-def _refuse_scenarios(true_effects: Sequence[float], tau: Sequence[float], draws: int) -> None:
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2: got {draws}")
-    for effect in true_effects:
-        if not effect > 0:
-            raise ValueError(f"true_effects are ratios and lie above 0: got {effect}")
-    for deviation in tau:
-        if not deviation >= 0:
-            raise ValueError(f"tau is a standard deviation and not negative: got {deviation}")
+def _interval_pairs(intervals: Any) -> list[tuple[str, str]]:
+    """Check that intervals are pairs of words."""
+    pairs = [] if isinstance(intervals, str) else [tuple(pair) for pair in intervals]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            f'intervals must list pairs of pooling and interval, e.g. [("REML", "wald")]: got'
+            f" {intervals!r}"
+        )
+    return pairs  # type: ignore[return-value]
 
 
 def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> FloatArray:
     if given is None:
         return np.asarray(np.where((c == 0) | (c == n_c), (c + 0.5) / (n_c + 1), c / n_c))
-    risks = np.asarray(given, dtype=np.float64)
+    risks = np.array(checking.finite_numbers(given, "control_risks"))
     if risks.shape != c.shape or not ((risks > 0) & (risks < 1)).all():
         raise ValueError(
             f"control_risks must be {c.size} proportions between 0 and 1, one per trial pooled: got"

@@ -14,6 +14,7 @@ from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import influence as diagnostics
 from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.columns import empty_cells, order_of
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
 from kapmeta.wording import EVIDENCE_LEVELS
@@ -134,7 +135,8 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     by : str or sequence of str
         ``"precision"`` (the most precise first), a column of the trials such as ``"year"`` or
         ``"evidence_level"`` (strongest first), or the labels of the studies in the order wanted.
-        Ties stay as given.
+        A column is in the order of its numbers (also where they are written as text), its dates,
+        its categories or its words. Ties stay as given.
 
     Returns
     -------
@@ -144,7 +146,8 @@ def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     Raises
     ------
     ValueError
-        If fewer than two studies were pooled, or the order cannot be read.
+        If fewer than two studies were pooled, or the order cannot be read: the column is not there,
+        a cell is empty, or numbers are mixed with words.
 
     Examples
     --------
@@ -189,12 +192,16 @@ def _alone(pooled: Pooled, table: pd.DataFrame, masked: BoolArray) -> pd.DataFra
 def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArray:
     """Return the positions of the studies present in the order asked for."""
     if not isinstance(by, str):
-        if sorted(by) != sorted(labels):
-            raise ValueError(
-                f"by must name every study pooled once: {', '.join(labels)}; got"
-                f" {', '.join(map(str, by))}"
+        if not isinstance(by, Sequence | np.ndarray | pd.Series):
+            raise TypeError(
+                f"by must be a column of the trials or labels in order: got {type(by).__name__}"
             )
-        return np.array([labels.index(label) for label in by])
+        given = [checking.name_of(label) for label in by]
+        if sorted(given) != sorted(labels):
+            raise ValueError(
+                f"by must name every study pooled once: {', '.join(labels)}; got {', '.join(given)}"
+            )
+        return np.array([labels.index(label) for label in given])
     effects = pooled.effects
     there = effects.present
     if by == "precision":
@@ -204,18 +211,24 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
             f'by="{by}" is no column of the trials; use "precision" or one of:'
             f" {', '.join(map(str, effects.table))}"
         )
-    values = effects.table.loc[there, by]
-    if values.isna().any():
-        first = labels[int(np.flatnonzero(values.isna())[0])]
+    values = effects.table.loc[there, by].reset_index(drop=True)
+    empty = np.flatnonzero(empty_cells(values))
+    if empty.size:
         raise ValueError(
-            f'by="{by}" is empty for "{first}"; fill it in, or give the labels in the order wanted'
+            f'by="{by}" is empty for "{labels[empty[0]]}"; fill it in, or give the labels in the'
+            " order wanted"
         )
     words = STRONGEST_FIRST.get(by)
     if words is None:
-        return np.argsort(values.to_numpy(), kind="stable")
-    return np.argsort(
-        [words.index(checking.chosen(word, words, by)) for word in values], kind="stable"
+        return order_of(values, by, tuple(labels))
+    known = [checking.same_word(word, words) for word in values]
+    checking.refuse_first(
+        np.array([word is None for word in known], dtype=bool),
+        tuple(labels),
+        f"{by} is not known",
+        lambda i: f'{by} = "{values[i]}"; use one of: {", ".join(words)}',
     )
+    return np.argsort([words.index(str(word)) for word in known], kind="stable")
 
 
 def influence(pooled: Pooled) -> Sweep:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,43 @@ from kapmeta import checking
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names, counts_of, split_names
+from kapmeta.results.effects import Effects, direction_of
 
-__all__ = ["Observed", "number_missing", "observed"]
+__all__ = ["Observed", "counted_as", "number_missing", "observed", "words_in_use"]
+
+_COUNTED: Mapping[str, tuple[bool, bool]] = {
+    "no event": (False, False),
+    "event": (True, True),
+    "event under treatment": (True, False),
+    "event under control": (False, True),
+}
+"""Whether the missing under treatment and under control are counted as events, by name."""
+
+_BY_DIRECTION = ("best", "worst")
+
+
+def counted_as(word: str, effects: Effects) -> tuple[bool, bool] | None:
+    """Say whether the missing of each arm are counted as events; None for other assumptions.
+
+    "best" and "worst" are so for treatment, and refused while it is not known whether the event is
+    good: "event under treatment" and "event under control" are the same tables by neutral names.
+    """
+    if word not in _BY_DIRECTION:
+        return _COUNTED.get(word)
+    try:
+        good = direction_of(effects, f'the missing at their "{word}"')
+    except ValueError as refusal:
+        raise ValueError(
+            f'{refusal}; or use "event under treatment" and "event under control"'
+        ) from None
+    return (good, not good) if word == "best" else (not good, good)
+
+
+def words_in_use(words: Iterable[str], effects: Effects) -> list[str]:
+    """Leave out the pair of extremes that is not asked for: by direction, or by neutral names."""
+    neutral = ("event under treatment", "event under control")
+    unused = _BY_DIRECTION if effects.event_is_good is None else neutral
+    return [word for word in words if word not in unused]
 
 
 class Observed(NamedTuple):

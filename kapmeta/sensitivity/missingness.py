@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.counts import Estimates
 from kapmeta.core.numerics.arrays import FloatArray
@@ -19,10 +19,11 @@ from kapmeta.core.sensitivity.missing import Arm
 from kapmeta.effects.counts import Names, from_counts
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row, repeated
 from kapmeta.sensitivity.choices import event_names
-from kapmeta.sensitivity.missing_counts import Observed, observed
+from kapmeta.sensitivity.missing_counts import Observed, counted_as, observed, words_in_use
 
 __all__ = ["missing_outcomes"]
 
@@ -34,12 +35,14 @@ STRATEGIES: Mapping[str, str] = {
     "event": "all of the missing had the event",
     "best": "the best for treatment: its missing fared well, those of the control arm badly",
     "worst": "the worst for treatment",
+    "event under treatment": "the missing had the event under treatment, and not under control",
+    "event under control": "the missing had the event under control, and not under treatment",
     "like control": "the missing of both arms fared as the observed controls did",
     "like treatment": "the missing of both arms fared as the observed treated did",
     "like observed": "the missing fared as the observed of their arm, counted as missing",
     "gamble-hollis": "those observed, with an interval from the worst case to the best",
 }
-"""Named assumptions about the missing."""
+"""Named assumptions about the missing; "best" and "worst" need `event_is_good`."""
 
 _CHALLENGE = (1.5, 2.0, 3.0, 5.0)
 _MOST_SPLITS = 5_000
@@ -79,19 +82,21 @@ def missing_outcomes(
     measure : {"RR", "OR", "RD"}
         Effect measure.
     strategies : sequence of str, optional
-        Words of `STRATEGIES`; all by default.
+        Words of `STRATEGIES`. By default all of them, with "best" and "worst" where `event_is_good`
+        is known, and "event under treatment" and "event under control" while it is not.
     imor : sequence of float or (float, float), optional
         Informative missingness odds ratios: odds of the event among the missing over odds among the
         observed, of both arms or of treatment and control. By default treatment is challenged: its
-        missing fare worse by factors of 1.5, 2, 3 and 5.
+        missing fare worse by factors of 1.5, 2, 3 and 5; while it is not known whether the event is
+        good, its odds are both divided and multiplied by them.
     imor_sd : float
         Standard deviation of the logarithm of each `imor`, if it is not known; integrated by
         quadrature.
     correlation : float
-        Of the two arms' ``ln IMOR``.
+        Of the two arms' ``ln IMOR``; with `imor_sd`.
     shared : bool
-        Whether the uncertain IMOR is one and the same in all trials, so that it does not average
-        out.
+        With `imor_sd`: whether the uncertain IMOR is one and the same in all trials, so that it
+        does not average out.
     reasons : mapping of str to float or (float, float), optional
         IMOR for each reason of being missing. Numbers missing are read from the columns
         ``missing_t_REASON`` and ``missing_c_REASON``, which must add up to `missing_t` and
@@ -111,8 +116,8 @@ def missing_outcomes(
     Raises
     ------
     ValueError
-        If more are missing than were randomised, if numbers by reason do not add up, or if numbers
-        missing are not known.
+        If more are missing than were randomised, if numbers by reason do not add up, if numbers
+        missing are not known, or if an assumption needs `event_is_good` and it is not given.
 
     References
     ----------
@@ -137,15 +142,15 @@ def missing_outcomes(
     {'no event': 2.75, 'worst': 1.83}
     """
     checking.chosen(measure, COUNT_MEASURES, "measure")
-    words = [
-        checking.chosen(word, STRATEGIES, "assumption")
-        for word in (STRATEGIES if strategies is None else strategies)
-    ]
+    given = _strategies_given(strategies)
+    uncertainty = _uncertainty(imor_sd, correlation, shared, imor)
     seen = observed(trials, totals, reasons, names)
     options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
     base = available(seen, measure, names, method=method, **options)
+    words = words_in_use(STRATEGIES, base.effects) if given is None else given
+    for word in words:
+        counted_as(word, base.effects)  # refuses what needs the direction
     pairs = _pairs(imor, base.effects.event_is_good)
-    uncertainty = (imor_sd, correlation, shared)
     rows = [
         _assumption_row(assumption, split, found)
         for split, arms in each_split(seen, base)
@@ -153,7 +158,7 @@ def missing_outcomes(
             arms, words, pairs, uncertainty, reasons, measure, base
         ).items()
     ]
-    notes = (*_differential(seen), *_about_splits(seen))
+    notes = (*_differential(seen, base.effects), *_about_splits(seen))
     table = pd.concat(rows, ignore_index=True)
     methods, papers = _missing_methods(base, table)
     return Sweep("missing outcomes", table, base.effects, base, notes, methods, papers)
@@ -252,20 +257,14 @@ def by_strategy(word: str, t: Arm, c: Arm, measure: str, base: Pooled) -> Estima
         return table(*missing.imputed(t, event_t), *missing.imputed(c, event_c))
 
     available = table(t.events, t.observed, c.events, c.observed)
-    good = base.effects.event_is_good
     if word == "available":
         return available
     if word == "gamble-hollis":
         v = missing.gamble_hollis(counted(False, True), counted(True, False), base.method.level)
         return available._replace(v=v)
-    ends = {
-        "no event": (False, False),
-        "event": (True, True),
-        "best": (good, not good),
-        "worst": (not good, good),
-    }
-    if word in ends:
-        return counted(*ends[word])
+    events = counted_as(word, base.effects)
+    if events is not None:
+        return counted(*events)
     with np.errstate(divide="ignore"):
         odds = [
             (a.events + 0.5 * available.corrected)
@@ -290,18 +289,53 @@ def pooled_again(found: Estimates, base: Pooled) -> Combined:
 
 
 def _pairs(
-    imor: Sequence[float | tuple[float, float]] | None, good: bool
+    imor: Sequence[float | tuple[float, float]] | None, good: bool | None
 ) -> list[tuple[float, float]]:
     if imor is None:
-        return [(1 / x if good else x, 1.0) for x in _CHALLENGE]
-    pairs = [x if isinstance(x, tuple) else (float(x), float(x)) for x in imor]
-    for pair in pairs:
-        if not all(x >= 0 for x in pair):
-            raise ValueError(
-                f"imor must not be negative: got {pair}; 1 is missing at random, 0 none and inf all"
-                " had the event"
-            )
-    return pairs
+        worse = {True: (-1,), False: (1,), None: (-1, 1)}[good]
+        return [(x**power, 1.0) for power in worse for x in _CHALLENGE]
+    return [_pair_of(x) for x in imor]
+
+
+def _pair_of(imor: Any) -> tuple[float, float]:
+    """Return the IMOR of treatment and of control from one number or from two."""
+    pair = tuple(imor) if isinstance(imor, tuple | list | np.ndarray) else (imor, imor)
+    for x in pair:
+        if isinstance(x, bool) or not isinstance(x, int | float | np.number):
+            raise TypeError(f"each of imor must be a number or a pair of numbers: got {imor!r}")
+    if len(pair) != 2 or not all(x >= 0 for x in pair):
+        raise ValueError(
+            "each of imor must be a number or a pair of numbers, not negative: got"
+            f" {imor!r}; 1 is missing at random, 0 none and inf all had the event"
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _strategies_given(strategies: Any) -> list[str] | None:
+    """Check the assumptions asked for; None where none are."""
+    if strategies is None:
+        return None
+    if isinstance(strategies, str) or not isinstance(strategies, Iterable):
+        raise TypeError(f'strategies must be a list, e.g. ["no event"]: got {strategies!r}')
+    return [checking.chosen(word, STRATEGIES, "assumption") for word in strategies]
+
+
+def _uncertainty(sd: Any, correlation: Any, shared: Any, imor: Any) -> tuple[float, float, bool]:
+    """Check the uncertainty of the IMORs; refuse what would change nothing without one."""
+    sd = checking.finite_number(sd, "imor_sd", at_least=0)
+    correlation = checking.finite_number(correlation, "correlation", at_least=-1, at_most=1)
+    if imor is not None and (isinstance(imor, str) or not isinstance(imor, Iterable)):
+        raise TypeError(f"imor must be a sequence of numbers or pairs, e.g. [0.5, 2]: got {imor!r}")
+    given = {"correlation": correlation, "shared": checking.flag(shared, "shared")}
+    idle = [name for name, value in given.items() if value and not sd]
+    if sd and imor is not None and not list(imor):
+        idle = ["imor_sd"]
+    if idle:
+        raise ValueError(
+            f"{wording.joined(idle)} would change nothing without uncertain IMORs; give imor and"
+            f" imor_sd, or leave {'them' if len(idle) > 1 else 'it'} out"
+        )
+    return sd, correlation, shared
 
 
 def _imor_text(pair: tuple[float, float], sd: float, correlation: float, shared: bool) -> str:
@@ -322,11 +356,6 @@ def _by_imor(
     shared: bool,
 ) -> Combined:
     """Pool at one IMOR per arm: fixed, uncertain trial by trial, or uncertain and shared."""
-    if sd < 0 or not -1 <= correlation <= 1:
-        raise ValueError(
-            f"imor_sd must not be negative and correlation lies between -1 and 1: got {sd:g},"
-            f" {correlation:g}"
-        )
     if sd == 0:
         return pooled_again(missing.informative(*arms, *pair, measure=measure), base)
     if not all(0 < x < np.inf for x in pair):
@@ -348,14 +377,14 @@ def _by_imor(
 def _by_reason(
     arms: tuple[Arm, Arm], reasons: Mapping[str, Any], measure: str, base: Pooled
 ) -> Combined:
-    pairs = _pairs(list(reasons.values()), good=True)
+    pairs = [_pair_of(value) for value in reasons.values()]
     deltas = [np.array([pair[side] for pair in pairs])[:, None] for side in (0, 1)]
     return pooled_again(missing.informative(*arms, *deltas, measure=measure), base)
 
 
-def _differential(seen: Observed) -> tuple[str, ...]:
+def _differential(seen: Observed, effects: Effects) -> tuple[str, ...]:
     """Warn of each trial whose arms differ by more than ten points in the share missing."""
-    out = []
+    out, arms = [], (effects.treatment, effects.control)
     for i, label in enumerate(seen.labels):
         if len(seen.splits[i]) > 1:
             continue
@@ -364,11 +393,13 @@ def _differential(seen: Observed) -> tuple[str, ...]:
             for a in (seen.treatment, seen.control)
         ]
         if abs(shares[0] - shares[1]) > _DIFFERENTIAL:
-            arm = "treatment" if shares[0] > shares[1] else "control"
+            arm = arms[int(shares[0] < shares[1])]
+            known = effects.event_is_good is not None
+            bad = "failures" if known else f"all or none with {effects.event}"
             out.append(
-                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under treatment and"
-                f" {100 * shares[1]:.0f} % under control; counting the missing as failures"
-                f" disadvantages {arm}"
+                f"{label}: drop-out is differential, {100 * shares[0]:.0f} % under {arms[0]} and"
+                f" {100 * shares[1]:.0f} % under {arms[1]}; counting the missing as {bad}"
+                f" {'disadvantages' if known else 'changes most the risk under'} {arm}"
             )
     return tuple(out)
 

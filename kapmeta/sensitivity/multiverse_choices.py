@@ -39,17 +39,17 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 """The choices of the multiverse and their default words; `kapmeta.multiverse` takes others."""
 
-MISSING: Mapping[str, tuple[bool, bool] | None] = {
-    "as counted": None,
-    "available": None,
-    "no event": (False, False),
-    "event": (True, True),
-    "best": (True, False),
-    "worst": (False, True),
-}
-"""What is done about the missing, by name; pairs say whether those of each arm are counted as
-events (where an event is good; the other way round, best and worst change places).
-"""
+MISSING = (
+    "as counted",
+    "available",
+    "no event",
+    "event",
+    "best",
+    "worst",
+    "event under treatment",
+    "event under control",
+)
+"""What is done about the missing, by name; "best" and "worst" need `event_is_good`."""
 
 STANDING: Mapping[str, str] = {
     PETO: "arguable",
@@ -72,6 +72,8 @@ STANDING: Mapping[str, str] = {
     "with non-randomised": "reference only",
     "best": "reference only",
     "worst": "reference only",
+    "event under treatment": "reference only",
+    "event under control": "reference only",
     "event": "reference only",
 }
 """Words that make an analysis less than defensible; its standing is that of its weakest word."""
@@ -92,7 +94,7 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
     given = dict(choices or {})
     offered: dict[str, Sequence[str] | None] = {
         "time": None,
-        "missing": tuple(MISSING),
+        "missing": MISSING,
         "measure": tuple(universes.ORIENTED_MEASURES),
         "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
         "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *COUNT_MODELS),

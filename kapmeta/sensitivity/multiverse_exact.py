@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.exact.likelihood_curves import Tables, Tabulated, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.exact.tabulated_curves import Tabulated, tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.sensitivity.universes import OPPOSITE, Analysis, Cells, counted_events

@@ -18,12 +18,12 @@ from kapmeta.core.sensitivity.universes import COMMON, Analysis, Cells, Patients
 from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
+from kapmeta.results.columns import level_names
 from kapmeta.results.multiverses import Multiverse
 from kapmeta.sensitivity.choices import INCLUSIONS, at_time, event_names
-from kapmeta.sensitivity.missing_counts import observed
+from kapmeta.sensitivity.missing_counts import counted_as, observed
 from kapmeta.sensitivity.multiverse_choices import (
     CHOICES,
-    MISSING,
     about_poolings,
     analyses_of,
     choices_asked,
@@ -52,7 +52,7 @@ class AlignedTrials(NamedTuple):
     patients: Patients
     rows: IntArray  # (times, k): the row of `patients` that a study has at a time, -1 where none
     variants: list[tuple[str, str]]
-    good: bool  # whether more events are better
+    events: Mapping[str, tuple[bool, bool]]  # of the missing of each arm, by word
 
 
 def multiverse(
@@ -132,8 +132,12 @@ def multiverse(
     >>> multiverse(trials, choices={"measure": ["RR"], "pooling": ["REML", "common"]})
     Multiverse(208 analyses of 5 studies)
     """
-    asked = choices_asked(choices)
+    asked, rng = choices_asked(choices), checking.generator(rng)
     level = checking.proportion(level, "level")
+    subsets = checking.flag(subsets, "subsets")
+    smallest = checking.whole_number(smallest, "smallest", at_least=1)
+    permutations = checking.whole_number(permutations, "permutations")
+    progress = None if progress is None else checking.flag(progress, "progress")
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
     variants, several = len(ready.variants), len(quick) + len(exact)
@@ -150,7 +154,6 @@ def multiverse(
     table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
     if permutations:
-        rng = np.random.default_rng(0) if rng is None else rng
         which = np.array([mask for _, mask in named])
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
@@ -178,7 +181,7 @@ def _aligned_trials(
     times = [at_time(rowed, rule, study=columns["study"]) for rule in asked["time"]]
     used = sorted({i for frame in times for i in frame.index})
     counts, _, _ = counts_of(rowed.loc[used], columns)
-    labels = tuple(dict.fromkeys(counts["study"].astype(str)))
+    labels = tuple(dict.fromkeys(level_names(counts["study"])))
     first = counts.drop_duplicates("study").reset_index(drop=True)
     one_question(risk_ratio(first, **event_names(names)), mixed=True)
     with_missing = set(asked["missing"]) != {"as counted"}
@@ -202,12 +205,13 @@ def _aligned_trials(
     patients = Patients(a, lost_t, n1, c, lost_c, n2, _nested(counts, whole))
     rows = np.full((len(times), len(labels)), -1)
     for t, frame in enumerate(times):
-        for i, study in zip(frame.index, frame[columns["study"]].astype(str), strict=True):
+        for i, study in zip(frame.index, level_names(frame[columns["study"]]), strict=True):
             rows[t, labels.index(study)] = used.index(i)
     variants = list(itertools.product(asked["time"], asked["missing"]))
-    good = risk_ratio(first, **event_names(names)).event_is_good
-    cells = _variant_cells(patients, rows, asked["missing"], good)
-    return AlignedTrials(cells, labels, first, patients, rows, variants, good)
+    effects = risk_ratio(first, **event_names(names))
+    events = {word: counted_as(word, effects) or (False, False) for word in asked["missing"]}
+    cells = _variant_cells(patients, rows, events)
+    return AlignedTrials(cells, labels, first, patients, rows, variants, events)
 
 
 def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -243,7 +247,9 @@ def _nested(counts: pd.DataFrame, whole: Sequence[Any]) -> IntArray:
     return earlier
 
 
-def _variant_cells(patients: Patients, rows: IntArray, words: Sequence[str], good: bool) -> Cells:
+def _variant_cells(
+    patients: Patients, rows: IntArray, events: Mapping[str, tuple[bool, bool]]
+) -> Cells:
     """Return tables of every variant, (..., variants, k), from patients of shape (..., rows)."""
     out = []
     for time in rows:
@@ -252,20 +258,17 @@ def _variant_cells(patients: Patients, rows: IntArray, words: Sequence[str], goo
             np.where(there, np.asarray(x, dtype=np.float64)[..., time], np.nan)
             for x in patients[:6]
         ]
-        out += [_counted_missing(at, word, good) for word in words]
+        out += [_counted_missing(at, word, counted) for word, counted in events.items()]
     return Cells(*(np.stack(pieces, axis=-2) for pieces in zip(*out, strict=True)))
 
 
 def _counted_missing(
-    at: Sequence[FloatArray], word: str, good: bool
+    at: Sequence[FloatArray], word: str, counted: tuple[bool, bool]
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Count events and totals with the missing treated as named."""
     a, lost_t, n1, c, lost_c, n2 = at
     if word == "available":
         return a, n1 - lost_t, c, n2 - lost_c
-    counted = MISSING[word] or (False, False)
-    if not good and word in ("best", "worst"):
-        counted = counted[::-1]
     return a + counted[0] * lost_t, n1, c + counted[1] * lost_c, n2
 
 
@@ -382,14 +385,12 @@ def _null(
     report: Callable[[float], None],
 ) -> FloatArray:
     """Compute the median statistic of the same analyses in each shuffled data set."""
-    words = tuple(dict.fromkeys(word for _, word in ready.variants))
     medians = []
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         draws = min(_DRAWS_AT_ONCE, permutations - start)
         dealt = universes.shuffled(ready.patients, draws, rng)
-        found = universes.evaluate(
-            _variant_cells(dealt, ready.rows, words, ready.good), analyses, which
-        )
+        cells = _variant_cells(dealt, ready.rows, ready.events)
+        found = universes.evaluate(cells, analyses, which)
         medians.append(np.nanmedian(found.statistic.reshape(draws, -1)[:, kept], axis=-1))
         report((start + draws) / permutations)
     return np.concatenate(medians)

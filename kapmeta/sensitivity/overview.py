@@ -18,6 +18,7 @@ from kapmeta.methods import PRIMARY
 from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.pooling.stratified import mantel_haenszel
+from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep
 from kapmeta.sensitivity.choices import (
@@ -29,7 +30,7 @@ from kapmeta.sensitivity.choices import (
     pooled_measures,
 )
 from kapmeta.sensitivity.deletion import leave_one_out
-from kapmeta.sensitivity.missing_counts import number_missing, observed
+from kapmeta.sensitivity.missing_counts import counted_as, number_missing, observed, words_in_use
 from kapmeta.sensitivity.missingness import each_split, missing_outcomes
 from kapmeta.sensitivity.percentages import rounded_counts
 
@@ -45,7 +46,7 @@ class Asked(NamedTuple):
     trials: pd.DataFrame
     base: Pooled
     time: str
-    opposite: str
+    opposite: str | None
     totals: str
     level: float
     mixed: bool
@@ -56,7 +57,7 @@ def sensitivity_table(
     trials: pd.DataFrame,
     *,
     time: str = "as given",
-    opposite: str = "the opposite",
+    opposite: str | None = None,
     totals: str = "randomised",
     level: float = PRIMARY.level,
     mixed: bool = False,
@@ -75,8 +76,8 @@ def sensitivity_table(
         `missing_c` or their total `missing`, `percent_t` and `percent_c`.
     time : str
         Which time of each trial is primary, see `kapmeta.sensitivity.choices.at_time`.
-    opposite : str
-        What the opposite of the event is called.
+    opposite : str, optional
+        What the opposite of the event is called; "no" and the name of the event by default.
     totals : {"randomised", "observed"}
         As in `kapmeta.missing_outcomes`, where numbers missing are given.
     level, mixed, **names
@@ -111,6 +112,7 @@ def sensitivity_table(
     11        nearest 12       inf  3.6   inf   yes
     """
     level = checking.proportion(level, "level")
+    checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
     columns, _ = split_names(names)
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
@@ -293,7 +295,7 @@ def _missing_rows(asked: Asked) -> Iterator[dict[str, Any]]:
         if asked.base.k == 1:
             yield from _lowest_and_highest(list(_imputed(asked)))
             return
-        words = ["available", "no event", "best", "worst", "gamble-hollis"]
+        words = [*_extremes(asked.base.effects), "gamble-hollis"]
         options: dict[str, Any] = {
             "totals": asked.totals,
             "level": asked.level,
@@ -309,16 +311,17 @@ def _missing_rows(asked: Asked) -> Iterator[dict[str, Any]]:
     )
 
 
+def _extremes(effects: Effects) -> list[str]:
+    """List assumptions from those observed to both extremes, by the names in use."""
+    neutral = ("event under treatment", "event under control")
+    return words_in_use(["available", "no event", "best", "worst", *neutral], effects)
+
+
 def _imputed(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
     """Impute the missing of one trial, with the score interval of each table."""
     primary = asked.base.effects
-    good, table = primary.event_is_good, primary.table[primary.present]
-    ways = {
-        "available": None,
-        "no event": (False, False),
-        "best": (good, not good),
-        "worst": (not good, good),
-    }
+    table = primary.table[primary.present]
+    ways = {word: counted_as(word, primary) for word in _extremes(primary)}
     names = event_names(asked.names)
     for split, arms in each_split(
         observed(asked.trials, asked.totals, None, asked.names), asked.base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kapmeta import checking
 from kapmeta.core.numerics.arrays import IntArray
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import subsets
@@ -69,7 +70,10 @@ def all_subsets(
     """
     labels, refit = refit_of(pooled, 2, "an analysis of subsets")
     k = len(labels)
-    if not 1 <= smallest <= k:
+    smallest = checking.whole_number(smallest, "smallest", at_least=1)
+    sample = None if sample is None else checking.whole_number(sample, "sample", at_least=1)
+    rng = checking.generator(rng)
+    if smallest > k:
         raise ValueError(f"smallest must lie between 1 and the {k} studies pooled: got {smallest}")
     if sample is None and k <= _MOST_LISTED and smallest == 1 and _plain_common(pooled):
         there = pooled.effects.present
@@ -100,7 +104,7 @@ def _refuse_slow(pooled: Pooled, subsets: int) -> None:
         )
 
 
-def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator | None) -> IntArray:
+def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator) -> IntArray:
     """Draw up the numbers of the subsets: all of them, or a sample."""
     if sample is None:
         if k > _MOST_LISTED:
@@ -115,9 +119,6 @@ def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator |
         raise ValueError(
             f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled"
         )
-    if sample < 1:
-        raise ValueError(f"sample must be at least 1: got {sample}")
-    rng = np.random.default_rng(0) if rng is None else rng
     drawn = np.zeros(0, dtype=np.int64)
     while drawn.size < sample:
         more = rng.integers(1, 2**k, size=sample)

@@ -62,8 +62,8 @@ def tipping_point(
     measure, totals, method, model, tau2, ci, level, mixed, **names
         As in `missing_outcomes`.
     target : float, optional
-        An effect that would still matter, on the scale shown: the IMOR at which the estimate falls
-        to it is given too.
+        With several trials: an effect that would still matter, on the scale shown. The IMOR at
+        which the estimate falls to it is given too.
 
     Returns
     -------
@@ -95,7 +95,11 @@ def tipping_point(
     (_, arms), *_ = each_split(seen, base)
     if not sum(arm.missing.sum() for arm in arms):
         raise ValueError("nothing is missing, so nothing can tip")
+    if target is not None:
+        checking.finite_number(target, "target")
     if base.k == 1:
+        if target is not None:
+            raise ValueError("target is for several trials: with one, every table is shown")
         return _by_counts(arms, measure, base)
     return _by_surface(arms, measure, base, target)
 

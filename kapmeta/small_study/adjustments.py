@@ -12,6 +12,7 @@ from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.core.pooling.combining import combine
+from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
@@ -22,9 +23,11 @@ from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import AdjustedEffect
 from kapmeta.small_study.admissions import (
     Trials,
+    check_variance,
     enough_trials,
     favoured_sign,
     refuse_exact_line,
+    refuse_one_group,
     require_trials,
     study_rows,
     trials_of,
@@ -74,8 +77,9 @@ def trim_and_fill(
     count_by : {"L0", "R0", "Q0"}
         Duval and Tweedie's estimator of the number missing.
     side : {"auto", "left", "right"}
-        Where they are missing; ``"auto"`` takes the side the slope of effect on standard error
-        points away from.
+        Where they are missing, of the funnel with lower effects on the left; ``"auto"`` takes the
+        side the slope of effect on standard error points away from. The definition says what the
+        side means: fewer or more of the event, or which arm it favours.
     trim : {"random", "common"}
         Model that finds the centre while trimming: ``"random"`` is metafor's choice, ``"common"``
         meta's.
@@ -109,7 +113,11 @@ def trim_and_fill(
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model")
     words = method_words(method, tau2=tau2, ci=ci, level=level)
-    estimator, interval = words["tau2"] or PRIMARY.tau2, words["ci"] or PRIMARY.ci
+    estimator, interval = (
+        PRIMARY.tau2 if words["tau2"] is None else words["tau2"],
+        checking.chosen(words["ci"] or PRIMARY.ci, INTERVALS, "interval"),
+    )
+    check_variance(estimator)
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "trim and fill")
     notes = enough_trials(data.k, "trim and fill", force) + data.notes
@@ -120,7 +128,7 @@ def trim_and_fill(
     pooled = combine(found.y, found.v, tau2=estimator, ci=interval, level=level)
     return AdjustedEffect(
         "trim and fill",
-        _fill_definition(count_by, float(found.side), trim, estimator, interval),
+        _fill_definition(data.effects, count_by, float(found.side), trim, estimator, interval),
         k=data.k,
         level=level,
         effects=data.effects,
@@ -133,10 +141,13 @@ def trim_and_fill(
     )
 
 
-def _fill_definition(count_by: str, side: float, trim: str, tau2: Any, ci: str) -> str:
+def _fill_definition(
+    effects: Effects, count_by: str, side: float, trim: str, tau2: Any, ci: str
+) -> str:
     model = "random-effects model (metafor)" if trim == "random" else "common-effect model (meta)"
+    meant = f" ({effects.sides[side > 0]})" if effects.sides else ""
     return (
-        f"{count_by}, missing on the {'left' if side < 0 else 'right'}, trimmed with the"
+        f"{count_by}, missing on the {'left' if side < 0 else 'right'}{meant}, trimmed with the"
         f" {model}, average ranks for ties; filled studies pooled with tau2 {tau2},"
         f" {CI_NAMES.get(ci, ci)}"
     )
@@ -183,13 +194,20 @@ def pet_peese(
         ``"pet-peese"`` takes PEESE if PET's intercept is significant in the favoured direction
         (one-sided p < 0.1), else PET.
     favoured : {"treatment", "positive", "negative"}
-        Direction of the results published more readily, as in `selection_model`.
+        For ``"pet-peese"``: direction of the results published more readily, as in
+        `selection_model`.
     level, force, mixed
         As in `asymmetry_test` and `kapmeta.pool`.
 
     Returns
     -------
     AdjustedEffect
+
+    Raises
+    ------
+    ValueError
+        If ``"pet-peese"`` is asked for and it is not known whether the event is good, or of a
+        measure of one group, whose intercept nothing is tested against.
 
     References
     ----------
@@ -200,7 +218,7 @@ def pet_peese(
     --------
     >>> import kapmeta as km
     >>> smoke = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
-    >>> km.pet_peese(smoke)
+    >>> km.pet_peese(smoke, favoured="positive")
     AdjustedEffect(PET, OR 1.01 (0.84 to 1.20), k=37)
     """
     checking.chosen(method, ("pet-peese", "pet", "peese"), "method")
@@ -209,7 +227,7 @@ def pet_peese(
     notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
     notes += (_UNRELIABLE,) if 10 <= data.k < 20 else ()
     lines = _pet_and_peese(data, ("PET", "PEESE") if method == "pet-peese" else (method.upper(),))
-    one_sided = _pet_p_value(lines["PET"], favoured_sign(data.effects, favoured))
+    one_sided = _pet_p_value(lines["PET"], _pet_sign(data.effects, method, favoured))
     name, rule = method.upper(), ""
     if method == "pet-peese":
         name = "PEESE" if one_sided < 0.1 else "PET"
@@ -234,6 +252,15 @@ def pet_peese(
         parameters=_pet_parameters(line, one_sided),
         **unadjusted(data, tau2="REML", ci=PRIMARY.ci, level=level),
     )
+
+
+def _pet_sign(effects: Effects, method: str, favoured: str) -> float:
+    """Return the favoured direction where PET-PEESE needs it; nan where it is not known."""
+    if method == "pet-peese":
+        refuse_one_group(effects, "PET-PEESE", 'use method="pet" or method="peese"')
+    elif not effects.scale.compares or (favoured == "treatment" and effects.event_is_good is None):
+        return math.nan
+    return favoured_sign(effects, favoured)
 
 
 _UNRELIABLE = "with fewer than twenty trials the extrapolation is unreliable"
@@ -266,7 +293,7 @@ def _pet_p_value(pet: asymmetry.WeightedLine, sign: float) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         t = float(pet.intercept / pet.intercept_se) * sign
     beyond = float(t_two_sided(t, pet.df)) / 2
-    return beyond if t > 0 else 1 - beyond
+    return math.nan if math.isnan(sign) else beyond if t > 0 else 1 - beyond
 
 
 _LIMIT_PARAMETERS = {"alpha": "intercept", "beta": "slope"} | {
@@ -316,6 +343,7 @@ def limit_meta_analysis(
     AdjustedEffect(limit meta-analysis, OR 1.10 (0.94 to 1.29), k=37)
     """
     checking.chosen(adjustment, ADJUSTMENTS, "adjustment")
+    check_variance(tau2)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "limit meta-analysis")
     notes = enough_trials(data.k, "limit meta-analysis", force) + data.notes

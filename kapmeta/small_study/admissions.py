@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
+from kapmeta.core.heterogeneity.tau2 import ESTIMATORS, estimator_named
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
 from kapmeta.core.small_study.asymmetry import Points, WeightedLine
 from kapmeta.effects.counts import odds_ratio
 from kapmeta.pooling.inverse_variance import one_question
-from kapmeta.results.effects import Effects, effects_given
+from kapmeta.results.effects import Effects, direction_of, effects_given
 from kapmeta.results.small_study import LEAST
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
@@ -67,6 +68,7 @@ def enough_trials(
     k: int, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
     """Refuse fewer than `least` trials or, if forced, return a note."""
+    force = checking.flag(force, "force")
     if k >= least:
         return ()
     reason = (
@@ -136,16 +138,41 @@ FAVOURED: Mapping[str, str] = MappingProxyType(
 
 
 def favoured_sign(effects: Effects, favoured: str) -> float:
-    """Return +1 where larger effects are favoured, -1 where smaller ones are."""
+    """Return +1 where larger effects are favoured, -1 where smaller ones are.
+
+    Refuses "treatment" while it is not known whether the event is good.
+    """
     checking.chosen(favoured, FAVOURED, "favoured direction")
-    return {"positive": 1.0, "negative": -1.0, "treatment": 1.0 if effects.event_is_good else -1.0}[
-        favoured
-    ]
+    if favoured != "treatment":
+        return 1.0 if favoured == "positive" else -1.0
+    try:
+        return 1.0 if direction_of(effects, 'favoured="treatment"') else -1.0
+    except ValueError as refusal:
+        raise ValueError(f'{refusal}; or give favoured="positive" or "negative"') from None
+
+
+def check_variance(tau2: Any, *, number: bool = False) -> None:
+    """Refuse a between-study variance that is no estimator nor, if allowed, a number."""
+    if isinstance(tau2, str):
+        estimator_named(tau2)
+    elif number and not callable(tau2):
+        checking.finite_number(tau2, "tau2", at_least=0)
+    elif not callable(tau2):
+        raise TypeError(f"tau2 must be a function or one of: {', '.join(ESTIMATORS)}: got {tau2!r}")
+
+
+def refuse_one_group(effects: Effects, what: str, instead: str = "") -> None:
+    """Refuse measures of one group where results are judged against no effect."""
+    if not effects.scale.compares:
+        raise ValueError(
+            f"{what} judges results against no effect, which a {effects.scale.name} does not"
+            f" have{instead and '; '}{instead}"
+        )
 
 
 def on_analysis_scale(effects: Effects, value: float, name: str) -> float:
     """Convert a value on the scale shown to the analysis scale."""
-    scale = effects.scale
+    scale, value = effects.scale, checking.finite_number(value, name)
     if scale.null is None:
         raise ValueError(
             f"{name} has no meaning for a {scale.name}: there is no value of no effect"

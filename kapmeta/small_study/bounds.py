@@ -17,7 +17,13 @@ from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.small_study import BiasSensitivity
-from kapmeta.small_study.admissions import Trials, favoured_sign, on_analysis_scale, trials_of
+from kapmeta.small_study.admissions import (
+    Trials,
+    favoured_sign,
+    on_analysis_scale,
+    refuse_one_group,
+    trials_of,
+)
 
 __all__ = ["e_value", "publication_bias_sensitivity"]
 
@@ -75,6 +81,7 @@ def publication_bias_sensitivity(
     """
     checking.chosen(model, ("common", "robust"), "model")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    refuse_one_group(data.effects, "publication bias sensitivity")
     sign = favoured_sign(data.effects, favoured)
     goal = 0.0 if target is None else sign * on_analysis_scale(data.effects, target, "target")
     several = model == "robust" and data.k > 1
@@ -102,12 +109,13 @@ def publication_bias_sensitivity(
 
 
 def _ratios(ratios: Sequence[float]) -> list[float]:
-    if any(not ratio >= 1 for ratio in ratios):
+    found = checking.finite_numbers(ratios, "ratios")
+    if any(ratio < 1 for ratio in found):
         raise ValueError(
-            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in ratios)}; use favoured="
+            f"ratios must be 1 or more: got {', '.join(f'{r:g}' for r in found)}; use favoured="
             " for the direction"
         )
-    return [float(ratio) for ratio in ratios]
+    return found
 
 
 def _bias_values(
@@ -216,8 +224,7 @@ def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensit
         From `kapmeta.pool` or another pooling function: a risk, odds, hazard or rate ratio.
     common_outcome : bool, optional
         For odds and hazard ratios: whether 15 % or more have the outcome, so that they are turned
-        into approximate risk ratios first. Must be given for these; not used for risk and rate
-        ratios.
+        into approximate risk ratios first. Must be given for these, and for these alone.
 
     Returns
     -------
@@ -292,6 +299,12 @@ def _refuse_no_ratio(pooled: Pooled, common_outcome: bool | None) -> None:
             f"say common_outcome=True or False: a {pooled.scale.name} is not a risk ratio if 15 %"
             " or more have the outcome"
         )
+    if common_outcome is not None and pooled.measure in ("RR", "IRR"):
+        raise ValueError(
+            f"common_outcome would change nothing for a {pooled.scale.name}; leave it out"
+        )
+    if common_outcome is not None:
+        checking.flag(common_outcome, "common_outcome")
 
 
 def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
@@ -305,6 +318,6 @@ def _risk_ratios(pooled: Pooled, common_outcome: bool) -> tuple[float, float]:
 
 def _any_randomised(effects: Effects) -> bool:
     table = effects.table
-    return "randomised" in table and bool(
-        table["randomised"].fillna(False).to_numpy(dtype=bool)[effects.present].any()
-    )
+    if "randomised" not in table:
+        return False
+    return bool(checking.established(table, "randomised")[effects.present].any())

@@ -13,14 +13,17 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
+from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import fail_safe
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
 from kapmeta.results.small_study import BiasSensitivity
 from kapmeta.small_study.admissions import (
     Trials,
+    check_variance,
     enough_trials,
     on_analysis_scale,
+    refuse_one_group,
     require_trials,
     trials_of,
 )
@@ -159,9 +162,15 @@ def fail_safe_n(
     _refuse_unused(method, {"size": size, "target": target, "tau2": tau2, "ci": ci, "level": level})
     level = checking.proportion(PRIMARY.level if level is None else level, "level")
     data = trials_of(effects, mixed=mixed)
+    refuse_one_group(data.effects, how.name)
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
-    words = {"tau2": tau2 or PRIMARY.tau2, "ci": ci or PRIMARY.ci, "level": level}
+    words = {
+        "tau2": PRIMARY.tau2 if tau2 is None else tau2,
+        "ci": checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval"),
+        "level": level,
+    }
+    check_variance(words["tau2"])
     found = how.compute(data, null_v, negligible, words)
     n, p = float(found.n), float(found.p_value)
     values = (
@@ -303,6 +312,8 @@ def excess_significance(
     (8.0, 6.0927, 0.1344)
     """
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    check_variance(tau2, number=True)
+    refuse_one_group(data.effects, "the test of excess significance")
     require_trials(data.k, 2, "the test of excess significance")
     notes = enough_trials(data.k, "the test of excess significance", force) + data.notes
     pooled = combine(data.y, data.v, tau2=tau2, level=level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
     favoured_sign,
+    refuse_one_group,
     require_trials,
     study_rows,
     trials_of,
@@ -108,6 +109,8 @@ def selection_model(
     checking.chosen(model, ("random", "common"), "model")
     steps = _steps_given(steps, weight)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    refuse_one_group(data.effects, "a selection model")
+    two_sided = checking.flag(two_sided, "two_sided")
     model = model if data.k > 1 else "common"  # one trial has no between-study variance
     sign = favoured_sign(data.effects, favoured)
     _check_selection(data, sign, weight, steps, delta, two_sided)
@@ -139,7 +142,7 @@ def _steps_given(steps: Sequence[float] | None, weight: str) -> tuple[float, ...
             f'steps would change nothing for weight="{weight}"; leave them out, or use'
             ' weight="step"'
         )
-    return (0.025,) if steps is None else tuple(steps)
+    return (0.025,) if steps is None else tuple(checking.finite_numbers(steps, "steps"))
 
 
 def _refuse_unsettled(found: selection.Selection, sign: float, weight: str) -> None:
@@ -228,7 +231,7 @@ def _check_selection(
         expected = _check_steps(data, z, steps, two_sided, empty=delta is not None)
     if delta is None:
         return
-    given = np.asarray(delta, dtype=np.float64)
+    given = np.array(checking.finite_numbers(delta, "delta"))
     if given.size != expected:
         raise ValueError(
             f'delta must have {wording.number(expected, 0)} values for weight "{weight}": got'
@@ -238,8 +241,8 @@ def _check_selection(
         raise ValueError(
             f"delta must start with 1 and be positive: got {', '.join(f'{d:g}' for d in given)}"
         )
-    if not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError("delta must be finite and not negative")
+    if (given < 0).any():
+        raise ValueError("delta must not be negative")
 
 
 def _check_steps(
@@ -318,6 +321,7 @@ def copas(
     2        0.5      1.15        16.34
     """
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
+    refuse_one_group(data.effects, "the Copas model")
     top = checking.proportion(published_smallest_se, "published_smallest_se")
     least_precise = _least_precise(published, top)
     require_trials(data.k, 3, "the Copas model")
@@ -362,7 +366,9 @@ def _refuse_equal_sizes(data: Trials) -> None:
 
 def _least_precise(published: Sequence[float], top: float) -> list[float]:
     """Check and sort the probabilities that the least precise trial is published."""
-    given = sorted((checking.proportion(float(p), "published") for p in published), reverse=True)
+    if isinstance(published, str | float) or not isinstance(published, Iterable):
+        raise TypeError(f"published must be a sequence, e.g. (0.9, 0.5): got {published!r}")
+    given = sorted((checking.proportion(p, "published") for p in published), reverse=True)
     if not given:
         raise ValueError("published needs at least one probability, e.g. (0.9, 0.5)")
     if given[0] > top:

@@ -21,7 +21,7 @@ def evidence() -> Evidence:
 
 @pytest.fixture(scope="module")
 def common() -> km.Pooled:
-    return km.pool(km.risk_ratio(FIVE), model="common")
+    return km.pool(km.risk_ratio(FIVE, event_is_good=True), model="common")
 
 
 def test_absolute_effect_at_the_median_control_risk(common: km.Pooled) -> None:
@@ -52,7 +52,7 @@ def test_baselines_are_the_quartiles_of_the_control_risks(common: km.Pooled) -> 
 
 def test_odds_ratio_uses_the_odds(common: km.Pooled) -> None:
     odds = dataclasses.replace(
-        km.pool(km.odds_ratio(FIVE), model="common"),
+        km.pool(km.odds_ratio(FIVE, event_is_good=True), model="common"),
         estimate=math.log(2.25),
         low=math.log(1.1),
         high=math.log(5),

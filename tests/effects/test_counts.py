@@ -78,7 +78,10 @@ BAD = {
         'exceed total in row 3 ("Dakwar 2019"): events_t = 28 > n_t = 27',
     ),
     "empty arm": (TRIALS.assign(n_c=[100, 27, 0]), 'n_c is 0 in row 3 ("Dakwar 2019")'),
-    "gap": (TRIALS.assign(n_t=[111, np.nan, 27]), 'n_t is missing in row 2 ("Krupitsky 2007")'),
+    "words": (TRIALS.assign(n_t=["111", "26", "27"]), "n_t = '111'; it is text"),
+    "date": (TRIALS.assign(n_t=pd.to_datetime(["2024-10-12"] * 3)), "it is a date"),
+    "complex": (TRIALS.assign(n_t=[111, 1j, 27]), "n_t is not a number in row 1"),
+    "inexact": (TRIALS.assign(n_t=[111, 2**53, 27]), "n_t is too large to be exact in row 2"),
     "text": (TRIALS.assign(n_t=[111, "26 of 30", 27]), "n_t is not a number in row 2"),
     "infinite": (TRIALS.assign(n_t=[111, np.inf, 27]), "n_t is not a number in row 2"),
     "truth": (TRIALS.assign(events_t=[True, False, True]), "events_t is not a number in row 1"),
@@ -149,7 +152,11 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
         "ketamine",
         "control",
     )
-    assert effects.favours == ("Favours control", "Favours ketamine")
+    assert effects.sides == ("less abstinence with ketamine", "more abstinence with ketamine")
+    assert km.risk_ratio(told, event_is_good=True).favours == (
+        "Favours control",
+        "Favours ketamine",
+    )
     assert km.risk_ratio(told, event_is_good=False).favours == (
         "Favours ketamine",
         "Favours control",
@@ -160,7 +167,8 @@ def test_the_story_comes_from_keywords_then_columns() -> None:
 
 
 def test_complement_turns_the_event_round() -> None:
-    relapse = km.effects.complement(TRIALS, "relapse")
+    assert km.effects.complement(TRIALS)["event_is_good"].isna().all()
+    relapse = km.effects.complement(TRIALS.assign(event_is_good=True), "relapse")
     assert relapse["events_t"].tolist() == [38, 13, 15]
     assert not relapse["event_is_good"].any()
     assert_array_equal(km.effects.complement(relapse, "abstinence")["events_t"], TRIALS["events_t"])

@@ -28,7 +28,9 @@ def test_reported_from_limits_standard_errors_and_p_values() -> None:
     assert_allclose(here.y, [-0.755022584278, -0.223143551314], rtol=1e-11)
     assert_allclose(here.se, [0.342795775152, 0.48804986758], rtol=1e-10)
     assert here.table["asymmetric"].tolist() == [False, False]
-    mixed = PAPER.assign(low=[0.24, np.nan], high=[0.92, np.nan], se=[9.9, 0.3], p_value=[0.5, 0.5])
+    mixed = PAPER.assign(
+        low=[0.24, np.nan], high=[0.92, np.nan], se=[0.35, 0.3], p_value=[0.03, 0.46]
+    )
     assert_allclose(km.reported(mixed).se, [0.342795775152, 0.3], rtol=1e-10)
     only_p = PAPER.drop(columns=["low", "high"]).assign(p_value=[0.03, 0.6])
     assert_allclose(km.reported(only_p).se[0], 0.755022584278 / 2.1700903775845606, rtol=1e-10)

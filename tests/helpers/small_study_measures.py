@@ -243,7 +243,8 @@ def copas_adjusted() -> Iterator[float]:
     for record in of("11_meta_bias", "metasens::copas"):
         y, v = meta_effects(record)
         frame = pd.DataFrame({"study": np.arange(y.size).astype(str), "y": y, "v": v})
-        ours = km.small_study.copas(km.generic(frame, y="y", v="v", measure="GEN"), force=True)
+        effects = km.generic(frame, y="y", v="v", measure="GEN")
+        ours = km.small_study.copas(effects, favoured="positive", force=True)
         yield abs(ours["estimate"] - record["results"]["TE_adjust"])
 
 

@@ -377,7 +377,7 @@ def test_refusals() -> None:
         ValueError, match='level "team" has one group in every group of the level before it'
     ):
         multilevel(changed(team=list("aaabbcccd")), ["study", "team"])
-    with pytest.raises(ValueError, match="team is missing in row 2"):
+    with pytest.raises(ValueError, match="team is empty in row 2"):
         multilevel(changed(team=["a", None, *"abbcccd"]), ["team", "effect"])
     with pytest.raises(ValueError, match='unknown interval "hksj"; use one of: wald, t, contain'):
         multilevel(effects, ci="hksj")

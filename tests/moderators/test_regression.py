@@ -206,10 +206,10 @@ def test_subgroups_refuse_what_cannot_be_compared() -> None:
         subgroups(effects, "drug")
     with pytest.raises(ValueError, match='subgroup has one level, "a", in all studies'):
         subgroups(effects, ["a"] * 5)
-    with pytest.raises(
-        ValueError, match='subgroup is missing in row 2 \\("S2"\\): every study needs a subgroup'
-    ):
-        subgroups(effects, ["a", None, "b", "b", "b"])
+    with pytest.raises(ValueError, match='subgroup is empty in row 2 \\("S2"\\): give its value'):
+        subgroups(effects, ["a", None, "b", "b", "b"], missing="raise")
+    with pytest.raises(TypeError, match="by must be a column of the trials or one subgroup per"):
+        subgroups(effects, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one value per study: got 2 values for 5 studies"):
         subgroups(effects, ["a", "b"])
     with pytest.raises(ValueError, match='unknown subgroup "tobacco"'):
@@ -410,10 +410,17 @@ def with_column(**columns: list[Any]) -> km.Effects:
     ("columns", "moderators", "message"),
     [
         ({"m": [3.0] * 6}, ["m"], 'moderator "m" is constant: it is 3 in all 6 studies'),
+        ({"m": [1, 2, np.inf, 4, 5, 6]}, ["m"], 'moderator m is infinite in row 3 \\("C"\\)'),
         (
-            {"m": [1, 2, None, 4, 5, 6]},
+            {"m": ["1", "2", "3", "4", "five", "6"]},
             ["m"],
-            'moderator m is missing in row 3 \\("C"\\): give its value',
+            'm mixes numbers and text in row 5 \\("E"\\): m = .five.; give a number',
+        ),
+        ({"m": [1, 2, 3, 4, "five", 6]}, ["m"], 'm mixes numbers and text in row 5 \\("E"\\)'),
+        (
+            {"m": list(pd.date_range("2020", periods=6))},
+            ["m"],
+            'm is a date in row 1 \\("A"\\) .and 5 more.: m = 2020-01-01 00:00:00; give a number',
         ),
         (
             {"a": [1, 2, 3, 4, 5, 6], "b": [11, 21, 31, 41, 51, 61]},
@@ -442,7 +449,10 @@ def with_column(**columns: list[Any]) -> km.Effects:
             'no column "months" among the moderators of the studies; there are: ',
         ),
         ({}, np.ones((5, 2)), "one row per study: got 5 rows for 6 studies"),
-        ({}, np.array([1, 2, np.nan, 3, 4, 5]), 'moderator x1 is missing in row 3 \\("C"\\)'),
+        ({}, np.array([1, 2, np.inf, 3, 4, 5]), 'moderator x1 is infinite in row 3 \\("C"\\)'),
+        ({}, np.ones((6, 2, 2)), "one column per moderator: got 3 dimensions"),
+        ({}, pd.DataFrame({"m": list("abcdef")}), "column m of the design matrix holds words"),
+        ({"m": [None] * 6}, ["m"], "no study is left to analyse: A: m is empty; B: m is empty"),
     ],
 )
 def test_moderators_that_cannot_be_fitted_are_refused(
@@ -579,3 +589,134 @@ def test_numbers_in_an_object_column_are_a_slope_not_levels() -> None:
 def test_an_infinite_moderator_is_refused_by_row() -> None:
     with pytest.raises(ValueError, match=r'moderator dose is infinite in row 2 \("B"\)'):
         meta_regression(km.generic(SIX.assign(dose=[1, np.inf, 3, 4, 5, 6])), "dose")
+
+
+def test_a_study_without_a_subgroup_is_left_out_by_name() -> None:
+    found = subgroups(kap5(), ["a", " ", "b", "b", "a"])
+    assert {name: pooled.k for name, pooled in found.groups.items()} == {"a": 2, "b": 2}
+    assert found.overall.k == 4
+    assert found.effects.excluded == {1: "subgroup is empty"}
+    assert "set aside, S2: subgroup is empty" in found.notes
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, "", pd.NA])
+def test_a_study_without_a_moderator_is_left_out_of_that_regression_by_name(gap: Any) -> None:
+    months = [1, 2, gap, 4, 5, 7]
+    effects = with_column(m=months)
+    found = meta_regression(effects, ["m"])
+    rest = meta_regression(effects.select([0, 1, 3, 4, 5]), ["m"])
+    close(found.estimate, rest.estimate)
+    assert found.labels == ("A", "B", "D", "E", "F")
+    assert found.effects.excluded == {2: "m is empty"}
+    assert "Note: set aside, C: m is empty." in found.summary()
+    with pytest.raises(ValueError, match='m is empty in row 3 ."C".: give its value'):
+        meta_regression(effects, ["m"], missing="raise")
+    with pytest.raises(ValueError, match='unknown rule for missing moderators "drop"'):
+        meta_regression(effects, ["m"], missing="drop")
+
+
+def test_a_gap_in_a_design_matrix_leaves_that_study_out() -> None:
+    matrix = np.array([[1, 2], [2, 5], [np.nan, 1], [4, 3], [5, 9], [7, 1]])
+    found = meta_regression(with_column(), matrix)
+    kept = [0, 1, 3, 4, 5]
+    rest = meta_regression(with_column().select(kept), matrix[kept])
+    close(found.estimate, rest.estimate)
+    named = meta_regression(with_column(), pd.DataFrame(matrix, columns=["a", "b"]))
+    close(named.estimate, rest.estimate)
+    assert "set aside, C: a is empty" in named.notes
+
+
+def test_numbers_written_as_text_are_numbers_and_the_result_says_so() -> None:
+    right = meta_regression(with_column(m=[1, 2.5, 3, 4, 5, 7]), ["m"])
+    text = meta_regression(with_column(m=["1", " 2.5", "3.0", "4", "5e0", 7]), ["m"])
+    close(text.estimate, right.estimate)
+    said = "the numbers of m are written as text and were read as numbers"
+    assert any(note.startswith(said) for note in text.notes)
+    assert not any(note.startswith(said) for note in right.notes)
+    close(text.predict({"m": ["4"]})["y"], right.predict({"m": [4]})["y"])
+    names = pd.Categorical(["1", "1", "2", "2", "3", "3"])
+    factor = meta_regression(with_column(m=list(names)).select(slice(None)), ["m"])
+    assert factor.names == ("intercept", "m")
+    kept = km.generic(with_column().table.assign(m=names)[["study", "y", "v", "m"]], y="y", v="v")
+    assert meta_regression(kept, ["m"]).names == ("intercept", "m[2]", "m[3]")
+
+
+def test_two_spellings_of_a_level_are_one_level() -> None:
+    mixed = ["a", " a", "a\u200b", "b", "b ", "c"]
+    plain = ["a", "a", "a", "b", "b", "c"]
+    kwargs: dict[str, Any] = {"common_tau2": False}
+    left, right = (subgroups(with_column(g=g), "g", **kwargs) for g in (mixed, plain))
+    assert list(left.groups) == list(right.groups) == ["a", "b", "c"]
+    ones = subgroups(with_column(g=[1, 1.0, "1", 2, "2", " 2"]), "g")
+    assert {name: pooled.k for name, pooled in ones.groups.items()} == {"1": 3, "2": 3}
+
+
+def test_subgroups_come_in_the_order_of_a_categorical() -> None:
+    group = pd.Categorical(
+        ["high", "low", "high", "low", "high", "low"], categories=["none", "low", "high"]
+    )
+    frame = with_column().table.assign(g=group)[["study", "y", "v", "g"]]
+    found = subgroups(km.generic(frame, y="y", v="v"), "g")
+    assert list(found.groups) == ["low", "high"]
+    by_values = subgroups(with_column(), group)
+    assert list(by_values.groups) == ["low", "high"]
+    close(by_values.q_between, subgroups(with_column(), list(group)).q_between)
+
+
+def test_a_prediction_needs_every_moderator_as_the_fit_has_it() -> None:
+    numbers = meta_regression(with_column(m=[1, 2, 3, 4, 5, 7]), ["m"])
+    with pytest.raises(ValueError, match='m is a number in the fit: got "high"'):
+        numbers.predict({"m": ["high"]})
+    with pytest.raises(ValueError, match="m is empty in row 2 of data"):
+        numbers.predict({"m": [1, None]})
+    words = meta_regression(with_column(m=list("aabbcc")), ["m"])
+    with pytest.raises(ValueError, match='m has no level "d" in the fit; it has: a, b, c'):
+        words.predict({"m": ["d"]})
+    close(words.predict({"m": [" a"]})["y"], words.predict({"m": ["a"]})["y"])
+
+
+def test_the_column_randomised_is_asked_for_by_its_whole_name_only() -> None:
+    effects = with_column(not_randomised_share=[1, 2, 3, 4, 5, 7], randomised=[True] * 5 + [False])
+    assert meta_regression(effects, ["not_randomised_share"]).k == 5
+    assert meta_regression(effects, ["not_randomised_share"], mixed=True).k == 6
+
+
+ADVERSE = pd.DataFrame(
+    {
+        "study": [f"s{i}" for i in range(15)],
+        "kind": ["minor", "major", "deadly"] * 5,
+        "n": np.repeat([25, 19, 101, 32, 50], 3),
+        "events": [2, 3, 3, 4, 1, 0, 29, 13, 4, 7, 4, 1, 7, 2, 1],
+    }
+)
+
+
+def test_means_of_one_group_are_shown_as_the_measure_is_and_not_tested() -> None:
+    means = meta_regression(km.proportion(ADVERSE), "kind", intercept=False)
+    frame = means.to_frame()
+    close(frame["estimate"], 1 / (1 + np.exp(-frame["y"])))
+    assert frame[["statistic", "p_value"]].isna().all(axis=None)
+    assert np.isnan(means.p_value).all()
+    assert "kind[deadly]: 0.048 (0.023 to 0.10)." in means.summary()
+    differences = meta_regression(km.proportion(ADVERSE), "kind")
+    close(differences.to_frame()["estimate"][0], frame["estimate"][0])  # the intercept is a mean
+    close(differences.to_frame()["estimate"][1], differences.estimate[1])
+    text = differences.summary()
+    assert "(difference on the logit scale), p = " in text
+    assert "coefficients as difference per unit on the logit scale." in text
+    # the joint test is of differences between levels, whichever way they are coded
+    assert means.omnibus is not None
+    assert differences.omnibus is not None
+    close(means.omnibus.statistic, differences.omnibus.statistic)
+    assert means.contrast({"kind[deadly]": 1})["estimate"] == frame["estimate"][0]
+    assert np.isnan(means.contrast({"kind[deadly]": 1})["p_value"])
+    pair = means.contrast({"kind[major]": 1, "kind[deadly]": -1})
+    close(pair["estimate"], differences.estimate[1])
+    close(pair["p_value"], differences.p_value[1])
+
+
+def test_means_of_a_comparison_keep_their_test_against_no_effect() -> None:
+    bcg = km.risk_ratio(km.load_example("bcg"))
+    found = meta_regression(bcg, "allocation", intercept=False)
+    assert found.to_frame()["p_value"].notna().all()
+    close(found.to_frame()["estimate"], np.exp(found.estimate))

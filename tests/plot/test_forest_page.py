@@ -229,7 +229,8 @@ def test_weights_of_other_models_are_headed_by_their_whole_name() -> None:
 
 def test_sides_move_together_rather_than_break() -> None:
     rows = pd.DataFrame({"study": ["Grabski 2022"], "y": [10.1], "low": [1.1], "high": [19.0]})
-    effects = generic(rows.assign(v=20.9), event="days", treatment="ketamine", control="placebo")
+    told = {"event": "days", "treatment": "ketamine", "control": "placebo", "event_is_good": True}
+    effects = generic(rows.assign(v=20.9), **told)
     ax = forest(effects, drop=["weight"])
     left, right = (next(t for t in ax.texts if arrow in t.get_text()) for arrow in "←→")
     assert left.get_text() == "←\u00a0Favours placebo"

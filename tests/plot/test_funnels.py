@@ -30,7 +30,7 @@ matplotlib.use("Agg")
 
 @pytest.fixture(scope="module")
 def smoke() -> Effects:
-    return km.reported(km.load_example("passive_smoking"))
+    return km.reported(km.load_example("passive_smoking"), event_is_good=True)
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,9 @@ def test_effects_without_counts():
     assert found["if no heterogeneity"].method.model == "common"
     with_unit = headline(km.risk_difference(frame("alcohol2")))
     assert with_unit.results == ()
-    assert "need a prior of tau" in " ".join(with_unit.refused)
+    assert "a risk difference has no default prior of tau; call pool_bayes" in " ".join(
+        with_unit.refused
+    )
 
 
 def test_views():
@@ -170,3 +172,30 @@ def test_a_notebook_shows_each_analysis_once() -> None:
         assert (f"Headline: {entry.name}" in page) == (entry.role == "headline")
     assert "Beside it" not in page
     assert f"Refused: {found.refused[0][:20]}" in page
+
+
+@pytest.mark.parametrize("transform", ["logit", "raw", "log", "arcsine"])
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_one_group_has_an_estimate_and_an_interval_and_nothing_to_compare(
+    transform: str, k: int
+) -> None:
+    arms = pd.DataFrame({"study": list("ABCDE"), "events": [1, 2, 3, 9, 4], "n": 10}).head(k)
+    found = headline(km.proportion(arms, transform=transform))
+    text = found.summary()
+    assert not any(
+        word in text for word in ("favours", "leaves it open", "no effect", "contradict")
+    )
+    assert set(found.to_frame()["conclusion"]) == {""}
+    assert found.to_frame()["probability_above_null"].isna().all()
+    assert found.agrees
+    assert found.to_frame()[["low", "high"]].stack().between(0, 1).all()
+
+
+def test_a_headline_without_a_direction_says_fewer_or_more() -> None:
+    rows = {"study": list("ABCDE"), "events_t": 3, "n_t": 50, "events_c": 11, "n_c": 50}
+    effects = km.risk_ratio(pd.DataFrame(rows), event="death", treatment="drug", control="placebo")
+    assert headline(effects).summary().splitlines()[0].endswith("): fewer deaths with drug.")
+    bad = km.risk_ratio(
+        pd.DataFrame(rows), event="death", treatment="drug", control="placebo", event_is_good=False
+    )
+    assert headline(bad).summary().splitlines()[0].endswith("): favours drug.")

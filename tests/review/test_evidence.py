@@ -403,7 +403,7 @@ FAULTS = [
         "levels follow judgement",
         'judgement = "serious" takes 1',
     ),
-    ("claims", 2, "verdict", "true", "", "enum", "agrees, imprecise, contradicted"),
+    ("claims", 2, "verdict", "true", "", "enum", "agrees, could not be verified, imprecise"),
     ("claims", 2, "source_ids", "", "", "required", "source_ids is empty; it is required"),
     ("grade", 2, "reason", "", "", "required", "reason is empty; it is required"),
     ("sources", 2, "url", "scilit.com", "", "pattern", "does not have the form"),
@@ -648,7 +648,7 @@ def test_columns_may_stand_in_any_order(folder: Path) -> None:
 def test_row_with_an_unquoted_comma_is_named(folder: Path) -> None:
     file = folder / "claims.csv"
     file.write_text(
-        file.read_text("utf-8").replace('"Heroin trial had 70', "Heroin trial had 70", 1), "utf-8"
+        file.read_text("utf-8").replace('"paragraph 4, sent', "paragraph 4, sent", 1), "utf-8"
     )
     found = violations(folder)
     assert (found["row"][0], found["rule"][0]) == (2, "shape")
@@ -1026,7 +1026,7 @@ def test_codebook_has_a_line_for_every_column(evidence: Evidence) -> None:
 
 def test_repr_is_short_and_html_lists_the_tables(evidence: Evidence) -> None:
     assert repr(evidence).startswith(
-        "Evidence(34 studies, 7 comparisons, 98 sources, 2 flags, sha256 "
+        "Evidence(34 studies, 7 comparisons, 105 sources, 2 flags, sha256 "
     )
     assert len(repr(evidence)) < 100
     page = evidence._repr_html_()

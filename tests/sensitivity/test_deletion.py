@@ -255,7 +255,9 @@ def test_the_order_of_a_cumulative_analysis() -> None:
     with pytest.raises(ValueError, match='by="year" is empty for "S2"'):
         cumulative(gap)
     odd = km.pool(km.risk_ratio(KAP5.assign(evidence_level="hearsay")))
-    with pytest.raises(ValueError, match='unknown evidence_level "hearsay"'):
+    with pytest.raises(
+        ValueError, match='evidence_level is not known in row 1 .*"hearsay"; use one of: primary'
+    ):
         cumulative(odd, by="evidence_level")
 
 
@@ -453,3 +455,55 @@ def test_subsets_with_an_infinite_ratio_are_summarised() -> None:
     )
     told = km.all_subsets(km.mantel_haenszel(apart)).summary()
     assert "RR 0.00 to ∞, median 0.67" in told
+
+
+def in_order(**columns: Any) -> list[str]:
+    pooled = km.pool(km.risk_ratio(KAP5.assign(**columns)))
+    (name,) = columns
+    return cumulative(pooled, by=name).to_frame()["joined"].tolist()
+
+
+def test_numbers_written_as_text_are_in_the_order_of_numbers() -> None:
+    right = in_order(months=[9, 10, 100, 12, 3])
+    assert right == ["S5", "S1", "S2", "S4", "S3"]
+    for months in (["9", "10", "100", "12", "3"], ["9", 10, " 100", 12.0, "3"]):
+        assert in_order(months=months) == right
+    with pytest.raises(ValueError, match="months mixes numbers and text in row 3"):
+        in_order(months=["9", "10", "ten", "12", "3"])
+
+
+def test_dates_categories_and_words_have_their_own_order() -> None:
+    dates = pd.to_datetime(["2020-05-01", "2019-01-01", "2024-01-01", "2021-01-01", "2018-01-01"])
+    assert in_order(first_read=list(dates)) == ["S5", "S2", "S1", "S4", "S3"]
+    dose = pd.Categorical(
+        ["high", "low", "high", "none", "low"], categories=["none", "low", "high"]
+    )
+    assert in_order(dose=dose) == ["S4", "S2", "S5", "S1", "S3"]
+    assert in_order(word=list("ecadb")) == ["S3", "S5", "S2", "S4", "S1"]
+    assert in_order(risk_of_bias=["High", " low", "some concerns", "LOW", "high"]) == [
+        "S2",
+        "S4",
+        "S3",
+        "S1",
+        "S5",
+    ]
+
+
+def test_labels_in_order_are_compared_as_names() -> None:
+    pooled = km.pool(km.risk_ratio(KAP5))
+    order = ["S5 ", "S1", "S2", "S3", "S4"]
+    assert cumulative(pooled, by=order).to_frame()["joined"][0] == "S5"
+    with pytest.raises(TypeError, match="by must be a column of the trials or labels in order"):
+        cumulative(pooled, by=3)  # type: ignore[arg-type]
+
+
+def test_sweeps_of_one_group_have_no_arms_and_no_test() -> None:
+    rows = pd.DataFrame(
+        {"study": list("ABCDE"), "events": [2, 3, 0, 5, 9], "n": [20, 30, 25, 22, 40]}
+    )
+    pooled = km.pool(km.proportion(rows, event="death"))
+    for sweep in (leave_one_out(pooled), influence(pooled), cumulative(pooled, by="precision")):
+        assert sweep.to_frame()["p_value"].isna().all()
+        assert sweep.to_frame()[["low", "high"]].stack().between(0, 1).all()
+        assert "against" not in sweep.methods_text()
+        assert "excludes" not in sweep.summary()

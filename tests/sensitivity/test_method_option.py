@@ -18,7 +18,8 @@ from kapmeta.small_study.adjustments import trim_and_fill
 
 BCG = km.load_example("bcg")
 MISSING = BCG.head(5).assign(missing_t=1, missing_c=2)
-SMOKE = km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+SMOKING = km.load_example("passive_smoking")
+SMOKE = km.generic(SMOKING, y="y", v="v", measure="OR", event_is_good=True)
 
 RESULTS: dict[str, Callable[..., Any]] = {
     "pool": lambda **how: km.pool(km.risk_ratio(BCG), **how).to_frame(),

@@ -19,8 +19,9 @@ def rows(sweep: km.results.Sweep) -> Any:
 
 
 def test_strategies_are_the_tables_they_say() -> None:
-    found = rows(missing_outcomes(TRIALS, imor=[]))
-    assert list(found.index) == list(STRATEGIES)
+    found = rows(missing_outcomes(TRIALS, imor=[], event_is_good=True))
+    neutral = ("event under treatment", "event under control")
+    assert list(found.index) == [word for word in STRATEGIES if word not in neutral]
     assert found.loc["no event", "y"] == pytest.approx(
         km.pool(km.risk_ratio(TRIALS)).estimate, rel=1e-12
     )
@@ -40,7 +41,7 @@ def test_strategies_are_the_tables_they_say() -> None:
 
 
 def test_best_follows_whether_the_event_is_good() -> None:
-    good = rows(missing_outcomes(TRIALS, strategies=["best"], imor=None))
+    good = rows(missing_outcomes(TRIALS, strategies=["best"], event_is_good=True))
     bad = rows(missing_outcomes(TRIALS, strategies=["best"], event_is_good=False))
     assert good.loc["best", "y"] > bad.loc["best", "y"]
     assert good.index[1] == "IMOR 0.667 treatment, 1 control"
@@ -139,7 +140,7 @@ def test_unknown_arms_are_gone_through() -> None:
         in sweep.summary()
     )
     half = missing_outcomes(unknown.assign(missing_t=[4, 0, 1]), imor=[], totals="observed")
-    assert len(half.table) == len(STRATEGIES)
+    assert len(half.table) == len(STRATEGIES) - 2
 
 
 @pytest.mark.parametrize("totals", ["randomised", "observed"])
@@ -166,8 +167,12 @@ def test_differential_drop_out_is_told() -> None:
         in missing_outcomes(TRIALS).summary()
     )
     assert (
-        "counting the missing as failures disadvantages control"
-        in missing_outcomes(TRIALS).summary()
+        "counting the missing as failures disadvantages placebo"
+        in missing_outcomes(TRIALS, event_is_good=False, control="placebo").summary()
+    )
+    assert (
+        "counting the missing as all or none with death changes most the risk under control"
+        in missing_outcomes(TRIALS, event="death").summary()
     )
 
 
@@ -210,7 +215,9 @@ def test_other_refusals() -> None:
         ValueError, match='unknown assumption "relapse"; use one of: available, no event'
     ):
         missing_outcomes(TRIALS, strategies=["relapse"])
-    with pytest.raises(ValueError, match="imor must not be negative"):
+    with pytest.raises(
+        ValueError, match="each of imor must be a number or a pair of numbers, not negative"
+    ):
         missing_outcomes(TRIALS, imor=[-1.0])
     with pytest.raises(ValueError, match="an uncertain imor lies between 0 and infinity"):
         missing_outcomes(TRIALS, imor=[0.0], imor_sd=1.0)
@@ -221,3 +228,43 @@ def test_other_refusals() -> None:
         tipping_point(many, totals="observed")
     with pytest.raises(ValueError, match="nothing is missing"):
         tipping_point(TRIALS.assign(missing_t=0, missing_c=0))
+
+
+def test_best_and_worst_need_the_direction_and_have_neutral_names() -> None:
+    for word in ("best", "worst"):
+        with pytest.raises(ValueError, match="event_is_good=False") as refusal:
+            missing_outcomes(TRIALS, strategies=[word])
+        assert 'or use "event under treatment" and "event under control"' in str(refusal.value)
+    neutral = rows(missing_outcomes(TRIALS, event="death"))
+    assert not {"best", "worst"} & set(neutral.index)
+    for good, best in ((True, "event under treatment"), (False, "event under control")):
+        told = rows(missing_outcomes(TRIALS, strategies=["best"], imor=[], event_is_good=good))
+        assert told.loc["best", "y"] == neutral.loc[best, "y"]
+    imors = [word for word in neutral.index if word.startswith("IMOR")]
+    assert len(imors) == 8  # treatment is challenged in both directions
+    assert imors[0].startswith("IMOR 0.667 treatment")
+    assert imors[4].startswith("IMOR 1.5 treatment")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strategies": "best"}, "strategies must be a list"),
+        ({"strategies": 3}, "strategies must be a list"),
+        ({"imor": 2.0}, "imor must be a sequence"),
+        ({"imor": ["2"]}, "each of imor must be a number or a pair"),
+        ({"imor": [(1, 2, 3)]}, "each of imor must be a number or a pair"),
+        ({"imor": [np.nan]}, "each of imor must be a number or a pair"),
+        ({"imor_sd": "1"}, "imor_sd must be a number"),
+        ({"imor_sd": -1.0}, "imor_sd must be a finite number at least 0"),
+        ({"imor_sd": 1.0, "imor": []}, "imor_sd would change nothing"),
+        ({"correlation": 0.5}, "correlation would change nothing"),
+        ({"correlation": 2, "imor_sd": 1.0}, "correlation must be a finite number"),
+        ({"shared": True}, "shared would change nothing"),
+        ({"shared": "yes", "imor_sd": 1.0}, "shared must be True or False"),
+    ],
+)
+def test_options_are_used_or_refused_by_name(options: dict[str, Any], said: str) -> None:
+    with pytest.raises((ValueError, TypeError)) as refusal:
+        missing_outcomes(TRIALS, **options)
+    assert said in str(refusal.value)

@@ -370,6 +370,7 @@ def test_missing_is_a_choice() -> None:
     words = ["as counted", "available", "event", "best", "worst"]
     found = multiverse(
         trials,
+        event_is_good=True,
         choices={
             "missing": words,
             "pooling": ["common"],
@@ -396,6 +397,11 @@ def test_missing_is_a_choice() -> None:
     bad = {"missing": ["best"], "pooling": ["common"], "measure": ["RR"], "zero": ["half-if-any"]}
     turned = multiverse(trials, choices=bad, subsets=False, event_is_good=False).table["y"].iloc[0]
     assert turned == pytest.approx(estimate["worst"], rel=1e-12)
+    with pytest.raises(ValueError, match="event_is_good=False"):
+        multiverse(trials, choices=bad, subsets=False)
+    neutral = {**bad, "missing": ["event under control"]}
+    same = multiverse(trials, choices=neutral, subsets=False).table["y"].iloc[0]
+    assert same == turned
     with pytest.raises(ValueError, match="not known by arm"):
         multiverse(
             trials.assign(missing_t=np.nan, missing_c=np.nan, missing=3),

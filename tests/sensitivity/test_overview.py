@@ -62,7 +62,7 @@ def test_the_table_has_every_group_and_its_verdicts_are_those_of_pool() -> None:
 
 
 def test_one_trial_is_judged_by_its_score_interval() -> None:
-    table = sensitivity_table(RICH.iloc[[4]])
+    table = sensitivity_table(RICH.iloc[[4]], event_is_good=True)
     score = km.pool(km.risk_ratio(RICH.iloc[[4]], interval="koopman"))
     assert table.iloc[0]["low"] == pytest.approx(np.exp(score.low), rel=1e-12)
     assert np.isinf(table.iloc[0]["high"])
@@ -105,7 +105,7 @@ def test_times_are_compared() -> None:
 def test_missing_of_unknown_arms_stand_for_their_extremes() -> None:
     columns = ["missing_t", "missing_c"]
     krupitsky = RICH.iloc[[2]].drop(columns=columns).assign(missing=6)
-    table = sensitivity_table(krupitsky, totals="observed")
+    table = sensitivity_table(krupitsky, totals="observed", event_is_good=True)
     choices = table.loc[table["group"] == "missing outcomes", "choice"].tolist()
     assert choices == [
         "available",
@@ -127,7 +127,7 @@ def test_missing_of_unknown_arms_stand_for_their_extremes() -> None:
     chosen = several.loc[several["group"] == "missing outcomes", "choice"]
     assert {choice.partition(",")[0] for choice in chosen} >= {
         "available",
-        "worst",
+        "event under control",
         "gamble-hollis",
     }
     assert (chosen.str.partition(",")[0].value_counts() <= 2).all()

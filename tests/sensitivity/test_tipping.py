@@ -51,7 +51,10 @@ def test_tipping_of_a_pooled_result_is_where_the_limit_meets_no_effect() -> None
         np.isinf(found.points["treatment only"])
         or found.points["treatment only"] > found.points["both arms"]
     )
-    assert "turn the result" in found.summary()
+    text = found.summary()
+    size = f"{found.points['both arms']:.2f} times"
+    assert f"both arms: {size} lower under treatment and {size} higher under control" in text
+    assert "against treatment" not in text
     with pytest.raises(ValueError, match="target is a risk ratio and lies above 0: got -1"):
         tipping_point(TRIALS, target=-1.0)
     middle = found.to_frame().iloc[41 * 20 + 20]

@@ -17,7 +17,8 @@ def bcg() -> Effects:
 
 @pytest.fixture(scope="module")
 def smoke() -> Effects:
-    return km.generic(km.load_example("passive_smoking"), y="y", v="v", measure="OR")
+    smoking = km.load_example("passive_smoking")
+    return km.generic(smoking, y="y", v="v", measure="OR", event_is_good=True)
 
 
 @pytest.fixture(scope="module")

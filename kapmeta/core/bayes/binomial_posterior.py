@@ -26,10 +26,10 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.bayes.posterior import sinc_step
-from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
-from kapmeta.core.exact.likelihood_curves import Tabulated, extended
+from kapmeta.core.bayes.priors import Nodes, TauPrior, nodes, tail_power
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
 from kapmeta.core.exact.mode_search import scale_of, sides
+from kapmeta.core.exact.tabulated_curves import Tabulated, extended
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray, IntArray
 
 # points of the mean at each tau; more where their distance would exceed `_COARSEST`, in units of
@@ -148,7 +148,7 @@ def binomial_normal(
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.exact.likelihood_curves.tabulated`.
+        From `kapmeta.core.exact.tabulated_curves.tabulated`.
     prior : TauPrior
         Prior of tau, with one value per parameter.
     mu_prior : (mean, sd) or None
@@ -188,7 +188,7 @@ def binomial_normal(
     everywhere = np.zeros(tau.size)
     everywhere[keep] = tau_weight
     bounded = sum(s.plateau == (0.0, 0.0) for s in informative)
-    tail = PRIOR_FAMILIES[prior.family].tail + bounded - (mu_prior is None)
+    tail = float(tail_power(prior)) + bounded - (mu_prior is None)
     log_marginal = total + sum(s.top for s in studies)
     return BinomialNormal(
         points, tau[keep], tau_weight, everywhere, mu, step, weight, log_marginal, each, tail

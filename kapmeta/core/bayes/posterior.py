@@ -23,11 +23,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from kapmeta.core.bayes.priors import PRIOR_FAMILIES, Nodes, TauPrior, nodes
+from kapmeta.core.bayes.priors import Nodes, TauPrior, nodes, tail_power
 from kapmeta.core.numerics.arrays import EPSILON, BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import count, present
 
 _MOST_ROUNDS = 100
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+_NEGLIGIBLE_WEIGHT = 1e-18  # a hundred of these are lost to rounding beside 1
 
 
 class Mixture(NamedTuple):
@@ -64,29 +66,49 @@ class Mixture(NamedTuple):
                 (self.weight * np.exp(-z * z / 2) / self.sd).sum(-1) / math.sqrt(2 * math.pi)
             )
 
+    def _without_negligible(self) -> Mixture:
+        """Drop the components that add nothing to any mixture of the batch."""
+        leading = tuple(range(self.weight.ndim - 1))
+        keep = ~(self.weight <= _NEGLIGIBLE_WEIGHT).all(axis=leading)
+        if keep.all() or not keep.any():
+            return self
+        shape = self.weight.shape
+        return Mixture(*(np.broadcast_to(part, shape)[..., keep] for part in self))
+
+    def area_and_slopes(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Compute the lower-tail area at `x`, the density and the derivative of the density."""
+        z = (x[..., None] - self.mean) / self.sd
+        with np.errstate(under="ignore"):
+            height = self.weight * np.exp(-0.5 * z * z) / self.sd
+        area = np.einsum("...i,...i->...", self.weight, special.ndtr(z))
+        slope = -np.einsum("...i,...i->...", height, z / self.sd)
+        return area, height.sum(-1) / _ROOT_TWO_PI, slope / _ROOT_TWO_PI
+
     def quantile(self, p: npt.ArrayLike) -> FloatArray:
         """Find the quantiles at the probabilities `p`, shape (..., len(p))."""
         p = np.atleast_1d(np.asarray(p, dtype=np.float64))
-        shape, n = (*self.weight.shape[:-1], p.size), self.weight.shape[-1]
-        rows = [np.broadcast_to(part[..., None, :], (*shape, n)).reshape(-1, n) for part in self]
+        parts = self._without_negligible()
+        shape, n = (*parts.weight.shape[:-1], p.size), parts.weight.shape[-1]
+        rows = [np.broadcast_to(part[..., None, :], (*shape, n)).reshape(-1, n) for part in parts]
         found = _mixture_quantiles(Mixture(*rows), np.broadcast_to(p, shape).ravel())
         return found.reshape(shape)
 
 
 def _mixture_quantiles(mixture: Mixture, p: FloatArray) -> FloatArray:
-    """Find one quantile per row, by Newton steps kept inside a shrinking bracket."""
+    """Find one quantile per row, by Halley steps kept inside a shrinking bracket."""
     x, low, high = _quantile_bracket(mixture, p)
     active = np.arange(p.size)
     part, target = mixture, p
     for _ in range(_MOST_ROUNDS):
         here = x[active]
-        excess = part.cdf(here) - target
+        area, density, slope = part.area_and_slopes(here)
+        excess = area - target
         below = excess < 0
         low[active] = np.where(below, here, low[active])
         high[active] = np.where(below, high[active], here)
-        density = part.density(here)
         with np.errstate(divide="ignore", invalid="ignore"):
-            after = here - excess / density
+            newton = excess / density
+            after = here - newton / np.maximum(1 - 0.5 * newton * slope / density, 0.5)
         inside = (after > low[active]) & (after < high[active])
         after = np.where(inside, after, 0.5 * (low[active] + high[active]))
         # done where the area equals its target to rounding, or the step no longer changes it
@@ -212,7 +234,7 @@ def normal_normal(
     log_weight = log_likelihood + points.log_weight
     log_marginal = special.logsumexp(log_weight, axis=-1)
     weight = np.exp(log_weight - log_marginal[..., None])
-    tail = np.asarray(PRIOR_FAMILIES[prior.family].tail + count(v) - 1.0 + (mu_prior is not None))
+    tail = np.asarray(tail_power(prior) + count(v) - 1.0 + (mu_prior is not None))
     proper = tail > 1
     weight = np.where(proper[..., None], weight, np.nan)
     log_marginal = np.where(proper, log_marginal, np.nan)

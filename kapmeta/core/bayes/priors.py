@@ -2,20 +2,11 @@
 
 Each prior has a coordinate w in which the integrals over tau that a random-effects model needs are
 sums over equally spaced points. The integrands are analytic in w and vanish at both ends, so the
-error of the plain sum falls exponentially with the number of points [4]_.
+error of the plain sum falls exponentially with the number of points [1]_.
 
 References
 ----------
-.. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Predicting the extent of
-   heterogeneity in meta-analysis, using empirical data from the Cochrane Database of Systematic
-   Reviews. Int J Epidemiol 2012;41:818-827. https://doi.org/10.1093/ije/dys041
-.. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Predictive distributions for
-   between-study heterogeneity and simple methods for their application in Bayesian meta-analysis.
-   Stat Med 2015;34:984-998. https://doi.org/10.1002/sim.6381
-.. [3] Rhodes KM, Turner RM, Higgins JPT. Predictive distributions were developed for the extent of
-   heterogeneity in meta-analyses of continuous outcome data. J Clin Epidemiol 2015;68:52-60.
-   https://doi.org/10.1016/j.jclinepi.2014.08.012
-.. [4] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev
+.. [1] Trefethen LN, Weideman JAC. The exponentially convergent trapezoidal rule. SIAM Rev
    2014;56:385-458.
 """
 
@@ -41,13 +32,15 @@ _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 class TauPrior(NamedTuple):
     """A prior of tau: a family of `PRIOR_FAMILIES` and its parameters, arrays over a batch.
 
-    Built by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `flat`, `turner` or
-    `rhodes`.
+    Built by `half_normal`, `half_cauchy`, `uniform`, `log_normal`, `log_t`, `inverse_gamma`,
+    `flat`, or from a table by `kapmeta.core.bayes.empirical_priors`. `measure` is the measure on
+    whose scale it is stated; empty where it may be any.
     """
 
     family: str
     parameters: tuple[FloatArray, ...] = ()
     origin: str = ""
+    measure: str = ""
 
     @property
     def proper(self) -> bool:
@@ -169,7 +162,7 @@ def flat() -> TauPrior:
 def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """Build the prior with ``ln(tau^2)`` normal, of this mean and standard deviation.
 
-    The form of the published empirical priors, see `turner`.
+    The form of the published empirical priors, see `kapmeta.core.bayes.empirical_priors.turner`.
 
     Parameters
     ----------
@@ -198,130 +191,48 @@ def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") ->
     return TauPrior("log-t5", parameters, origin)
 
 
-TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
-    {
-        ("all-cause mortality", "pharmacological v placebo"): (-4.06, 1.45),
-        ("all-cause mortality", "pharmacological v pharmacological"): (-4.27, 1.48),
-        ("all-cause mortality", "non-pharmacological"): (-3.93, 1.51),
-        ("semi-objective", "pharmacological v placebo"): (-3.02, 1.85),
-        ("semi-objective", "pharmacological v pharmacological"): (-3.23, 1.88),
-        ("semi-objective", "non-pharmacological"): (-2.89, 1.91),
-        ("subjective", "pharmacological v placebo"): (-2.13, 1.58),
-        ("subjective", "pharmacological v pharmacological"): (-2.34, 1.62),
-        ("subjective", "non-pharmacological"): (-2.01, 1.64),
-        ("general", "any"): (-2.56, 1.74),
-    }
-)
-"""Mean and sd of ``ln(tau^2)`` of log odds ratios [1]_, by outcome and comparison."""
-
-TURNER_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
-    {
-        ("signs or symptoms", "pharmacological v placebo"): (-2.06, 1.51),
-        ("mental health", "pharmacological v placebo"): (-2.12, 1.53),
-        ("withdrawals", "pharmacological v placebo"): (-2.99, 1.74),
-        ("biological markers", "pharmacological v placebo"): (-1.77, 1.52),
-        ("signs or symptoms", "non-pharmacological"): (-2.28, 1.71),
-        ("mental health", "non-pharmacological"): (-2.34, 1.72),
-    }
-)
-"""The same by finer outcome types [2]_."""
-
-RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
-    {
-        ("mental health", "pharmacological v placebo"): (-2.99, 2.16),
-        ("subjective", "pharmacological v placebo"): (-2.76, 2.58),
-        ("general", "any"): (-3.44, 2.59),
-    }
-)
-"""Location and scale of ``ln(tau^2)``, t on 5 df, of standardised mean differences [3]_."""
-
-
-def _empirical(
-    table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
-) -> tuple[float, float]:
-    if (outcome, comparison) not in table:
-        rows = "; ".join(f'"{o}", "{c}"' for o, c in table)
-        raise ValueError(
-            f'no empirical prior for outcome "{outcome}" and comparison "{comparison}";'
-            f" use one of: {rows}"
-        )
-    return table[outcome, comparison]
-
-
-def turner(outcome: str = "subjective", comparison: str = "pharmacological v placebo") -> TauPrior:
-    """Look up an empirical prior of the heterogeneity of log odds ratios [1]_, [2]_.
-
-    For log odds ratios. For log risk ratios of common events it is cautious, and no table of this
-    quality exists for them.
-
-    Parameters
-    ----------
-    outcome, comparison : str
-        A row of `TURNER_2012` or `TURNER_2015`.
-
-    Returns
-    -------
-    TauPrior
-        Log-normal for tau squared.
-
-    References
-    ----------
-    .. [1] Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Int J Epidemiol 2012;41:818-827.
-       https://doi.org/10.1093/ije/dys041
-    .. [2] Turner RM, Jackson D, Wei Y, Thompson SG, Higgins JPT. Stat Med 2015;34:984-998.
-       https://doi.org/10.1002/sim.6381
-
-    Examples
-    --------
-    >>> turner("subjective", "pharmacological v placebo").name
-    'log-normal(-2.13, 1.58), Turner, subjective, pharmacological v placebo'
-    """
-    mean, sd = _empirical({**TURNER_2012, **TURNER_2015}, outcome, comparison)
-    return log_normal(mean, sd, origin=f"Turner, {outcome}, {comparison}")
-
-
-def rhodes(
-    outcome: str = "mental health", comparison: str = "pharmacological v placebo"
+def inverse_gamma(
+    shape: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "", measure: str = ""
 ) -> TauPrior:
-    """Look up an empirical prior of the heterogeneity of standardised mean differences [1]_.
+    """Build the prior with ``1 / tau`` gamma-distributed: density ~ tau^(-shape-1) exp(-scale/tau).
 
-    Not for ratios; see `turner`.
+    The form of the empirical priors by field, see `empirical`. It excludes tau = 0, and the tail
+    is heavy. It is a prior of tau, not of tau squared.
 
     Parameters
     ----------
-    outcome, comparison : str
-        A row of `RHODES_2015`.
+    shape, scale : array_like
+        Both above 0; the scale is on the analysis scale. The mean of tau is scale / (shape - 1).
+    origin : str
+        Where the values come from, for the sentences of a result.
+    measure : str
+        The measure whose scale it is stated on; empty where it may be any.
 
     Returns
     -------
     TauPrior
-        Log-t with 5 degrees of freedom for tau squared.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such row.
-
-    References
-    ----------
-    .. [1] Rhodes KM, Turner RM, Higgins JPT. J Clin Epidemiol 2015;68:52-60.
-       https://doi.org/10.1016/j.jclinepi.2014.08.012
+        The prior, for `kapmeta.pool_bayes`.
 
     Examples
     --------
-    >>> rhodes().origin
-    'Rhodes, mental health, pharmacological v placebo'
+    >>> inverse_gamma(1.58, 0.20).name
+    'inverse-gamma(1.58, 0.2)'
     """
-    location, scale = _empirical(RHODES_2015, outcome, comparison)
-    return log_t(location, scale, origin=f"Rhodes, {outcome}, {comparison}")
+    parameters = _parameter(shape, "shape"), _parameter(scale, "scale")
+    if not all((part > 0).all() for part in parameters):
+        raise ValueError(f"shape and scale must be above 0: got {shape!r} and {scale!r}")
+    return TauPrior("inverse-gamma", parameters, origin, measure)
 
 
 class PriorFamily(NamedTuple):
-    """A family of priors: log density at tau (..., n), nodes, and the power of its tail."""
+    """A family of priors: log density at tau (..., n), nodes, and the power of its tail.
+
+    The power may depend on the parameters.
+    """
 
     log_density: Callable[..., FloatArray]
     nodes: Callable[..., Nodes]
-    tail: float
+    tail: float | Callable[..., FloatArray]
 
 
 def _last(parameter: FloatArray) -> FloatArray:
@@ -437,6 +348,19 @@ def _log_t_nodes(location: FloatArray, scale: FloatArray, finest: FloatArray, k:
     return Nodes(tau_of(w), log_weight, step, first, tau_of)
 
 
+def _inverse_gamma_nodes(shape: FloatArray, scale: FloatArray, finest: FloatArray, k: int) -> Nodes:
+    whole = np.broadcast_shapes(shape.shape, scale.shape, finest.shape)
+    shape, scale = np.broadcast_to(shape, whole), np.broadcast_to(scale, whole)
+
+    def tau_of(w: FloatArray) -> FloatArray:
+        return np.asarray(_last(scale) * np.exp(w))
+
+    # below -5.5 the density is under exp(-240); above, it falls by exp(-shape) per unit of w
+    first, step, w = _evenly_spaced(np.full(whole, -5.5), 37 / shape, _point_number(3, k))
+    log_weight = -_last(shape) * w - np.exp(-w) + np.log(_last(step))
+    return Nodes(tau_of(w), log_weight - _last(special.gammaln(shape)), step, first, tau_of)
+
+
 def _point_number(factor: float, k: int) -> int:
     """Choose the number of points: more studies have a narrower posterior to resolve."""
     return int(factor * _BASE_POINTS * max(1.0, math.sqrt(k / 10)))
@@ -471,6 +395,14 @@ def _log_t_density(tau: FloatArray, location: FloatArray, scale: FloatArray) -> 
         return np.asarray(jacobian + _LOG_T5 - 3 * np.log1p(z * z / 5))
 
 
+def _inverse_gamma_density(tau: FloatArray, shape: FloatArray, scale: FloatArray) -> FloatArray:
+    shape, scale = _last(shape), _last(scale)
+    constant = shape * np.log(scale) - special.gammaln(shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        density = constant - (shape + 1) * np.log(tau) - scale / tau
+    return np.where(tau > 0, density, -np.inf)
+
+
 PRIOR_FAMILIES: Mapping[str, PriorFamily] = MappingProxyType(
     {
         "half-normal": PriorFamily(_half_normal_density, _half_normal_nodes, math.inf),
@@ -479,10 +411,19 @@ PRIOR_FAMILIES: Mapping[str, PriorFamily] = MappingProxyType(
         "log-normal": PriorFamily(_log_normal_density, _log_normal_nodes, math.inf),
         # the tail of log-t5 is 1/tau times a power of its logarithm
         "log-t5": PriorFamily(_log_t_density, _log_t_nodes, 1.0 + 1e-9),
+        "inverse-gamma": PriorFamily(
+            _inverse_gamma_density, _inverse_gamma_nodes, lambda shape, scale: shape + 1.0
+        ),
         "flat": PriorFamily(lambda tau: np.zeros_like(tau), _flat_nodes, 0.0),
     }
 )
 """Families of priors by name."""
+
+
+def tail_power(prior: TauPrior) -> FloatArray | float:
+    """Return the power of 1 / tau at which the density of the prior falls."""
+    tail = PRIOR_FAMILIES[prior.family].tail
+    return tail(*prior.parameters) if callable(tail) else tail
 
 
 def log_density(prior: TauPrior, tau: npt.ArrayLike) -> FloatArray:

@@ -64,9 +64,9 @@ def _risk_at_odds_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + (1 - p0) / (p0 * nonnegative(ratio))))
 
 
-def _free_at_hazard_ratio(ratio: FloatArray, s0: FloatArray) -> FloatArray:
-    """Compute the proportion free of the event at a hazard ratio."""
-    return np.asarray(s0 ** nonnegative(ratio))
+def _risk_at_hazard_ratio(ratio: FloatArray, p0: FloatArray) -> FloatArray:
+    """Compute the risk at a hazard ratio: survival is raised to its power, not the risk."""
+    return np.asarray(-np.expm1(nonnegative(ratio) * np.log1p(-p0)))
 
 
 def _risk_at_difference(difference: FloatArray, p0: FloatArray) -> FloatArray:
@@ -85,11 +85,50 @@ ABSOLUTE: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "RR": _risk_at_ratio,
     "OR": _risk_at_odds_ratio,
     "PETO": _risk_at_odds_ratio,
-    "HR": _free_at_hazard_ratio,
+    "HR": _risk_at_hazard_ratio,
     "RD": _risk_at_difference,
     "AS": _risk_at_arcsine,
 }
 """Risk under treatment from an effect and a baseline, by measure."""
+
+
+def _log_odds(p: FloatArray) -> FloatArray:
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+_EFFECTS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    "RR": lambda p1, p0: np.asarray(np.log(p1 / p0)),
+    "OR": lambda p1, p0: np.asarray(_log_odds(p1) - _log_odds(p0)),
+    "PETO": lambda p1, p0: np.asarray(_log_odds(p1) - _log_odds(p0)),
+    "HR": lambda p1, p0: np.asarray(np.log(np.log1p(-p1) / np.log1p(-p0))),
+    "RD": lambda p1, p0: np.asarray(p1 - p0),
+    "AS": lambda p1, p0: np.asarray(np.arcsin(np.sqrt(p1)) - np.arcsin(np.sqrt(p0))),
+}
+
+
+def effect_of_risks(treatment: npt.ArrayLike, control: npt.ArrayLike, measure: str) -> FloatArray:
+    """Compute the effect that leads from one risk to another; the inverse of `absolute_risk`.
+
+    Parameters
+    ----------
+    treatment, control : array_like
+        Risks, proportions.
+    measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}
+        Measure of the effect.
+
+    Returns
+    -------
+    ndarray of float
+        The effect on the analysis scale: the logarithm of a ratio, or a difference.
+
+    Examples
+    --------
+    >>> [round(float(effect_of_risks(0.3, 0.2, measure)), 4) for measure in ("RR", "OR", "RD")]
+    [0.4055, 0.539, 0.1]
+    """
+    p1, p0 = broadcast_floats(as_proportion(treatment), as_proportion(control))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _EFFECTS[measure](p1, p0)
 
 
 def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str) -> AbsoluteRisk:
@@ -104,8 +143,8 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
         Effect on its own scale: the ratio itself for RR, OR, PETO and HR, the difference for RD and
         AS.
     baseline : array_like
-        Risk under control, a proportion. For HR, the hazard ratio of the unfavourable event, it is
-        the proportion free of that event under control, and so is the result under treatment.
+        Risk under control, a proportion. For HR, the risk of the event by the time of interest; the
+        hazards are taken as proportional until then: ``risk = 1 - (1 - baseline) ** HR``.
     measure : {"RR", "OR", "PETO", "HR", "RD", "AS"}
         What `relative` is.
 
@@ -137,7 +176,7 @@ def absolute_risk(relative: npt.ArrayLike, baseline: npt.ArrayLike, measure: str
 
 
 def number_needed_to_treat(
-    rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool = True
+    rd_low: npt.ArrayLike, rd: npt.ArrayLike, rd_high: npt.ArrayLike, *, event_is_good: bool
 ) -> NumberNeeded:
     """Compute the number needed to treat for benefit or harm, with its interval [1]_.
 
@@ -167,7 +206,7 @@ def number_needed_to_treat(
     --------
     A difference of 10 percentage points, -5 to 25: NNTB 10 (NNTB 4 to infinity to NNTH 20).
 
-    >>> needed = number_needed_to_treat(-0.05, 0.10, 0.25)
+    >>> needed = number_needed_to_treat(-0.05, 0.10, 0.25, event_is_good=True)
     >>> float(needed.number), float(needed.benefit_low), float(needed.benefit_high)
     (10.0, 4.0, inf)
     >>> float(needed.harm_low), float(needed.harm_high)

@@ -80,7 +80,12 @@ def raw_proportion(
 
 
 def log_proportion(
-    events: npt.ArrayLike, n: npt.ArrayLike, *, zero: str = "half-if-any", value: float = 0.5
+    events: npt.ArrayLike,
+    n: npt.ArrayLike,
+    *,
+    zero: str = "half-if-any",
+    value: float = 0.5,
+    keep_full: bool = False,
 ) -> Estimates:
     """Compute logarithms of proportions, the scale of a risk ratio for one group.
 
@@ -94,6 +99,10 @@ def log_proportion(
         One of `PROPORTION_RULES`, applied where nobody or everybody had the event.
     value : float
         Added to events and to non-events.
+    keep_full : bool
+        Whether a corrected group in which everybody had the event keeps its estimate, ``log 1``.
+        Its variance is then ``1 / n - 1 / (n + value)`` [1]_, as in R's meta; metafor's `escalc`
+        moves the estimate.
 
     Returns
     -------
@@ -105,6 +114,11 @@ def log_proportion(
     ValueError
         If `zero` is not one of `PROPORTION_RULES`.
 
+    References
+    ----------
+    .. [1] Hartung J, Knapp G. A refined method for the meta-analysis of controlled clinical trials
+       with binary outcome. Stat Med 2001;20:3875-3889. https://doi.org/10.1002/sim.1009
+
     Examples
     --------
     >>> effect = log_proportion([73, 24], [111, 100])
@@ -113,9 +127,13 @@ def log_proportion(
     """
     x, z, absent = _events_and_others(events, n)
     corrected, add = _correction(x, x * z == 0, zero, value, PROPORTION_RULES)
-    x, z = x + add, z + add
+    kept = keep_full & corrected & (z == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return estimates(np.log(x / (x + z)), z / (x * (x + z)), corrected, absent)
+        of_full = 1 / x - 1 / (x + add)
+        x, z = x + add, z + add
+        y = np.where(kept, 0.0, np.log(x / (x + z)))
+        v = np.where(kept, of_full, z / (x * (x + z)))
+    return estimates(y, v, corrected, absent)
 
 
 def logit_proportion(

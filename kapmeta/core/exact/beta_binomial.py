@@ -6,8 +6,8 @@ between trials bias it where allocation is unequal: use it beside a stratified m
 place.
 
 With ``r = rho / (1 - rho)`` the likelihood of x events of n is a product of ``p + j r``, ``1 - p +
-j r`` and ``1 + j r``, which is the binomial at r = 0 and smooth there: the limit needs no case of
-its own.
+j r`` and ``1 + j r``, which is the binomial at r = 0 and smooth there. The two risks and r are the
+parameters whatever the measure: the effect, and its standard error, follow from the risks.
 
 References
 ----------
@@ -20,47 +20,41 @@ References
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.exact.likelihood_curves import Tables
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.exact.rising_products import Tally, log_products, tallied
+from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
+from kapmeta.core.numerics.distributions import t_quantile
 
 _MOST_CLIMBING_STEPS = 200
-_LARGEST_R = 20.0  # r beyond which the risks of the arms are all 0 or 1
+_MOST_HALVINGS = 60
+_LONGEST_STEP = 3.0  # in logits of the risks and in log r
+_SETTLED = 1e-12  # steps below which a climb ends
+_SMALLEST_R, _LARGEST_R = 1e-12, 1e6  # beyond, a climb ends: binomial, or arms all or nothing
+_STARTS = (0.01, 0.1, 0.5)  # values of r
+_SAME = 1e-10  # gain over the binomial fit that is no more than rounding
+_TABLE_SETS_AT_ONCE = 256  # that stay in the cache together
 
 
 class Link(NamedTuple):
-    """From the linear predictor to the risk and its first two derivatives."""
+    """The linear predictor of a risk and its derivative."""
 
-    risk: Callable[[FloatArray], FloatArray]
-    first: Callable[[FloatArray], FloatArray]
-    second: Callable[[FloatArray], FloatArray]
-    inverse: Callable[[FloatArray], FloatArray]
-
-
-def _expit_slope(x: FloatArray) -> FloatArray:
-    """Return the first derivative of the inverse logit."""
-    p = special.expit(x)
-    return np.asarray(p * (1 - p))
-
-
-def _expit_bend(x: FloatArray) -> FloatArray:
-    """Return the second derivative of the inverse logit."""
-    p = special.expit(x)
-    return np.asarray(p * (1 - p) * (1 - 2 * p))
+    of: Callable[[FloatArray], FloatArray]
+    slope: Callable[[FloatArray], FloatArray]
 
 
 LINKS: Mapping[str, Link] = MappingProxyType(
     {
-        "OR": Link(special.expit, _expit_slope, _expit_bend, special.logit),
-        "RR": Link(np.exp, np.exp, np.exp, np.log),
-        "RD": Link(lambda x: x, np.ones_like, np.zeros_like, lambda p: p),
+        "OR": Link(special.logit, lambda p: 1 / (p * (1 - p))),
+        "RR": Link(np.log, lambda p: 1 / p),
+        "RD": Link(lambda p: p, np.ones_like),
     }
 )
 """Link by measure: logit, log and identity."""
@@ -76,91 +70,21 @@ class BetaBinomialFit(NamedTuple):
     baseline: float
 
 
-class _Arms(NamedTuple):
-    events: FloatArray
-    sizes: FloatArray
-    treated: FloatArray
-    j: FloatArray
+class BetaBinomialFits(NamedTuple):
+    """Fits of many sets of tables, each field of shape (...).
 
-
-def _stacked_arms(tables: Tables) -> _Arms:
-    """Stack the arms of all trials, treated arms first."""
-    sizes = np.concatenate([tables.n1, tables.n2])
-    k = tables.a.size
-    treated = np.concatenate([np.ones(k), np.zeros(k)])
-    return _Arms(np.concatenate([tables.a, tables.c]), sizes, treated, np.arange(sizes.max()))
-
-
-def _sums(count: FloatArray, base: FloatArray, r: float, j: FloatArray) -> tuple[FloatArray, ...]:
-    """Sum log(base + j r) over j < count, with its first and second derivatives.
-
-    The derivatives are in base and r.
+    `low` and `high` are limits from the t distribution with ``2 k - 2`` degrees of freedom, k being
+    the number of tables with participants in a set; nan where k is 1.
     """
-    inside = j < count[:, None]
-    level = np.where(inside, base[:, None] + j * r, 1.0)
-    w = np.where(inside, 1 / level, 0.0)
-    jw = j * w
-    second = (-(x * y).sum(-1) for x, y in ((w, w), (w, jw), (jw, jw)))
-    return np.log(level).sum(-1), w.sum(-1), jw.sum(-1), *second
 
-
-def _log_likelihood(arms: _Arms, link: Link, p: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Compute the log-likelihood, its gradient and its Hessian in (b0, b1, r).
-
-    Minus infinity where a risk leaves (0, 1).
-    """
-    b0, b1, r = p
-    eta = b0 + b1 * arms.treated
-    risk = link.risk(eta)
-    if not ((risk > 0) & (risk < 1)).all() or r < 0:
-        return -math.inf, np.zeros(3), np.zeros((3, 3))
-    x, n = arms.events, arms.sizes
-    e, e_p, e_r, e_pp, e_pr, e_rr = _sums(x, risk, r, arms.j)
-    f, f_p, f_r, f_pp, f_pr, f_rr = _sums(n - x, 1 - risk, r, arms.j)
-    g, _, g_r, _, _, g_rr = _sums(n, np.ones_like(n), r, arms.j)
-    constant = special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1)
-    value = float((e + f - g + constant).sum())
-    slope, bend = link.first(eta), link.second(eta)
-    by_eta = (e_p - f_p) * slope
-    by_eta2 = (e_pp + f_pp) * slope**2 + (e_p - f_p) * bend
-    by_eta_r = (e_pr - f_pr) * slope
-    rows = np.stack([np.ones_like(eta), arms.treated])
-    gradient = np.append(rows @ by_eta, (e_r + f_r - g_r).sum())
-    hessian = np.empty((3, 3))
-    hessian[:2, :2] = (rows * by_eta2) @ rows.T
-    hessian[:2, 2] = hessian[2, :2] = rows @ by_eta_r
-    hessian[2, 2] = (e_rr + f_rr - g_rr).sum()
-    return value, gradient, hessian
-
-
-def _after_step(p: FloatArray, step: FloatArray) -> FloatArray:
-    """Move `p` by a step in (b0, b1) or (b0, b1, log r)."""
-    return np.append(p[:2] + step[:2], p[2] * np.exp(step[2:].sum()))
-
-
-def _climb_from(
-    arms: _Arms, link: Link, p: FloatArray, *, binomial: bool
-) -> tuple[FloatArray, float]:
-    """Climb by damped Newton steps; r moves on the log scale, or is held at 0."""
-    value, gradient, hessian = _log_likelihood(arms, link, p)
-    for _ in range(_MOST_CLIMBING_STEPS):
-        free = 2 if binomial else 3
-        scale = np.array([1.0, 1.0, p[2]])[:free]
-        g = gradient[:free] * scale
-        h = hessian[:free, :free] * np.outer(scale, scale)
-        if not binomial:
-            h[2, 2] += g[2]
-        values, vectors = np.linalg.eigh(h)
-        step = vectors @ (vectors.T @ g / np.maximum(np.abs(values), 1e-10))
-        step *= min(1.0, 3 / max(float(np.abs(step).max()), 1e-300))
-        after = _after_step(p, step)
-        while (there := _log_likelihood(arms, link, after))[0] < value - 1e-13 * abs(value):
-            step = step / 2  # a short enough step climbs, or changes nothing
-            after = _after_step(p, step)
-        p, (value, gradient, hessian) = after, there
-        if np.abs(step).max() <= 1e-12 or not 1e-12 < p[2] + binomial < _LARGEST_R:
-            break
-    return p, value
+    estimate: FloatArray
+    se: FloatArray
+    low: FloatArray
+    high: FloatArray
+    rho: FloatArray
+    loglik: FloatArray
+    baseline: FloatArray
+    k: IntArray
 
 
 def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
@@ -194,42 +118,198 @@ def beta_binomial(tables: Tables, *, measure: str = "OR") -> BetaBinomialFit:
     >>> round(fit.estimate, 4), round(fit.rho, 4)
     (1.9191, 0.0531)
     """
-    # 1. an arm with no events, or only events, in all trials leaves no finite estimate
-    # 2. the binomial fit, r = 0, from the crude risks
-    # 3. the highest of climbs from several r; the binomial fit where none is higher
-    unbounded = _without_estimate(tables, measure)  # 1
-    if unbounded is not None:
-        nan = math.nan
-        return BetaBinomialFit(unbounded, abs(unbounded), nan, nan, nan)
-    arms, link = _stacked_arms(tables), LINKS[measure]  # 2
-    pairs = (tables.c, tables.n2), (tables.a, tables.n1)
-    risks = [np.array((cell.sum() + 0.1) / (n.sum() + 0.2)) for cell, n in pairs]
-    b0, b1 = (float(link.inverse(risk)) for risk in risks)
-    plain, at_zero = _climb_from(arms, link, np.array([b0, b1 - b0, 0.0]), binomial=True)
-    starts = [np.array([plain[0], plain[1], r]) for r in (0.01, 0.1, 0.5)]  # 3
-    found = [_climb_from(arms, link, start, binomial=False) for start in starts]
-    best, value = max(found, key=lambda pair: pair[1])
-    if value <= at_zero + 1e-10:
-        best, value = plain, at_zero
-    free = 3 if best[2] > 0 else 2
-    hessian = _log_likelihood(arms, link, best)[2][:free, :free]
-    se = math.sqrt(np.linalg.inv(-hessian)[1, 1])
-    rho = float(best[2] / (1 + best[2]))
-    return BetaBinomialFit(float(best[1]), se, rho, value, float(best[0]))
+    found = beta_binomial_fits(tables.a, tables.n1, tables.c, tables.n2, measure=measure)
+    return BetaBinomialFit(*(float(getattr(found, name)) for name in BetaBinomialFit._fields))
 
 
-def _without_estimate(tables: Tables, measure: str) -> float | None:
-    """Find the unbounded effect of an arm with no events or only events, else None.
+def beta_binomial_fits(
+    events_t: npt.ArrayLike,
+    n_t: npt.ArrayLike,
+    events_c: npt.ArrayLike,
+    n_c: npt.ArrayLike,
+    *,
+    measure: str = "OR",
+    level: float = 0.95,
+) -> BetaBinomialFits:
+    """Fit the beta-binomial model to many sets of tables at once.
 
-    The effect is infinite, or nan where it is not defined.
+    The work does not grow with the counts.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c : array_like
+        Events and participants of the two arms, shape (..., k). A table with nobody in it is
+        absent.
+    measure : str
+        ``"OR"``, ``"RR"`` or ``"RD"``: the scale of the treatment effect.
+    level : float
+        Level of the interval.
+
+    Returns
+    -------
+    BetaBinomialFits
+        As `beta_binomial`, each field of shape (...).
+
+    Examples
+    --------
+    >>> events_t = [[73, 13, 12], [10, 11, 12]]
+    >>> found = beta_binomial_fits(events_t, [111, 26, 27], [24, 6, 0], [100, 27, 28])
+    >>> found.estimate.round(4)
+    array([1.9191, 0.8984])
     """
-    empty = [bool(cell.sum() == 0) for cell in (tables.a, tables.c)]
-    full = [bool(cell.sum() == 0) for cell in (tables.b, tables.d)]
-    if measure == "RD" or not any(empty + full):
-        return math.nan if any(empty + full) and measure == "RD" else None
-    down, up = empty[0] or full[1], full[0] or empty[1]
-    if (empty[0] and empty[1]) or (full[0] and full[1]):
-        return math.nan
-    if measure == "RR" and not any(empty):
-        return math.nan
-    return -math.inf if down and not up else math.inf if up and not down else math.nan
+    given = (np.asarray(part, dtype=np.float64) for part in (events_t, n_t, events_c, n_c))
+    a, n1, c, n2 = np.broadcast_arrays(*given)
+    shape = a.shape[:-1]
+    events, sizes = (np.stack(pair, axis=-2) for pair in ((a, c), (n1, n2)))  # (..., 2, k)
+    events, sizes = (part.reshape(-1, *part.shape[-2:]) for part in (events, sizes))
+    found = np.empty((5, len(events)))
+    for start in range(0, len(events), _TABLE_SETS_AT_ONCE):
+        some = slice(start, start + _TABLE_SETS_AT_ONCE)
+        found[:, some] = _fitted(events[some], sizes[some], measure)
+    estimate, se, rho, loglik, baseline = found.reshape(5, *shape)
+    k = np.asarray((n1 + n2 > 0).sum(-1))
+    with np.errstate(invalid="ignore"):
+        half = np.where(k > 1, se * t_quantile((1 + level) / 2, np.maximum(2 * k - 2, 1)), np.nan)
+        low, high = estimate - half, estimate + half
+    return BetaBinomialFits(estimate, se, low, high, rho, loglik, baseline, k)
+
+
+def _fitted(events: FloatArray, sizes: FloatArray, measure: str) -> FloatArray:
+    """Fit sets of tables, shape (sets, 2, k): estimate, se, rho, log-likelihood, baseline."""
+    # 1. an arm with no events, or only events, in all trials leaves no finite estimate
+    # 2. the binomial fit, r = 0: the crude risks
+    # 3. the highest of climbs from several r; the binomial fit where none is higher
+    # 4. the effect and its standard error from the risks and their information
+    exists, unbounded = _existing(events, sizes, measure)  # 1
+    found = np.full((5, len(events)), np.nan)
+    found[:2] = unbounded, np.abs(unbounded)
+    rows = np.flatnonzero(exists)
+    if not rows.size:
+        return found
+    arms = _tallied_arms(events[rows], sizes[rows])
+    logits = special.logit(events[rows].sum(-1) / sizes[rows].sum(-1))  # 2
+    plain = np.column_stack([logits, np.full(rows.size, -np.inf)])
+    at_zero = _log_likelihood(arms, plain)[0]
+    climbs = [
+        _climb_from(arms, np.column_stack([logits, np.full(rows.size, r)]))  # 3
+        for r in np.log(_STARTS)
+    ]
+    heights = np.stack([at_zero + _SAME, *(height for _, height in climbs)])
+    best = heights.argmax(0)
+    points = np.stack([plain, *(point for point, _ in climbs)])[best, np.arange(rows.size)]
+    link, risks = LINKS[measure], special.expit(points[:, :2])  # 4
+    value, _, hessian = _log_likelihood(arms, points)
+    slopes = link.slope(risks) * risks * (1 - risks) * [1.0, -1.0]  # of the effect in the logits
+    variance = _variance(hessian, slopes, points[:, 2] > -np.inf)
+    r, predictors = np.exp(points[:, 2]), link.of(risks)
+    effect = predictors[:, 0] - predictors[:, 1]
+    found[:, rows] = effect, np.sqrt(variance), r / (1 + r), value, predictors[:, 1]
+    return found
+
+
+def _existing(events: FloatArray, sizes: FloatArray, measure: str) -> tuple[BoolArray, FloatArray]:
+    """Find the sets whose effect is finite, and the infinite or undefined effect of the others."""
+    empty, full = events.sum(-1) == 0, (sizes - events).sum(-1) == 0
+    at_edge = (empty | full).any(-1)
+    down, up = empty[:, 0] | full[:, 1], full[:, 0] | empty[:, 1]
+    undefined = empty.all(-1) | full.all(-1) | (down == up)
+    if measure != "OR":
+        undefined |= ~empty.any(-1) | (measure == "RD")
+    effect = np.where(undefined, np.nan, np.where(up, np.inf, -np.inf))
+    return ~at_edge, np.where(at_edge, effect, np.nan)
+
+
+class _Arms(NamedTuple):
+    """Tallies of the events and non-events of the two arms, of their sizes, and the constant."""
+
+    events: Tally
+    others: Tally
+    sizes: Tally
+    constant: FloatArray
+
+    def rows(self, index: IntArray) -> _Arms:
+        tallies = (part.rows(index) for part in (self.events, self.others, self.sizes))
+        return _Arms(*tallies, self.constant[index])
+
+
+def _tallied_arms(events: FloatArray, sizes: FloatArray) -> _Arms:
+    """Prepare counts of shape (sets, 2, k)."""
+    others = sizes - events
+    logs = special.gammaln(sizes + 1) - special.gammaln(events + 1) - special.gammaln(others + 1)
+    all_sizes = sizes.reshape(len(sizes), -1)
+    return _Arms(tallied(events), tallied(others), tallied(all_sizes), logs.sum((-2, -1)))
+
+
+def _log_likelihood(arms: _Arms, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute the log-likelihood at points (logit risks, log r), its gradient and its Hessian.
+
+    Points have shape (sets, 3). A log r of minus infinity is the binomial likelihood.
+    """
+    risk, other, r = (
+        special.expit(points[:, :2]),
+        special.expit(-points[:, :2]),
+        np.exp(points[:, 2]),
+    )
+    both = np.broadcast_to(r[:, None], risk.shape)
+    e, f = log_products(arms.events, risk, both), log_products(arms.others, other, both)
+    g = log_products(arms.sizes, np.ones_like(r), r)
+    value = (e.value + f.value).sum(-1) - g.value + arms.constant
+    slope, by_risk = risk * other, e.by_base - f.by_base
+    by_r = (e.by_r + f.by_r).sum(-1) - g.by_r
+    gradient = np.column_stack([by_risk * slope, r * by_r])
+    hessian = np.zeros((len(r), 3, 3))
+    bend = slope * (other - risk)
+    hessian[:, [0, 1], [0, 1]] = (e.by_base2 + f.by_base2) * slope**2 + by_risk * bend
+    across = (e.by_base_r - f.by_base_r) * slope * both
+    hessian[:, :2, 2] = hessian[:, 2, :2] = across
+    hessian[:, 2, 2] = r * by_r + r * r * ((e.by_r2 + f.by_r2).sum(-1) - g.by_r2)
+    return value, gradient, hessian
+
+
+def _climb_from(arms: _Arms, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Climb by damped Newton steps from points (logit risks, log r); return points and heights."""
+    # Each round, for the sets that still move:
+    # 1. the Newton step, uphill whatever the curvature, at most `_LONGEST_STEP`
+    # 2. halved where it does not climb: a short enough step does, or changes nothing
+    # 3. a set is done when its step is nil, or when r leaves its range
+    points = points.copy()
+    heights, gradient, hessian = _log_likelihood(arms, points)
+    moving = np.arange(len(points))
+    for _ in range(_MOST_CLIMBING_STEPS):
+        there, value = points[moving], heights[moving]
+        step = _uphill(gradient, hessian)  # 1
+        some = arms.rows(moving)
+        after = _log_likelihood(some, there + step)
+        for _ in range(_MOST_HALVINGS):  # 2
+            lower = np.flatnonzero(after[0] < value - 1e-13 * np.abs(value))
+            if not lower.size:
+                break
+            step[lower] /= 2
+            again = _log_likelihood(some.rows(lower), there[lower] + step[lower])
+            for whole, part in zip(after, again, strict=True):
+                whole[lower] = part
+        points[moving], heights[moving] = there + step, after[0]
+        r = np.exp(points[moving, 2])  # 3
+        on = (np.abs(step).max(-1) > _SETTLED) & (r > _SMALLEST_R) & (r < _LARGEST_R)
+        moving, gradient, hessian = moving[on], after[1][on], after[2][on]
+        if not moving.size:
+            break
+    return points, heights
+
+
+def _uphill(gradient: FloatArray, hessian: FloatArray) -> FloatArray:
+    """Compute Newton steps with all curvature made negative, none longer than the longest."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = (gradient[:, None, :] @ vectors)[:, 0] / np.maximum(np.abs(values), 1e-10)
+    step = (vectors @ along[:, :, None])[:, :, 0]
+    longest = np.maximum(np.abs(step).max(-1, keepdims=True), 1e-300)
+    return np.asarray(step * np.minimum(1.0, _LONGEST_STEP / longest))
+
+
+def _variance(hessian: FloatArray, slopes: FloatArray, correlated: BoolArray) -> FloatArray:
+    """Compute the variance of an effect from the information on logit risks and log r."""
+    information = -hessian
+    information[~correlated, 2] = information[~correlated, :, 2] = 0.0
+    information[~correlated, 2, 2] = 1.0  # r is held at 0
+    direction = np.concatenate([slopes, np.zeros((len(slopes), 1))], axis=-1)[:, :, None]
+    return np.asarray((direction * np.linalg.solve(information, direction)).sum((-2, -1)))

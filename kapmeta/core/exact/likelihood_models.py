@@ -12,19 +12,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kapmeta.core.exact.likelihood_curves import Tabulated
-from kapmeta.core.exact.marginal_likelihood import marginal, marginal_log_likelihood
+from kapmeta.core.exact.marginal_likelihood import marginal
 from kapmeta.core.exact.mode_search import (
     GRID_SIZE,
     Mode,
     at_infinity,
     best_means,
     finite_place,
+    is_kink,
     modes_with_heterogeneity,
     scale_of,
     sides,
 )
 from kapmeta.core.exact.profile_limits import mean_limit, profile_over_tau, tau_limits
+from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 from kapmeta.core.numerics.roots import bracketed_root
@@ -57,7 +58,7 @@ def maximise_likelihood(
     Parameters
     ----------
     studies : sequence of Tabulated
-        From `kapmeta.core.exact.likelihood_curves.tabulated`; tables without information may be
+        From `kapmeta.core.exact.tabulated_curves.tabulated`; tables without information may be
         among them.
     level : float
         Level of the profile intervals.
@@ -114,22 +115,17 @@ def _common_fit(studies: Sequence[Tabulated]) -> _CommonFit:
     """Maximise the likelihood over the mean with tau held at 0."""
     zero = np.zeros(1)
     mean = best_means(studies, zero)
-    # arms that are all events, or none, bend the likelihood at no effect
-    if (
-        marginal_log_likelihood(studies, zero, zero)[0]
-        >= marginal_log_likelihood(studies, mean, zero)[0]
-    ):
-        mean = zero
     fit = marginal(studies, mean, zero)
-    bend = -float(fit.hessian[0, 0, 0])
-    se = 1 / math.sqrt(bend) if bend > 0 else math.nan  # a maximum at a bend has no curvature
-    return _CommonFit(float(mean[0]), se, float(fit.value[0]), not fit.hessian[0, 1, 1] <= 0)
+    at_kink, bend = is_kink(studies, float(mean[0])), -float(fit.hessian[0, 0, 0])
+    se = 1 / math.sqrt(bend) if bend > 0 and not at_kink else math.nan  # a kink has no curvature
+    rises = not at_kink and not fit.hessian[0, 1, 1] <= 0
+    return _CommonFit(float(mean[0]), se, float(fit.value[0]), rises)
 
 
 def _ranked_modes(studies: Sequence[Tabulated], common: _CommonFit, random: bool) -> list[Mode]:
     """List every maximum, the highest first; tau = 0 is one unless the likelihood rises there."""
-    modes = modes_with_heterogeneity(studies, common.mu) if random else []
     at_zero = (common.mu, 0.0, common.loglik)
+    modes = modes_with_heterogeneity(studies, at_zero) if random else []
     if not random or not common.rises or all(at_zero[2] >= mode[2] for mode in modes):
         modes.append(at_zero)
     return sorted(modes, key=lambda mode: -mode[2])

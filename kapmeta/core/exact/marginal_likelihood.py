@@ -3,7 +3,9 @@
 With the effect of study i ``theta_i = mu + tau x``, the likelihood of a study is the average of its
 curve over x. Where tau is wide against the spacing of the tabulated curve the average is the plain
 sum over its points, whose error falls exponentially; where it is narrow the curve is taken at
-Gauss-Hermite points of x. The derivatives are averages over the same points [1]_.
+Gauss-Hermite points of x. A curve that is not smooth has panels that end at its bend. The
+derivatives are averages over the same points [1]_, and where the slope jumps the jump is a term of
+its own.
 
 References
 ----------
@@ -14,17 +16,21 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
-from kapmeta.core.exact.likelihood_curves import Tabulated, Values, extended
-from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.exact.likelihood_curves import Values
+from kapmeta.core.exact.tabulated_curves import Panels, Tabulated, extended
+from kapmeta.core.numerics.arrays import FloatArray, IntArray
 
 _NARROW = 1.25  # steps of a curve; below this tau the sum over its points would be too coarse
 _FEW_POINTS = 64
+_FARTHEST_X = 9.5  # standard deviations of the effects that are looked at
+_NEAR_X = 1.5  # standard deviations about a bend that have panels of their own
+_INNER, _OUTER = (np.polynomial.legendre.leggauss(n) for n in (16, 32))
 _HERMITE_POINTS, _HERMITE_SHARES = special.roots_hermitenorm(16)
 _HERMITE_SHARES = _HERMITE_SHARES / _HERMITE_SHARES.sum()
 # the narrower tau against the curve, the fewer points do
@@ -55,6 +61,8 @@ def study_log_likelihood(study: Tabulated, mu: FloatArray, tau: FloatArray) -> F
 
     `mu` and `tau` are arrays of equal shape.
     """
+    if study.panels is not None:
+        return _over_panels(study, study.panels, mu, tau)
     out: FloatArray = np.empty(mu.shape)
     wide = tau > _NARROW * study.step
     if wide.any():
@@ -157,9 +165,7 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
     gradient = np.zeros((mu.size, 2))
     hessian = np.zeros((mu.size, 2, 2))
     for study in studies:
-        wide = tau > _NARROW * study.step
-        for used, points in ((wide, _grid_terms), (~wide, _hermite_terms)):
-            rows = np.flatnonzero(used)
+        for rows, points in _rules_of(study, tau):
             if rows.size:
                 x, log_weight, slope, bend = points(study, mu[rows], tau[rows])
                 total = _log_total(log_weight)
@@ -167,8 +173,79 @@ def marginal(studies: Sequence[Tabulated], mu: FloatArray, tau: FloatArray) -> M
                 value[rows] += total + study.top
                 g, h = _louis(weight, x, slope, bend)
                 gradient[rows] += g
-                hessian[rows] += h
+                hessian[rows] += h + _at_jump(study, mu[rows], tau[rows], total)
     return Marginal(value, gradient, hessian)
+
+
+_Points = Callable[[Tabulated, FloatArray, FloatArray], tuple[FloatArray, ...]]
+
+
+def _rules_of(study: Tabulated, tau: FloatArray) -> list[tuple[IntArray, _Points]]:
+    """Divide the rows of `tau` among the rules of integration of one study."""
+    if study.panels is None:
+        wide, rules = tau > _NARROW * study.step, (_grid_terms, _hermite_terms)
+    else:
+        wide, rules = tau > 0.5 * study.panels.length, (_panel_terms, _half_terms)
+    return [(np.flatnonzero(wide), rules[0]), (np.flatnonzero(~wide), rules[1])]
+
+
+def _over_panels(study: Tabulated, panels: Panels, mu: FloatArray, tau: FloatArray) -> FloatArray:
+    """Integrate one curve that is not smooth; `mu` and `tau` have shape (points,)."""
+    out: FloatArray = np.empty(mu.shape)
+    for rows, points in _rules_of(study, tau):
+        if rows.size:
+            out[rows] = _log_total(points(study, mu[rows], tau[rows])[1])
+    return out
+
+
+def _panel_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
+    """Return deviations, log weights, slopes and curvatures at the points of the panels.
+
+    Two more points stand for the plateaus before the first panel and after the last.
+    """
+    assert study.panels is not None
+    panels, values = study.panels, study.panels.values
+    x = (panels.theta - mu[:, None]) / tau[:, None]
+    density = panels.log_share - np.log(tau[:, None] * math.sqrt(2 * math.pi))
+    columns = [values.loglik - x * x / 2 + density]
+    for level, side, end in zip(study.plateau, (1.0, -1.0), study.theta[[0, -1]], strict=True):
+        beyond = special.log_ndtr(side * (end - mu) / tau) + (math.log(level) if level else -np.inf)
+        columns.append(beyond[:, None])
+    pad = [(0, 0), (0, 2)]
+    slope, bend = (np.pad(part[None], pad) for part in values[1:])
+    return np.pad(x, pad), np.concatenate(columns, axis=1), slope, bend
+
+
+def _half_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:
+    """Return the same at Gauss-Legendre points of x on either side of the bend."""
+    assert study.panels is not None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        place = np.nan_to_num((study.panels.bend - mu) / tau)
+    ends = (-_FARTHEST_X, *(place + d for d in (-_NEAR_X, 0.0, _NEAR_X)), _FARTHEST_X)
+    edges = [np.clip(end, -_FARTHEST_X, _FARTHEST_X)[..., None] for end in ends]
+    parts = list(zip(edges[:-1], edges[1:], (_OUTER, _INNER, _INNER, _OUTER), strict=True))
+    x = np.concatenate([0.5 * (a + b + (b - a) * rule[0]) for a, b, rule in parts], axis=1)
+    share = np.concatenate([0.5 * (b - a) * rule[1] for a, b, rule in parts], axis=1)
+    theta = mu[:, None] + tau[:, None] * x
+    found = study.curve(study.table, theta.reshape(1, -1))
+    loglik, slope, bend = (part.reshape(theta.shape) for part in found)
+    with np.errstate(divide="ignore"):
+        log_share = np.log(share / math.sqrt(2 * math.pi))
+    return x, loglik - study.top - x * x / 2 + log_share, slope, bend
+
+
+def _at_jump(
+    study: Tabulated, mu: FloatArray, tau: FloatArray, total: FloatArray
+) -> FloatArray | float:
+    """Return the part of the Hessian that comes from a jump of the slope; nil where tau is 0."""
+    if study.panels is None or not study.panels.jump:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        x = (study.panels.bend - mu) / tau
+        density = np.exp(-x * x / 2 - total) / (tau * math.sqrt(2 * math.pi))
+        part = np.where(tau > 0, study.panels.jump * density, 0.0)
+        x = np.where(part == 0, 0.0, x)
+    return np.asarray((part * np.stack([np.ones_like(x), x, x, x * x])).T.reshape(-1, 2, 2))
 
 
 def _grid_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, ...]:

@@ -1,8 +1,11 @@
-"""Modes of the likelihood of mean and tau on likelihood curves, found by Newton's method.
+"""Modes of the likelihood of mean and tau on likelihood curves.
 
 The likelihood is that of `kapmeta.core.exact.marginal_likelihood`, with its derivatives. Given tau
 it is concave in the mean, so that the profile over tau needs one root per tau; it may have several
 maxima in tau, and all of them are listed.
+
+Where a curve has a kink the slope in the mean jumps at tau = 0, and nearly so for small tau. Its
+root is then bracketed and found without derivatives, and the kink itself is one of the candidates.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import special
 
-from kapmeta.core.exact.likelihood_curves import Tabulated, risk_difference_profile
-from kapmeta.core.exact.marginal_likelihood import marginal
+from kapmeta.core.exact.likelihood_curves import risk_difference_profile
+from kapmeta.core.exact.marginal_likelihood import marginal, marginal_log_likelihood
+from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.core.numerics.roots import bracketed_root
 
 GRID_SIZE = 25
 """Values of tau at which the profile is evaluated."""
@@ -99,7 +104,17 @@ def best_means(studies: Sequence[Tabulated], tau: FloatArray) -> FloatArray:
         low = np.maximum(np.where(outside_low, low - 2 * widths, low), -edge)
         high = np.minimum(np.where(outside_high, high + 2 * widths, high), edge)
         widths = 2 * widths
-    return _newton_root(slope_and_bend, low, high)
+    if not any(s.has_kink for s in studies):
+        return _newton_root(slope_and_bend, low, high)
+    root = bracketed_root(slope, low, high)
+    root = np.where(np.isnan(root), np.where(slope(low) < 0, low, high), root)  # at an edge
+    at_kink, at_root = (marginal_log_likelihood(studies, x, tau) for x in (0 * root, root))
+    return np.where((np.asarray(tau) == 0) & (at_kink >= at_root), 0.0, root)
+
+
+def is_kink(studies: Sequence[Tabulated], mu: float) -> bool:
+    """Tell whether the likelihood of a common mean has a kink at `mu`."""
+    return mu == 0 and any(s.has_kink for s in studies)
 
 
 def _newton_root(
@@ -132,18 +147,25 @@ def tau_grid(studies: Sequence[Tabulated], mu: FloatArray | None = None) -> Floa
     return np.geomspace(0.05 * finest, 4 * spread + 4 * finest, GRID_SIZE)
 
 
-def modes_with_heterogeneity(studies: Sequence[Tabulated], common: float) -> list[Mode]:
+def modes_with_heterogeneity(studies: Sequence[Tabulated], common: Mode) -> list[Mode]:
     """List every local maximum with tau above 0.
 
-    The profile over tau is scanned for rises followed by falls, each refined by Newton steps.
+    The profile over tau is scanned for rises followed by falls, each refined by Newton steps, and
+    so is the highest point of the scan where no maximum found is as high. `common` is the maximum
+    with tau held at 0.
     """
     tau = tau_grid(studies)
-    mu = best_means(studies, tau)
-    rising = marginal(studies, mu, tau).gradient[:, 1] > 0
-    from_zero = marginal(studies, np.array([common]), np.zeros(1)).hessian[0, 1, 1] > 0
+    fit = marginal(studies, mu := best_means(studies, tau), tau)
+    rising = fit.gradient[:, 1] > 0
+    from_zero = marginal(studies, np.array([common[0]]), np.zeros(1)).hessian[0, 1, 1] > 0
+    from_zero &= not is_kink(studies, common[0])  # there it falls with tau
     starts = [0] if from_zero and not rising[0] else []
     starts += [int(i) for i in np.flatnonzero(rising[:-1] & ~rising[1:])]
-    return [_refined_mode(studies, float(mu[i]), float(tau[i])) for i in starts]
+    modes = [_refined_mode(studies, float(mu[i]), float(tau[i])) for i in starts]
+    at, reached = int(fit.value.argmax()), max(mode[2] for mode in [common, *modes])
+    if fit.value[at] > reached + 1e-12 * abs(reached):
+        modes.append(_refined_mode(studies, float(mu[at]), float(tau[at])))
+    return modes
 
 
 def _refined_mode(studies: Sequence[Tabulated], mu: float, tau: float) -> Mode:

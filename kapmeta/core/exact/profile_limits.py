@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kapmeta.core.exact.likelihood_curves import Tabulated
 from kapmeta.core.exact.marginal_likelihood import marginal, marginal_log_likelihood
-from kapmeta.core.exact.mode_search import Mode, at_infinity, best_means, tau_grid
+from kapmeta.core.exact.mode_search import Mode, at_infinity, best_means, finite_place, tau_grid
+from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
 
@@ -56,15 +56,17 @@ def mean_limit(
     studies: Sequence[Tabulated], mode: Mode, se: float, target: float, side: float, random: bool
 ) -> float:
     """Find the outermost mean on one side at which the profile has fallen to `target`."""
-    # 1. step out, doubling, until the profile is below the target; infinite where it never is
+    # 1. step out from beyond the effects of all studies, doubling, until the profile is below the
+    #    target; infinite where it never is
     # 2. of a grid up to there, the outermost neighbours above and below the target
-    # 3. Newton from the outer one; bisection where that ends far outside the two
+    # 3. Newton from the outer one; bisection where that ends far outside the two, or where another
+    #    tau is better
 
     def profile(mu: FloatArray) -> tuple[FloatArray, FloatArray]:
         taus = np.concatenate([[0.0], tau_grid(studies, mu)]) if random else np.zeros(1)
         return profile_over_tau(studies, mu, taus)
 
-    distance = 3 * se
+    distance = max(3 * se, _farthest_place(studies, mode[0], side))
     for _ in range(_MOST_STEPS_OUT):  # 1
         if profile(np.array([mode[0] + side * distance]))[0][0] < target:
             break
@@ -78,9 +80,16 @@ def mean_limit(
     inner, outer = float(means[place - 1]) if place else mode[0], float(means[place])
     found = _crossing(studies, (outer, float(taus[place])), 1, target, random)  # 3
     low, high = sorted((inner, outer))
-    if not low - (high - low) <= found <= high + (high - low):
+    near = low - (high - low) <= found <= high + (high - low)
+    if not near or _zoomed(studies, np.array([found]), random)[0] > target + 1e-9 * abs(target):
         found = _crossing_by_bisection(studies, inner, outer, target, random)
     return found
+
+
+def _farthest_place(studies: Sequence[Tabulated], mean: float, side: float) -> float:
+    """Return the distance from a mean to the farthest effect of a study on one side."""
+    places = [finite_place(s) + side * s.width for s in studies if s.informative]
+    return max(side * (place - mean) for place in places)
 
 
 def _crossing(

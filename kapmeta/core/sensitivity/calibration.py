@@ -44,6 +44,22 @@ def _risks_by_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray,
     return lowered, lowered * np.exp(theta)
 
 
+def _risks_by_difference(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return risks that differ by theta; the control risk is moved if the other leaves 0 to 1."""
+    theta = np.clip(theta, -1.0, 1.0)
+    moved = np.clip(control, np.maximum(0.0, -theta), np.minimum(1.0, 1.0 - theta))
+    return moved, np.clip(moved + theta, 0.0, 1.0)
+
+
+def _risks_by_angle(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return risks whose arcsines differ by theta; the control risk is moved as for differences."""
+    quarter = np.pi / 2
+    theta = np.clip(theta, -quarter, quarter)
+    angle = np.arcsin(np.sqrt(control))
+    angle = np.clip(angle, np.maximum(0.0, -theta), np.minimum(quarter, quarter - theta))
+    return np.sin(angle) ** 2, np.sin(np.clip(angle + theta, 0.0, quarter)) ** 2
+
+
 def _odds_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     odds = control / (1 - control) * np.exp(theta)
     return control, odds / (1 + odds)
@@ -52,6 +68,8 @@ def _odds_ratio(control: FloatArray, theta: FloatArray) -> tuple[FloatArray, Flo
 RISKS: dict[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]] = {
     "RR": _risks_by_ratio,
     "OR": _odds_ratio,
+    "RD": _risks_by_difference,
+    "AS": _risks_by_angle,
 }
 """Risks of both arms from the control risk and the trial's log effect, by measure."""
 
@@ -84,8 +102,15 @@ def performance(
 ) -> Performance:
     """Measure how each analysis of the simulated tables performs against the `truth` [1]_."""
     found = evaluate(cells, analyses, np.ones((1, cells.n_t.shape[-1]), dtype=bool), level=level)
-    low, high = found.low[..., 0], found.high[..., 0]
-    given = np.isfinite(low) & np.isfinite(high)
+    return interval_performance(found.low[..., 0], found.high[..., 0], truth)
+
+
+def interval_performance(low: FloatArray, high: FloatArray, truth: float) -> Performance:
+    """Measure how intervals perform against the `truth` [1]_.
+
+    Limits have shape (draws, methods), nan where a draw has no interval. A limit may be infinite.
+    """
+    given = ~(np.isnan(low) | np.isnan(high))
     count = np.maximum(given.sum(0), 1)
 
     def share(event: BoolArray) -> FloatArray:
@@ -96,7 +121,7 @@ def performance(
         excludes = share((low > 0) | (high < 0))
         columns = zip((high - low).T, given.T, strict=True)
         width = np.array([np.median(w[kept]) if kept.any() else np.nan for w, kept in columns])
-    coverage = 1 - too_high - too_low
+    coverage = np.where(given.any(0), 1 - too_high - too_low, np.nan)
     coverage_se, excludes_se = (np.sqrt(x * (1 - x) / count) for x in (coverage, excludes))
     failures, missed = 1 - given.mean(0), (too_high, too_low)
     return Performance(coverage, coverage_se, *missed, excludes, excludes_se, width, failures)

@@ -280,7 +280,7 @@ def declared(
     interval = f"{theme.limits[0]}{wording.percent(level)} CI{theme.limits[-1]}"
     head = f"\n{method}" if method else f" {interval}"
     return [
-        *_count_columns(treatment, control),
+        *(_count_columns(treatment, control) if scale.compares else _group_columns()),
         Column(
             "effect",
             scale.short + head[0] + head[1:].replace(" ", "\u00a0"),
@@ -316,6 +316,26 @@ def _count_columns(treatment: str, control: str) -> list[Column]:
             for count, head in (("events", "Events"), ("n", "Total"))
         ),
     ]
+
+
+def _group_columns() -> list[Column]:
+    """Declare the counts of a single group in place of those of two arms."""
+    fraction = _events_over_total("events", "n")
+    return [
+        Column("treatment", "Events/total", align="/", text=fraction),
+        Column("control", text=lambda row: ""),
+        Column("events_t", "Events", align="right", text=_whole_number("events")),
+        Column("n_t", "Total", align="right", text=_whole_number("n")),
+        *(Column(f"{name}_c", text=lambda row: "") for name in ("events", "n")),
+    ]
+
+
+def _whole_number(name: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        value = row.number(name)
+        return "" if math.isnan(value) else f"{value:g}"
+
+    return text
 
 
 def _weight_columns(models: Sequence[str]) -> list[Column]:

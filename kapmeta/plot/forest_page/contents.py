@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.measures import Measure
 from kapmeta.methods import model_name
 from kapmeta.plot.forest_page.columns import (
@@ -36,9 +36,9 @@ from kapmeta.plot.forest_page.notes import (
     reading_notes,
     sentences,
 )
-from kapmeta.plot.panel.frames import texts_of
+from kapmeta.plot.panel.arguments import text_given, texts_of
 from kapmeta.plot.style import Theme
-from kapmeta.results.effects import Effects, unconfirmed
+from kapmeta.results.effects import Effects, unconfirmed, unit_of
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Posterior
 from kapmeta.results.subgroups import Subgroups
@@ -91,6 +91,7 @@ def forest_contents(
 ) -> ForestContents:
     """Write the contents of a forest plot of one result, of several models, or of subgroups."""
     grouped = grouped_results(result, overall)
+    checking.flag(options.studies, "studies")
     effects, models = grouped.effects, grouped.models
     rows, extra_notes = enriched(
         _forest_rows(grouped, options.studies),
@@ -111,9 +112,9 @@ def forest_contents(
         right=columns[1],
         scale=scale,
         heading=f"{_heading(effects, scale)}\n{words}".strip(),
-        favours=_favours(effects, scale, theme),
+        favours=_favours(effects, theme),
         references=_references(grouped, rows),
-        title=options.title,
+        title=text_given(options.title, "title"),
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
         name=f"Forest plot: {scale.name} of {effects.event}",
         alt=_forest_alt(result, grouped),
@@ -149,9 +150,9 @@ def sweep_contents(sweep: Sweep, theme: Theme, options: Options) -> ForestConten
         right=columns[1],
         scale=scale,
         heading=_heading(effects, scale),
-        favours=_favours(effects, scale, theme),
+        favours=_favours(effects, theme),
         references=tuple(whole),
-        title=options.title,
+        title=text_given(options.title, "title"),
         notes=tuple(map(nonbreaking, (*own_notes, *texts_of(options.notes)))),
         name=f"{sweep.kind.capitalize()}: {scale.name} of {effects.event}",
         alt=sweep.alt_text(),
@@ -308,22 +309,20 @@ def _chosen_columns(
 
 
 def _heading(effects: Effects, scale: Measure) -> str:
-    """Name the measure, and below it the unit of a difference if all studies have the same."""
+    """Name the measure, and below it the unit of a difference of means."""
     if scale.ratio:
         return f"{_measure(scale)} (log\u00a0scale)"
-    units = {str(unit) for unit in effects.table.get("unit", ()) if not pd.isna(unit) and unit}
-    return f"{_measure(scale)}\n({units.pop()})" if len(units) == 1 else _measure(scale)
+    unit = unit_of(effects)
+    return f"{_measure(scale)}\n({unit})" if unit else _measure(scale)
 
 
 def _measure(scale: Measure) -> str:
     return wording.capital(scale.name.split(" (")[0])
 
 
-def _favours(effects: Effects, scale: Measure, theme: Theme) -> tuple[str, ...]:
-    if scale.null is None:
-        return ()
+def _favours(effects: Effects, theme: Theme) -> tuple[str, ...]:
     word = "Favors" if theme.american else "Favours"
-    return tuple(_one_line(side.replace("Favours", word, 1)) for side in effects.favours)
+    return tuple(_one_line(side.replace("Favours", word, 1)) for side in effects.sides)
 
 
 def part(contents: ForestContents, first: int, last: int, whole: bool) -> ForestContents:

@@ -361,18 +361,44 @@ def _draw_density(canvas: _Canvas, row: Row, base: float, tall: float) -> None:
 def _diamond(
     page: Page, place: tuple[float, float, float, float], half: float
 ) -> list[tuple[float, float]]:
-    """Find the corners of a diamond, with arrows where it leaves the axis; none if it is off it."""
+    """Find the corners of a diamond, with arrows where it leaves the axis; none without limits."""
     point, low, high, y = map(float, place)
-    if not 0 <= point <= 1 or math.isnan(low) or math.isnan(high):
+    if math.isnan(point) or math.isnan(low) or math.isnan(high):
         return []
     em = page.sheet.em / page.sheet.panel
-    left = [(point - x, h) for x, h in _half_diamond(point, point - low, half, em)]
-    right = [(point + x, h) for x, h in _half_diamond(1 - point, high - point, half, em)]
-    outline = [*left[::-1], (point, half), *right]
+    if 0 <= point <= 1:
+        left = [(point - x, h) for x, h in _half_diamond(point, point - low, half, em)]
+        right = [(point + x, h) for x, h in _half_diamond(1 - point, high - point, half, em)]
+        outline = [*left[::-1], (point, half), *right]
+    elif point > 1:
+        outline = _diamond_beyond(point, low, half, em)
+    else:
+        outline = [(1 - x, h) for x, h in _diamond_beyond(1 - point, 1 - high, half, em)][::-1]
     across = [float(x) for x in page.axis.at([x for x, _ in outline])]
     upper = [(x, rounded(y - h)) for x, (_, h) in zip(across, outline, strict=True)]
     lower = [(x, rounded(y + h)) for x, (_, h) in zip(across, outline, strict=True)]
     return upper + lower[::-1]
+
+
+def _diamond_beyond(point: float, low: float, half: float, em: float) -> list[tuple[float, float]]:
+    """Find the corners of a diamond whose middle lies beyond the high end of the axis.
+
+    What is on the axis is its lower side, which grows in height towards the middle, and ends in an
+    arrow; one that is off the axis altogether is that arrow alone.
+    """
+
+    def height(x: float) -> float:
+        rising = 1.0 if math.isinf(low) else (x - low) / (point - low)
+        return half * min(max(rising, 0.0), 1.0)
+
+    neck = max(1 - 0.7 * em, low)
+    if low >= 1:  # nothing of the interval is on the axis
+        return [(1 - 0.7 * em, half), (1.0, 0.0)]
+    first = [(low, 0.0)]
+    if low < 0:
+        first = [(0.0, 0.0), (0.7 * em, 1.5 * height(0.7 * em) + 0.1 * half)]
+        first.append((0.7 * em, height(0.7 * em)))
+    return [*first, (neck, height(neck)), (neck, 1.5 * height(neck) + 0.1 * half), (1.0, 0.0)]
 
 
 def _half_diamond(room: float, length: float, half: float, em: float) -> list[tuple[float, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile
 from kapmeta.plot.forest_page.columns import Row
@@ -72,6 +73,7 @@ def prediction_density(model: ModelResult) -> tuple[FloatArray, FloatArray]:
 
 def _with_shrunken(rows: list[Row], effects: Effects, frame: pd.DataFrame) -> list[Row]:
     names = ("estimate", "low", "high")
+    checking.instance(frame, pd.DataFrame, "shrunken", "be a DataFrame, as Posterior.shrunken()")
     lacking = [name for name in ("study", *names) if name not in frame]
     if lacking:
         raise ValueError(

@@ -71,15 +71,23 @@ def _from_subgroups(results: Sequence[Subgroups], overall: Overall) -> GroupedRe
     )
 
 
+def _kind_of(item: object) -> str:
+    """Name the type of what was given; None is nothing."""
+    return "nothing" if item is None else type(item).__name__
+
+
 def _check_groups(grouped: GroupedResults) -> None:
     """Refuse what is no result, other measures or studies, and models without their overall."""
     given = grouped.given if grouped.groups else []
-    wrong = next((item for item in given if not isinstance(item, Effects | ModelResult)), None)
-    if wrong is not None or not given:
+    wrong = [item for item in given if not isinstance(item, Effects | ModelResult)]
+    if wrong or not given:
         raise TypeError(
             "forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"
-            f" to Pooled; got {type(wrong).__name__ if given else 'nothing'}"
+            f" to Pooled; got {_kind_of(wrong[0]) if given else 'nothing'}"
         )
+    others = [item for item in grouped.overall if not isinstance(item, ModelResult)]
+    if others:
+        raise TypeError(f"overall must be a Pooled or a list of them; got {_kind_of(others[0])}")
     if any(item.measure != given[0].measure for item in given):
         raise ValueError(
             f"results of different measures: {', '.join(dict.fromkeys(i.measure for i in given))}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from kapmeta import wording
 from kapmeta.core.numerics.distributions import t_two_sided
-from kapmeta.methods import CI_NAMES, ZERO_NAMES, method_text, model_name
+from kapmeta.methods import CI_NAMES, method_text, model_name
 from kapmeta.plot.forest_page.columns import (
     FilledColumn,
     Row,
@@ -18,7 +18,7 @@ from kapmeta.plot.forest_page.columns import (
 )
 from kapmeta.plot.forest_page.groups import Group, GroupedResults, ModelResult, effects_drawn
 from kapmeta.plot.style import RISK
-from kapmeta.results.effects import NOT_CONFIRMED, Effects
+from kapmeta.results.effects import NOT_CONFIRMED, Effects, rules_applied
 from kapmeta.results.pooled import Pooled, heterogeneity_text
 from kapmeta.results.subgroups import Subgroups
 
@@ -74,9 +74,13 @@ def method_notes(models: Sequence[ModelResult]) -> list[str]:
 
 
 def method_line(model: ModelResult) -> str:
-    """Say how a model was fitted and test its effect; for a posterior, name its priors."""
+    """Say how a model was fitted and test its effect; for a posterior, name its priors.
+
+    A measure of one group has no value of no effect, and so no test of it.
+    """
     if isinstance(model, Pooled):
-        return f"{method_text(model.method)}; {effect_test(model)}."
+        tests = [effect_test(model)] if model.scale.compares else []
+        return f"{'; '.join([method_text(model.method), *tests])}."
     return next(line for line in model.summary().splitlines() if "; priors: " in line)
 
 
@@ -177,7 +181,7 @@ def between_text(result: Subgroups, model: str = "") -> tuple[str, ...]:
 def correction(row: Row, results: Sequence[Effects | ModelResult]) -> str:
     """Find where a row's continuity correction was used: ``row``, ``pooling`` or ``""``."""
     effects = effects_drawn(results[0])
-    if effects.zero is None or not row.values.get("corrected"):
+    if not any(effects.rules) or not row.values.get("corrected"):
         return ""
     models = [item for item in results if isinstance(item, Pooled) and item.k > 1]
     pooled = any(model.method.model in ("common", "random") for model in models)
@@ -190,12 +194,12 @@ def correction(row: Row, results: Sequence[Effects | ModelResult]) -> str:
 def _correction_notes(groups: list[Group], rows: list[Row]) -> list[str]:
     marked = [row for row in rows if row.kind == "study" and CORRECTED in row.label]
     results = [item for _, items in groups for item in items]
-    zero = effects_drawn(results[0]).zero
-    if zero is None or not marked:
+    rule = rules_applied(effects_drawn(results[0]))
+    if not rule or not marked:
         return []
     if any(correction(row, results) == "row" for row in marked):
-        return [f"{CORRECTED} Zero cell: {ZERO_NAMES[zero]}."]
-    return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {ZERO_NAMES[zero]}."]
+        return [f"{CORRECTED} Zero cell: {rule}."]
+    return [f"{CORRECTED} Zero cell: shown as it is; in pooling, {rule}."]
 
 
 def _interval_notes(groups: list[Group], rows: list[Row]) -> list[str]:

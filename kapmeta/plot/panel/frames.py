@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kapmeta.plot.panel.arguments import text_given, texts_of
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis
 from kapmeta.plot.panel.labelling import PointNames
 
-__all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis", "texts_of"]
+__all__ = ["AxisMaker", "Frame", "Key", "axis_of", "fixed_axis"]
 
 AxisMaker = Callable[[Fits], EffectAxis]
 
@@ -68,7 +69,8 @@ class Frame:
 
     def with_text(self, title: str, notes: Iterable[str]) -> Frame:
         """Add the caller's title, and the caller's notes below those of the plot."""
-        return replace(self, title=title, notes=(*self.notes, *texts_of(notes)))
+        text = text_given(title, "title")
+        return replace(self, title=text, notes=(*self.notes, *texts_of(notes)))
 
 
 def axis_of(
@@ -100,10 +102,3 @@ def fixed_axis(
 ) -> AxisMaker:
     """Make a linear axis with these ends and ticks, whatever the room."""
     return lambda fits: EffectAxis(low, high, tuple(ticks), tuple(labels), False)
-
-
-def texts_of(texts: Iterable[str], argument: str = "notes") -> tuple[str, ...]:
-    """Return texts given by the caller; refuse one text in place of a list."""
-    if isinstance(texts, str):
-        raise TypeError(f"{argument} is one text; give a list of texts")
-    return tuple(texts)

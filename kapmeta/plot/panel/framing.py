@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from kapmeta.core.numerics.arrays import FloatArray
+from kapmeta.plot.panel.arguments import axis_given
 from kapmeta.plot.panel.axis import EffectAxis, rounded
 from kapmeta.plot.panel.frames import Frame, Key
 from kapmeta.plot.panel.plans import (
@@ -108,7 +109,7 @@ def framed(frame: Frame, theme: Theme, ax: Axes | None, width: float | str | Non
     """Draw `frame` in a figure of its own or in the room of `ax`; return the panel for the data."""
     families, boxes = legible(_texts_in(frame), theme.families)
     font = Font(families, theme.points)
-    scale = 1.0
+    scale, ax = 1.0, axis_given(ax)
     if ax is None:
         inches = inches_of(width)
         plan = plan_of(frame, font, boxes, 72 * (WIDTH if inches is None else inches), math.nan)

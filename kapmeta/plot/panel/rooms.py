@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
+from kapmeta import checking
 from kapmeta.plot.saving import root_of
 from kapmeta.plot.style import LEAST_POINTS, WIDTHS
 
@@ -16,8 +17,10 @@ __all__ = ["inches_of", "room_of", "type_scales"]
 
 def inches_of(width: float | str | None) -> float | None:
     """Look up a width given in inches or as a word of `WIDTHS`; None stays None."""
+    if width is None:
+        return None
     if not isinstance(width, str):
-        return width
+        return checking.finite_number(width, "width", above=0.0)
     if width not in WIDTHS:
         raise ValueError(
             f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'

@@ -10,9 +10,10 @@ from typing import Any
 
 from kapmeta import wording
 from kapmeta._version import __version__
-from kapmeta.certainty.findings import SummaryOfFindings, unit_of
+from kapmeta.certainty.findings import SummaryOfFindings
 from kapmeta.pooling.headlines import randomised
 from kapmeta.pooling.inverse_variance import pool
+from kapmeta.results.effects import unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
 from kapmeta.review.answering import Answered, answers, substances_table
@@ -20,12 +21,14 @@ from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.findings import findings_of
+from kapmeta.review.missing_evidence import missing_trials_sentence
 from kapmeta.review.protocol import SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
 from kapmeta.review.report.plain import (
     Known,
     known_of,
+    not_in_the_numbers,
     people_randomised,
     plain_result,
     short_answer,
@@ -56,6 +59,7 @@ class Answer:
     disagreements: tuple[str, ...]
     may: str
     may_not: str
+    missing: str
     methods: str
     figure: str
     symbols: str
@@ -111,12 +115,15 @@ class PageContents:
 
 def gather(evidence: Evidence) -> PageContents:
     """Gather the contents of the page; each question is answered once, here."""
-    answered, audit = answers(evidence), audit_claims(evidence)
+    answered = answers(evidence)
+    audit = audit_claims(evidence, answered=answered)
     findings = findings_of(answered, evidence.grade)
     substances = _page_substances(evidence, answered, findings)
     known = [one.known for substance in substances for one in substance.answers]
     return PageContents(
-        short=short_answer(known, people_randomised(evidence), SUBSTANCES),
+        short=short_answer(
+            known, people_randomised(evidence), SUBSTANCES, not_in_the_numbers(evidence)
+        ),
         substances=substances,
         roles=_roles(evidence),
         risk_of_bias=_risk_of_bias(evidence),
@@ -143,7 +150,10 @@ def _page_substances(
             plan,
             tuple(
                 _page_answer(
-                    question, one, {str(key): x for key, x in judged.loc[question].items()}
+                    question,
+                    one,
+                    {str(key): x for key, x in judged.loc[question].items()},
+                    missing_trials_sentence(evidence, question),
                 )
                 for question, one in answered.items()
                 if one.asked.substance == name
@@ -172,7 +182,7 @@ def _risk_of_bias(evidence: Evidence) -> str:
     )
 
 
-def _page_answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Answer:
+def _page_answer(question: str, one: Answered, judged: Mapping[str, Any], missing: str) -> Answer:
     known = known_of(one, str(judged["certainty"]))
     pooled, effect, withheld, found = one.pooled, one.effect, one.withheld, one.headline
     concluded = conclusion(pooled)
@@ -195,6 +205,7 @@ def _page_answer(question: str, one: Answered, judged: Mapping[str, Any]) -> Ans
         disagreements=() if withheld else tuple(found.disagreements),
         may=concluded.may,
         may_not=concluded.may_not,
+        missing=missing,
         methods="No effect is shown." if withheld else found.methods_text(),
         figure="" if withheld else inline_forest(_for_figure(pooled, effect), f"forest-{question}"),
         meaning=CERTAINTY_MEANINGS[judged["certainty"]],
@@ -217,7 +228,7 @@ def _headline_sentence(pooled: Pooled, effect: Result, withheld: bool) -> str:
             f"{how}: {effect.scale.name} above {wording.number(low)}, the lower limit of its"
             f" {level}; no upper limit"
         )
-    numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled)}".rstrip()
+    numbers = f"{effect.scale.name} {wording.number(estimate)} {unit_of(pooled.effects)}".rstrip()
     return f"{how}: {numbers} ({level} {wording.number(low)} to {wording.number(high)})"
 
 

@@ -62,6 +62,12 @@ _DATA = (
         "reason=Reason; status=Status; source_ids=Sources",
     ),
     (
+        "known_missing",
+        "Trials that answer a question, or would, and what of their results has been read",
+        "study_id=Study; question=Question; state=Read; direction=Direction; n_total=People; "
+        "what_is_known=What is known; source_ids=Sources",
+    ),
+    (
         "pending",
         "Figures that are known to exist and have not been read",
         "pending_id=Row; study_id=Study; figure=Figure; months=Months; where_to_find=Where; "
@@ -98,8 +104,9 @@ _ANALYSES = (
 )
 _CLAIMS = (
     "Claims of these documents, held against the evidence",
-    "claim_id=No.; claim=Claim, in our words; verdict=Verdict; why=Why; stated=Stated; "
-    "recomputed=Recomputed; document=Document; source_ids=Sources",
+    "claim_id=No.; claim=Claim, in our words; verdict=Verdict; why=Why; "
+    "quote=Words of the document; locator=Where; stated=Stated; recomputed=Recomputed; "
+    "document=Document; source_ids=Sources",
 )
 
 
@@ -144,7 +151,7 @@ def _claims_listed(audit: ClaimsAudit) -> list[Table]:
     reasons = [". ".join(wording.capital(text) for text in part if text) for part in parts]
     claims = _listed("claims-audit", audit.table.assign(why=reasons), *_CLAIMS)
     heads = _heads("document=Document; claims=Claims; recomputed=Recomputed")
-    heads |= {word: word.replace("_", " ") for word in VERDICTS}
+    heads |= {word: word for word in VERDICTS}
     scores = Table("claims-scorecard", audit.scorecard(), "Verdicts by document", heads, _cell)
     return [replace(claims, filters="verdict"), scores]
 
@@ -161,7 +168,7 @@ def _cell(column: str, text: str) -> str:
     if column == "url" and text:
         return f'<a href="{escaped}" rel="noreferrer">{escaped}</a>'
     if column == "verdict":
-        return f'<span class="verdict {text}">{escaped.replace("_", " ")}</span>'
+        return f'<span class="verdict {text.partition(" ")[0]}">{escaped}</span>'
     words = _WORDS.get(column, {})
     return html.escape(words[text]) if text in words else _without_underscores(column, escaped)
 

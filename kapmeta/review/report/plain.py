@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import wording
-from kapmeta.certainty.findings import unit_of
 from kapmeta.certainty.grading import CERTAINTY
 from kapmeta.pooling.headlines import randomised
+from kapmeta.results.effects import unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
-from kapmeta.review.answering import Answered, answers
+from kapmeta.review.answering import Answered, against_control, answers, benefit_side
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.findings import question_certainty
+from kapmeta.review.missing_evidence import counts_reread_sentence, missing_trials_sentence
 from kapmeta.review.protocol import SUBSTANCES
 
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
@@ -38,8 +39,7 @@ class Known:
     @property
     def counts(self) -> bool:
         """Whether it is a randomised comparison with a treatment without ketamine."""
-        contrast = set(self.pooled.effects.table["contrast"][self.pooled.effects.present])
-        return contrast == {"ketamine_v_control"} and randomised(self.pooled) and not self.withheld
+        return against_control(self.pooled) and not self.withheld
 
     @property
     def trials(self) -> set[str]:
@@ -49,7 +49,7 @@ class Known:
     @property
     def favourable(self) -> bool:
         """Whether the interval shown lies wholly on the side of more abstinence."""
-        return self.effect.side == (1 if self.pooled.effects.event_is_good else -1)
+        return benefit_side(self.pooled, self.effect) > 0
 
 
 def known_of(one: Answered, certainty: str) -> Known:
@@ -79,7 +79,15 @@ def in_short(evidence: Evidence) -> tuple[str, str]:
     """
     certainty = question_certainty(evidence).set_index("question")["certainty"]
     known = [known_of(one, str(certainty[name])) for name, one in answers(evidence).items()]
-    return short_answer(known, people_randomised(evidence), SUBSTANCES)
+    return short_answer(
+        known, people_randomised(evidence), SUBSTANCES, not_in_the_numbers(evidence)
+    )
+
+
+def not_in_the_numbers(evidence: Evidence) -> str:
+    """Say which trials are missing from the numbers, and which counts were read again."""
+    sentences = (missing_trials_sentence(evidence), counts_reread_sentence(evidence))
+    return " ".join(filter(None, sentences))
 
 
 def people_randomised(evidence: Evidence) -> dict[str, int]:
@@ -89,20 +97,19 @@ def people_randomised(evidence: Evidence) -> dict[str, int]:
 
 
 def short_answer(
-    known: Iterable[Known], people: dict[str, int], substances: Iterable[str]
+    known: Iterable[Known], people: dict[str, int], substances: Iterable[str], caveats: str = ""
 ) -> tuple[str, str]:
     """Answer in a few words, and say on what the answer is based.
 
-    `people` is the number randomised of each trial by its label.
+    `people` is the number randomised of each trial by its label, `caveats` what a reader of the
+    numbers must be told of what is not in them.
     """
     counting = [one for one in known if one.counts]
     if not counting:
         return (
             "It is not known.",
-            (
-                "No randomised trial that compares ketamine with another treatment has a usable"
-                " result."
-            ),
+            "No randomised trial that compares ketamine with another treatment has a usable"
+            f" result.{f' {caveats}' if caveats else ''}",
         )
     trials = {label: one.substance for one in counting for label in one.trials}
     total = sum(people[label] for label in trials)
@@ -119,8 +126,8 @@ def short_answer(
         f"{_trials_phrase(len(trials))} with {total} people in all compared ketamine with a"
         f" treatment without it and gave a result that can be used: {some}"
         f"{f'; none for {none}' if none else ''}. {_leaning(counting)} The certainty is"
-        f" {best}{'' if best == CERTAINTY[0] else ' at best'}. Nothing here can tell whether"
-        " ketamine would help a given person."
+        f" {best}{'' if best == CERTAINTY[0] else ' at best'}.{f' {caveats}' if caveats else ''}"
+        " Nothing here can tell whether ketamine would help a given person."
     )
 
 
@@ -199,11 +206,11 @@ def _effect_phrase(one: Known) -> str:
 
 def _mean_phrase(one: Known) -> str:
     """Write a difference of means with its unit."""
-    effects = one.pooled.effects
+    effects, unit = one.pooled.effects, unit_of(one.pooled.effects)
     middle, low, high = _shown_numbers(one)
     side = "higher" if one.effect.estimate > 0 else "lower"
     return (
-        f"the {effects.event} was on average {middle.removeprefix('-')} {unit_of(one.pooled)}"
+        f"the {effects.event} was on average {middle.removeprefix('-')} {unit}"
         f" {side} with {effects.treatment} than with {effects.control} (95 % interval of the"
         f" difference {low} to {high})."
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from kapmeta.core.bayes import binomial_posterior, priors
-from kapmeta.core.exact import likelihood_curves, marginal_likelihood
-from kapmeta.core.exact.likelihood_curves import tabulated
+from kapmeta.core.bayes import binomial_posterior, empirical_priors, priors
+from kapmeta.core.exact import marginal_likelihood, tabulated_curves
+from kapmeta.core.exact.tabulated_curves import tabulated
 from tests.helpers.sparse_data import expected, tables, tables_of
 
 
@@ -166,7 +166,12 @@ def test_bayes_factor_of_no_heterogeneity_meets_the_marginal_likelihoods():
 
 @pytest.mark.parametrize(
     "prior",
-    [priors.half_cauchy(0.5), priors.turner(), priors.uniform(3.0), priors.rhodes()],
+    [
+        priors.half_cauchy(0.5),
+        empirical_priors.turner(),
+        priors.uniform(3.0),
+        empirical_priors.rhodes(),
+    ],
     ids=str,
 )
 def test_posterior_does_not_depend_on_how_finely_it_is_summed(prior, monkeypatch):
@@ -179,7 +184,7 @@ def test_posterior_does_not_depend_on_how_finely_it_is_summed(prior, monkeypatch
     usual = quantiles()
     monkeypatch.setattr(binomial_posterior, "_MEAN_POINTS", 140)
     monkeypatch.setattr(priors, "_BASE_POINTS", 110)
-    monkeypatch.setattr(likelihood_curves, "_FINEST", 0.2)
+    monkeypatch.setattr(tabulated_curves, "_FINEST", 0.2)
     np.testing.assert_allclose(usual, quantiles(), atol=2e-5)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from kapmeta.core.bayes import posterior, priors
+from kapmeta.core.bayes import empirical_priors, posterior, priors
 from tests.helpers.sparse_data import expected, log_risk_ratios
 
 PRIORS = {
@@ -89,8 +89,9 @@ def test_shrunken_effects_and_bayes_factors_as_printed():
         priors.half_normal(0.5),
         priors.half_cauchy(0.5),
         priors.uniform(3.0),
-        priors.turner(),
-        priors.rhodes(),
+        empirical_priors.turner(),
+        empirical_priors.rhodes(),
+        priors.inverse_gamma(1.58, 0.2),
         priors.flat(),
     ],
     ids=lambda prior: prior.family,
@@ -138,8 +139,10 @@ def test_proper_priors_integrate_to_one():
         priors.half_normal(0.5),
         priors.half_cauchy(2.0),
         priors.uniform(3.0),
-        priors.turner(),
-        priors.rhodes(),
+        empirical_priors.turner(),
+        empirical_priors.rhodes(),
+        priors.inverse_gamma(1.58, 0.2),
+        priors.inverse_gamma(0.92, 0.1),
     ):
         points = priors.nodes(prior, np.array(0.2), 5)
         assert np.exp(points.log_weight).sum() == pytest.approx(1, abs=1e-9), prior.name
@@ -261,6 +264,6 @@ def test_ten_thousand_posteriors_in_a_batch_take_seconds():
 
 def test_unknown_empirical_prior_prints_the_table():
     with pytest.raises(ValueError, match='no empirical prior for .*use one of: "all-cause mort'):
-        priors.turner("happiness")
+        empirical_priors.turner("happiness")
     with pytest.raises(ValueError, match="scale must be a number of at least 0"):
         priors.half_normal(-1.0)

@@ -17,7 +17,7 @@ def test_worked_examples_of_absolute_effects() -> None:
     risk = to.absolute_risk([2.25, 1.0, 5.0], 0.22, "RR")
     assert risk.capped.tolist() == [False, False, True]
     difference = risk.risk - 0.22
-    needed = to.number_needed_to_treat(0.0, difference[0], 5 * 0.22 - 0.22)
+    needed = to.number_needed_to_treat(0.0, difference[0], 5 * 0.22 - 0.22, event_is_good=True)
     assert float(needed.number) == pytest.approx(3.6363636, rel=1e-7)
     assert (float(needed.benefit_low), float(needed.benefit_high)) == pytest.approx(
         (1.1363636, np.inf), rel=1e-7
@@ -26,7 +26,7 @@ def test_worked_examples_of_absolute_effects() -> None:
     risk = to.absolute_risk([2.25, 1.1, 5.0], 0.22, "OR")
     assert risk.risk[0] == pytest.approx(0.388235294, rel=1e-9)
     middle, low, high = risk.risk - 0.22
-    needed = to.number_needed_to_treat(low, middle, high)
+    needed = to.number_needed_to_treat(low, middle, high, event_is_good=True)
     found = [float(x) for x in (needed.number, needed.benefit_low, needed.benefit_high)]
     assert found == pytest.approx([5.944056, 2.738928, 59.55711], rel=1e-6)
 
@@ -39,7 +39,7 @@ def test_worked_example_of_a_summary_of_findings_row() -> None:
     assert 1000 * np.array([middle, low, high]) == pytest.approx(
         [227.5668, 130.1785, 361.3481], rel=1e-6
     )
-    needed = to.number_needed_to_treat(low, middle, high)
+    needed = to.number_needed_to_treat(low, middle, high, event_is_good=True)
     found = [float(x) for x in (needed.number, needed.benefit_low, needed.benefit_high)]
     assert found == pytest.approx([4.394314, 2.767415, 7.681763], rel=1e-6)
 
@@ -56,7 +56,7 @@ def test_absolute_risk_gives_back_the_risk_under_treatment(
     }
     if a < n1 and c < n2:
         effects["OR"] = effects["PETO"] = np.exp(counts.odds_ratio(a, n1, c, n2).y)
-        effects["HR"] = np.log(a / n1) / np.log(c / n2)
+        effects["HR"] = np.log(1 - a / n1) / np.log(1 - c / n2)
     for measure, effect in effects.items():
         risk = to.absolute_risk(effect, c / n2, measure).risk
         assert float(risk) == pytest.approx(a / n1, rel=1e-9, abs=1e-12)
@@ -72,6 +72,15 @@ def test_no_effect_leaves_the_baseline_and_bad_baselines_are_nan(measure: str) -
     assert not risk.capped.any()
     if measure not in ("RD", "AS"):
         assert np.isnan(to.absolute_risk(-1.0, 0.2, measure).risk)
+
+
+def test_a_hazard_ratio_raises_survival_to_its_power() -> None:
+    """Survival of .8 to the power .5: a risk of 20 % falls to 10.6 %, and not to 44.7 %."""
+    risk = to.absolute_risk([0.5, 1.0, 2.0], 0.2, "HR").risk
+    np.testing.assert_allclose(risk, [0.105572809, 0.2, 0.36], rtol=1e-9)
+    needed = to.number_needed_to_treat(-0.1, risk[0] - 0.2, -0.05, event_is_good=False)
+    assert float(needed.number) == pytest.approx(10.5902, abs=1e-4)
+    assert needed.benefit
 
 
 def test_caps() -> None:
@@ -93,8 +102,8 @@ def test_an_unknown_measure_is_refused_with_the_table() -> None:
         to.absolute_risk(1.0, 0.2, "SMD")
 
 
-def _parts(*difference: float, **options: bool) -> tuple[float, ...]:
-    needed = to.number_needed_to_treat(*difference, **options)
+def _parts(*difference: float, event_is_good: bool = True) -> tuple[float, ...]:
+    needed = to.number_needed_to_treat(*difference, event_is_good=event_is_good)
     return tuple(float(x) for x in needed)
 
 

@@ -283,3 +283,16 @@ def test_a_batch_is_a_loop(rows: Any) -> None:
             for i in range(2):
                 for a, b in zip(together, function(*batch[:, i], **options), strict=True):
                     np.testing.assert_array_equal(a[i], b)
+
+
+def test_a_full_group_may_keep_its_estimate_on_the_log_scale() -> None:
+    """R's meta 8, metaprop with sm = "PLN": TE = 0, seTE = sqrt(1 / 30 - 1 / 30.5)."""
+    found = proportions.log_proportion([30, 0, 48], [30, 20, 50], keep_full=True)
+    plain = proportions.log_proportion([30, 0, 48], [30, 20, 50])
+    assert found.y[0] == 0
+    assert found.v[0] == pytest.approx(1 / 30 - 1 / 30.5, rel=1e-12)
+    assert found.corrected.tolist() == [True, True, False]
+    np.testing.assert_array_equal(found.y[1:], plain.y[1:])
+    np.testing.assert_array_equal(found.v[1:], plain.v[1:])
+    none = proportions.log_proportion([30], [30], zero="none", keep_full=True)
+    assert none.absent.all()

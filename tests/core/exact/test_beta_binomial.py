@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from kapmeta.core.exact import beta_binomial as module
-from kapmeta.core.exact.beta_binomial import beta_binomial
+from kapmeta.core.exact.beta_binomial import beta_binomial, beta_binomial_fits
+from kapmeta.core.exact.likelihood_curves import Tables
 from tests.helpers.r_values import records
 from tests.helpers.sparse_data import expected, r_tables, tables, tables_of
 
@@ -40,10 +41,10 @@ def _loglik(t, p1, p2, rho):
 
 
 def test_the_likelihood_is_that_of_the_beta_binomial_and_no_neighbour_beats_it():
-    t, links = tables("kap5"), module.LINKS
+    t = tables("kap5")
     for measure in ("OR", "RR", "RD"):
         fit = beta_binomial(t, measure=measure)
-        risk = links[measure].risk
+        risk = {"OR": special.expit, "RR": np.exp, "RD": np.asarray}[measure]
 
         def at(db0=0.0, db1=0.0, factor=1.0, fit=fit, risk=risk):
             p2 = float(risk(np.array(fit.baseline + db0)))
@@ -103,28 +104,81 @@ def test_a_ratio_of_risks_at_the_edge_has_no_standard_error_and_no_estimate():
     assert beta_binomial(t, measure="OR").estimate == math.inf
 
 
-def test_nothing_is_likely_outside_of_risks_and_correlations():
-    arms = module._stacked_arms(tables("kap5"))
-    assert (
-        module._log_likelihood(arms, module.LINKS["RD"], np.array([0.5, 0.6, 0.0]))[0] == -math.inf
-    )
-    assert (
-        module._log_likelihood(arms, module.LINKS["OR"], np.array([0.0, 0.5, -0.1]))[0] == -math.inf
-    )
-
-
 @pytest.mark.parametrize("steps", range(6))
 def test_every_step_of_the_search_climbs(steps, monkeypatch):
     """However early it is stopped."""
-    arms, link, start = (
-        module._stacked_arms(tables("kap5")),
-        module.LINKS["RD"],
-        np.array([0.3, 0.3, 0.4]),
-    )
+    t = tables("kap5")
+    events, sizes = np.stack([t.a, t.c])[None], np.stack([t.n1, t.n2])[None]
+    arms, start = module._tallied_arms(events, sizes), np.array([[1.5, -2.5, math.log(3.0)]])
     heights = []
     for most in (steps, steps + 1):
         monkeypatch.setattr(module, "_MOST_CLIMBING_STEPS", most)
-        point, height = module._climb_from(arms, link, start, binomial=False)
-        assert height == pytest.approx(module._log_likelihood(arms, link, point)[0], abs=1e-12)
+        point, height = module._climb_from(arms, start)
+        assert height == pytest.approx(module._log_likelihood(arms, point)[0], abs=1e-12)
         heights.append(height)
     assert heights[0] < heights[1]
+
+
+def test_derivatives_are_those_of_the_log_likelihood():
+    t, h = tables("kap5"), 1e-5
+    events, sizes = np.stack([t.a, t.c])[None], np.stack([t.n1, t.n2])[None]
+    arms, point = module._tallied_arms(events, sizes), np.array([[0.3, -1.2, -1.0]])
+    _, gradient, hessian = module._log_likelihood(arms, point)
+    for i in range(3):
+        up, down = (module._log_likelihood(arms, point + s * h * np.eye(3)[i]) for s in (1, -1))
+        assert gradient[0, i] == pytest.approx((up[0] - down[0])[0] / (2 * h), rel=1e-6)
+        np.testing.assert_allclose(hessian[0, i], (up[1] - down[1])[0] / (2 * h), rtol=1e-6)
+
+
+def _random_counts(rng, sets, k):
+    n1, n2 = rng.integers(5, 60, (2, sets, k)).astype(float)
+    risk = np.clip(
+        rng.choice([0.05, 0.15, 0.3], (sets, 1)) * rng.lognormal(0, 0.4, (sets, k)), 0, 1
+    )
+    c, a = rng.binomial(n2.astype(int), risk), rng.binomial(n1.astype(int), np.sqrt(risk))
+    return a.astype(float), n1, c.astype(float), n2
+
+
+@pytest.mark.parametrize("measure", ["OR", "RR", "RD"])
+def test_a_batch_is_its_sets_one_by_one_and_an_empty_table_is_absent(measure):
+    a, n1, c, n2 = _random_counts(np.random.default_rng(5), 24, 4)
+    for part in (a, n1, c, n2):
+        part[::3, 1] = 0.0
+    batch = beta_binomial_fits(*(x.reshape(4, 6, 4) for x in (a, n1, c, n2)), measure=measure)
+    for i in range(24):
+        keep = n1[i] > 0
+        rows = np.stack([a[i], n1[i], c[i], n2[i]], axis=1)[keep]
+        one = beta_binomial(tables_of(rows), measure=measure)
+        place = np.unravel_index(i, (4, 6))
+        assert batch.k[place] == keep.sum()
+        for name in one._fields:
+            np.testing.assert_allclose(getattr(batch, name)[place], getattr(one, name), rtol=1e-9)
+        half = one.se * stats.t.ppf(0.975, 2 * keep.sum() - 2)
+        np.testing.assert_allclose(batch.high[place], one.estimate + half, rtol=1e-9)
+
+
+def test_one_table_has_no_interval():
+    found = beta_binomial_fits([[13]], [[26]], [[6]], [[27]])
+    assert math.isfinite(found.estimate[0])
+    assert np.isnan([found.low[0], found.high[0]]).all()
+
+
+def test_a_million_people_cost_what_a_hundred_do_and_the_likelihood_is_right():
+    t = tables("kap5")
+    big = Tables(*(10_000 * cell for cell in t))
+    fit = beta_binomial(big)
+    p2 = 1 / (1 + math.exp(-fit.baseline))
+    p1 = 1 / (1 + math.exp(-fit.baseline - fit.estimate))
+    assert _loglik(big, p1, p2, fit.rho) == pytest.approx(fit.loglik, abs=1e-6)
+    for step in (-1e-3, 1e-3):
+        assert _loglik(big, p1 + step, p2, fit.rho) < fit.loglik
+        assert _loglik(big, p1, p2 + step, fit.rho) < fit.loglik
+        assert _loglik(big, p1, p2, fit.rho * (1 + 10 * step)) < fit.loglik
+    arms = module._tallied_arms(np.stack([big.a, big.c])[None], np.stack([big.n1, big.n2])[None])
+    assert max(tally.exceeding.shape[-1] for tally in arms[:3]) <= 64
+
+
+def test_arms_of_nothing_or_all_are_perfectly_correlated():
+    fit = beta_binomial(tables_of([(9, 9, 0, 7), (0, 6, 8, 8), (5, 5, 0, 9)]), measure="RD")
+    assert fit.rho == pytest.approx(1, abs=1e-5)
+    assert fit.estimate == pytest.approx(1 / 3, abs=1e-4)  # two of three arms, and one of three

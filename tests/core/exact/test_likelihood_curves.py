@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from kapmeta.core.exact.likelihood_curves import CURVES, tabulated
+from kapmeta.core.exact.likelihood_curves import CURVES
+from kapmeta.core.exact.tabulated_curves import tabulated
 from tests.helpers.sparse_data import table_rows, tables_of
 
 

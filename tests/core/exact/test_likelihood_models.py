@@ -18,7 +18,8 @@ from scipy import stats
 from kapmeta.core.bayes import binomial_posterior, posterior, priors
 from kapmeta.core.effects import hypergeometric
 from kapmeta.core.exact import likelihood_models, marginal_likelihood, mode_search, profile_limits
-from kapmeta.core.exact.likelihood_curves import Tables, tabulated
+from kapmeta.core.exact.likelihood_curves import Tables
+from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.pooling import likelihood_intervals
 from tests.helpers.glmm_records import EE, ML, is_offered, record_id, word_of
 from tests.helpers.r_values import records

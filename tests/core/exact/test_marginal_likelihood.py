@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kapmeta.core.exact import marginal_likelihood
-from kapmeta.core.exact.likelihood_curves import tabulated
+from kapmeta.core.exact.tabulated_curves import tabulated
 from tests.helpers.sparse_data import brute_log_likelihood, tables
 
 

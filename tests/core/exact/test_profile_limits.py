@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 from kapmeta.core.exact import likelihood_models, marginal_likelihood, mode_search, profile_limits
-from kapmeta.core.exact.likelihood_curves import tabulated
+from kapmeta.core.exact.tabulated_curves import tabulated
 from tests.helpers.sparse_data import tables, tables_of
 
 
