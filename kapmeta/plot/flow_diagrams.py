@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,13 +16,14 @@ from kapmeta.plot.panel.frames import Frame, fixed_axis
 from kapmeta.plot.panel.framing import WIDTH, Panel, framed
 from kapmeta.plot.panel.marks import frame_of
 from kapmeta.plot.panel.rooms import inches_of
-from kapmeta.plot.panel.typesetting import Font, wrapped
+from kapmeta.plot.panel.typesetting import Font, legible, wrapped
 from kapmeta.plot.style import Theme, theme_named
 
 __all__ = ["flow_diagram"]
 
 _MAIN, _ASIDE = (0.0, 0.52), (0.6, 1.0)  # ends of the boxes, of the width
 _LINE, _INSET, _GAP = 1.3, 0.6, 1.3  # ems: a line, the edge of a box, between boxes
+_MARGINS = 4.0  # ems left and right of the panel of a figure of its own, at most
 
 
 class _Step(NamedTuple):
@@ -90,22 +92,27 @@ def flow_diagram(
     steps = _steps(frame_of(result, ("label", "n", "aside", "detail"), "flow_diagram"))
     if steps[0].aside:
         raise ValueError("the first row of a flow diagram cannot stand aside; begin with all found")
-    inches = inches_of(width)
-    room = 72 * (WIDTH if inches is None else inches)
-    planned = _boxes(steps, room, Font(look.families, look.points))
+    alt = _flow_alt(steps)
+    families, lacking = legible([text for step in steps for text in step[:2]], look.families)
+    steps = [_Step(text.translate(lacking), more.translate(lacking), x) for text, more, x in steps]
+    font, inches = Font(families, look.points), inches_of(width)
+    room = 72 * (WIDTH if inches is None else inches) - _MARGINS * look.points
+    planned = _boxes(steps, room, font)
     frame = Frame(
         x=fixed_axis(0.0, 1.0),
         y=fixed_axis(0.0, 1.0),
         x_label="",
         y_label="",
         name="Flow diagram",
-        alt=_flow_alt(steps),
+        alt=alt,
         height=planned[-1].bottom,
         x_axis=False,
     )
     panel = framed(frame.with_text(title, notes), look, ax, width)
+    panel = replace(panel, font=Font(families, panel.font.points))
     panel.ax.spines["left"].set_visible(False)
     boxes = _boxes(steps, panel.width, panel.font)
+    _refuse_little_room(panel, boxes)
     _draw_arrows(panel, boxes)
     for box in boxes:
         _draw_box(panel, box, boxes[-1].bottom)
@@ -135,6 +142,16 @@ def _boxes(steps: list[_Step], width: float, font: Font) -> list[_Box]:
         boxes.append(_Box(tuple(lines), step.aside, top, bottom))
         top = bottom + _GAP
     return boxes
+
+
+def _refuse_little_room(panel: Panel, boxes: list[_Box]) -> None:
+    """Refuse an ax in which the lines of the boxes would overlap."""
+    needed = boxes[-1].bottom * panel.font.points
+    if needed > 1.01 * panel.height:
+        raise ValueError(
+            f"the ax has {panel.height / 72:.2g} inches of height, too little for this plot of"
+            f" {len(boxes)} boxes; give it {needed / 72:.2g} or more, or more width"
+        )
 
 
 def _height(panel: Panel, ems: float, whole: float) -> float:

@@ -26,8 +26,6 @@ def _own_folder() -> Traversable:
 
 
 def _folder(path: str | os.PathLike[str] | None) -> Traversable:
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must name a folder, as text or Path, not {type(path).__name__}")
     folder: Traversable = _own_folder() if path is None else Path(path)
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(
