@@ -384,6 +384,7 @@ def _review() -> dict[str, dict[str, Any]]:
         "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(("answer", "question_effects"), question),
         "conclusion": {"pooled": km.pool(km.risk_ratio(trials()))},
+        "could_change": {**evidence, "study": "yoon2025", "question": "alcohol-randomised"},
         "load_evidence": {},
     }
 
