@@ -5,7 +5,7 @@
     python -m benchmarks.headline_policy --workers 2
 
 Every finished scenario is added to results/policy-performance.csv; what is there is not done again.
-With more draws in `DRAWS` the rows with fewer are done anew. A notebook presents the study.
+A later pass with more draws replaces the rows of an earlier one. A notebook presents the study.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from kapmeta.core.sensitivity.candidates import (
     normal_posterior,
     policy,
 )
-from kapmeta.sensitivity.simulations import Scenario, scenarios, simulate
+from kapmeta.sensitivity.simulation_scenarios import Scenario, scenarios
+from kapmeta.sensitivity.simulations import simulate
 
 FILE = Path(__file__).resolve().parent.parent / "results" / "policy-performance.csv"
 SEED = 20261129
@@ -48,7 +49,22 @@ TODAY = (
 )
 """The headline policy before the study."""
 
-FAST, MEDIUM, SLOW = 4_000, 1_000, 500
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "counts": ("counts", "binomial", "beta", "policy"),
+    "likelihood": ("ML, ",),
+}
+"""What the names of candidates begin with that cost more than the others, which are fast."""
+
+MANY = (7, 10)
+PASSES: tuple[tuple[str, int, tuple[int, ...]], ...] = (
+    ("fast", 1_000, TRIALS),
+    ("counts", 500, MANY),
+    ("fast", 4_000, TRIALS),
+    ("counts", 500, TRIALS),
+    ("likelihood", 500, TRIALS),
+    ("counts", 4_000, TRIALS),
+)
+"""Kinds of candidates, their draws and numbers of trials, in the order in which they are run."""
 
 
 def declared() -> list[Scenario]:
@@ -79,27 +95,23 @@ def candidates() -> dict[str, Candidate]:
     }
 
 
-def draws_of(name: str) -> int:
-    """Choose the draws of a candidate by what it costs."""
-    if name.startswith("ML, "):
-        return SLOW
-    if name.startswith(("counts", "binomial", "beta", "policy")):
-        return MEDIUM
-    return FAST
+def kind_of(name: str) -> str:
+    """Return the kind of a candidate, by what it costs."""
+    return next((kind for kind, heads in KINDS.items() if name.startswith(heads)), "fast")
 
 
 def main() -> None:
-    """Run the study, the fast candidates first."""
+    """Run the study, pass by pass."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--file", type=Path, default=FILE)
     given = parser.parse_args()
     known, every = candidates(), declared()
-    for draws in (FAST, MEDIUM, SLOW):
-        some = {name: method for name, method in known.items() if draws_of(name) == draws}
-        print(f"{draws:,} draws: {', '.join(some)}", flush=True)
+    for kind, draws, numbers in PASSES:
+        some = {name: method for name, method in known.items() if kind_of(name) == kind}
+        print(f"{draws:,} draws, {numbers} trials: {'; '.join(some)}", flush=True)
         found = simulate(
-            every,
+            [scenario for scenario in every if scenario.k in numbers],
             methods=some,
             draws=draws,
             seed=SEED,

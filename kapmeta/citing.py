@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from kapmeta import checking
 from kapmeta._version import __version__
 from kapmeta.checking import chosen
 from kapmeta.methods import Method
@@ -16,6 +17,7 @@ _TITLE = "kapmeta: honest meta-analysis for few, sparse trials"
 _AUTHORS = "The kapmeta developers"
 
 
+@checking.checked
 def cite(result: Any = None, *, style: str = "text") -> str:
     """List how to cite kapmeta and, given a result, the methods that made it.
 

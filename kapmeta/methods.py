@@ -135,7 +135,8 @@ CI_NAMES = {
     "bartlett": "Bartlett-corrected profile-likelihood interval",
     "skovgaard": "Skovgaard-corrected likelihood interval",
     "henmi-copas": "Henmi-Copas interval",
-    "permutation": "sign-flip permutation interval",
+    "permutation": "sign-flip permutation interval of the standardised estimate",
+    "permutation-coefficient": "sign-flip permutation interval of the estimate itself",
 }
 MODEL_NAMES = {
     "common": "Common-effect model",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.checking import proportion
 from kapmeta.core.certainty import absolute_risks as core_risks
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE, absolute_risk
@@ -78,15 +79,23 @@ def _row_sentence(row: Any, pooled: Result) -> str:
     text = (
         f"Of 1,000 people, {1000 * row.control:.0f} have the outcome ({effects.event}) with"
         f" {effects.control} ({row.baseline}) and {1000 * row.treatment:.0f} ({1000 * row.low:.0f}"
-        f" to {1000 * row.high:.0f}) with {effects.treatment}: {row.nnt}."
+        f" to {1000 * row.high:.0f}) with {effects.treatment}:"
     )
-    return text + (
-        " A limit was cut at 1,000: the ratio does not apply to this baseline."
-        if row.capped
-        else ""
-    )
+    known = effects.event_is_good is not None
+    cut = " A limit was cut at 1,000: the ratio does not apply to this baseline." * row.capped
+    return f"{text} {row.nnt if known else _change_text(row)}.{cut}"
 
 
+def _change_text(row: Any) -> str:
+    """Write ``95 fewer (140 fewer to 34 fewer)``: what is so while good and bad are not known."""
+    middle, low, high = (
+        f"{abs(1000 * getattr(row, name)):.0f} {'fewer' if getattr(row, name) < 0 else 'more'}"
+        for name in _DIFFERENCES
+    )
+    return f"{middle} ({low} to {high})"
+
+
+@checking.checked
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
     """Express a relative effect per 1,000 people at low, median and high baseline risk.
 
@@ -138,11 +147,21 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     return AbsoluteEffects(pooled, pd.DataFrame(rows))
 
 
-def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
-    if isinstance(baseline, Mapping):
-        return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
-    if baseline is not None:
+def baselines_given(baseline: Baseline) -> dict[str, float]:
+    """Return the baseline risks that the caller named, each a proportion; none for None."""
+    if baseline is None:
+        return {}
+    if not isinstance(baseline, Mapping):
         return {"baseline given": proportion(baseline, "baseline")}
+    if not baseline:
+        raise ValueError("baseline names no risk; give one or more, or leave it out")
+    return {name: proportion(risk, f'baseline["{name}"]') for name, risk in baseline.items()}
+
+
+def _baselines(pooled: Result, baseline: Baseline) -> dict[str, float]:
+    given = baselines_given(baseline)
+    if given:
+        return given
     risks, labels = _control_risks(pooled)
     if risks.size == 1:
         return {f"control risk of {labels[0]}": float(risks[0])}
@@ -236,6 +255,7 @@ def _needed(number: float) -> str:
     return "∞" if math.isinf(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
+@checking.checked
 def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.DataFrame:
     """Give the numbers needed to treat for benefit or harm at each baseline risk.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import Baseline, absolute_effects, has_control_counts
 from kapmeta.certainty.grading import CERTAINTY, certainty_table
 from kapmeta.core.certainty.absolute_risks import ABSOLUTE
@@ -143,6 +143,7 @@ def _thousand(
     return texts[0] if len(texts) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
+@checking.checked
 def summary_of_findings(
     results: Pooled | Mapping[str, Pooled],
     *,

@@ -26,6 +26,7 @@ _SYMBOLS = dict(zip(CERTAINTY, ("⊕◯◯◯", "⊕⊕◯◯", "⊕⊕⊕◯", 
 _GRADE_COLUMNS = ("question", "domain", "judgement", "levels_down", "reason", "status")
 
 
+@checking.checked
 def certainty_table(
     grade: pd.DataFrame, *, randomised: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:
@@ -65,9 +66,12 @@ def certainty_table(
     """
     checking.refuse_no_table(grade, "grade", "question and domain")
     _check_grade(grade)
+    for name, design in (randomised or {}).items():
+        checking.flag(design, f'randomised["{name}"]')
     rows = []
     for question, part in grade.groupby("question", sort=False):
-        start = "high" if (randomised or {}).get(str(question), True) else "low"
+        design = (randomised or {}).get(str(question), True)
+        start = "high" if checking.flag(design, f'randomised["{question}"]') else "low"
         down = int(part["levels_down"].sum())
         certainty = CERTAINTY[max(CERTAINTY.index(start) - down, 0)]
         lowered = part[part["levels_down"] > 0]

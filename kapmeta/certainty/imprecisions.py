@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import (
     AbsoluteEffects,
     absolute_effects,
@@ -54,6 +54,7 @@ WIDEST_RATIO = {"RR": 3.0, "OR": 2.5, "PETO": 2.5}
 """Screening rule by measure: upper over lower limit at which the information size is far away."""
 
 
+@checking.checked
 def imprecision(
     absolute: AbsoluteEffects,
     *,
@@ -152,6 +153,7 @@ class EffectDistribution(Protocol):
         """Return the lower-tail area at `x`."""
 
 
+@checking.checked
 def probability_beyond(
     posterior: Posterior | EffectDistribution,
     difference: float,
@@ -215,6 +217,11 @@ def _measure_of(posterior: Posterior | EffectDistribution, measure: str | None) 
     if measure is not None:
         chosen(measure, ABSOLUTE, "measure")
     if not isinstance(posterior, Posterior):
+        if not callable(getattr(posterior, "cdf", None)):
+            raise TypeError(
+                "posterior must come from pool_bayes, or have cdf(x): got"
+                f" {type(posterior).__name__}"
+            )
         if measure is None:
             raise ValueError(
                 "measure is not given: a distribution does not say what it is of; give measure="

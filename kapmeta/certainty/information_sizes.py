@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.certainty.absolute_risks import CELLS
 from kapmeta.checking import proportion
 from kapmeta.core.certainty.information import (
@@ -87,6 +87,7 @@ class InformationSize(View):
         return f"InformationSize({math.ceil(self.adjusted)} needed, {self.participants:.0f} there)"
 
 
+@checking.checked
 def information_size(
     pooled: Pooled,
     *,
@@ -147,7 +148,7 @@ def information_size(
         if baseline is None
         else proportion(baseline, "baseline")
     )
-    p1 = p0 * risk_ratio if risk_ratio is not None else p0 + float(difference or 0)
+    p1 = _treated_risk(p0, risk_ratio, difference)
     required = float(required_information_size(p0, p1, alpha=alpha, power=power))
     if not math.isfinite(required):
         raise ValueError(
@@ -166,6 +167,21 @@ def information_size(
     return InformationSize(
         required, spread, adjusted, people, events, people / adjusted, looks, question
     )
+
+
+def _treated_risk(control: float, risk_ratio: float | None, difference: float | None) -> float:
+    """Return the risk that the effect leads to; refuse an effect that leads to none."""
+    if risk_ratio is not None and not 0 < risk_ratio < 1 / control:
+        raise ValueError(
+            f"risk_ratio must lead from a baseline of {control:.4g} to a risk between 0 and 1:"
+            f" got {risk_ratio:g}"
+        )
+    if difference is not None and not 0 < control + difference < 1:
+        raise ValueError(
+            f"difference must lead from a baseline of {control:.4g} to a risk between 0 and 1:"
+            f" got {difference:g}"
+        )
+    return control * risk_ratio if risk_ratio is not None else control + float(difference or 0)
 
 
 def _counts(pooled: Pooled) -> pd.DataFrame:

@@ -29,9 +29,13 @@ from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.sweeps import Sweep
 
+_OVERRIDE_COLUMNS = ("study", "domain", "judgement", "reason")
+_LARGEST_SHIFT = 1e25  # on the analysis scale: effects can still be computed with
+
 __all__ = ["bias_adjusted", "low_risk_only", "rob2_judgements", "robins_i_overall"]
 
 
+@checking.checked
 def rob2_judgements(
     answers: pd.DataFrame, *, overrides: pd.DataFrame | None = None
 ) -> pd.DataFrame:
@@ -109,6 +113,8 @@ def _departures(
 ) -> dict[str, dict[str, tuple[str, str]]]:
     """Collect each departure from the algorithm with its reason, by study and domain."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
+    if overrides is not None and len(overrides):
+        checking.columns_of(overrides, {name: name for name in _OVERRIDE_COLUMNS}, "overrides")
     for number, row in enumerate([] if overrides is None else wording.records(overrides), start=1):
         place = f'overrides, row {number} ("{row["study"]}")'
         chosen(str(row["study"]), sorted(studies), f"study in {place}:")
@@ -146,6 +152,7 @@ def _check_answers(answers: pd.DataFrame) -> None:
         seen.add((study, question))
 
 
+@checking.checked
 def robins_i_overall(domains: Mapping[str, str]) -> str:
     """Derive the overall judgement of ROBINS-I from its seven domains [1]_.
 
@@ -194,6 +201,7 @@ def robins_i_overall(domains: Mapping[str, str]) -> str:
     return overall_robins_i(domains.values())
 
 
+@checking.checked
 def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some concerns")) -> Effects:
     """Set aside studies at other risk of bias; they stay visible with the reason.
 
@@ -224,6 +232,8 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     if "risk_of_bias" not in effects_given(effects).table:
         raise ValueError("effects has no column risk_of_bias; add it to the trials")
     keep = {checking.name_of(word).casefold() for word in words}
+    if not keep:
+        raise ValueError("words is empty; give one judgement or more, such as low")
     risk = [checking.name_of(word) for word in effects.table["risk_of_bias"]]
     aside = {
         i: f"risk of bias: {word or 'not judged'}"
@@ -239,6 +249,7 @@ def low_risk_only(effects: Effects, *, words: Iterable[str] = ("low", "some conc
     return found
 
 
+@checking.checked
 def bias_adjusted(
     effects: Effects,
     biased: Iterable[str],
@@ -294,7 +305,11 @@ def bias_adjusted(
     [[1.64, 1.01, 2.66]]
     """
     suspected = _suspected(effects_given(effects), biased)
-    shifts = np.atleast_1d(np.asarray(shift, dtype=np.float64)).tolist()
+    shifts = [float(by) for by in np.atleast_1d(np.asarray(shift, dtype=object))]
+    if not shifts or any(not abs(by) <= _LARGEST_SHIFT for by in shifts):
+        raise ValueError(
+            f"shift holds biases, each at most {_LARGEST_SHIFT:g} in size: got {shifts}"
+        )
     spreads = [float(sd) for sd in inflation]
     if any(not sd >= 0 for sd in spreads):
         raise ValueError(f"inflation holds standard deviations, 0 or more: got {spreads}")
@@ -313,7 +328,7 @@ def bias_adjusted(
 def _suspected(effects: Effects, biased: Iterable[str]) -> BoolArray:
     labels = [biased] if isinstance(biased, str) else list(biased)
     for label in labels:
-        chosen(label, effects.labels, "study")
+        chosen(label, effects.labels, "study", "biased")
     return np.array([label in labels for label in effects.labels])
 
 

@@ -14,6 +14,7 @@ from kapmeta.checking.arguments import (
 )
 from kapmeta.checking.flag_columns import established, flags
 from kapmeta.checking.frames import columns_of, frame_of, refuse_no_table
+from kapmeta.checking.kinds import checked
 from kapmeta.checking.name_columns import (
     name_of,
     refuse_empty,
@@ -40,6 +41,7 @@ from kapmeta.checking.reserved import RESERVED, renamed
 __all__ = [
     "GAP_RULES",
     "RESERVED",
+    "checked",
     "chosen",
     "column_keyword",
     "columns_of",

@@ -25,12 +25,26 @@ __all__ = [
 _Kind = TypeVar("_Kind")
 
 
-def chosen(word: str, table: Iterable[str], what: str) -> str:
-    """Return `word` if it is in `table`; otherwise raise an error that prints the table."""
+def chosen(word: str, table: Iterable[str], what: str, argument: str = "") -> str:
+    """Return `word` if it is in `table`; otherwise raise an error that prints the table.
+
+    `argument` names the argument where `what` does not.
+    """
     words = list(table)
-    if word not in words:
-        raise ValueError(f'unknown {what} "{word}"; use one of: {", ".join(words)}')
+    if not isinstance(word, str) or word not in words:
+        named = f" in {argument}" if argument else ""
+        given = f'"{word}"' if isinstance(word, str) else f"of kind {type(word).__name__}"
+        raise ValueError(f"unknown {what} {given}{named}; use one of: {', '.join(words)}")
     return word
+
+
+def _kind(value: Any) -> str:
+    """Name a value for an error: text as it is, anything else by its kind."""
+    return (
+        repr(value)
+        if value is None or isinstance(value, str | int | float)
+        else type(value).__name__
+    )
 
 
 def instance(value: Any, kind: type[_Kind], name: str, source: str) -> _Kind:
@@ -59,8 +73,9 @@ def flag(value: Any, name: str) -> bool:
 
 def column_keyword(value: Any, name: str) -> Hashable:
     """Return the name of a column if it can be one: text or a number."""
-    if not isinstance(value, str | int | float | np.number) or isinstance(value, bool):
-        raise TypeError(f"{name} must be the name of a column: got {value!r}")
+    named = isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
+    if not named or not str(value).strip() or value != value:
+        raise TypeError(f"{name} must be the name of a column: got {_kind(value)}")
     return value
 
 
@@ -95,4 +110,4 @@ def warn(message: str) -> None:
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "kapmeta":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=max(2, level - 1))
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -107,8 +107,8 @@ def _found(frame: pd.DataFrame, user: Hashable, default: str, name: str) -> Hash
         column for column in frame.columns if name_of(column).casefold() == name_of(user).casefold()
     ]
     hint = f'Name yours with the keyword, e.g. {default}="{alike[0] if alike else "..."}"'
-    if name_of(user) in map(name_of, frame.index.names):
-        hint = "It is the index; use reset_index()"
+    if name_of(user) in (name_of(level) for level in frame.index.names if level is not None):
+        hint = f"It is the index; use reset_index(), or name the column with {default}="
     raise ValueError(
         f'{name} has no column "{user}"; it has: {", ".join(map(str, frame.columns))}. {hint}'
     )

@@ -47,7 +47,10 @@ def finite_numbers(values: Any, name: str, **bounds: Unpack[Bounds]) -> list[flo
     """Return the numbers of a sequence, each of them within the bounds."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a sequence of numbers: got {values!r}")
-    return [finite_number(value, f"each of {name}", **bounds) for value in values]
+    found = [finite_number(value, f"each of {name}", **bounds) for value in values]
+    if not found:
+        raise ValueError(f"{name} is empty; give one number or more")
+    return found
 
 
 def whole_number(value: Any, name: str, *, at_least: int = 0) -> int:

@@ -56,8 +56,6 @@ RESERVED: Mapping[str, Reserved] = MappingProxyType(
         "missing": Reserved("people of both arms whose outcome is missing"),
         "percent_t": Reserved("percentage printed for the treated arm"),
         "percent_c": Reserved("percentage printed for the control arm"),
-        "dose_t": Reserved("dose of the treated arm"),
-        "dose_c": Reserved("dose of the control arm"),
         "participants": Reserved("people of a trial whose effect is reported without counts"),
         "unit": Reserved("unit of a mean, or what is counted in place of people"),
         "row": Reserved("kind of row, written by to_frame"),

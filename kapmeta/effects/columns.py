@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.checking import RESERVED
 
 __all__ = ["reserved_columns"]
 
 
+@checking.checked
 def reserved_columns() -> pd.DataFrame:
     """Tabulate the column names that have a meaning, and the keyword that renames each.
 

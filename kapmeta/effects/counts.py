@@ -130,6 +130,7 @@ def outcome_of(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any]:
     return outcome
 
 
+@checking.checked
 def from_counts(
     trials: pd.DataFrame,
     measure: str = "RR",
@@ -218,6 +219,7 @@ def _checked_rule(measure: str, zero: str | None, interval: str) -> str | None:
     return None if rule is None else checking.chosen(rule, counts.TRIGGERS, "zero-cell rule")
 
 
+@checking.checked
 def risk_ratio(
     trials: pd.DataFrame,
     *,
@@ -300,6 +302,7 @@ def risk_ratio(
     return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def odds_ratio(
     trials: pd.DataFrame,
     *,
@@ -339,6 +342,7 @@ def odds_ratio(
     return from_counts(trials, "OR", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def risk_difference(
     trials: pd.DataFrame,
     *,
@@ -378,6 +382,7 @@ def risk_difference(
     return from_counts(trials, "RD", zero=zero, interval=interval, missing=missing, **names)
 
 
+@checking.checked
 def arcsine_difference(
     trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
 ) -> Effects:
@@ -417,6 +422,7 @@ def arcsine_difference(
     return from_counts(trials, "AS", missing=missing, **names)
 
 
+@checking.checked
 def peto_odds_ratio(
     trials: pd.DataFrame, *, missing: str = "exclude", **names: Unpack[Names]
 ) -> Effects:
@@ -450,6 +456,7 @@ def peto_odds_ratio(
     return from_counts(trials, "PETO", missing=missing, **names)
 
 
+@checking.checked
 def complement(trials: pd.DataFrame, event: str | None = None) -> pd.DataFrame:
     """Turn trials round to the opposite event: ``n - events`` for every count of events.
 

@@ -18,6 +18,7 @@ from kapmeta.results.effects import Effects, effects_given
 __all__ = ["sampling_covariance"]
 
 
+@checking.checked
 def sampling_covariance(
     effects: Effects,
     *,

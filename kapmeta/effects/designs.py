@@ -25,6 +25,7 @@ __all__ = ["combine_arms", "contrasts", "refuse_double_counting"]
 _NESTED: Mapping[str, str] = {"dose": "drug", "sessions": "drug"}
 
 
+@checking.checked
 def contrasts(
     arms: pd.DataFrame,
     *,
@@ -78,6 +79,8 @@ def contrasts(
     2           K+T         P+E  drug+therapy
     3           K+E         P+T  drug+therapy
     """
+    if not len(factors):
+        raise ValueError("factors is empty; name one column or more in which arms can differ")
     frame = checking.columns_of(
         arms, {"study": study, "arm": arm, **{name: name for name in factors}}, "arms"
     )
@@ -165,6 +168,7 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
     ]
 
 
+@checking.checked
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
@@ -225,6 +229,7 @@ _CONTROL = ("events_c", "n_c", "missing_c")  # of the control they share
 _SAME = ("event", "event_is_good", "months", "window", "contrast")  # one question, one time
 
 
+@checking.checked
 def combine_arms(
     trials: pd.DataFrame,
     *,
@@ -251,7 +256,7 @@ def combine_arms(
     DataFrame
         One row per trial and control, `treatment` naming the arms joined by ``+``. Every other
         column is that of the first row; where several arms are combined, what describes one of them
-        (`percent_t`, `dose_t`, `missing`, the label) is missing if the rows differ in it.
+        (`percent_t`, `missing`, the label) is missing if the rows differ in it.
 
     Raises
     ------

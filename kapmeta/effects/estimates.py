@@ -20,6 +20,7 @@ from kapmeta.results.effects import Effects
 __all__ = ["generic", "reported"]
 
 
+@checking.checked
 def reported(
     frame: pd.DataFrame,
     *,
@@ -271,6 +272,7 @@ def _refuse_estimate_outside(
     )
 
 
+@checking.checked
 def generic(
     frame: pd.DataFrame,
     *,

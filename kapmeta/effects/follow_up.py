@@ -111,6 +111,7 @@ class FollowUp(View):
         return f"FollowUp({self.study}, {len(self.table)} times)"
 
 
+@checking.checked
 def event_free_curve(
     trials: pd.DataFrame, *, months: str | int = "months", level: float = 0.95
 ) -> FollowUp:
@@ -214,6 +215,7 @@ def _refuse_course(frame: pd.DataFrame) -> None:
         checking.refuse_first(rises, names, f"{name} rises over time", nested)
 
 
+@checking.checked
 def hazard_ratio(
     trials: pd.DataFrame,
     *,
@@ -292,6 +294,7 @@ def hazard_ratio(
     return replace(effects, table=rows)
 
 
+@checking.checked
 def event_free_time(
     trials: pd.DataFrame,
     *,

@@ -31,6 +31,7 @@ TRANSFORMS: Mapping[str, tuple[str, Callable[..., Estimates]]] = MappingProxyTyp
 """Scales a proportion can be analysed on, with the measure each gives."""
 
 
+@checking.checked
 def proportion(
     frame: pd.DataFrame,
     *,
@@ -92,6 +93,7 @@ def proportion(
     return _group_effects(measure, kernel, groups, missing, {"event": event})
 
 
+@checking.checked
 def correlation(
     frame: pd.DataFrame,
     *,
@@ -149,6 +151,7 @@ def correlation(
     return _group_effects("ZCOR", proportions.fisher_z, groups, missing, {"event": event})
 
 
+@checking.checked
 def rate_ratio(
     trials: pd.DataFrame,
     *,

@@ -52,7 +52,8 @@ def _from_means(
     frame = checking.columns_of(trials, checking.renamed(columns, words.pop("rename")))
     labels = checking.study_labels(frame)
     cells = _moments(frame, labels)
-    gaps = checking.gaps_of(cells, labels, words.pop("missing") or "exclude")
+    missing = words.pop("missing")
+    gaps = checking.gaps_of(cells, labels, "exclude" if missing is None else missing)
     found = estimated(partial(kernel, **options), cells, gaps)
     why = "the numbers give no variance (no spread in either arm, or a mean that has no logarithm)"
     absent = {int(i): why for i in np.flatnonzero(~(found.v < np.inf))}
@@ -83,6 +84,7 @@ def _moments(frame: pd.DataFrame, labels: tuple[str, ...]) -> dict[str, FloatArr
     return cells
 
 
+@checking.checked
 def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Compute differences of means, treatment less control, one per row.
 
@@ -127,6 +129,7 @@ def mean_difference(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects
     return _from_means("MD", means.mean_difference, trials, names)
 
 
+@checking.checked
 def standardized_mean_difference(
     trials: pd.DataFrame, *, variance: str = "ls", **names: Unpack[MeanNames]
 ) -> Effects:
@@ -165,6 +168,7 @@ def standardized_mean_difference(
     return _from_means("SMD", means.standardized_mean_difference, trials, names, variance=variance)
 
 
+@checking.checked
 def ratio_of_means(trials: pd.DataFrame, **names: Unpack[MeanNames]) -> Effects:
     """Compute log ratios of means, treatment over control, one per row.
 

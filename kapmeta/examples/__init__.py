@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.checking import chosen
 
 __all__ = ["EXAMPLES", "load_example"]
@@ -31,6 +32,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
 """Data sets by name, with their sources."""
 
 
+@checking.checked
 def load_example(name: str) -> pd.DataFrame:
     """Load a published data set, one row per study, under the column names effects expect.
 

@@ -23,6 +23,7 @@ __all__ = ["robust"]
 _FEWEST_CLUSTERS = 4  # with three clusters or fewer robust standard errors are not offered
 
 
+@checking.checked
 def robust(
     fitted: MetaRegression | Multilevel | Effects,
     cluster: str = "study",
@@ -93,7 +94,7 @@ def robust(
     >>> found.se.round(6), found.df.round(4)
     (array([0.26582]), array([2.7584]))
     """
-    checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type")
+    checking.chosen(kind, clustered.ROBUST_TYPES, "cluster-robust type", "kind")
     checking.proportion(level, "level")
     if isinstance(fitted, Effects):
         entering, moderators = entering_effects(fitted, mixed, moderators, missing)
@@ -108,7 +109,7 @@ def robust(
             "robust takes effects, a meta_regression or a multilevel fit: got"
             f" {type(fitted).__name__}"
         )
-    (code,) = group_codes([cluster], entering)
+    (code,) = group_codes([cluster], entering, "cluster")
     _enough_clusters(int(code.max()) + 1, design)
     model, words, tau2 = _working(fitted, entering, design, code, rho)
     y = entering.effects.y[entering.positions]

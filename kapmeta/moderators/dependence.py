@@ -34,6 +34,7 @@ METHODS = ("REML", "ML")
 _FEW_FOR_TWO_LEVELS = 5
 
 
+@checking.checked
 def multilevel(
     effects: Effects,
     levels: str | Sequence[str] = ("study", "effect"),
@@ -113,11 +114,11 @@ def multilevel(
     >>> found.estimate.round(6), found.components.round(6).tolist()
     (array([0.587643]), [0.136162, 0.026727])
     """
-    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval", "ci")
     entering, moderators = entering_effects(effects, mixed, moderators, missing)
     check_variances(entering.effects.v[entering.positions])
     names = [levels] if isinstance(levels, str) else list(levels)
-    codes = group_codes(names, entering)
+    codes = group_codes(names, entering, "levels")
     sampling = _sampling(entering, codes[0], rho, time, covariance)
     design = entering_design(moderators, entering, intercept)
     described = tuple("/".join(names[: i + 1]) if i else name for i, name in enumerate(names))
@@ -127,6 +128,7 @@ def multilevel(
     )
 
 
+@checking.checked
 def multivariate(
     effects: Effects,
     outcome: str,
@@ -189,10 +191,10 @@ def multivariate(
     >>> found.to_frame()["estimate"].round(2).tolist()     # craving, use
     [0.3, 0.38]
     """
-    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval")
+    checking.chosen(ci, MULTILEVEL_INTERVALS, "interval", "ci")
     entering, moderators = entering_effects(effects, mixed, moderators, missing)
-    (cluster,) = group_codes([study], entering)
-    column = _full_column(outcome, entering)
+    (cluster,) = group_codes([study], entering, "study")
+    column = _full_column(outcome, entering, "outcome")
     checked, words = level_names(column), levels_of(column)
     if not isinstance(column.dtype, pd.CategoricalDtype):
         words = tuple(sorted(words))
@@ -218,11 +220,11 @@ def _likelihood_method(method: str, ci: str, level: float) -> Method:
     return Method("multilevel", method, ci, "none", checking.proportion(level, "level"))
 
 
-def _full_column(name: str, entering: Entering) -> pd.Series:
+def _full_column(name: str, entering: Entering, argument: str) -> pd.Series:
     """Return a column of the effects, refusing gaps."""
     if name not in entering.table:
         columns = ", ".join(map(str, entering.table.columns))
-        raise ValueError(f'no column "{name}" among the effects; there are: {columns}')
+        raise ValueError(f'{argument}: no column "{name}" among the effects; there are: {columns}')
     column = entering.table[name]
     checking.refuse_first(
         empty_cells(column),
@@ -233,15 +235,17 @@ def _full_column(name: str, entering: Entering) -> pd.Series:
     return column
 
 
-def group_codes(names: list[str], entering: Entering) -> list[IntArray]:
+def group_codes(names: list[str], entering: Entering, argument: str) -> list[IntArray]:
     """Assign a number to the group of each effect at each level, nested in the levels before."""
+    if not names:
+        raise ValueError(f"{argument} is empty; name one level or more, the widest first")
     n = entering.positions.size
     code: IntArray = np.zeros(n, dtype=int)
     codes: list[IntArray] = []
     for name in names:
         inner = np.arange(n)
         if name != "effect":
-            inner = pd.factorize(pd.Series(level_names(_full_column(name, entering))))[0]
+            inner = pd.factorize(pd.Series(level_names(_full_column(name, entering, argument))))[0]
         _, code = np.unique(np.column_stack([code, inner]), axis=0, return_inverse=True)
         code = code.reshape(-1)
         if codes and code.max() == codes[-1].max():
@@ -283,6 +287,9 @@ def _sampling(
     if time is None:
         built = dependence.correlated(v, cluster, rho)
     else:
+        if time not in entering.table:
+            columns = ", ".join(map(str, entering.table.columns))
+            raise ValueError(f'time: no column "{time}" among the effects; there are: {columns}')
         times = checking.numbers(entering.table, time, entering.labels)
         built = dependence.autoregressive(v, cluster, times, rho)
     return _definite(built, entering)
@@ -426,6 +433,7 @@ def _component_notes(
     return notes
 
 
+@checking.checked
 def aggregate(
     effects: Effects,
     by: str = "study",
@@ -479,7 +487,7 @@ def aggregate(
     """
     entering, _ = entering_effects(effects, mixed)
     check_variances(entering.effects.v[entering.positions])
-    groups = _full_column(by, entering)
+    groups = _full_column(by, entering, "by")
     code, words = pd.factorize(pd.Series(level_names(groups)))
     if rho is None and covariance is None and code.size > len(words):
         raise ValueError(

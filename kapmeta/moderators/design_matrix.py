@@ -41,6 +41,9 @@ def design_of(
     intercept : bool
         Whether a column of ones is added; in a formula write ``0 +`` instead to leave it out.
     """
+    empty = isinstance(moderators, str | Sequence) and not len(moderators)
+    if empty or (isinstance(moderators, str) and not moderators.strip()):
+        raise ValueError("moderators is empty; name one column or more, or give a formula")
     if isinstance(moderators, str) and moderators not in table.columns:
         return from_formula(moderators, table, labels)
     if isinstance(moderators, str):
@@ -144,7 +147,7 @@ def _from_matrix(matrix: Any, labels: tuple[str, ...], intercept: bool) -> Desig
     columns = matrix_columns(matrix)
     if len(matrix) != len(labels):
         raise ValueError(
-            f"the design matrix must have one row per study: got {len(matrix)} rows for"
+            f"moderators: the design matrix must have one row per study: got {len(matrix)} rows for"
             f" {len(labels)}"
             " studies"
         )

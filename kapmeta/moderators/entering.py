@@ -92,6 +92,7 @@ def entering_effects(
     of a design matrix the rows that belong to the effects selected.
     """
     effects_given(effects)
+    checking.chosen(missing, checking.GAP_RULES, "rule for missing moderators")
     question, aside = one_question(
         replace(effects, table=effects.table.drop(columns="study", errors="ignore")), mixed
     )

@@ -99,5 +99,5 @@ def read_formula(formula: str) -> tuple[str, list[str], Any]:
         )
     except Exception as error:
         raise ValueError(
-            f"formula {formula!r} cannot be read: {str(error).splitlines()[0]}"
+            f"moderators: formula {formula!r} cannot be read: {str(error).splitlines()[0]}"
         ) from None

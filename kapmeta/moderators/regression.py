@@ -28,6 +28,7 @@ __all__ = ["likelihood_ratio", "meta_regression"]
 STUDIES_PER_MODERATOR = 10
 
 
+@checking.checked
 def meta_regression(
     effects: Effects,
     moderators: str | Sequence[str] | pd.DataFrame | FloatArray,
@@ -131,7 +132,9 @@ def _regression_method(
     model: str, tau2: str | residual_variance.ResidualEstimator | None, ci: str | None, level: float
 ) -> Method:
     checking.chosen(model, MODELS, "model")
-    ci = checking.chosen(PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval")
+    ci = checking.chosen(
+        PRIMARY.ci if ci is None else ci, regression.COEFFICIENT_TESTS, "interval", "ci"
+    )
     level = checking.proportion(level, "level")
     if model == "common":
         if tau2 is not None:
@@ -246,6 +249,7 @@ def _regression_notes(design: Design, modes: tuple[float, ...]) -> list[str]:
     return notes
 
 
+@checking.checked
 def likelihood_ratio(full: MetaRegression, reduced: MetaRegression) -> pd.Series:
     """Test by likelihood ratio the moderators that `full` has and `reduced` has not.
 

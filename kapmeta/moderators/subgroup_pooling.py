@@ -28,6 +28,7 @@ from kapmeta.results.subgroups import Subgroups
 __all__ = ["subgroups"]
 
 
+@checking.checked
 def subgroups(
     effects: Effects,
     by: str | Sequence[Any],
@@ -99,7 +100,8 @@ def subgroups(
     options = method_words(
         method, model=model, tau2=tau2, ci=ci, prediction=prediction, level=level
     )
-    model, tau2 = options["model"], options.pop("tau2") or "REML"
+    model, tau2 = options["model"], options.pop("tau2")
+    tau2 = "REML" if tau2 is None else tau2
     checking.chosen(model, MODELS, "model")
     effects, positions, aside = effects_to_regress(
         effects, by if isinstance(by, str) else "", mixed
@@ -140,7 +142,7 @@ def _grouping(effects: Effects, by: str | Sequence[Any]) -> tuple[str, pd.Series
     if isinstance(by, str):
         if by not in effects.table:
             raise ValueError(
-                f'no column "{by}" among the trials; there are:'
+                f'by: no column "{by}" among the trials; there are:'
                 f" {', '.join(map(str, effects.table.columns))}"
             )
         return by, effects.table[by].reset_index(drop=True)

@@ -12,6 +12,8 @@ from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.plot import style as style
+    from kapmeta.plot.coverages import coverage_by_tau as coverage_by_tau
+    from kapmeta.plot.coverages import coverage_by_width as coverage_by_width
     from kapmeta.plot.curves import drapery as drapery
     from kapmeta.plot.curves import follow_up as follow_up
     from kapmeta.plot.curves import posterior as posterior
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.unread_trials import unread_trial as unread_trial
 
 _FILES = {
+    "coverages": ["coverage_by_tau", "coverage_by_width"],
     "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
     "flow_diagrams": ["flow_diagram"],
     "forest_page.columns": ["Column"],

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_cdf, t_quantile, t_two_sided
 from kapmeta.plot.forest_page.notes import nonbreaking, plain, sentences
@@ -37,6 +37,7 @@ POINTS = 241
 DASHED = (0, (4, 2.5))
 
 
+@checking.checked
 def posterior(
     result: Any,
     *,
@@ -85,7 +86,7 @@ def posterior(
     """
     if not callable(getattr(result, "density", None)):
         raise TypeError(
-            f"posterior draws a Posterior with its density, got {type(result).__name__}"
+            f"result: posterior draws a Posterior with its density, got {type(result).__name__}"
         )
     look, scale = theme_named(theme), result.scale
     left, right = _posterior_ends(result)
@@ -165,6 +166,7 @@ def _probability(p: float) -> str:
     return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else f"= {p:.3f}"
 
 
+@checking.checked
 def prior_scale(
     result: Any,
     *,
@@ -204,6 +206,8 @@ def prior_scale(
     >>> prior_scale(pool_bayes(km.risk_ratio(trials), tau_prior=0.5)).get_yscale()
     'log'
     """
+    if not isinstance(result, Posterior):
+        raise TypeError(f"result: prior_scale draws a Posterior, got {type(result).__name__}")
     look, scale = theme_named(theme), result.scale
     curve, marks = result.prior_scale_curve(), result.prior_scale_curve([0.25, 0.5, 1.0])
     x = curve["scale"].to_numpy()
@@ -259,6 +263,7 @@ def _prior_scale_frame(
     )
 
 
+@checking.checked
 def drapery(
     result: Effects | Pooled,
     *,
@@ -384,6 +389,7 @@ def _p_curve(pooled: Pooled, x: FloatArray) -> FloatArray:
     return np.asarray(t_two_sided((x - pooled.estimate) / se, pooled.df))
 
 
+@checking.checked
 def follow_up(
     result: Any,
     *,

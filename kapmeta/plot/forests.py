@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
+from kapmeta import checking
 from kapmeta.plot.forest_page.columns import Column
 from kapmeta.plot.forest_page.contents import (
     ForestContents,
@@ -32,6 +33,7 @@ PAGE_MARGIN = 5.0  # points of white around a figure of its own
 MOST_STRETCH = 1.5
 
 
+@checking.checked
 def forest(
     result: Forest,
     *,
@@ -129,6 +131,7 @@ def forest(
     return _plotted(contents, look, ax, width, axis_request(contents, xlim, ticks))
 
 
+@checking.checked
 def sweep(
     result: Sweep,
     *,
@@ -182,7 +185,7 @@ def sweep(
     """
     if not isinstance(result, Sweep):
         raise TypeError(
-            f"sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
+            f"result: sweep draws a Sweep, got {type(result).__name__}; a Pooled is drawn by forest"
         )
     look = theme_named(theme)
     options = Options(left, right, drop, title=title, notes=notes)
@@ -196,6 +199,7 @@ def axis_request(contents: ForestContents, xlim: Any, ticks: Any) -> Request:
     return Request(ends=ends, ticks=axis_ticks(ticks, ends, ratio=contents.scale.ratio))
 
 
+@checking.checked
 def size(
     result: Forest | Sweep,
     *,

@@ -38,6 +38,7 @@ WARNING = (
 )
 
 
+@checking.checked
 def funnel(
     result: Effects | Pooled,
     *,
@@ -117,6 +118,7 @@ def funnel(
     look, effects = theme_named(theme), drawable_effects(result, "funnel")
     checking.flag(names, "names")
     pooled = result if isinstance(result, Pooled) and result.k > 1 else None
+    _refuse_other_test(test)
     extra = _adjustments(adjusted, effects)
     levels, lines = _contours(contours, effects), _funnel_lines(look, test, extra, effects)
     places = _Funnel.of(effects, pooled, levels, lines, extra)
@@ -292,6 +294,12 @@ def _adjustments(
     return given
 
 
+def _refuse_other_test(test: Any) -> None:
+    """Refuse what is no result of a test."""
+    if test is not None and not callable(getattr(test, "summary", None)):
+        raise TypeError(f"test must be a result of asymmetry_test: got {type(test).__name__}")
+
+
 def _added_studies(adjusted: Sequence[AdjustedEffect]) -> tuple[FloatArray, FloatArray]:
     """List effects and standard errors of studies that an adjustment filled in."""
     rows = [
@@ -410,6 +418,7 @@ def _draw_limits(panel: Panel, funnel: _Funnel) -> None:
         )
 
 
+@checking.checked
 def radial(
     result: Pooled,
     *,

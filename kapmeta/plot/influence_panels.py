@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.influence import CUT_OFFS, FEWEST_FLAGGED, beyond
@@ -53,6 +53,7 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = {
 """Panels from left to right, by the columns of `kapmeta.influence`."""
 
 
+@checking.checked
 def influence(
     result: Any,
     *,

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
+from kapmeta import checking
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.plot.forest_page.columns import risk_judgement
 from kapmeta.plot.panel.frames import Frame, Key, axis_of, fixed_axis
@@ -33,6 +34,7 @@ DOMAINS: Mapping[str, str] = {
 HATCHES = {"low": "", "some concerns": "///", "high": "xxx", "unclear": "..."}
 
 
+@checking.checked
 def risk_of_bias(
     result: pd.DataFrame,
     *,
@@ -207,6 +209,7 @@ def _judgements_alt(table: pd.DataFrame, shown: Mapping[str, str]) -> str:
     return f"Risk of bias of {len(table)} studies. {'; '.join(each)}."
 
 
+@checking.checked
 def risk_of_bias_summary(
     result: pd.DataFrame,
     *,

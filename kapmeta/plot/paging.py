@@ -18,6 +18,7 @@ from kapmeta.plot.style import Theme, theme_named
 __all__ = ["forest_pages"]
 
 
+@checking.checked
 def forest_pages(
     result: Forest,
     *,

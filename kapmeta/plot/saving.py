@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
+from kapmeta import checking
 from kapmeta.plot.pixels import png_bytes
 
 __all__ = ["DPI", "FORMATS", "alt_text", "describe", "root_of", "save"]
@@ -44,6 +45,7 @@ def describe(ax: Axes, title: str, alt: str) -> None:
     _DESCRIPTIONS[ax] = (title, alt)
 
 
+@checking.checked
 def alt_text(figure: Figure | SubFigure | Axes) -> str:
     """Return the text for readers who cannot see the figure, one paragraph per described plot."""
     return "\n".join(alt for _, alt in _described(figure))
@@ -69,6 +71,7 @@ def root_of(figure: Figure | SubFigure | Axes) -> Figure:
     return found
 
 
+@checking.checked
 def save(
     figure: Figure | SubFigure | Axes,
     stem: str | Path,

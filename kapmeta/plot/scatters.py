@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.plot.forest_page.notes import nonbreaking, sentences
@@ -37,6 +37,7 @@ SMALLEST_DISC, LARGEST_DISC = 0.5, 2.2  # diameters in ems
 LABBE_COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
+@checking.checked
 def labbe(
     result: Effects | Pooled,
     *,
@@ -198,6 +199,7 @@ def _labbe_alt(effects: Effects, x: FloatArray, y: FloatArray, pooled: Pooled | 
     return f"{head} {pooled_sentence(pooled)}" if pooled else head
 
 
+@checking.checked
 def baujat(
     result: Any,
     *,
@@ -275,6 +277,7 @@ def baujat(
     return panel.ax
 
 
+@checking.checked
 def bubble(
     result: MetaRegression,
     *,
@@ -332,7 +335,7 @@ def bubble(
     'log'
     """
     if not isinstance(result, MetaRegression):
-        raise TypeError(f"bubble draws a MetaRegression, got {type(result).__name__}")
+        raise TypeError(f"result: bubble draws a MetaRegression, got {type(result).__name__}")
     look, effects = theme_named(theme), result.effects
     name, others = _moderator(result, moderator, at or {})
     x = effects.table[name].to_numpy(dtype=float)[result.positions]

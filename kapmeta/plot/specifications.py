@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.markers import CARETDOWN, CARETUP
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import BoolArray
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure, exclusion_sentence, side_of
@@ -31,6 +31,7 @@ WORDS = {"ci": "interval", "tau2": "τ²", "zero": "zero cells"}
 """Choices of `kapmeta.multiverse` whose columns have short names."""
 
 
+@checking.checked
 def multiverse(
     result: Any,
     *,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.measures import MEASURES, Measure
 from kapmeta.plot.panel.axis import ten_digits
@@ -24,6 +24,7 @@ HEIGHTS = {"i2": "I² (%)", "tau2": "τ²", "q": "Q"}
 VECTORS = 2000  # more points than this are one picture in SVG
 
 
+@checking.checked
 def gosh(
     result: Any,
     *,

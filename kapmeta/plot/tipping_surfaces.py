@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray, IntArray
 from kapmeta.measures import MEASURES, Measure, side_of
 from kapmeta.plot.panel.axis import EffectAxis, Fits, effect_axis, label_of, ten_digits
@@ -27,6 +27,7 @@ LONGEST_TICK = 5  # letters
 COUNT_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # between the counts labelled
 
 
+@checking.checked
 def tipping(
     result: Any,
     *,
@@ -84,7 +85,8 @@ def tipping(
     scale: Measure = getattr(result, "scale", MEASURES["RR"])
     null = null if null is not None else (1.0 if scale.null is None else scale.null)
     names = [name if name is not None else str(frame.columns[n]) for n, name in enumerate((x, y))]
-    frame_of(frame, names, "tipping")
+    for argument, name in zip("xy", names, strict=True):
+        frame_of(frame, (name,), f"{argument} of tipping")
     across, up = (_Assumption.of(name, result, frame[name]) for name in names)
     if max(across.values.size, up.values.size) < 2:
         raise ValueError(f"tipping needs two values or more of {names[0]} or of {names[1]}")

@@ -21,6 +21,7 @@ __all__ = ["unread_trial"]
 DASHED = (0, (4, 2.5))
 
 
+@checking.checked
 def unread_trial(
     result: UnreadTrial,
     *,
@@ -69,7 +70,8 @@ def unread_trial(
     panel = framed(frame.with_text(title, notes), look, ax, width)
     x = curve["trial"].to_numpy()
     ends = [panel.y.low, panel.y.high]
-    low, high = (np.clip(curve[name].to_numpy(), *ends) for name in ("low", "high"))
+    limits = (curve[name].to_numpy(dtype=float) for name in ("low", "high"))
+    low, high = (np.clip(limit, panel.y.low, panel.y.high) for limit in limits)
     band(panel, x, low, high, GREYS[2])
     line(panel, x, curve["estimate"], look.diamond)
     if scale.null is not None:

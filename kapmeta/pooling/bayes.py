@@ -13,7 +13,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.bayes import binomial_posterior, posterior
 from kapmeta.core.bayes.posterior import Mixture
-from kapmeta.core.bayes.priors import TauPrior, half_normal
+from kapmeta.core.bayes.priors import LARGEST_PARAMETER, TauPrior, half_normal
 from kapmeta.core.exact.marginal_likelihood import marginal
 from kapmeta.core.exact.tabulated_curves import Tabulated
 from kapmeta.core.numerics.arrays import FloatArray
@@ -42,6 +42,7 @@ _FREE_OF_UNITS = ("OR", "RR", "HR", "IRR", "ROM", "PETO", "SMD")
 _COUNT_MEASURES = ("RR", "OR")
 
 
+@checking.checked
 def pool_bayes(
     effects_or_trials: Effects | pd.DataFrame,
     *,
@@ -67,6 +68,7 @@ def pool_bayes(
     tau_prior : TauPrior or float, optional
         From `kapmeta.core.bayes.priors`; a number is the scale of a half-normal. Half-normal(0.5)
         for log ratios and standardised mean differences; for effects with a unit it must be given.
+        Refused with one study: its own effect is analysed, and tau is 0.
     mu_prior : (mean, sd) or "flat", optional
         Prior of the mean effect on the analysis scale. Flat for effects, normal(0, 2.82) for
         counts.
@@ -184,13 +186,12 @@ def _checked_priors(
     default: tuple[float, float] | None,
 ) -> _Priors:
     """Check both priors, and that `k` studies give a posterior with them."""
-    tau, mu = _tau_prior(tau_prior, measure), _mu_prior(mu_prior, default)
-    if k == 1 and mu is None:
-        raise ValueError(
-            "one study and a flat prior of the mean: the posterior would be the trial with the"
-            " prior of tau added. Give a normal prior, e.g. mu_prior=(0, 2.82), or show the trial's"
-            " own interval"
-        )
+    mu = _mu_prior(mu_prior, default)
+    if k == 1:
+        if tau_prior is not None:
+            _tau_prior(tau_prior, measure)  # what is no prior at all is refused as such
+        return _Priors(_no_tau(tau_prior, mu), mu)
+    tau = _tau_prior(tau_prior, measure)
     needed = 3 if mu is None else 2
     if not tau.proper and k < needed:
         raise ValueError(
@@ -198,6 +199,21 @@ def _checked_priors(
             f" are {k}; give a proper prior, e.g. tau_prior=half_normal(0.5)"
         )
     return _Priors(tau, mu)
+
+
+def _no_tau(tau_prior: TauPrior | float | None, mu_prior: tuple[float, float] | None) -> TauPrior:
+    """Hold tau at 0 for one study, whose own effect is all that its data can show."""
+    if tau_prior is not None:
+        raise ValueError(
+            "tau_prior has no part in the analysis of one study: it has no between-study variance,"
+            " and its own effect is analysed; leave tau_prior out"
+        )
+    if mu_prior is None:
+        raise ValueError(
+            "one study and a flat prior of the mean: that is the trial's own interval; show it, or"
+            " give a normal prior, e.g. mu_prior=(0, 2.82)"
+        )
+    return half_normal(0.0)
 
 
 def _informative(effects: Effects, curves: list[Tabulated]) -> npt.NDArray[np.int_]:
@@ -231,9 +247,10 @@ def _tau_prior(prior: TauPrior | float | None, measure: str) -> TauPrior:
             "tau_prior must be a prior of kapmeta.core.bayes.priors or the scale of a half-normal:"
             f" got {scale!r}"
         )
-    if not 0 <= scale < math.inf:
+    if not 0 <= scale <= LARGEST_PARAMETER:
         raise ValueError(
-            f"tau_prior, the scale of a half-normal, must be 0 or above: got {scale:g}"
+            "tau_prior, the scale of a half-normal, must be 0 or above and at most"
+            f" {LARGEST_PARAMETER:g}: got {scale:g}"
         )
     return half_normal(float(scale))
 
@@ -254,7 +271,7 @@ def _mu_prior(
     return mean, sd
 
 
-_ONE_TRIAL = "one trial: this is its own effect under the prior, not a pooled one"
+_ONE_TRIAL = "one trial: this is its own effect under the prior of the effect, not a pooled one"
 _PRIOR_DECIDES = (
     "with so few studies the prior of tau decides the width; show prior_scale_curve beside it"
 )
@@ -274,8 +291,11 @@ def _as_posterior(
     notes = (_ONE_TRIAL,) if k == 1 else (_PRIOR_DECIDES,) if k < 5 else ()
     low, median, high = fit.mean_limits
     tau_low, tau_median, tau_high = fit.tau_limits
-    tail = (1 - level) / 2
+    tau_moments, tail = fit.tau_moments, (1 - level) / 2
     new_low, new_high = (float(x) for x in np.ravel(fit.new.quantile([tail, 1 - tail])))
+    if k == 1:  # nothing is known of other trials
+        tau_low = tau_median = tau_high = new_low = new_high = math.nan
+        tau_moments = (math.nan, math.nan)
     return Posterior(
         effects,
         Method(model, "none", "central", "none", level),
@@ -289,7 +309,7 @@ def _as_posterior(
         k,
         shares_by_study(effects, order, fit.weights),
         tau_median,
-        *fit.tau_moments,
+        *tau_moments,
         tau_low,
         tau_high,
         new_low,

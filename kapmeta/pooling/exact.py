@@ -30,6 +30,7 @@ from kapmeta.results.pooled import Pooled
 __all__ = ["counts_and_curves", "pool_exact"]
 
 
+@checking.checked
 def pool_exact(
     trials: pd.DataFrame,
     *,
@@ -101,12 +102,17 @@ def pool_exact(
     level = checking.proportion(level, "level")
     chosen = EXACT_MODELS[model]
     measure = checking.chosen(
-        measure or chosen.measures[0], chosen.measures, f'measure of model "{model}"'
+        chosen.measures[0] if measure is None else measure,
+        chosen.measures,
+        f'measure of model "{model}"',
     )
     if model == "arcsine":
         return pool(from_counts(trials, "AS", **names), level=level, mixed=mixed)
     ci = checking.chosen(
-        ci or chosen.intervals[0], chosen.intervals, f'interval of model "{model}"'
+        chosen.intervals[0] if ci is None else ci,
+        chosen.intervals,
+        f'interval of model "{model}"',
+        "ci",
     )
     silent = measure in chosen.silent
     effects, tables, curves, notes = counts_and_curves(trials, measure, mixed, names, silent=silent)

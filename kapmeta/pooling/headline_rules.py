@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -48,11 +48,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class FewStudies:
-    """The studies given, those that take part, and the options."""
+    """The studies given, those that take part with their counts, and the options."""
 
     effects: Effects
     question: Effects  # without what was set aside
-    trials: pd.DataFrame | None
+    trials: pd.DataFrame | None  # counts of those that take part
     level: float
     mixed: bool
     names: Names
@@ -144,35 +144,34 @@ def _no_heterogeneity(studies: FewStudies) -> _Analysis:
 
 
 def _one_study(studies: FewStudies) -> Iterator[_Analysis]:
-    if studies.trials is not None:
-        alone = studies.trials[studies.question.present]
-        studies = replace(studies, trials=alone)
-    yield _Analysis(SHOWN, "the trial's own estimate", {"alone": studies}, _alone)
-    yield _Analysis(BESIDE, "absolute effect", {"alone": studies}, _absolute_effect)
+    yield _Analysis(SHOWN, "the trial's own estimate", {}, _own_estimate)
+    yield _Analysis(BESIDE, "absolute effect", {}, _absolute_effect)
     conditional = {"function": pool_exact, "model": "conditional"}
     yield _Analysis(BESIDE, "exact odds ratio", conditional, _pool_tables_by)
-    wide = {"mu_prior": WIDE}
-    yield _Analysis(BESIDE, "Bayesian, under a wide prior", wide, _pool_by_priors)
-    yield _Analysis(
-        BESIDE, "Bayesian from the counts, under a wide prior", wide, _pool_tables_by_prior
-    )
+    wide = {"mu_prior": WIDE}  # of the trial's own effect: there is no tau
+    if studies.trials is None:
+        yield _Analysis(BESIDE, "Bayesian, under a wide prior", wide, _pool_by_priors)
+    else:
+        name = "Bayesian from the counts, under a wide prior"
+        yield _Analysis(BESIDE, name, wide, _pool_tables_by_prior)
 
 
-def _alone(_: FewStudies, *, alone: FewStudies) -> Pooled:
+def _own_estimate(studies: FewStudies) -> Pooled:
     """Return the trial by itself, with a score or exact interval where it has counts."""
-    if alone.trials is None:
-        return pool(alone.effects, **alone.options)
-    interval = COUNT_MEASURES[alone.effects.measure].trial_interval
-    found = from_counts(alone.trials, alone.effects.measure, interval=interval, **alone.names)
-    return pool(found, **alone.options)
+    if studies.trials is None:
+        return pool(studies.effects, **studies.options)
+    measure = studies.effects.measure
+    interval = COUNT_MEASURES[measure].trial_interval
+    found = from_counts(studies.trials, measure, interval=interval, **studies.names)
+    return pool(found, **studies.options)
 
 
-def _absolute_effect(_: FewStudies, *, alone: FewStudies) -> Pooled | None:
+def _absolute_effect(studies: FewStudies) -> Pooled | None:
     """Return the risk difference of the trial by itself, with Newcombe's interval."""
-    if alone.trials is None:
+    if studies.trials is None:
         return None
-    found = from_counts(alone.trials, "RD", interval="newcombe", **alone.names)
-    return pool(found, **alone.options)
+    found = from_counts(studies.trials, "RD", interval="newcombe", **studies.names)
+    return pool(found, **studies.options)
 
 
 def _half_normal_prior(role: str, scale: float, fit: Callable[..., Any]) -> _Analysis:
@@ -272,10 +271,17 @@ HEADLINE: Mapping[str, Rule] = MappingProxyType(
             _three_or_four,
             itself=True,
         ),
-        "5+": Rule(
+        "5-9": Rule(
             "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
             "the prediction interval and the estimator line",
             "tests of funnel asymmetry below ten studies",
+            _five_or_more,
+            itself=True,
+        ),
+        "10+": Rule(
+            "the random-effects estimate by REML with the hybrid Hartung-Knapp interval",
+            "the prediction interval and the estimator line",
+            "a DerSimonian-Laird Wald interval as the only result",
             _five_or_more,
             itself=True,
         ),
@@ -286,4 +292,4 @@ HEADLINE: Mapping[str, Rule] = MappingProxyType(
 
 def headline_rule(k: int) -> Rule:
     """Return the headline rule for `k` studies."""
-    return HEADLINE[str(k) if k < 3 else "3-4" if k < 5 else "5+"]
+    return HEADLINE[str(k) if k < 3 else "3-4" if k < 5 else "5-9" if k < 10 else "10+"]

@@ -31,6 +31,8 @@ from kapmeta.results.views import View
 
 __all__ = ["Headline", "headline", "headline_effect", "headline_of", "randomised", "tertiary"]
 
+_FEW = 10  # studies below which an interval depends much on the estimator of tau2
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Headline(View):
@@ -69,6 +71,16 @@ class Headline(View):
     def agrees(self) -> bool:
         """Whether no defensible method contradicts another."""
         return not self.disagreements
+
+    @property
+    def sampling_sides(self) -> tuple[int, ...]:
+        """Sides of no effect of the confidence intervals shown; chance is judged from these.
+
+        A posterior is not among them: it supposes a prior, and heterogeneity that the data may not
+        show. Fewer than two intervals do not say whether methods agree.
+        """
+        shown = (entry.result for entry in self.entries if entry.role != NOT_SHOWN)
+        return tuple(one.side for one in shown if isinstance(one, Pooled) and one.effects.sides)
 
     def __getitem__(self, name: str) -> Result:
         """Return the analysis of that name."""
@@ -112,6 +124,7 @@ class Headline(View):
         return "\n".join([*_sentences(self.to_frame(), SHOWN, "Headline"), *self._caveats()])
 
 
+@checking.checked
 def headline(
     effects_or_trials: Effects | pd.DataFrame,
     *,
@@ -189,13 +202,14 @@ def headline(
             f"no study has an estimate of the {effects.scale.name}, so there is nothing to headline"
             f" ({reasons})"
         )
-    studies = FewStudies(effects, question, trials, level, mixed, names)
+    informative = None if trials is None else trials[question.present]
+    studies = FewStudies(effects, question, informative, level, mixed, names)
     rule = headline_rule(question.k)
     entries = fit_analyses(studies, [*rule.analyses(studies)])
     disagreements = [*_differing(entries), *_prior_that_decides(entries)]
     if trials is not None and effects.measure == "RR" and question.k > 1:
         disagreements += _directions(studies, entries, opposite)
-    refused = [rule.refused, *(_not_alone(e.name) for e in entries if e.role == NOT_SHOWN)]
+    refused = [rule.refused, *_not_alone(entries, question.k)]
     if studies.units and question.k == 2:
         refused.append(
             f"a headline: a {effects.scale.name} has no default prior of tau; call pool_bayes with"
@@ -204,11 +218,15 @@ def headline(
     return Headline(effects, question.k, rule, entries, tuple(refused), tuple(disagreements))
 
 
-def _not_alone(name: str) -> str:
-    return (
-        f"{name}, as the only result: with so few studies its interval depends on how heterogeneity"
-        " is estimated"
-    )
+def _not_alone(entries: tuple[Entry, ...], k: int) -> Iterator[str]:
+    """Name the analyses that must not be the only result, with few studies."""
+    if k < _FEW:
+        for entry in entries:
+            if entry.role == NOT_SHOWN:
+                yield (
+                    f"{entry.name}, as the only result: with so few studies its interval depends on"
+                    " how heterogeneity is estimated"
+                )
 
 
 def _analysis_row(entry: Entry) -> dict[str, Any]:
@@ -298,6 +316,7 @@ def _directions(
     )
 
 
+@checking.checked
 def headline_effect(pooled: Pooled, *, found: Headline | None = None) -> Result:
     """Return the one effect that may be headlined, by the number of trials.
 
@@ -352,7 +371,7 @@ def headline_of(pooled: Pooled, *, opposite: str | None = None) -> Headline:
     >>> import kapmeta as km
     >>> from kapmeta.pooling.headlines import headline_of
     >>> len(headline_of(km.pool(km.risk_ratio(km.load_example("bcg").head(1)))).entries)
-    5
+    4
     """
     effects, level = pooled.effects, pooled.method.level
     cells = list(CELLS)

@@ -44,12 +44,14 @@ __all__ = [
 ]
 
 MODELS = ("random", "common")
+_PERMUTATION = {"permutation": "standardised", "permutation-coefficient": "coefficient"}
 _COMMON_INTERVALS = ("wald", "t", "hksj", "hksj-variance", "hksj-hybrid")
 _LIKELIHOOD = ("profile", "bartlett", "skovgaard")  # intervals that invert a test of their own
 NO_HETEROGENEITY = "the interval holds if there is no heterogeneity between the studies"
 _FEW = 5  # below this many studies no prediction interval unless it is asked for
 
 
+@checking.checked
 def pool(
     effects: Effects,
     *,
@@ -182,11 +184,11 @@ def checked_method(
                 "the common-effect model has no prediction interval; leave prediction out or use"
                 ' model="random"'
             )
-        ci = checking.chosen(ci or "wald", _COMMON_INTERVALS, "interval")
+        ci = checking.chosen("wald" if ci is None else ci, _COMMON_INTERVALS, "interval", "ci")
         return Method("common", "none", ci, "none", level)
     estimator = tau2 if tau2 is not None else PRIMARY.tau2
     estimator_named(estimator)
-    ci = checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval")
+    ci = checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci")
     return Method("random", estimator, ci, prediction, level)
 
 
@@ -383,8 +385,8 @@ def _no_effect_test(
     """Return the statistic and p-value of no effect of the interval; nan where it has none."""
     if method.ci in _LIKELIHOOD:
         return math.nan, float(no_effect_p_value(y[None], v[None], method.ci)[0])
-    if method.ci == "permutation":
-        return math.nan, permutation_p_value(y, v, 0.0)
+    if method.ci in _PERMUTATION:
+        return math.nan, permutation_p_value(y, v, 0.0, statistic=_PERMUTATION[method.ci])
     if not interval.df > 0:
         return math.nan, math.nan
     statistic = float(interval.estimate / interval.se)

@@ -25,6 +25,7 @@ from kapmeta.results.pooled import Pooled
 __all__ = ["mantel_haenszel", "peto"]
 
 
+@checking.checked
 def mantel_haenszel(
     trials: pd.DataFrame,
     *,
@@ -88,6 +89,7 @@ def mantel_haenszel(
     return _pool_tables(effects, method, kernel, partial(_table_weights, measure, compatibility))
 
 
+@checking.checked
 def peto(
     trials: pd.DataFrame,
     *,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kapmeta.results.regressions import Design as Design
     from kapmeta.results.regressions import MetaRegression as MetaRegression
     from kapmeta.results.sensitivity import Calibration as Calibration
+    from kapmeta.results.simulations import HeadlineChoices as HeadlineChoices
+    from kapmeta.results.simulations import Simulation as Simulation
     from kapmeta.results.small_study import AdjustedEffect as AdjustedEffect
     from kapmeta.results.small_study import AsymmetryTest as AsymmetryTest
     from kapmeta.results.small_study import BiasSensitivity as BiasSensitivity
@@ -38,6 +40,7 @@ _FILES = {
     "posteriors": ["Distribution", "Posterior"],
     "regressions": ["Design", "MetaRegression"],
     "sensitivity": ["Calibration"],
+    "simulations": ["HeadlineChoices", "Simulation"],
     "small_study": ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"],
     "subgroups": ["Subgroups"],
     "subsets": ["Subsets"],

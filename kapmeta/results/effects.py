@@ -17,13 +17,21 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
+from kapmeta.results.outcomes import (
+    Outcome,
+    are_opposite,
+    are_swapped,
+    joined_outcome,
+    refuse_contradiction,
+)
 from kapmeta.results.rows import (
     CELLS,
     absence_reason,
+    has_empty_cell,
+    joined_rows,
     people_in,
     positions_of,
     reversed_rows,
-    same_name,
     swapped_rows,
 )
 from kapmeta.results.views import View
@@ -178,6 +186,11 @@ class Effects(View):
         return measure_named(self.measure)
 
     @property
+    def outcome(self) -> Outcome:
+        """Event, direction and arms."""
+        return Outcome(self.event, self.event_is_good, self.treatment, self.control, self.opposite)
+
+    @property
     def favours(self) -> tuple[str, str]:
         """Which arm the sides of no effect favour, below and above.
 
@@ -222,7 +235,7 @@ class Effects(View):
                 np.where(self.v < np.inf, x, np.nan) for x in (self.y, self.y - half, self.y + half)
             ]
         own = self._own_limits(level)
-        known = ~np.isnan(own[1]) & ~np.isnan(own[2])
+        known = ~np.isnan(own).any(axis=0)
         first, second, third = (np.where(known, x, w) for x, w in zip(own, wald, strict=True))
         return first, second, third
 
@@ -343,9 +356,8 @@ class Effects(View):
         turned round if the measure allows it, effects with the arms swapped are inverted. What
         cannot be made to say the same is refused.
         """
-        other = _aligned(effects_given(other, "what is added to effects"), self)
+        other = self._aligned(effects_given(other, "what is added to effects"))
         shift = len(self)
-        tables = [_without_own_columns(part.table) for part in (self, other)]
         rules = self.rules + other.rules
         used = {rule for rule in rules if rule is not None}
         return replace(
@@ -353,19 +365,42 @@ class Effects(View):
             y=np.concatenate([self.y, other.y]),
             v=np.concatenate([self.v, other.v]),
             labels=self.labels + other.labels,
-            table=pd.concat(tables, ignore_index=True),
+            table=joined_rows(self.table, other.table),
             zero=used.pop() if len(used) == 1 else None,
             rules=rules,
             interval=self.interval if self.interval == other.interval else "as reported",
-            event=other.event if self.event == "event" else self.event,
-            event_is_good=(
-                other.event_is_good if self.event_is_good is None else self.event_is_good
-            ),
-            opposite=self.opposite or other.opposite,
-            treatment=_common_name(self.treatment, other.treatment, "treatment"),
-            control=_common_name(self.control, other.control, "control"),
             corrected=np.concatenate([self.corrected, other.corrected]),
             excluded={**self.excluded, **{shift + i: why for i, why in other.excluded.items()}},
+            **joined_outcome(self.outcome, other.outcome)._asdict(),
+        )
+
+    def _aligned(self, other: Effects) -> Effects:
+        """Make `other` say what these effects say, or refuse: one measure, one event, one order."""
+        if self.measure != other.measure:
+            raise ValueError(
+                f"effects of different measures cannot be put together: {self.measure} and"
+                f" {other.measure}"
+            )
+        if self.scale.compares and are_swapped(self.outcome, other.outcome):
+            other = other._with_arms_swapped()
+        if are_opposite(self.outcome, other.outcome):
+            other = other.reversed(self.event)
+        refuse_contradiction(self.outcome, other.outcome)
+        return other
+
+    def _with_arms_swapped(self) -> Effects:
+        """Express the same studies as control against treatment."""
+        if self.measure == "GEN":
+            raise ValueError(
+                f"the arms, {self.outcome.arms}, are swapped in one part, and how an effect of"
+                " unknown scale is inverted is not known. Give both parts the same order of arms"
+            )
+        return replace(
+            self,
+            y=-self.y,
+            table=swapped_rows(self.table, ratio=self.scale.ratio),
+            treatment=self.control,
+            control=self.treatment,
         )
 
     def __len__(self) -> int:
@@ -430,84 +465,6 @@ def direction_of(effects: Effects, needed_for: str) -> bool:
             " risk_ratio(trials, event_is_good=False), or a column event_is_good"
         )
     return effects.event_is_good
-
-
-def _aligned(other: Effects, first: Effects) -> Effects:
-    """Make `other` say what `first` says, or refuse: one measure, one event, arms in one order."""
-    if first.measure != other.measure:
-        raise ValueError(
-            f"effects of different measures cannot be put together: {first.measure} and"
-            f" {other.measure}"
-        )
-    if first.scale.compares:
-        other = _with_arms_of(other, first)
-    named = "event" not in (first.event, other.event)
-    if named and not same_name(first.event, other.event):
-        other = _turned_to(other, first)
-    if None not in (both := {first.event_is_good, other.event_is_good}) and len(both) > 1:
-        raise ValueError(
-            f'"{first.event}" is good in one part and "{other.event}" is bad in the other: effects'
-            " put together must be of one event; turn one part round with reversed, or correct"
-            " event_is_good"
-        )
-    return other
-
-
-def _with_arms_of(other: Effects, first: Effects) -> Effects:
-    """Swap the arms of `other` if they are those of `first` in the other order."""
-    crossed = (same_name(other.treatment, first.control), same_name(other.control, first.treatment))
-    if not any(crossed) or same_name(first.treatment, first.control):
-        return other
-    texts = [f"{part.treatment} against {part.control}" for part in (first, other)]
-    if not all(crossed):
-        raise ValueError(
-            f"effects of {texts[0]} and of {texts[1]} cannot be put together: what is the control"
-            " of one part is treated in the other. Analyse them apart"
-        )
-    if other.measure == "GEN":
-        raise ValueError(
-            f"effects of {texts[0]} and of {texts[1]} cannot be put together: how an effect of"
-            " unknown scale is inverted is not known. Give both with the arms in one order"
-        )
-    return replace(
-        other,
-        y=-other.y,
-        table=swapped_rows(other.table, ratio=other.scale.ratio),
-        treatment=other.control,
-        control=other.treatment,
-    )
-
-
-def _turned_to(other: Effects, first: Effects) -> Effects:
-    """Turn `other` round if its event is the declared opposite of that of `first`."""
-    declared = any(
-        name is not None and same_name(name, event)
-        for name, event in (
-            (first.opposite, other.event),
-            (other.opposite, first.event),
-            (opposite_event(first.event), other.event),
-            (opposite_event(other.event), first.event),
-        )
-    )
-    if not declared:
-        raise ValueError(
-            f'effects of "{first.event}" and of "{other.event}" cannot be put together. If they are'
-            f' opposites, turn the second round: second.reversed("{first.event}") where the measure'
-            " allows it, else compute it from complement(trials)"
-        )
-    return other.reversed(first.event)
-
-
-def _common_name(first: str, second: str, plain: str) -> str:
-    """Return the name of the arm in both parts; the plain word where they differ."""
-    return first if same_name(first, second) else plain
-
-
-def _without_own_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out columns of a user that have the names of printed estimates but are none."""
-    if "printed_level" in table:
-        return table
-    return table.drop(columns=["estimate", "low", "high", "printed_level"], errors="ignore")
 
 
 def _reasons_turned(effects: Effects, turned: Effects) -> dict[int, str]:
@@ -576,18 +533,8 @@ def _rule_sentence(effects: Effects, rule: str) -> str:
     if touched:
         return f"{head}: it changed {joined(touched)}."
     return (
-        f"{head}."
-        if _has_empty_cell(effects.table[own])
-        else f"{head}: no trial had an empty cell."
+        f"{head}." if has_empty_cell(effects.table[own]) else f"{head}: no trial had an empty cell."
     )
-
-
-def _has_empty_cell(table: pd.DataFrame) -> bool:
-    """Decide whether a table of counts has a cell of nobody, with or without the event."""
-    if not set(CELLS) <= set(table.columns):
-        return False
-    a, n1, c, n2 = (table[name].to_numpy(dtype=np.float64) for name in CELLS)
-    return bool(np.any((a == 0) | (c == 0) | (a == n1) | (c == n2)))
 
 
 def rules_applied(effects: Effects) -> str:

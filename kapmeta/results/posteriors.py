@@ -268,7 +268,7 @@ class Posterior(IntervalView):
             "low": float(shown(self.prediction_low)),
             "high": float(shown(self.prediction_high)),
         }
-        rows: list[Any] = [*frame.to_dict("records"), pooled, prediction]
+        rows: list[Any] = [*frame.to_dict("records"), pooled, *[prediction] * (self.k > 1)]
         columns = [*frame.columns, *(n for n in pooled if n not in frame.columns)]
         return pd.DataFrame({n: [row.get(n) for row in rows] for n in columns})
 
@@ -294,6 +294,8 @@ class Posterior(IntervalView):
     def _priors(self) -> str:
         m = self.mu_prior
         mean = "flat" if m is None else f"normal with mean {m[0]:g} and standard deviation {m[1]:g}"
+        if self.k == 1:
+            return f"effect {mean} (analysis scale)"
         return f"tau {self.tau_prior.name}; mean effect {mean} (analysis scale)"
 
     def summary(self) -> str:
@@ -302,12 +304,15 @@ class Posterior(IntervalView):
         new = [wording.number(float(shown(x))) for x in (self.prediction_low, self.prediction_high)]
         tau = [wording.number(x) for x in (self.tau_median, self.tau_low, self.tau_high)]
         level = wording.percent(self.method.level)
+        heterogeneity = [
+            f"Heterogeneity: tau = {tau[0]} ({level} CrI {tau[1]} to {tau[2]}).",
+            f"Effect in a new study: {level} CrI {new[0]} to {new[1]}.",
+        ] * (self.k > 1)
         return "\n".join(
             [
                 self._sentence(),
                 f"{self.method.model}; priors: {self._priors()}.",
-                f"Heterogeneity: tau = {tau[0]} ({level} CrI {tau[1]} to {tau[2]}).",
-                f"Effect in a new study: {level} CrI {new[0]} to {new[1]}.",
+                *heterogeneity,
                 *excluded_sentences(self.effects),
                 *(f"Note: {note}." for note in self.notes),
             ]
@@ -334,7 +339,8 @@ class Posterior(IntervalView):
         return f"{self._sentence()} Priors: {self._priors()}."
 
     def __repr__(self) -> str:
-        return f"Posterior({self._text()}, k={self.k}, tau {self.tau_prior.name})"
+        tau = f"tau {self.tau_prior.name}" if self.k > 1 else "one trial, not pooled"
+        return f"Posterior({self._text()}, k={self.k}, {tau})"
 
     def _shown_table(self) -> pd.DataFrame | None:
         return effects_table(self.effects)

@@ -16,6 +16,9 @@ from kapmeta.core.numerics.arrays import IntArray
 
 __all__ = [
     "absence_reason",
+    "has_empty_cell",
+    "joined_rows",
+    "people_in",
     "positions_of",
     "rest_of_percent",
     "reversed_rows",
@@ -170,6 +173,24 @@ def _printed_turned(table: pd.DataFrame, *, ratio: bool) -> pd.DataFrame:
         if name in table:
             table[name] = 1 / table[name] if ratio else -table[name]
     return table[[name for name in columns if name in table]]
+
+
+def joined_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Join the rows of two tables; columns of printed estimates are kept where they are printed."""
+    printed = ["estimate", "low", "high"]
+    parts = [
+        table if "printed_level" in table else table.drop(columns=printed, errors="ignore")
+        for table in (first, second)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def has_empty_cell(table: pd.DataFrame) -> bool:
+    """Decide whether a table of counts has a cell of nobody, with or without the event."""
+    if not set(CELLS) <= set(table.columns):
+        return False
+    a, n1, c, n2 = (table[name].to_numpy(dtype=np.float64) for name in CELLS)
+    return bool(np.any((a == 0) | (c == 0) | (a == n1) | (c == n2)))
 
 
 def people_in(table: pd.DataFrame) -> float:

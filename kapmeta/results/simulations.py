@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from kapmeta.measures import measure_named
 from kapmeta.references import cited
 from kapmeta.results.views import View
 
-__all__ = ["SCENARIO_COLUMNS", "Simulation"]
+__all__ = ["SCENARIO_COLUMNS", "HeadlineChoices", "Simulation"]
 
 SCENARIO_COLUMNS = ("measure", "k", "arms", "control_risk", "effect", "tau")
 """What identifies a scenario in a table."""
@@ -74,16 +75,15 @@ class Simulation(View):
         """Say which method covers best at its worst, by measure and number of trials."""
         worst = self.worst()
         lines = [f"{self._scenarios()}, {len(self.methods)} methods."]
-        for (measure, k), rows in worst.groupby(["measure", "k"], sort=False):
-            best = rows.loc[rows["coverage"].idxmax()]
-            enough = rows[rows["coverage"] >= self.level]
-            text = (
-                f"{measure}, {wording.studies(int(k))}: {len(enough)} of {len(rows)} methods cover"
-                f" {wording.percent(self.level)} in every scenario; the highest smallest coverage"
-                f" is that of {best['method']}, {best['coverage']:.3f}"
-                f" (Monte-Carlo error {best['coverage_se']:.4f})"
+        for _, rows in worst.groupby(["measure", "k"], sort=False):
+            best = wording.records(rows.nlargest(1, "coverage"))[0]
+            enough = int((rows["coverage"] >= self.level).sum())
+            lines.append(
+                f"{best['measure']}, {wording.studies(best['k'])}: {enough} of {len(rows)} methods"
+                f" cover {wording.percent(self.level)} in every scenario; the highest smallest"
+                f" coverage is that of {best['method']}, {best['coverage']:.3f} (Monte-Carlo error"
+                f" {best['coverage_se']:.4f})."
             )
-            lines.append(f"{text}.")
         lines += [f"Lost: {reason}." for reason in self.lost]
         return "\n".join(lines)
 
@@ -95,7 +95,7 @@ class Simulation(View):
             for name in ("k", "control_risk")
         }
         effects = "; ".join(
-            f"{measure_named(measure).name} {self._values(rows, 'effect')} with between-study"
+            f"{measure_named(str(measure)).name} {self._values(rows, 'effect')} with between-study"
             f" standard deviation {self._values(rows, 'tau')}"
             for measure, rows in table.groupby("measure", sort=False)
         )
@@ -109,6 +109,16 @@ class Simulation(View):
             f" of coverage are at most {wording.number(float(table['coverage_se'].max()))}.",
             *self.papers,
         )
+
+    def __add__(self, other: Simulation) -> Simulation:
+        """Join the methods of two simulations of the same scenarios."""
+        if (self.level, self.seed) != (other.level, other.seed):
+            raise ValueError(
+                "simulations of different levels or seeds cannot be joined:"
+                f" {self.level:g}, {self.seed} and {other.level:g}, {other.seed}"
+            )
+        table = pd.concat([self.table, other.table], ignore_index=True)
+        return Simulation(table, self.level, self.seed, (*self.lost, *other.lost))
 
     def _values(self, rows: pd.DataFrame, column: str) -> str:
         return wording.joined(f"{x:g}" for x in np.unique(rows[column]))
@@ -126,3 +136,72 @@ class Simulation(View):
 
     def _shown_table(self) -> pd.DataFrame | None:
         return self.worst()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadlineChoices(View):
+    """The headline method of each number of trials, from `kapmeta.sensitivity.choose_headlines`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per measure and number of trials: `measure`, `trials`, `method`, `coverage` (the
+        smallest over the scenarios) with `coverage_se`, `width` (median, analysis scale), `refused`
+        (largest share), `draws` (fewest), and `reached`: False where no method covers enough.
+    least : float
+        Smallest coverage that was asked for.
+    most_refused : float
+        Largest share of refusals that was allowed.
+    level : float
+        Level of the intervals.
+    """
+
+    table: pd.DataFrame
+    least: float
+    most_refused: float
+    level: float
+    papers = ("simulation",)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table.copy()
+
+    def summary(self) -> str:
+        """Name the method of each number of trials, and where none covers enough."""
+        lines = []
+        for measure, rows in self.table.groupby("measure", sort=False):
+            name = measure_named(str(measure)).name.capitalize()
+            each = "; ".join(self._clause(row) for _, row in rows.iterrows())
+            lines.append(f"{name}: {each}.")
+        return "\n".join(lines)
+
+    def _clause(self, row: pd.Series[Any]) -> str:
+        """Name the method of one row with its record."""
+        number = row["trials"].replace("-", " to ").replace("+", " or more")
+        record = (
+            f"smallest coverage {row['coverage']:.3f}, Monte-Carlo error {row['coverage_se']:.4f},"
+            f" {row['draws']:,} draws; median width {wording.number(row['width'])}"
+        )
+        if row["reached"]:
+            return f"with {number} trials {row['method']} ({record})"
+        return (
+            f"with {number} trials no method covers {self.least:g} in every scenario, and"
+            f" {row['method']} comes nearest ({record})"
+        )
+
+    def methods_text(self) -> str:
+        """Write the paragraph for a methods section, with its references."""
+        return cited(
+            "As the headline of each number of trials and measure we chose the method with the"
+            " narrowest intervals, by median width, among those whose"
+            f" {wording.percent(self.level)} interval covered the mean in at least"
+            f" {wording.percent(self.least)} of the simulated sets in every declared scenario and"
+            f" that left at most {wording.percent(self.most_refused)} of the sets without an"
+            " interval.",
+            *self.papers,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"HeadlineChoices({len(self.table)} rows, {int(self.table['reached'].sum())} reached)"
+        )

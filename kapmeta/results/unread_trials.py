@@ -124,7 +124,7 @@ class UnreadTrial(View):
 
     def _clause(self, runs: pd.DataFrame, i: int) -> str:
         """Write the condition under which the interval has the verdict of a run."""
-        row, short = runs.loc[i], self.scale.short
+        row, short = wording.records(runs)[i], self.scale.short
         low, high = (wording.number(row[name]) for name in ("low", "high"))
         if i == 0:
             finding, events = f"{short} {high} or less", f"at most {row['events_high']:g} events"

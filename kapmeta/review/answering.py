@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.checking import chosen, established
 from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 
+@checking.checked
 def question_effects(evidence: Evidence, question: str) -> Effects:
     """Collect the effects that answer a declared question.
 
@@ -92,6 +93,7 @@ def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
     return pd.DataFrame(rows[keep])
 
 
+@checking.checked
 def answer(evidence: Evidence, question: str) -> Pooled:
     """Answer a declared question by the declared method.
 
@@ -177,6 +179,7 @@ def benefit_side(pooled: Pooled, effect: Result) -> int:
     return int(effect.side or 0) * (1 if pooled.effects.event_is_good else -1)
 
 
+@checking.checked
 def answers(evidence: Evidence) -> dict[str, Answered]:
     """Answer every declared question once, by name, with all that may be shown of it.
 
@@ -205,6 +208,7 @@ def answers(evidence: Evidence) -> dict[str, Answered]:
     return found
 
 
+@checking.checked
 def evidence_table(evidence: Evidence) -> pd.DataFrame:
     """Tabulate what the evidence says now, one row per declared question.
 
@@ -299,6 +303,7 @@ def _effect_words(pooled: Pooled) -> str:
     return "; ".join(texts)
 
 
+@checking.checked
 def substances_table(evidence: Evidence) -> pd.DataFrame:
     """Tabulate every substance of the plan: what is known and what is under way.
 

@@ -12,6 +12,7 @@ from kapmeta import wording
 from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.findings import question_certainty
+from kapmeta.review.protocol import QUESTIONS
 
 __all__ = ["ITEM_VERDICTS", "EvidenceRows", "Item", "item_of_words", "worst"]
 
@@ -31,6 +32,12 @@ class EvidenceRows:
     """The evidence tables by the names of their rows; an unknown name raises KeyError."""
 
     def __init__(self, evidence: Evidence, answered: Mapping[str, Answered] | None = None) -> None:
+        lacking = [] if answered is None else [name for name in QUESTIONS if name not in answered]
+        if lacking:
+            raise ValueError(
+                f'answered has no "{lacking[0]}"; give all that answers(evidence) returns, or leave'
+                " it out"
+            )
         self._evidence, self._answered = evidence, answered
         self.studies = _by(evidence.studies, "study_id")
         self.outcomes = _by(evidence.outcomes, "outcome_id")

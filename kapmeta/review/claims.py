@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kapmeta import wording
+from kapmeta import checking, wording
 from kapmeta.references import PAPERS
 from kapmeta.results.views import View
 from kapmeta.review.answering import Answered
@@ -121,6 +121,7 @@ class ClaimsAudit(View):
         return self.scorecard()
 
 
+@checking.checked
 def audit_claims(
     evidence: Evidence, *, answered: Mapping[str, Answered] | None = None
 ) -> ClaimsAudit:
@@ -257,6 +258,7 @@ def _recomputed_text(item: Item) -> str:
     )
 
 
+@checking.checked
 def check_claims(
     evidence: Evidence, *, answered: Mapping[str, Answered] | None = None
 ) -> ClaimsAudit:

@@ -42,6 +42,7 @@ class Conclusion:
         )
 
 
+@checking.checked
 def conclusion(pooled: Pooled) -> Conclusion:
     """Say in two plain sentences what a result shows, and what it does not.
 

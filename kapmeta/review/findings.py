@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.certainty import findings
-from kapmeta.certainty.absolute_risks import Baseline
+from kapmeta.certainty.absolute_risks import Baseline, baselines_given
 from kapmeta.certainty.grading import certainty_table
 from kapmeta.review.answering import Answered, answers
 from kapmeta.review.evidence import Evidence, evidence_given
@@ -16,6 +17,7 @@ from kapmeta.review.protocol import QUESTIONS
 __all__ = ["findings_of", "question_certainty", "summary_of_findings"]
 
 
+@checking.checked
 def summary_of_findings(
     evidence: Evidence, *, baseline: Baseline = None
 ) -> findings.SummaryOfFindings:
@@ -44,6 +46,7 @@ def summary_of_findings(
     >>> cocaine["Treatment arm, per 1,000"]
     '481 (171 to 1000), limit cut'
     """
+    baselines_given(baseline)  # before every question is answered
     return findings_of(answers(evidence), evidence.grade, baseline)
 
 
@@ -60,6 +63,7 @@ def findings_of(
     )
 
 
+@checking.checked
 def question_certainty(evidence: Evidence) -> pd.DataFrame:
     """Add up the GRADE judgements of ``data/grade.csv``, question by question.
 

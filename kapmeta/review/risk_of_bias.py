@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.core.certainty.risk_of_bias import (
     NO_INFORMATION,
     ROB2,
@@ -17,6 +18,7 @@ from kapmeta.review.evidence.judgement_rules import NOT_JUDGED
 __all__ = ["check_bias_judgements"]
 
 
+@checking.checked
 def check_bias_judgements(evidence: Evidence) -> pd.DataFrame:
     """Derive the overall judgement of each result from its domains, beside the one entered.
 

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from kapmeta.sensitivity.deletion import leave_one_out as leave_one_out
     from kapmeta.sensitivity.deletion import leave_two_out as leave_two_out
     from kapmeta.sensitivity.fragility import fragility_index as fragility_index
+    from kapmeta.sensitivity.headline_choices import choose_headlines as choose_headlines
+    from kapmeta.sensitivity.headline_choices import combined_policy as combined_policy
     from kapmeta.sensitivity.missingness import missing_outcomes as missing_outcomes
     from kapmeta.sensitivity.multiverses import multiverse as multiverse
     from kapmeta.sensitivity.overview import sensitivity_table as sensitivity_table
     from kapmeta.sensitivity.percentages import rounded_counts as rounded_counts
+    from kapmeta.sensitivity.simulation_scenarios import scenarios as scenarios
+    from kapmeta.sensitivity.simulations import read_simulation as read_simulation
+    from kapmeta.sensitivity.simulations import simulate as simulate
     from kapmeta.sensitivity.subsets import all_subsets as all_subsets
     from kapmeta.sensitivity.tipping import tipping_point as tipping_point
     from kapmeta.sensitivity.unread_trials import unread_trial as unread_trial
@@ -35,10 +40,13 @@ _FILES = {
     "coverage": ["calibration"],
     "deletion": ["baujat", "cumulative", "influence", "leave_one_out", "leave_two_out"],
     "fragility": ["fragility_index"],
+    "headline_choices": ["choose_headlines", "combined_policy"],
     "missingness": ["missing_outcomes"],
     "multiverses": ["multiverse"],
     "overview": ["sensitivity_table"],
     "percentages": ["rounded_counts"],
+    "simulation_scenarios": ["scenarios"],
+    "simulations": ["read_simulation", "simulate"],
     "subsets": ["all_subsets"],
     "tipping": ["tipping_point"],
     "unread_trials": ["unread_trial"],

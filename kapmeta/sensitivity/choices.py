@@ -47,6 +47,7 @@ ESTIMATOR_LINE = (
 """Estimator and interval pairs shown beside a random-effects result, the primary method first."""
 
 
+@checking.checked
 def estimator_table(
     effects: Effects, *, every: bool = False, level: float = PRIMARY.level, mixed: bool = False
 ) -> Sweep:
@@ -114,6 +115,7 @@ def _estimators_methods(effects: Effects, pairs: list[tuple[str, str]]) -> str:
     )
 
 
+@checking.checked
 def zero_rules(
     trials: pd.DataFrame, *, measure: Callable[..., Effects] = risk_ratio, **names: Unpack[Names]
 ) -> Sweep:
@@ -221,6 +223,7 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
 """Which studies take part, by name: from the rows, one per study, to a boolean for each."""
 
 
+@checking.checked
 def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.DataFrame:
     """Choose one time point per study by one rule for all: a trial enters a pool once.
 
@@ -259,7 +262,7 @@ def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.Data
         )
     nearest = re.fullmatch(r"nearest (\d+(?:\.\d+)?)", rule)
     if nearest is None:
-        checking.chosen(rule, ("as given", "longest", "earliest"), "time")
+        checking.chosen(rule, ("as given", "longest", "earliest"), "time", "rule")
     names = pd.Series(level_names(trials[study]), index=trials.index)
     if not names.duplicated().any():
         return trials
@@ -309,6 +312,7 @@ _DIRECTIONS: tuple[tuple[str, Callable[..., Effects], bool], ...] = (
 )
 
 
+@checking.checked
 def pooled_measures(
     trials: pd.DataFrame,
     *,
@@ -403,6 +407,7 @@ def _direction_flag(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
+@checking.checked
 def every_measure(trials: pd.DataFrame, *, opposite: str | None = None) -> pd.DataFrame:
     """Compute each trial's RR, OR and RD, and the risk ratio of the opposite event.
 

@@ -13,7 +13,7 @@ from kapmeta import checking
 from kapmeta.core.heterogeneity.tau2 import ESTIMATORS
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.pooling.intervals import INTERVALS
-from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
+from kapmeta.core.sensitivity.calibration import performance, simulated
 from kapmeta.core.sensitivity.universes import COMMON, STRATIFIED, Analysis
 from kapmeta.effects.counts import Names, from_counts
 from kapmeta.measures import measure_named
@@ -36,6 +36,10 @@ CARD: tuple[tuple[str, str], ...] = (
 """Intervals compared, PRIMARY first: estimator of tau2 (or pooling without one), and interval."""
 
 
+MEASURES = ("RR", "OR")
+
+
+@checking.checked
 def calibration(
     trials: pd.DataFrame,
     *,
@@ -105,7 +109,7 @@ def calibration(
     >>> card
     Calibration(8 intervals, 1 suppositions, 200 draws)
     """
-    checking.chosen(measure, RISKS, "measure")
+    checking.chosen(measure, MEASURES, "measure")
     level, rng = checking.proportion(level, "level"), checking.generator(rng)
     true_effects = checking.finite_numbers(true_effects, "true_effects", above=0)
     tau = checking.finite_numbers(tau, "tau", at_least=0)
@@ -157,5 +161,7 @@ def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> Flo
 
 
 def _card_analysis(measure: str, pooling: str, ci: str) -> Analysis:
-    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling")
-    return Analysis(measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval"))
+    checking.chosen(pooling, (*ESTIMATORS, COMMON, STRATIFIED), "pooling", "intervals")
+    return Analysis(
+        measure, "half-if-any", pooling, checking.chosen(ci, INTERVALS, "interval", "intervals")
+    )

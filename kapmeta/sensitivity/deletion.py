@@ -30,6 +30,7 @@ STRONGEST_FIRST: Mapping[str, tuple[str, ...]] = {
 _EACH_LEFT_OUT = "with each study left out in turn"
 
 
+@checking.checked
 def leave_one_out(pooled: Pooled) -> Sweep:
     """Repeat the analysis with each study left out in turn.
 
@@ -79,6 +80,7 @@ def leave_one_out(pooled: Pooled) -> Sweep:
     return Sweep("leave-one-out", table, pooled.effects, pooled, notes, methods)
 
 
+@checking.checked
 def leave_two_out(pooled: Pooled) -> Sweep:
     """Repeat the analysis with each pair of studies left out.
 
@@ -121,6 +123,7 @@ def leave_two_out(pooled: Pooled) -> Sweep:
     return Sweep("leave-two-out", table, pooled.effects, pooled, (), methods)
 
 
+@checking.checked
 def cumulative(pooled: Pooled, *, by: str | Sequence[str] = "year") -> Sweep:
     """Repeat the analysis as studies are added one by one.
 
@@ -231,6 +234,7 @@ def _order(pooled: Pooled, labels: list[str], by: str | Sequence[str]) -> IntArr
     return np.argsort([words.index(str(word)) for word in known], kind="stable")
 
 
+@checking.checked
 def influence(pooled: Pooled) -> Sweep:
     """Compute deletion diagnostics: what each study does to the result.
 
@@ -299,6 +303,7 @@ def _influence_methods(pooled: Pooled, k: int) -> str:
     )
 
 
+@checking.checked
 def baujat(pooled: Pooled) -> Sweep:
     """Set each study's contribution to heterogeneity against its influence on the result.
 

@@ -26,6 +26,7 @@ from kapmeta.sensitivity.missingness import COUNT_MEASURES, pooled_again
 __all__ = ["fragility_index"]
 
 
+@checking.checked
 def fragility_index(
     trials: pd.DataFrame,
     *,

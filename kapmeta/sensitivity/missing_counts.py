@@ -51,6 +51,10 @@ def words_in_use(words: Iterable[str], effects: Effects) -> list[str]:
     return [word for word in words if word not in unused]
 
 
+TOTALS = ("randomised", "observed")
+"""Whether the totals count the missing participants too, or not."""
+
+
 class Observed(NamedTuple):
     """Both arms of each trial with their missing outcomes, and the labels of the trials."""
 
@@ -66,7 +70,7 @@ def observed(
     trials: pd.DataFrame, totals: str, reasons: Mapping[str, Any] | None, names: Names
 ) -> Observed:
     """Read and check both arms of the trials, the missing apart, by reason if given."""
-    checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     columns, _ = split_names(names)
     frame, labels, cells = counts_of(trials, columns)
     splits: list[tuple[tuple[float, float], ...]] = [((np.nan, np.nan),)] * len(labels)

@@ -47,8 +47,10 @@ STRATEGIES: Mapping[str, str] = {
 _CHALLENGE = (1.5, 2.0, 3.0, 5.0)
 _MOST_SPLITS = 5_000
 _DIFFERENTIAL = 0.10
+_LARGEST_SD = 10.0  # of a log odds ratio: its 95 % range spans 17 powers of ten
 
 
+@checking.checked
 def missing_outcomes(
     trials: pd.DataFrame,
     *,
@@ -322,7 +324,7 @@ def _strategies_given(strategies: Any) -> list[str] | None:
 
 def _uncertainty(sd: Any, correlation: Any, shared: Any, imor: Any) -> tuple[float, float, bool]:
     """Check the uncertainty of the IMORs; refuse what would change nothing without one."""
-    sd = checking.finite_number(sd, "imor_sd", at_least=0)
+    sd = checking.finite_number(sd, "imor_sd", at_least=0, at_most=_LARGEST_SD)
     correlation = checking.finite_number(correlation, "correlation", at_least=-1, at_most=1)
     if imor is not None and (isinstance(imor, str) or not isinstance(imor, Iterable)):
         raise TypeError(f"imor must be a sequence of numbers or pairs, e.g. [0.5, 2]: got {imor!r}")

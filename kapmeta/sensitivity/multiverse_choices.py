@@ -98,7 +98,7 @@ def choices_asked(choices: Mapping[str, Sequence[str]] | None) -> dict[str, tupl
         "measure": tuple(universes.ORIENTED_MEASURES),
         "zero": tuple(word for word in TRIGGERS if word not in ("none", "empirical")),
         "pooling": (*ESTIMATORS, COMMON, STRATIFIED, PETO, *COUNT_MODELS),
-        "ci": tuple(word for word in INTERVALS if word != "permutation"),
+        "ci": tuple(word for word in INTERVALS if not word.startswith("permutation")),
         "studies": tuple(INCLUSIONS),
     }
     for axis, words in given.items():

@@ -21,7 +21,7 @@ from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.columns import level_names
 from kapmeta.results.multiverses import Multiverse
 from kapmeta.sensitivity.choices import INCLUSIONS, at_time, event_names
-from kapmeta.sensitivity.missing_counts import counted_as, observed
+from kapmeta.sensitivity.missing_counts import TOTALS, counted_as, observed
 from kapmeta.sensitivity.multiverse_choices import (
     CHOICES,
     about_poolings,
@@ -55,6 +55,7 @@ class AlignedTrials(NamedTuple):
     events: Mapping[str, tuple[bool, bool]]  # of the missing of each arm, by word
 
 
+@checking.checked
 def multiverse(
     trials: pd.DataFrame,
     *,
@@ -137,6 +138,7 @@ def multiverse(
     subsets = checking.flag(subsets, "subsets")
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     progress = None if progress is None else checking.flag(progress, "progress")
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)

@@ -30,7 +30,13 @@ from kapmeta.sensitivity.choices import (
     pooled_measures,
 )
 from kapmeta.sensitivity.deletion import leave_one_out
-from kapmeta.sensitivity.missing_counts import counted_as, number_missing, observed, words_in_use
+from kapmeta.sensitivity.missing_counts import (
+    TOTALS,
+    counted_as,
+    number_missing,
+    observed,
+    words_in_use,
+)
 from kapmeta.sensitivity.missingness import each_split, missing_outcomes
 from kapmeta.sensitivity.percentages import rounded_counts
 
@@ -53,6 +59,7 @@ class Asked(NamedTuple):
     names: Names
 
 
+@checking.checked
 def sensitivity_table(
     trials: pd.DataFrame,
     *,
@@ -112,7 +119,7 @@ def sensitivity_table(
     11        nearest 12       inf  3.6   inf   yes
     """
     level = checking.proportion(level, "level")
-    checking.chosen(totals, ("randomised", "observed"), "meaning of totals")
+    checking.chosen(totals, TOTALS, "meaning of totals")
     columns, _ = split_names(names)
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)

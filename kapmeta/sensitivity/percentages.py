@@ -23,6 +23,7 @@ __all__ = ["rounded_counts"]
 _MOST_COUNTS = 20_000
 
 
+@checking.checked
 def rounded_counts(
     trials: pd.DataFrame,
     *,

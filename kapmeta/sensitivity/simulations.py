@@ -8,153 +8,38 @@ or machines, and the numbers are the same whatever the workers.
 from __future__ import annotations
 
 import hashlib
-import itertools
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.core.sensitivity.calibration import RISKS, interval_performance, simulated
+from kapmeta.core.sensitivity.calibration import interval_performance, simulated
 from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws, limits
 from kapmeta.core.sensitivity.universes import Cells
-from kapmeta.measures import measure_named
 from kapmeta.methods import PRIMARY
 from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
+from kapmeta.sensitivity.simulation_runs import (
+    Chunk,
+    Method,
+    Report,
+    all_chunks,
+    finished_rows,
+    in_order,
+    tell_cost,
+    write_rows,
+)
+from kapmeta.sensitivity.simulation_scenarios import Scenario
+from kapmeta.wording import records
 
-__all__ = ["Scenario", "scenarios", "simulate"]
+__all__ = ["read_simulation", "simulate"]
 
-BLOCK = 500  # draws made from one seed
+BLOCK = 1_000  # draws made from one seed
 FEWEST_DRAWS = 100
-PILOT_DRAWS = 100  # of a scenario, to say what the whole will take
-
-Method = Candidate | Callable[[pd.DataFrame], Any]
-Report = Callable[[str], None]
-
-
-class Scenario(NamedTuple):
-    """What is supposed of a set of trials.
-
-    `arms` is a name for the sizes `n_t` and `n_c`; `effect` is on the scale shown, `tau` on the
-    analysis scale.
-    """
-
-    measure: str
-    arms: str
-    n_t: tuple[int, ...]
-    n_c: tuple[int, ...]
-    control_risk: float
-    effect: float
-    tau: float
-
-    @property
-    def k(self) -> int:
-        """Number of trials."""
-        return len(self.n_t)
-
-    @property
-    def truth(self) -> float:
-        """The mean effect on the analysis scale."""
-        return float(np.log(self.effect)) if measure_named(self.measure).ratio else self.effect
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """What identifies the scenario in a table."""
-        words = (self.measure, self.k, self.arms, self.control_risk, self.effect, self.tau)
-        return dict(zip(SCENARIO_COLUMNS, words, strict=True))
-
-
-class _Chunk(NamedTuple):
-    """The methods of one scenario that are owed a row, with their draws."""
-
-    scenario: Scenario
-    methods: tuple[tuple[str, Method, int], ...]
-
-
-class _Outcome(NamedTuple):
-    """What a chunk gave: its rows, or why there are none."""
-
-    place: int
-    rows: list[dict[str, Any]]
-    lost: str = ""
-
-
-def scenarios(
-    arms: Mapping[str, tuple[Sequence[int], Sequence[int]]],
-    *,
-    measure: str = "RR",
-    control_risks: Sequence[float],
-    effects: Sequence[float],
-    tau: Sequence[float],
-) -> list[Scenario]:
-    """List every combination of arm sizes, control risks, mean effects and heterogeneity.
-
-    Parameters
-    ----------
-    arms : mapping of str to pair of sequences
-        Numbers under treatment and control of each trial, by a name for the pattern.
-    measure : {"RR", "OR", "RD", "AS"}
-        Scale of the effects.
-    control_risks : sequence of float
-        Risks in the control arms, between 0 and 1.
-    effects : sequence of float
-        Mean effects on the scale shown.
-    tau : sequence of float
-        Between-study standard deviations on the analysis scale.
-
-    Returns
-    -------
-    list of Scenario
-
-    Raises
-    ------
-    ValueError
-        If a risk, an effect, a deviation or an arm is impossible; it is named.
-
-    Examples
-    --------
-    >>> found = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.1, 0.3],
-    ...                   effects=[1.0, 2.0], tau=[0.0])
-    >>> len(found), found[0].k
-    (4, 2)
-    """
-    checking.chosen(measure, RISKS, "measure")
-    ratio = measure_named(measure).ratio
-    for risk in control_risks:
-        if not 0 < risk < 1:
-            raise ValueError(f"control_risks lie between 0 and 1: got {risk}")
-    for effect in effects:
-        if not (effect > 0 if ratio else abs(effect) < 1):
-            bound = "above 0" if ratio else "between -1 and 1"
-            raise ValueError(f"effects of measure {measure} lie {bound}: got {effect}")
-    for deviation in tau:
-        if not 0 <= deviation < np.inf:
-            raise ValueError(f"tau is a standard deviation and not negative: got {deviation}")
-    checked = {name: _checked_arms(name, *sizes) for name, sizes in arms.items()}
-    return [
-        Scenario(measure, name, *checked[name], *(float(x) for x in rest))
-        for name, *rest in itertools.product(checked, control_risks, effects, tau)
-    ]
-
-
-def _checked_arms(
-    name: str, n_t: Sequence[int], n_c: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the sizes of the arms as whole numbers; refuse fewer than two trials."""
-    if len(n_t) != len(n_c) or len(n_t) < 2:
-        raise ValueError(
-            f'arms "{name}" need two trials or more, each with both arms: got {len(n_t)} and'
-            f" {len(n_c)}; one trial is shown with its own interval"
-        )
-    for size in (*n_t, *n_c):
-        if size < 1 or size != int(size):
-            raise ValueError(f'arms "{name}" are whole numbers of at least 1: got {size}')
-    return tuple(map(int, n_t)), tuple(map(int, n_c))
 
 
 def simulate(
@@ -212,6 +97,7 @@ def simulate(
 
     Examples
     --------
+    >>> from kapmeta.sensitivity.simulation_scenarios import scenarios
     >>> given = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                   effects=[2.0], tau=[0.3])
     >>> simulate(given, methods=["half-normal 1", "REML, hksj-hybrid"], draws=200)
@@ -224,14 +110,14 @@ def simulate(
         if number < FEWEST_DRAWS:
             raise ValueError(f"draws must be at least {FEWEST_DRAWS}: got {number} for {name}")
     _refuse_idle(given, known)
-    done = _finished(file, seed, level)
+    done = finished_rows(file, {"seed": seed, "level": level})
     chunks = _owed(given, known, wanted, done)
     work = partial(_performance, seed=seed, level=level)
-    _tell_cost(chunks, work, report)
-    new, lost = _all_chunks(chunks, work, n_jobs, file, report)
-    table = _in_order(given, known, [*done.to_dict("records"), *new])
+    tell_cost(chunks, work, report)
+    new, lost = all_chunks(chunks, work, n_jobs, file, report)
+    table = in_order(given, known, [*records(done), *new])
     if file is not None:
-        _write(table, Path(file))
+        write_rows(table, Path(file))
     return Simulation(_asked_for(table, given, known), level, seed, tuple(lost))
 
 
@@ -259,7 +145,7 @@ def _owed(
     known: Mapping[str, Method],
     wanted: Mapping[str, int],
     done: pd.DataFrame,
-) -> list[_Chunk]:
+) -> list[Chunk]:
     """List the chunks with the methods that have no row of as many draws yet."""
     keys = [*SCENARIO_COLUMNS, "method"]
     rows = done[[*keys, "draws"]].itertuples(index=False, name=None)
@@ -273,7 +159,7 @@ def _owed(
             if _is_for(method, scenario.measure) and found.get((*own, name), 0) < wanted[name]
         )
         if methods:
-            chunks.append(_Chunk(scenario, methods))
+            chunks.append(Chunk(scenario, methods))
     return chunks
 
 
@@ -302,7 +188,7 @@ def _blocks(scenario: Scenario, draws: int, seed: int) -> Iterator[Cells]:
         yield Cells(*(cell[:size] for cell in cells))
 
 
-def _performance(chunk: _Chunk, *, seed: int, level: float) -> list[dict[str, Any]]:
+def _performance(chunk: Chunk, *, seed: int, level: float) -> list[dict[str, Any]]:
     """Simulate one scenario and measure each of its methods: one row per method."""
     scenario, most = chunk.scenario, max(draws for *_, draws in chunk.methods)
     found: dict[str, list[FloatArray]] = {name: [] for name, *_ in chunk.methods}
@@ -344,167 +230,8 @@ def _measured(low: FloatArray, high: FloatArray, few: Any, truth: float) -> dict
     found = interval_performance(low[:, None], high[:, None], truth)
     given = ~(np.isnan(low) | np.isnan(high))
     values = {name: float(column[0]) for name, column in found._asdict().items()}
-    del values["failures"]
+    del values["failures"], values["excludes_se"]
     return {**values, "refused": float((~given & ~few).mean()), "too_few": float(few.mean())}
-
-
-def _tell_cost(
-    chunks: Sequence[_Chunk], work: Callable[[_Chunk], Any], report: Report | None
-) -> None:
-    """Report the processor time that the chunks will take, from a pilot at the fewest and most k.
-
-    The pilot draws 100 sets in a scenario of each; times in between are interpolated.
-    """
-    if report is None or not chunks:
-        return
-    by_k = sorted(chunks, key=lambda chunk: chunk.scenario.k)
-    each: list[tuple[int, float]] = []
-    for chunk in (by_k[0], by_k[-1]):
-        few = _Chunk(chunk.scenario, tuple((n, m, PILOT_DRAWS) for n, m, _ in chunk.methods))
-        start = time.process_time()
-        work(few)
-        work(few)  # the second time tables are known already, as most are in a long run
-        each.append((chunk.scenario.k, (time.process_time() - start) / 2))
-    (fewest, least), (most, longest) = each
-    seconds = 0.0
-    for chunk in chunks:
-        share = (chunk.scenario.k - fewest) / max(most - fewest, 1)
-        average = np.mean([draws for *_, draws in chunk.methods])
-        seconds += (least + share * (longest - least)) * float(average) / PILOT_DRAWS
-    report(f"{len(chunks):,} scenarios, about {_duration(seconds)} of one processor")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _all_chunks(
-    chunks: Sequence[_Chunk],
-    work: Callable[[_Chunk], list[dict[str, Any]]],
-    n_jobs: int | None,
-    file: str | Path | None,
-    report: Report | None,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Do every chunk; add its rows to the file and report as soon as it is finished."""
-    rows: list[dict[str, Any]] = []
-    lost: list[str] = []
-    start = time.monotonic()
-    for done, outcome in enumerate(_outcomes(chunks, work, n_jobs), 1):
-        rows += outcome.rows
-        if outcome.lost:
-            lost.append(f"{_label(chunks[outcome.place].scenario)}: {outcome.lost}")
-        elif file is not None:
-            _append(outcome.rows, Path(file))
-        if report is not None and (done % 10 == 0 or done == len(chunks)):
-            left = (time.monotonic() - start) / done * (len(chunks) - done)
-            report(f"{done:,} of {len(chunks):,} scenarios; about {_duration(left)} left")
-    return rows, lost
-
-
-def _label(scenario: Scenario) -> str:
-    return ", ".join(f"{name} {value}" for name, value in scenario.row.items())
-
-
-def _outcomes(
-    chunks: Sequence[_Chunk], work: Callable[[_Chunk], list[dict[str, Any]]], n_jobs: int | None
-) -> Iterator[_Outcome]:
-    """Do the chunks through joblib.
-
-    A worker that dies takes all that runs beside it along. What was not finished then is done once
-    more, one chunk at a time, so that only the chunk that kills its worker is lost.
-    """
-    left = dict(enumerate(chunks))
-    try:
-        for outcome in _in_parallel(left, work, n_jobs):
-            left.pop(outcome.place)
-            yield outcome
-    except Exception:
-        for place in sorted(left):
-            try:
-                yield from list(_in_parallel({place: chunks[place]}, work, n_jobs))
-            except Exception as problem:
-                yield _Outcome(place, [], f"the worker died ({type(problem).__name__})")
-
-
-def _in_parallel(
-    chunks: Mapping[int, _Chunk], work: Callable[[_Chunk], list[dict[str, Any]]], n_jobs: int | None
-) -> Iterable[_Outcome]:
-    import joblib  # only here: importing kapmeta must cost nothing
-
-    jobs = (joblib.delayed(_attempted)(place, chunk, work) for place, chunk in chunks.items())
-    found: Iterable[_Outcome] = joblib.Parallel(
-        n_jobs=n_jobs, return_as="generator_unordered", batch_size=1
-    )(jobs)
-    return found
-
-
-def _attempted(
-    place: int, chunk: _Chunk, work: Callable[[_Chunk], list[dict[str, Any]]]
-) -> _Outcome:
-    """Do a chunk in a worker; an error loses this chunk and is told."""
-    try:
-        return _Outcome(place, work(chunk))
-    except Exception as problem:
-        return _Outcome(place, [], f"{type(problem).__name__}: {problem}")
-
-
-def _finished(file: str | Path | None, seed: int, level: float) -> pd.DataFrame:
-    """Read the rows of an earlier run; refuse those of another seed or level."""
-    columns = [*SCENARIO_COLUMNS, "method", "draws"]
-    if file is None or not Path(file).exists():
-        return pd.DataFrame(columns=columns)
-    table = pd.read_csv(file)
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise ValueError(f'{file} has no column "{lacking[0]}", so it is no earlier run')
-    for name, value in (("seed", seed), ("level", level)):
-        other = table.loc[table[name] != value, name]
-        if len(other):
-            raise ValueError(
-                f"{file} holds a run with {name} {other.iloc[0]:g}, not {value:g}; give that, or"
-                " another file"
-            )
-    return table
-
-
-def _append(rows: list[dict[str, Any]], file: Path) -> None:
-    frame = pd.DataFrame(rows)
-    frame.to_csv(file, mode="a", header=not file.exists(), index=False, float_format="%.10g")
-
-
-def _write(table: pd.DataFrame, file: Path) -> None:
-    """Replace the file by the whole table in its order."""
-    beside = file.with_name(f"{file.name}.part")
-    table.to_csv(beside, index=False, float_format="%.10g", lineterminator="\n")
-    beside.replace(file)
-
-
-def _in_order(
-    given: Sequence[Scenario], known: Mapping[str, Method], rows: list[dict[str, Any]]
-) -> pd.DataFrame:
-    """Order rows by scenario and method as given, others after them; keep the most draws of each.
-
-    Numbers are rounded as the file holds them, so that a resumed run is equal to one in one go.
-    """
-    table = pd.DataFrame(rows)
-    if table.empty:
-        return table
-    keys = [*SCENARIO_COLUMNS, "method"]
-    table = table.sort_values("draws", kind="stable").drop_duplicates(keys, keep="last")
-    places = {tuple(scenario.row.values()): i for i, scenario in enumerate(given)}
-    names = {name: i for i, name in enumerate(known)}
-    own = table[list(SCENARIO_COLUMNS)].itertuples(index=False, name=None)
-    order = pd.DataFrame(
-        {
-            "scenario": [places.get(tuple(row), len(places)) for row in own],
-            "name": [names.get(name, len(names)) for name in table["method"]],
-        },
-        index=table.index,
-    )
-    table = table.loc[order.sort_values(["scenario", "name"], kind="stable").index]
-    numbers = table.select_dtypes("float").columns
-    table[numbers] = table[numbers].map(lambda x: float(f"{x:.10g}"))
-    return table.reset_index(drop=True)
 
 
 def _asked_for(
@@ -517,3 +244,26 @@ def _asked_for(
     own = table[list(SCENARIO_COLUMNS)].itertuples(index=False, name=None)
     keep = [tuple(row) in places for row in own] & table["method"].isin(list(known)).to_numpy()
     return table[keep].reset_index(drop=True)
+
+
+def read_simulation(file: str | Path) -> Simulation:
+    """Read the result of a simulation from the file it was written to.
+
+    Parameters
+    ----------
+    file : str or path
+        As in `simulate`.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    ValueError
+        If the file is no simulation.
+    """
+    table = finished_rows(file)
+    if table.empty:
+        raise ValueError(f"{file} has no finished scenario")
+    return Simulation(table, float(table["level"].iloc[0]), int(table["seed"].iloc[0]))

@@ -21,6 +21,7 @@ _DEFAULT_SAMPLE = 100_000
 _FITS_A_SECOND, _MOST_FITTED = 25, 10_000  # of exact models
 
 
+@checking.checked
 def all_subsets(
     pooled: Pooled,
     *,

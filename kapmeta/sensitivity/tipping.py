@@ -35,6 +35,7 @@ _FARTHEST_LOG_IMOR = float(np.log(1e4))
 _IMORS_TRIED = 41
 
 
+@checking.checked
 def tipping_point(
     trials: pd.DataFrame,
     *,

@@ -58,6 +58,7 @@ class Findings(NamedTuple):
     shown: FloatArray
 
 
+@checking.checked
 def unread_trial(
     result: Result,
     *,
@@ -228,7 +229,7 @@ def _pooled_with(result: Result, findings: Findings) -> Limits:
     if isinstance(result, Posterior):
         if result.likelihood == "binomial":
             return _one_by_one(result, findings, _posterior_from_counts(result))
-        return _posterior_with(result, findings, result.tau_prior, result.mu_prior)
+        return _posterior_with(result, findings, _tau_prior_of(result), result.mu_prior)
     if result.method.model == "single":
         return _posterior_with(result, findings, half_normal(ONE_TRIAL_SCALE), None)
     if not _by_counts(result):
@@ -324,10 +325,15 @@ def _frames(result: Result, findings: Findings) -> Iterable[pd.DataFrame]:
     return each()
 
 
+def _tau_prior_of(result: Posterior) -> TauPrior:
+    """Return the prior of tau; one trial had none, two need it."""
+    return result.tau_prior if result.k > 1 else half_normal(ONE_TRIAL_SCALE)
+
+
 def _posterior_from_counts(result: Posterior) -> Callable[[pd.DataFrame], Posterior]:
     return partial(
         pool_bayes,
-        tau_prior=result.tau_prior,
+        tau_prior=_tau_prior_of(result),
         mu_prior="flat" if result.mu_prior is None else result.mu_prior,
         measure=result.measure,
         level=result.method.level,

@@ -52,6 +52,7 @@ _FILL_REFUSALS = {
 }
 
 
+@checking.checked
 def trim_and_fill(
     effects: Effects,
     *,
@@ -109,13 +110,15 @@ def trim_and_fill(
     >>> km.trim_and_fill(smoke, tau2="DL", ci="wald")
     AdjustedEffect(trim and fill, OR 1.19 (1.08 to 1.31), k=37)
     """
-    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing")
+    checking.chosen(count_by, COUNT_ESTIMATORS, "estimator of the number missing", "count_by")
     checking.chosen(side, SIDES, "side")
-    checking.chosen(trim, ("random", "common"), "trimming model")
+    checking.chosen(trim, ("random", "common"), "trimming model", "trim")
     words = method_words(method, tau2=tau2, ci=ci, level=level)
     estimator, interval = (
         PRIMARY.tau2 if words["tau2"] is None else words["tau2"],
-        checking.chosen(words["ci"] or PRIMARY.ci, INTERVALS, "interval"),
+        checking.chosen(
+            PRIMARY.ci if words["ci"] is None else words["ci"], INTERVALS, "interval", "ci"
+        ),
     )
     check_variance(estimator)
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
@@ -172,6 +175,7 @@ def _with_filled(data: Trials, y: FloatArray, v: FloatArray) -> pd.DataFrame:
     return pd.concat([study_rows(data), filled], ignore_index=True)
 
 
+@checking.checked
 def pet_peese(
     effects: Effects,
     *,
@@ -301,6 +305,7 @@ _LIMIT_PARAMETERS = {"alpha": "intercept", "beta": "slope"} | {
 }
 
 
+@checking.checked
 def limit_meta_analysis(
     effects: Effects,
     *,

@@ -173,6 +173,7 @@ TESTS: Mapping[str, _Test] = MappingProxyType(
 """Asymmetry tests by name; each says which definition it follows where packages differ."""
 
 
+@checking.checked
 def asymmetry_test(
     effects: Effects | pd.DataFrame,
     *,
@@ -228,7 +229,7 @@ def asymmetry_test(
     >>> km.asymmetry_test(bcg, method="harbord")
     AsymmetryTest(harbord, p = 0.23, k=13, power 52%)
     """
-    checking.chosen(method, TESTS, "asymmetry test")
+    checking.chosen(method, TESTS, "asymmetry test", "method")
     test, data = TESTS[method], trials_of(effects, mixed=mixed)
     _refuse_measure(test, data)
     k = _informed(test, data)

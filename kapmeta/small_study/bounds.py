@@ -28,6 +28,7 @@ from kapmeta.small_study.admissions import (
 __all__ = ["e_value", "publication_bias_sensitivity"]
 
 
+@checking.checked
 def publication_bias_sensitivity(
     effects: Effects,
     *,
@@ -212,6 +213,7 @@ _AS_RISK_RATIO: Mapping[str, Mapping[bool, Callable[[float], float]]] = MappingP
 """Ratios as approximate risk ratios, by whether the outcome is common (15 % or more)."""
 
 
+@checking.checked
 def e_value(pooled: Pooled, *, common_outcome: bool | None = None) -> BiasSensitivity:
     """Compute E-values: how strong a confounder must be to explain the effect away.
 

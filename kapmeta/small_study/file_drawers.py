@@ -30,6 +30,8 @@ from kapmeta.small_study.admissions import (
 
 __all__ = ["FAIL_SAFE", "excess_significance", "fail_safe_n"]
 
+_LARGEST_SIZE = 1e50  # sampling variance: it and its reciprocal can be computed with
+
 
 def _rosenthal(
     data: Trials, null_v: float, target: float, options: Mapping[str, Any]
@@ -99,6 +101,7 @@ FAIL_SAFE: Mapping[str, _Count] = MappingProxyType(
 """Ways to count missing null studies, by name."""
 
 
+@checking.checked
 def fail_safe_n(
     effects: Effects,
     *,
@@ -167,7 +170,7 @@ def fail_safe_n(
     negligible = _negligible(data, target) if method == "orwin" else math.nan
     words = {
         "tau2": PRIMARY.tau2 if tau2 is None else tau2,
-        "ci": checking.chosen(ci or PRIMARY.ci, INTERVALS, "interval"),
+        "ci": checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci"),
         "level": level,
     }
     check_variance(words["tau2"])
@@ -241,7 +244,7 @@ def _null_size(data: Trials, size: str | float) -> float:
                 f" {', '.join(data.labels)}"
             )
         return words.get(size, named.get(size, math.nan))
-    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size <= _LARGEST_SIZE:
         raise ValueError(f"size must be a positive sampling variance or a word: got {size!r}")
     return float(size)
 
@@ -274,6 +277,7 @@ _EXCESS = {
 """Numbers of the test of excess significance, and where the core has them."""
 
 
+@checking.checked
 def excess_significance(
     effects: Effects,
     *,
@@ -316,6 +320,8 @@ def excess_significance(
     refuse_one_group(data.effects, "the test of excess significance")
     require_trials(data.k, 2, "the test of excess significance")
     notes = enough_trials(data.k, "the test of excess significance", force) + data.notes
+    if not isinstance(tau2, str) and tau2 < 0:
+        raise ValueError(f"tau2 must be an estimator or a variance of at least 0: got {tau2:g}")
     pooled = combine(data.y, data.v, tau2=tau2, level=level)
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level

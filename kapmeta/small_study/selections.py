@@ -33,6 +33,7 @@ from kapmeta.small_study.admissions import (
 __all__ = ["copas", "selection_model"]
 
 
+@checking.checked
 def selection_model(
     effects: Effects,
     *,
@@ -271,6 +272,7 @@ def _check_steps(
     return int(ends.size + 1)
 
 
+@checking.checked
 def copas(
     effects: Effects,
     *,

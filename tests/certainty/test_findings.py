@@ -112,6 +112,8 @@ def test_benefit_or_harm_waits_for_the_direction() -> None:
     unknown = km.pool(km.risk_ratio(FIVE, event="death"))
     table = summary_of_findings(unknown).shown()
     assert set(table["Number needed"]) == {"benefit or harm not known: give event_is_good"}
+    first = absolute_effects(unknown, baseline=0.1).summary()
+    assert "with treatment: 174 more (89 more to 299 more)." in first
     with pytest.raises(ValueError, match="number needed to treat .* event_is_good=True or"):
         km.certainty.number_needed_to_treat(unknown)
     grade = pd.DataFrame(

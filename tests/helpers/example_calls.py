@@ -170,6 +170,7 @@ def _effects() -> dict[str, dict[str, Any]]:
         "event_free_time": {"trials": _one_over_time(), "horizon": 6.0},
         "hazard_ratio": {"trials": _one_over_time()},
         "contrasts": {"arms": _arms()},
+        "reserved_columns": {},
         "combine_arms": {"rows": _shared(), "trials": _shared()},
         "refuse_double_counting": {"comparisons": trials()},
         "sampling_covariance": {"effects": km.risk_ratio(_shared())},
@@ -192,6 +193,10 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "log_normal": {"mean": -2.0, "sd": 1.0},
         "turner": {},
         "rhodes": {},
+        **dict.fromkeys(
+            ("empirical", "empirical_mean"), {"field": "Drugs and Alcohol", "measure": "RR"}
+        ),
+        "inverse_gamma": {"shape": 1.5, "scale": 0.2},
     }
 
 
@@ -209,6 +214,7 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
             counts,
         ),
         **dict.fromkeys(("pooled_measures", "sensitivity_table"), counts),
+        "unread_trial": {"result": pooled["pooled"], "n_t": 39, "n_c": 19},
         "every_measure": {"trials": trials().head(1)},
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
@@ -322,14 +328,18 @@ def _plot() -> dict[str, dict[str, Any]]:
         "sweep": km.leave_one_out(pooled),
         "bubble": km.meta_regression(effects, ["dose"]),
         "gosh": km.all_subsets(km.pool(effects, model="common")),
+        "flow_diagram": pd.DataFrame(
+            {"label": ["found", "left"], "n": [9, 2], "aside": [False, True], "detail": ""}
+        ),
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
+        "unread_trial": km.sensitivity.unread_trial(pooled, n_t=39, n_c=19),
     }
     axes = km.plot.radial(pooled)
     return {
         **{name: {"result": result} for name, result in results.items()},
-        "save": {"figure": axes},
+        "save": {"figure": axes, "stem": "figure"},
         "alt_text": {"figure": axes},
         "Column": {"name": "year"},
     }
@@ -339,10 +349,11 @@ def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
-        " question_certainty substances_table summary_of_findings write_page"
+        " question_certainty substances_table summary_of_findings"
     )
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
+        "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(
             ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
         ),

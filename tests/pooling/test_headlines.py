@@ -110,6 +110,58 @@ def test_one_informative_trial_is_shown_by_itself_beside_a_table_without_events(
         assert found[name].low == alone[name].low
 
 
+EMPTY = ("Empty", 0, 20, 0, 20)
+KAP5 = [tuple(row) for row in frame("kap5").to_numpy()]
+
+
+@pytest.mark.parametrize("measure", ["RR", "OR"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [EMPTY, ("B", 13, 27, 3, 28)],
+        [EMPTY, *KAP5[:2]],
+        [EMPTY, *KAP5[2:5]],
+        [EMPTY, *KAP5],
+        [EMPTY, ("Zero", 0, 18, 4, 20), *KAP5],
+    ],
+)
+def test_every_entry_has_the_number_of_trials_that_inform(rows, measure):
+    found = headline(pd.DataFrame(rows, columns=COLUMNS), measure=measure)
+    assert found.k == len(rows) - 1
+    assert {entry.result.k for entry in found.entries} == {found.k}
+    assert set(found.to_frame()["k"]) == {found.k}
+
+
+def test_the_posterior_of_one_trial_is_that_of_its_own_effect():
+    """Krupitsky 1997: by its counts, without heterogeneity. Once 0.86 to 7.5."""
+    trials = pd.DataFrame([("A", 73, 111, 24, 100)], columns=COLUMNS)
+    found = headline(trials)["Bayesian from the counts, under a wide prior"]
+    np.testing.assert_allclose(np.exp([found.low, found.high]), [1.9467, 4.1433], atol=1e-4)
+    assert math.isnan(found.tau_median)
+    assert math.isnan(found.prediction_high)
+    assert "tau" not in found.summary()
+    assert "new study" not in found.summary()
+    assert "prediction" not in set(found.to_frame()["row"])
+    effects = headline(km.risk_ratio(trials))["Bayesian, under a wide prior"]
+    np.testing.assert_allclose(np.exp([effects.low, effects.high]), [1.8787, 3.9603], atol=1e-4)
+    with pytest.raises(ValueError, match="leave tau_prior out"):
+        pool_bayes(trials, tau_prior=0.5)
+
+
+def test_chance_is_judged_from_sampling_intervals_only():
+    found = headline(pd.DataFrame([("A", 73, 111, 24, 100)], columns=COLUMNS))
+    assert found.sampling_sides == (1, 1, 1)  # score, Newcombe, exact; the posterior is none
+    assert len(headline(km.risk_ratio(frame("cocaine1"))).sampling_sides) == 1
+    assert headline(frame("opioid2")).sampling_sides == (1,)
+
+
+def test_with_ten_trials_nothing_is_refused_for_being_few():
+    found = headline(km.load_example("bcg"))
+    assert found.k == 13
+    assert "so few studies" not in found.summary()
+    assert "below ten" not in found.summary()
+
+
 def test_effects_without_counts():
     found = headline(km.odds_ratio(frame("alcohol2")))
     assert isinstance(found.results[0], Posterior)

@@ -91,7 +91,7 @@ def test_interval_and_p_value_tell_the_same(ci: str, rows: slice) -> None:
     """The level at which the interval just reaches no effect is one less the p-value."""
     effects = km.risk_ratio(BCG.iloc[rows])
     main = km.pool(effects, ci=ci)
-    if ci == "permutation":
+    if ci.startswith("permutation"):
         assert (main.low > 0 or main.high < 0) == (main.p_value < 0.05)
         return
     edge = km.pool(effects, ci=ci, level=1 - main.p_value)

@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 import kapmeta as km
+from tests.helpers.example_calls import calls
 from tests.helpers.places import ROOT
 
 ROOMS = "core effects pooling sensitivity moderators small_study certainty results plot review"
@@ -153,7 +154,8 @@ def test_the_readme_names_what_is_there() -> None:
 def test_public_docstrings_are_whole(name: str) -> None:
     function = PUBLIC[name]
     doc = inspect.getdoc(function) or ""
-    for section in ("Parameters", "Returns", "Examples"):
+    parameters = ["Parameters"] if inspect.signature(function).parameters else []
+    for section in (*parameters, "Returns", "Examples"):
         assert re.search(rf"^{section}\n-+$", doc, re.M), f"{name} has no section {section}"
     assert ">>> " in doc
     documented = set(re.findall(r"\w+", " ".join(re.findall(r"^([\w*, ]+?)(?: :.*)?$", doc, re.M))))
@@ -208,18 +210,18 @@ GIVERS = {
 }
 
 
-def first_parameter(name: str) -> inspect.Parameter:
-    return next(iter(inspect.signature(PUBLIC[name]).parameters.values()))
+def first_annotation(name: str) -> str:
+    return next((p.annotation for p in inspect.signature(PUBLIC[name]).parameters.values()), "")
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in FUNCTIONS if first_parameter(name).annotation in GIVERS]
-)
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if first_annotation(name) in GIVERS])
 def test_an_argument_of_another_kind_is_named_with_where_to_get_one(name: str) -> None:
     """A newcomer passes the table where the effects belong: the error says what to pass instead."""
-    function, first = PUBLIC[name], first_parameter(name)
-    _, *rest = inspect.signature(function).parameters.values()
-    others = {p.name: "x" for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    function = PUBLIC[name]
+    first, *rest = inspect.signature(function).parameters.values()
+    home = "review" if name.startswith("review.") else HOMES[name]
+    example = calls(home)[name.removeprefix("review.")].arguments
+    others = {p.name: example[p.name] for p in rest if p.name in example}
     for wrong in (object(), "x", None):
         message = f"^{first.name} must {GIVERS[first.annotation]}.*: got {type(wrong).__name__}$"
         with pytest.raises(TypeError, match=message):

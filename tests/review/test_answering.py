@@ -159,7 +159,7 @@ def test_a_new_trial_moves_its_question(tmp_path: Path) -> None:
 def test_headline_rules() -> None:
     assert headline_rule(1) is HEADLINE["1"]
     assert headline_rule(4) is HEADLINE["3-4"]
-    assert headline_rule(12) is HEADLINE["5+"]
+    assert headline_rule(12) is HEADLINE["10+"]
     assert "tau2" in headline_rule(1).refused
 
 

@@ -337,54 +337,56 @@ def test_short_answer_follows_the_evidence(answered: dict[str, Answered]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "agrees", "told"),
+    ("name", "sides", "told"),
     [
         (
             "alcohol-randomised",
-            False,
+            (1, 0),
             "9 of 17 people (53 %) with ketamine and 9 of 22 people (41 %) with midazolam",
         ),
         (
             "alcohol-randomised",
-            True,
+            (1, 1),
             "after 3 weeks. That leaves it open: fewer abstinent, no difference and more",
         ),
-        ("alcohol-not-randomised", True, "Nothing shows that chance decided who got what"),
+        ("alcohol-not-randomised", (1, 1), "Nothing shows that chance decided who got what"),
         (
             "alcohol-odds",
-            True,
+            (1, 1),
             "In one randomised trial (Grabski 2022): odds ratio 1.25 (95 % interval 0.48 to 3.23;",
         ),
         (
             "alcohol-days",
-            True,
+            (1, 1),
             "10.10 percentage points higher with ketamine than with placebo (95 % interval",
         ),
         (
             "opioids-sessions",
-            False,
+            (1, 0),
             "Both groups had ketamine, so this does not tell whether ketamine helps.",
         ),
         (
             "opioids-sessions",
-            False,
+            (1, 0),
             "Some methods of analysis rule out chance as the only explanation, others do not.",
         ),
         (
             "cocaine-6-months",
-            True,
+            (1, 1),
             "after 6 months. Chance alone is an unlikely explanation. It is one trial, not",
         ),
     ],
 )
 def test_plain_results_say_what_the_numbers_say(
-    name: str, agrees: bool, told: str, answered: dict[str, Answered]
+    name: str, sides: tuple[int, ...], told: str, answered: dict[str, Answered]
 ) -> None:
-    assert told in plain_result(known_of(answered[name], "very low"), agrees)
+    assert told in plain_result(known_of(answered[name], "very low"), sides)
 
 
 def test_numbers_that_are_not_confirmed_are_not_told(answered: dict[str, Answered]) -> None:
-    assert not re.search(r"\d", plain_result(known_of(answered["opioids-dose"], "very low"), True))
+    assert not re.search(
+        r"\d", plain_result(known_of(answered["opioids-dose"], "very low"), (1, 1))
+    )
 
 
 def test_time_is_told_in_weeks_or_months() -> None:

@@ -29,7 +29,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kapmeta.core.bayes.priors import TauPrior, half_normal, inverse_gamma, log_normal, log_t
+from kapmeta.core.bayes.priors import TauPrior, half_normal, inverse_gamma, log_normal, log_t, text
 
 TURNER_2012: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
@@ -72,7 +72,7 @@ RHODES_2015: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 def _row(
     table: Mapping[tuple[str, str], tuple[float, float]], outcome: str, comparison: str
 ) -> tuple[float, float]:
-    if (outcome, comparison) not in table:
+    if (text(outcome, "outcome"), text(comparison, "comparison")) not in table:
         rows = "; ".join(f'"{o}", "{c}"' for o, c in table)
         raise ValueError(
             f'no empirical prior for outcome "{outcome}" and comparison "{comparison}";'
@@ -176,19 +176,18 @@ FIELD_MEASURES: Mapping[str, str] = MappingProxyType(
 def _field_rows() -> Mapping[tuple[str, str, str], Mapping[str, str]]:
     """Read the table of fields [4]_, [5]_: rows by measure, parameter and field."""
     table = resources.files(__package__).joinpath("cochrane_fields.csv")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     return {(row["measure"], row["parameter"], row["field"]): row for row in rows}
 
 
 def _field_row(field: str, measure: str, parameter: str) -> Mapping[str, str]:
     """Look up a row of the table of fields; refuse an unknown measure or field by name."""
-    if measure not in FIELD_MEASURES:
+    if text(measure, "measure") not in FIELD_MEASURES:
         raise ValueError(
             f'no empirical prior for measure "{measure}"; use one of: {", ".join(FIELD_MEASURES)}'
         )
     rows, word = _field_rows(), FIELD_MEASURES[measure]
-    if (word, parameter, field) not in rows:
+    if (word, parameter, text(field, "field")) not in rows:
         fields = [f for m, p, f in rows if (m, p) == (word, parameter)]
         raise ValueError(
             f'no empirical prior for field "{field}" and measure {measure}; use one of:'
@@ -272,5 +271,5 @@ def empirical_mean(field: str, *, measure: str) -> MeanPrior:
     't(0, 0.44, 4 df), Bartoš, Drugs and Alcohol'
     """
     row = _field_row(field, measure, "effect")
-    parameters = (float(row[name]) for name in ("location", "scale", "df"))
-    return MeanPrior(*parameters, f"Bartoš, {field}", measure)
+    location, scale, df = (float(row[name]) for name in ("location", "scale", "df"))
+    return MeanPrior(location, scale, df, f"Bartoš, {field}", measure)

@@ -156,7 +156,7 @@ class NormalNormal(NamedTuple):
     flat_mean: bool  # whether the prior of mu is flat
 
 
-def _given_tau(
+def given_tau(
     y: FloatArray,
     v: FloatArray,
     tau: FloatArray,
@@ -230,7 +230,7 @@ def normal_normal(
     """
     y, v = present(y, v)
     points = nodes(prior, v.min(-1) ** 0.5, v.shape[-1])
-    mean, sd, log_likelihood = _given_tau(y, v, points.tau, mu_prior)
+    mean, sd, log_likelihood = given_tau(y, v, points.tau, mu_prior)
     log_weight = log_likelihood + points.log_weight
     log_marginal = special.logsumexp(log_weight, axis=-1)
     weight = np.exp(log_weight - log_marginal[..., None])
@@ -347,7 +347,7 @@ def bayes_factor_no_heterogeneity(
     Above 1 it speaks for no heterogeneity.
     """
     y, v = present(y, v)
-    _, _, at_zero = _given_tau(y, v, np.zeros((*fit.log_marginal.shape, 1)), mu_prior)
+    _, _, at_zero = given_tau(y, v, np.zeros((*fit.log_marginal.shape, 1)), mu_prior)
     return np.exp(at_zero[..., 0] - fit.log_marginal)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 _BASE_POINTS = 64  # multiplied by factors for the family and the number of studies
 _NORMAL_RANGE = 38.0  # prior standard deviations covered: room for data that contradict the prior
 _HEAVY_RANGE = 1e16  # of heavy tails, in units of the scale
+LARGEST_PARAMETER = 1e25  # squares of it and their reciprocals can be computed with
 _START = -3.5  # w of the first point: exp(w - exp(-w)) = 1e-16
 
 
@@ -74,11 +76,23 @@ class Nodes(NamedTuple):
 
 
 def _parameter(value: npt.ArrayLike, name: str, *, positive: bool = True) -> FloatArray:
-    array = np.asarray(value, dtype=np.float64)
-    if not np.isfinite(array).all() or (positive and not (array >= 0).all()):
-        kind = "a number of at least 0" if positive else "a number"
-        raise ValueError(f"{name} must be {kind}: got {value!r}")
+    """Return a parameter, or an array of them, as float64; refuse what is no number by name."""
+    kind = "a number of at least 0" if positive else "a number"
+    given = np.asarray(value, dtype=object)
+    numbers = (isinstance(x, Real) and not isinstance(x, bool | np.bool_) for x in given.flat)
+    if not given.size or not all(numbers):
+        raise TypeError(f"{name} must be {kind}: got {type(value).__name__}")
+    array = given.astype(np.float64)
+    if not (np.abs(array) <= LARGEST_PARAMETER).all() or (positive and not (array >= 0).all()):
+        raise ValueError(f"{name} must be {kind} and at most {LARGEST_PARAMETER:g}: got {value!r}")
     return array
+
+
+def text(value: str, name: str) -> str:
+    """Return a word that a prior is named or looked up by; refuse what is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text: got {type(value).__name__}")
+    return value
 
 
 def half_normal(scale: npt.ArrayLike) -> TauPrior:
@@ -182,13 +196,13 @@ def log_normal(mean: npt.ArrayLike, sd: npt.ArrayLike, *, origin: str = "") -> T
     'log-normal(-2.13, 1.58)'
     """
     parameters = _parameter(mean, "mean", positive=False), _parameter(sd, "sd")
-    return TauPrior("log-normal", parameters, origin)
+    return TauPrior("log-normal", parameters, text(origin, "origin"))
 
 
 def log_t(location: npt.ArrayLike, scale: npt.ArrayLike, *, origin: str = "") -> TauPrior:
     """Build the prior with ``ln(tau^2) = location + scale t``, t on 5 degrees of freedom."""
     parameters = _parameter(location, "location", positive=False), _parameter(scale, "scale")
-    return TauPrior("log-t5", parameters, origin)
+    return TauPrior("log-t5", parameters, text(origin, "origin"))
 
 
 def inverse_gamma(
@@ -221,7 +235,8 @@ def inverse_gamma(
     parameters = _parameter(shape, "shape"), _parameter(scale, "scale")
     if not all((part > 0).all() for part in parameters):
         raise ValueError(f"shape and scale must be above 0: got {shape!r} and {scale!r}")
-    return TauPrior("inverse-gamma", parameters, origin, measure)
+    words = text(origin, "origin"), text(measure, "measure")
+    return TauPrior("inverse-gamma", parameters, *words)
 
 
 class PriorFamily(NamedTuple):

@@ -344,10 +344,27 @@ def henmi_copas(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
 def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) -> MeanInterval:
     """Keep the means that the exact sign-flip test does not reject.
 
-    DerSimonian and Laird's tau2 is estimated for every pattern; `tau2` is not used. Refused where
-    it cannot exist: the smallest attainable p-value is 2^(1-k), so 95 % needs six studies. Refused
-    above 16 studies, where the patterns are too many to list. `df` is nan.
+    The statistic of the test is the estimate over its standard error. DerSimonian and Laird's tau2
+    is estimated for every pattern; `tau2` is not used. Refused where it cannot exist: the smallest
+    attainable p-value is 2^(1-k), so 95 % needs six studies. Refused above 16 studies, where the
+    patterns are too many to list. `df` is nan.
     """
+    return _unrejected(y, v, level, "standardised")
+
+
+@_on_rows
+def permutation_coefficient(
+    y: FloatArray, v: FloatArray, tau2: FloatArray, level: float
+) -> MeanInterval:
+    """Keep the means that the sign-flip test does not reject, its statistic the estimate itself.
+
+    Else as `permutation`.
+    """
+    return _unrejected(y, v, level, "coefficient")
+
+
+def _unrejected(y: FloatArray, v: FloatArray, level: float, statistic: str) -> MeanInterval:
+    """Collect the limits of the sign-flip test row by row."""
     estimate, se = classic(y, v, dersimonian_laird(y, v))
     k = count(v)
     exists = (2.0 ** (1 - k) <= 1 - level + 1e-12) & (k <= MOST_STUDIES)
@@ -355,7 +372,8 @@ def permutation(y: FloatArray, v: FloatArray, tau2: FloatArray, level: float) ->
     for row in np.flatnonzero(exists):
         there = v[row] < np.inf
         start = float(estimate[row])
-        low[row], high[row] = permutation_limits(y[row, there], v[row, there], start, level)
+        data = y[row, there], v[row, there]
+        low[row], high[row] = permutation_limits(*data, start, level, statistic=statistic)
     status = np.where(exists, Status.OK, Status.REFUSED)
     return MeanInterval(estimate, se, low, high, np.full_like(se, np.nan), status)
 
@@ -374,6 +392,7 @@ INTERVALS: Mapping[str, IntervalMethod] = MappingProxyType(
         "skovgaard": skovgaard,
         "henmi-copas": henmi_copas,
         "permutation": permutation,
+        "permutation-coefficient": permutation_coefficient,
     }
 )
 """Intervals of the mean by name. A new interval is one function and one row."""

@@ -12,12 +12,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from kapmeta.core.bayes.priors import TauPrior, log_density
 from kapmeta.core.exact.likelihood_curves import Tables
-from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.exact.marginal_likelihood import study_log_likelihood
+from kapmeta.core.exact.tabulated_curves import tabulated
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import chi2_quantile
 
@@ -104,24 +103,33 @@ def likelihood_surfaces(tables: Tables, measure: str) -> tuple[FloatArray, Float
     known = [_one_table(measure, *(float(x) for x in row)) for row in distinct]
     informative = np.array([values is not None for values in known])
     flat = np.zeros(_TAUS * _MEANS, dtype=np.float32)
-    stack = np.stack([flat if values is None else values for values in known])
+    stack: FloatArray = np.stack([flat if values is None else values for values in known])
     total = np.zeros((sets, flat.size))
     for column in range(k):
-        total += stack[place[:, column]]
+        total += np.asarray(stack[place[:, column]], dtype=np.float64)
     return total.reshape(sets, _TAUS, _MEANS), informative[place].sum(-1)
 
 
+def relative_likelihoods(surfaces: FloatArray) -> FloatArray:
+    """Compute the likelihoods from their logarithms, relative to the highest of each set."""
+    with np.errstate(under="ignore"):
+        return np.asarray(np.exp(surfaces - surfaces.max(axis=(1, 2), keepdims=True)))
+
+
 def posterior_limits(
-    surfaces: FloatArray, prior: TauPrior, mu_prior: tuple[float, float], level: float
+    likelihoods: FloatArray, prior: TauPrior, mu_prior: tuple[float, float], level: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Find the central limits of the mean under a prior of tau and a normal prior of the mean."""
+    """Find the central limits of the mean under a prior of tau and a normal prior of the mean.
+
+    `likelihoods` are those of `relative_likelihoods`.
+    """
     points, (m0, s0) = grid(), mu_prior
-    with np.errstate(divide="ignore"):
-        weight = log_density(prior, points.tau) + np.log(points.tau_weight)
-    log_mean = special.logsumexp(surfaces + weight[:, None], axis=1)
-    log_mean = log_mean - 0.5 * ((points.mean - m0) / s0) ** 2
+    weight = np.exp(log_density(prior, points.tau)) * points.tau_weight
+    height = np.einsum("t,stm->sm", weight, likelihoods)
+    log_mean = np.log(np.maximum(height, 1e-300)) - 0.5 * ((points.mean - m0) / s0) ** 2
     log_fine = (log_mean - log_mean.max(-1, keepdims=True)) @ points.interpolation
-    density = np.exp(np.minimum(log_fine, 1.0))
+    with np.errstate(under="ignore"):
+        density = np.exp(np.minimum(log_fine, 1.0))
     area = np.cumsum(0.5 * (density[:, 1:] + density[:, :-1]), axis=-1)
     area = np.concatenate([np.zeros((len(area), 1)), area], axis=1) / area[:, -1:]
     tail = (1 - level) / 2
@@ -147,7 +155,7 @@ def _highest_over_tau(surfaces: FloatArray) -> FloatArray:
     before, here, after = (np.take_along_axis(padded, at + s, axis=1)[:, 0] for s in (0, 1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = (after - before) ** 2 / (8 * (2 * here - before - after))
-    return here + np.where(np.isfinite(gain), gain, 0.0)
+    return np.asarray(here + np.where(np.isfinite(gain), gain, 0.0))
 
 
 def _crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
@@ -155,7 +163,7 @@ def _crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
     rows, right = np.arange(len(excess)), np.maximum(beyond.argmax(-1), 1)
     below, above = excess[rows, right - 1], excess[rows, right]
     finer = grid().finer
-    return finer[right - 1] + (finer[1] - finer[0]) * below / (below - above)
+    return np.asarray(finer[right - 1] + (finer[1] - finer[0]) * below / (below - above))
 
 
 def _crossing_beyond(drop: FloatArray) -> FloatArray:

@@ -82,8 +82,8 @@ def _check_groups(grouped: GroupedResults) -> None:
     wrong = [item for item in given if not isinstance(item, Effects | ModelResult)]
     if wrong or not given:
         raise TypeError(
-            "forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of labels"
-            f" to Pooled; got {_kind_of(wrong[0]) if given else 'nothing'}"
+            "result: forest draws Effects, a Pooled, Subgroups, a list of either, or a mapping of"
+            f" labels to Pooled; got {_kind_of(wrong[0]) if given else 'nothing'}"
         )
     others = [item for item in grouped.overall if not isinstance(item, ModelResult)]
     if others:

@@ -75,7 +75,7 @@ def band(
 def drawable_effects(result: Any, name: str) -> Effects:
     """Return the effects of a result; refuse what is no result or has no estimate."""
     if not isinstance(result, Effects | Pooled):
-        raise TypeError(f"{name} draws Effects or a Pooled, got {type(result).__name__}")
+        raise TypeError(f"result: {name} draws Effects or a Pooled, got {type(result).__name__}")
     effects = result if isinstance(result, Effects) else result.effects
     if not effects.k:
         raise ValueError(f"{name} needs a study with an estimate; there is none")
@@ -94,7 +94,8 @@ def frame_of(result: Any, needed: Sequence[str], name: str) -> pd.DataFrame:
     frame = result.to_frame() if has_frame else result
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
-            f"{name} draws a DataFrame or a result with to_frame(), got {type(result).__name__}"
+            f"result: {name} draws a DataFrame or a result with to_frame(), got"
+            f" {type(result).__name__}"
         )
     lacking = [column for column in needed if column not in frame]
     if lacking:

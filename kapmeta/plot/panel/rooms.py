@@ -14,13 +14,15 @@ from kapmeta.plot.style import LEAST_POINTS, WIDTHS
 
 __all__ = ["inches_of", "room_of", "type_scales"]
 
+_WIDEST = 200.0  # inches; a poster is about 50
+
 
 def inches_of(width: float | str | None) -> float | None:
     """Look up a width given in inches or as a word of `WIDTHS`; None stays None."""
     if width is None:
         return None
     if not isinstance(width, str):
-        return checking.finite_number(width, "width", above=0.0)
+        return checking.finite_number(width, "width", above=0.0, at_most=_WIDEST)
     if width not in WIDTHS:
         raise ValueError(
             f'width = "{width}" is not known; use inches or one of: {", ".join(WIDTHS)}'

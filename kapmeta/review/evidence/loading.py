@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from kapmeta import checking
 from kapmeta.review.evidence import rules, tables
 from kapmeta.review.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
 from kapmeta.review.evidence.reading import Evidence
@@ -55,6 +56,7 @@ def _hash(contents: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
+@checking.checked
 def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
     """Read the evidence tables and check them against their description.
 

@@ -192,7 +192,7 @@ def _page_answer(question: str, one: Answered, judged: Mapping[str, Any], missin
         asked=ASKED[question],
         title=one.asked.title,
         known=known,
-        plain=plain_result(known, found.agrees),
+        plain=plain_result(known, found.sampling_sides),
         headline=_headline_sentence(pooled, effect, withheld),
         people="" if withheld or not randomised(pooled) else _people_sentence(judged, pooled),
         levels=wording.joined(EVIDENCE_LEVELS[level].phrase for level in dict.fromkeys(levels)),

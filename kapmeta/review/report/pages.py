@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from kapmeta import checking
 from kapmeta.review.evidence import Evidence
 from kapmeta.review.report.contents import PageContents, gather
 from kapmeta.review.report.tables import differing, read_results
@@ -17,6 +18,7 @@ from kapmeta.review.report.tables import differing, read_results
 __all__ = ["render", "require_same", "write_page"]
 
 
+@checking.checked
 def write_page(
     evidence: Evidence,
     folder: str | os.PathLike[str],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from kapmeta.review.protocol import SUBSTANCES
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]
 
 WEEKS = 52 / 12  # to a month
+_FEWEST_INTERVALS = 2  # from which chance is judged
 _NUMBER_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
@@ -150,14 +151,14 @@ def _leaning(known: list[Known]) -> str:
     )
 
 
-def plain_result(one: Known, agrees: bool) -> str:
+def plain_result(one: Known, sides: Sequence[int]) -> str:
     """Say what the trials of a question found, and what chance and design leave of it.
 
-    `agrees` says whether the methods of analysis come to one conclusion.
+    `sides` are the sides of no effect of the confidence intervals shown, of several methods.
     """
     if one.withheld:
         return "The numbers are known only at third hand and are not given here."
-    return " ".join(filter(None, [_found(one), _both_ketamine(one.pooled), _reading(one, agrees)]))
+    return " ".join(filter(None, [_found(one), _both_ketamine(one.pooled), _reading(one, sides)]))
 
 
 def _found(one: Known) -> str:
@@ -223,7 +224,8 @@ def _both_ketamine(pooled: Pooled) -> str:
     return "Both groups had ketamine, so this does not tell whether ketamine helps."
 
 
-def _reading(one: Known, agrees: bool) -> str:
+def _reading(one: Known, sides: Sequence[int]) -> str:
+    """Say what design and chance leave of a result: chance by sampling intervals, at least two."""
     if not randomised(one.pooled):
         return (
             "Nothing shows that chance decided who got what, so the difference cannot be put down"
@@ -235,7 +237,12 @@ def _reading(one: Known, agrees: bool) -> str:
             " data."
         )
     alone = " It is one trial, not confirmed by another." if one.pooled.k == 1 else ""
-    if agrees:
+    if len(sides) < _FEWEST_INTERVALS:
+        return (
+            "The interval leaves out no difference. Where a trial has several main outcomes, one of"
+            f" them does so more easily by chance.{alone}"
+        )
+    if len(set(sides)) == 1:
         return f"Chance alone is an unlikely explanation.{alone}"
     return (
         f"Some methods of analysis rule out chance as the only explanation, others do not.{alone}"

@@ -18,6 +18,7 @@ from kapmeta.review.reproduce.saving import (
     save_readme_thumbnails,
     save_table,
     save_text,
+    study_file,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "save_readme_thumbnails",
     "save_table",
     "save_text",
+    "study_file",
 ]

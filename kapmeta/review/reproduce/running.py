@@ -46,6 +46,9 @@ KERNEL_SETTINGS = {
 OWN_FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 FOREIGN_SETTINGS = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP", "PYTHONWARNINGS")
 
+# Tables of studies that take hours, which no notebook makes: they are read and stay as they are.
+STUDIES = ("policy-performance.csv",)
+
 GENERATED = re.compile(
     r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL
 )
@@ -66,6 +69,9 @@ def remake(root: Path, scratch: Path) -> list[str]:
         (scratch / name).mkdir(parents=True)
     if (root / "data").is_dir():
         shutil.copytree(root / "data", scratch / "data")
+    for name in STUDIES:
+        if (root / "results" / name).is_file():
+            shutil.copy(root / "results" / name, scratch / "results")
     os.environ.update(_kernel_environment(scratch))
     asyncio.run(_run_all(sources, scratch))
     if (scratch / "data" / "datapackage.json").is_file():

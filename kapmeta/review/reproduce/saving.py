@@ -184,6 +184,29 @@ def _attribute(text: str) -> str:
     return html.escape(" ".join(text.split()))
 
 
+def study_file(name: str) -> Path:
+    """Find ``results/NAME.csv``, the table of a study that took hours and is not made again.
+
+    Parameters
+    ----------
+    name : str
+        The name of the table.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such table.
+    """
+    path = _output_root() / "results" / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"no table of a study: {path.name} is not in {path.parent}")
+    return path
+
+
 def _destination(folder: str, filename: str) -> Path:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*\.(csv|svg|md|html|txt|json)", filename):
         raise ValueError(

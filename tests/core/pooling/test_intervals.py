@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -32,7 +34,8 @@ from kapmeta.core.pooling.likelihood_intervals import (
     skovgaard_statistic,
     tau2_at,
 )
-from kapmeta.core.pooling.permutation import permutation_p_value, sign_patterns
+from kapmeta.core.pooling.permutation import STATISTICS, permutation_p_value, sign_patterns
+from kapmeta.methods import CI_NAMES
 from tests.helpers.r_values import (
     counted_effects,
     data_set,
@@ -53,7 +56,7 @@ META = {
 }
 FAST = ("wald", "t", "hksj", "hksj-variance", "hksj-hybrid", "hksj-iqwig", "kr")
 LIKELIHOOD = ("profile", "bartlett", "skovgaard")
-OWN_TAU2 = (*LIKELIHOOD, "henmi-copas", "permutation")
+OWN_TAU2 = (*LIKELIHOOD, "henmi-copas", "permutation", "permutation-coefficient")
 DATA = ("kap5", "alcohol2", "opioid2", "k3", "bcg")
 
 # Heterogeneous, of unequal precision, enough studies for every method.
@@ -266,6 +269,38 @@ def test_equal_estimates_never_give_an_interval_of_no_width(equal: list[float]) 
     for word in ("profile", "bartlett", "skovgaard", "henmi-copas"):
         interval = INTERVALS[word](equal, v, 0.0, 0.95)
         assert interval.high - interval.low > 0.5
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_permutation_p_values_count_the_patterns_one_by_one(statistic: str) -> None:
+    y, v, mean = Y6, V6, 0.2
+    sizes = []
+    for signs in itertools.product([1, -1], repeat=y.size):
+        flipped = np.array(signs) * (y - mean)
+        w = 1 / v
+        q = (w * flipped**2).sum() - (w * flipped).sum() ** 2 / w.sum()
+        excess = max(0.0, q - (y.size - 1)) / (w.sum() - (w * w).sum() / w.sum())
+        wr = 1 / (v + excess)
+        estimate, se = (wr * flipped).sum() / wr.sum(), 1 / math.sqrt(wr.sum())
+        sizes.append(abs(estimate) if statistic == "coefficient" else abs(estimate) / se)
+    expected = np.mean(np.array(sizes) >= sizes[0] - 1e-12)
+    assert permutation_p_value(y, v, mean, statistic=statistic) == expected
+
+
+def test_the_statistic_of_a_permutation_interval_is_named_and_matters() -> None:
+    by_word = {
+        word: INTERVALS[word](Y6, V6, 0.0, 0.9)
+        for word in ("permutation", "permutation-coefficient")
+    }
+    assert by_word["permutation"].low != by_word["permutation-coefficient"].low
+    assert CI_NAMES["permutation"].endswith("of the standardised estimate")
+    assert CI_NAMES["permutation-coefficient"].endswith("of the estimate itself")
+    low = float(by_word["permutation-coefficient"].low)
+    step = 1e-9
+    inside, outside = (
+        permutation_p_value(Y6, V6, low + d, statistic="coefficient") for d in (step, -step)
+    )
+    assert inside > 0.1 >= outside
 
 
 def test_permutation_has_no_95_percent_interval_below_six_studies() -> None:
