@@ -357,6 +357,9 @@ def _plot() -> dict[str, dict[str, Any]]:
         "sweep": km.leave_one_out(pooled),
         "bubble": km.meta_regression(effects, ["dose"]),
         "gosh": km.all_subsets(km.pool(effects, model="common")),
+        "flow_diagram": pd.DataFrame(
+            {"label": ["found", "left"], "n": [9, 2], "aside": [False, True], "detail": ""}
+        ),
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
