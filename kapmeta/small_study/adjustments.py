@@ -123,7 +123,7 @@ def trim_and_fill(
     check_variance(estimator)
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "trim and fill")
-    notes = enough_trials(data.k, "trim and fill", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "trim and fill", force) + data.notes
     centre = {"tau2": estimator, "trim_tau2": estimator if trim == "random" else 0.0}
     found = fill_core(data.y, data.v, count_by=count_by, side=side, **centre)
     if found.status != FillStatus.OK:
@@ -228,7 +228,7 @@ def pet_peese(
     checking.chosen(method, ("pet-peese", "pet", "peese"), "method")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "PET-PEESE")
-    notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "PET-PEESE", force) + data.notes
     notes += (_UNRELIABLE,) if 10 <= data.k < 20 else ()
     lines = _pet_and_peese(data, ("PET", "PEESE") if method == "pet-peese" else (method.upper(),))
     one_sided = _pet_p_value(lines["PET"], _pet_sign(data.effects, method, favoured))
@@ -351,7 +351,7 @@ def limit_meta_analysis(
     check_variance(tau2)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "limit meta-analysis")
-    notes = enough_trials(data.k, "limit meta-analysis", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "limit meta-analysis", force) + data.notes
     found = limit_core(data.y, data.v, adjustment=adjustment, tau2=tau2)
     if not np.isfinite(found.estimate):
         raise ValueError(

@@ -21,6 +21,9 @@ from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, direction_of, effects_given
 from kapmeta.results.small_study import LEAST
 
+AS_RISK_RATIO = ("RR", "OR", "PETO", "HR", "IRR")
+"""Measures that are risk ratios, at least approximately, and so have an E-value."""
+
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 """What the tests that work on counts read."""
 
@@ -65,9 +68,12 @@ def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
 
 
 def enough_trials(
-    k: int, what: str, force: bool, detail: str = "", least: int = LEAST
+    k: int, effects: Effects, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
-    """Refuse fewer than `least` trials or, if forced, return a note."""
+    """Refuse fewer than `least` trials or, if forced, return a note.
+
+    The refusal names what can be computed of these effects instead.
+    """
     force = checking.flag(force, "force")
     if k >= least:
         return ()
@@ -77,9 +83,12 @@ def enough_trials(
     )
     reason += f"; {detail}" if detail else ""
     if not force:
+        others = ["publication_bias_sensitivity"] if effects.scale.compares else []
+        others += ["e_value"] if effects.measure in AS_RISK_RATIO else []
+        others += ["fail_safe_n"] if effects.scale.compares else []
+        instead = f"{wording.joined(others)} say what it would take; " if others else ""
         raise ValueError(
-            f"{what} is not computed: {reason}. publication_bias_sensitivity, e_value and"
-            " fail_safe_n say what it would take; force=True computes it all the same"
+            f"{what} is not computed: {reason}. {instead}force=True computes it all the same"
         )
     return (f"forced: {reason}",)
 

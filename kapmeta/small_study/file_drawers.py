@@ -319,9 +319,9 @@ def excess_significance(
     check_variance(tau2, number=True)
     refuse_one_group(data.effects, "the test of excess significance")
     require_trials(data.k, 2, "the test of excess significance")
-    notes = enough_trials(data.k, "the test of excess significance", force) + data.notes
-    if not isinstance(tau2, str) and tau2 < 0:
-        raise ValueError(f"tau2 must be an estimator or a variance of at least 0: got {tau2:g}")
+    notes = (
+        enough_trials(data.k, data.effects, "the test of excess significance", force) + data.notes
+    )
     pooled = combine(data.y, data.v, tau2=tau2, level=level)
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level

@@ -118,7 +118,9 @@ def selection_model(
     given, common = delta is not None, model == "common"
     require_trials(data.k, 1 if given else 2, "a selection model")
     least, instead = 1 if given else LEAST, "give the weights (delta) instead"
-    notes = enough_trials(data.k, "an estimated selection model", force, instead, least)
+    notes = enough_trials(
+        data.k, data.effects, "an estimated selection model", force, instead, least
+    )
     y, kind = sign * data.y, {"family": weight, "steps": steps, "two_sided": two_sided}
     found = selection.fit_selection(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
     _refuse_unsettled(found, sign, weight)
@@ -265,9 +267,10 @@ def _check_steps(
     edges = [0.0, *map(float, ends), 1.0]
     hollow = [f"({edges[j]:g}, {edges[j + 1]:g}]" for j in np.flatnonzero(inside == 0)]
     if hollow and not empty:
+        other = "leave the step out" if ends.size > 1 else "choose another step (steps)"
         raise ValueError(
             f"no study has a p-value in {wording.joined(hollow)}, so its weight cannot be"
-            " estimated; leave the step out, or give the weights (delta)"
+            f" estimated; {other}, or give the weights (delta)"
         )
     return int(ends.size + 1)
 
@@ -328,7 +331,8 @@ def copas(
     least_precise = _least_precise(published, top)
     require_trials(data.k, 3, "the Copas model")
     notes = (
-        enough_trials(data.k, "the Copas model", force, "it needs about fifteen", 15) + data.notes
+        enough_trials(data.k, data.effects, "the Copas model", force, "it needs about fifteen", 15)
+        + data.notes
     )
     _refuse_equal_sizes(data)
     sign = favoured_sign(data.effects, favoured)
