@@ -145,7 +145,7 @@ def _interval_pairs(intervals: Any) -> list[tuple[str, str]]:
             f'intervals must list pairs of pooling and interval, e.g. [("REML", "wald")]: got'
             f" {intervals!r}"
         )
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> FloatArray:
