@@ -321,8 +321,7 @@ def risk_ratio(
     >>> effects = km.risk_ratio(trials)
     >>> print(effects.summary())  # doctest: +NORMALIZE_WHITESPACE
     Risk ratio of abstinence, ketamine v midazolam: 1 study.
-    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): no
-    trial had an empty cell.
+    No trial had an empty cell (zero-cell rule "half-if-any").
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
     return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)
