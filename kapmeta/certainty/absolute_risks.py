@@ -95,6 +95,8 @@ def _row_sentence(row: Any, pooled: Result) -> str:
 
 def _change_text(row: Any) -> str:
     """Write ``95 fewer (140 fewer to 34 fewer)``: what is so while good and bad are not known."""
+    if not any(getattr(row, name) for name in _DIFFERENCES):
+        return str(row.nnt)  # no difference, in the words of the table
     middle, low, high = (
         f"{abs(1000 * getattr(row, name)):.0f} {'fewer' if getattr(row, name) < 0 else 'more'}"
         for name in _DIFFERENCES

@@ -15,7 +15,7 @@ from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.sensitivity import universes
 from kapmeta.core.sensitivity.universes import COMMON, Analysis, Cells, Patients
-from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names
+from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names, without_gaps
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.columns import level_names
@@ -138,6 +138,7 @@ def multiverse(
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
     checking.chosen(totals, TOTALS, "meaning of totals")
+    trials, gaps = without_gaps(trials, names)
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
     variants, several = len(ready.variants), len(quick) + len(exact)
@@ -154,7 +155,7 @@ def multiverse(
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in COUNT_MODELS)
-    notes = (*_trial_notes(ready), *_same_studies(ready, asked["studies"]))
+    notes = (*gaps, *_trial_notes(ready), *_same_studies(ready, asked["studies"]))
     notes += about_poolings(asked, fitted_singly if permutations else ())
     shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)

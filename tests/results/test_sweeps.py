@@ -9,7 +9,7 @@ import pytest
 import kapmeta as km
 from tests.sensitivity.test_multiverses import PLAIN
 
-MISSING = PLAIN.assign(missing_t=[5, 2, 1, 4, 3], missing_c=[9, 1, 4, 2, 5])
+MISSING = PLAIN.assign(missing_t=[5, 2, 1, 4, 3], missing_c=[9, 1, 4, 2, 5], event_is_good=True)
 ANEW = "the between-study variance was estimated anew each time"
 DL = {"tau2": "DL", "ci": "wald"}
 
