@@ -28,7 +28,7 @@ from tests.mutation.examining import NOBODY, Examination
 from tests.mutation.mutants import Mutant, mutants
 
 _TAU2 = "tests/core/heterogeneity/test_tau2.py"
-_INVARIANTS = ("tests/effects/test_invariants.py", "tests/repository/test_invariances.py")
+_INVARIANTS = "tests/effects/test_invariants.py"
 _DIRECTIONS = (
     "tests/results/test_effects.py",
     "tests/certainty",
@@ -53,29 +53,22 @@ SUITES: dict[str, tuple[str, ...]] = {
         _TAU2,
     ),
     **{
-        f"checking.{name}": ("tests/checking", "tests/effects")
-        for name in (
-            "arguments",
-            "flag_columns",
-            "frames",
-            "kinds",
-            "name_columns",
-            "number_columns",
-            "quantities",
-        )
+        f"checking.{name}": ("tests/checking", _INVARIANTS)
+        for name in ("arguments", "flag_columns", "frames", "name_columns", "number_columns")
     },
     **{
-        f"effects.{name}": ("tests/effects",)
-        for name in ("counts", "designs", "estimates", "gaps", "groups", "means")
+        f"effects.{name}": (f"tests/effects/test_{name}.py", _INVARIANTS)
+        for name in ("counts", "designs", "estimates", "groups", "means")
     },
-    **{
-        name: (*_DIRECTIONS, *_INVARIANTS)
-        for name in ("measures", "wording", "results.effects", "results.pooled", "results.rows")
-    },
-    **{
-        f"certainty.{name}": ("tests/certainty", _INVARIANTS[1])
-        for name in ("absolute_risks", "findings", "grading", "imprecisions", "information_sizes")
-    },
+    "measures": ("tests/test_measures.py", *_DIRECTIONS),
+    "results.effects": ("tests/results/test_effects.py", _INVARIANTS),
+    "results.pooled": ("tests/pooling/test_inverse_variance.py", *_DIRECTIONS),
+    "results.rows": ("tests/results/test_effects.py", _INVARIANTS),
+    "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py",),
+    "certainty.findings": ("tests/certainty/test_findings.py",),
+    "certainty.grading": ("tests/certainty/test_grading.py",),
+    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py",),
+    "certainty.information_sizes": ("tests/certainty/test_information_sizes.py",),
 }
 REWRITING = (  # hypothesis is imported before pytest starts
     "ignore::pytest.PytestAssertRewriteWarning"

@@ -602,7 +602,7 @@ def test_what_is_no_result_is_refused() -> None:
         forest({"a": pooled(BCG), "b": pool(risk_difference(BCG))})
     with pytest.raises(TypeError, match="result must be Sweep: got Pooled"):
         sweep(pooled(BCG))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="give a list"):
+    with pytest.raises(TypeError, match="right must be a list"):
         forest(pooled(TRIALS), right="months")
     with pytest.raises(ValueError, match="align"):
         Column("dose", align="middle")
