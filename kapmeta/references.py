@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["METHOD_KEYS", "PAPERS", "cited", "papers_of"]
+__all__ = ["METHOD_KEYS", "PAPERS", "cited", "papers_of", "short_references"]
 
 PAPERS: Mapping[str, str] = {
     "REML": (
@@ -27,6 +28,11 @@ PAPERS: Mapping[str, str] = {
     "hksj": (
         "Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single "
         "covariate. Stat Med 2003;22:2693-2710. https://doi.org/10.1002/sim.1482"
+    ),
+    "hksj-hybrid": (
+        "Jackson D, Law M, Rücker G, Schwarzer G. The Hartung-Knapp modification for "
+        "random-effects meta-analysis: a useful refinement but are there any residual concerns? "
+        "Stat Med 2017;36:3923-3934. https://doi.org/10.1002/sim.7411"
     ),
     "profile": (
         "Hardy RJ, Thompson SG. A likelihood approach to meta-analysis with random effects. Stat "
@@ -87,6 +93,25 @@ PAPERS: Mapping[str, str] = {
         "Stijnen T, Hamza TH, Ozdemir P. Random effects meta-analysis of event outcome in the "
         "framework of the generalized linear mixed model with applications in sparse data. Stat "
         "Med 2010;29:3046-3067. https://doi.org/10.1002/sim.4040"
+    ),
+    "Beta-binomial model": (
+        "Kuss O. Statistical methods for meta-analyses including information from studies without "
+        "any events - add nothing to nothing and succeed nevertheless. Stat Med "
+        "2015;34:1097-1116. https://doi.org/10.1002/sim.6383"
+    ),
+    "Logistic-normal model": (
+        "Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven "
+        "random-effects models for meta-analyses that estimate the summary odds ratio. Stat Med "
+        "2018;37:1059-1085. https://doi.org/10.1002/sim.7588"
+    ),
+    "Firth-penalised logistic model": (
+        "Firth D. Bias reduction of maximum likelihood estimates. Biometrika 1993;80:27-38. "
+        "https://doi.org/10.1093/biomet/80.1.27"
+    ),
+    "Combined exact p-value functions": (
+        "Liu D, Liu RY, Xie M. Exact meta-analysis approach for discrete data and its application "
+        "to 2 x 2 tables with rare events. J Am Stat Assoc 2014;109:1450-1465. "
+        "https://doi.org/10.1080/01621459.2014.946318"
     ),
     "Bayesian random-effects model": (
         "Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat "
@@ -328,6 +353,8 @@ METHOD_KEYS: Mapping[str, str] = {
         "Binomial-normal model": (
             "Hypergeometric-normal model (CM.EL)",
             "Conditional binomial-normal model (CM.AL)",
+            "Binomial model",
+            "Exact conditional model",
         ),
         "percentages": ("GRIM",),
     }.items()
@@ -340,6 +367,20 @@ def papers_of(words: Iterable[str]) -> list[str]:
     """List the papers behind the words of methods, each once, in the order of the bibliography."""
     keys = {METHOD_KEYS.get(word, word) for word in words}
     return [paper for key, paper in PAPERS.items() if key in keys]
+
+
+def short_references(*words: str) -> str:
+    """Write the papers of methods in brackets, e.g. ``" (Kuss 2015)"``; empty for none."""
+    found = [_short(paper) for paper in papers_of(words)]
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _short(paper: str) -> str:
+    """Write the first author and the year of a paper."""
+    first = re.split(r",|\. | et al", paper)[0]
+    author = first.rpartition(" ")[0]
+    year = re.search(r"\b(?:19|20)\d\d(?=;|[.:]? |[.:]?$)", paper)  # before a volume, or an end
+    return f"{author} {year.group()}" if year else author
 
 
 def cited(text: str, *keys: str) -> str:

@@ -76,7 +76,8 @@ def column_keyword(value: Any, name: str) -> Hashable:
     named = isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
     if not named or not str(value).strip() or value != value:
         raise TypeError(f"{name} must be the name of a column: got {_kind(value)}")
-    return value
+    column: Hashable = value
+    return column
 
 
 def split_keywords(

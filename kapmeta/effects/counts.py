@@ -27,6 +27,7 @@ __all__ = [
     "peto_odds_ratio",
     "risk_difference",
     "risk_ratio",
+    "without_gaps",
 ]
 
 
@@ -75,7 +76,7 @@ _OUTCOME: Mapping[str, Any] = {
 }
 
 
-def split_names(names: Names) -> tuple[dict[str, Hashable], dict[str, Any]]:
+def split_names(names: Names) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split keywords into column names, defaults filled in, and names of the outcome and arms."""
     columns, words = checking.split_keywords(names, ("study", *CELLS), (*_OUTCOME, "rename"))
     return checking.renamed(columns, words.pop("rename")), words
@@ -92,6 +93,31 @@ def counts_of(
     labels = checking.study_labels(frame)
     cells = checking.counts(frame, _TOTALS, labels, missing=missing)
     return frame.assign(**cells), labels, cells
+
+
+def without_gaps(trials: Any, names: Names) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out rows with an empty count, for analyses that need the counts of every row.
+
+    Returns
+    -------
+    DataFrame, tuple of str
+        The other rows as they were given, and one sentence per row left out, with its reason.
+
+    Raises
+    ------
+    ValueError
+        If every row has an empty count.
+    """
+    given = checking.frame_of(trials)
+    columns, _ = split_names(names)
+    frame = checking.columns_of(given, columns)
+    labels = tuple(map(checking.name_of, frame["study"]))
+    cells = {name: checking.numbers(frame, name, labels, missing=True) for name in CELLS}
+    gaps = checking.gaps_of(cells, labels)
+    notes = tuple(f'"{labels[i]}" takes no part: {why}' for i, why in gaps.items())
+    if len(gaps) == len(frame):
+        raise ValueError(f"no trial has all four counts: {'; '.join(notes)}")
+    return given.iloc[np.setdiff1d(np.arange(len(frame)), list(gaps))] if gaps else given, notes
 
 
 def counts_as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -295,8 +321,7 @@ def risk_ratio(
     >>> effects = km.risk_ratio(trials)
     >>> print(effects.summary())  # doctest: +NORMALIZE_WHITESPACE
     Risk ratio of abstinence, ketamine v midazolam: 1 study.
-    Zero-cell rule "half-if-any" (0.5 added to the four cells of a table with a zero cell): no
-    trial had an empty cell.
+    No trial had an empty cell (zero-cell rule "half-if-any").
       Dakwar 2019: RR 4.49 (1.44 to 14.03)
     """
     return from_counts(trials, "RR", zero=zero, interval=interval, missing=missing, **names)

@@ -47,7 +47,7 @@ def refuse_disagreement(
     quantile = float(normal_quantile((1 + level) / 2))
     least, most = _standard_errors(given, scale, quantile)
     se, slack = given["se"], _half_unit(given["se"])
-    middle = (least + most) / 2
+    middle = (scale.analysed(given["high"]) - scale.analysed(given["low"])) / (2 * quantile)
     checking.refuse_first(
         (se + slack < least / _FACTOR) | (se - slack > most * _FACTOR),
         labels,
@@ -58,7 +58,7 @@ def refuse_disagreement(
         ),
     )
     _refuse_other_p_values(
-        scale.analysed(value), np.where(np.isnan(middle), se, middle), given, labels
+        scale.analysed(value), np.where(np.isfinite(middle), middle, se), given, labels
     )
 
 
@@ -89,7 +89,7 @@ def _standard_errors(
 ) -> tuple[FloatArray, FloatArray]:
     """Compute the least and the largest standard error that round to the printed limits."""
     low, high = given["low"], given["high"]
-    half = np.maximum(_half_unit(low), _half_unit(high))
+    half = np.minimum(_half_unit(low), _half_unit(high))  # a final 0 is printed, but not read
     with np.errstate(invalid="ignore", divide="ignore"):
         narrow = scale.analysed(high - half) - scale.analysed(low + half)
         wide = scale.analysed(high + half) - scale.analysed(low - half)

@@ -79,6 +79,13 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
             )
 
 
+_LEVEL = (
+    "Merge the level with another, leave the study out, or use subgroups, which shows a single"
+    " trial as what it is"
+)
+_NUMBER = "Leave the moderator or the study out"
+
+
 def _refuse_lone_study(
     x: FloatArray, names: tuple[str, ...], labels: tuple[str, ...], intercept: int | None
 ) -> None:
@@ -96,6 +103,5 @@ def _refuse_lone_study(
         what = f'"{resting[0]}"' if resting else "a coefficient"
         raise ValueError(
             f'{what} rests on one study, row {i + 1} ("{labels[i]}"): nothing is left to judge it'
-            " by. Merge the level with another, leave the study out, or use subgroups, which shows"
-            " a single trial as what it is"
+            f" by. {_LEVEL if '[' in what else _NUMBER}"
         )

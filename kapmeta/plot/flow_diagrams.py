@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from kapmeta import checking
 from kapmeta.plot.panel.frames import Frame, fixed_axis
 from kapmeta.plot.panel.framing import WIDTH, Panel, framed
 from kapmeta.plot.panel.marks import frame_of
@@ -43,6 +44,7 @@ class _Box(NamedTuple):
     bottom: float
 
 
+@checking.checked
 def flow_diagram(
     result: pd.DataFrame,
     *,

@@ -44,7 +44,9 @@ def pool_exact(
     """Pool two-by-two tables by their own likelihoods, zero cells as they are.
 
     For few trials with few events, where a continuity correction would decide the answer. Not for
-    effects that were reported without counts. Which model: see
+    effects that were reported without counts. The likelihood of an odds ratio is exact, conditional
+    on the margins; that of a risk ratio or difference is a profile likelihood, with each control
+    risk at its best value. Which model: see
     `kapmeta.pooling.exact_models.EXACT_MODELS`, each of which says what it is for and refuses what
     it is not for.
 
@@ -244,8 +246,8 @@ def _heterogeneity(curves: list[Tabulated]) -> float:
     informative = [curve for curve in curves if curve.informative]
     if len(informative) < 2:
         return math.nan
-    common = likelihood_models.maximise_likelihood(informative, random=False)
-    return max(0.0, 2 * (sum(curve.top for curve in informative) - common.loglik))
+    common = likelihood_models.common_log_likelihood(informative)
+    return max(0.0, 2 * (sum(curve.top for curve in informative) - common))
 
 
 def _information_of_tables(data: Data, found: Estimate) -> FloatArray:

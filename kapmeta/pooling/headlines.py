@@ -26,6 +26,7 @@ from kapmeta.pooling.inverse_variance import one_question, pool, refuse_other_me
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.pooling_methods import paragraph
 from kapmeta.results.posteriors import Posterior, Result
 from kapmeta.results.views import View
 
@@ -110,11 +111,13 @@ class Headline(View):
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
-        shown = " ".join(result.methods_text() for result in self.results)
+        sentences = [text for result in self.results for text in result.methods_sentences()]
         names = wording.joined(entry.name for entry in self.entries if entry.role == BESIDE)
-        beside = f"Beside it we show: {names}." if names else ""
-        not_shown = f"We do not show: {self.rule.refused} ({PAPERS['few studies']})."
-        return " ".join(filter(None, [shown, beside, not_shown]))
+        if names:
+            sentences.append(f"Beside it we show: {names}.")
+        return paragraph(
+            [*sentences, f"We do not show: {self.rule.refused} ({PAPERS['few studies']})."]
+        )
 
     def __repr__(self) -> str:
         shown, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)

@@ -519,22 +519,28 @@ def listed_excluded(effects: Effects) -> str:
     return f", {len(effects.excluded)} excluded" if effects.excluded else ""
 
 
-def zero_sentence(effects: Effects) -> str:
-    """Say what each continuity rule changed; empty for measures without counts."""
+def zero_sentence(effects: Effects, opening: str = "Before analysis") -> str:
+    """Say what was added to which trials with an empty cell; empty for measures without counts."""
     rules = dict.fromkeys(rule for rule in effects.rules if rule is not None)
-    return " ".join(_rule_sentence(effects, rule) for rule in rules)
+    return " ".join(_rule_sentence(effects, rule, opening) for rule in rules)
 
 
-def _rule_sentence(effects: Effects, rule: str) -> str:
+def _rule_sentence(effects: Effects, rule: str, opening: str) -> str:
     """Say which studies one continuity rule changed, or that none had an empty cell."""
     own = np.array([each == rule for each in effects.rules])
     touched = [effects.labels[i] for i in np.flatnonzero(own & effects.corrected)]
-    head = f'Zero-cell rule "{rule}" ({ZERO_NAMES[rule]})'
-    if touched:
-        return f"{head}: it changed {joined(touched)}."
-    return (
-        f"{head}." if has_empty_cell(effects.table[own]) else f"{head}: no trial had an empty cell."
-    )
+    named = f'zero-cell rule "{rule}"'
+    if not touched:
+        if has_empty_cell(effects.table[own]):
+            return f"No continuity correction was made ({named})."
+        return f"No trial{' under this rule' * (not own.all())} had an empty cell ({named})."
+    n = len(touched)
+    trials = f"the {n} trials" if n > 1 else "the one trial"
+    if rule in ("half-if-any", "drop"):
+        added = f"0.5 was added to all four cells of {trials} with an empty cell"
+    else:
+        added = f"{ZERO_NAMES[rule]}; this changed {trials}"
+    return f"{opening}, {added} ({joined(touched)}; {named})."
 
 
 def rules_applied(effects: Effects) -> str:

@@ -14,15 +14,7 @@ from kapmeta.core.heterogeneity.tau2 import quadratic_moment
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.weighting import weights
 from kapmeta.core.pooling.combining import Combined
-from kapmeta.methods import (
-    CI_NAMES,
-    MODEL_NAMES,
-    Method,
-    method_text,
-    model_name,
-    model_phrase,
-    tau2_name,
-)
+from kapmeta.methods import MODEL_NAMES, Method, method_text, model_name, model_phrase
 from kapmeta.results.effects import (
     Effects,
     effects_table,
@@ -33,6 +25,7 @@ from kapmeta.results.effects import (
     unconfirmed_sentences,
     zero_sentence,
 )
+from kapmeta.results.pooling_methods import analysis_sentences, paragraph
 from kapmeta.results.views import IntervalView
 from kapmeta.wording import interval_text, number, p_text, percent, studies
 
@@ -207,29 +200,13 @@ class Pooled(IntervalView):
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
-        e, method = self.effects, self.method
-        interval, level = CI_NAMES.get(method.ci, method.ci), percent(method.level)
-        sentences = [measure_sentence(e)]
-        if self.k < 2:
-            sentences.append(
-                f"One study was available; nothing was pooled ({level} interval: {interval})."
-            )
-        elif method.model == "random":
-            sentences.append(
-                f"{studies(self.k).capitalize()} were pooled with a random-effects model; the"
-                f" between-study variance was estimated by {tau2_name(method)}, its interval by the"
-                f" Q-profile method, and the {level} confidence interval of the mean is"
-                f" the {interval}."
-            )
-        else:
-            sentences.append(
-                f"{studies(self.k).capitalize()} were pooled ({model_phrase(method)}),"
-                f" {level} {interval}."
-            )
-        if not math.isnan(self.prediction_low):
-            sentences.append(f"A {level} prediction interval ({method.prediction}) is given.")
-        sentences += [rule_sentence(self), *excluded_sentences(e)]
-        return " ".join(filter(None, sentences))
+        return paragraph(self.methods_sentences())
+
+    def methods_sentences(self) -> list[str]:
+        """List the sentences of that paragraph, without the one on the software."""
+        effects = self.effects
+        rest = [rule_sentence(self), *excluded_sentences(effects)]
+        return [*filter(None, [measure_sentence(effects), *analysis_sentences(self), *rest])]
 
     def alt_text(self) -> str:
         """Describe the result to readers who cannot see the figure."""
@@ -311,14 +288,14 @@ def prediction_text(pooled: Pooled) -> str:
 
 def rule_sentence(pooled: Pooled) -> str:
     """State the zero-cell rule, and where it concerns the single trials only."""
-    if pooled.method.model == "single" and pooled.method.ci != "wald":
+    effects, model = pooled.effects, pooled.method.model
+    if model == "single" and pooled.method.ci != "wald":
         return ""  # the limits shown need no correction
-    sentence = zero_sentence(pooled.effects)
-    return (
-        sentence
-        if pooled.method.model in MODEL_NAMES or not sentence
-        else f"For the single trials only: {sentence}"
-    )
+    if model in MODEL_NAMES:
+        return zero_sentence(effects)
+    if effects.interval not in (None, "wald"):
+        return ""  # neither the model nor the limits of the single trials
+    return zero_sentence(effects, "For the single trials only")
 
 
 def pooled_sentence(pooled: Pooled) -> str:

@@ -17,12 +17,20 @@ from kapmeta.core.bayes.priors import TauPrior
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.methods import Method
+from kapmeta.references import short_references
 from kapmeta.results.effects import Effects, effects_table, excluded_sentences, read_only
 from kapmeta.results.pooled import Pooled
+from kapmeta.results.pooling_methods import paragraph
 from kapmeta.results.views import IntervalView
 
 __all__ = ["Distribution", "Posterior", "density_of"]
 
+_LIKELIHOODS = {
+    ("binomial", "RR"): "the binomial likelihood of the counts of each trial with the control risk"
+    " profiled out, without continuity correction",
+    ("binomial", "OR"): "the exact conditional likelihood of the counts of each trial, without"
+    " continuity correction",
+}
 _SCALES = np.linspace(0.0, 2.0, 41)
 _AT_ONCE = 64  # values of a density computed together
 _WIDEST_SCALE = 64.0  # prior scale up to which the tipping scale is sought
@@ -320,19 +328,23 @@ class Posterior(IntervalView):
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
-        e = self.effects
-        data = (
-            "the likelihood of each trial's counts, without continuity correction"
-            if self.likelihood == "binomial"
-            else "the estimates and their standard errors"
-        )
-        return (
-            f"We estimated the {e.scale.name} of {e.event} ({e.treatment} against {e.control}) by"
-            f" Bayesian random-effects meta-analysis of {wording.studies(self.k)} from {data}."
-            f" Priors: {self._priors()}. Posterior quantities were computed by deterministic"
-            " quadrature; we report the median and the central"
-            f" {wording.percent(self.method.level)} credible interval."
-        )
+        return paragraph(self.methods_sentences())
+
+    def methods_sentences(self) -> list[str]:
+        """List the sentences of that paragraph, without the one on the software."""
+        e, level = self.effects, wording.percent(self.method.level)
+        papers = short_references("Bayesian random-effects model")
+        what = f"the {e.scale.name} of {e.event} ({e.treatment} against {e.control})"
+        data = _LIKELIHOODS.get((self.likelihood, e.measure), "estimates and standard errors")
+        how = f"by Bayesian random-effects meta-analysis{papers} of {wording.studies(self.k)}"
+        if self.k == 1:
+            what, how = f"{what} of one trial", "by its own posterior distribution"
+        return [
+            f"We estimated {what} {how}, from {data}.",
+            f"Priors: {self._priors()}.",
+            "Posterior quantities were computed by deterministic quadrature; we report the median"
+            f" and the central {level} credible interval.",
+        ]
 
     def alt_text(self) -> str:
         """Describe the result to readers who cannot see the figure."""

@@ -45,7 +45,7 @@ def summary_of_findings(
     >>> table = km.review.summary_of_findings(km.load_evidence()).shown().set_index("Question")
     >>> cocaine = table.loc["cocaine: ketamine v control, randomised, end of trial"]
     >>> cocaine["Treatment arm, per 1,000"]
-    '481 (171 to 1000), limit cut'
+    '481 (242 to 673)'
     """
     baselines_given(baseline)  # before every question is answered
     return findings_of(answers(evidence), evidence.grade, baseline)

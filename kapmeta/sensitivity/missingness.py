@@ -16,7 +16,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.pooling.combining import Combined, combine
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
-from kapmeta.effects.counts import Names, from_counts
+from kapmeta.effects.counts import Names, from_counts, without_gaps
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
@@ -146,6 +146,7 @@ def missing_outcomes(
     checking.chosen(measure, COUNT_MEASURES, "measure")
     given = _strategies_given(strategies)
     uncertainty = _uncertainty(imor_sd, correlation, shared, imor)
+    trials, gaps = without_gaps(trials, names)
     seen = observed(trials, totals, reasons, names)
     options = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
     base = available(seen, measure, names, method=method, **options)
@@ -160,7 +161,7 @@ def missing_outcomes(
             arms, words, pairs, uncertainty, reasons, measure, base
         ).items()
     ]
-    notes = (*_differential(seen, base.effects), *_about_splits(seen))
+    notes = (*gaps, *_differential(seen, base.effects), *_about_splits(seen))
     table = pd.concat(rows, ignore_index=True)
     methods, papers = _missing_methods(base, table)
     return Sweep("missing outcomes", table, base.effects, base, notes, methods, papers)

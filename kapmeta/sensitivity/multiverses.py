@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -15,7 +15,7 @@ from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.sensitivity import universes
 from kapmeta.core.sensitivity.universes import COMMON, Analysis, Cells, Patients
-from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names
+from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names, without_gaps
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.columns import level_names
@@ -135,11 +135,11 @@ def multiverse(
     """
     asked, rng = choices_asked(choices), checking.generator(rng)
     level = checking.proportion(level, "level")
-    subsets = checking.flag(subsets, "subsets")
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
     checking.chosen(totals, TOTALS, "meaning of totals")
     progress = None if progress is None else checking.flag(progress, "progress")
+    trials, gaps = without_gaps(trials, names)
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)
     variants, several = len(ready.variants), len(quick) + len(exact)
@@ -148,11 +148,7 @@ def multiverse(
     named = _study_sets(ready, asked["studies"], subsets, smallest)
     single = "exact models, fitted one by one,"
     _refuse_too_many(variants, len(exact), len(named), _MOST_EXACT, single)
-    if permutations and not quick:
-        raise ValueError(
-            "permutations leave exact models out, and there is nothing else here; name another"
-            " pooling too, or permutations=0"
-        )
+    _refuse_nothing_to_shuffle(permutations, quick)
     table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
     if permutations:
@@ -160,10 +156,18 @@ def multiverse(
         null = _null(ready, quick, which, answered, permutations, rng, _bar(progress))
     effects, _ = one_question(risk_ratio(ready.frame, **event_names(names)), mixed=True)
     fitted_singly = tuple(word for word in asked["pooling"] if word in COUNT_MODELS)
-    notes = (*_trial_notes(ready), *_same_studies(ready, asked["studies"]))
+    notes = (*gaps, *_trial_notes(ready), *_same_studies(ready, asked["studies"]))
     notes += about_poolings(asked, fitted_singly if permutations else ())
     shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
+
+
+def _refuse_nothing_to_shuffle(permutations: int, quick: Sequence[Analysis]) -> None:
+    if permutations and not quick:
+        raise ValueError(
+            "permutations leave exact models out, and there is nothing else here; name another"
+            " pooling too, or permutations=0"
+        )
 
 
 def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: str) -> None:
@@ -216,7 +220,7 @@ def _aligned_trials(
     return AlignedTrials(cells, labels, first, patients, rows, variants, events)
 
 
-def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+def _distinguished(trials: pd.DataFrame, study: Hashable) -> pd.DataFrame:
     """Renumber the rows, and add a `comparison_id` where a study has several."""
     checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)

@@ -12,7 +12,7 @@ from kapmeta import checking
 from kapmeta.core.effects.counts import TRIGGERS
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.sensitivity.missing import imputed
-from kapmeta.effects.counts import Names, risk_ratio, split_names
+from kapmeta.effects.counts import Names, risk_ratio, split_names, without_gaps
 from kapmeta.measures import side_of
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.exact import pool_exact
@@ -121,6 +121,9 @@ def sensitivity_table(
     level = checking.proportion(level, "level")
     checking.chosen(totals, TOTALS, "meaning of totals")
     columns, _ = split_names(names)
+    trials, gaps = without_gaps(trials, names)
+    for gap in gaps:
+        checking.warn(gap)
     chosen = at_time(trials, time, study=columns["study"])
     base = pool(risk_ratio(chosen, interval="koopman", **names), level=level, mixed=mixed)
     asked = Asked(trials, chosen, base, time, opposite, totals, level, mixed, names)

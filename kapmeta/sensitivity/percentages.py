@@ -12,7 +12,7 @@ import pandas as pd
 from kapmeta import checking
 from kapmeta.core.effects import counts
 from kapmeta.core.effects.printed_counts import candidate_counts
-from kapmeta.effects.counts import Names, counts_of, from_counts, split_names
+from kapmeta.effects.counts import Names, counts_of, from_counts, split_names, without_gaps
 from kapmeta.methods import Method
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
@@ -81,11 +81,12 @@ def rounded_counts(
     """
     checking.chosen(measure, COUNT_MEASURES, "measure")
     columns, _ = split_names(names)
+    trials, gaps = without_gaps(trials, names)
     words = {"model": model, "tau2": tau2, "ci": ci, "level": level, "mixed": mixed}
     base = pool(from_counts(trials, measure, **names), method=method, **words)  # type: ignore[arg-type]
     frame, labels, cells = counts_of(trials, columns)
     there = np.flatnonzero(base.effects.present)
-    options, notes = [], []
+    options, notes = [], list(gaps)
     for i, side in itertools.product(there, "tc"):
         fitting, note = _fitting_counts(frame, labels, int(i), side, cells)
         options.append(fitting)
@@ -95,9 +96,8 @@ def rounded_counts(
     found = counts.KERNELS[measure](
         many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
     )
-    table = analyses_table(
-        [_combination_text(row, cells, there) for row in many], pooled_again(found, base)
-    )
+    named = [_combination_text(row, cells, there) for row in many]
+    table = analyses_table(named, pooled_again(found, base))
     how = "with every combination of counts that the printed percentages allow"
     return Sweep(
         "counts from percentages",

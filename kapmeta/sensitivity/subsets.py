@@ -107,6 +107,10 @@ def _refuse_slow(pooled: Pooled, subsets: int) -> None:
 
 def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator) -> IntArray:
     """Draw up the numbers of the subsets: all of them, or a sample."""
+    if k > _MOST_NAMED:
+        raise ValueError(
+            f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled"
+        )
     if sample is None:
         if k > _MOST_LISTED:
             size = 2.0**k * (k + 80) / 1e9
@@ -116,10 +120,6 @@ def _codes(k: int, smallest: int, sample: int | None, rng: np.random.Generator) 
             )
         codes = np.arange(1, 2**k)
         return codes[np.bitwise_count(codes) >= smallest]
-    if k > _MOST_NAMED:
-        raise ValueError(
-            f"subsets of more than {_MOST_NAMED} studies cannot be numbered: {k} were pooled"
-        )
     drawn = np.zeros(0, dtype=np.int64)
     while drawn.size < sample:
         more = rng.integers(1, 2**k, size=sample)

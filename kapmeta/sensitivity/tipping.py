@@ -16,7 +16,7 @@ from kapmeta.core.numerics.roots import bracketed_root
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import missing
 from kapmeta.core.sensitivity.missing import Arm
-from kapmeta.effects.counts import Names
+from kapmeta.effects.counts import Names, without_gaps
 from kapmeta.measures import side_of
 from kapmeta.methods import Method
 from kapmeta.results.pooled import Pooled
@@ -86,6 +86,9 @@ def tipping_point(
     {'events': 4.0, 'events_t': 0.0, 'events_c': 4.0}
     """
     checking.chosen(measure, COUNT_MEASURES, "measure")
+    trials, gaps = without_gaps(trials, names)
+    for gap in gaps:
+        checking.warn(gap)
     seen = observed(trials, totals, None, names)
     if any(len(ways) > 1 for ways in seen.splits):
         raise ValueError(

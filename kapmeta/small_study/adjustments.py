@@ -12,7 +12,6 @@ from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.core.pooling.combining import combine
-from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
@@ -25,6 +24,7 @@ from kapmeta.small_study.admissions import (
     Trials,
     check_variance,
     enough_trials,
+    estimator_and_interval,
     favoured_sign,
     refuse_exact_line,
     refuse_one_group,
@@ -114,16 +114,10 @@ def trim_and_fill(
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model", "trim")
     words = method_words(method, tau2=tau2, ci=ci, level=level)
-    estimator, interval = (
-        PRIMARY.tau2 if words["tau2"] is None else words["tau2"],
-        checking.chosen(
-            PRIMARY.ci if words["ci"] is None else words["ci"], INTERVALS, "interval", "ci"
-        ),
-    )
-    check_variance(estimator)
+    estimator, interval = estimator_and_interval(words["tau2"], words["ci"])
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "trim and fill")
-    notes = enough_trials(data.k, "trim and fill", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "trim and fill", force) + data.notes
     centre = {"tau2": estimator, "trim_tau2": estimator if trim == "random" else 0.0}
     found = fill_core(data.y, data.v, count_by=count_by, side=side, **centre)
     if found.status != FillStatus.OK:
@@ -228,7 +222,7 @@ def pet_peese(
     checking.chosen(method, ("pet-peese", "pet", "peese"), "method")
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "PET-PEESE")
-    notes = enough_trials(data.k, "PET-PEESE", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "PET-PEESE", force) + data.notes
     notes += (_UNRELIABLE,) if 10 <= data.k < 20 else ()
     lines = _pet_and_peese(data, ("PET", "PEESE") if method == "pet-peese" else (method.upper(),))
     one_sided = _pet_p_value(lines["PET"], _pet_sign(data.effects, method, favoured))
@@ -351,7 +345,7 @@ def limit_meta_analysis(
     check_variance(tau2)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "limit meta-analysis")
-    notes = enough_trials(data.k, "limit meta-analysis", force) + data.notes
+    notes = enough_trials(data.k, data.effects, "limit meta-analysis", force) + data.notes
     found = limit_core(data.y, data.v, adjustment=adjustment, tau2=tau2)
     if not np.isfinite(found.estimate):
         raise ValueError(

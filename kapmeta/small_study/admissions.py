@@ -15,11 +15,16 @@ from kapmeta.core.heterogeneity.tau2 import ESTIMATORS, estimator_named
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
+from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study.asymmetry import Points, WeightedLine
 from kapmeta.effects.counts import odds_ratio
+from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, direction_of, effects_given
 from kapmeta.results.small_study import LEAST
+
+AS_RISK_RATIO = ("RR", "OR", "PETO", "HR", "IRR")
+"""Measures that are risk ratios, at least approximately, and so have an E-value."""
 
 COUNT_COLUMNS = ("events_t", "n_t", "events_c", "n_c")
 """What the tests that work on counts read."""
@@ -65,9 +70,12 @@ def _counts_of(effects: Effects) -> tuple[tuple[FloatArray, ...] | None, str]:
 
 
 def enough_trials(
-    k: int, what: str, force: bool, detail: str = "", least: int = LEAST
+    k: int, effects: Effects, what: str, force: bool, detail: str = "", least: int = LEAST
 ) -> tuple[str, ...]:
-    """Refuse fewer than `least` trials or, if forced, return a note."""
+    """Refuse fewer than `least` trials or, if forced, return a note.
+
+    The refusal names what can be computed of these effects instead.
+    """
     force = checking.flag(force, "force")
     if k >= least:
         return ()
@@ -77,9 +85,12 @@ def enough_trials(
     )
     reason += f"; {detail}" if detail else ""
     if not force:
+        others = ["publication_bias_sensitivity"] if effects.scale.compares else []
+        others += ["e_value"] if effects.measure in AS_RISK_RATIO else []
+        others += ["fail_safe_n"] if effects.scale.compares else []
+        instead = f"{wording.joined(others)} say what it would take; " if others else ""
         raise ValueError(
-            f"{what} is not computed: {reason}. publication_bias_sensitivity, e_value and"
-            " fail_safe_n say what it would take; force=True computes it all the same"
+            f"{what} is not computed: {reason}. {instead}force=True computes it all the same"
         )
     return (f"forced: {reason}",)
 
@@ -159,6 +170,13 @@ def check_variance(tau2: Any, *, number: bool = False) -> None:
         checking.finite_number(tau2, "tau2", at_least=0)
     elif not callable(tau2):
         raise TypeError(f"tau2 must be a function or one of: {', '.join(ESTIMATORS)}: got {tau2!r}")
+
+
+def estimator_and_interval(tau2: Any, ci: str | None) -> tuple[Any, str]:
+    """Return the estimator of tau2 and the interval asked for, or those of the primary method."""
+    estimator = PRIMARY.tau2 if tau2 is None else tau2
+    check_variance(estimator)
+    return estimator, checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci")
 
 
 def refuse_one_group(effects: Effects, what: str, instead: str = "") -> None:

@@ -238,7 +238,7 @@ def asymmetry_test(
     detail = _power_text(power) + (
         "; a rank test finds less than this, which is Egger's" if test.rank else ""
     )
-    notes = (*(enough_trials(k, test.name, force, detail) or (detail,)), *data.notes)
+    notes = (*(enough_trials(k, data.effects, test.name, force, detail) or (detail,)), *data.notes)
     found = _rank_test(test, data) if test.rank else _regression_test(test, data, k)
     if method in ("egger", "egger-mixed", "thompson") and data.effects.measure in ("OR", "RR"):
         notes += (

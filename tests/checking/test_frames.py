@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import kapmeta as km
 from kapmeta import checking
 from kapmeta.checking import RESERVED
+from tests.helpers.columns import BLOCK, README, table
 
 BASE = pd.DataFrame(
     {
@@ -147,6 +148,12 @@ def test_every_reserved_column_can_be_renamed() -> None:
     assert table["column"].tolist() == list(RESERVED)
     assert set(table["keyword"]) <= {*table["column"], "rename"}
     assert (table["meaning"].str.len() > 3).all()
+
+
+def test_the_table_in_the_readme_is_that_of_the_package() -> None:
+    drawn = BLOCK.search(README.read_text(encoding="utf-8"))
+    assert drawn, "README.md has no table of columns"
+    assert drawn[0] == table(), "run `python -m tests.helpers.columns`"
 
 
 @pytest.mark.parametrize("column", [name for name, row in RESERVED.items() if row[1] == "rename"])

@@ -86,3 +86,115 @@ def test_units_in_which_intervals_overflowed_are_refused_by_row(y: float, v: flo
     frame = pd.DataFrame({"study": ["A", "B"], "y": [0.1, y], "v": [0.2, v]})
     with pytest.raises(ValueError, match=r'too large or too small.*in row 2 \("B"\).*another unit'):
         km.generic(frame)
+
+
+def paper(**columns: Any) -> pd.DataFrame:
+    """Return one printed effect."""
+    return pd.DataFrame({"study": ["A"], **{name: [value] for name, value in columns.items()}})
+
+
+SCALES = {
+    "OR": (np.log, 0.25, 0.5, 1.0),
+    "ZCOR": (np.arctanh, 0.40, 0.60, 0.75),
+    "PLO": (lambda p: np.log(p / (1 - p)), 0.2, 0.4, 0.6),
+    "PAS": (lambda p: np.arcsin(np.sqrt(p)), 0.2, 0.4, 0.6),
+    "PLN": (np.log, 0.2, 0.4, 0.8),
+    "PR": (lambda p: p, 0.2, 0.4, 0.6),
+    "RD": (lambda d: d, -0.5, 0.25, 1.0),
+    "MD": (lambda d: d, -2.0, 1.0, 4.0),
+}
+
+
+@pytest.mark.parametrize("measure", SCALES)
+def test_printed_numbers_are_read_on_the_scale_of_the_measure(measure: str) -> None:
+    """A correlation of 0.60 (0.40 to 0.75) is 0.60, and not tanh(0.60) = 0.54."""
+    scale, low, estimate, high = SCALES[measure]
+    found = km.reported(paper(estimate=estimate, low=low, high=high), measure=measure)
+    assert_allclose(found.y, [scale(estimate)], rtol=1e-12)
+    assert_allclose(found.se, [(scale(high) - scale(low)) / 2 / 1.959963984540054], rtol=1e-12)
+    shown = found.to_frame().loc[0, ["estimate", "low", "high"]].astype(float)
+    assert_allclose(shown, [estimate, low, high], rtol=1e-12)
+    by_error = km.reported(paper(estimate=estimate, se=0.25), measure=measure)
+    assert_allclose([by_error.y[0], by_error.v[0]], [scale(estimate), 0.0625], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("measure", "columns", "message"),
+    [
+        ("HR", {"estimate": 0.8, "p_value": 5.0}, "p_value is not between 0 and 1 in row 1"),
+        ("HR", {"estimate": 0.8, "p_value": -0.2}, "p_value is not between 0 and 1 in row 1"),
+        ("HR", {"estimate": 0.8, "p_value": 0.0}, "p_value is not between 0 and 1 in row 1"),
+        ("HR", {"estimate": 0.8, "p_value": 1.0}, "p_value is not between 0 and 1 in row 1"),
+        ("HR", {"estimate": 0.8, "se": -0.2}, "se is not positive in row 1"),
+        ("HR", {"estimate": 0.8, "se": 0.0}, "se is not positive in row 1"),
+        ("HR", {"estimate": 0.0, "se": 0.2}, "estimate of a ratio is not positive in row 1"),
+        ("ZCOR", {"estimate": 1.2, "se": 0.2}, "is out of range in row 1"),
+        ("ZCOR", {"estimate": 1.0, "se": 0.2}, "is at the end of its range in row 1"),
+        ("PR", {"estimate": 45.0, "se": 0.2}, "is not in 0 to 1; give it as printed"),
+        ("PLO", {"estimate": -0.1, "se": 0.2}, "is out of range in row 1"),
+        ("PLO", {"estimate": 0.0, "se": 0.2}, "is at the end of its range in row 1"),
+        ("PR", {"estimate": 0.1, "low": -0.1, "high": 0.3}, "low of a proportion is out of range"),
+        ("RD", {"estimate": 25.0, "se": 2.0}, "is not in -1 to 1"),
+        ("PR", {"estimate": 0.4, "p_value": 0.01}, "has no value of no effect"),
+        ("OR", {"estimate": 1.0, "p_value": 0.9}, "a p-value of no effect gives none"),
+    ],
+)
+def test_printed_numbers_out_of_range_are_refused_by_row(
+    measure: str, columns: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        km.reported(paper(**columns), measure=measure)
+    assert message in str(error.value)
+    assert '"A"' in str(error.value)
+
+
+def test_the_ends_of_a_range_may_be_limits() -> None:
+    half = km.reported(paper(estimate=0.9, low=0.7, high=1.0), measure="PLO")
+    logit = np.log([0.9 / 0.1, 0.7 / 0.3])
+    assert_allclose(half.se, (logit[0] - logit[1]) / 1.959963984540054, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("columns", "level", "message"),
+    [
+        ({"low": 0.31, "high": 2.10, "se": 0.9}, 0.95, "a standard error of 0.488, but se = 0.9"),
+        ({"low": 0.36, "high": 1.79, "se": 0.488}, 0.95, "they agree at level=0.9: check"),
+        ({"low": 0.23, "high": 2.81, "se": 0.488}, 0.95, "they agree at level=0.99: check"),
+        ({"low": 0.31, "high": 2.10, "p_value": 0.001}, 0.95, "give p = 0.65, but p_value = 0.001"),
+        ({"se": 0.488, "p_value": 0.04}, 0.95, "give p = 0.65, but p_value = 0.04"),
+    ],
+)
+def test_precisions_that_contradict_each_other_are_refused(
+    columns: dict[str, float], level: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=r'disagree in row 1 \("A"\)') as error:
+        km.reported(paper(estimate=0.80, **columns), measure="OR", level=level)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "level"),
+    [
+        ({"low": 0.31, "high": 2.10, "se": 0.49}, 0.95),
+        ({"low": 0.36, "high": 1.79, "se": 0.488}, 0.90),
+        ({"low": 0.3, "high": 2.1, "se": 0.5}, 0.95),
+        ({"low": 0.31, "high": 2.10, "p_value": 0.6}, 0.95),
+        ({"low": 0.31, "high": 2.10, "p_value": 0.7, "se": 0.5}, 0.95),
+        ({"low": 0.79, "high": 0.81, "p_value": 0.001}, 0.95),
+    ],
+)
+def test_precisions_that_agree_but_for_rounding_are_accepted(
+    columns: dict[str, float], level: float
+) -> None:
+    assert km.reported(paper(estimate=0.80, **columns), measure="OR", level=level).k == 1
+
+
+def test_a_row_without_any_precision_is_excluded_with_its_reason() -> None:
+    gap = PAPER.assign(low=[0.24, np.nan], high=[0.92, np.nan])
+    found = km.reported(gap)
+    assert found.excluded == {1: "low, high, se and p_value are empty"}
+    assert_allclose(found.select([0]).y, km.reported(PAPER.iloc[:1]).y)
+    with pytest.raises(
+        ValueError, match=r'nothing gives the precision in row 2 \("Grabski 2022"\)'
+    ):
+        km.reported(gap, missing="raise")

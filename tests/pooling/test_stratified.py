@@ -52,7 +52,9 @@ def test_weights_and_table() -> None:
     assert frame["row"].tolist() == ["study"] * 13 + ["pooled"]
     assert frame.loc[13, "events_t"] == BCG["events_t"].sum()
     assert "I² (Q-based)" in main.summary()
-    assert "For the single trials only" in main.summary()
+    assert "No trial had an empty cell" in main.summary()
+    zero = km.mantel_haenszel(BCG.assign(events_t=BCG["events_t"].where(BCG.index != 2, 0)))
+    assert "For the single trials only, 0.5 was added" in zero.summary()
 
 
 @pytest.mark.parametrize("measure", ["RR", "OR", "RD"])

@@ -102,6 +102,13 @@ def maximise_likelihood(
     return Fit(mu, tau, se, loglik, low, high, tau_low, tau_high, *common[:3], tuple(modes))
 
 
+def common_log_likelihood(studies: Sequence[Tabulated]) -> float:
+    """Compute the highest log-likelihood of one effect common to all studies."""
+    if all(sides(studies)):
+        return _common_fit(studies).loglik
+    return float(sum(study.top for study in studies))
+
+
 class _CommonFit(NamedTuple):
     """Maximum with tau held at 0, and whether the likelihood rises from there with tau."""
 

@@ -40,12 +40,14 @@ def profile_over_tau(
     return values[np.arange(mu.size), best], tau[best]
 
 
-def _zoomed(studies: Sequence[Tabulated], mean: FloatArray, random: bool) -> FloatArray:
+def _zoomed(
+    studies: Sequence[Tabulated], mean: FloatArray, random: bool, rounds: int = 8
+) -> FloatArray:
     """Compute the profile at one mean on ever finer grids about the best tau."""
     if not random:
         return marginal_log_likelihood(studies, mean, np.zeros(1))
     taus = np.concatenate([[0.0], tau_grid(studies, mean)])
-    for _ in range(8):
+    for _ in range(rounds):
         _, best = profile_over_tau(studies, mean, taus)
         i = int(np.flatnonzero(taus == best[0])[0])
         taus = np.linspace(taus[max(i - 1, 0)], taus[min(i + 1, taus.size - 1)], 9)
@@ -81,7 +83,8 @@ def mean_limit(
     found = _crossing(studies, (outer, float(taus[place])), 1, target, random)  # 3
     low, high = sorted((inner, outer))
     near = low - (high - low) <= found <= high + (high - low)
-    if not near or _zoomed(studies, np.array([found]), random)[0] > target + 1e-9 * abs(target):
+    at = np.array([found])
+    if not near or _zoomed(studies, at, random, rounds=1)[0] > target + 1e-9 * abs(target):
         found = _crossing_by_bisection(studies, inner, outer, target, random)
     return found
 

@@ -102,10 +102,11 @@ def fit_page(contents: ForestContents, theme: Theme, request: Request) -> Page:
         if least <= request.width:
             panel = min(request.width - sides.beside, WIDEST_PANEL * em)
             return _set_page(contents, sides, panel, request)
+    droppable = [item.column.name for item in (*contents.left, *contents.right)]
+    drop = f" or leave columns out, e.g. drop={droppable[-1:]}" if droppable else ""
     raise ValueError(
         f"the columns need {tightest / 72:.1f} in at {em:g} points, not"
-        f" {request.width / 72:.1f}; give more or leave columns out, e.g."
-        f" drop={[column.column.name for column in contents.right[-1:]]}"
+        f" {request.width / 72:.1f}; give more{drop}"
     )
 
 
@@ -203,4 +204,5 @@ def _effect_axis(
         fits=fits,
         ends=request.ends,
         ticks=request.ticks,
+        advice="ticks= or a wider figure",
     )

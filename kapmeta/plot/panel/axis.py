@@ -78,6 +78,7 @@ def effect_axis(
     fits: Fits,
     ends: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
+    advice: str = "a wider figure",
 ) -> EffectAxis:
     """Choose ends and labels for these estimates and intervals.
 
@@ -98,6 +99,8 @@ def effect_axis(
         Given places and labels, returns whether they have room side by side.
     ends, ticks : optional
         The user's own.
+    advice : str
+        What to give where labels do not fit, for the error.
     """
     places = [on_axis(x, log) for x in (points, low, high)]
     found = ends if ends is not None else _axis_ends(places[0], places[1], places[2], null, log)
@@ -117,9 +120,7 @@ def effect_axis(
             ):
                 return EffectAxis(bottom, top, tuple(series), tuple(labels), log)
         bottom, top = (float(x) for x in axis.at([-0.08, 1.08]))
-    raise ValueError(
-        f"no three axis labels fit between {bottom:g} and {top:g}; give ticks= or a wider figure"
-    )
+    raise ValueError(f"no three axis labels fit between {bottom:g} and {top:g}; give {advice}")
 
 
 def _axis_ends(
