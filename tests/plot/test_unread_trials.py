@@ -31,5 +31,5 @@ def test_the_dashed_lines_lie_between_the_verdicts() -> None:
 
 
 def test_other_results_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"result must be UnreadTrial"):
+    with pytest.raises(TypeError, match=r"kapmeta\.sensitivity\.unread_trial"):
         unread_trial(km.pool(km.risk_ratio(few())))  # type: ignore[arg-type]
