@@ -138,6 +138,7 @@ def multiverse(
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
     checking.chosen(totals, TOTALS, "meaning of totals")
+    progress = None if progress is None else checking.flag(progress, "progress")
     trials, gaps = without_gaps(trials, names)
     ready = _aligned_trials(trials, asked, totals, names)
     quick, exact = analyses_of(asked)

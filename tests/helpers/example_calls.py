@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import kapmeta as km
+from tests.helpers.places import ROOT
 
 ROOMS = (
     "effects",
@@ -199,6 +200,20 @@ def _pooling() -> dict[str, dict[str, Any]]:
     }
 
 
+def _supposed() -> dict[str, Any]:
+    return {
+        "arms": {"equal": ([20, 20], [20, 20])},
+        "control_risks": [0.3],
+        "effects": [2.0],
+        "tau": [0.3],
+    }
+
+
+def _simulation() -> Any:
+    given = km.sensitivity.scenarios(**_supposed())
+    return km.sensitivity.simulate(given, methods=["half-normal 1"], draws=100)
+
+
 def _sensitivity() -> dict[str, dict[str, Any]]:
     effects = km.risk_ratio(trials())
     pooled = {"pooled": km.pool(effects)}
@@ -218,6 +233,18 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
         "estimator_table": {"effects": effects},
+        "scenarios": _supposed(),
+        "simulate": {
+            "given": km.sensitivity.scenarios(**_supposed()),
+            "methods": ["half-normal 1"],
+            "draws": 100,
+        },
+        "read_simulation": {"file": str(ROOT / "results" / "policy-performance.csv")},
+        "choose_headlines": {"simulation": _simulation()},
+        "compare_policies": {
+            "simulation": _simulation(),
+            "policies": {"one": {"2": "half-normal 1"}},
+        },
         "calibration": {
             **counts,
             "draws": 20,
@@ -330,9 +357,13 @@ def _plot() -> dict[str, dict[str, Any]]:
         "sweep": km.leave_one_out(pooled),
         "bubble": km.meta_regression(effects, ["dose"]),
         "gosh": km.all_subsets(km.pool(effects, model="common")),
+        "flow_diagram": pd.DataFrame(
+            {"label": ["found", "left"], "n": [9, 2], "aside": [False, True], "detail": ""}
+        ),
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
+        **dict.fromkeys(("coverage_by_width", "coverage_by_tau"), _simulation()),
         "unread_trial": km.sensitivity.unread_trial(pooled, n_t=39, n_c=19),
     }
     axes = km.plot.radial(pooled)
@@ -356,6 +387,7 @@ def _review() -> dict[str, dict[str, Any]]:
         "write_page": {**evidence, "folder": "page"},
         **dict.fromkeys(("answer", "question_effects"), question),
         "conclusion": {"pooled": km.pool(km.risk_ratio(trials()))},
+        "could_change": {**evidence, "study": "yoon2025", "question": "alcohol-randomised"},
         "load_evidence": {},
     }
 

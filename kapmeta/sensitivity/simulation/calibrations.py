@@ -104,7 +104,7 @@ def calibration(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.sensitivity.coverage import calibration
+    >>> from kapmeta.sensitivity.simulation.calibrations import calibration
     >>> card = calibration(km.load_example("bcg").head(3), draws=200, tau=[0.5], true_effects=[1.0])
     >>> card
     Calibration(8 intervals, 1 suppositions, 200 draws)
