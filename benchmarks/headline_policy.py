@@ -24,8 +24,8 @@ from kapmeta.core.sensitivity.candidates import (
     normal_posterior,
     policy,
 )
-from kapmeta.sensitivity.simulation_scenarios import Scenario, scenarios
-from kapmeta.sensitivity.simulations import simulate
+from kapmeta.sensitivity.simulation.performances import simulate
+from kapmeta.sensitivity.simulation.scenario_grids import Scenario, scenarios
 
 FILE = Path(__file__).resolve().parent.parent / "results" / "policy-performance.csv"
 SEED = 20261129

@@ -31,7 +31,10 @@ from benchmarks import peers
 from benchmarks.inputs import BCG, Studies, bcg, counted, simulated
 from benchmarks.timing import Taken, fresh_process, peak_memory, timed
 from kapmeta.core import combine
+from kapmeta.core.bayes import posterior
+from kapmeta.core.bayes.priors import half_normal
 from kapmeta.core.numerics import masks
+from kapmeta.core.sensitivity.candidates import CANDIDATES
 
 RESULTS = Path(__file__).with_name("results.md")
 EXACT_TAU2 = 0.31324325813648085  # BCG, REML: metafor 5.1-12 with threshold 1e-13
@@ -175,6 +178,32 @@ def processes(found: dict[str, peers.Fit]) -> list[Task]:
     ]
 
 
+def posteriors(k: int) -> None:
+    """Find the central limits of 10,000 posteriors of the mean."""
+    fit = posterior.normal_normal(*simulated(10_000, k), half_normal(0.5))
+    posterior.mean_effect(fit).quantile([0.025, 0.975])
+
+
+def policies() -> None:
+    """Simulate 10,000 sets of five trials for six half-normal and sampling intervals."""
+    arms = {"equal, 20": ([20] * 5, [20] * 5)}
+    given = km.sensitivity.scenarios(arms, control_risks=[0.15], effects=[2.0], tau=[0.3])
+    names = [name for name in CANDIDATES if name.startswith(("half-normal", "REML, hksj-h"))]
+    km.sensitivity.simulate(given, methods=names, draws=10_000)
+
+
+def bayes() -> list[Task]:
+    """Time many posteriors, one by one and in a simulation, where they share a grid of tau."""
+    return [
+        Task(
+            "10,000 posteriors with limits, k = 5", 1.0, timed(partial(posteriors, 5), most=5), {}
+        ),
+        Task(
+            "simulation, 10,000 sets of five trials, six methods", 3.0, timed(policies, most=3), {}
+        ),
+    ]
+
+
 def figures() -> list[Task]:
     """Time a forest plot drawn and written as PNG at 300 dots per inch."""
     tasks = []
@@ -282,7 +311,13 @@ def report() -> str:
     installed = peers.installed()
     found = {name: fit for name, (_, fit) in installed.items()}
     data = data_sets()
-    tasks = [*single_fits(data, found), *batches(data, found), *processes(found), *figures()]
+    tasks = [
+        *single_fits(data, found),
+        *batches(data, found),
+        *bayes(),
+        *processes(found),
+        *figures(),
+    ]
     measured = peers.metafor(data)
     if measured:
         add_metafor(tasks, measured)

@@ -58,14 +58,21 @@ class AbsoluteEffects(View):
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
+        needed = (
+            " Numbers needed to treat are given for benefit (NNTB) or harm (NNTH); where the"
+            " interval of the difference holds 0 they run from one through infinity to the other"
+            f" ({PAPERS['number needed']})."
+        )
         return (
             f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held"
             " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
-            " 1,000 were cut there and marked. Numbers needed to treat are given for benefit"
-            " (NNTB) or harm (NNTH); where the interval of the difference holds 0 they run from"
-            " one through infinity to the other"
-            f" ({PAPERS['number needed']})."
+            f" 1,000 were cut there and marked.{needed * self._has_numbers_needed}"
         )
+
+    @property
+    def _has_numbers_needed(self) -> bool:
+        """Whether the direction of the event is known, which numbers needed to treat need."""
+        return self.pooled.effects.event_is_good is not None
 
     def __repr__(self) -> str:
         return f"AbsoluteEffects({self.pooled.scale.short}, {len(self.table)} baseline risks)"

@@ -35,12 +35,19 @@ from kapmeta.checking.number_columns import (
     whole,
     with_numbers,
 )
-from kapmeta.checking.quantities import finite_number, finite_numbers, generator, whole_number
+from kapmeta.checking.quantities import (
+    Bounds,
+    finite_number,
+    finite_numbers,
+    generator,
+    whole_number,
+)
 from kapmeta.checking.reserved import RESERVED, renamed
 
 __all__ = [
     "GAP_RULES",
     "RESERVED",
+    "Bounds",
     "checked",
     "chosen",
     "column_keyword",

@@ -12,12 +12,11 @@ from kapmeta._lazy import lazy
 
 if TYPE_CHECKING:
     from kapmeta.plot import style as style
-    from kapmeta.plot.coverages import coverage_by_tau as coverage_by_tau
-    from kapmeta.plot.coverages import coverage_by_width as coverage_by_width
     from kapmeta.plot.curves import drapery as drapery
     from kapmeta.plot.curves import follow_up as follow_up
     from kapmeta.plot.curves import posterior as posterior
     from kapmeta.plot.curves import prior_scale as prior_scale
+    from kapmeta.plot.flow_diagrams import flow_diagram as flow_diagram
     from kapmeta.plot.forest_page.columns import Column as Column
     from kapmeta.plot.forests import forest as forest
     from kapmeta.plot.forests import size as size
@@ -33,14 +32,17 @@ if TYPE_CHECKING:
     from kapmeta.plot.scatters import baujat as baujat
     from kapmeta.plot.scatters import bubble as bubble
     from kapmeta.plot.scatters import labbe as labbe
+    from kapmeta.plot.scenarios.coverages import coverage_by_tau as coverage_by_tau
+    from kapmeta.plot.scenarios.coverages import coverage_by_width as coverage_by_width
+    from kapmeta.plot.scenarios.unread_trials import unread_trial as unread_trial
     from kapmeta.plot.specifications import multiverse as multiverse
     from kapmeta.plot.subset_clouds import gosh as gosh
     from kapmeta.plot.tipping_surfaces import tipping as tipping
-    from kapmeta.plot.unread_trials import unread_trial as unread_trial
 
 _FILES = {
-    "coverages": ["coverage_by_tau", "coverage_by_width"],
+    "scenarios.coverages": ["coverage_by_tau", "coverage_by_width"],
     "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
+    "flow_diagrams": ["flow_diagram"],
     "forest_page.columns": ["Column"],
     "forests": ["forest", "size", "sweep"],
     "funnels": ["funnel", "radial"],
@@ -52,7 +54,7 @@ _FILES = {
     "specifications": ["multiverse"],
     "subset_clouds": ["gosh"],
     "tipping_surfaces": ["tipping"],
-    "unread_trials": ["unread_trial"],
+    "scenarios.unread_trials": ["unread_trial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES, ["style"])

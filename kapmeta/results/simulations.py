@@ -110,16 +110,6 @@ class Simulation(View):
             *self.papers,
         )
 
-    def __add__(self, other: Simulation) -> Simulation:
-        """Join the methods of two simulations of the same scenarios."""
-        if (self.level, self.seed) != (other.level, other.seed):
-            raise ValueError(
-                "simulations of different levels or seeds cannot be joined:"
-                f" {self.level:g}, {self.seed} and {other.level:g}, {other.seed}"
-            )
-        table = pd.concat([self.table, other.table], ignore_index=True)
-        return Simulation(table, self.level, self.seed, (*self.lost, *other.lost))
-
     def _values(self, rows: pd.DataFrame, column: str) -> str:
         return wording.joined(f"{x:g}" for x in np.unique(rows[column]))
 

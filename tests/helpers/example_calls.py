@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import kapmeta as km
+from tests.helpers.places import ROOT
 
 ROOMS = (
     "effects",
@@ -152,14 +153,14 @@ def _effects() -> dict[str, dict[str, Any]]:
             "high": [1.6, 1.8, 2.25],
         }
     )
-    counts = {"trials": trials()}
+    counts, of_means = {"trials": trials()}, {"trials": means}
     return {
         **dict.fromkeys(
             ("risk_ratio", "odds_ratio", "risk_difference", "from_counts", "complement"), counts
         ),
         **dict.fromkeys(("arcsine_difference", "peto_odds_ratio"), counts),
         **dict.fromkeys(
-            ("mean_difference", "standardized_mean_difference", "ratio_of_means"), {"trials": means}
+            ("mean_difference", "standardized_mean_difference", "ratio_of_means"), of_means
         ),
         "proportion": {"frame": arms},
         "correlation": {"frame": pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.5], "n": 40})},
@@ -179,6 +180,7 @@ def _effects() -> dict[str, dict[str, Any]]:
 
 def _pooling() -> dict[str, dict[str, Any]]:
     effects = km.risk_ratio(trials())
+    field = {"field": "Drugs and Alcohol", "measure": "RR"}
     return {
         "pool": {"effects": effects},
         "mantel_haenszel": {"trials": trials()},
@@ -193,11 +195,23 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "log_normal": {"mean": -2.0, "sd": 1.0},
         "turner": {},
         "rhodes": {},
-        **dict.fromkeys(
-            ("empirical", "empirical_mean"), {"field": "Drugs and Alcohol", "measure": "RR"}
-        ),
+        **dict.fromkeys(("empirical", "empirical_mean"), field),
         "inverse_gamma": {"shape": 1.5, "scale": 0.2},
     }
+
+
+def _supposed() -> dict[str, Any]:
+    return {
+        "arms": {"equal": ([20, 20], [20, 20])},
+        "control_risks": [0.3],
+        "effects": [2.0],
+        "tau": [0.3],
+    }
+
+
+def _simulation() -> Any:
+    given = km.sensitivity.scenarios(**_supposed())
+    return km.sensitivity.simulate(given, methods=["half-normal 1"], draws=100)
 
 
 def _sensitivity() -> dict[str, dict[str, Any]]:
@@ -219,6 +233,18 @@ def _sensitivity() -> dict[str, dict[str, Any]]:
         "tipping_point": {"trials": trials().head(1)},
         "at_time": {"trials": trials(), "rule": "longest"},
         "estimator_table": {"effects": effects},
+        "scenarios": _supposed(),
+        "simulate": {
+            "given": km.sensitivity.scenarios(**_supposed()),
+            "methods": ["half-normal 1"],
+            "draws": 100,
+        },
+        "read_simulation": {"file": str(ROOT / "results" / "policy-performance.csv")},
+        "choose_headlines": {"simulation": _simulation()},
+        "compare_policies": {
+            "simulation": _simulation(),
+            "policies": {"one": {"2": "half-normal 1"}},
+        },
         "calibration": {
             **counts,
             "draws": 20,
@@ -331,9 +357,13 @@ def _plot() -> dict[str, dict[str, Any]]:
         "sweep": km.leave_one_out(pooled),
         "bubble": km.meta_regression(effects, ["dose"]),
         "gosh": km.all_subsets(km.pool(effects, model="common")),
+        "flow_diagram": pd.DataFrame(
+            {"label": ["found", "left"], "n": [9, 2], "aside": [False, True], "detail": ""}
+        ),
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
+        **dict.fromkeys(("coverage_by_width", "coverage_by_tau"), _simulation()),
         "unread_trial": km.sensitivity.unread_trial(pooled, n_t=39, n_c=19),
     }
     axes = km.plot.radial(pooled)
@@ -347,6 +377,7 @@ def _plot() -> dict[str, dict[str, Any]]:
 
 def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
+    question = {**evidence, "question": "cocaine-end-of-trial"}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
         " question_certainty substances_table summary_of_findings"
@@ -354,10 +385,9 @@ def _review() -> dict[str, dict[str, Any]]:
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
         "write_page": {**evidence, "folder": "page"},
-        **dict.fromkeys(
-            ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
-        ),
+        **dict.fromkeys(("answer", "question_effects"), question),
         "conclusion": {"pooled": km.pool(km.risk_ratio(trials()))},
+        "could_change": {**evidence, "study": "yoon2025", "question": "alcohol-randomised"},
         "load_evidence": {},
     }
 

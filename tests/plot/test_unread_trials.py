@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kapmeta as km
-from kapmeta.plot.unread_trials import unread_trial
+from kapmeta.plot.scenarios.unread_trials import unread_trial
 from tests.helpers.figures import few
 
 matplotlib.use("Agg")
@@ -31,5 +31,5 @@ def test_the_dashed_lines_lie_between_the_verdicts() -> None:
 
 
 def test_other_results_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"kapmeta\.sensitivity\.unread_trial"):
+    with pytest.raises(TypeError, match="result must be UnreadTrial: got Pooled"):
         unread_trial(km.pool(km.risk_ratio(few())))  # type: ignore[arg-type]

@@ -93,6 +93,7 @@ def test_the_wheel_is_the_package_with_its_types_and_licences_and_nothing_else(i
         "scipy",
         "pandas",
         "matplotlib",
+        "joblib",
     }
     assert metadata_lines(about, "Requires-Python: ") == ["Requires-Python: >=3.11"]
 

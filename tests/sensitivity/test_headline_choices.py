@@ -11,9 +11,13 @@ import pytest
 import kapmeta as km
 from kapmeta.core.sensitivity.candidates import CANDIDATES
 from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
-from kapmeta.sensitivity.headline_choices import NUMBERS, choose_headlines, combined_policy
-from kapmeta.sensitivity.simulation_scenarios import scenarios
-from kapmeta.sensitivity.simulations import read_simulation, simulate
+from kapmeta.sensitivity.simulation.headline_choices import (
+    NUMBERS,
+    choose_headlines,
+    compare_policies,
+)
+from kapmeta.sensitivity.simulation.performances import read_simulation, simulate
+from kapmeta.sensitivity.simulation.scenario_grids import scenarios
 from tests.helpers.places import ROOT
 
 STUDY = ROOT / "results" / "policy-performance.csv"
@@ -96,17 +100,17 @@ def test_a_policy_takes_its_method_by_the_number_of_trials() -> None:
             "b": [(2, 0.92, 2.0, 0.0), (3, 0.93, 2.0, 0.0)],
         }
     )
-    found = combined_policy(given, {"2": "b", "3": "a"}, "mine")
+    found = compare_policies(given, {"mine": {"2": "b", "3": "a"}})
     assert found.methods == ["mine"]
     assert list(found.table["coverage"]) == [0.92, 0.91]
     chosen = choose_headlines(given, least=0.92)
-    assert list(combined_policy(given, chosen, "chosen").table["coverage"]) == [0.92, 0.93]
+    assert list(compare_policies(given, {"chosen": chosen}).table["coverage"]) == [0.92, 0.93]
     with pytest.raises(
         ValueError, match='unknown number of trials "6"; use one of: 2, 3, 4, 5, 6-9'
     ):
-        combined_policy(given, {"6": "a"}, "mine")
+        compare_policies(given, {"mine": {"6": "a"}})
     with pytest.raises(ValueError, match='unknown method "c"; use one of: a, b'):
-        combined_policy(given, {"2": "c"}, "mine")
+        compare_policies(given, {"mine": {"2": "c"}})
 
 
 def test_the_policy_of_the_study_follows_from_its_table() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 import kapmeta as km
 from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws
-from kapmeta.sensitivity.simulation_scenarios import Scenario, scenarios
-from kapmeta.sensitivity.simulations import simulate
+from kapmeta.sensitivity.simulation.performances import simulate
+from kapmeta.sensitivity.simulation.scenario_grids import Scenario, scenarios
 
 NAMES = ["half-normal 1", "REML, hksj-hybrid", "mantel-haenszel"]
 
@@ -180,25 +180,22 @@ def test_bad_input_is_refused_by_name() -> None:
     arms = {"a": ([20, 20], [20, 20])}
     usual: dict[str, Any] = {"control_risks": [0.3], "effects": [1.0], "tau": [0.0]}
     for change, message in (
-        ({"control_risks": [1.0]}, "control_risks lie between 0 and 1: got 1"),
-        ({"effects": [0.0]}, "effects of measure RR lie above 0: got 0"),
-        (
-            {"effects": [1.5], "measure": "RD"},
-            "effects of measure RD lie between -1 and 1: got 1.5",
-        ),
-        ({"tau": [-0.1]}, "tau is a standard deviation and not negative"),
-        ({"tau": [np.inf]}, "tau is a standard deviation"),
+        ({"control_risks": [1.0]}, "control_risks must be a finite number above 0 and below 1"),
+        ({"effects": [0.0]}, "effects must be a finite number above 0"),
+        ({"effects": [1.5], "measure": "RD"}, "effects must be a finite number above -1"),
+        ({"tau": [-0.1]}, "tau must be a finite number at least 0"),
+        ({"tau": [np.inf]}, "tau must be a finite number"),
         ({"measure": "SMD"}, 'unknown measure "SMD"; use one of: RR, OR, RD, AS'),
     ):
         with pytest.raises(ValueError, match=message):
             scenarios(arms, **usual | change)
     with pytest.raises(ValueError, match='arms "a" need two trials or more'):
         scenarios({"a": ([20], [20])}, **usual)
-    with pytest.raises(ValueError, match='arms "a" are whole numbers of at least 1: got 0'):
+    with pytest.raises(ValueError, match='each size of arms "a" must be at least 1: got 0'):
         scenarios({"a": ([20, 20], [20, 0])}, **usual)
-    with pytest.raises(ValueError, match="draws must be at least 100: got 99 for half-normal 1"):
+    with pytest.raises(ValueError, match="draws of half-normal 1 must be at least 100: got 99"):
         simulate(some(1), methods=["half-normal 1"], draws=99)
-    with pytest.raises(ValueError, match='unknown method "HKSJ"; use one of: half-normal 0.25'):
+    with pytest.raises(ValueError, match='unknown method, of methods "HKSJ"; use one of: half-nor'):
         simulate(some(1), methods=["HKSJ"])
     risk_differences = scenarios(arms, **usual | {"measure": "RD", "effects": [0.1]})
     with pytest.raises(ValueError, match='method "counts, half-normal 1" is not for RD; leave it'):

@@ -205,7 +205,7 @@ def empirical(field: str, *, measure: str) -> TauPrior:
     Parameters
     ----------
     field : str
-        A Cochrane group, e.g. ``"Drugs and Alcohol"``, or ``"Cochrane"``.
+        A Cochrane group, e.g. ``"Tobacco Addiction"``, or ``"Cochrane"``.
     measure : {"RR", "OR", "RD", "HR", "SMD"}
         The measure of the effects.
 
@@ -236,7 +236,7 @@ def empirical(field: str, *, measure: str) -> TauPrior:
     if row["distribution"] == "normal":  # of a standard deviation, so cut at 0
         return half_normal(float(row["sd"]))._replace(origin=origin, measure=measure)
     shape, scale = float(row["shape"]), float(row["scale"])
-    return inverse_gamma(shape, scale, origin=origin, measure=measure)
+    return inverse_gamma(shape, scale, origin=origin)._replace(measure=measure)
 
 
 def empirical_mean(field: str, *, measure: str) -> MeanPrior:

@@ -10,7 +10,7 @@ import pytest
 
 from kapmeta.core.sensitivity.calibration import RISKS, performance, simulated
 from kapmeta.core.sensitivity.universes import Analysis
-from kapmeta.sensitivity.coverage import CARD, calibration
+from kapmeta.sensitivity.simulation.calibrations import CARD, calibration
 
 KAP5 = pd.DataFrame(
     {

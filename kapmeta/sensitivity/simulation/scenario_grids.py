@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +50,7 @@ class Scenario(NamedTuple):
         return dict(zip(SCENARIO_COLUMNS, words, strict=True))
 
 
+@checking.checked
 def scenarios(
     arms: Mapping[str, tuple[Sequence[int], Sequence[int]]],
     *,
@@ -89,35 +90,33 @@ def scenarios(
     >>> len(found), found[0].k
     (4, 2)
     """
-    checking.chosen(measure, RISKS, "measure")
+    checking.chosen(checking.instance(measure, str, "measure", "be text"), RISKS, "measure")
+    if not isinstance(arms, Mapping):
+        raise TypeError(f"arms must map names to pairs of sizes: got {arms!r}")
     ratio = measure_named(measure).ratio
-    for risk in control_risks:
-        if not 0 < risk < 1:
-            raise ValueError(f"control_risks lie between 0 and 1: got {risk}")
-    for effect in effects:
-        if not (effect > 0 if ratio else abs(effect) < 1):
-            bound = "above 0" if ratio else "between -1 and 1"
-            raise ValueError(f"effects of measure {measure} lie {bound}: got {effect}")
-    for deviation in tau:
-        if not 0 <= deviation < np.inf:
-            raise ValueError(f"tau is a standard deviation and not negative: got {deviation}")
-    checked = {name: _checked_arms(name, *sizes) for name, sizes in arms.items()}
+    bounds: checking.Bounds = {"above": 0, "at_most": 1e6} if ratio else {"above": -1, "below": 1}
+    risks = checking.finite_numbers(control_risks, "control_risks", above=0, below=1)
+    means = checking.finite_numbers(effects, "effects", **bounds)
+    deviations = checking.finite_numbers(tau, "tau", at_least=0, at_most=100)
+    checked = {str(name): _checked_arms(str(name), sizes) for name, sizes in arms.items()}
     return [
         Scenario(measure, name, *checked[name], *(float(f"{x:.{DIGITS}g}") for x in rest))
-        for name, *rest in itertools.product(checked, control_risks, effects, tau)
+        for name, *rest in itertools.product(checked, risks, means, deviations)
     ]
 
 
-def _checked_arms(
-    name: str, n_t: Sequence[int], n_c: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the sizes of the arms as whole numbers; refuse fewer than two trials."""
+def _checked_arms(name: str, sizes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes of both arms as whole numbers; refuse fewer than two trials."""
+    pair = list(sizes) if isinstance(sizes, Iterable) else []
+    if len(pair) != 2 or not all(isinstance(side, Iterable) for side in pair):
+        raise TypeError(f'arms "{name}" must be a pair of sequences, treated and controls')
+    n_t, n_c = (
+        tuple(checking.whole_number(n, f'each size of arms "{name}"', at_least=1) for n in side)
+        for side in pair
+    )
     if len(n_t) != len(n_c) or len(n_t) < 2:
         raise ValueError(
             f'arms "{name}" need two trials or more, each with both arms: got {len(n_t)} and'
             f" {len(n_c)}; one trial is shown with its own interval"
         )
-    for size in (*n_t, *n_c):
-        if size < 1 or size != int(size):
-            raise ValueError(f'arms "{name}" are whole numbers of at least 1: got {size}')
-    return tuple(map(int, n_t)), tuple(map(int, n_c))
+    return n_t, n_c

@@ -104,7 +104,7 @@ def calibration(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.sensitivity.coverage import calibration
+    >>> from kapmeta.sensitivity.simulation.calibrations import calibration
     >>> card = calibration(km.load_example("bcg").head(3), draws=200, tau=[0.5], true_effects=[1.0])
     >>> card
     Calibration(8 intervals, 1 suppositions, 200 draws)
@@ -145,7 +145,7 @@ def _interval_pairs(intervals: Any) -> list[tuple[str, str]]:
             f'intervals must list pairs of pooling and interval, e.g. [("REML", "wald")]: got'
             f" {intervals!r}"
         )
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def _risks(c: FloatArray, n_c: FloatArray, given: Sequence[float] | None) -> FloatArray:

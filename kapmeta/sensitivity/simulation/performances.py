@@ -23,25 +23,28 @@ from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws, li
 from kapmeta.core.sensitivity.universes import Cells
 from kapmeta.methods import PRIMARY
 from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
-from kapmeta.sensitivity.simulation_runs import (
+from kapmeta.sensitivity.simulation.chunks import (
     Chunk,
     Method,
     Report,
     all_chunks,
     finished_rows,
     in_order,
+    table_path,
     tell_cost,
     write_rows,
 )
-from kapmeta.sensitivity.simulation_scenarios import Scenario
+from kapmeta.sensitivity.simulation.scenario_grids import Scenario
 from kapmeta.wording import records
 
 __all__ = ["read_simulation", "simulate"]
 
 BLOCK = 1_000  # draws made from one seed
 FEWEST_DRAWS = 100
+MOST_WORKERS = 10_000
 
 
+@checking.checked
 def simulate(
     given: Sequence[Scenario],
     *,
@@ -97,18 +100,17 @@ def simulate(
 
     Examples
     --------
-    >>> from kapmeta.sensitivity.simulation_scenarios import scenarios
+    >>> from kapmeta.sensitivity.simulation.scenario_grids import scenarios
     >>> given = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                   effects=[2.0], tau=[0.3])
     >>> simulate(given, methods=["half-normal 1", "REML, hksj-hybrid"], draws=200)
     Simulation(1 scenario, 2 methods)
     """
-    level = checking.proportion(level, "level")
-    known = _known_methods(methods)
-    wanted = {name: draws if isinstance(draws, int) else draws[name] for name in known}
-    for name, number in wanted.items():
-        if number < FEWEST_DRAWS:
-            raise ValueError(f"draws must be at least {FEWEST_DRAWS}: got {number} for {name}")
+    level, seed = checking.proportion(level, "level"), checking.whole_number(seed, "seed")
+    given, known = _checked_scenarios(given), _known_methods(methods)
+    wanted = _draws_of_each(known, draws)
+    _refuse_workers(n_jobs, report)
+    file = None if file is None else table_path(file)
     _refuse_idle(given, known)
     done = finished_rows(file, {"seed": seed, "level": level})
     chunks = _owed(given, known, wanted, done)
@@ -121,12 +123,45 @@ def simulate(
     return Simulation(_asked_for(table, given, known), level, seed, tuple(lost))
 
 
-def _known_methods(methods: Sequence[str] | Mapping[str, Method] | None) -> dict[str, Method]:
+def _checked_scenarios(given: Any) -> list[Scenario]:
+    """Return the scenarios; refuse an empty list and what is no scenario."""
+    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    if not listed or not all(isinstance(scenario, Scenario) for scenario in listed):
+        raise TypeError("given must be scenarios from kapmeta.sensitivity.scenarios, one or more")
+    return listed
+
+
+def _known_methods(methods: Any) -> dict[str, Method]:
     """Return the methods by name; refuse words that are no candidates."""
     if isinstance(methods, Mapping):
+        for name, method in methods.items():
+            if not isinstance(name, str) or not (isinstance(method, Candidate) or callable(method)):
+                raise TypeError(f"methods must map names to candidates or functions: got {name!r}")
         return dict(methods)
+    if methods is not None and (isinstance(methods, str) or not isinstance(methods, Sequence)):
+        raise TypeError(f"methods must be a list of names or a mapping: got {methods!r}")
     names = list(CANDIDATES) if methods is None else list(methods)
-    return {checking.chosen(name, CANDIDATES, "method"): CANDIDATES[name] for name in names}
+    for name in names:
+        checking.chosen(name, CANDIDATES, "method, of methods")
+    return {name: CANDIDATES[name] for name in names}
+
+
+def _draws_of_each(known: Mapping[str, Method], draws: Any) -> dict[str, int]:
+    """Return the draws of each method; refuse too few, and a method without a number."""
+    found = {}
+    for name in known:
+        number = draws.get(name) if isinstance(draws, Mapping) else draws
+        found[name] = checking.whole_number(number, f"draws of {name}", at_least=FEWEST_DRAWS)
+    return found
+
+
+def _refuse_workers(n_jobs: Any, report: Any) -> None:
+    if n_jobs is not None:
+        checking.whole_number(n_jobs, "n_jobs", at_least=-MOST_WORKERS)
+        if n_jobs == 0 or n_jobs > MOST_WORKERS:
+            raise ValueError(f"n_jobs must be a number of workers, or -1 for all: got {n_jobs}")
+    if report is not None and not callable(report):
+        raise TypeError(f"report must be a function that takes a line of text: got {report!r}")
 
 
 def _is_for(method: Method, measure: str) -> bool:
@@ -246,6 +281,7 @@ def _asked_for(
     return table[keep].reset_index(drop=True)
 
 
+@checking.checked
 def read_simulation(file: str | Path) -> Simulation:
     """Read the result of a simulation from the file it was written to.
 
@@ -262,8 +298,24 @@ def read_simulation(file: str | Path) -> Simulation:
     ------
     ValueError
         If the file is no simulation.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from kapmeta.sensitivity.simulation.scenario_grids import scenarios
+    >>> given = scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
+    ...                   effects=[2.0], tau=[0.3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "study.csv")
+    ...     _ = simulate(given, methods=["half-normal 1"], draws=100, file=file)
+    ...     read_simulation(file)
+    Simulation(1 scenario, 1 methods)
     """
-    table = finished_rows(file)
+    path = table_path(file)
+    if not path.is_file():
+        raise ValueError(f"file {path} is not there")
+    table = finished_rows(path)
     if table.empty:
-        raise ValueError(f"{file} has no finished scenario")
+        raise ValueError(f"file {path} has no finished scenario")
     return Simulation(table, float(table["level"].iloc[0]), int(table["seed"].iloc[0]))

@@ -23,6 +23,7 @@ DASHES = ("-", (0, (4, 2.5)), (0, (1.5, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)))
 DOT = 0.62  # ems
 
 
+@checking.checked
 def coverage_by_width(
     result: Simulation,
     *,
@@ -63,7 +64,7 @@ def coverage_by_width(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.plot.coverages import coverage_by_width
+    >>> from kapmeta.plot.scenarios.coverages import coverage_by_width
     >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                                  effects=[2.0], tau=[0.0, 0.3])
     >>> names = ["half-normal 1", "REML, wald"]
@@ -99,6 +100,7 @@ def coverage_by_width(
     return panel.ax
 
 
+@checking.checked
 def coverage_by_tau(
     result: Simulation,
     *,
@@ -112,7 +114,8 @@ def coverage_by_tau(
 ) -> Axes:
     """Plot coverage against the heterogeneity supposed, for a few methods or policies.
 
-    Each small dot is a scenario; the lines join the smallest coverage of each method.
+    Upright lines reach from the smallest to the largest coverage over the scenarios, with a dot at
+    the median; the other lines join the smallest.
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def coverage_by_tau(
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.plot.coverages import coverage_by_tau
+    >>> from kapmeta.plot.scenarios.coverages import coverage_by_tau
     >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
     ...                                  effects=[2.0], tau=[0.0, 0.3])
     >>> names = ["half-normal 1", "REML, wald"]
@@ -163,12 +166,14 @@ def coverage_by_tau(
     panel = framed(frame.with_text(title, notes), look, ax, width)
     line(panel, [panel.x.low, panel.x.high], [100 * result.level] * 2, look.text, order=1.5)
     for i, method in enumerate(shown):
-        own = table[table["method"] == method]
+        own = table[table["method"] == method].groupby("tau")["coverage"]
         shift = 0.25 * room * (i - (len(shown) - 1) / 2)
-        x, y = (own[column].to_numpy(dtype=float) for column in ("tau", "coverage"))
-        dots(panel, x + shift, 100 * y, np.full(x.size, 0.3), CATEGORICAL[i], "none", 2)
-        ends = lowest[method]
-        line(panel, ends.index + shift, 100 * ends.to_numpy(), CATEGORICAL[i], DASHES[i], 3)
+        low, middle, high = (100 * part.to_numpy() for part in (own.min(), own.median(), own.max()))
+        x = own.min().index.to_numpy(dtype=float) + shift
+        for at, ends in zip(x, zip(low, high, strict=True), strict=True):
+            line(panel, [at, at], ends, CATEGORICAL[i], order=2)
+        dots(panel, x, middle, np.full(x.size, DOT), CATEGORICAL[i], look.text)
+        line(panel, x, low, CATEGORICAL[i], DASHES[i], 3)
     return panel.ax
 
 
@@ -177,6 +182,9 @@ def _shown_methods(
 ) -> tuple[str, ...]:
     """Return the methods to show; refuse one that has no row of the measure."""
     checking.instance(result, Simulation, "result", "come from kapmeta.sensitivity.simulate")
+    checking.instance(measure, str, "measure", "be text")
+    if methods is not None and (isinstance(methods, str) or not len(methods)):
+        raise ValueError(f"methods must be a list of one name or more: got {methods!r}")
     there = list(dict.fromkeys(result.table.loc[result.table["measure"] == measure, "method"]))
     if not there:
         raise ValueError(f"the simulation has no scenario of measure {measure}")
@@ -184,7 +192,7 @@ def _shown_methods(
     shown = there[:most] if methods is None else list(methods)
     if len(shown) > most:
         raise ValueError(f"at most {most} methods can be told apart: got {len(shown)}")
-    return tuple(checking.chosen(name, there, "method") for name in shown)
+    return tuple(checking.chosen(name, there, "method, of methods") for name in shown)
 
 
 def _unit(measure: str) -> str:

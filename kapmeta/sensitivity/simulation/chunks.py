@@ -12,7 +12,7 @@ import pandas as pd
 
 from kapmeta.core.sensitivity.candidates import Candidate
 from kapmeta.results.simulations import SCENARIO_COLUMNS
-from kapmeta.sensitivity.simulation_scenarios import DIGITS, Scenario
+from kapmeta.sensitivity.simulation.scenario_grids import DIGITS, Scenario
 
 __all__ = [
     "Chunk",
@@ -21,6 +21,7 @@ __all__ = [
     "all_chunks",
     "finished_rows",
     "in_order",
+    "table_path",
     "tell_cost",
     "write_rows",
 ]
@@ -141,6 +142,13 @@ def _attempted(place: int, chunk: Chunk, work: Callable[[Chunk], Rows]) -> Outco
         return Outcome(place, work(chunk))
     except Exception as problem:
         return Outcome(place, [], f"{type(problem).__name__}: {problem}")
+
+
+def table_path(file: Any) -> Path:
+    """Return the path of a table; refuse what is no path to a CSV."""
+    if not isinstance(file, str | Path) or Path(file).suffix != ".csv":
+        raise TypeError(f"file must be the path of a CSV table: got {file!r}")
+    return Path(file)
 
 
 def finished_rows(

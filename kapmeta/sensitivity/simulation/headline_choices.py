@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from kapmeta import checking
 from kapmeta.results.simulations import HeadlineChoices, Simulation
 
-__all__ = ["LEAST_COVERAGE", "NUMBERS", "choose_headlines", "combined_policy"]
+__all__ = ["LEAST_COVERAGE", "NUMBERS", "choose_headlines", "compare_policies"]
 
 NUMBERS: Mapping[str, tuple[int, float]] = MappingProxyType(
     {"2": (2, 2), "3": (3, 3), "4": (4, 4), "5": (5, 5), "6-9": (6, 9), "10+": (10, float("inf"))}
@@ -21,6 +22,7 @@ LEAST_COVERAGE = 0.945
 MOST_REFUSED = 0.01
 
 
+@checking.checked
 def choose_headlines(
     simulation: Simulation,
     *,
@@ -65,8 +67,10 @@ def choose_headlines(
     checking.instance(
         simulation, Simulation, "simulation", "come from kapmeta.sensitivity.simulate"
     )
+    least = checking.finite_number(least, "least", at_least=0, at_most=1)
+    most_refused = checking.finite_number(most_refused, "most_refused", at_least=0, at_most=1)
     table = simulation.table
-    table = table[~table["method"].isin(list(leave_out))]
+    table = table[~table["method"].isin(_names(leave_out, "leave_out"))]
     rows = []
     for measure, own in table.groupby("measure", sort=False):
         for words, (fewest, most) in NUMBERS.items():
@@ -75,6 +79,14 @@ def choose_headlines(
                 chosen = _choice(_over_scenarios(some), least, most_refused)
                 rows.append({"measure": measure, "trials": words, **chosen})
     return HeadlineChoices(pd.DataFrame(rows), least, most_refused, simulation.level)
+
+
+def _names(given: Any, argument: str) -> list[str]:
+    """Return a list of names; refuse one text in its place, and what is no text."""
+    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else None
+    if listed is None or not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"{argument} must be a list of names: got {given!r}")
+    return listed
 
 
 def _over_scenarios(table: pd.DataFrame) -> pd.DataFrame:
@@ -99,38 +111,60 @@ def _choice(methods: pd.DataFrame, least: float, most_refused: float) -> dict[st
     return {**{str(name): value for name, value in best.items()}, "reached": not enough.empty}
 
 
-def combined_policy(
-    simulation: Simulation, policy: HeadlineChoices | Mapping[str, str], name: str
+@checking.checked
+def compare_policies(
+    simulation: Simulation, policies: Mapping[str, HeadlineChoices | Mapping[str, str]]
 ) -> Simulation:
-    """Return the rows of the method that a policy takes for each number of trials, as one method.
+    """Return the rows of the method that each policy takes for each number of trials.
 
     Parameters
     ----------
     simulation : Simulation
         From `simulate` or `read_simulation`.
-    policy : HeadlineChoices or mapping of str to str
-        From `choose_headlines`; or the method of each word of `NUMBERS`, for all measures.
-    name : str
-        What the policy is called.
+    policies : mapping of str to HeadlineChoices or mapping
+        By name what `choose_headlines` returned, or the method of each word of `NUMBERS`, for all
+        measures.
 
     Returns
     -------
     Simulation
-        Its only method is `name`.
+        Its methods are the names of the policies.
 
     Raises
     ------
     ValueError
-        If a number of trials or a method is unknown.
+        If a number of trials or a method is unknown, or there is no policy.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> given = km.sensitivity.scenarios({"equal 20": ([20, 20], [20, 20])}, control_risks=[0.3],
+    ...                                  effects=[2.0], tau=[0.3])
+    >>> study = km.sensitivity.simulate(given, methods=["half-normal 1", "REML, wald"], draws=100)
+    >>> compare_policies(study, {"Bayesian": {"2": "half-normal 1"}}).methods
+    ['Bayesian']
     """
+    source = "come from kapmeta.sensitivity.simulate"
+    checking.instance(simulation, Simulation, "simulation", source)
+    if not policies:
+        raise ValueError("policies must name one policy or more")
+    parts = [_as_one(simulation, policy, str(name)) for name, policy in policies.items()]
+    return Simulation(pd.concat(parts, ignore_index=True), simulation.level, simulation.seed)
+
+
+def _as_one(
+    simulation: Simulation, policy: HeadlineChoices | Mapping[str, str], name: str
+) -> pd.DataFrame:
+    """Select the rows of a policy and call their method by its name."""
+    if not isinstance(policy, HeadlineChoices | Mapping) or not _rules(simulation, policy):
+        raise TypeError(f"policies must come from choose_headlines or be mappings: got {policy!r}")
     table, parts = simulation.table, []
     for measure, words, method in _rules(simulation, policy):
         fewest, most = NUMBERS[checking.chosen(words, NUMBERS, "number of trials")]
         checking.chosen(method, simulation.methods, "method")
         own = (table["measure"] == measure) & (table["method"] == method)
         parts.append(table[own & table["k"].between(fewest, most)])
-    joined = pd.concat(parts, ignore_index=True).assign(method=name)
-    return Simulation(joined, simulation.level, simulation.seed)
+    return pd.concat(parts, ignore_index=True).assign(method=name)
 
 
 def _rules(

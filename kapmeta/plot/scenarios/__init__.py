@@ -1,0 +1,1 @@
+"""Plots over what is supposed: unread trials and simulated scenarios."""

@@ -1,0 +1,1 @@
+"""Simulation of methods: scenarios, chunks of work, performance, and the choice of headlines."""
