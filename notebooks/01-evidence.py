@@ -10,7 +10,7 @@
 import pandas as pd
 
 import kapmeta as km
-from kapmeta.review.reproduce import save_table
+from kapmeta.review.reproduce import save_figure, save_table
 
 pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()
@@ -116,15 +116,52 @@ save_table(
 ).drop(columns="randomised").set_index("study_id")
 
 # %% [markdown]
+# ## How they were found
+#
+# Not by a systematic search: no bibliographic database could be queried. What was searched, when
+# and with what words is written down as it was, and so is what became of every report.
+
+# %%
+save_table(evidence.search, "evidence-search")
+
+# %%
+axes = km.plot.flow_diagram(
+    evidence.flow(),
+    title="What was looked at: a documented, non-systematic search (drawn after PRISMA 2020)",
+)
+save_figure(axes, "evidence-flow")
+
+# %%
+save_table(evidence.screened, "evidence-screened")
+
+# %% [markdown]
+# ## Known, and not in the numbers
+#
+# What has been read of each study that answers a declared question or would answer it, and what is
+# known of a result that has not been read.
+
+# %%
+save_table(evidence.known_missing, "evidence-known-missing")
+
+# %% [markdown]
+# ## Harms, as counted
+
+# %%
+save_table(evidence.harms, "evidence-harms")
+
+# %% [markdown]
 # ## Risk of bias
 #
-# Provisional judgements, made from what of each report was read. An empty reason means that none
-# was written down. The weak points recur: ketamine can be felt, so blinding fails, and who dropped
+# Provisional judgements of results, made from what of each report was read; what could not be
+# judged says so. The weak points recur: ketamine can be felt, so blinding fails, and who dropped
 # out is mostly unknown.
 
 # %%
 bias = evidence.risk_of_bias
-save_table(bias[["study_id", "domain", "judgement", "reason"]], "evidence-risk-of-bias")
+save_table(
+    bias[["study_id", "event", "timepoint", "tool", "domain", "judgement", "reason"]],
+    "evidence-risk-of-bias",
+)
 
 # %% [markdown]
 # ## Figures known to exist but not yet read

@@ -9,8 +9,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.review.missing_evidence import counts_reread_sentence, missing_trials_sentence
-from kapmeta.review.overlaps import overlapping_reports
+from kapmeta.review.evidence.missing import counts_reread_sentence, missing_trials_sentence
+from kapmeta.review.evidence.overlaps import overlapping_reports
 from kapmeta.review.reproduce import save_figure, save_table
 
 pd.set_option("display.max_colwidth", None)

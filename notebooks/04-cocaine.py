@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.review.missing_evidence import missing_trials_sentence
+from kapmeta.review.evidence.missing import missing_trials_sentence
 from kapmeta.review.reproduce import save_figure, save_table
 
 pd.set_option("display.max_colwidth", None)

@@ -12,24 +12,28 @@ from kapmeta.review.reproduce import save_figure, save_table
 evidence = km.load_evidence()
 
 # %% [markdown]
-# ## Alcohol, randomised: odds of abstinence
+# ## The randomised trials with counts
 #
-# The posterior of the common effect under a half-normal prior on the between-study standard
-# deviation, and how it moves with the scale of that prior.
+# The randomised trials of ketamine against control that give counts, whatever the substance: an
+# illustration of methods, not an answer. Below are the posterior of the common effect under a
+# half-normal prior on the between-study standard deviation, and how it moves with the scale of that
+# prior.
 
 # %%
-odds = km.review.question_effects(evidence, "alcohol-odds")
-posterior = km.pool_bayes(odds, tau_prior=km.pooling.half_normal(0.5))
-save_table(posterior.to_frame(), "few-alcohol-posterior")
+trials = evidence.trials(
+    contrast="ketamine_v_control", randomised=True, role=["main", "provisional"]
+)
+posterior = km.pool_bayes(km.odds_ratio(trials), tau_prior=km.pooling.half_normal(0.5))
+save_table(posterior.to_frame(), "few-posterior")
 posterior
 
 # %%
 axes = km.plot.posterior(posterior)
-save_figure(axes, "few-alcohol-posterior")
+save_figure(axes, "few-posterior")
 
 # %%
 axes = km.plot.prior_scale(posterior)
-save_figure(axes, "few-alcohol-prior-scale")
+save_figure(axes, "few-prior-scale")
 
 # %% [markdown]
 # ## The lesson of the zero cell: cocaine at six months
@@ -51,13 +55,9 @@ save_table(km.headline(cocaine, opposite="relapse").to_frame(), "few-cocaine-6-m
 # %% [markdown]
 # ## Exact models on the counts
 #
-# The randomised trials of ketamine against control that give counts, whatever the substance, pooled
-# without any correction: an illustration, not an answer.
+# The same trials pooled without any correction.
 
 # %%
-trials = evidence.trials(
-    contrast="ketamine_v_control", randomised=True, role=["main", "provisional"]
-)
 km.pool_exact(trials, model="conditional", measure="OR")
 
 # %%

@@ -10,9 +10,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.review.overlaps import known_outcomes
+from kapmeta.review.evidence.overlaps import known_outcomes
+from kapmeta.review.findings import could_change
 from kapmeta.review.reproduce import save_figure, save_table
-from kapmeta.review.unread_results import could_change
 
 pd.set_option("display.max_colwidth", None)
 evidence = km.load_evidence()

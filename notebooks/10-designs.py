@@ -22,7 +22,9 @@ evidence = km.load_evidence()
 
 # %%
 arms = evidence.declared_arms()
-permitted = km.effects.contrasts(arms, factors=["drug", "dose", "sessions", "psychotherapy"])
+permitted = km.effects.contrasts(
+    arms, factors=["drug", "dose", "sessions", "psychotherapy", "co_treatment"]
+)
 save_table(permitted, "designs-contrasts")
 
 # %% [markdown]

@@ -10,7 +10,7 @@
 from IPython.display import Markdown
 
 import kapmeta as km
-from kapmeta.review.missing_evidence import missing_trials
+from kapmeta.review.evidence.missing import missing_trials
 from kapmeta.review.reproduce import save_figure, save_table
 
 # %% [markdown]

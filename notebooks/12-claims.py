@@ -22,7 +22,7 @@ from kapmeta.certainty.risk_of_bias import bias_adjusted
 from kapmeta.citing import cite
 from kapmeta.pooling.headlines import headline_effect, headline_of
 from kapmeta.review.claims import audit_claims
-from kapmeta.review.missing_evidence import check_reporting_bias
+from kapmeta.review.evidence.missing import check_reporting_bias
 from kapmeta.review.report import in_short, question_analyses, trials_table
 from kapmeta.review.reproduce import save_table, save_text
 from kapmeta.review.risk_of_bias import check_bias_judgements

@@ -58,14 +58,21 @@ class AbsoluteEffects(View):
 
     def methods_text(self) -> str:
         """Write the paragraph for a methods section."""
+        needed = (
+            " Numbers needed to treat are given for benefit (NNTB) or harm (NNTH); where the"
+            " interval of the difference holds 0 they run from one through infinity to the other"
+            f" ({PAPERS['number needed']})."
+        )
         return (
             f"The {self.pooled.scale.name} and its limits were applied to each baseline risk, held"
             " fixed, to give risks and differences per 1,000 (the GRADE convention); limits beyond"
-            " 1,000 were cut there and marked. Numbers needed to treat are given for benefit"
-            " (NNTB) or harm (NNTH); where the interval of the difference holds 0 they run from"
-            " one through infinity to the other"
-            f" ({PAPERS['number needed']})."
+            f" 1,000 were cut there and marked.{needed * self._has_numbers_needed}"
         )
+
+    @property
+    def _has_numbers_needed(self) -> bool:
+        """Whether the direction of the event is known, which numbers needed to treat need."""
+        return self.pooled.effects.event_is_good is not None
 
     def __repr__(self) -> str:
         return f"AbsoluteEffects({self.pooled.scale.short}, {len(self.table)} baseline risks)"
@@ -101,9 +108,9 @@ def _change_text(row: Any) -> str:
 def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEffects:
     """Express a relative effect per 1,000 people at low, median and high baseline risk.
 
-    Not for means; they are on an absolute scale already. A ratio that is infinite (a zero in the
-    control group) has no absolute effect at another baseline: the trial's own risks and Newcombe's
-    interval of their difference are given.
+    Not for means; they are on an absolute scale already. Of one trial with counts, the trial's own
+    risks and Newcombe's interval of their difference are given, unless a baseline is named. A ratio
+    that is infinite (a zero in the control group) has no absolute effect at another baseline.
 
     Parameters
     ----------
@@ -132,14 +139,13 @@ def absolute_effects(pooled: Result, *, baseline: Baseline = None) -> AbsoluteEf
     >>> sessions = km.review.answer(km.load_evidence(), "opioids-sessions")
     >>> print(absolute_effects(sessions).summary())
     Of 1,000 people, 222 have the outcome (abstinence) with one session (control risk of
-    Krupitsky 2007) and 500 (234 to 1000) with three sessions: NNTB 3.6 (1.3 to 81.8). A limit
-    was cut at 1,000: the ratio does not apply to this baseline.
+    Krupitsky 2007) and 500 (242 to 714) with three sessions: NNTB 3.6 (2.0 to 50.4).
     """
     if pooled.measure not in ABSOLUTE:
         raise ValueError(
             f"a {pooled.scale.name} has no absolute risk; give one of: {', '.join(ABSOLUTE)}"
         )
-    if not math.isfinite(pooled.estimate):
+    if not math.isfinite(pooled.estimate) or (baseline is None and _one_counted_trial(pooled)):
         return AbsoluteEffects(pooled, _own_risks(pooled))
     given = baseline is not None
     rows = [
@@ -218,16 +224,24 @@ def _absolute_row(
     }
 
 
-def _own_risks(pooled: Result) -> pd.DataFrame:
-    """Take the risks of the one trial itself, for a ratio that is infinite."""
+def _one_counted_trial(pooled: Result) -> bool:
+    """Say whether the result is that of one trial whose counts are known."""
     table = pooled.effects.table[pooled.effects.present]
-    if len(table) != 1 or not set(CELLS) <= set(table.columns):
+    known = len(table) == 1 and set(CELLS) <= set(table.columns)
+    return known and pooled.measure != "HR" and bool(table[list(CELLS)].notna().all(axis=None))
+
+
+def _own_risks(pooled: Result) -> pd.DataFrame:
+    """Take the risks of the one trial itself."""
+    table = pooled.effects.table[pooled.effects.present]
+    if not _one_counted_trial(pooled):
         raise ValueError("the effect is not finite, so it has no absolute effect")
     a, n1, c, n2 = (float(table[name].iloc[0]) for name in CELLS)
     found = newcombe(a, n1, c, n2, level=pooled.method.level)
     control = c / n2
     limits = (control + float(found.low), control + float(found.high))
-    name = "the trial's own risks"
+    label = pooled.effects.labels[int(np.flatnonzero(pooled.effects.present)[0])]
+    name = f"control risk of {label}"
     return pd.DataFrame([_absolute_row(pooled, name, control, (a / n1, *limits), False)])
 
 
@@ -286,7 +300,7 @@ def number_needed_to_treat(pooled: Result, *, baseline: Baseline = None) -> pd.D
     >>> from kapmeta.certainty.absolute_risks import number_needed_to_treat
     >>> cocaine = km.review.answer(km.load_evidence(), "cocaine-end-of-trial")
     >>> number_needed_to_treat(cocaine)["nnt"].item()
-    'NNTB 2.7 (1.1 to 15.6)'
+    'NNTB 2.7 (1.8 to 7.4)'
     """
     event_is_good = direction_of(pooled.effects, "a number needed to treat for benefit or harm")
     table = absolute_effects(pooled, baseline=baseline).table

@@ -100,7 +100,7 @@ def imprecision(
     >>> from kapmeta.certainty.imprecisions import imprecision
     >>> absolute = absolute_effects(km.review.answer(km.load_evidence(), "cocaine-end-of-trial"))
     >>> imprecision(absolute, thresholds=[50])[0].reason
-    'difference 64 to 893 per 1,000; no threshold is crossed'
+    'difference 135 to 566 per 1,000; no threshold is crossed'
     """
     sides = sorted({float(x) for x in thresholds})
     if not sides or sides[0] <= 0:

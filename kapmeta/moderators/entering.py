@@ -50,8 +50,7 @@ def without_gaps(
     table = effects.table.iloc[positions].reset_index(drop=True)
     if isinstance(moderators, pd.DataFrame | np.ndarray):
         rows = positions if len(moderators) == len(effects) else np.arange(len(moderators))
-        frame = isinstance(moderators, pd.DataFrame)
-        moderators = moderators.iloc[rows] if frame else moderators[rows]
+        moderators = _rows_of(moderators, rows)
     gaps = {i: why for i, why in gaps_in(moderators, table).items() if i < positions.size}
     if not gaps:
         return effects, moderators, ()
@@ -69,8 +68,13 @@ def without_gaps(
     left = replace(effects, excluded={**effects.excluded, **why})
     if isinstance(moderators, pd.DataFrame | np.ndarray):
         kept = [i for i in range(len(moderators)) if i not in gaps]
-        moderators = moderators.iloc[kept] if frame else moderators[kept]
+        moderators = _rows_of(moderators, kept)
     return left, moderators, (f"set aside, {named}",)
+
+
+def _rows_of(matrix: pd.DataFrame | npt.NDArray[Any], rows: Any) -> Any:
+    """Select rows of a design matrix by position."""
+    return matrix.iloc[rows] if isinstance(matrix, pd.DataFrame) else matrix[rows]
 
 
 class Entering(NamedTuple):

@@ -106,15 +106,11 @@ def subgroups(
     effects, positions, aside = effects_to_regress(
         effects, by if isinstance(by, str) else "", mixed
     )
-    checking.flag(common_tau2, "common_tau2")
     name, group = _grouping(effects, by)
     effects, group, gaps = without_gaps(effects, positions, group.to_frame(name), missing)
     positions = np.flatnonzero(effects.present)
     codes, groups = _codes_of_levels(group[name])
-    if len(groups) < 2:
-        raise ValueError(
-            f'{name} has one level, "{groups[0]}", in all studies: there is nothing to compare'
-        )
+    _refuse_one_level(name, groups)
     options["mixed"] = True
     if model == "random":
         residual_variance.residual_estimator_named(tau2)
@@ -125,6 +121,13 @@ def subgroups(
     overall = pool(effects, **options, tau2=tau2 if model == "random" else None)
     notes = (*aside, *gaps)
     return _between_tests(effects, name, positions, codes, pooled, overall, shared, notes)
+
+
+def _refuse_one_level(name: str, groups: Sequence[str]) -> None:
+    if len(groups) < 2:
+        raise ValueError(
+            f'{name} has one level, "{groups[0]}", in all studies: there is nothing to compare'
+        )
 
 
 class _Shared:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kapmeta.plot.curves import follow_up as follow_up
     from kapmeta.plot.curves import posterior as posterior
     from kapmeta.plot.curves import prior_scale as prior_scale
+    from kapmeta.plot.flow_diagrams import flow_diagram as flow_diagram
     from kapmeta.plot.forest_page.columns import Column as Column
     from kapmeta.plot.forests import forest as forest
     from kapmeta.plot.forests import size as size
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _FILES = {
     "scenarios.coverages": ["coverage_by_tau", "coverage_by_width"],
     "curves": ["drapery", "follow_up", "posterior", "prior_scale"],
+    "flow_diagrams": ["flow_diagram"],
     "forest_page.columns": ["Column"],
     "forests": ["forest", "size", "sweep"],
     "funnels": ["funnel", "radial"],

@@ -27,6 +27,7 @@ from kapmeta.plot.panel.marks import (
     measure_words,
 )
 from kapmeta.plot.style import Theme, theme_named
+from kapmeta.results.columns import read_column
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
 from kapmeta.results.regressions import MetaRegression
@@ -338,7 +339,7 @@ def bubble(
         raise TypeError(f"result: bubble draws a MetaRegression, got {type(result).__name__}")
     look, effects = theme_named(theme), result.effects
     name, others = _moderator(result, moderator, at or {})
-    x = effects.table[name].to_numpy(dtype=float)[result.positions]
+    x = _numbers_along(result, name)
     shown, sides = effects.scale.shown(result.y), _diameters(1 / (result.v + result.tau2))
     fit = _fitted_line(result, name, others, x, prediction)
     frame = _bubble_frame(result, name, others, x, fit, look)
@@ -430,16 +431,27 @@ def _moderator(
         raise ValueError(
             f'moderator = "{name}" is not in the regression; use one of: {", ".join(variables)}'
         )
+    unused = [v for v in at if v == name or v not in variables]
+    if unused:
+        raise ValueError(
+            f'at has "{unused[0]}", which is not a moderator beside {name}; it may have:'
+            f" {', '.join(v for v in variables if v != name) or 'nothing'}"
+        )
     others = {v: at[v] for v in variables if v != name and v in at}
     lacking = [v for v in variables if v != name and v not in at]
     if lacking:
         raise ValueError(
             f'at needs a value of "{lacking[0]}", at which the line over {name} is drawn'
         )
-    try:
-        result.effects.table[name].to_numpy(dtype=float)
-    except (TypeError, ValueError):
+    return name, others
+
+
+def _numbers_along(result: MetaRegression, name: str) -> FloatArray:
+    """Read the values of a moderator; refuse words, which have no places along an axis."""
+    column = result.effects.table[name].iloc[result.positions]
+    values = read_column(column, name, result.labels).numbers
+    if values is None:
         raise ValueError(
             f"moderator {name} holds words, not numbers; draw it as subgroups with forest"
-        ) from None
-    return name, others
+        )
+    return values

@@ -23,7 +23,7 @@ from kapmeta.pooling.headline_rules import (
     headline_rule,
 )
 from kapmeta.pooling.inverse_variance import one_question, pool, refuse_other_measure
-from kapmeta.references import short_references
+from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
 from kapmeta.results.pooling_methods import paragraph
@@ -115,8 +115,9 @@ class Headline(View):
         names = wording.joined(entry.name for entry in self.entries if entry.role == BESIDE)
         if names:
             sentences.append(f"Beside it we show: {names}.")
-        papers = short_references("few studies")
-        return paragraph([*sentences, f"We do not show: {self.rule.refused}{papers}."])
+        return paragraph(
+            [*sentences, f"We do not show: {self.rule.refused} ({PAPERS['few studies']})."]
+        )
 
     def __repr__(self) -> str:
         shown, n = "; ".join(repr(result) for result in self.results), len(self.disagreements)

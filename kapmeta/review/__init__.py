@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kapmeta.review.answering import answer as answer
     from kapmeta.review.answering import answers as answers
     from kapmeta.review.answering import evidence_table as evidence_table
+    from kapmeta.review.answering import question_certainty as question_certainty
     from kapmeta.review.answering import question_effects as question_effects
     from kapmeta.review.answering import substances_table as substances_table
     from kapmeta.review.claims import audit_claims as audit_claims
@@ -24,17 +25,24 @@ if TYPE_CHECKING:
     from kapmeta.review.evidence import Evidence as Evidence
     from kapmeta.review.evidence import EvidenceError as EvidenceError
     from kapmeta.review.evidence import load_evidence as load_evidence
-    from kapmeta.review.findings import question_certainty as question_certainty
+    from kapmeta.review.findings import could_change as could_change
     from kapmeta.review.findings import summary_of_findings as summary_of_findings
     from kapmeta.review.report import write_page as write_page
     from kapmeta.review.risk_of_bias import check_bias_judgements as check_bias_judgements
 
 _FILES = {
-    "answering": ["answer", "answers", "evidence_table", "question_effects", "substances_table"],
+    "answering": [
+        "answer",
+        "answers",
+        "evidence_table",
+        "question_certainty",
+        "question_effects",
+        "substances_table",
+    ],
     "claims": ["audit_claims", "check_claims"],
     "conclusions": ["conclusion"],
     "evidence": ["Evidence", "EvidenceError", "load_evidence"],
-    "findings": ["question_certainty", "summary_of_findings"],
+    "findings": ["could_change", "summary_of_findings"],
     "report": ["write_page"],
     "risk_of_bias": ["check_bias_judgements"],
 }

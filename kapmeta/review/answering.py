@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta import checking, wording
+from kapmeta.certainty.grading import certainty_table
 from kapmeta.checking import chosen, established
 from kapmeta.effects.counts import COUNT_MEASURES, from_counts
 from kapmeta.effects.estimates import reported
@@ -18,8 +19,8 @@ from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, estimate_text
 from kapmeta.results.posteriors import Result
 from kapmeta.review.evidence import Evidence, evidence_given
-from kapmeta.review.missing_evidence import missing_words
-from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, Question
+from kapmeta.review.evidence.missing import missing_words
+from kapmeta.review.protocol import OPPOSITES, QUESTIONS, SUBSTANCES, WITHOUT_RESULT, Question
 from kapmeta.wording import EVIDENCE_LEVELS
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "answers",
     "benefit_side",
     "evidence_table",
+    "question_certainty",
     "question_effects",
     "substances_table",
 ]
@@ -66,6 +68,7 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
     parts = []
     if asked.measure in COUNT_MEASURES:
         trials = _selected(evidence.trials(substance=asked.substance), asked)
+        trials = trials[trials["event"] == asked.event]
         if len(trials):
             # a single trial is shown with its score interval, which needs no correction for a zero
             # cell
@@ -83,10 +86,10 @@ def question_effects(evidence: Evidence, question: str) -> Effects:
 
 
 def _selected(rows: pd.DataFrame, asked: Question) -> pd.DataFrame:
-    """Keep the rows of the contrast, design, roles and window asked for."""
+    """Keep the rows of the contrast, design, roles, definitions and window asked for."""
     keep = rows["contrast"] == asked.contrast
     keep &= established(rows, "randomised") == asked.randomised
-    keep &= rows["role"].isin(asked.roles)
+    keep &= rows["role"].isin(asked.roles) & rows["definition"].isin(asked.definitions)
     if asked.window is not None:
         keep &= rows["window"] == asked.window
     return pd.DataFrame(rows[keep])
@@ -334,7 +337,32 @@ def substances_table(evidence: Evidence) -> pd.DataFrame:
                 "plan": plan,
                 "comparisons": int((trials["substance"] == substance).sum()),
                 "studies seen": len(seen),
-                "without a result yet": int((seen["status"] == "ongoing or no results").sum()),
+                "without a result yet": int(seen["status"].isin(WITHOUT_RESULT).sum()),
             }
         )
     return pd.DataFrame(rows)
+
+
+@checking.checked
+def question_certainty(evidence: Evidence) -> pd.DataFrame:
+    """Add up the GRADE judgements of ``data/grade.csv``, question by question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `kapmeta.load_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        As `kapmeta.certainty.certainty_table` gives it, with the designs of the declared questions.
+
+    Examples
+    --------
+    >>> import kapmeta as km
+    >>> table = km.review.question_certainty(km.load_evidence()).set_index("question")
+    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
+    ['very low', 'provisional']
+    """
+    designs = {name: asked.randomised for name, asked in QUESTIONS.items()}
+    return certainty_table(evidence_given(evidence).grade, randomised=designs)

@@ -1,4 +1,4 @@
-"""The certainty and the summary of findings of all questions of a review."""
+"""The summary of findings of a review, and what trials that were not read could change."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kapmeta import checking
+from kapmeta import checking, wording
 from kapmeta.certainty import findings
 from kapmeta.certainty.absolute_risks import Baseline, baselines_given
-from kapmeta.certainty.grading import certainty_table
-from kapmeta.review.answering import Answered, answers
+from kapmeta.results.unread_trials import UnreadTrial
+from kapmeta.review.answering import Answered, answer, answers
 from kapmeta.review.evidence import Evidence, evidence_given
-from kapmeta.review.protocol import QUESTIONS
+from kapmeta.review.evidence.missing import UNREAD
+from kapmeta.sensitivity.unread_trials import unread_trial
 
-__all__ = ["findings_of", "question_certainty", "summary_of_findings"]
+__all__ = ["could_change", "findings_of", "summary_of_findings"]
 
 
 @checking.checked
@@ -44,7 +45,7 @@ def summary_of_findings(
     >>> table = km.review.summary_of_findings(km.load_evidence()).shown().set_index("Question")
     >>> cocaine = table.loc["cocaine: ketamine v control, randomised, end of trial"]
     >>> cocaine["Treatment arm, per 1,000"]
-    '481 (171 to 1000), limit cut'
+    '481 (242 to 673)'
     """
     baselines_given(baseline)  # before every question is answered
     return findings_of(answers(evidence), evidence.grade, baseline)
@@ -64,25 +65,46 @@ def findings_of(
 
 
 @checking.checked
-def question_certainty(evidence: Evidence) -> pd.DataFrame:
-    """Add up the GRADE judgements of ``data/grade.csv``, question by question.
+def could_change(evidence: Evidence, study: str, question: str) -> UnreadTrial:
+    """Ask what a trial that is missing would have to have found to change an answer.
 
     Parameters
     ----------
     evidence : Evidence
         From `kapmeta.load_evidence`.
+    study, question : str
+        Row of ``known_missing.csv``. Where the arms are not known they are taken to be equal.
 
     Returns
     -------
-    DataFrame
-        As `kapmeta.certainty.certainty_table` gives it, with the designs of the declared questions.
+    UnreadTrial
+        From `kapmeta.sensitivity.unread_trial`.
+
+    Raises
+    ------
+    ValueError
+        If the trial is not missing from that question, or its size is not known.
 
     Examples
     --------
     >>> import kapmeta as km
-    >>> table = km.review.question_certainty(km.load_evidence()).set_index("question")
-    >>> table.loc["cocaine-end-of-trial", ["certainty", "status"]].tolist()
-    ['very low', 'provisional']
+    >>> from kapmeta.review.findings import could_change
+    >>> could_change(km.load_evidence(), "yoon2025", "alcohol-randomised").n_t
+    39.0
     """
-    designs = {name: asked.randomised for name, asked in QUESTIONS.items()}
-    return certainty_table(evidence_given(evidence).grade, randomised=designs)
+    known = evidence_given(evidence).known_missing
+    rows = known[(known["study_id"] == study) & (known["question"] == question)]
+    rows = rows[rows["state"].isin(UNREAD)]
+    if rows.empty:
+        pairs = known.loc[known["state"].isin(UNREAD), ["study_id", "question"]].to_numpy()
+        listed = ", ".join(" for ".join(pair) for pair in pairs)
+        raise ValueError(f'"{study}" is not missing from "{question}"; missing are: {listed}')
+    row = wording.records(rows)[0]
+    n_t, n_c, total = (row[name] for name in ("n_treatment", "n_control", "n_total"))
+    if pd.isna(n_t) or pd.isna(n_c):
+        if pd.isna(total):
+            raise ValueError(f'the size of "{study}" is not known; give it in known_missing.csv')
+        n_c = int(total) // 2
+        n_t = int(total) - n_c
+    label = str(evidence.studies.set_index("study_id").loc[study, "label"])
+    return unread_trial(answer(evidence, question), n_t=int(n_t), n_c=int(n_c), study=label)

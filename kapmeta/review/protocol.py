@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["OPPOSITES", "QUESTIONS", "SUBSTANCES", "WINDOWS", "Question", "window_of"]
+__all__ = [
+    "OPPOSITES",
+    "QUESTIONS",
+    "SUBSTANCES",
+    "WINDOWS",
+    "WITHOUT_RESULT",
+    "Question",
+    "window_of",
+]
 
 SUBSTANCES: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +31,8 @@ SUBSTANCES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The substances of the review and what there is to analyse."""
+WITHOUT_RESULT = ("ongoing", "unpublished")
+"""Words of `status` of studies that may still give a result."""
 WINDOWS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "end of trial": (0.0, 2.0),
@@ -81,6 +91,10 @@ class Question:
     reported : str or None
         The event of reported effects that join the counts (turned round if it is the opposite), or
         are all there is.
+    event : str
+        The event whose counts take part.
+    definitions : tuple of str
+        Definitions of the outcome that are accepted; no other can enter.
     """
 
     substance: str
@@ -91,6 +105,8 @@ class Question:
     roles: tuple[str, ...] = ("main", "provisional")
     window: str | None = None
     reported: str | None = None
+    event: str = "abstinence"
+    definitions: tuple[str, ...] = ("continuous_abstinence", "point_abstinence")
 
 
 OPPOSITES: Mapping[str, str] = MappingProxyType({"abstinence": "relapse"})
@@ -111,12 +127,14 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             measure="OR",
             window="6 months",
             reported="relapse",
+            definitions=("no_relapse",),
         ),
         "alcohol-days": Question(
             "alcohol",
             "percent of days abstinent, randomised",
             measure="MD",
             reported="percent days abstinent",
+            definitions=("days_abstinent",),
         ),
         "opioids-sessions": Question(
             "opioids",
@@ -129,6 +147,8 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             "high v low dose of ketamine, randomised",
             contrast="dose",
             roles=("not_pooled",),
+            # how the one trial defined abstinence was not seen; its counts are withheld anyway
+            definitions=("continuous_abstinence", "point_abstinence", "other"),
         ),
         "cocaine-end-of-trial": Question("cocaine", "ketamine v control, randomised, end of trial"),
         "cocaine-6-months": Question(

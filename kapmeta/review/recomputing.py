@@ -4,21 +4,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from kapmeta import wording
 from kapmeta.core.effects.printed_counts import candidate_counts
+from kapmeta.core.effects.single_trial import koopman
+from kapmeta.measures import side_of
 from kapmeta.results.effects import unconfirmed
-from kapmeta.review.claim_items import EvidenceRows, Item, item_of_words
-from kapmeta.review.effect_claims import (
-    against_answer,
-    against_answers,
-    against_increase,
-    against_interval,
-    against_score_interval,
-    against_therapy,
-)
+from kapmeta.review.evidence import Evidence
 
-__all__ = ["RECOMPUTATIONS"]
+__all__ = [
+    "ITEM_VERDICTS",
+    "RECOMPUTATIONS",
+    "STRENGTHS",
+    "EvidenceRows",
+    "Item",
+    "strength_of",
+    "verdict_on_side",
+    "worst",
+]
+
+STRENGTHS = ("greater", "significantly greater", "effective", "unproven")
+"""How strong a claim of effect is; "greater" means better, whatever the event."""
+
+ITEM_VERDICTS = ("agrees", "could not be verified", "imprecise", "overstated", "contradicted")
+"""Verdicts on one stated item; of several the last one counts."""
+
+
+class Item(NamedTuple):
+    """One stated item: the figure recomputed, its verdict, and if its source is independent."""
+
+    recomputed: str
+    verdict: str
+    independent: bool = True
+
+
+class EvidenceRows:
+    """The evidence tables by the names of their rows; an unknown name raises KeyError."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.studies = _by(evidence.studies, "study_id")
+        self.outcomes = _by(evidence.outcomes, "outcome_id")
+        self.effects = _by(evidence.effects, "effect_id")
+        self.sources = _by(evidence.sources, "source_id")
+        self.claims = _by(evidence.claims, "claim_id")
+        self.trials = _by(evidence.trials(), "comparison_id")
+        self.arms: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for row in wording.records(evidence.arms):
+            self.arms.setdefault(row["study_id"], {})[row["arm_id"]] = row
+
+
+def _by(frame: pd.DataFrame, name: str) -> dict[str, Mapping[str, Any]]:
+    return {row[name]: row for row in wording.records(frame)}
+
+
+def _item_of_words(stated: str, recomputed: str) -> Item:
+    """Compare two words or numbers as text."""
+    return Item(recomputed, "agrees" if stated == recomputed else "contradicted")
+
+
+def worst(items: list[Item]) -> str:
+    """Return the verdict that counts of several items."""
+    return max((item.verdict for item in items), key=ITEM_VERDICTS.index)
 
 
 def _percent(rows: EvidenceRows, stated: str, name: str) -> Item:
@@ -37,25 +87,25 @@ def _percent(rows: EvidenceRows, stated: str, name: str) -> Item:
 
 
 def _number_randomised(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, str(rows.studies[name]["n_randomised"]))
+    return _item_of_words(stated, str(rows.studies[name]["n_randomised"]))
 
 
 def _number_of_arms(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, str(len(rows.arms[name])))
+    return _item_of_words(stated, str(len(rows.arms[name])))
 
 
 def _sessions(rows: EvidenceRows, stated: str, name: str) -> Item:
     study, _, arm = name.partition("/")
-    return item_of_words(stated, str(rows.arms[study][arm]["sessions"]))
+    return _item_of_words(stated, str(rows.arms[study][arm]["sessions"]))
 
 
 def _year(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, str(rows.studies[name]["year"]))
+    return _item_of_words(stated, str(rows.studies[name]["year"]))
 
 
 def _source_year(rows: EvidenceRows, stated: str, name: str) -> Item:
     found = re.search(r"\b(19|20)\d\d\b", str(rows.sources[name]["citation"]))
-    return item_of_words(stated, found[0] if found else "no year")
+    return _item_of_words(stated, found[0] if found else "no year")
 
 
 def _pages_of(citation: str) -> str:
@@ -65,11 +115,11 @@ def _pages_of(citation: str) -> str:
 
 
 def _pages(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, _pages_of(str(rows.studies[name]["citation"])))
+    return _item_of_words(stated, _pages_of(str(rows.studies[name]["citation"])))
 
 
 def _source_pages(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, _pages_of(str(rows.sources[name]["citation"])))
+    return _item_of_words(stated, _pages_of(str(rows.sources[name]["citation"])))
 
 
 def _control(rows: EvidenceRows, stated: str, name: str) -> Item:
@@ -78,11 +128,84 @@ def _control(rows: EvidenceRows, stated: str, name: str) -> Item:
     found = wording.joined(dict.fromkeys(roles))
     if stated != found and stated in found.split():
         return Item(found, "imprecise")
-    return item_of_words(stated, found)
+    return _item_of_words(stated, found)
 
 
 def _number_of_substances(rows: EvidenceRows, stated: str, name: str) -> Item:
-    return item_of_words(stated, str(len(rows.studies[name]["substance"].split(";"))))
+    return _item_of_words(stated, str(len(rows.studies[name]["substance"].split(";"))))
+
+
+def strength_of(stated: str) -> str:
+    if stated not in STRENGTHS:
+        raise ValueError(f'"{stated}" is no claim of effect; use one of: {", ".join(STRENGTHS)}')
+    return stated
+
+
+def verdict_on_side(stated: str, side: int) -> str:
+    """Judge a claim of more; `side` is 1 if the interval lies wholly on the better side."""
+    if side > 0:
+        return "agrees"
+    if side < 0 or stated == "significantly greater":
+        return "contradicted"
+    return "overstated"
+
+
+def _reported_interval(rows: EvidenceRows, stated: str, name: str) -> Item:
+    """Judge a claim of more by the interval of a reported effect."""
+    row = rows.effects[name]
+    null = 0.0 if row["measure"] == "MD" else 1.0
+    low, high = float(row["low"]), float(row["high"])
+    shown = (
+        f"{row['measure']} of {row['event']}"
+        f" {wording.interval_text(float(row['estimate']), low, high)}"
+    )
+    side = int(side_of(low, high, null)) * (1 if row["event_is_good"] else -1)
+    return Item(shown, verdict_on_side(strength_of(stated), side))
+
+
+def _score_interval(rows: EvidenceRows, stated: str, name: str) -> Item:
+    """Judge a claim of more by the score interval of the risk ratio of one comparison."""
+    row = rows.trials[name]
+    found = koopman(*(float(row[cell]) for cell in ("events_t", "n_t", "events_c", "n_c")))
+    estimate, low, high = (float(np.exp(x)) for x in (found.estimate, found.low, found.high))
+    independent = not unconfirmed(row["evidence_level"])
+    shown = f"RR {wording.interval_text(estimate, low, high)}, score interval"
+    verdict = verdict_on_side(strength_of(stated), int(side_of(low, high, 1.0)))
+    return Item(shown, verdict, independent)
+
+
+def _increase(rows: EvidenceRows, stated: str, name: str) -> Item:
+    """Check a percentage increase against a mean and a reported difference.
+
+    ``outcome/effect``: the outcome is days of a number that its unit names, the effect a difference
+    in percent of days.
+    """
+    outcome, _, effect = name.partition("/")
+    row, difference = rows.outcomes[outcome], rows.effects[effect]
+    days = re.search(r"\d+", str(row["unit"]))
+    if days is None:
+        raise KeyError(name)
+    mean = 100 * float(row["mean"]) / float(days[0])
+    middle, low, high = (
+        100 * float(difference[c]) / (mean - float(difference[c]))
+        for c in ("estimate", "low", "high")
+    )
+    shown = (
+        f"{middle:.0f} % ({low:.0f} to {high:.0f}): {mean:.0f} % of days against"
+        f" {difference['estimate']:g} points less"
+    )
+    if f"{middle:.0f}" == stated:
+        return Item(shown, "agrees")
+    return Item(shown, "imprecise" if low <= float(stated) <= high else "contradicted")
+
+
+def _therapy(rows: EvidenceRows, stated: str, name: str) -> Item:
+    """Judge a claim that therapy adds to ketamine by whether the arms of a trial differ in it."""
+    strength_of(stated)
+    kinds = {str(arm["psychotherapy"]) for arm in rows.arms[name].values()}
+    if len(kinds) > 1:
+        return Item("the arms differ in psychotherapy", "could not be verified")
+    return Item("every arm had the same psychotherapy", "overstated")
 
 
 def _conflict(rows: EvidenceRows, stated: str, name: str) -> Item:
@@ -110,12 +233,10 @@ RECOMPUTATIONS: Mapping[str, Callable[[EvidenceRows, str, str], Item]] = {
     "source pages": _source_pages,
     "control": _control,
     "substances": _number_of_substances,
-    "interval": against_interval,
-    "ratio": against_score_interval,
-    "increase": against_increase,
-    "therapy": against_therapy,
-    "answer": against_answer,
-    "answers": against_answers,
+    "interval": _reported_interval,
+    "ratio": _score_interval,
+    "increase": _increase,
+    "therapy": _therapy,
     "conflict": _conflict,
 }
 """How a stated item is recomputed, by the word before the colon in column ``recomputed_from``."""

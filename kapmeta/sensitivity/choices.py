@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -224,7 +224,7 @@ INCLUSIONS: Mapping[str, Callable[[pd.DataFrame], Any]] = {
 
 
 @checking.checked
-def at_time(trials: pd.DataFrame, rule: str, *, study: str = "study") -> pd.DataFrame:
+def at_time(trials: pd.DataFrame, rule: str, *, study: Hashable = "study") -> pd.DataFrame:
     """Choose one time point per study by one rule for all: a trial enters a pool once.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -135,7 +135,6 @@ def multiverse(
     """
     asked, rng = choices_asked(choices), checking.generator(rng)
     level = checking.proportion(level, "level")
-    subsets = checking.flag(subsets, "subsets")
     smallest = checking.whole_number(smallest, "smallest", at_least=1)
     permutations = checking.whole_number(permutations, "permutations")
     checking.chosen(totals, TOTALS, "meaning of totals")
@@ -149,11 +148,7 @@ def multiverse(
     named = _study_sets(ready, asked["studies"], subsets, smallest)
     single = "exact models, fitted one by one,"
     _refuse_too_many(variants, len(exact), len(named), _MOST_EXACT, single)
-    if permutations and not quick:
-        raise ValueError(
-            "permutations leave exact models out, and there is nothing else here; name another"
-            " pooling too, or permutations=0"
-        )
+    _refuse_nothing_to_shuffle(permutations, quick)
     table, answered = _analysed(ready, quick, exact, named, level)
     null = np.zeros(0)
     if permutations:
@@ -165,6 +160,14 @@ def multiverse(
     notes += about_poolings(asked, fitted_singly if permutations else ())
     shares = {axis: _explained_share(table, axis) for axis in asked}
     return Multiverse(table, effects, shares, null, notes, level, fitted_singly)
+
+
+def _refuse_nothing_to_shuffle(permutations: int, quick: Sequence[Analysis]) -> None:
+    if permutations and not quick:
+        raise ValueError(
+            "permutations leave exact models out, and there is nothing else here; name another"
+            " pooling too, or permutations=0"
+        )
 
 
 def _refuse_too_many(variants: int, analyses: int, sets: int, most: int, what: str) -> None:
@@ -217,7 +220,7 @@ def _aligned_trials(
     return AlignedTrials(cells, labels, first, patients, rows, variants, events)
 
 
-def _distinguished(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+def _distinguished(trials: pd.DataFrame, study: Hashable) -> pd.DataFrame:
     """Renumber the rows, and add a `comparison_id` where a study has several."""
     checking.refuse_no_table(trials, row="comparison")
     rowed = trials.reset_index(drop=True)

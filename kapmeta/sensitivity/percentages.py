@@ -96,9 +96,8 @@ def rounded_counts(
     found = counts.KERNELS[measure](
         many[:, 0::2], cells["n_t"][there], many[:, 1::2], cells["n_c"][there]
     )
-    table = analyses_table(
-        [_combination_text(row, cells, there) for row in many], pooled_again(found, base)
-    )
+    named = [_combination_text(row, cells, there) for row in many]
+    table = analyses_table(named, pooled_again(found, base))
     how = "with every combination of counts that the printed percentages allow"
     return Sweep(
         "counts from percentages",

@@ -12,7 +12,6 @@ from kapmeta import checking, wording
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.core.pooling.combining import combine
-from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import asymmetry
 from kapmeta.core.small_study.limit_meta_analysis import ADJUSTMENTS
 from kapmeta.core.small_study.limit_meta_analysis import limit_meta_analysis as limit_core
@@ -25,6 +24,7 @@ from kapmeta.small_study.admissions import (
     Trials,
     check_variance,
     enough_trials,
+    estimator_and_interval,
     favoured_sign,
     refuse_exact_line,
     refuse_one_group,
@@ -114,13 +114,7 @@ def trim_and_fill(
     checking.chosen(side, SIDES, "side")
     checking.chosen(trim, ("random", "common"), "trimming model", "trim")
     words = method_words(method, tau2=tau2, ci=ci, level=level)
-    estimator, interval = (
-        PRIMARY.tau2 if words["tau2"] is None else words["tau2"],
-        checking.chosen(
-            PRIMARY.ci if words["ci"] is None else words["ci"], INTERVALS, "interval", "ci"
-        ),
-    )
-    check_variance(estimator)
+    estimator, interval = estimator_and_interval(words["tau2"], words["ci"])
     level, data = checking.proportion(words["level"], "level"), trials_of(effects, mixed=mixed)
     require_trials(data.k, 3, "trim and fill")
     notes = enough_trials(data.k, data.effects, "trim and fill", force) + data.notes

@@ -15,8 +15,10 @@ from kapmeta.core.heterogeneity.tau2 import ESTIMATORS, estimator_named
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
+from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study.asymmetry import Points, WeightedLine
 from kapmeta.effects.counts import odds_ratio
+from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
 from kapmeta.results.effects import Effects, direction_of, effects_given
 from kapmeta.results.small_study import LEAST
@@ -168,6 +170,13 @@ def check_variance(tau2: Any, *, number: bool = False) -> None:
         checking.finite_number(tau2, "tau2", at_least=0)
     elif not callable(tau2):
         raise TypeError(f"tau2 must be a function or one of: {', '.join(ESTIMATORS)}: got {tau2!r}")
+
+
+def estimator_and_interval(tau2: Any, ci: str | None) -> tuple[Any, str]:
+    """Return the estimator of tau2 and the interval asked for, or those of the primary method."""
+    estimator = PRIMARY.tau2 if tau2 is None else tau2
+    check_variance(estimator)
+    return estimator, checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci")
 
 
 def refuse_one_group(effects: Effects, what: str, instead: str = "") -> None:

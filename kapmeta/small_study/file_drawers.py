@@ -13,7 +13,6 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.core.pooling.combining import combine
-from kapmeta.core.pooling.intervals import INTERVALS
 from kapmeta.core.small_study import fail_safe
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
@@ -22,6 +21,7 @@ from kapmeta.small_study.admissions import (
     Trials,
     check_variance,
     enough_trials,
+    estimator_and_interval,
     on_analysis_scale,
     refuse_one_group,
     require_trials,
@@ -168,12 +168,8 @@ def fail_safe_n(
     refuse_one_group(data.effects, how.name)
     null_v = _null_size(data, "median" if size is None else size)
     negligible = _negligible(data, target) if method == "orwin" else math.nan
-    words = {
-        "tau2": PRIMARY.tau2 if tau2 is None else tau2,
-        "ci": checking.chosen(PRIMARY.ci if ci is None else ci, INTERVALS, "interval", "ci"),
-        "level": level,
-    }
-    check_variance(words["tau2"])
+    estimator, interval = estimator_and_interval(tau2, ci)
+    words = {"tau2": estimator, "ci": interval, "level": level}
     found = how.compute(data, null_v, negligible, words)
     n, p = float(found.n), float(found.p_value)
     values = (
@@ -276,6 +272,11 @@ _EXCESS = {
 }
 """Numbers of the test of excess significance, and where the core has them."""
 
+_EXCESS_DEFINITION = (
+    "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution (metafor up to"
+    " 20 trials; chi-squared above, given beside it)"
+)
+
 
 @checking.checked
 def excess_significance(
@@ -317,34 +318,27 @@ def excess_significance(
     """
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     check_variance(tau2, number=True)
-    refuse_one_group(data.effects, "the test of excess significance")
-    require_trials(data.k, 2, "the test of excess significance")
-    notes = (
-        enough_trials(data.k, data.effects, "the test of excess significance", force) + data.notes
-    )
+    what = "the test of excess significance"
+    refuse_one_group(data.effects, what)
+    require_trials(data.k, 2, what)
+    notes = enough_trials(data.k, data.effects, what, force) + data.notes
     pooled = combine(data.y, data.v, tau2=tau2, level=level)
     found = fail_safe.excess_significance(
         data.y, data.v, pooled.estimate, tau2=pooled.tau2, level=level
     )
     values = {name: float(getattr(found, field)) for name, field in _EXCESS.items()}
     edge = float(normal_quantile((1 + level) / 2))
-    table = pd.DataFrame(
-        {
-            "study": list(data.labels),
-            "significant": np.abs(data.y) >= edge * np.sqrt(data.v),
-            "power": found.power,
-        }
-    )
+    significant = np.abs(data.y) >= edge * np.sqrt(data.v)
+    columns = {"study": list(data.labels), "significant": significant, "power": found.power}
     sentence = (
         f"{values['observed']:.0f} of {data.k} trials are significant, {values['expected']:.1f} are"
         f" expected: {wording.p_text(values['p_value'])}."
     )
     return BiasSensitivity(
         "Test of excess significance",
-        "one-sided test at the pooled mean and tau2; exact Poisson-binomial distribution (metafor"
-        " up to 20 trials; chi-squared above, given beside it)",
+        _EXCESS_DEFINITION,
         values,
-        table,
+        pd.DataFrame(columns),
         (sentence,),
         data.k,
         data.effects,

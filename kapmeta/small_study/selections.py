@@ -17,7 +17,7 @@ from kapmeta.core.small_study import selection
 from kapmeta.core.small_study.weight_functions import LARGEST, WEIGHT_FAMILIES, Tail
 from kapmeta.methods import PRIMARY
 from kapmeta.results.effects import Effects
-from kapmeta.results.small_study import LEAST, AdjustedEffect, BiasSensitivity
+from kapmeta.results.small_study import AdjustedEffect, BiasSensitivity
 from kapmeta.small_study.admissions import (
     Trials,
     enough_trials,
@@ -111,16 +111,12 @@ def selection_model(
     steps = _steps_given(steps, weight)
     level, data = checking.proportion(level, "level"), trials_of(effects, mixed=mixed)
     refuse_one_group(data.effects, "a selection model")
-    two_sided = checking.flag(two_sided, "two_sided")
     model = model if data.k > 1 else "common"  # one trial has no between-study variance
     sign = favoured_sign(data.effects, favoured)
     _check_selection(data, sign, weight, steps, delta, two_sided)
     given, common = delta is not None, model == "common"
     require_trials(data.k, 1 if given else 2, "a selection model")
-    least, instead = 1 if given else LEAST, "give the weights (delta) instead"
-    notes = enough_trials(
-        data.k, data.effects, "an estimated selection model", force, instead, least
-    )
+    notes = _enough_to_estimate(data, force) if not given else ()
     y, kind = sign * data.y, {"family": weight, "steps": steps, "two_sided": two_sided}
     found = selection.fit_selection(y, data.v, delta=delta, common=common, **kind)  # type: ignore[arg-type]
     _refuse_unsettled(found, sign, weight)
@@ -146,6 +142,12 @@ def _steps_given(steps: Sequence[float] | None, weight: str) -> tuple[float, ...
             ' weight="step"'
         )
     return (0.025,) if steps is None else tuple(checking.finite_numbers(steps, "steps"))
+
+
+def _enough_to_estimate(data: Trials, force: bool) -> tuple[str, ...]:
+    """Refuse too few trials to estimate weights or, if forced, return a note."""
+    what, instead = "an estimated selection model", "give the weights (delta) instead"
+    return enough_trials(data.k, data.effects, what, force, instead)
 
 
 def _refuse_unsettled(found: selection.Selection, sign: float, weight: str) -> None:

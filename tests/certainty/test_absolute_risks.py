@@ -113,9 +113,23 @@ def test_means_have_no_absolute_risk(evidence: Evidence) -> None:
 
 
 def test_a_ratio_of_a_risk_that_nobody_has_makes_no_difference_and_no_nan() -> None:
-    nobody = pd.DataFrame(
-        {"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [0], "n_c": [20]}
-    )
-    told = absolute_effects(km.pool(km.odds_ratio(nobody))).summary()
+    counts = {"events_t": [5, 4], "n_t": [20, 20], "events_c": [0, 0], "n_c": [20, 19]}
+    nobody = pd.DataFrame({"study": ["A", "B"], **counts})
+    told = absolute_effects(km.pool(km.odds_ratio(nobody, event_is_good=True))).summary()
     assert "no difference" in told
     assert "nan" not in told
+
+
+def test_one_trial_has_the_risks_and_the_interval_of_its_own_counts() -> None:
+    """Newcombe's interval of the difference, not the limits of the ratio at the control risk."""
+    one = pd.DataFrame(
+        {"study": ["B"], "events_t": [13], "n_t": [27], "events_c": [3], "n_c": [28]}
+    )
+    for effects in (km.risk_ratio(one), km.odds_ratio(one), km.risk_difference(one)):
+        row = absolute_effects(km.pool(effects)).table.iloc[0]
+        shown = [row[f"difference{end}"] for end in ("", "_low", "_high")]
+        own = km.pool(km.risk_difference(one, interval="newcombe"))
+        assert shown == pytest.approx([own.estimate, own.low, own.high], rel=1e-12)
+        assert not row["capped"]
+    named = absolute_effects(km.pool(km.risk_ratio(one)), baseline=3 / 28).table.iloc[0]
+    assert named["difference_high"] > 0.8  # the ratio at that baseline, beyond the interval

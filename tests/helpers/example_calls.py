@@ -153,14 +153,14 @@ def _effects() -> dict[str, dict[str, Any]]:
             "high": [1.6, 1.8, 2.25],
         }
     )
-    counts = {"trials": trials()}
+    counts, of_means = {"trials": trials()}, {"trials": means}
     return {
         **dict.fromkeys(
             ("risk_ratio", "odds_ratio", "risk_difference", "from_counts", "complement"), counts
         ),
         **dict.fromkeys(("arcsine_difference", "peto_odds_ratio"), counts),
         **dict.fromkeys(
-            ("mean_difference", "standardized_mean_difference", "ratio_of_means"), {"trials": means}
+            ("mean_difference", "standardized_mean_difference", "ratio_of_means"), of_means
         ),
         "proportion": {"frame": arms},
         "correlation": {"frame": pd.DataFrame({"study": ["A", "B"], "r": [0.3, 0.5], "n": 40})},
@@ -180,6 +180,7 @@ def _effects() -> dict[str, dict[str, Any]]:
 
 def _pooling() -> dict[str, dict[str, Any]]:
     effects = km.risk_ratio(trials())
+    field = {"field": "Drugs and Alcohol", "measure": "RR"}
     return {
         "pool": {"effects": effects},
         "mantel_haenszel": {"trials": trials()},
@@ -194,9 +195,7 @@ def _pooling() -> dict[str, dict[str, Any]]:
         "log_normal": {"mean": -2.0, "sd": 1.0},
         "turner": {},
         "rhodes": {},
-        **dict.fromkeys(
-            ("empirical", "empirical_mean"), {"field": "Drugs and Alcohol", "measure": "RR"}
-        ),
+        **dict.fromkeys(("empirical", "empirical_mean"), field),
         "inverse_gamma": {"shape": 1.5, "scale": 0.2},
     }
 
@@ -358,6 +357,9 @@ def _plot() -> dict[str, dict[str, Any]]:
         "sweep": km.leave_one_out(pooled),
         "bubble": km.meta_regression(effects, ["dose"]),
         "gosh": km.all_subsets(km.pool(effects, model="common")),
+        "flow_diagram": pd.DataFrame(
+            {"label": ["found", "left"], "n": [9, 2], "aside": [False, True], "detail": ""}
+        ),
         "follow_up": course,
         "multiverse": km.multiverse(trials().head(2), subsets=False),
         "tipping": grid,
@@ -375,6 +377,7 @@ def _plot() -> dict[str, dict[str, Any]]:
 
 def _review() -> dict[str, dict[str, Any]]:
     evidence = {"evidence": km.load_evidence()}
+    question = {**evidence, "question": "cocaine-end-of-trial"}
     of_evidence = (
         "answers audit_claims check_bias_judgements check_claims evidence_table"
         " question_certainty substances_table summary_of_findings"
@@ -382,10 +385,9 @@ def _review() -> dict[str, dict[str, Any]]:
     return {
         **dict.fromkeys(of_evidence.split(), evidence),
         "write_page": {**evidence, "folder": "page"},
-        **dict.fromkeys(
-            ("answer", "question_effects"), {**evidence, "question": "cocaine-end-of-trial"}
-        ),
+        **dict.fromkeys(("answer", "question_effects"), question),
         "conclusion": {"pooled": km.pool(km.risk_ratio(trials()))},
+        "could_change": {**evidence, "study": "yoon2025", "question": "alcohol-randomised"},
         "load_evidence": {},
     }
 

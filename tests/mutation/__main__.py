@@ -1,7 +1,8 @@
-"""Run the tests against mutants of the numeric core, and list the mutants that no test notices.
+"""Run the tests against mutants of a module, and list the mutants that no test notices.
 
     python -m tests.mutation                     every mutant of every module below
-    python -m tests.mutation tau2 intervals      of these modules
+    python -m tests.mutation core.pooling.intervals checking.frames      of these modules
+    python -m tests.mutation checking results    of the modules of these rooms
     python -m tests.mutation --sample 40         a sample of each
 
 Every verdict goes to a log at once; what a test has noticed is not tried again, so a run that was
@@ -26,20 +27,48 @@ from tests.helpers.places import ROOT
 from tests.mutation.examining import NOBODY, Examination
 from tests.mutation.mutants import Mutant, mutants
 
-SUITES = {
-    "tau2": ("tests/core/heterogeneity/test_tau2.py",),
-    "tau2_intervals": ("tests/core/heterogeneity/test_tau2.py",),
-    "intervals": ("tests/core/pooling/test_intervals.py", "tests/core/pooling/test_combining.py"),
-    "weighting": ("tests/core/numerics/test_weighting.py", "tests/core/heterogeneity/test_tau2.py"),
-    "variance_likelihood": (
-        "tests/core/heterogeneity/test_variance_likelihood.py",
-        "tests/core/heterogeneity/test_tau2.py",
+_TAU2 = "tests/core/heterogeneity/test_tau2.py"
+_INVARIANTS = "tests/effects/test_invariants.py"
+_DIRECTIONS = (
+    "tests/results/test_effects.py",
+    "tests/certainty",
+    "tests/pooling/test_headlines.py",
+)
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "core.heterogeneity.tau2": (_TAU2,),
+    "core.heterogeneity.tau2_intervals": (_TAU2,),
+    "core.pooling.intervals": (
+        "tests/core/pooling/test_intervals.py",
+        "tests/core/pooling/test_combining.py",
     ),
-    "likelihood_search": (
+    "core.numerics.weighting": ("tests/core/numerics/test_weighting.py", _TAU2),
+    "core.heterogeneity.variance_likelihood": (
+        "tests/core/heterogeneity/test_variance_likelihood.py",
+        _TAU2,
+    ),
+    "core.numerics.likelihood_search": (
         "tests/core/numerics/test_likelihood_search.py",
         "tests/core/heterogeneity/test_variance_likelihood.py",
-        "tests/core/heterogeneity/test_tau2.py",
+        _TAU2,
     ),
+    **{
+        f"checking.{name}": ("tests/checking", _INVARIANTS)
+        for name in ("arguments", "flag_columns", "frames", "name_columns", "number_columns")
+    },
+    **{
+        f"effects.{name}": (f"tests/effects/test_{name}.py", _INVARIANTS)
+        for name in ("counts", "designs", "estimates", "groups", "means")
+    },
+    "measures": ("tests/test_measures.py", *_DIRECTIONS),
+    "results.effects": ("tests/results/test_effects.py", _INVARIANTS),
+    "results.pooled": ("tests/pooling/test_inverse_variance.py", *_DIRECTIONS),
+    "results.rows": ("tests/results/test_effects.py", _INVARIANTS),
+    "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py",),
+    "certainty.findings": ("tests/certainty/test_findings.py",),
+    "certainty.grading": ("tests/certainty/test_grading.py",),
+    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py",),
+    "certainty.information_sizes": ("tests/certainty/test_information_sizes.py",),
 }
 REWRITING = (  # hypothesis is imported before pytest starts
     "ignore::pytest.PytestAssertRewriteWarning"
@@ -57,9 +86,9 @@ QUICK = settings(
 
 def examined(module: str, sample: int | None, processes: int, log: Path) -> None:
     """Examine the mutants of one module that the log lacks, and count all that it has."""
-    everything = list(
-        mutants(next((ROOT / "kapmeta" / "core").rglob(f"{module}.py")).read_text(encoding="utf-8"))
-    )
+    path = ROOT.joinpath("kapmeta", *module.split(".")).with_suffix(".py")
+    in_front = not module.startswith("core.")  # where texts are part of a result
+    everything = list(mutants(path.read_text(encoding="utf-8"), words=in_front))
     chosen = (
         everything
         if sample is None
@@ -124,7 +153,9 @@ def main() -> None:
     given = parser.parse_args()
     os.chdir(ROOT)
     settings.register_profile("quick", QUICK)
-    for module in given.modules:
+    for module in SUITES:
+        if not any(f"{module}.".startswith(f"{name}.") for name in given.modules):
+            continue
         examined(module, given.sample, given.processes, given.log.absolute())
 
 

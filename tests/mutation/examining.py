@@ -35,7 +35,7 @@ class Examination:
         processes: int,
         verdict: Callable[[Mutant, str], None],
     ):
-        self.module = getattr(importlib.import_module("kapmeta.core"), module)
+        self.module = importlib.import_module(f"kapmeta.{module}")
         self.mutants, self.processes, self.verdict = mutants, processes, verdict
         self.kills: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,6 +32,28 @@ PAIRS = (("maximum", "minimum"), ("max", "min"), ("fmax", "fmin"), ("all", "any"
 NAMES = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 
 
+# Words that say which way a result points, and the names of what differs between the arms.
+WORD_PAIRS = (
+    ("fewer", "more"),
+    ("lower", "higher"),
+    ("low", "high"),
+    ("below", "above"),
+    ("least", "most"),
+    ("treatment", "control"),
+    ("events_t", "events_c"),
+    ("n_t", "n_c"),
+    ("benefit", "harm"),
+    ("NNTB", "NNTH"),
+    ("benefit_low", "harm_low"),
+    ("benefit_high", "harm_high"),
+    ("estimate", "low"),
+    ("yes", "no"),
+    ("true", "false"),
+    ("exclude", "raise"),
+)
+WORDS = {one: other for pair in WORD_PAIRS for one, other in (pair, pair[::-1])}
+
+
 class Mutant(NamedTuple):
     """What was changed and where, and the whole source with the change."""
 
@@ -39,14 +62,14 @@ class Mutant(NamedTuple):
     source: str
 
 
-def mutants(source: str) -> Iterator[Mutant]:
-    """Make every mutant of `source`; texts and types are left alone."""
+def mutants(source: str, *, words: bool = False) -> Iterator[Mutant]:
+    """Make every mutant of `source`; types are left alone, and texts unless `words`."""
     tree = ast.parse(source)
-    skipped = _annotations(tree)
+    skipped = _annotations(tree) | _documentation(tree)
     for i, node in enumerate(ast.walk(tree)):
         if node in skipped:
             continue
-        for field, value in _changes(node):
+        for field, value in (*_changes(node), *(_other_words(node) if words else ())):
             other = copy.deepcopy(tree)
             target = next(n for j, n in enumerate(ast.walk(other)) if j == i)
             setattr(target, field, value)
@@ -66,6 +89,25 @@ def _annotations(tree: ast.AST) -> set[ast.AST]:
     """Find every node of an annotation: none is ever evaluated."""
     roots = (getattr(n, name, None) for n in ast.walk(tree) for name in ("annotation", "returns"))
     return {part for root in roots if isinstance(root, ast.AST) for part in ast.walk(root)}
+
+
+def _documentation(tree: ast.AST) -> set[ast.AST]:
+    """Find every text that stands alone: documentation, and what tables say of themselves."""
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _other_words(node: ast.AST) -> Iterator[tuple[str, object]]:
+    """List the texts that a text becomes when one of its words is exchanged for its opposite."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        for word in dict.fromkeys(re.findall(r"\w+", node.value)):
+            if word in WORDS:
+                yield "value", re.sub(rf"\b{word}\b", WORDS[word], node.value)
+    elif isinstance(node, ast.Attribute) and node.attr in WORDS:
+        yield "attr", WORDS[node.attr]
 
 
 def _line(node: ast.AST) -> str:

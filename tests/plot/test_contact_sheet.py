@@ -33,6 +33,7 @@ from kapmeta.moderators.regression import meta_regression
 from kapmeta.moderators.subgroup_pooling import subgroups
 from kapmeta.plot import (
     curves,
+    flow_diagrams,
     forests,
     funnels,
     influence_panels,
@@ -171,6 +172,17 @@ def surface(effects: Effects) -> pd.DataFrame:
     return frame.assign(low=frame["estimate"] / 1.7, high=frame["estimate"] * 1.7)
 
 
+def flow(effects: Effects) -> pd.DataFrame:
+    """Make a flow in which every third study leaves, of at most ten."""
+    labels = effects.labels[:10]
+    frame = pd.DataFrame(
+        {"label": ["All found", *labels], "n": [len(effects), *range(len(labels))]}
+    )
+    return frame.assign(
+        aside=frame.index % 3 == 1, detail=frame["label"].where(frame["n"] == 1, "")
+    )
+
+
 def course(effects: Effects) -> pd.DataFrame:
     table = effects.table
     parts = [
@@ -219,6 +231,7 @@ PLOTS: dict[str, tuple[Callable[[Effects], Axes], Callable[[Effects], bool]]] = 
         lambda e: True,
     ),
     "tipping": (lambda e: tipping_surfaces.tipping(surface(e)), lambda e: True),
+    "flow_diagram": (lambda e: flow_diagrams.flow_diagram(flow(e)), lambda e: True),
     "risk_of_bias": (lambda e: judgements.risk_of_bias(judged(e)), lambda e: True),
     "risk_of_bias_summary": (lambda e: judgements.risk_of_bias_summary(judged(e)), lambda e: True),
 }
@@ -319,6 +332,7 @@ def test_plot_keeps_to_the_ax_given(plot: str) -> None:
         "follow_up": lambda ax: curves.follow_up(course(effects), ax=ax),
         "multiverse": lambda ax: specifications.multiverse(specified(effects), ax=ax, null=1.0),
         "tipping": lambda ax: tipping_surfaces.tipping(surface(effects), ax=ax),
+        "flow_diagram": lambda ax: flow_diagrams.flow_diagram(flow(effects), ax=ax),
         "risk_of_bias": lambda ax: judgements.risk_of_bias(judged(effects), ax=ax),
         "risk_of_bias_summary": lambda ax: judgements.risk_of_bias_summary(judged(effects), ax=ax),
     }

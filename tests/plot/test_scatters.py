@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.patheffects import withStroke
 
+import kapmeta as km
 from kapmeta.effects.counts import odds_ratio, risk_difference, risk_ratio
 from kapmeta.moderators.regression import meta_regression
 from kapmeta.plot import funnels, scatters
@@ -77,3 +78,15 @@ def test_names_are_kept_legible_where_lines_cross_them(bcg: Pooled) -> None:
     assert all(
         isinstance(effect, withStroke) for text in named for effect in text.get_path_effects()
     )
+
+
+def test_a_bubble_plot_takes_numbers_as_text_and_leaves_out_the_study_without() -> None:
+    trials = km.load_example("bcg")
+    latitude = trials["latitude"].astype(str).tolist()
+    latitude[2] = ""
+    fit = meta_regression(km.risk_ratio(trials.assign(latitude=latitude)), ["latitude"])
+    shown = np.asarray(scatters.bubble(fit).collections[-1].get_offsets())
+    assert len(shown) == 12
+    assert set(shown[:, 0]) == set(trials["latitude"].drop(2).astype(float))
+    with pytest.raises(ValueError, match='at has "year", which is not a moderator beside latitude'):
+        scatters.bubble(fit, at={"year": 1950})

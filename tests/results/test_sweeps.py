@@ -78,7 +78,9 @@ def test_missing_outcomes_list_their_assumptions() -> None:
     assert "Assumptions: no event; gamble-hollis; IMOR 0.5 treatment, 0.5 control." in text
     assert "White IR" in text
     assert "Gamble C" in text
-    sure = km.missing_outcomes(MISSING, strategies=["worst"], imor=[], **DL).methods_text()
+    sure = km.missing_outcomes(
+        MISSING, strategies=["worst"], imor=[], event_is_good=True, **DL
+    ).methods_text()
     assert "IMOR" not in sure
     assert "doi" not in sure
     uncertain = {"imor": [0.5], "imor_sd": 0.7, "correlation": 0.5, "strategies": []}
@@ -87,7 +89,7 @@ def test_missing_outcomes_list_their_assumptions() -> None:
     assert "IMOR 0.5 treatment, 0.5 control, SD 0.7, correlation 0.5." in own.methods_text()
     assert "SD 0.7, correlation 0.5, shared by all trials." in shared.methods_text()
     split = MISSING.head(2).assign(missing_t=[5, np.nan], missing_c=[9, np.nan], missing=[14, 3])
-    divided = km.missing_outcomes(split, strategies=["worst"], imor=[], **DL)
+    divided = km.missing_outcomes(split, strategies=["worst"], imor=[], event_is_good=True, **DL)
     assert (
         "All 4 divisions of the missing between the arms were analysed." in divided.methods_text()
     )

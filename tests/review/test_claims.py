@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 import kapmeta as km
-from kapmeta.review.claim_items import EvidenceRows
 from kapmeta.review.claims import CONTRADICTED, VERDICTS, audit_claims, check_claims
-from kapmeta.review.effect_claims import STRENGTHS
+from kapmeta.review.claims.effect_claims import HELD_AGAINST, JudgedAnswers
 from kapmeta.review.evidence import Evidence, EvidenceError, load_evidence
-from kapmeta.review.recomputing import RECOMPUTATIONS
+from kapmeta.review.recomputing import RECOMPUTATIONS, STRENGTHS, EvidenceRows
 from tests.helpers.places import DATA
 
 SUBSTANCE, REFERENCE = "contradicted (substance)", "contradicted (reference)"
@@ -109,7 +108,7 @@ def test_every_way_of_recomputing_is_used(evidence: Evidence) -> None:
         for recipe in re.split("[;|]", cell)
         if recipe
     }
-    assert used == set(RECOMPUTATIONS)
+    assert used == {*RECOMPUTATIONS, *HELD_AGAINST}
 
 
 def test_changing_a_count_changes_the_verdict(folder: Path) -> None:
@@ -208,7 +207,12 @@ def test_claims_are_of_every_document_and_every_class(evidence: Evidence) -> Non
 def items_of(evidence: Evidence, stated: str, recipe: str) -> tuple[str, str]:
     """Recompute one stated item, as the audit does."""
     what, _, name = recipe.partition(":")
-    item = RECOMPUTATIONS[what](EvidenceRows(evidence), stated, name)
+    if what in HELD_AGAINST:
+        certainty = km.review.question_certainty(evidence).set_index("question")["certainty"]
+        judged = JudgedAnswers(km.review.answers(evidence), certainty.to_dict())
+        item = HELD_AGAINST[what](judged, stated, name)
+    else:
+        item = RECOMPUTATIONS[what](EvidenceRows(evidence), stated, name)
     return item.recomputed, item.verdict
 
 
@@ -302,5 +306,7 @@ def test_answers_made_already_are_not_made_again(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = km.review.answers(evidence)
-    monkeypatch.setattr("kapmeta.review.claim_items.answers", lambda _: pytest.fail("made again"))
+    monkeypatch.setattr(
+        "kapmeta.review.claims.auditing.answers", lambda _: pytest.fail("made again")
+    )
     assert audit_claims(evidence, answered=answered).to_frame().shape[0] == len(evidence.claims)

@@ -11,7 +11,7 @@ import pytest
 
 import kapmeta as km
 from kapmeta.review.evidence import Evidence, load_evidence
-from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, WINDOWS
+from kapmeta.review.protocol import QUESTIONS, SUBSTANCES, WINDOWS, WITHOUT_RESULT
 from tests.helpers.places import DATA
 
 TABLES = [
@@ -27,6 +27,9 @@ TABLES = [
         "sources",
         "pending",
         "known_missing",
+        "harms",
+        "search",
+        "screened",
     )
 ]
 LEVELS = ["evidence_level", "origin", "locator", "source_ids"]
@@ -175,12 +178,15 @@ def test_every_number_has_source_locator_level_and_origin(evidence: Evidence) ->
         assert (table[LEVELS] != "").all(axis=None)
     studies = evidence.studies
     counted = studies.filter(regex="^n_|followup_months").notna().any(axis=1)
-    assert counted.sum() == 25
+    assert counted.sum() == 32
     assert (studies.loc[counted, LEVELS] != "").all(axis=None)
 
 
 def test_every_locator_names_a_source_of_its_row(evidence: Evidence) -> None:
-    for table in (evidence.outcomes, evidence.effects, evidence.arms, evidence.studies):
+    for table in (
+        *(evidence.outcomes, evidence.effects, evidence.arms, evidence.studies),
+        *(evidence.harms, evidence.known_missing),
+    ):
         for sources, locator in zip(table["source_ids"], table["locator"], strict=True):
             named = set(re.findall(r"(SD?\d+): ", locator))
             assert bool(named) == bool(locator)
@@ -191,9 +197,9 @@ def test_every_source_is_there_and_every_source_id_exists(evidence: Evidence) ->
     known = set(evidence.sources["source_id"])
     audited = {f"S{i}" for i in range(101, 108)}  # read for the claims audit
     first_look = {f"S{i:02d}" for i in range(1, 80)} | {f"SD{i}" for i in range(5)}
-    assert known - first_look - audited == {"S80", "S81", "S85"}
-    assert known >= first_look | audited
-    for table in TABLES[:-2]:
+    second_look = {f"S{i:02d}" for i in range(80, 94)}
+    assert known == first_look | second_look | audited
+    for table in set(TABLES) - {"sources"}:
         frame = getattr(evidence, table)
         if "source_ids" in frame:
             assert set(frame["source_ids"].str.split(";").explode()) <= known | {""}
@@ -273,6 +279,69 @@ def test_what_is_only_recollected_is_not_in_the_tables(evidence: Evidence) -> No
     }
 
 
+def test_odds_question_has_one_window_and_one_definition() -> None:
+    """It once joined abstinence over three weeks with relapse within six months."""
+    odds = QUESTIONS["alcohol-odds"]
+    assert (odds.window, odds.definitions) == ("6 months", ("no_relapse",))
+    for asked in QUESTIONS.values():
+        assert "no_heavy_drinking" not in asked.definitions
+
+
+def test_every_judgement_of_bias_has_a_reason_and_a_word_of_its_tool(evidence: Evidence) -> None:
+    bias = evidence.risk_of_bias
+    assert (bias["reason"].str.len() > 5).all()
+    assert "unclear" not in set(bias["judgement"])
+    assert set(bias.loc[bias["tool"] == "ROBINS-I", "study_id"]) == {
+        "krupitsky1992",
+        "krupitsky1997",
+    }
+    randomised = set(evidence.studies.query("randomised == 'yes'")["study_id"])
+    assert randomised <= set(bias["study_id"])
+
+
+def test_registered_only_where_an_id_exists(evidence: Evidence) -> None:
+    studies = evidence.studies.set_index("study_id")
+    assert studies.loc["columbia_aud_2x2", ["registry_ids", "grant_numbers"]].tolist() == [
+        "",
+        "R01AA027509",
+    ]
+    assert studies.loc["grabski2022", "registry_ids"] == "NCT02649231;2015-000222-11"
+    assert "Medical Research Council" in studies.loc["grabski2022", "funders"]
+    assert studies["registered_on"].eq("").mean() > 0.5  # rarely seen, never filled in
+
+
+def test_counts_of_harms_are_within_those_at_risk_and_say_who(evidence: Evidence) -> None:
+    harms = evidence.harms.set_index("harm_id")
+    assert harms.loc["H01", ["events", "n_at_risk", "arm_id"]].tolist() == [8, 96, ""]
+    assert "not about this comparison" in harms.loc["H11", "notes"]
+    assert harms.loc["H10", ["events"]].isna().all()
+
+
+def test_flow_of_reports_adds_up_and_says_what_it_was(evidence: Evidence) -> None:
+    steps = evidence.flow().set_index("label")
+    left = steps[steps["aside"]]["n"].sum()
+    found, remain = steps["n"].iloc[0], steps["n"].iloc[-1]
+    assert found - left == remain == 7
+    assert "no bibliographic database" in steps["detail"].iloc[0]
+    assert "Yoon 2025" in steps.loc["Eligible, result not read", "detail"]
+    own = evidence.screened.groupby("study_id").size()
+    assert set(evidence.studies["study_id"]) <= set(own.index)
+
+
+def test_arms_differ_only_in_what_is_known_to_differ(evidence: Evidence) -> None:
+    """An unknown number of sessions was 0, a different wording a dose, counselling a package."""
+    arms = evidence.declared_arms()
+    factors = ["drug", "dose", "sessions", "psychotherapy", "co_treatment"]
+    found = km.effects.contrasts(arms, factors=factors)
+    question = found.set_index(["study", "treatment_arm", "control_arm"])["question"].to_dict()
+    assert question["krupitsky2007", "multi", "single"] == "sessions"
+    assert question["yoon2025", "kn", "ks"] == "co_treatment"
+    assert question["dakwar2014", "ket071", "ket041"] == "dose"
+    known = arms.set_index(["study", "arm"])["sessions"]
+    assert known["dakwar2014", "ket041"] == known["krupitsky1997", "kpt"] == "not known"
+    assert known["krupitsky1997", "ctl"] == 0
+
+
 def test_relapse_is_never_entered_as_a_count(evidence: Evidence) -> None:
     assert "relapse" not in set(evidence.outcomes["event"])
     book = evidence.codebook().set_index(["table", "column"])
@@ -287,6 +356,11 @@ def test_vocabulary_is_that_of_the_plan(evidence: Evidence) -> None:
     }
     assert words["studies", "substance"] == list(SUBSTANCES)
     assert words["comparisons", "window"] == list(WINDOWS)
+    assert words["grade", "question"] == words["known_missing", "question"] == list(QUESTIONS)
+    assert words["outcomes", "definition"] == words["effects", "definition"]
+    assert set(words["studies", "status"]) > set(WITHOUT_RESULT)
+    accepted = {word for asked in QUESTIONS.values() for word in asked.definitions}
+    assert accepted <= set(words["outcomes", "definition"])
     assert words["comparisons", "role"] == words["effects", "role"]
     assert words["comparisons", "contrast"] == words["effects", "contrast"]
     for column in ("evidence_level", "origin"):

@@ -11,14 +11,14 @@ import pytest
 
 import kapmeta as km
 from kapmeta.review.evidence import Evidence, load_evidence
-from kapmeta.review.missing_evidence import (
+from kapmeta.review.evidence.missing import (
     check_reporting_bias,
     counts_reread_sentence,
     missing_trials,
     missing_trials_sentence,
 )
+from kapmeta.review.findings import could_change
 from kapmeta.review.report import in_short
-from kapmeta.review.unread_results import could_change
 from tests.helpers.places import DATA
 
 
@@ -47,8 +47,8 @@ def test_trial_without_a_difference_is_named_first(evidence: Evidence) -> None:
     assert trials.loc[["yoon2025"], "direction"].unique().tolist() == ["no difference"]
     sentence = missing_trials_sentence(evidence)
     assert sentence.startswith(
-        "Missing from the numbers: a trial that measured abstinence, found no difference and was"
-        " not read (Yoon 2025, 65 people) and a trial without a published result"
+        "Missing from the numbers: a trial that measured abstinence, found no difference and has"
+        " not been read (Yoon 2025, 65 people) and a trial without a published result"
     )
     assert "Columbia cocaine trial, 110 people" in sentence
 
@@ -75,15 +75,16 @@ def test_counts_of_dakwar_2020_were_read_again(evidence: Evidence) -> None:
 
 
 def test_sentences_change_with_what_is_known(tmp_path: Path) -> None:
-    read = changed(tmp_path, "yoon2025", {"state": "effect read", "direction": ""})
-    assert "Yoon 2025" not in missing_trials_sentence(read)
-    assert not (check_reporting_bias(read)["missing"].str.contains("Yoon 2025")).any()
+    waiting = changed(tmp_path, "yoon2025", {"state": "ongoing", "direction": "not known"})
+    assert "Yoon 2025" not in missing_trials_sentence(waiting)
+    assert not (check_reporting_bias(waiting)["missing"].str.contains("Yoon 2025")).any()
 
 
 def test_result_against_the_treatment_is_called_so(tmp_path: Path) -> None:
     worse = changed(tmp_path, "yoon2025", {"direction": "favours control"})
-    assert "found less of it with ketamine and was not read (Yoon 2025" in missing_trials_sentence(
-        worse
+    assert (
+        "found less of it with ketamine and has not been read (Yoon 2025"
+        in missing_trials_sentence(worse)
     )
 
 

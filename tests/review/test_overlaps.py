@@ -7,7 +7,7 @@ import pytest
 
 import kapmeta as km
 from kapmeta.review.evidence import Evidence, load_evidence
-from kapmeta.review.overlaps import known_outcomes, overlapping_reports
+from kapmeta.review.evidence.overlaps import known_outcomes, overlapping_reports
 from tests.helpers.places import DATA
 
 

@@ -52,9 +52,11 @@ def test_selection_input(smoke: Effects) -> None:
     model = small_study.selection_model
     with pytest.raises(ValueError, match=r"no study has a p-value in \(0, 1e-09\]"):
         model(smoke, steps=(1e-9, 0.5), favoured="positive")
-    for steps in ((0.5, 0.025), (0.0, 0.5), (0.5, 1.0), ()):
+    for steps in ((0.5, 0.025), (0.0, 0.5), (0.5, 1.0)):
         with pytest.raises(ValueError, match="ascending p-values strictly between 0 and 1"):
             model(smoke, steps=steps)
+    with pytest.raises(ValueError, match="steps is empty"):
+        model(smoke, steps=())
     with pytest.raises(ValueError, match='delta must have 2 values for weight "step": got 3'):
         model(smoke, delta=(1, 0.5, 0.2))
     with pytest.raises(ValueError, match="delta must start with 1 and be positive: got 0.5, 1"):

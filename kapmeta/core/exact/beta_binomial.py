@@ -228,8 +228,8 @@ class _Arms(NamedTuple):
     constant: FloatArray
 
     def rows(self, index: IntArray) -> _Arms:
-        tallies = (part.rows(index) for part in (self.events, self.others, self.sizes))
-        return _Arms(*tallies, self.constant[index])
+        events, others, sizes = (part.rows(index) for part in self[:3])
+        return _Arms(events, others, sizes, self.constant[index])
 
 
 def _tallied_arms(events: FloatArray, sizes: FloatArray) -> _Arms:

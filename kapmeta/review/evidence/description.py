@@ -141,3 +141,13 @@ def schemas(description: bytes) -> dict[str, Schema]:
             references=tuple(map(_reference, schema.get("foreignKeys", ()))),
         )
     return tables
+
+
+def codebook_frame(described: Mapping[str, Schema]) -> pd.DataFrame:
+    """List every column of every table with its type, unit, meaning and constraints."""
+    rows = [
+        (schema.name, column.name, column.type, column.unit, column.meaning, column.constraints)
+        for schema in described.values()
+        for column in schema.columns
+    ]
+    return pd.DataFrame(rows, columns=["table", "column", "type", "unit", "meaning", "constraints"])

@@ -1,22 +1,17 @@
-"""The evidence as one value: where it is read from and what can be asked of it."""
+"""The evidence as one value, and what can be asked of it."""
 
 from __future__ import annotations
 
-import hashlib
 import html
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.review.evidence import rules, tables, trials
-from kapmeta.review.evidence.description import DESCRIPTION, EvidenceError, Finding, Schema, schemas
+from kapmeta.review.evidence import trials
+from kapmeta.review.evidence.description import Schema, codebook_frame
 
 Choice = str | Iterable[str] | None
 
@@ -31,10 +26,12 @@ class Evidence:
 
     Attributes
     ----------
-    studies, arms, outcomes, comparisons, effects : DataFrame
+    studies, arms, outcomes, comparisons, effects, harms : DataFrame
         The tables of results; `codebook` says what each column means.
-    risk_of_bias, claims, grade, sources, pending, known_missing : DataFrame
-        The tables of judgements and sources, and of what has not been read.
+    risk_of_bias, claims, grade, sources : DataFrame
+        The tables of judgements and sources.
+    pending, known_missing, search, screened : DataFrame
+        What has not been read, what is known of it, and how the evidence was found.
     flags : DataFrame
         What is worth knowing but breaks no rule, such as a printed percentage that no count
         attains: table, row (line of the file), study, column, rule, message.
@@ -74,8 +71,13 @@ class Evidence:
 
     @property
     def risk_of_bias(self) -> pd.DataFrame:
-        """One row per study and domain."""
+        """One row per result and domain."""
         return self._tables["risk_of_bias"].copy()
+
+    @property
+    def harms(self) -> pd.DataFrame:
+        """One row per study, arm and harm."""
+        return self._tables["harms"].copy()
 
     @property
     def claims(self) -> pd.DataFrame:
@@ -101,6 +103,16 @@ class Evidence:
     def known_missing(self) -> pd.DataFrame:
         """One row per study and question it answers or would: what of its result was read."""
         return self._tables["known_missing"].copy()
+
+    @property
+    def search(self) -> pd.DataFrame:
+        """One row per round of searching, as it was done."""
+        return self._tables["search"].copy()
+
+    @property
+    def screened(self) -> pd.DataFrame:
+        """One row per report that was looked at, with what became of it and why."""
+        return self._tables["screened"].copy()
 
     @property
     def flags(self) -> pd.DataFrame:
@@ -219,18 +231,36 @@ class Evidence:
         frame = self._chosen(frame, "effects", "event", outcome, name="outcome")
         return self._chosen(frame, "effects", "role", role).reset_index(drop=True)
 
+    def flow(self) -> pd.DataFrame:
+        """Count the reports looked at, what left at each step, and what remained.
+
+        For `kapmeta.plot.flow_diagram`. The search was documented and not systematic; its title
+        must say so.
+
+        Examples
+        --------
+        >>> import kapmeta as km
+        >>> steps = km.load_evidence().flow()
+        >>> steps[~steps["aside"]]["label"].tolist()
+        ['Reports looked at', 'Studies in the tables', 'Studies whose numbers answer a question']
+        """
+        return trials.flow_frame(self._tables)
+
     def declared_arms(self) -> pd.DataFrame:
         """List the arms of trials with several, with their levels, for `kapmeta.effects.contrasts`.
 
-        An arm without a dose or without sessions has the levels ``"none"`` and 0.
+        An arm without a drug has the levels ``"none"`` and 0. Doses differ as numbers by body
+        weight, not as texts; a dose or a number of sessions that one arm of a drug does not tell is
+        ``"not known"`` in all arms of that drug, since no difference can be shown.
+
+        Examples
+        --------
+        >>> import kapmeta as km
+        >>> arms = km.load_evidence().declared_arms().set_index(["study", "arm"])
+        >>> arms.loc["yoon2025", ["dose", "sessions", "co_treatment"]].values.tolist()
+        [[0.5, 4, 'naltrexone 380 mg'], [0.5, 4, 'none'], [0.045, 4, 'none']]
         """
-        arms = self.arms.rename(columns={"study_id": "study", "arm_id": "arm"})
-        several = arms.groupby("study")["arm"].transform("size") > 1
-        filled = arms.assign(
-            dose=arms["dose"].replace("", "none").fillna("none"),
-            sessions=arms["sessions"].fillna(0),
-        )
-        return filled[several].reset_index(drop=True)
+        return trials.declared_arms(self._tables["arms"])
 
     def against(self, study: str, control: str, *, event: str) -> pd.DataFrame:
         """Compare every other arm of a trial with one of its arms, one row each.
@@ -261,32 +291,7 @@ class Evidence:
         0    ketamine 0.5 mg/kg         2   13
         1  naltrexone 380 mg IM         3   14
         """
-        rows = self.outcomes.query("study_id == @study and event == @event and events.notna()")
-        names = self.arms.query("study_id == @study").set_index("arm_id")["label"]
-        shared = rows[rows["arm_id"] == control]
-        if shared.empty:
-            raise ValueError(f'"{study}" has no counts of {event} in an arm "{control}"')
-        keys = ["timepoint", "months"]
-        others = rows[rows["arm_id"] != control].merge(
-            shared, on=keys, suffixes=("_t", "_c"), validate="m:1"
-        )
-        label = self.studies.set_index("study_id").loc[study, "label"]
-        return pd.DataFrame(
-            {
-                "study": study,
-                "label": label,
-                "comparison_id": others["arm_id_t"] + " v " + control + ", " + others["timepoint"],
-                "months": others["months"],
-                "event": event,
-                "event_is_good": others["event_is_good_t"],
-                "treatment": others["arm_id_t"].map(names),
-                "control": names[control],
-                **{
-                    name: others[name].astype("int64")
-                    for name in ("events_t", "n_t", "events_c", "n_c")
-                },
-            }
-        )
+        return trials.against_frame(self._tables, study, control, event)
 
     def _chosen(
         self, frame: pd.DataFrame, table: str, column: str, wanted: Choice, *, name: str = ""
@@ -305,14 +310,7 @@ class Evidence:
 
     def codebook(self) -> pd.DataFrame:
         """List every column of every table with its type, unit, meaning and constraints."""
-        rows = [
-            (schema.name, column.name, column.type, column.unit, column.meaning, column.constraints)
-            for schema in self._schemas.values()
-            for column in schema.columns
-        ]
-        return pd.DataFrame(
-            rows, columns=["table", "column", "type", "unit", "meaning", "constraints"]
-        )
+        return codebook_frame(self._schemas)
 
     def __repr__(self) -> str:
         sizes = [
@@ -330,94 +328,6 @@ class Evidence:
         head = "<tr><th>table</th><th>rows</th><th>what a row is</th></tr>"
         table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
         return f"<p>{html.escape(repr(self))}</p>{table}"
-
-
-def _own_folder() -> Traversable:
-    """Find ``data`` in the installed package, or beside it in a source checkout."""
-    carried = files("kapmeta") / "data"
-    if (carried / DESCRIPTION).is_file():
-        return carried
-    return Path(__file__).resolve().parents[3] / "data"
-
-
-def _folder(path: str | os.PathLike[str] | None) -> Traversable:
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must name a folder, as text or Path, not {type(path).__name__}")
-    folder: Traversable = _own_folder() if path is None else Path(path)
-    if not (folder / DESCRIPTION).is_file():
-        raise FileNotFoundError(
-            f'no evidence tables in "{folder}": {DESCRIPTION} is not there; give the folder that'
-            " holds it"
-        )
-    return folder
-
-
-def _contents(folder: Traversable) -> tuple[dict[str, Schema], dict[str, bytes]]:
-    """Read the description of the tables and the bytes of every file that is there."""
-    description = (folder / DESCRIPTION).read_bytes()
-    described = schemas(description)
-    there = {schema.file: folder / schema.file for schema in described.values()}
-    return described, {
-        DESCRIPTION: description,
-        **{name: file.read_bytes() for name, file in there.items() if file.is_file()},
-    }
-
-
-def _hash(contents: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(contents):
-        digest.update(f"{name} {len(contents[name])}\n".encode())
-        digest.update(contents[name])
-    return digest.hexdigest()
-
-
-@checking.checked
-def load_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
-    """Read the evidence tables and check them against their description.
-
-    The tables come with the package. Give `path` for tables of your own in the same form; for
-    trials in a DataFrame of your own nothing need be loaded, the effect functions take it as it is.
-
-    Parameters
-    ----------
-    path : str or path-like, optional
-        Folder that holds ``datapackage.json`` and the tables it describes.
-
-    Returns
-    -------
-    Evidence
-        Tables, trials, codebook, flags and the hash of the data.
-
-    Raises
-    ------
-    EvidenceError
-        If anything breaks the description or a rule across columns; all violations are listed at
-        once, each with file, row (line of the file, the header is line 1), study, column and rule.
-    FileNotFoundError
-        If the folder holds no ``datapackage.json``.
-
-    Examples
-    --------
-    >>> import kapmeta.review.evidence
-    >>> evidence = kapmeta.review.evidence.load_evidence()
-    >>> evidence.trials(comparison_id="krupitsky2007")[["treatment", "control", "events_t", "n_t"]]
-            treatment      control  events_t  n_t
-    0  three sessions  one session        13   26
-    """
-    described, contents = _contents(_folder(path))
-    read, findings = tables.read_tables(described, contents)
-    violations, flags = rules.broken(described, read)
-    findings += violations
-    if findings:
-        raise EvidenceError(sorted(findings, key=lambda finding: (finding.file, finding.row)))
-    frames = {name: tables.frame(schema, read[name]) for name, schema in described.items()}
-    return Evidence(frames, described, _flag_frame(described, flags), _hash(contents))
-
-
-def _flag_frame(described: Mapping[str, Schema], flags: Iterable[Finding]) -> pd.DataFrame:
-    names = {schema.file: name for name, schema in described.items()}
-    rows = [(names[flag.file], *flag[1:]) for flag in flags]
-    return pd.DataFrame(rows, columns=["table", *Finding._fields[1:]])
 
 
 def evidence_given(value: Any, name: str = "evidence") -> Evidence:

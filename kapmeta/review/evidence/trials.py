@@ -21,16 +21,17 @@ def _names(text: str) -> tuple[str, ...]:
 COLUMNS = _names(
     """
     study study_id label year substance comparison_id contrast randomised months window outcome
-    event event_is_good treatment control events_t n_t events_c n_c percent_t percent_c randomised_t
-    randomised_c missing_t missing_c missing unknown_t unknown_c evidence_level origin role
-    overlaps_with risk_of_bias source_ids locator_t locator_c notes
+    definition window_days event event_is_good treatment control events_t n_t events_c n_c
+    percent_t percent_c randomised_t randomised_c missing_t missing_c missing unknown_t unknown_c
+    evidence_level origin role overlaps_with risk_of_bias source_ids locator_t locator_c notes
     """
 )
 """Columns of the trials frame, in order."""
 
 REPORTED_COLUMNS = _names(
     """
-    study label year substance effect_id contrast randomised treatment control outcome event
+    study label year substance effect_id contrast randomised treatment control outcome definition
+    event
     event_is_good months window measure estimate low high p_value p_relation unit participants
     adjusted
     role risk_of_bias evidence_level origin source_ids locator wording notes
@@ -77,12 +78,18 @@ def _joined_lists(first: str, second: str) -> str:
 
 
 def _overall_risk(risk: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
-    """Find the overall judgement of each comparison: at its own time, else of the study."""
+    """Find the overall judgement of each result: its own, else of its event, else of the study."""
     overall = risk[risk["domain"] == "overall"]
-    keys = zip(overall["study_id"], overall["timepoint"], strict=True)
+    keys = zip(overall["study_id"], overall["event"], overall["timepoint"], strict=True)
     known = dict(zip(keys, overall["judgement"], strict=True))
-    places = zip(frame["study_id"], frame["timepoint"], strict=True)
-    return [known.get((study, time), known.get((study, "all"), "")) for study, time in places]
+    found = []
+    for study, event, time in zip(
+        frame["study_id"], frame["event"], frame["timepoint"], strict=True
+    ):
+        places = ((study, event, time), (study, event, "all"), (study, "all", time))
+        words = [known[place] for place in (*places, (study, "all", "all")) if place in known]
+        found.append(words[0] if words else "")
+    return found
 
 
 def _numpy_integers(series: pd.Series) -> pd.Series:
@@ -130,7 +137,8 @@ def trial_frame(tables: Frames, described: Schemas) -> pd.DataFrame:
     words = {
         name: described["outcomes"].column(name).words for name in ("evidence_level", "origin")
     }
-    treatment = _one_side(outcomes, "treatment_arm", "_t", ("months", "outcome", "event_is_good"))
+    shared = ("months", "outcome", "definition", "window_days", "event_is_good")
+    treatment = _one_side(outcomes, "treatment_arm", "_t", shared)
     control = _one_side(outcomes, "control_arm", "_c")
     keys = ["study_id", "event", "timepoint"]
     frame = _with_study(tables["comparisons"], tables["studies"])
@@ -176,3 +184,76 @@ def _randomised_in(effects: pd.DataFrame, arms: pd.DataFrame) -> list[float]:
     )
     keys = [[(study, arm) for arm in f"{one};{other}".split(";")] for study, one, other in lists]
     return [float(known.reindex(pd.MultiIndex.from_tuples(key)).sum(skipna=False)) for key in keys]
+
+
+_NO_DOSE = "inert placebo"
+
+
+def declared_arms(arms: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the levels of the arms of trials with several; see `Evidence.declared_arms`."""
+    named = arms.rename(columns={"study_id": "study", "arm_id": "arm"})
+    several = named[named.groupby("study")["arm"].transform("size") > 1].reset_index(drop=True)
+    for column, absent in (("dose_mg_per_kg", "none"), ("sessions", 0)):
+        known = several[column].notna()
+        whole = known.groupby([several["study"], several["drug"]]).transform("all")
+        levels = several[column].astype("object").where(whole, "not known")
+        given = (several["drug"] != "") & ((column == "sessions") | (several["role"] != _NO_DOSE))
+        several[column] = levels.where(given, absent)
+    words = {"co_treatment": "none", "psychotherapy": "not known"}
+    filled = {name: several[name].replace("", word) for name, word in words.items()}
+    return several.assign(dose=several["dose_mg_per_kg"], **filled)
+
+
+def against_frame(tables: Frames, study: str, control: str, event: str) -> pd.DataFrame:
+    """Compare every other arm of a trial with one of its arms; see `Evidence.against`."""
+    outcomes, arms, studies = tables["outcomes"], tables["arms"], tables["studies"]
+    counted = (outcomes["study_id"] == study) & (outcomes["event"] == event)
+    rows = outcomes[counted & outcomes["events"].notna()]
+    names = arms[arms["study_id"] == study].set_index("arm_id")["label"]
+    shared = rows[rows["arm_id"] == control]
+    if shared.empty:
+        raise ValueError(f'"{study}" has no counts of {event} in an arm "{control}"')
+    others = rows[rows["arm_id"] != control].merge(
+        shared, on=["timepoint", "months"], suffixes=("_t", "_c"), validate="m:1"
+    )
+    cells = ("events_t", "n_t", "events_c", "n_c")
+    return pd.DataFrame(
+        {
+            "study": study,
+            "label": studies.set_index("study_id").loc[study, "label"],
+            "comparison_id": others["arm_id_t"] + " v " + control + ", " + others["timepoint"],
+            "months": others["months"],
+            "event": event,
+            "event_is_good": others["event_is_good_t"],
+            "treatment": others["arm_id_t"].map(names),
+            "control": names[control],
+            **{name: others[name].astype("int64") for name in cells},
+        }
+    )
+
+
+def flow_frame(tables: Frames) -> pd.DataFrame:
+    """Count the reports screened by what became of them; see `Evidence.flow`."""
+    screened, search = tables["screened"], tables["search"]
+    n = screened["decision"].value_counts()
+    rounds = search["look_ups"].fillna(0).sum()
+    unknown = int(search["look_ups"].isna().sum())
+    kept = ["in an answer", "eligible, result not read", "no result yet", "listed, not analysed"]
+    found = (
+        f"{len(search)} rounds in stored public text, no bibliographic database; about {rounds}"
+        f" look-ups in {len(search) - unknown} of them, not recorded in {unknown}"
+    )
+    rows = [
+        ("Reports looked at", len(screened), False, found),
+        ("Duplicates and companion reports", n.get("duplicate", 0), True, ""),
+        ("Excluded", n.get("excluded", 0), True, "withdrawal, induction or another disorder"),
+        ("Studies in the tables", n.reindex(kept).fillna(0).sum(), False, ""),
+        ("No result yet", n.get("no result yet", 0), True, "ongoing, unpublished, withdrawn"),
+        ("Not analysed", n.get("listed, not analysed", 0), True, "no abstinence or no control"),
+        ("Eligible, result not read", n.get("eligible, result not read", 0), True, ""),
+        ("Studies whose numbers answer a question", n.get("in an answer", 0), False, ""),
+    ]
+    frame = pd.DataFrame(rows, columns=["label", "n", "aside", "detail"])
+    unread = screened[screened["decision"] == "eligible, result not read"]["report"]
+    frame.loc[frame["label"] == "Eligible, result not read", "detail"] = ", ".join(unread)
+    return frame.astype({"n": "int64"})

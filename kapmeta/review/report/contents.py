@@ -20,8 +20,8 @@ from kapmeta.review.answering import Answered, answers, substances_table
 from kapmeta.review.claims import ClaimsAudit, audit_claims
 from kapmeta.review.conclusions import conclusion
 from kapmeta.review.evidence import Evidence
+from kapmeta.review.evidence.missing import missing_trials_sentence
 from kapmeta.review.findings import findings_of
-from kapmeta.review.missing_evidence import missing_trials_sentence
 from kapmeta.review.protocol import SUBSTANCES
 from kapmeta.review.report.figures import inline_forest, inline_risk_of_bias
 from kapmeta.review.report.listing import page_tables
@@ -174,8 +174,8 @@ def _roles(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
 
 
 def _risk_of_bias(evidence: Evidence) -> str:
-    """Draw the traffic light of the studies that were judged domain by domain."""
-    table = evidence.risk_of_bias
+    """Draw the traffic light of the trials that were judged domain by domain, by RoB 2."""
+    table = evidence.risk_of_bias.query("tool == 'RoB 2'")
     judged = table[table["study_id"].isin(table.loc[table["domain"] != "overall", "study_id"])]
     return inline_risk_of_bias(
         judged, dict(zip(evidence.studies["study_id"], evidence.studies["label"], strict=True))

@@ -57,10 +57,11 @@ def write_page(
     ...     km.review.write_page(km.load_evidence(), folder).name
     'index.html'
     """
-    contents = gather(evidence)
-    if results is not None:
-        require_same(contents, Path(results))
     target = Path(folder) / "index.html"
+    saved = None if results is None else Path(results)
+    contents = gather(evidence)
+    if saved is not None:
+        require_same(contents, saved)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(render(contents).encode())
     return target

@@ -14,10 +14,15 @@ from kapmeta.pooling.headlines import randomised
 from kapmeta.results.effects import unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Result
-from kapmeta.review.answering import Answered, against_control, answers, benefit_side
+from kapmeta.review.answering import (
+    Answered,
+    against_control,
+    answers,
+    benefit_side,
+    question_certainty,
+)
 from kapmeta.review.evidence import Evidence
-from kapmeta.review.findings import question_certainty
-from kapmeta.review.missing_evidence import counts_reread_sentence, missing_trials_sentence
+from kapmeta.review.evidence.missing import counts_reread_sentence, missing_trials_sentence
 from kapmeta.review.protocol import SUBSTANCES
 
 __all__ = ["Known", "in_short", "known_of", "plain_result", "short_answer", "time_phrase"]

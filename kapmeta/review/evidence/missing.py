@@ -48,7 +48,7 @@ def missing_trials(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.review.missing_evidence import missing_trials
+    >>> from kapmeta.review.evidence.missing import missing_trials
     >>> missing_trials(km.load_evidence()).set_index("study_id").loc["yoon2025", "direction"]
     'no difference'
     """
@@ -86,7 +86,7 @@ def missing_trials_sentence(evidence: Evidence, question: str | None = None) -> 
     trials = trials.drop_duplicates("study_id")
     parts = [
         f"{_counted(some)} that measured abstinence, {found} and"
-        f" {'was' if len(some) == 1 else 'were'} not read ({_names(some)})"
+        f" {'has' if len(some) == 1 else 'have'} not been read ({_names(some)})"
         for direction, found in _FOUND.items()
         if len(some := trials[trials["direction"] == direction])
     ]
@@ -177,7 +177,7 @@ def check_reporting_bias(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.review.missing_evidence import check_reporting_bias
+    >>> from kapmeta.review.evidence.missing import check_reporting_bias
     >>> table = check_reporting_bias(km.load_evidence()).set_index("question")
     >>> str(table.loc["alcohol-randomised", "implied"]), bool(table["agree"].all())
     ('serious', True)

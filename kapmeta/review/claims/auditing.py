@@ -10,13 +10,14 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.references import PAPERS
 from kapmeta.results.views import View
-from kapmeta.review.answering import Answered
-from kapmeta.review.claim_items import ITEM_VERDICTS, EvidenceRows, Item
+from kapmeta.review.answering import Answered, answers, question_certainty
+from kapmeta.review.claims.effect_claims import HELD_AGAINST, JudgedAnswers
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given
 from kapmeta.review.evidence.description import Finding
-from kapmeta.review.recomputing import RECOMPUTATIONS
+from kapmeta.review.protocol import QUESTIONS
+from kapmeta.review.recomputing import ITEM_VERDICTS, RECOMPUTATIONS, EvidenceRows, Item
 
-__all__ = ["RULE", "VERDICTS", "ClaimsAudit", "audit_claims", "check_claims"]
+__all__ = ["CONTRADICTED", "RULE", "VERDICTS", "ClaimsAudit", "audit_claims"]
 
 CONTRADICTED: Mapping[str, str] = {
     "effect": "contradicted (substance)",
@@ -157,12 +158,13 @@ def audit_claims(
     >>> table.loc["C09", ["stated", "recomputed", "verdict"]].tolist()
     ['66', '73/111 = 65.8 %', 'agrees']
     """
-    rows, names = EvidenceRows(evidence_given(evidence), answered), _documents(evidence)
+    rows, names = EvidenceRows(evidence_given(evidence)), _documents(evidence)
+    judged = _judged(evidence, answered)
     findings: list[Finding] = []
     audited = []
     for line, claim in enumerate(wording.records(evidence.claims), start=2):
         try:
-            items = _recomputed_items(rows, claim)
+            items = _recomputed_items(rows, judged, claim)
         except (KeyError, ValueError, TypeError) as wrong:
             message = f'recomputed_from = "{claim["recomputed_from"]}" cannot be followed: {wrong}'
             findings.append(
@@ -182,6 +184,19 @@ def audit_claims(
     return ClaimsAudit(pd.DataFrame(audited))
 
 
+def _judged(evidence: Evidence, answered: Mapping[str, Answered] | None) -> JudgedAnswers:
+    """Put the answers and their certainty together."""
+    lacking = [] if answered is None else [name for name in QUESTIONS if name not in answered]
+    if lacking:
+        raise ValueError(
+            f'answered has no "{lacking[0]}"; give all that answers(evidence) returns, or leave it'
+            " out"
+        )
+    table = question_certainty(evidence)
+    certainty = dict(zip(table["question"], table["certainty"], strict=True))
+    return JudgedAnswers(answers(evidence) if answered is None else answered, certainty)
+
+
 def _documents(evidence: Evidence) -> dict[str, str]:
     """Name each document by its id and what it is."""
     return {
@@ -190,7 +205,9 @@ def _documents(evidence: Evidence) -> dict[str, str]:
     }
 
 
-def _recomputed_items(rows: EvidenceRows, claim: Mapping[str, str]) -> list[Item]:
+def _recomputed_items(
+    rows: EvidenceRows, judged: JudgedAnswers, claim: Mapping[str, str]
+) -> list[Item]:
     """Recompute each stated item; readings of one item are separated by bars."""
     stated, recipes = (
         list(filter(None, claim[name].split(";"))) for name in ("stated", "recomputed_from")
@@ -200,7 +217,8 @@ def _recomputed_items(rows: EvidenceRows, claim: Mapping[str, str]) -> list[Item
     for texts, names in zip(stated, recipes, strict=True):
         each, ways = texts.split("|"), names.split("|")
         _refuse_unpaired(len(each), len(ways))
-        found.append(_one_item([_read(rows, *pair) for pair in zip(each, ways, strict=True)]))
+        readings = [_read(rows, judged, *pair) for pair in zip(each, ways, strict=True)]
+        found.append(_one_item(readings))
     return found
 
 
@@ -209,8 +227,10 @@ def _refuse_unpaired(stated: int, recipes: int) -> None:
         raise ValueError(f"{stated} items are stated and {recipes} recomputed; they go in pairs")
 
 
-def _read(rows: EvidenceRows, stated: str, recipe: str) -> Item:
+def _read(rows: EvidenceRows, judged: JudgedAnswers, stated: str, recipe: str) -> Item:
     what, _, name = recipe.partition(":")
+    if what in HELD_AGAINST:
+        return HELD_AGAINST[what](judged, stated, name)
     return RECOMPUTATIONS[what](rows, stated, name)
 
 
@@ -256,75 +276,3 @@ def _recomputed_text(item: Item) -> str:
         if item.independent
         else f"{item.recomputed} (known only second-hand, so it verifies nothing)"
     )
-
-
-@checking.checked
-def check_claims(
-    evidence: Evidence, *, answered: Mapping[str, Answered] | None = None
-) -> ClaimsAudit:
-    """Audit the claims; refuse a verdict that is not the one its rule gives.
-
-    Parameters
-    ----------
-    evidence, answered
-        As in `audit_claims`.
-
-    Returns
-    -------
-    ClaimsAudit
-        As `audit_claims` gives it.
-
-    Raises
-    ------
-    EvidenceError
-        If a verdict and its rule disagree, or two claims that cannot both hold both agree; every
-        such claim is listed with row and column.
-
-    Examples
-    --------
-    >>> import kapmeta as km
-    >>> from kapmeta.review.claims import check_claims
-    >>> check_claims(km.load_evidence())
-    ClaimsAudit(84 claims)
-    """
-    audit = audit_claims(evidence, answered=answered)
-    findings = [*_entered_otherwise(audit.table), *_both_agree(evidence, audit.table)]
-    if findings:
-        raise EvidenceError(findings)
-    return audit
-
-
-def _entered_otherwise(table: pd.DataFrame) -> list[Finding]:
-    """Find the verdicts that the rule does not give."""
-    return [
-        Finding(
-            "claims.csv",
-            line,
-            row["claim_id"],
-            "verdict",
-            "verdict follows the rule",
-            f'verdict = "{row["verdict_entered"]}", but the rule gives "{row["verdict"]}"'
-            f" ({row['decided_by']}: "
-            f"{row['recomputed'] or 'the sources ' + row['sources_say']}); correct one or the"
-            " other",
-        )
-        for line, row in enumerate(wording.records(table), start=2)
-        if row["verdict"] != row["verdict_entered"]
-    ]
-
-
-def _both_agree(evidence: Evidence, table: pd.DataFrame) -> list[Finding]:
-    """Find pairs of claims that cannot both hold and that were both found to agree."""
-    verdicts = dict(zip(table["claim_id"], table["verdict"], strict=True))
-    found = []
-    for line, claim in enumerate(wording.records(evidence.claims), start=2):
-        what, _, names = claim["recomputed_from"].partition(":")
-        pair = names.split("/") if what == "conflict" else []
-        if pair and all(verdicts[name] == "agrees" for name in pair):
-            message = (
-                f"recomputed_from = {claim['recomputed_from']}, but both claims agree with the"
-                " sources; two statements that cannot both hold cannot both agree"
-            )
-            place = ("claims.csv", line, claim["claim_id"], "recomputed_from", "one of two")
-            found.append(Finding(*place, message))
-    return found

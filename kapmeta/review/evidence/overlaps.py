@@ -29,7 +29,7 @@ def overlapping_reports(evidence: Evidence) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.review.overlaps import overlapping_reports
+    >>> from kapmeta.review.evidence.overlaps import overlapping_reports
     >>> overlapping_reports(km.load_evidence())["counts"].tolist()
     ['73/111 v 24/100', '60/86 v 24/100']
     """
@@ -76,7 +76,7 @@ def known_outcomes(trials: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> import kapmeta as km
-    >>> from kapmeta.review.overlaps import known_outcomes
+    >>> from kapmeta.review.evidence.overlaps import known_outcomes
     >>> trials = km.load_evidence().trials(comparison_id="krupitsky1997")
     >>> known_outcomes(trials)[["n_t", "missing_t", "n_c", "missing_c"]].values.tolist()
     [[103, 8, 93, 7]]
