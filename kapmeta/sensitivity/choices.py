@@ -351,9 +351,9 @@ def pooled_measures(
     >>> import kapmeta as km
     >>> alcohol = km.load_evidence().trials(substance="alcohol")
     >>> pooled_measures(alcohol, mixed=True, opposite="relapse")[["measure", "q"]].head(2).round(2)
-                      measure     q
-    0  risk ratio of abstinence  8.32
-    1     risk ratio of relapse  0.04
+                        measure     q
+    0  risk ratio of abstinence  3.65
+    1     risk ratio of relapse  2.75
     """
     rows = []
     for _, function, turned in _DIRECTIONS:

@@ -267,7 +267,7 @@ def test_wrong_words(options: dict[str, Any], message: str) -> None:
 def test_wrong_types() -> None:
     with pytest.raises(TypeError, match="effects must come from risk_ratio"):
         km.pool(THREE)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="level must be a number or None"):
+    with pytest.raises(TypeError, match="level must be a number"):
         km.pool(km.risk_ratio(THREE), level="95")  # type: ignore[arg-type]
 
 

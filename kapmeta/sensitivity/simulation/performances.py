@@ -93,6 +93,14 @@ def simulate(
     ValueError
         If there are too few draws, or a method has no scenario it is for.
 
+    Notes
+    -----
+    The chunks go through joblib, so a cluster takes them without another line of this package::
+
+        from distributed import Client
+        with Client("scheduler:8786"), joblib.parallel_config(backend="dask"):
+            found = simulate(given, file="study.csv", report=print)
+
     References
     ----------
     .. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical
