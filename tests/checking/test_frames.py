@@ -172,3 +172,18 @@ def test_the_checks_leave_the_users_table_as_it_is() -> None:
     km.risk_ratio(frame)
     checking.columns_of(frame, {"study": "study"})
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize("value", [1, 0, 1.0, -0.5, 95, 100])
+def test_a_proportion_lies_between_0_and_1(value: float) -> None:
+    with pytest.raises(ValueError, match="level must lie between 0 and 1") as error:
+        checking.proportion(value, "level")
+    assert ("use 0.95 for 95 %" in str(error.value)) == (value == 95)
+    assert "use 1" not in str(error.value)
+
+
+def test_an_error_counts_the_other_rows_at_fault() -> None:
+    with pytest.raises(ValueError, match=r"in row 2 \(\"B\"\) \(and 1 more\): 9"):
+        checking.refuse_first(np.array([False, True, True]), ("A", "B", "C"), "rule", "9")
+    with pytest.raises(ValueError, match=r"in row 2 \(\"B\"\): 9"):
+        checking.refuse_first(np.array([False, True, False]), ("A", "B", "C"), "rule", "9")

@@ -28,6 +28,7 @@ from tests.mutation.examining import NOBODY, Examination
 from tests.mutation.mutants import Mutant, mutants
 
 _TAU2 = "tests/core/heterogeneity/test_tau2.py"
+_OF_CERTAINTY = "tests/certainty/test_directions.py"
 _INVARIANTS = "tests/effects/test_invariants.py"
 _DIRECTIONS = (
     "tests/results/test_effects.py",
@@ -61,14 +62,14 @@ SUITES: dict[str, tuple[str, ...]] = {
         for name in ("counts", "designs", "estimates", "groups", "means")
     },
     "measures": ("tests/test_measures.py", "tests/results/test_effects.py"),
-    "results.effects": ("tests/results/test_effects.py",),
+    "results.effects": ("tests/results/test_effects.py", _OF_CERTAINTY),
     "results.pooled": ("tests/pooling/test_inverse_variance.py", *_DIRECTIONS),
     "results.rows": ("tests/results/test_effects.py",),
-    "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py",),
-    "certainty.findings": ("tests/certainty/test_findings.py",),
-    "certainty.grading": ("tests/certainty/test_grading.py",),
-    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py",),
-    "certainty.information_sizes": ("tests/certainty/test_information_sizes.py",),
+    "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py", _OF_CERTAINTY),
+    "certainty.findings": ("tests/certainty/test_findings.py", _OF_CERTAINTY),
+    "certainty.grading": ("tests/certainty/test_grading.py", _OF_CERTAINTY),
+    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py", _OF_CERTAINTY),
+    "certainty.information_sizes": ("tests/certainty/test_information_sizes.py", _OF_CERTAINTY),
 }
 REWRITING = (  # hypothesis is imported before pytest starts
     "ignore::pytest.PytestAssertRewriteWarning"

@@ -16,6 +16,9 @@ def put_in_place(module: ModuleType, source: str) -> None:
         old = module.__dict__.get(name)
         if getattr(old, "__module__", None) == module.__name__:
             _replace(old, new)
+        elif isinstance(old, dict) and name != "__annotations__":
+            old.clear()
+            old.update(new)
         elif isinstance(old, _VALUES):
             for other in list(sys.modules.values()):
                 if getattr(other, "__dict__", {}).get(name) is old:
