@@ -8,7 +8,7 @@ import pytest
 
 from kapmeta.plot.saving import alt_text
 from kapmeta.plot.scenarios.coverages import coverage_by_tau, coverage_by_width
-from kapmeta.results.simulations import Simulation
+from kapmeta.results.scenarios.simulations import Simulation
 from kapmeta.sensitivity.simulation.performances import simulate
 from kapmeta.sensitivity.simulation.scenario_grids import scenarios
 from tests.helpers.figures import points, same_rows, texts
