@@ -24,7 +24,7 @@ _MODULES = {
     ),
     "exact": (
         "beta_binomial exact_difference firth likelihood_curves likelihood_models logistic_models "
-        "marginal_likelihood mode_search profile_limits rising_products strata stratified "
+        "marginal_likelihood mode_search profile_limits strata stratified "
         "stratified_tests tabulated_curves"
     ),
     "heterogeneity": "tau2 tau2_intervals variance_likelihood",
@@ -33,8 +33,8 @@ _MODULES = {
         "residual_likelihood residual_variance"
     ),
     "numerics": (
-        "arrays distributions likelihood_search masks maxima quadratic_forms roots status ties "
-        "weighting"
+        "arrays distributions likelihood_search masks maxima quadratic_forms rising_products roots "
+        "status ties weighting"
     ),
     "pooling": "combining henmi_copas intervals likelihood_intervals permutation prediction",
     "sensitivity": "calibration fragility influence missing subsets universes",

@@ -34,11 +34,11 @@ __all__ = [
 class Names(TypedDict, total=False):
     """Names of the columns of a frame of trials, of the event counted and of the arms."""
 
-    study: str | int
-    events_t: str | int
-    n_t: str | int
-    events_c: str | int
-    n_c: str | int
+    study: str | float
+    events_t: str | float
+    n_t: str | float
+    events_c: str | float
+    n_c: str | float
     rename: Mapping[str, str]
     event: str
     event_is_good: bool

@@ -23,9 +23,9 @@ def sampling_covariance(
     effects: Effects,
     *,
     rho: float | None = None,
-    months: str | int = "months",
-    treatment: str | int = "treatment",
-    control: str | int = "control",
+    months: str | float = "months",
+    treatment: str | float = "treatment",
+    control: str | float = "control",
 ) -> FloatArray:
     """Compute the sampling covariance of effects of which some share patients.
 

@@ -32,8 +32,8 @@ def contrasts(
     factors: Sequence[str] = ("drug", "dose", "therapy"),
     reference: Mapping[str, Any] | None = None,
     within: Mapping[str, str] = _NESTED,
-    study: str | int = "study",
-    arm: str | int = "arm",
+    study: str | float = "study",
+    arm: str | float = "arm",
 ) -> pd.DataFrame:
     """List the contrasts that the arms of each trial permit, and the question of each.
 
@@ -172,9 +172,9 @@ def _sharing(table: pd.DataFrame) -> list[tuple[int, ...]]:
 def refuse_double_counting(
     comparisons: pd.DataFrame,
     *,
-    study: str | int = "study",
-    treatment: str | int = "treatment",
-    control: str | int = "control",
+    study: str | float = "study",
+    treatment: str | float = "treatment",
+    control: str | float = "control",
 ) -> None:
     """Refuse comparisons of one analysis in which the patients of an arm would count twice.
 
@@ -233,9 +233,9 @@ _SAME = ("event", "event_is_good", "months", "window", "contrast")  # one questi
 def combine_arms(
     trials: pd.DataFrame,
     *,
-    study: str | int = "study",
-    control: str | int = "control",
-    treatment: str | int = "treatment",
+    study: str | float = "study",
+    control: str | float = "control",
+    treatment: str | float = "treatment",
 ) -> pd.DataFrame:
     """Combine treated arms that a trial compared with one control, which then counts once.
 

@@ -25,12 +25,12 @@ def reported(
     frame: pd.DataFrame,
     *,
     measure: str | None = None,
-    study: str | int = "study",
-    estimate: str | int = "estimate",
-    low: str | int = "low",
-    high: str | int = "high",
-    se: str | int = "se",
-    p_value: str | int = "p_value",
+    study: str | float = "study",
+    estimate: str | float = "estimate",
+    low: str | float = "low",
+    high: str | float = "high",
+    se: str | float = "se",
+    p_value: str | float = "p_value",
     level: float = 0.95,
     event: str | None = None,
     event_is_good: bool | None = None,
@@ -110,13 +110,10 @@ def reported(
         "treatment": treatment,
         "control": control,
     }
-    read = {"estimate": value, **{name: x for name, x in given.items() if name in rows}}
-    rows = checking.with_numbers(rows, read)
+    rows = _as_read(rows, value, given)
     rows = rows.assign(asymmetric=~best.consistent, printed_level=level)
-    names = outcome_of(rows, outcome)
-    return Effects(
-        best.y, best.v, labels, scale.key, rows, excluded=gaps, interval="as reported", **names
-    )
+    words: dict[str, Any] = {"interval": "as reported", **outcome_of(rows, outcome)}
+    return Effects(best.y, best.v, labels, scale.key, rows, excluded=gaps, **words)
 
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -154,6 +151,14 @@ def _numbers_of(
     _refuse_precisions(given, labels)
     _refuse_estimate_outside(value, given, labels)
     return value, given
+
+
+def _as_read(
+    rows: pd.DataFrame, value: FloatArray, given: Mapping[str, FloatArray]
+) -> pd.DataFrame:
+    """Put the numbers read in the place of the columns that are there."""
+    there = {name: x for name, x in given.items() if name in rows}
+    return checking.with_numbers(rows, {"estimate": value, **there})
 
 
 def _refuse_precisions(given: Mapping[str, FloatArray], labels: tuple[str, ...]) -> None:
@@ -276,9 +281,9 @@ def _refuse_estimate_outside(
 def generic(
     frame: pd.DataFrame,
     *,
-    y: str | int = "y",
-    v: str | int = "v",
-    study: str | int = "study",
+    y: str | float = "y",
+    v: str | float = "v",
+    study: str | float = "study",
     measure: str = "GEN",
     event: str | None = None,
     event_is_good: bool | None = None,

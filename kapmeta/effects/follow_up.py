@@ -113,7 +113,7 @@ class FollowUp(View):
 
 @checking.checked
 def event_free_curve(
-    trials: pd.DataFrame, *, months: str | int = "months", level: float = 0.95
+    trials: pd.DataFrame, *, months: str | float = "months", level: float = 0.95
 ) -> FollowUp:
     """Compute the risk ratio of a sustained outcome at several times of one trial.
 
@@ -172,7 +172,7 @@ def event_free_curve(
 
 
 def _by_time(
-    trials: pd.DataFrame, months: str | int, missing: str = "raise"
+    trials: pd.DataFrame, months: str | float, missing: str = "raise"
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Sort checked rows by trial and time; refuse counts that rise and totals that change.
 
@@ -219,7 +219,7 @@ def _refuse_course(frame: pd.DataFrame) -> None:
 def hazard_ratio(
     trials: pd.DataFrame,
     *,
-    months: str | int = "months",
+    months: str | float = "months",
     method: str = "life-table",
     event: str | None = None,
     missing: str = "exclude",
@@ -299,7 +299,7 @@ def event_free_time(
     trials: pd.DataFrame,
     *,
     horizon: float,
-    months: str | int = "months",
+    months: str | float = "months",
     event: str | None = None,
     missing: str = "exclude",
 ) -> Effects:

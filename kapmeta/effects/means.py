@@ -23,13 +23,13 @@ __all__ = ["mean_difference", "ratio_of_means", "standardized_mean_difference"]
 class MeanNames(TypedDict, total=False):
     """Names of the columns of means, of the outcome measured and of the arms."""
 
-    study: str | int
-    mean_t: str | int
-    sd_t: str | int
-    n_t: str | int
-    mean_c: str | int
-    sd_c: str | int
-    n_c: str | int
+    study: str | float
+    mean_t: str | float
+    sd_t: str | float
+    n_t: str | float
+    mean_c: str | float
+    sd_c: str | float
+    n_c: str | float
     rename: Mapping[str, str]
     missing: str
     event: str

@@ -81,7 +81,8 @@ class Headline(View):
         show. Fewer than two intervals do not say whether methods agree.
         """
         shown = (entry.result for entry in self.entries if entry.role != NOT_SHOWN)
-        return tuple(one.side for one in shown if isinstance(one, Pooled) and one.effects.sides)
+        sides = (one.side for one in shown if isinstance(one, Pooled))
+        return tuple(side for side in sides if side is not None)
 
     def __getitem__(self, name: str) -> Result:
         """Return the analysis of that name."""

@@ -98,7 +98,9 @@ def could_change(evidence: Evidence, study: str, question: str) -> UnreadTrial:
     if rows.empty:
         pairs = known.loc[known["state"].isin(UNREAD), ["study_id", "question"]].to_numpy()
         listed = ", ".join(" for ".join(pair) for pair in pairs)
-        raise ValueError(f'"{study}" is not missing from "{question}"; missing are: {listed}')
+        raise ValueError(
+            f'study = "{study}" is not missing from question = "{question}"; missing are: {listed}'
+        )
     row = wording.records(rows)[0]
     n_t, n_c, total = (row[name] for name in ("n_treatment", "n_control", "n_total"))
     if pd.isna(n_t) or pd.isna(n_c):

@@ -50,7 +50,9 @@ def test_information_needs_one_effect_from_outside(common: km.Pooled, evidence: 
     for wrong in ({}, {"risk_ratio": 2.0, "difference": 0.1}):
         with pytest.raises(ValueError, match="either risk_ratio= or difference="):
             information_size(common, **wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no size can be computed"):
+    with pytest.raises(
+        ValueError, match="risk_ratio must lead from a baseline of .* between 0 and 1"
+    ):
         information_size(common, risk_ratio=9.0)
     with pytest.raises(ValueError, match="needs the counts of every trial"):
         information_size(km.review.answer(evidence, "alcohol-odds"), risk_ratio=2.0)

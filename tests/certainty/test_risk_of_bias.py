@@ -191,7 +191,7 @@ def test_bias_adjustment_refuses_what_makes_no_sense() -> None:
 def test_high_risk_studies_are_set_aside_in_sight() -> None:
     effects = low_risk_only(km.risk_ratio(load_evidence().trials("alcohol")))
     assert effects.k == 1
-    assert list(effects.excluded.values()) == ["risk of bias: high"]
+    assert list(effects.excluded.values()) == ["risk of bias: serious"]
     with pytest.raises(ValueError, match="nothing left to pool"):
         low_risk_only(effects, words=["low"])
     plain = pd.DataFrame({"study": ["A"], "events_t": [1], "n_t": [9], "events_c": [2], "n_c": [9]})

@@ -24,11 +24,11 @@ def test_every_frame_plot_refuses_what_is_no_frame_or_empty() -> None:
     ):
         with pytest.raises(TypeError, match=f"{name} draws a DataFrame or a result"):
             draw(3)
-    with pytest.raises(TypeError, match="result must be Effects or Pooled: got DataFrame"):
+    with pytest.raises(TypeError, match="draws Effects or a Pooled, got DataFrame"):
         funnels.funnel(few())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="result must be MetaRegression"):
+    with pytest.raises(TypeError, match="got str"):
         scatters.bubble("latitude")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="notes"):
+    with pytest.raises(TypeError, match="notes is one text"):
         funnels.funnel(risk_ratio(few()), notes="a note")
     with pytest.raises(ValueError, match='width = "triple" is not known'):
         funnels.funnel(risk_ratio(few()), width="triple")

@@ -592,7 +592,7 @@ def test_unknown_words_are_refused_with_the_table(options: dict[str, object], me
 
 
 def test_what_is_no_result_is_refused() -> None:
-    with pytest.raises(TypeError, match="result must be Effects, Pooled.*got DataFrame"):
+    with pytest.raises(TypeError, match="forest draws Effects, a Pooled.*got DataFrame"):
         forest(TRIALS)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="got nothing"):
         forest([])
@@ -600,9 +600,9 @@ def test_what_is_no_result_is_refused() -> None:
         forest([pooled(TRIALS), pooled(BCG)])
     with pytest.raises(ValueError, match="different measures: RR, RD"):
         forest({"a": pooled(BCG), "b": pool(risk_difference(BCG))})
-    with pytest.raises(TypeError, match="result must be Sweep: got Pooled"):
+    with pytest.raises(TypeError, match="a Pooled is drawn by forest"):
         sweep(pooled(BCG))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="right must be a list"):
+    with pytest.raises(TypeError, match="give a list"):
         forest(pooled(TRIALS), right="months")
     with pytest.raises(ValueError, match="align"):
         Column("dose", align="middle")

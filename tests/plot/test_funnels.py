@@ -100,9 +100,9 @@ def test_four_adjustments_fit_every_theme(smoke: Effects, main: Pooled, theme: s
 
 def test_bad_adjustments_are_named(smoke: Effects, main: Pooled) -> None:
     filled = km.trim_and_fill(smoke)
-    with pytest.raises(TypeError, match="adjusted must be a list of AdjustedEffect"):
+    with pytest.raises(TypeError, match="adjusted is one result; give a list"):
         funnels.funnel(main, adjusted=filled)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="adjusted must be a list of AdjustedEffect"):
+    with pytest.raises(TypeError, match="got Pooled"):
         funnels.funnel(main, adjusted=[main])  # type: ignore[list-item]
     with pytest.raises(
         ValueError, match="an adjusted odds ratio has no place in a funnel of the risk ratio"

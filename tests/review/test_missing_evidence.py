@@ -120,5 +120,7 @@ def test_unread_trial_has_the_arms_of_the_table(evidence: Evidence) -> None:
 
 
 def test_trial_that_is_not_missing_is_refused_with_those_that_are(evidence: Evidence) -> None:
-    with pytest.raises(ValueError, match='"dakwar2020" is not missing.*yoon2025 for alcohol'):
+    with pytest.raises(
+        ValueError, match='study = "dakwar2020" is not missing.*yoon2025 for alcohol'
+    ):
         could_change(evidence, "dakwar2020", "alcohol-randomised")

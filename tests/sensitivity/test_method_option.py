@@ -63,6 +63,6 @@ def test_a_common_effect_has_the_defaults_of_its_model() -> None:
 
 
 def test_what_is_no_method_is_refused() -> None:
-    with pytest.raises(TypeError, match="method must be Method"):
+    with pytest.raises(TypeError, match="method must be a kapmeta.methods.Method: got str"):
         km.pool(km.risk_ratio(BCG), method="DL")  # type: ignore[arg-type]
     assert method_words(None, tau2=None, level=None) == {"tau2": None, "level": 0.95}

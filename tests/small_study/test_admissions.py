@@ -72,7 +72,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: asymmetry_test(_one(), method="Egger"),
         'unknown asymmetry test "Egger".*; use one of: egger',
     ),
-    "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must be Effects or a pandas DataFrame"),  # type: ignore[arg-type]
+    "type": (lambda: asymmetry_test([0.1, 0.2]), "effects must come from risk_ratio"),  # type: ignore[arg-type]
     "PET": (
         lambda: small_study.pet_peese(_same_size(11)),
         "all 11 trials have the standard error 0.5",

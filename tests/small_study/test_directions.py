@@ -105,7 +105,7 @@ SMOKE = effects_of(Y, V, "OR")
         (lambda: km.small_study.fail_safe_n(SMOKE, size=math.nan), "size must be"),
         (
             lambda: km.small_study.fail_safe_n(SMOKE, method="orwin", target=math.nan),
-            "target must be a number",
+            "target must be a finite number",
         ),
         (lambda: km.publication_bias_sensitivity(SMOKE, target="none"), "target must be a number"),
         (lambda: km.publication_bias_sensitivity(SMOKE, ratios=2), "ratios must be"),
@@ -115,7 +115,7 @@ SMOKE = effects_of(Y, V, "OR")
         (lambda: km.selection_model(SMOKE, two_sided=1), "two_sided must be True or False"),
         (lambda: km.small_study.copas(SMOKE, published=0.9), "published must be"),
         (lambda: km.small_study.copas(SMOKE, published=("0.9",)), "published must be"),
-        (lambda: km.asymmetry_test(SMOKE, method=3), "method must be"),
+        (lambda: km.asymmetry_test(SMOKE, method=3), "unknown asymmetry test"),
         (lambda: km.asymmetry_test(None), "effects must"),
         (
             lambda: km.small_study.e_value(

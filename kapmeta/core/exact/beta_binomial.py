@@ -29,9 +29,9 @@ import numpy.typing as npt
 from scipy import special
 
 from kapmeta.core.exact.likelihood_curves import Tables
-from kapmeta.core.exact.rising_products import Tally, log_products, tallied
 from kapmeta.core.numerics.arrays import BoolArray, FloatArray, IntArray
 from kapmeta.core.numerics.distributions import t_quantile
+from kapmeta.core.numerics.rising_products import Tally, log_products, tallied
 
 _MOST_CLIMBING_STEPS = 200
 _MOST_HALVINGS = 60

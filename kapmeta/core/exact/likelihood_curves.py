@@ -26,6 +26,9 @@ from scipy import special
 
 from kapmeta.core.numerics.arrays import FloatArray
 
+_LONGEST_SUPPORT = 4000  # counts that are all summed over; of more, those likely represent all
+_HALF_WINDOW, _SDS_COVERED = 200, 10
+_FARTHEST_THETA = 60.0
 _AT_BOUND = 1e-12  # a risk this close to 0 or 1 is there
 
 
@@ -82,18 +85,49 @@ def odds_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:
 def _one_conditional(table: Tables, theta: FloatArray) -> Values:
     """Evaluate the conditional likelihood of one table."""
     n1, n2, m = table.n1, table.n2, table.a + table.c
-    x = np.arange(np.maximum(0, m - n2)[0], np.minimum(n1, m)[0] + 1)
-    log_terms = _log_binomial(n1, x) + _log_binomial(n2, m - x)
+    low, high = float(np.maximum(0, m - n2)[0]), float(np.minimum(n1, m)[0])
+    if high - low < _LONGEST_SUPPORT:
+        x, step = np.arange(low, high + 1), np.ones(1)
+    else:
+        x, step = _likely_counts(table, theta, low, high)
+    inside = (x >= low) & (x <= high)
+    x = np.clip(x, low, high)
+    log_terms = np.where(inside, _log_binomial(n1, x) + _log_binomial(n2, m - x), -np.inf)
     x = x - table.a  # from the count seen, so that the log-likelihood is the term at 0
     exponent = log_terms + theta[:, None] * x
     top = exponent.max(-1, keepdims=True)
     terms = np.exp(exponent - top)
     total = terms.sum(-1)
     terms /= total[:, None]
-    mean = terms @ x
+    mean = (terms * x).sum(-1)
     here = _log_binomial(n1, table.a) + _log_binomial(n2, table.c)
-    variance = np.maximum(terms @ (x * x) - mean * mean, 0.0)
-    return Values(here - top[:, 0] - np.log(total), -mean, -variance)
+    variance = (terms * (x - mean[:, None]) ** 2).sum(-1)
+    return Values(here - top[:, 0] - np.log(total * step), -mean, -variance)
+
+
+def _likely_counts(
+    table: Tables, theta: FloatArray, low: float, high: float
+) -> tuple[FloatArray, FloatArray]:
+    """Space counts about the one expected at each log odds ratio, so that few represent all.
+
+    Counts and their spacing have shapes (points, counts) and (points,). Where the distribution is
+    wide it is smooth on its support, and a sum over wider steps is that over all counts.
+    """
+    n1, n2, m = (float(x[0]) for x in (table.n1, table.n2, table.a + table.c))
+    ratio = np.exp(np.clip(theta, -_FARTHEST_THETA, _FARTHEST_THETA))
+    half = ratio * (n1 + m) + (n2 - m)
+    root = np.sqrt(np.maximum(half * half - 4 * (ratio - 1) * ratio * n1 * m, 0.0))
+    # two forms of the root within the margins, each where it does not cancel
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = np.where(
+            half > 0, 2 * n1 * m * ratio / (half + root), (half - root) / (2 * (ratio - 1))
+        )
+        expected = np.clip(expected, low, high)
+        cells = (expected, n1 - expected, m - expected, n2 - m + expected)
+        sd = 1 / np.sqrt(sum(1 / np.maximum(cell, 0.0) for cell in cells))
+    step = np.maximum(1.0, _SDS_COVERED * sd / _HALF_WINDOW)
+    centre = np.where(step > 1, expected, np.rint(expected))
+    return centre[:, None] + step[:, None] * np.arange(-_HALF_WINDOW, _HALF_WINDOW + 1), step
 
 
 def rate_ratio_conditional(tables: Tables, theta: FloatArray) -> Values:

@@ -221,7 +221,11 @@ def _half_terms(study: Tabulated, mu: FloatArray, tau: FloatArray) -> tuple[Floa
     assert study.panels is not None
     with np.errstate(divide="ignore", invalid="ignore"):
         place = np.nan_to_num((study.panels.bend - mu) / tau)
-    ends = (-_FARTHEST_X, *(place + d for d in (-_NEAR_X, 0.0, _NEAR_X)), _FARTHEST_X)
+    ends: list[FloatArray | float] = [
+        -_FARTHEST_X,
+        *(place + d for d in (-_NEAR_X, 0.0, _NEAR_X)),
+        _FARTHEST_X,
+    ]
     edges = [np.clip(end, -_FARTHEST_X, _FARTHEST_X)[..., None] for end in ends]
     parts = list(zip(edges[:-1], edges[1:], (_OUTER, _INNER, _INNER, _OUTER), strict=True))
     x = np.concatenate([0.5 * (a + b + (b - a) * rule[0]) for a, b, rule in parts], axis=1)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
+from kapmeta.core.exact import likelihood_curves
 from kapmeta.core.exact.likelihood_curves import CURVES
 from kapmeta.core.exact.tabulated_curves import tabulated
 from tests.helpers.sparse_data import table_rows, tables_of
@@ -52,6 +53,24 @@ def test_conditional_curve_is_the_noncentral_hypergeometric(row, theta):
         for x in range(max(0, m - n2), min(n1, m) + 1)
     }
     assert found == pytest.approx(math.log(terms[a] / sum(terms.values())), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (2600, 8000, 2100, 9000),
+        (3, 7000, 5100, 9000),
+        (8000, 8000, 4100, 4500),
+        (0, 9000, 4200, 9000),
+        (6000, 9000, 3, 5000),
+    ],
+)
+def test_a_wide_support_is_represented_by_its_likely_counts(row, monkeypatch):
+    theta = np.concatenate([np.linspace(-3, 3, 25), [-20, -8, 8, 20]])[None]
+    few = CURVES["OR"](tables_of([row]), theta)
+    monkeypatch.setattr(likelihood_curves, "_LONGEST_SUPPORT", math.inf)
+    for found, expected in zip(few, CURVES["OR"](tables_of([row]), theta), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
 @given(table_rows.filter(lambda r: 0 < r[0] < r[1] and 0 < r[2] < r[3]), st.floats(-2, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kapmeta.core.exact.rising_products import log_products, tallied
+from kapmeta.core.numerics.rising_products import log_products, tallied
 
 
 @pytest.mark.parametrize("r", [0.0, 1e-9, 1e-4, 0.01, 0.3, 3.0, 50.0])
