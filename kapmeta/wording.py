@@ -85,14 +85,14 @@ _MASS_NOUN = re.compile(
     r"(?:[ea]nce|ness|ity|osis|itis|epsis|ism|ia|ival|use|pain|sleep|weight|work|smoking)$"
 )
 _NO_NOUN = re.compile(
-    r"^(?:no|not|none|any|never|without|still|free)\b|(?:dead|alive|abstinent|ed|free|ly|ing)$"
+    r"^(?:no|not|none|any|never|without|still|free)\b|(?:dead|alive|inent|ed|free|ly|ing)$"
 )
 
 
 def less_and_more(event: str) -> tuple[str, str]:
     """Name less and more of an event: ``("fewer deaths", "more deaths")``.
 
-    Nouns that have no plural are "less abstinence", and what is no noun is "cured less often".
+    Nouns that have no plural are "less pain", and what is no noun is "cured less often".
     """
     if event in ("", "event"):
         return "fewer events", "more events"

@@ -19,7 +19,7 @@ from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import direction_of
 from kapmeta.results.posteriors import Result
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["AbsoluteEffects", "Baseline", "absolute_effects", "number_needed_to_treat"]
 

@@ -22,8 +22,8 @@ from kapmeta.references import PAPERS
 from kapmeta.results.effects import direction_of, outcome_text, participants, unit_of
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.results.rows import same_name
-from kapmeta.results.views import View
+from kapmeta.results.shared.rows import same_name
+from kapmeta.results.shared.views import View
 
 __all__ = ["CERTAINTY", "SummaryOfFindings", "certainty_table", "summary_of_findings"]
 

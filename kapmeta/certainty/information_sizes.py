@@ -20,7 +20,7 @@ from kapmeta.core.numerics import masks
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.references import PAPERS
 from kapmeta.results.pooled import Pooled, pooled_given
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["InformationSize", "information_size"]
 

@@ -16,7 +16,7 @@ from kapmeta.core.effects.single_trial import SINGLE_TRIAL_MEASURES
 from kapmeta.core.numerics.arrays import FloatArray
 from kapmeta.effects.gaps import estimated
 from kapmeta.results.effects import Effects, opposite_direction
-from kapmeta.results.rows import PERCENTS, absence_reason, rest_of_percent
+from kapmeta.results.shared.rows import PERCENTS, absence_reason, rest_of_percent
 from kapmeta.wording import opposite_event
 
 __all__ = [

@@ -20,8 +20,8 @@ from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.effects.counts import CELLS, counts_of, outcome_of
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, opposite_direction
-from kapmeta.results.rows import reversed_rows
-from kapmeta.results.views import View
+from kapmeta.results.shared.rows import reversed_rows
+from kapmeta.results.shared.views import View
 from kapmeta.wording import opposite_event
 
 __all__ = ["FollowUp", "event_free_curve", "event_free_time", "hazard_ratio"]

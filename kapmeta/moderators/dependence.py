@@ -21,11 +21,11 @@ from kapmeta.moderators.design_checks import check_design, tested_rows
 from kapmeta.moderators.design_matrix import design_of
 from kapmeta.moderators.entering import Entering, entering_effects
 from kapmeta.pooling.inverse_variance import check_variances
-from kapmeta.results.columns import empty_cells, level_names, levels_of
 from kapmeta.results.dependence import Multilevel
 from kapmeta.results.effects import Effects
 from kapmeta.results.regressions import Design
-from kapmeta.results.rows import people_in
+from kapmeta.results.shared.columns import empty_cells, level_names, levels_of
+from kapmeta.results.shared.rows import people_in
 
 __all__ = ["aggregate", "multilevel", "multivariate"]
 

@@ -17,8 +17,8 @@ from kapmeta.moderators.moderator_columns import (
     numbers_in,
     readings,
 )
-from kapmeta.results.columns import empty_cells, read_column
 from kapmeta.results.regressions import Design
+from kapmeta.results.shared.columns import empty_cells, read_column
 
 __all__ = ["design_of", "from_text_notes", "gaps_in"]
 

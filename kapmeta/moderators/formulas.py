@@ -14,8 +14,8 @@ from kapmeta.moderators.moderator_columns import (
     numbers_or_none,
     readings,
 )
-from kapmeta.results.columns import ColumnReading, level_names
 from kapmeta.results.regressions import Design
+from kapmeta.results.shared.columns import ColumnReading, level_names
 
 __all__ = ["from_formula", "read_formula"]
 

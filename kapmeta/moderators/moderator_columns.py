@@ -11,7 +11,7 @@ import pandas as pd
 
 from kapmeta import checking
 from kapmeta.core.numerics.arrays import FloatArray
-from kapmeta.results.columns import ColumnReading, empty_cells, level_names, read_column
+from kapmeta.results.shared.columns import ColumnReading, empty_cells, level_names, read_column
 
 __all__ = [
     "levels_given",

@@ -20,9 +20,9 @@ from kapmeta.methods import Method, method_words
 from kapmeta.moderators.entering import effects_to_regress, without_gaps
 from kapmeta.moderators.regression import STUDIES_PER_MODERATOR
 from kapmeta.pooling.inverse_variance import MODELS, pool
-from kapmeta.results.columns import level_names, levels_of
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
+from kapmeta.results.shared.columns import level_names, levels_of
 from kapmeta.results.subgroups import Subgroups
 
 __all__ = ["subgroups"]

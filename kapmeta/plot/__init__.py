@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from kapmeta.plot.scatters import labbe as labbe
     from kapmeta.plot.scenarios.coverages import coverage_by_tau as coverage_by_tau
     from kapmeta.plot.scenarios.coverages import coverage_by_width as coverage_by_width
+    from kapmeta.plot.scenarios.tipping_surfaces import tipping as tipping
     from kapmeta.plot.scenarios.unread_trials import unread_trial as unread_trial
     from kapmeta.plot.specifications import multiverse as multiverse
     from kapmeta.plot.subset_clouds import gosh as gosh
-    from kapmeta.plot.tipping_surfaces import tipping as tipping
 
 _FILES = {
     "scenarios.coverages": ["coverage_by_tau", "coverage_by_width"],
@@ -53,7 +53,7 @@ _FILES = {
     "scatters": ["baujat", "bubble", "labbe"],
     "specifications": ["multiverse"],
     "subset_clouds": ["gosh"],
-    "tipping_surfaces": ["tipping"],
+    "scenarios.tipping_surfaces": ["tipping"],
     "scenarios.unread_trials": ["unread_trial"],
 }
 

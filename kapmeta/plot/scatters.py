@@ -27,10 +27,10 @@ from kapmeta.plot.panel.marks import (
     measure_words,
 )
 from kapmeta.plot.style import Theme, theme_named
-from kapmeta.results.columns import read_column
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, estimate_text, pooled_sentence
 from kapmeta.results.regressions import MetaRegression
+from kapmeta.results.shared.columns import read_column
 
 __all__ = ["baujat", "bubble", "labbe"]
 

@@ -26,9 +26,9 @@ from kapmeta.pooling.inverse_variance import one_question, pool, refuse_other_me
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects, unconfirmed_labels
 from kapmeta.results.pooled import Pooled, pooled_given
-from kapmeta.results.pooling_methods import paragraph
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.results.views import View
+from kapmeta.results.shared.pooling_methods import paragraph
+from kapmeta.results.shared.views import View
 
 __all__ = ["Headline", "headline", "headline_effect", "headline_of", "randomised", "tertiary"]
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from kapmeta.results.posteriors import Posterior as Posterior
     from kapmeta.results.regressions import Design as Design
     from kapmeta.results.regressions import MetaRegression as MetaRegression
+    from kapmeta.results.scenarios.simulations import HeadlineChoices as HeadlineChoices
+    from kapmeta.results.scenarios.simulations import Simulation as Simulation
+    from kapmeta.results.scenarios.unread_trials import UnreadTrial as UnreadTrial
     from kapmeta.results.sensitivity import Calibration as Calibration
-    from kapmeta.results.simulations import HeadlineChoices as HeadlineChoices
-    from kapmeta.results.simulations import Simulation as Simulation
     from kapmeta.results.small_study import AdjustedEffect as AdjustedEffect
     from kapmeta.results.small_study import AsymmetryTest as AsymmetryTest
     from kapmeta.results.small_study import BiasSensitivity as BiasSensitivity
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from kapmeta.results.sweeps import Sweep as Sweep
     from kapmeta.results.tipping import Fragility as Fragility
     from kapmeta.results.tipping import Tipping as Tipping
-    from kapmeta.results.unread_trials import UnreadTrial as UnreadTrial
 
 _FILES = {
     "dependence": ["Multilevel", "RobustTests"],
@@ -40,13 +40,13 @@ _FILES = {
     "posteriors": ["Distribution", "Posterior"],
     "regressions": ["Design", "MetaRegression"],
     "sensitivity": ["Calibration"],
-    "simulations": ["HeadlineChoices", "Simulation"],
+    "scenarios.simulations": ["HeadlineChoices", "Simulation"],
     "small_study": ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"],
     "subgroups": ["Subgroups"],
     "subsets": ["Subsets"],
     "sweeps": ["Sweep"],
     "tipping": ["Fragility", "Tipping"],
-    "unread_trials": ["UnreadTrial"],
+    "scenarios.unread_trials": ["UnreadTrial"],
 }
 
 __all__, __getattr__, __dir__ = lazy(__name__, _FILES)

@@ -27,7 +27,7 @@ from kapmeta.results.regressions import (
     terms_text,
     tests_of_terms,
 )
-from kapmeta.results.views import EffectsView
+from kapmeta.results.shared.views import EffectsView
 
 __all__ = ["Multilevel", "RobustTests"]
 

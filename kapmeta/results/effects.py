@@ -17,14 +17,14 @@ from kapmeta.core.numerics.arrays import BoolArray, FloatArray
 from kapmeta.core.numerics.distributions import normal_quantile
 from kapmeta.measures import Measure, measure_named
 from kapmeta.methods import CI_NAMES, ZERO_NAMES
-from kapmeta.results.outcomes import (
+from kapmeta.results.shared.outcomes import (
     Outcome,
     are_opposite,
     are_swapped,
     joined_outcome,
     refuse_contradiction,
 )
-from kapmeta.results.rows import (
+from kapmeta.results.shared.rows import (
     CELLS,
     absence_reason,
     has_empty_cell,
@@ -34,7 +34,7 @@ from kapmeta.results.rows import (
     reversed_rows,
     swapped_rows,
 )
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 from kapmeta.wording import (
     capital,
     interval_text,

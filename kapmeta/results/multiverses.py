@@ -15,7 +15,7 @@ from kapmeta.core.sensitivity.universes import OPPOSITE
 from kapmeta.measures import Measure, measure_named, side_of
 from kapmeta.references import cited
 from kapmeta.results.effects import Effects
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["Multiverse"]
 

@@ -25,8 +25,8 @@ from kapmeta.results.effects import (
     unconfirmed_sentences,
     zero_sentence,
 )
-from kapmeta.results.pooling_methods import analysis_sentences, paragraph
-from kapmeta.results.views import IntervalView
+from kapmeta.results.shared.pooling_methods import analysis_sentences, paragraph
+from kapmeta.results.shared.views import IntervalView
 from kapmeta.wording import interval_text, number, p_text, percent, studies
 
 __all__ = [

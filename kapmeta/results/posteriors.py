@@ -20,8 +20,8 @@ from kapmeta.methods import Method
 from kapmeta.references import short_references
 from kapmeta.results.effects import Effects, effects_table, excluded_sentences, read_only
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.pooling_methods import paragraph
-from kapmeta.results.views import IntervalView
+from kapmeta.results.shared.pooling_methods import paragraph
+from kapmeta.results.shared.views import IntervalView
 
 __all__ = ["Distribution", "Posterior", "density_of"]
 

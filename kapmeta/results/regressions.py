@@ -21,7 +21,7 @@ from kapmeta.core.numerics.distributions import t_quantile, t_two_sided
 from kapmeta.measures import Measure
 from kapmeta.methods import CI_NAMES, Method, tau2_name
 from kapmeta.results.effects import Effects
-from kapmeta.results.views import EffectsView
+from kapmeta.results.shared.views import EffectsView
 
 __all__ = ["Design", "MetaRegression"]
 

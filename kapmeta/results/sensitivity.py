@@ -11,7 +11,7 @@ from kapmeta import wording
 from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.measures import Measure
 from kapmeta.references import cited
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["Calibration"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.references import PAPERS
 from kapmeta.results.effects import Effects
-from kapmeta.results.views import EffectsView, IntervalView
+from kapmeta.results.shared.views import EffectsView, IntervalView
 
 __all__ = ["AdjustedEffect", "AsymmetryTest", "BiasSensitivity"]
 

@@ -17,7 +17,7 @@ from kapmeta.methods import method_text
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled, pooled_sentence
 from kapmeta.results.regressions import limits_named, lock, shown_coefficients
-from kapmeta.results.views import EffectsView
+from kapmeta.results.shared.views import EffectsView
 
 __all__ = ["Subgroups"]
 

@@ -15,8 +15,8 @@ from kapmeta.core.pooling.combining import Combined
 from kapmeta.measures import Measure, exclusion_sentence
 from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled
+from kapmeta.results.shared.views import View
 from kapmeta.results.sweeps import analysis_phrase
-from kapmeta.results.views import View
 
 __all__ = ["Subsets"]
 

@@ -17,7 +17,7 @@ from kapmeta.methods import method_phrase
 from kapmeta.references import cited
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled
-from kapmeta.results.views import EffectsView
+from kapmeta.results.shared.views import EffectsView
 from kapmeta.wording import analyses, number
 
 __all__ = ["Sweep", "analyses_table", "analysis_phrase", "one_row", "repeated"]

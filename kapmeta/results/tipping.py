@@ -14,8 +14,8 @@ from kapmeta.measures import Measure
 from kapmeta.methods import CI_NAMES, method_phrase
 from kapmeta.references import cited
 from kapmeta.results.pooled import Pooled, estimate_text
+from kapmeta.results.shared.views import View
 from kapmeta.results.sweeps import analysis_phrase
-from kapmeta.results.views import View
 
 __all__ = ["Fragility", "Tipping"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from kapmeta import checking, wording
 from kapmeta.certainty import findings
 from kapmeta.certainty.absolute_risks import Baseline, baselines_given
-from kapmeta.results.unread_trials import UnreadTrial
+from kapmeta.results.scenarios.unread_trials import UnreadTrial
 from kapmeta.review.answering import Answered, answer, answers
 from kapmeta.review.evidence import Evidence, evidence_given
 from kapmeta.review.evidence.missing import UNREAD

@@ -27,9 +27,9 @@ from kapmeta.effects.counts import (
 )
 from kapmeta.methods import CI_NAMES, PRIMARY, TAU2_NAMES, ZERO_NAMES
 from kapmeta.pooling.inverse_variance import one_question, pool
-from kapmeta.results.columns import empty_cells, level_names, read_column
 from kapmeta.results.effects import Effects, effects_given
 from kapmeta.results.pooled import Pooled
+from kapmeta.results.shared.columns import empty_cells, level_names, read_column
 from kapmeta.results.sweeps import Sweep, analyses_table, one_row
 from kapmeta.wording import CONFIRMED, FIRST_HAND
 

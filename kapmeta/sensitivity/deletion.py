@@ -14,8 +14,8 @@ from kapmeta.core.numerics.ties import tied_ranks
 from kapmeta.core.pooling.combining import Combined
 from kapmeta.core.sensitivity import influence as diagnostics
 from kapmeta.pooling.inverse_variance import pool
-from kapmeta.results.columns import empty_cells, order_of
 from kapmeta.results.pooled import Pooled, pooled_given
+from kapmeta.results.shared.columns import empty_cells, order_of
 from kapmeta.results.sweeps import Sweep, analyses_table, repeated
 from kapmeta.wording import EVIDENCE_LEVELS
 

@@ -18,8 +18,8 @@ from kapmeta.core.sensitivity.universes import COMMON, Analysis, Cells, Patients
 from kapmeta.effects.counts import Names, counts_of, risk_ratio, split_names, without_gaps
 from kapmeta.methods import PRIMARY
 from kapmeta.pooling.inverse_variance import one_question
-from kapmeta.results.columns import level_names
 from kapmeta.results.multiverses import Multiverse
+from kapmeta.results.shared.columns import level_names
 from kapmeta.sensitivity.choices import INCLUSIONS, at_time, event_names
 from kapmeta.sensitivity.missing_counts import TOTALS, counted_as, observed
 from kapmeta.sensitivity.multiverse_choices import (

@@ -24,7 +24,7 @@ from kapmeta.pooling.exact import pool_exact
 from kapmeta.pooling.exact_models import EXACT_MODELS
 from kapmeta.results.pooled import Pooled
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.results.unread_trials import UnreadTrial
+from kapmeta.results.scenarios.unread_trials import UnreadTrial
 
 __all__ = ["unread_trial"]
 

@@ -41,9 +41,9 @@ from kapmeta.plot import (
     scatters,
     specifications,
     subset_clouds,
-    tipping_surfaces,
 )
 from kapmeta.plot.saving import alt_text, root_of, save
+from kapmeta.plot.scenarios import tipping_surfaces
 from kapmeta.pooling.inverse_variance import pool
 from kapmeta.results.effects import Effects
 from kapmeta.results.pooled import Pooled

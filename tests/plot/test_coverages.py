@@ -8,7 +8,7 @@ import pytest
 
 from kapmeta.plot.saving import alt_text
 from kapmeta.plot.scenarios.coverages import coverage_by_tau, coverage_by_width
-from kapmeta.results.simulations import Simulation
+from kapmeta.results.scenarios.simulations import Simulation
 from kapmeta.sensitivity.simulation.performances import simulate
 from kapmeta.sensitivity.simulation.scenario_grids import scenarios
 from tests.helpers.figures import points, same_rows, texts
@@ -53,5 +53,5 @@ def test_what_is_not_there_is_refused(simulation: Simulation) -> None:
         coverage_by_tau(simulation, methods=["x"])
     with pytest.raises(ValueError, match="at most 5 methods can be told apart: got 6"):
         coverage_by_tau(simulation, methods=["half-normal 1"] * 6)
-    with pytest.raises(TypeError, match="result must be Simulation: got DataFrame"):
+    with pytest.raises(TypeError, match=r"come from kapmeta\.sensitivity\.simulate: got DataFrame"):
         coverage_by_width(simulation.table)  # type: ignore[arg-type]

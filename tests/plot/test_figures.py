@@ -7,8 +7,9 @@ import pytest
 
 from kapmeta import plot
 from kapmeta.effects.counts import risk_ratio
-from kapmeta.plot import funnels, scatters, subset_clouds, tipping_surfaces
+from kapmeta.plot import funnels, scatters, subset_clouds
 from kapmeta.plot.saving import root_of
+from kapmeta.plot.scenarios import tipping_surfaces
 from kapmeta.plot.style import LEAST_POINTS, THEMES, WIDTHS
 from kapmeta.results.pooled import Pooled
 from tests.helpers.figures import few, texts

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from kapmeta import plot
-from kapmeta.plot import scatters, tipping_surfaces
+from kapmeta.plot import scatters
+from kapmeta.plot.scenarios import tipping_surfaces
 from kapmeta.results.pooled import Pooled
 from tests.helpers.figures import all_text, points, same_rows, texts
 

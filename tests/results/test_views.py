@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kapmeta as km
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 from tests.results.test_methods_text import CLASSES
 
 BCG = km.load_example("bcg")

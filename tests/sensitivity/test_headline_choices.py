@@ -10,7 +10,7 @@ import pytest
 
 import kapmeta as km
 from kapmeta.core.sensitivity.candidates import CANDIDATES
-from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
+from kapmeta.results.scenarios.simulations import SCENARIO_COLUMNS, Simulation
 from kapmeta.sensitivity.simulation.headline_choices import (
     NUMBERS,
     choose_headlines,

@@ -15,7 +15,7 @@ from kapmeta.plot.panel.framing import framed
 from kapmeta.plot.panel.labelling import PointNames
 from kapmeta.plot.panel.marks import dots, line
 from kapmeta.plot.style import CATEGORICAL, Theme, theme_named
-from kapmeta.results.simulations import Simulation
+from kapmeta.results.scenarios.simulations import Simulation
 
 __all__ = ["coverage_by_tau", "coverage_by_width"]
 

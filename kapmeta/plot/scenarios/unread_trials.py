@@ -14,7 +14,7 @@ from kapmeta.plot.panel.framing import framed
 from kapmeta.plot.panel.marks import GREYS, band, line, measure_words
 from kapmeta.plot.style import Theme, theme_named
 from kapmeta.results.posteriors import Posterior
-from kapmeta.results.unread_trials import UnreadTrial
+from kapmeta.results.scenarios.unread_trials import UnreadTrial
 
 __all__ = ["unread_trial"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kapmeta import checking, wording
 from kapmeta.references import PAPERS
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 from kapmeta.review.answering import Answered, answers, question_certainty
 from kapmeta.review.claims.effect_claims import HELD_AGAINST, JudgedAnswers
 from kapmeta.review.evidence import Evidence, EvidenceError, evidence_given

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kapmeta.core.sensitivity.candidates import Candidate
-from kapmeta.results.simulations import SCENARIO_COLUMNS
+from kapmeta.results.scenarios.simulations import SCENARIO_COLUMNS
 from kapmeta.sensitivity.simulation.scenario_grids import DIGITS, Scenario
 
 __all__ = [

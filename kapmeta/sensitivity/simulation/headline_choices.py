@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kapmeta import checking
-from kapmeta.results.simulations import HeadlineChoices, Simulation
+from kapmeta.results.scenarios.simulations import HeadlineChoices, Simulation
 
 __all__ = ["LEAST_COVERAGE", "NUMBERS", "choose_headlines", "compare_policies"]
 

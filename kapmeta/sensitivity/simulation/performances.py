@@ -22,7 +22,7 @@ from kapmeta.core.sensitivity.calibration import interval_performance, simulated
 from kapmeta.core.sensitivity.candidates import CANDIDATES, Candidate, Draws, limits
 from kapmeta.core.sensitivity.universes import Cells
 from kapmeta.methods import PRIMARY
-from kapmeta.results.simulations import SCENARIO_COLUMNS, Simulation
+from kapmeta.results.scenarios.simulations import SCENARIO_COLUMNS, Simulation
 from kapmeta.sensitivity.simulation.chunks import (
     Chunk,
     Method,

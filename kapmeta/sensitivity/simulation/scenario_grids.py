@@ -11,7 +11,7 @@ import numpy as np
 from kapmeta import checking
 from kapmeta.core.sensitivity.calibration import RISKS
 from kapmeta.measures import measure_named
-from kapmeta.results.simulations import SCENARIO_COLUMNS
+from kapmeta.results.scenarios.simulations import SCENARIO_COLUMNS
 
 __all__ = ["DIGITS", "Scenario", "scenarios"]
 

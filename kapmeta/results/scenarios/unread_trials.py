@@ -10,7 +10,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.measures import Measure
 from kapmeta.results.posteriors import Posterior, Result
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["UnreadTrial"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 from kapmeta import wording
 from kapmeta.measures import measure_named
 from kapmeta.references import cited
-from kapmeta.results.views import View
+from kapmeta.results.shared.views import View
 
 __all__ = ["SCENARIO_COLUMNS", "HeadlineChoices", "Simulation"]
 

@@ -73,7 +73,7 @@ def tipping(
     Examples
     --------
     >>> import pandas as pd
-    >>> from kapmeta.plot.tipping_surfaces import tipping
+    >>> from kapmeta.plot.scenarios.tipping_surfaces import tipping
     >>> frame = pd.DataFrame({"treated": [0.1, 0.1, 0.3, 0.3], "controls": [0.1, 0.3, 0.1, 0.3],
     ...                       "estimate": [1.5, 1.2, 1.9, 1.6], "low": [1.0, 0.8, 1.2, 1.05],
     ...                       "high": [2.2, 1.8, 3.0, 2.5]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kapmeta.results.rows import same_name
+from kapmeta.results.shared.rows import same_name
 from kapmeta.wording import opposite_event
 
 __all__ = ["Outcome", "are_opposite", "are_swapped", "joined_outcome", "refuse_contradiction"]

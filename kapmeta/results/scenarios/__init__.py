@@ -1,0 +1,1 @@
+"""Results of what might be: a method in simulated reviews, a trial that was not read."""

@@ -1,0 +1,1 @@
+"""What the result classes share: columns, rows, outcomes, views and sentences of methods."""
