@@ -143,15 +143,6 @@ def test_rows_of_effects_show_each_number_in_its_place() -> None:
     assert "  E: RR 5.20 (1.60 to 16.88)" in effects.summary()
     table = effects_table(effects)
     assert " ".join(table.columns) == "study events_t n_t events_c n_c RR low high"
-        "study",
-        "events_t",
-        "n_t",
-        "events_c",
-        "n_c",
-        "RR",
-        "low",
-        "high",
-    ]
     assert table.iloc[0, :5].tolist() == ["A", "12", "40", "5", "41"]
     assert_allclose(table.iloc[0, 5:].astype(float), [2.46, 0.953298, 6.348066], rtol=1e-6)
     wide, narrow = effects.to_frame(level=0.99), effects.to_frame(level=0.8)
