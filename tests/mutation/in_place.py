@@ -16,7 +16,7 @@ def put_in_place(module: ModuleType, source: str) -> None:
         old = module.__dict__.get(name)
         if getattr(old, "__module__", None) == module.__name__:
             _replace(old, new)
-        elif isinstance(old, dict) and not name.startswith("__"):
+        elif isinstance(old, dict) and old is not new and not name.startswith("__"):
             old.clear()
             old.update(new)
         elif isinstance(old, _VALUES):
