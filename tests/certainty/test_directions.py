@@ -150,3 +150,19 @@ def test_rows_of_effects_show_each_number_in_its_place() -> None:
     assert (wide["high"] > narrow["high"]).all()
     for values in (effects.y, effects.v, effects.se):
         assert not values.flags.writeable
+
+
+def test_printed_limits_are_shown_at_their_level_only() -> None:
+    printed = pd.DataFrame({"study": ["A"], "estimate": [2.0], "low": [1.1], "high": [3.9]})
+    effects = km.reported(printed, measure="OR", treatment="drug", control="placebo")
+    assert_allclose(effects.to_frame()[["low", "high"]].iloc[0], [1.1, 3.9], rtol=1e-12)
+    other = effects.to_frame(level=0.9).iloc[0]
+    assert 1.1 < other["low"] < 2.0 < other["high"] < 3.9
+    assert "(drug against placebo)" in effects.methods_text()
+
+
+def test_the_baseline_of_one_trial_is_named_after_its_controls() -> None:
+    one = km.pool(km.risk_ratio(trials().head(1)))
+    row = km.absolute_effects(one).to_frame().iloc[0]
+    assert row["baseline"] == "control risk of A"
+    assert_allclose(row["control"], 5 / 41)
