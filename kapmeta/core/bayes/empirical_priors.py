@@ -224,7 +224,8 @@ def empirical(field: str, *, measure: str) -> TauPrior:
     .. [1] Bartoš F, Gronau QF, Timmers B, Otte WM, Ly A, Wagenmakers EJ. Bayesian model-averaged
        meta-analysis in medicine. Stat Med 2021;40:6743-6761. https://doi.org/10.1002/sim.9170
     .. [2] Bartoš F, Otte WM, Gronau QF, Timmers B, Ly A, Wagenmakers EJ. Empirical prior
-       distributions for Bayesian meta-analyses of binary and time to event outcomes. arXiv 2023;2306.11468.
+       distributions for Bayesian meta-analyses of binary and time to event outcomes.
+       arXiv 2023;2306.11468.
        https://doi.org/10.48550/arXiv.2306.11468
 
     Examples
@@ -262,7 +263,8 @@ def empirical_mean(field: str, *, measure: str) -> MeanPrior:
     .. [1] Bartoš F, Gronau QF, Timmers B, Otte WM, Ly A, Wagenmakers EJ. Bayesian model-averaged
        meta-analysis in medicine. Stat Med 2021;40:6743-6761. https://doi.org/10.1002/sim.9170
     .. [2] Bartoš F, Otte WM, Gronau QF, Timmers B, Ly A, Wagenmakers EJ. Empirical prior
-       distributions for Bayesian meta-analyses of binary and time to event outcomes. arXiv 2023;2306.11468.
+       distributions for Bayesian meta-analyses of binary and time to event outcomes.
+       arXiv 2023;2306.11468.
        https://doi.org/10.48550/arXiv.2306.11468
 
     Examples
