@@ -11,7 +11,7 @@ from kapmeta.results.regressions import Design
 __all__ = ["check_design", "tested_rows"]
 
 # share of a column left by the others, relative to its length, below which it depends on them
-_DEPENDENT_SHARE = 1e-10
+_LEAST_OWN_SHARE = 1e-10
 
 
 def check_design(design: Design, labels: tuple[str, ...]) -> None:
@@ -69,9 +69,9 @@ def _refuse_collinear(x: FloatArray, names: tuple[str, ...], intercept: int | No
     for place, j in enumerate(order):
         before = unit[:, :place]
         share = np.linalg.lstsq(before, unit[:, place], rcond=None)[0] if place else np.zeros(0)
-        if np.linalg.norm(unit[:, place] - before @ share) <= _DEPENDENT_SHARE:
+        if np.linalg.norm(unit[:, place] - before @ share) <= _LEAST_OWN_SHARE:
             others = [
-                f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _DEPENDENT_SHARE)
+                f'"{names[order[i]]}"' for i in np.flatnonzero(np.abs(share) > _LEAST_OWN_SHARE)
             ]
             raise ValueError(
                 f'moderators are collinear: "{names[j]}" is given by {", ".join(others)} in these'
@@ -83,7 +83,7 @@ _LEVEL = (
     "Merge the level with another, leave the study out, or use subgroups, which shows a single"
     " trial as what it is"
 )
-_NUMBER = "Leave the moderator or the study out"
+_NUMBER_TEXT = "Leave the moderator or the study out"
 
 
 def _refuse_lone_study(
@@ -91,7 +91,7 @@ def _refuse_lone_study(
 ) -> None:
     """Refuse a study of leverage 1, without which a coefficient would not exist."""
     basis = np.linalg.qr(_centred(x, intercept))[0]
-    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _DEPENDENT_SHARE)
+    lone = np.flatnonzero(1 - (basis**2).sum(axis=1) <= _LEAST_OWN_SHARE)
     if lone.size:
         i = int(lone[0])
         rest = np.delete(x, i, axis=0)
@@ -103,5 +103,5 @@ def _refuse_lone_study(
         what = f'"{resting[0]}"' if resting else "a coefficient"
         raise ValueError(
             f'{what} rests on one study, row {i + 1} ("{labels[i]}"): nothing is left to judge it'
-            f" by. {_LEVEL if '[' in what else _NUMBER}"
+            f" by. {_LEVEL if '[' in what else _NUMBER_TEXT}"
         )

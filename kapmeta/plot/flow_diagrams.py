@@ -35,7 +35,7 @@ class _Step(NamedTuple):
     aside: bool
 
 
-class _Box(NamedTuple):
+class _FlowBox(NamedTuple):
     """One box: its lines of text, whether it stands aside, and its upper and lower edge."""
 
     lines: tuple[str, ...]
@@ -91,7 +91,7 @@ def flow_diagram(
     ['Reports found: 30', 'Excluded: 22', 'no control', 'Trials: 8']
     """
     look = theme_named(theme)
-    steps = _steps(frame_of(result, ("label", "n", "aside", "detail"), "flow_diagram"))
+    steps = _flow_steps(frame_of(result, ("label", "n", "aside", "detail"), "flow_diagram"))
     if steps[0].aside:
         raise ValueError("the first row of a flow diagram cannot stand aside; begin with all found")
     alt = _flow_alt(steps)
@@ -115,13 +115,13 @@ def flow_diagram(
     panel.ax.spines["left"].set_visible(False)
     boxes = _boxes(steps, panel.width, panel.font)
     _refuse_little_room(panel, boxes)
-    _draw_arrows(panel, boxes)
+    _draw_flow_arrows(panel, boxes)
     for box in boxes:
         _draw_box(panel, box, boxes[-1].bottom)
     return panel.ax
 
 
-def _steps(frame: pd.DataFrame) -> list[_Step]:
+def _flow_steps(frame: pd.DataFrame) -> list[_Step]:
     counts = frame["n"].astype("float64")
     texts = [
         str(label) if np.isnan(n) else f"{label}: {n:.0f}"
@@ -131,9 +131,9 @@ def _steps(frame: pd.DataFrame) -> list[_Step]:
     return [_Step(text, detail, bool(aside)) for text, detail, aside in rest]
 
 
-def _boxes(steps: list[_Step], width: float, font: Font) -> list[_Box]:
+def _boxes(steps: list[_Step], width: float, font: Font) -> list[_FlowBox]:
     """Set the text of each box in its breadth, and the boxes one under another, in ems."""
-    boxes: list[_Box] = []
+    boxes: list[_FlowBox] = []
     top = 0.0
     for step in steps:
         ends = _ASIDE if step.aside else _MAIN
@@ -141,12 +141,12 @@ def _boxes(steps: list[_Step], width: float, font: Font) -> list[_Box]:
         lines = wrapped(step.text, limit, font)
         lines += wrapped(step.detail, limit, font) if step.detail else []
         bottom = top + _LINE * len(lines) + _INSET
-        boxes.append(_Box(tuple(lines), step.aside, top, bottom))
+        boxes.append(_FlowBox(tuple(lines), step.aside, top, bottom))
         top = bottom + _GAP
     return boxes
 
 
-def _refuse_little_room(panel: Panel, boxes: list[_Box]) -> None:
+def _refuse_little_room(panel: Panel, boxes: list[_FlowBox]) -> None:
     """Refuse an ax in which the lines of the boxes would overlap."""
     needed = boxes[-1].bottom * panel.font.points
     if needed > 1.01 * panel.height:
@@ -161,7 +161,7 @@ def _height(panel: Panel, ems: float, whole: float) -> float:
     return panel.height * (1 - ems / whole)
 
 
-def _draw_box(panel: Panel, box: _Box, whole: float) -> None:
+def _draw_box(panel: Panel, box: _FlowBox, whole: float) -> None:
     left, right = _ASIDE if box.aside else _MAIN
     low, high = (_height(panel, ems, whole) for ems in (box.bottom, box.top))
     x, y = panel.fraction(left * panel.width, low)
@@ -186,7 +186,7 @@ def _draw_box(panel: Panel, box: _Box, whole: float) -> None:
         panel.write(left * panel.width + _INSET * em, _height(panel, down, whole), line)
 
 
-def _draw_arrows(panel: Panel, boxes: list[_Box]) -> None:
+def _draw_flow_arrows(panel: Panel, boxes: list[_FlowBox]) -> None:
     """Draw an arrow from each box that remains to the next, and to each that leaves."""
     whole = boxes[-1].bottom
     kept = [box for box in boxes if not box.aside]

@@ -117,7 +117,7 @@ def unread_trial(
     _refuse(result, n_t, n_c, se)
     if se is None:
         events_c = _control_events(result, int(n_c or 0), control_risk)
-        findings = _counted(result, int(n_t or 0), events_c, int(n_c or 0))
+        findings = _counted_with_unread(result, int(n_t or 0), events_c, int(n_c or 0))
     else:
         findings = _spread(result, float(se))
     low, high, estimate = _pooled_with(result, findings)
@@ -152,7 +152,7 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
             raise ValueError("give the arms n_t and n_c or the standard error se, not both")
         if not 0 < se < np.inf:
             raise ValueError(f"se must be above 0 and finite: got {se}")
-        if _by_counts(result):
+        if _refit_by_counts(result):
             raise ValueError("this result was pooled from counts: give n_t and n_c, not se")
         return
     if result.measure not in TABLES:
@@ -166,7 +166,7 @@ def _refuse(result: Result, n_t: int | None, n_c: int | None, se: float | None) 
             raise ValueError(f"{name} must be a whole number of at least 1: got {size!r}")
 
 
-def _by_counts(result: Result) -> bool:
+def _refit_by_counts(result: Result) -> bool:
     """Check whether the result was pooled from the tables and not from effects."""
     if isinstance(result, Posterior):
         return result.likelihood == "binomial"
@@ -197,7 +197,7 @@ def _control_events(result: Result, n_c: int, control_risk: float | None) -> int
     return round(n_c * control_risk)
 
 
-def _counted(result: Result, n_t: int, events_c: int, n_c: int) -> Findings:
+def _counted_with_unread(result: Result, n_t: int, events_c: int, n_c: int) -> Findings:
     """List the tables with every number of events under treatment, and their effects."""
     events_t = np.unique(np.linspace(0, n_t, min(n_t + 1, MOST_FINDINGS)).round())
     sizes = (np.full(events_t.size, float(x)) for x in (n_t, events_c, n_c))
@@ -228,14 +228,16 @@ def _pooled_with(result: Result, findings: Findings) -> Limits:
     """Pool the result again with each finding of the unread trial: low, high, estimate."""
     if isinstance(result, Posterior):
         if result.likelihood == "binomial":
-            return _one_by_one(result, findings, _posterior_from_counts(result))
+            return _one_by_one(result, findings, _refit_posterior(result))
         return _posterior_with(result, findings, _tau_prior_of(result), result.mu_prior)
     if result.method.model == "single":
         return _posterior_with(result, findings, half_normal(ONE_TRIAL_SCALE), None)
-    if not _by_counts(result):
+    if not _refit_by_counts(result):
         method = result.method
         tau2 = 0.0 if method.model == "common" else method.tau2
-        found = combine(*_joined(result, findings), tau2=tau2, ci=method.ci, level=method.level)
+        found = combine(
+            *_joined_with_unread(result, findings), tau2=tau2, ci=method.ci, level=method.level
+        )
         return found.low, found.high, found.estimate
     kernel = _stratified_kernel(result)
     if kernel is not None:
@@ -243,7 +245,7 @@ def _pooled_with(result: Result, findings: Findings) -> Limits:
     return _one_by_one(result, findings, _exact_pool(result))
 
 
-def _joined(result: Result, findings: Findings) -> tuple[FloatArray, FloatArray]:
+def _joined_with_unread(result: Result, findings: Findings) -> tuple[FloatArray, FloatArray]:
     """Append each finding to the effects and variances pooled, shape (findings, k + 1)."""
     there = result.effects.present
     pairs = ((result.effects.y[there], findings.y), (result.effects.v[there], findings.v))
@@ -257,7 +259,7 @@ def _joined(result: Result, findings: Findings) -> tuple[FloatArray, FloatArray]
 def _posterior_with(
     result: Result, findings: Findings, tau: TauPrior, mu: tuple[float, float] | None
 ) -> Limits:
-    fit = posterior.normal_normal(*_joined(result, findings), tau, mu)
+    fit = posterior.normal_normal(*_joined_with_unread(result, findings), tau, mu)
     tail = (1 - result.method.level) / 2
     low, median, high = np.moveaxis(
         posterior.mean_effect(fit).quantile([tail, 0.5, 1 - tail]), -1, 0
@@ -277,7 +279,7 @@ def _stratified_kernel(result: Pooled) -> Callable[..., Any] | None:
 
 
 def _stratified_with(result: Pooled, findings: Findings, kernel: Callable[..., Any]) -> Limits:
-    old, new = _tables(result, findings)
+    old, new = _tables_with_unread(result, findings)
     cells = (
         np.concatenate([np.broadcast_to(old[c], (new[c].size, old[c].size)), new[c][:, None]], 1)
         for c in CELLS
@@ -287,7 +289,7 @@ def _stratified_with(result: Pooled, findings: Findings, kernel: Callable[..., A
     return found.estimate - half, found.estimate + half, found.estimate
 
 
-def _tables(
+def _tables_with_unread(
     result: Result, findings: Findings
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Return the tables pooled and those of the unread trial."""
@@ -314,7 +316,7 @@ def _one_by_one(
 
 def _frames(result: Result, findings: Findings) -> Iterable[pd.DataFrame]:
     """Build the trials of the result with the unread one, per finding."""
-    old, new = _tables(result, findings)
+    old, new = _tables_with_unread(result, findings)
     labels = [f"trial {i + 1}" for i in range(old["n_t"].size + 1)]
 
     def each() -> Iterator[pd.DataFrame]:
@@ -330,7 +332,7 @@ def _tau_prior_of(result: Posterior) -> TauPrior:
     return result.tau_prior if result.k > 1 else half_normal(ONE_TRIAL_SCALE)
 
 
-def _posterior_from_counts(result: Posterior) -> Callable[[pd.DataFrame], Posterior]:
+def _refit_posterior(result: Posterior) -> Callable[[pd.DataFrame], Posterior]:
     return partial(
         pool_bayes,
         tau_prior=_tau_prior_of(result),

@@ -24,7 +24,7 @@ from kapmeta.core.exact.likelihood_curves import (
 from kapmeta.core.numerics.arrays import FloatArray
 
 _DEEPEST_DROP = 80.0  # below its maximum a curve is followed this far
-_FLAT = 1e-13  # slope below which a curve has reached its plateau
+_FLAT_CURVE = 1e-13  # slope below which a curve has reached its plateau
 _FINEST = 0.4  # spacing of tabulated points, in units of the width of the curve
 _FARTHEST_LOG_RATIO = 60.0  # of log ratios
 _MOST_CURVE_POINTS = 1600  # points of a curve
@@ -33,7 +33,7 @@ _PANEL_POINTS = 10
 _PANEL_LENGTH = 2.5  # in units of the width of the curve or, if less, of two e-folds
 _COARSENED, _FINE_PANELS = 4, 8  # panels are longer by a factor beyond so many
 _PANEL_DROP = 60.0  # below its maximum a curve has no panels
-_NODES, _SHARES = np.polynomial.legendre.leggauss(_PANEL_POINTS)
+_TABLE_NODES, _TABLE_SHARES = np.polynomial.legendre.leggauss(_PANEL_POINTS)
 
 
 class Panels(NamedTuple):
@@ -131,7 +131,7 @@ def _tabulate(measure: str, table: Tables) -> Tabulated:
     if not (np.abs(seen.loglik - top) > 1e-12 * max(1.0, abs(top))).any():
         return _without_information(curve, table, centre)
     inside = seen.loglik > top - _DEEPEST_DROP  # 2
-    sloping = np.abs(seen.slope) > _FLAT * max(1.0, float(np.abs(seen.slope).max()))
+    sloping = np.abs(seen.slope) > _FLAT_CURVE * max(1.0, float(np.abs(seen.slope).max()))
     first, last = _covering_ends(inside & sloping, scan.size)
     near = inside & (seen.loglik > top - 1)  # 3
     width = 1 / math.sqrt(max(float(-seen.curvature[near].min()), spread**-2 * 1e-2))
@@ -195,10 +195,10 @@ def _panelled(study: Tabulated, width: float) -> Panels:
     edges = np.concatenate([bend - left[:0:-1], bend + right])
     low, high = edges[:-1], edges[1:]
     half = 0.5 * (high - low)[:, None]
-    theta = (0.5 * (low + high)[:, None] + half * _NODES).ravel()
+    theta = (0.5 * (low + high)[:, None] + half * _TABLE_NODES).ravel()
     values = Values(*(part[0] for part in study.curve(study.table, theta[None])))
     values = values._replace(loglik=values.loglik - study.top)
-    return Panels(bend, jump, longest, theta, np.log(half * _SHARES).ravel(), values)
+    return Panels(bend, jump, longest, theta, np.log(half * _TABLE_SHARES).ravel(), values)
 
 
 def _panel_ends(distance: float, length: float, longest: float) -> FloatArray:

@@ -148,13 +148,13 @@ def _profile_from_counts(draws: Draws) -> Limits:
     return likelihood_grids.profile_limits(draws.surfaces, draws.level)
 
 
-def _mantel_haenszel(draws: Draws) -> Limits:
+def _mantel_haenszel_candidate(draws: Draws) -> Limits:
     found = stratified.mantel_haenszel(*draws.cells, measure=draws.measure)
     half = float(normal_quantile((1 + draws.level) / 2)) * found.se
     return found.estimate - half, found.estimate + half
 
 
-def _beta_binomial(draws: Draws) -> Limits:
+def _beta_binomial_candidate(draws: Draws) -> Limits:
     found = beta_binomial_fits(*draws.cells, measure=draws.measure, level=draws.level)
     finite = np.isfinite(found.low) & np.isfinite(found.high)
     return np.where(finite, found.low, np.nan), np.where(finite, found.high, np.nan)
@@ -191,7 +191,7 @@ def policy(rules: tuple[PolicyRule, ...]) -> Candidate:
     return Candidate(partial(policy_limits, rules=rules), ("RR", "OR"))
 
 
-def _named() -> dict[str, Candidate]:
+def _named_candidate() -> dict[str, Candidate]:
     """Name the candidates of the study; the empirical priors are added to them by field."""
     scales = (0.25, 0.5, 0.75, 1.0, 1.5)
     found = {f"half-normal {x:g}": normal_posterior(half_normal(x)) for x in scales}
@@ -205,13 +205,13 @@ def _named() -> dict[str, Candidate]:
     likelihood = ("profile", "bartlett", "skovgaard")
     found |= {f"ML, {ci}": inverse_variance("ML", ci) for ci in likelihood}
     found["REML, kr"] = inverse_variance("REML", "kr")
-    found["mantel-haenszel"] = Candidate(_mantel_haenszel, ("RR", "OR", "RD"))
-    found["beta-binomial"] = Candidate(_beta_binomial, ("RR", "OR", "RD"))
+    found["mantel-haenszel"] = Candidate(_mantel_haenszel_candidate, ("RR", "OR", "RD"))
+    found["beta-binomial"] = Candidate(_beta_binomial_candidate, ("RR", "OR", "RD"))
     found["binomial-normal, profile"] = Candidate(_profile_from_counts, ("RR", "OR"))
     return found
 
 
-CANDIDATES: Mapping[str, Candidate] = MappingProxyType(_named())
+CANDIDATES: Mapping[str, Candidate] = MappingProxyType(_named_candidate())
 """Candidates by name."""
 
 

@@ -133,7 +133,7 @@ def posterior_limits(
     area = np.cumsum(0.5 * (density[:, 1:] + density[:, :-1]), axis=-1)
     area = np.concatenate([np.zeros((len(area), 1)), area], axis=1) / area[:, -1:]
     tail = (1 - level) / 2
-    low, high = (_crossing(area >= p, area - p) for p in (tail, 1 - tail))
+    low, high = (_grid_crossing(area >= p, area - p) for p in (tail, 1 - tail))
     return low, high
 
 
@@ -158,7 +158,7 @@ def _highest_over_tau(surfaces: FloatArray) -> FloatArray:
     return np.asarray(here + np.where(np.isfinite(gain), gain, 0.0))
 
 
-def _crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
+def _grid_crossing(beyond: BoolArray, excess: FloatArray) -> FloatArray:
     """Interpolate where the area first reaches its target, on the finer means."""
     rows, right = np.arange(len(excess)), np.maximum(beyond.argmax(-1), 1)
     below, above = excess[rows, right - 1], excess[rows, right]

@@ -66,7 +66,7 @@ def unread_trial(
     if len(curve) < 2:
         raise ValueError("no finding of the unread trial has an interval with two limits")
     turns = _turns(result)
-    frame = _curve_frame(result, look, curve)
+    frame = _curve_frame(result, look, curve, turning=bool(turns))
     panel = framed(frame.with_text(title, notes), look, ax, width)
     x = curve["trial"].to_numpy()
     ends = [panel.y.low, panel.y.high]
@@ -90,7 +90,7 @@ def _turns(result: UnreadTrial) -> list[float]:
     return [float(x) for x in (before + after) / 2]
 
 
-def _curve_frame(result: UnreadTrial, look: Theme, curve: pd.DataFrame) -> Frame:
+def _curve_frame(result: UnreadTrial, look: Theme, curve: pd.DataFrame, turning: bool) -> Frame:
     scale = result.scale
     kind = "CrI" if isinstance(result.base, Posterior) else "CI"
     words = measure_words(result.base.effects)
@@ -113,7 +113,7 @@ def _curve_frame(result: UnreadTrial, look: Theme, curve: pd.DataFrame) -> Frame
                 f"{wording.percent(result.base.method.level)} {kind}",
                 edge=look.quiet,
             ),
-            Key("--", look.prediction, "The interval turns"),
+            *([Key("--", look.prediction, "The interval turns")] if turning else []),
         ),
         ratio=0.6,
     )

@@ -61,7 +61,7 @@ def _interval(pooled: Pooled) -> str:
     )
 
 
-def _random_effects(pooled: Pooled) -> list[str]:
+def _random_effects_sentences(pooled: Pooled) -> list[str]:
     method, level = pooled.method, percent(pooled.method.level)
     tau2 = f"{tau2_name(method)}{short_references(str(method.tau2))}"
     return [
@@ -85,17 +85,17 @@ _CURVE_OF = {
     "RD": "binomial likelihood of the risk difference with the control risk profiled out",
     "OR": "exact conditional likelihood of the log odds ratio, given the margins of its table",
 }
-_NARROW = ", which is known to be narrow with few heterogeneous trials"
+_NARROW_SENTENCE = ", which is known to be narrow with few heterogeneous trials"
 
 
-def _informative(pooled: Pooled) -> str:
+def _informative_sentence(pooled: Pooled) -> str:
     """Say how many of the trials have information on the effect."""
     all_of_them = len(pooled.effects) == pooled.k
     shown = f"All {pooled.k}" if all_of_them else f"Of {len(pooled.effects)} trials {pooled.k}"
     return f"{shown}{' trials' * all_of_them} have information on the {pooled.scale.name}."
 
 
-def _on_curves(curve: str, *, random: bool) -> Callable[[Pooled], list[str]]:
+def _on_curves_sentences(curve: str, *, random: bool) -> Callable[[Pooled], list[str]]:
     """Describe a maximum-likelihood model on the tables' own likelihood curves."""
 
     def describe(pooled: Pooled) -> list[str]:
@@ -103,14 +103,14 @@ def _on_curves(curve: str, *, random: bool) -> Callable[[Pooled], list[str]]:
         papers = short_references("Binomial-normal model")
         likelihood = curve or _CURVE_OF[pooled.measure]
         effects = "normal trial effects, mean and variance by maximum likelihood"
-        narrow = _NARROW * (random and pooled.method.ci == "profile")
+        narrow = _NARROW_SENTENCE * (random and pooled.method.ci == "profile")
         return [
             f"We fitted a {kind} model for the counts of {studies(pooled.k)} without continuity"
             f" correction{papers}: each trial's {likelihood}"
             f"{f'; {effects}' if random else '; one effect common to all'}.",
             f"The {percent(pooled.method.level)} confidence interval is"
             f" {_interval(pooled)}{narrow}.",
-            _informative(pooled),
+            _informative_sentence(pooled),
         ]
 
     return describe
@@ -119,7 +119,7 @@ def _on_curves(curve: str, *, random: bool) -> Callable[[Pooled], list[str]]:
 _LINKS = {"RR": "log", "OR": "logit", "RD": "identity"}
 
 
-def _beta_binomial(pooled: Pooled) -> list[str]:
+def _beta_binomial_sentences(pooled: Pooled) -> list[str]:
     papers, level = short_references("Beta-binomial model"), percent(pooled.method.level)
     reference = (
         f"t distribution with {pooled.df:g} degrees of freedom"
@@ -141,7 +141,7 @@ _STRATIFIED_VARIANCES = {
 }
 
 
-def _mantel_haenszel(pooled: Pooled) -> list[str]:
+def _mantel_haenszel_sentences(pooled: Pooled) -> list[str]:
     mode = pooled.method.model.partition(", ")[2]
     plain = mode == "no correction"
     correction = " without continuity correction" if plain else f" ({mode})"
@@ -154,7 +154,7 @@ def _mantel_haenszel(pooled: Pooled) -> list[str]:
     ]
 
 
-def _peto(pooled: Pooled) -> list[str]:
+def _peto_sentences(pooled: Pooled) -> list[str]:
     method = pooled.method
     return [
         f"We estimated a common odds ratio of {studies(pooled.k)} by Peto's one-step"
@@ -170,7 +170,7 @@ def _conditional(pooled: Pooled) -> list[str]:
         " distribution of the counts given the margins of their"
         f" tables{short_references('Binomial-normal model')}; no heterogeneity is allowed for.",
         f"The {percent(pooled.method.level)} confidence interval is {_interval(pooled)}.",
-        _informative(pooled),
+        _informative_sentence(pooled),
     ]
 
 
@@ -185,19 +185,19 @@ def _other_model(pooled: Pooled) -> list[str]:
 
 _MODELS: Mapping[str, Callable[[Pooled], list[str]]] = MappingProxyType(
     {
-        "random": _random_effects,
+        "random": _random_effects_sentences,
         "common": _common_effect,
-        "Binomial-normal model": _on_curves("", random=True),
-        "Hypergeometric-normal model (CM.EL)": _on_curves("", random=True),
-        "Conditional binomial-normal model (CM.AL)": _on_curves(
+        "Binomial-normal model": _on_curves_sentences("", random=True),
+        "Hypergeometric-normal model (CM.EL)": _on_curves_sentences("", random=True),
+        "Conditional binomial-normal model (CM.AL)": _on_curves_sentences(
             "binomial likelihood of the treated events given all events, for rare events",
             random=True,
         ),
-        "Binomial model": _on_curves("", random=False),
-        "Beta-binomial model": _beta_binomial,
+        "Binomial model": _on_curves_sentences("", random=False),
+        "Beta-binomial model": _beta_binomial_sentences,
         "Exact conditional model": _conditional,
-        "Mantel-Haenszel": _mantel_haenszel,
-        "Peto's one-step method": _peto,
+        "Mantel-Haenszel": _mantel_haenszel_sentences,
+        "Peto's one-step method": _peto_sentences,
     }
 )
 """Makers of sentences by model, or by the part of its name before a comma."""

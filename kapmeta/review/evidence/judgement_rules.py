@@ -26,8 +26,10 @@ TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 READ = ("counts read", "effect read")
 """States of known_missing.csv in which the numbers are in the tables."""
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_TRIALS = re.compile(rf"\b({'|'.join(_WORDS)}|[0-9]+) (?:small |large )?trials?\b", re.IGNORECASE)
+_RULE_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_RULE_TRIALS = re.compile(
+    rf"\b({'|'.join(_RULE_WORDS)}|[0-9]+) (?:small |large )?trials?\b", re.IGNORECASE
+)
 _PEOPLE = re.compile(r"\btrials? (?:of|with) ([0-9]+) people\b", re.IGNORECASE)
 
 
@@ -114,22 +116,22 @@ def grade_is_of_this_evidence(tables: Records) -> Iterator[Remark]:
     k, people = _trials_and_people(tables)
     for row in tables["grade"]:
         name, reason = row.text["question"], row.text["reason"]
-        for now, found in ((k.get(name), _TRIALS), (people.get(name), _PEOPLE)):
+        for now, found in ((k.get(name), _RULE_TRIALS), (people.get(name), _PEOPLE)):
             said = {_number(word) for word in found.findall(reason)}
             if now and said and not said & now:
-                what = "trials" if found is _TRIALS else "people"
+                what = "trials" if found is _RULE_TRIALS else "people"
                 message = (
-                    f"the reason names {_listed(said)} for the number of {what}, the tables now"
-                    f" have {_listed(now)}; judge again{_citing(tables, name)}"
+                    f"the reason names {_listed_rules(said)} for the number of {what}, "
+                    f"the tables now have {_listed_rules(now)}; judge again{_citing(tables, name)}"
                 )
                 yield Remark("grade", row, "reason", message, True)
 
 
 def _number(word: str) -> int:
-    return int(word) if word.isdigit() else _WORDS.index(word.lower())
+    return int(word) if word.isdigit() else _RULE_WORDS.index(word.lower())
 
 
-def _listed(numbers: set[int]) -> str:
+def _listed_rules(numbers: set[int]) -> str:
     return " or ".join(map(str, sorted(numbers)))
 
 

@@ -85,14 +85,16 @@ def missing_trials_sentence(evidence: Evidence, question: str | None = None) -> 
         trials = trials[trials["question"] == question]
     trials = trials.drop_duplicates("study_id")
     parts = [
-        f"{_counted(some)} that measured abstinence, {found} and"
-        f" {'has' if len(some) == 1 else 'have'} not been read ({_names(some)})"
+        f"{_counted_missing(some)} that measured abstinence, {found} and"
+        f" {'has' if len(some) == 1 else 'have'} not been read ({_trial_names(some)})"
         for direction, found in _FOUND.items()
         if len(some := trials[trials["direction"] == direction])
     ]
     others = trials[~trials["direction"].isin(list(_FOUND))]
     if len(others):
-        parts.append(f"{_counted(others)} without a published result ({_names(others)})")
+        parts.append(
+            f"{_counted_missing(others)} without a published result ({_trial_names(others)})"
+        )
     return f"Missing from the numbers: {wording.joined(parts)}." if parts else ""
 
 
@@ -105,12 +107,12 @@ def missing_words(evidence: Evidence, question: str) -> str:
     )
 
 
-def _counted(trials: pd.DataFrame) -> str:
+def _counted_missing(trials: pd.DataFrame) -> str:
     """Write ``a trial`` or ``2 trials``."""
     return "a trial" if len(trials) == 1 else f"{len(trials)} trials"
 
 
-def _names(trials: pd.DataFrame) -> str:
+def _trial_names(trials: pd.DataFrame) -> str:
     """Write ``Yoon 2025, 65 people``."""
     return "; ".join(
         row["label"] if pd.isna(row["people"]) else f"{row['label']}, {row['people']:.0f} people"
@@ -142,7 +144,7 @@ def counts_reread_sentence(evidence: Evidence) -> str:
     trials = {row["study_id"]: row for row in wording.records(evidence.trials())}
     sentences = []
     for row in wording.records(pairs):
-        share = f"{_share(row, '_milder'):.0f} %"
+        share = f"{_missing_share(row, '_milder'):.0f} %"
         if share in row["conflict"] and row["study_id"] in trials:
             trial = trials[row["study_id"]]
             sentences.append(
@@ -153,7 +155,7 @@ def counts_reread_sentence(evidence: Evidence) -> str:
     return " ".join(sentences)
 
 
-def _share(row: Mapping[str, Any], suffix: str) -> float:
+def _missing_share(row: Mapping[str, Any], suffix: str) -> float:
     return 100 * float(row[f"events{suffix}"]) / float(row[f"n{suffix}"])
 
 
