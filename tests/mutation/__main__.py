@@ -29,6 +29,7 @@ from tests.mutation.mutants import Mutant, mutants
 
 _TAU2 = "tests/core/heterogeneity/test_tau2.py"
 _OF_CERTAINTY = "tests/certainty/test_directions.py"
+_CELLS = "tests/certainty/test_cells.py"
 _INVARIANTS = "tests/effects/test_invariants.py"
 _DIRECTIONS = (
     "tests/results/test_effects.py",
@@ -66,10 +67,14 @@ SUITES: dict[str, tuple[str, ...]] = {
     "results.pooled": ("tests/pooling/test_inverse_variance.py", *_DIRECTIONS),
     "results.rows": ("tests/results/test_effects.py",),
     "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py", _OF_CERTAINTY),
-    "certainty.findings": ("tests/certainty/test_findings.py", _OF_CERTAINTY),
+    "certainty.findings": ("tests/certainty/test_findings.py", _OF_CERTAINTY, _CELLS),
     "certainty.grading": ("tests/certainty/test_grading.py", _OF_CERTAINTY),
-    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py", _OF_CERTAINTY),
-    "certainty.information_sizes": ("tests/certainty/test_information_sizes.py", _OF_CERTAINTY),
+    "certainty.imprecisions": ("tests/certainty/test_imprecisions.py", _OF_CERTAINTY, _CELLS),
+    "certainty.information_sizes": (
+        "tests/certainty/test_information_sizes.py",
+        _OF_CERTAINTY,
+        _CELLS,
+    ),
 }
 REWRITING = (  # hypothesis is imported before pytest starts
     "ignore::pytest.PytestAssertRewriteWarning"
