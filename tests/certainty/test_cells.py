@@ -39,7 +39,7 @@ def reported(low: float, high: float, measure: str = "RR", *, good: bool = True)
 def cells(pooled: km.Pooled, baseline: float | None) -> list[str]:
     """Return the cells of numbers of the one row of a summary of findings."""
     row = km.summary_of_findings(pooled, baseline=baseline).shown().iloc[0]
-    return row["Effect":"Number needed"].tolist()  # type: ignore[misc]
+    return row["Effect":"Number needed"].tolist()
 
 
 def test_each_cell_has_the_estimate_first_and_then_its_limits() -> None:
@@ -224,11 +224,18 @@ def test_diversity_of_one_trial_is_unknown_and_changes_nothing() -> None:
     assert size.adjusted == size.required
 
 
+def by_score(trial: pd.DataFrame) -> km.Pooled:
+    """Return the risk ratio of one trial with its score interval."""
+    pooled = headline_effect(km.pool(km.risk_ratio(trial)))
+    assert isinstance(pooled, km.Pooled)
+    return pooled
+
+
 def test_the_score_deviate_of_one_trial_has_the_sign_of_its_effect() -> None:
     """Pearson's chi-square of 40/100 against 10/100: 200 (40 90 - 10 60)^2 / (100 100 50 150)."""
     pearson = math.sqrt(200 * (40 * 90 - 10 * 60) ** 2 / (100 * 100 * 50 * 150))
     for row, sign in ((0, 1), (1, -1)):
-        one = headline_effect(km.pool(km.risk_ratio(OPPOSITE.iloc[[row]])))
+        one = by_score(OPPOSITE.iloc[[row]])
         size = km.information_size(one, risk_ratio=1.5)
         assert_allclose(size.to_frame()["z"].item(), sign * pearson, rtol=1e-9)
         assert size.to_frame()["crossed"].item() == (
@@ -239,7 +246,7 @@ def test_the_score_deviate_of_one_trial_has_the_sign_of_its_effect() -> None:
 def test_a_trial_that_proves_nothing_keeps_the_sign_of_its_estimate() -> None:
     """5/20 against 2/20: its lower limit lies below no effect, its estimate above."""
     row = {"study": ["A"], "events_t": [5], "n_t": [20], "events_c": [2], "n_c": [20]}
-    pooled = headline_effect(km.pool(km.risk_ratio(pd.DataFrame(row))))
+    pooled = by_score(pd.DataFrame(row))
     assert pooled.low < 0 < pooled.estimate
     pearson = math.sqrt(40 * (5 * 18 - 2 * 15) ** 2 / (20 * 20 * 7 * 33))
     z = km.information_size(pooled, risk_ratio=1.5).to_frame()["z"].item()
