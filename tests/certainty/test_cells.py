@@ -162,7 +162,7 @@ def test_a_threshold_that_a_limit_meets_is_not_crossed() -> None:
 def test_the_reason_gives_the_share_of_the_information_size() -> None:
     size = km.information_size(km.pool(km.risk_ratio(trials())), risk_ratio=2.0)
     for high, fraction, ending in (
-        (3.0, 0.5, "; no threshold is crossed; 50 % of the information size is there"),
+        (3.0, 0.9, "; no threshold is crossed; 90 % of the information size is there"),
         (4.8, 0.995, "; 100 % of the information size is there; the relative interval is wide"),
         (4.8, 1.0, "; no threshold is crossed"),
     ):
@@ -253,6 +253,12 @@ def test_a_trial_that_proves_nothing_keeps_the_sign_of_its_estimate() -> None:
     assert_allclose(z, pearson, rtol=1e-9)
 
 
+def test_an_effect_may_be_a_ratio_below_one() -> None:
+    """4 (z_.975 + z_.8)^2 p (1 - p) / d^2 with risks 0.2 and 0.1."""
+    size = km.information_size(km.pool(km.risk_ratio(OPPOSITE)), risk_ratio=0.5, baseline=0.2)
+    assert_allclose(size.required, 4 * 7.848879734 * 0.15 * 0.85 / 0.01, rtol=1e-8)
+
+
 def test_two_trials_are_two_looks() -> None:
     """A alone: log 4 over its standard error; A and B by the common effect: 0."""
     pooled = km.pool(km.risk_ratio(OPPOSITE.head(2)), model="common")
@@ -276,3 +282,30 @@ def test_one_trial_without_counts_leaves_no_information_size() -> None:
     partly = dataclasses.replace(pooled, effects=dataclasses.replace(pooled.effects, table=table))
     with pytest.raises(ValueError, match="needs the counts of every trial"):
         km.information_size(partly, risk_ratio=1.5, baseline=0.2)
+
+
+def test_a_sentence_follows_the_estimate_and_the_certainty_has_its_cell() -> None:
+    """RR 1.25 (0.5 to 3.125) lies above 1, its lower limit below."""
+    grade = pd.DataFrame(
+        {
+            "question": ["mine"],
+            "domain": ["imprecision"],
+            "reason": ["few"],
+            "judgement": ["serious"],
+            "levels_down": [1],
+            "status": ["agreed"],
+        }
+    )
+    for low, high, more in ((0.5, 3.125, "greater"), (0.32, 2.0, "smaller")):
+        summary = km.summary_of_findings({"mine": reported(low, high)}, grade=grade)
+        assert f"Recovery is probably {more} with drug than with placebo." in summary.summary()
+        assert summary.shown()["Certainty"].item() == "⊕⊕⊕◯ moderate (agreed)"
+    without = km.summary_of_findings({"mine": reported(0.5, 3.125)})
+    assert without.shown()["Certainty"].item() == "not judged"
+
+
+def test_tables_begin_with_the_question_and_have_no_index() -> None:
+    summary = km.summary_of_findings({"mine": reported(1.25, 3.2)})
+    assert summary.to_text().splitlines()[0].startswith("Question\tParticipants")
+    assert summary.to_text().splitlines()[1].startswith("mine\t(1)\tRR 2.00")
+    assert '<tbody><tr><th scope="row">mine</th><td>(1)</td>' in summary.to_html()
