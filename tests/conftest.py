@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import settings
 
 os.environ["MPLBACKEND"] = "agg"
@@ -14,11 +11,3 @@ os.environ["MPLBACKEND"] = "agg"
 # A shared machine is slow now and then; a failure found in CI is found again at home.
 settings.register_profile("kapmeta", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("kapmeta")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        pyplot.close("all")
