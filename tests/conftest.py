@@ -1,4 +1,4 @@
-"""For every test: no window opens, no figure is left behind, chance is the same in every CI run."""
+"""For every test: no window opens, and chance is the same in every CI run."""
 
 from __future__ import annotations
 
