@@ -1,12 +1,9 @@
-"""For every test: no window opens, no figure is left behind, chance is the same in every CI run."""
+"""For every test: no window opens, and chance is the same in every CI run."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import settings
 
 os.environ["MPLBACKEND"] = "agg"
@@ -14,11 +11,3 @@ os.environ["MPLBACKEND"] = "agg"
 # A shared machine is slow now and then; a failure found in CI is found again at home.
 settings.register_profile("kapmeta", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("kapmeta")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        pyplot.close("all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, reduce, wraps
@@ -30,10 +31,10 @@ class Kind(NamedTuple):
 def checked(function: _Function) -> _Function:
     """Check the arguments of `function` against its annotations whenever it is called.
 
-    A wrong kind of value is refused with the name of the argument before anything is computed. What
-    an annotation cannot say (the words of an option, the range of a number) is checked where it is
-    used; so are the classes of this package, whose errors say where to get one. Annotations that
-    name something else than a class or a container are not checked.
+    An error of the function's own that names the argument is the better one and is kept. Any other
+    error that a wrong kind of value leads to, and a result in spite of one, become an error that
+    names the argument and what it must be. Values that an annotation cannot tell from right ones
+    (the words of an option, the range of a number) are checked where they are used.
 
     Parameters
     ----------
@@ -65,21 +66,43 @@ def checked(function: _Function) -> _Function:
 
     @wraps(function)
     def door(*args: Any, **keywords: Any) -> Any:
-        kinds, positional = _kinds(function)
-        for name, value in (*zip(positional, args, strict=False), *keywords.items()):
-            if name in kinds:
-                _refuse_other(value, kinds[name], name)
-        return function(*args, **keywords)
+        try:
+            result = function(*args, **keywords)
+        except Exception as error:
+            wrong = _wrong_kind(function, args, keywords)
+            if wrong is None or _names(error, wrong[0]):
+                raise
+        else:
+            wrong = _wrong_kind(function, args, keywords)
+            if wrong is None:
+                return result
+        raise _refusal(*wrong)
 
     return door  # type: ignore[return-value]
 
 
-def _refuse_other(value: Any, kind: Kind, name: str) -> None:
-    if kind.holds(value):
-        return
+def _wrong_kind(
+    function: Callable[..., Any], args: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> tuple[str, Kind, Any] | None:
+    """Return the first argument of a wrong kind, with its kind and value."""
+    kinds, positional = _kinds(function)
+    for name, value in (*zip(positional, args, strict=False), *keywords.items()):
+        if name in kinds and not kinds[name].holds(value):
+            return name, kinds[name], value
+    return None
+
+
+def _names(error: Exception, argument: str) -> bool:
+    """Check whether an error names an argument."""
+    named = re.search(rf"(?<!\w){re.escape(argument)}(?!\w)", str(error))
+    return isinstance(error, ValueError | TypeError) and named is not None
+
+
+def _refusal(name: str, kind: Kind, value: Any) -> Exception:
+    """Return the error for an argument of a wrong kind."""
     if isinstance(value, float | np.floating) and not math.isfinite(value):
-        raise ValueError(f"{name} must be {kind.words}, and finite: got {value:g}")
-    raise TypeError(f"{name} must be {kind.words}: got {_shown(value)}")
+        return ValueError(f"{name} must be {kind.words}, and finite: got {value:g}")
+    return TypeError(f"{name} must be {kind.words}: got {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

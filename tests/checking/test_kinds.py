@@ -106,6 +106,19 @@ def test_other_errors_are_left_alone() -> None:
         halved(7, other=1)
 
 
+@checked
+def particular(level: float) -> float:
+    """Return a level, with words of its own for what is none."""
+    if not isinstance(level, float):
+        raise TypeError("level must be a proportion, such as 0.95")
+    return level
+
+
+def test_words_of_the_function_that_name_the_argument_are_kept() -> None:
+    with pytest.raises(TypeError, match=r"^level must be a proportion, such as 0\.95$"):
+        particular("high")
+
+
 # Made in the core, which knows no tables and checks its numbers itself.
 OF_THE_CORE = [
     "half_normal",

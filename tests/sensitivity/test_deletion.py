@@ -493,7 +493,7 @@ def test_labels_in_order_are_compared_as_names() -> None:
     pooled = km.pool(km.risk_ratio(KAP5))
     order = ["S5 ", "S1", "S2", "S3", "S4"]
     assert cumulative(pooled, by=order).to_frame()["joined"][0] == "S5"
-    with pytest.raises(TypeError, match="by must be text or a list of texts"):
+    with pytest.raises(TypeError, match="by must be a column of the trials or labels in order"):
         cumulative(pooled, by=3)  # type: ignore[arg-type]
 
 

@@ -114,14 +114,14 @@ def test_large_arms_are_thinned_to_a_thousand_findings() -> None:
 def test_a_trial_of_which_too_little_is_known_is_refused(
     keywords: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises(ValueError, match=message):
         unread_trial(km.pool(km.risk_ratio(TRIALS)), **keywords)
 
 
 def test_what_cannot_turn_is_refused() -> None:
     with pytest.raises(ValueError, match="pooled from counts: give n_t and n_c"):
         unread_trial(km.mantel_haenszel(TRIALS), se=0.2)
-    with pytest.raises(TypeError, match="result must be Pooled or Posterior"):
+    with pytest.raises(TypeError, match="result must come from pool"):
         unread_trial(km.risk_ratio(TRIALS), n_t=1, n_c=1)  # type: ignore[arg-type]
     shares = km.pool(km.proportion(TRIALS, events="events_t", n="n_t"))
     with pytest.raises(ValueError, match="no value of no effect"):
