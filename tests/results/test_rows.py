@@ -150,6 +150,13 @@ def test_swapped_arms_exchange_their_columns_and_names() -> None:
     assert list(lone) == ["study", "control"]
 
 
+def test_the_four_counts_alone_are_turned_round() -> None:
+    cells = COUNTED[["events_t", "n_t", "events_c", "n_c"]]
+    turned = reversed_rows(cells, "relapse", None, ratio=False)
+    assert turned["events_t"].tolist() == [28, 26]
+    assert turned["event"].tolist() == ["relapse"] * 2
+
+
 def test_joined_rows_keep_limits_where_they_are_printed() -> None:
     joined = joined_rows(COUNTED.assign(low="low risk"), PRINTED)
     assert joined["study"].tolist() == ["A", "B", "A"]
@@ -198,9 +205,7 @@ def trial_of(**columns: Any) -> pd.DataFrame:
         (trial_of(n_t=[20], n_c=[22], n_effects=[2], participants=[63]), 63),
         (trial_of(n_t=[20], n_c=[22], n_effects=[1], participants=[63]), 42),
         (
-            trial_of(
-                treatment="x", control="p", n_t=20, n_c=22, n_effects=[1, 2], participants=63
-            ),
+            trial_of(treatment="x", control="p", n_t=20, n_c=22, n_effects=[1, 2], participants=63),
             63,
         ),
     ],
