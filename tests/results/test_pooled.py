@@ -94,7 +94,9 @@ def test_a_trial_alone_has_no_totals_and_no_heterogeneity() -> None:
 
 def test_two_trials_have_totals_but_no_i2_in_words() -> None:
     two = pooled_of(TRIALS.iloc[:2])
-    assert two.to_frame()["n_c"].iloc[2] == 74
+    row = two.to_frame().iloc[2]
+    assert row["n_c"] == 74
+    assert (row["q_df"], row["tau2"]) == (1, two.tau2)
     assert "I²" not in heterogeneity_text(two)
     assert "df = 1" in heterogeneity_text(two)
 
@@ -108,6 +110,7 @@ def test_a_study_set_aside_counts_in_no_total_and_no_sentence_of_results() -> No
     assert frame["weight"].iloc[0] == 0
     listed = pooled.alt_text().split("2 studies: ")[1].split(". Pooled")[0]
     assert listed == "Baker 2021 1.41 (0.57 to 3.54); Cruz 2024 1.79 (0.94 to 3.40)"
+    assert "Abel 2019 gives no estimate" in pooled.alt_text()
     unknown = pooled_of(TRIALS, model="common")
     effects = replace(unknown.effects, table=TRIALS.assign(n_c=[np.nan, 33, 60]))
     assert "n_c" not in replace(unknown, effects=effects)._totals()
