@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import kapmeta as km
-from kapmeta.effects.counts import COUNT_MEASURES, from_counts
+from kapmeta.effects.counts import COUNT_MEASURES, from_counts, without_gaps
 
 TRIALS = pd.DataFrame(
     {
@@ -326,3 +326,25 @@ def test_the_opposite_of_an_event_without_a_name_is_named_neutrally() -> None:
     assert set(km.effects.complement(TRIALS.drop(columns="event", errors="ignore"))["event"]) == {
         "no event"
     }
+
+
+def test_rows_without_all_four_counts_are_left_out_by_name() -> None:
+    rows = pd.DataFrame(
+        {
+            "study": ["A", "B", "C"],
+            "events_t": [3, None, 5],
+            "n_t": [10, 11, 12],
+            "events_c": [1, 2, 3],
+            "n_c": [10, 11, 12],
+        }
+    )
+    left, notes = without_gaps(rows, {})
+    assert left["study"].tolist() == ["A", "C"]
+    assert left["events_t"].tolist() == [3, 5]
+    assert len(notes) == 1
+    assert notes[0].startswith('"B" takes no part: ')
+    whole = rows.drop(index=1)
+    assert without_gaps(whole, {})[0] is whole
+    assert without_gaps(whole, {})[1] == ()
+    with pytest.raises(ValueError, match='no trial has all four counts: "B" takes no part'):
+        without_gaps(rows.iloc[1:2], {})

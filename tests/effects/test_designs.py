@@ -114,3 +114,51 @@ def test_arms_with_counts_held_as_categories_are_summed() -> None:
         }
     ).astype({"events_t": "category", "n_t": "category"})
     assert combine_arms(rows)[["events_t", "n_t"]].to_numpy().tolist() == [[18, 48]]
+
+
+def test_the_reference_or_the_smaller_number_is_the_control() -> None:
+    """Whichever arm is declared first, and by the first factor that decides."""
+    pair = pd.DataFrame({"study": "A", "arm": ["x", "y"], "drug": ["P", "K"], "dose": [0.0, 0.5]})
+    for rows in (pair, pair.iloc[::-1]):
+        for reference in ({"drug": "P"}, {"dose": 0.0}, None):
+            factors = ["drug", "dose"] if reference else ["dose"]
+            row = contrasts(rows, factors=factors, within={}, reference=reference).iloc[0]
+            assert (row["treatment_arm"], row["control_arm"]) == ("y", "x")
+        turned = contrasts(rows, factors=["drug", "dose"], within={}, reference={"drug": "K"})
+        assert turned["treatment_arm"].tolist() == ["x"]
+        assert turned["question"].tolist() == ["drug+dose"]
+        assert turned["package"].tolist() == [True]
+
+
+def test_contrasts_share_arms_with_the_other_rows_of_their_trial_only() -> None:
+    rows = pd.DataFrame(
+        {"study": ["A"] * 3 + ["B"] * 2, "arm": list("xyzxy"), "dose": [2, 1, 0, 2, 0]}
+    )
+    found = contrasts(rows, factors=["dose"])
+    assert found["shares_arms_with"].tolist() == [(1, 2), (0, 2), (0, 1), ()]
+    assert found["held"].tolist() == [""] * 4
+    assert not found["package"].any()
+
+
+def test_combined_arms_are_summed_and_keep_what_they_share() -> None:
+    rows = shared_rows().assign(
+        missing_t=[1, 2],
+        missing_c=[3, 3],
+        percent_t=["41.7", "33.3"],
+        months=6,
+        label="A, 6 months",
+    )
+    (row,) = combine_arms(rows).to_dict("records")
+    assert row["events_t"] == rows["events_t"].sum()
+    assert row["n_t"] == rows["n_t"].sum()
+    assert row["missing_t"] == 3
+    assert row["missing_c"] == 3
+    assert row["events_c"] == rows["events_c"].iloc[0]
+    assert row["percent_t"] is None
+    assert (row["months"], row["label"]) == (6, "A, 6 months")
+    apart = combine_arms(rows.assign(control=["p1", "p2"]))
+    assert apart["n_t"].tolist() == rows["n_t"].tolist()
+    assert apart["percent_t"].tolist() == ["41.7", "33.3"]
+    for column, values in (("months", [6, 12]), ("event", ["a", "b"]), ("missing_c", [3, 4])):
+        with pytest.raises(ValueError, match="differ"):
+            combine_arms(rows.assign(**{column: values}))

@@ -198,3 +198,35 @@ def test_a_row_without_any_precision_is_excluded_with_its_reason() -> None:
         ValueError, match=r'nothing gives the precision in row 2 \("Grabski 2022"\)'
     ):
         km.reported(gap, missing="raise")
+
+
+@pytest.mark.parametrize(
+    ("measure", "end"), [("RD", 1.0), ("AS", 1.5707963267948966), ("ZCOR", 0.999), ("PR", 1.0)]
+)
+def test_what_is_possible_reaches_to_both_ends_and_not_beyond(measure: str, end: float) -> None:
+    signs = (1, -1) if measure != "PR" else (1,)
+    for sign in signs:
+        assert km.reported(paper(estimate=sign * end, se=0.2), measure=measure).k == 1
+        with pytest.raises(ValueError, match="out of range in row 1"):
+            km.reported(paper(estimate=sign * end * 1.01, se=0.2), measure=measure)
+
+
+def test_limits_come_before_the_standard_error_and_that_before_the_p_value() -> None:
+    both = paper(estimate=0.8, low=0.31, high=2.1, se=0.49, p_value=0.6)
+    half = (np.log(2.1) - np.log(0.31)) / 2 / 1.959963984540054
+    assert_allclose(km.reported(both, measure="OR").se, [half])
+    rest = both.assign(low=np.nan, high=np.nan)
+    assert_allclose(km.reported(rest, measure="OR").se, [0.49])
+    by_p = both.drop(columns=["low", "high", "se"])
+    z = 0.524400512708041  # the normal quantile of 0.7
+    assert_allclose(km.reported(by_p, measure="OR").se, [-np.log(0.8) / z])
+    assert_allclose(km.reported(by_p, measure="MD").se, [0.8 / z])
+
+
+def test_a_gap_in_effects_computed_elsewhere_leaves_the_others_as_they_are() -> None:
+    rows = pd.DataFrame({"study": list("ABC"), "y": [0.1, np.nan, -0.4], "v": [0.02, 0.05, 0.03]})
+    found = km.generic(rows, measure="RR", event="death", event_is_good=False)
+    assert list(found.excluded) == [1]
+    assert_array_equal(found.y, [0.1, np.nan, -0.4])
+    assert_array_equal(found.v, [0.02, np.inf, 0.03])
+    assert (found.event, found.event_is_good) == ("death", False)

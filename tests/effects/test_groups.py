@@ -72,3 +72,30 @@ def test_bad_rows_are_named(function: Any, frame: pd.DataFrame, message: str) ->
 def test_unknown_words() -> None:
     with pytest.raises(ValueError, match='unknown transform "probit"; use one of: logit'):
         km.proportion(ARMS, transform="probit")
+
+
+def test_boundaries_of_what_a_group_may_be() -> None:
+    """Four pairs are enough, everybody may have the event, and an empty arm is corrected."""
+    assert_allclose(km.correlation(PAIRS.assign(n=[4, 5])).v, [1.0, 0.5])
+    for r in (1.0, -1.0):
+        with pytest.raises(ValueError, match="r is not between -1 and 1"):
+            km.correlation(PAIRS.assign(r=[0.3, r]))
+    full = km.proportion(ARMS.assign(events=[27, 0]), transform="raw")
+    assert_allclose(full.to_frame()["estimate"].iloc[0], 1.0)
+    rates = km.rate_ratio(RATES)
+    assert_allclose(rates.y[1], np.log(0.5 / 9.5 / (3.5 / 9.0)))
+    assert_allclose(rates.v, [1 / 30 + 1 / 45, 1 / 0.5 + 1 / 3.5])
+
+
+def test_a_group_is_named_by_keyword_and_its_gap_by_row() -> None:
+    rates = km.rate_ratio(
+        RATES.assign(events_t=[30, None]),
+        event="seizure",
+        event_is_good=False,
+        treatment="drug",
+        control="placebo",
+    )
+    words = (rates.event, rates.event_is_good, rates.treatment, rates.control)
+    assert words == ("seizure", False, "drug", "placebo")
+    assert list(rates.excluded) == [1]
+    assert_allclose(rates.v[0], 1 / 30 + 1 / 45)

@@ -68,3 +68,24 @@ def test_unknown_words() -> None:
         km.standardized_mean_difference(MEANS, variance="x")
     with pytest.raises(TypeError, match='unknown keyword "mean"; use one of: study, mean_t'):
         km.mean_difference(MEANS, mean="m")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "function", [km.mean_difference, km.standardized_mean_difference, km.ratio_of_means]
+)
+def test_a_larger_mean_of_the_treated_is_an_effect_above_no_effect(function: Any) -> None:
+    swapped = MEANS.rename(columns={"mean_t": "mean_c", "mean_c": "mean_t"})
+    assert (function(MEANS).y > 0).all()
+    assert (function(swapped).y < 0).all()
+
+
+def test_two_people_have_a_spread_and_one_arm_may_have_none() -> None:
+    small = MEANS.assign(n_t=[2, 2], n_c=[2, 2])
+    assert km.mean_difference(small).k == 2
+    assert_allclose(km.mean_difference(small).v, [(20.1**2 + 24.7**2) / 2, (900 + 784) / 2])
+    one = km.mean_difference(MEANS.assign(sd_t=[0.0, 30.0]))
+    assert_allclose(one.v[0], 24.7**2 / 23)
+    none = km.mean_difference(MEANS.assign(sd_t=[0.0, 30.0], sd_c=[0.0, 28.0]))
+    assert none.k == 1
+    assert list(none.excluded) == [0]
+    assert none.v[0] == float("inf")

@@ -31,11 +31,6 @@ _TAU2 = "tests/core/heterogeneity/test_tau2.py"
 _OF_CERTAINTY = "tests/certainty/test_directions.py"
 _CELLS = "tests/certainty/test_cells.py"
 _INVARIANTS = "tests/effects/test_invariants.py"
-_DIRECTIONS = (
-    "tests/results/test_effects.py",
-    "tests/certainty",
-    "tests/pooling/test_headlines.py",
-)
 
 SUITES: dict[str, tuple[str, ...]] = {
     "core.heterogeneity.tau2": (_TAU2,),
@@ -62,10 +57,10 @@ SUITES: dict[str, tuple[str, ...]] = {
         f"effects.{name}": (f"tests/effects/test_{name}.py", _INVARIANTS)
         for name in ("counts", "designs", "estimates", "groups", "means")
     },
-    "measures": ("tests/test_measures.py", "tests/results/test_effects.py"),
+    "measures": ("tests/test_measures.py",),
     "results.effects": ("tests/results/test_effects.py", _OF_CERTAINTY),
-    "results.pooled": ("tests/pooling/test_inverse_variance.py", *_DIRECTIONS),
-    "results.rows": ("tests/results/test_effects.py",),
+    "results.pooled": ("tests/results/test_pooled.py", "tests/pooling/test_inverse_variance.py"),
+    "results.shared.rows": ("tests/results/test_rows.py", "tests/results/test_effects.py"),
     "certainty.absolute_risks": ("tests/certainty/test_absolute_risks.py", _OF_CERTAINTY),
     "certainty.findings": ("tests/certainty/test_findings.py", _OF_CERTAINTY, _CELLS),
     "certainty.grading": ("tests/certainty/test_grading.py", _OF_CERTAINTY),
