@@ -139,7 +139,7 @@ def test_rename_is_checked(rename: Any, error: type[Exception], message: str) ->
 
 @pytest.mark.parametrize("name", [["events_t"], None, True])
 def test_a_column_is_named_by_text_or_a_number(name: Any) -> None:
-    with pytest.raises(TypeError, match="events_t must be text or a number"):
+    with pytest.raises(TypeError, match="events_t must be the name of a column"):
         km.risk_ratio(BASE, events_t=name)
 
 
