@@ -89,7 +89,9 @@ def test_a_trial_alone_has_no_totals_and_no_heterogeneity() -> None:
         "Not pooled: risk ratio of abstinence from 1 study: RR 2.46 (95 % CI 0.95 to 6.35)"
     )
     assert one.alt_text().endswith("Abel 2019 2.46 (0.95 to 6.35). One study; nothing is pooled.")
-    assert len(one._shown_table()) == 1
+    table = one._shown_table()
+    assert table is not None
+    assert len(table) == 1
 
 
 def test_two_trials_have_totals_but_no_i2_in_words() -> None:
@@ -170,6 +172,7 @@ def test_the_zero_cell_rule_is_stated_where_it_concerns_the_result() -> None:
 
 def test_the_table_shown_ends_with_the_pooled_row() -> None:
     table = pooled_of(model="common")._shown_table()
+    assert table is not None
     assert table["study"].tolist() == [*TRIALS["study"], "Common-effect model"]
     assert table["RR"].tolist() == ["2.46", "1.41", "1.79", "1.82"]
     assert table["low"].tolist() == ["0.95", "0.57", "0.94", "1.15"]
